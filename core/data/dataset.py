@@ -1,0 +1,166 @@
+"""A data set on disk: which photos and masks there are, and how they are split.
+
+Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
+`ImageSets/Segmentation`, and `SegmentationClassAug` for lists such as `trainaug`), or `images` + `masks`.
+Without lists the pairs are split 80/20 at random from a seed. A `classes.txt` (one name a line, the background
+first) names other classes than VOC's.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DataError
+from core.voc import CLASS_NAMES, VOID
+
+PLACES = (".", "VOC2012", "VOCdevkit/VOC2012")
+LAYOUTS = (("JPEGImages", "SegmentationClass"), ("images", "masks"))
+LISTS = Path("ImageSets") / "Segmentation"
+AUGMENTED_MASKS = "SegmentationClassAug"
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+TRAIN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo and its mask."""
+
+    name: str
+    photo: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The pairs of a folder by split; `split_source` says in words where the splits come from."""
+
+    root: Path
+    class_names: tuple[str, ...]
+    splits: dict[str, tuple[Sample, ...]]
+    split_source: str
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, the background among them."""
+        return len(self.class_names)
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """Return the pairs of a split; one that does not exist or is empty raises `DataError`."""
+        if name not in self.splits:
+            raise DataError(f"{self.root} has no split '{name}'; it has {', '.join(self.splits)}.")
+        if not self.splits[name]:
+            raise DataError(f"The split '{name}' of {self.root} is empty; list at least one photo in it.")
+        return self.splits[name]
+
+
+def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
+    """Find the pairs and splits of a folder, reading names only.
+
+    A folder that does not exist, holds no masks, or lists a photo it does not have raises `DataError`.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"There is no folder {path}; give a VOCdevkit, a VOC2012 folder, or one with images and masks.")
+    root, photo_dir, mask_dir = _find_layout(path)
+    photos = _files_by_stem(photo_dir, PHOTO_SUFFIXES)
+    masks = _files_by_stem(mask_dir, (".png", *PHOTO_SUFFIXES))
+    lists = sorted((root / LISTS).glob("*.txt"))
+    if lists:
+        # trainaug and its kin take a mask of the augmented set where VOC itself has none.
+        all_masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
+        splits = {file.stem: _read_list(file, photos, all_masks) for file in lists}
+        source = f"lists in {LISTS.as_posix()}"
+    else:
+        splits = _random_splits(_all_pairs(photos, masks, mask_dir), seed)
+        source = f"random 80/20, seed {seed}"
+    return Dataset(root.resolve(), _class_names(root), _in_usual_order(splits), source)
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """Return a SHA-256 over names, masks and photo sizes: equal for copies, different once a pair changes.
+
+    Photos count by their size in bytes alone, which keeps it fast on thousands of files.
+    """
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(f"{sample.name}\0{_size(sample.photo)}\0".encode())
+        digest.update(_bytes(sample.mask))
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"The photo {path} cannot be read: {error.strerror}; restore it.") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"The mask {path} cannot be read: {error.strerror}; restore it.") from error
+
+
+def _find_layout(path: Path) -> tuple[Path, Path, Path]:
+    roots = [path / place for place in PLACES]
+    for root in roots:
+        for photos, masks in LAYOUTS:
+            if (root / photos).is_dir() and (root / masks).is_dir():
+                return root, root / photos, root / masks
+    for root in roots:
+        for photos, masks in LAYOUTS:
+            if (root / photos).is_dir():
+                raise DataError(f"{root} has photos in {photos} but no folder of masks; put them into {root / masks}.")
+    expected = " or ".join(f"{photos} + {masks}" for photos, masks in LAYOUTS)
+    raise DataError(f"{path} is no data set; it needs the folders {expected}, directly or in VOCdevkit/VOC2012.")
+
+
+def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes}
+
+
+def _read_list(file: Path, photos: dict[str, Path], masks: dict[str, Path]) -> tuple[Sample, ...]:
+    # Official lists of other tasks carry a second column: the name is the first word.
+    names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    for name in names:
+        if name not in photos:
+            raise DataError(f"{file} names {name}, but its photo is missing; restore it or delete that line.")
+        if name not in masks:
+            raise DataError(f"{file} names {name}, but its mask is missing; restore it or delete that line.")
+    return tuple(Sample(name, photos[name], masks[name]) for name in names)
+
+
+def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) -> list[Sample]:
+    if not masks:
+        raise DataError(f"{mask_dir} holds no masks; put one PNG per photo there, under the photo's name.")
+    orphans = [name for name in masks if name not in photos]
+    if orphans:
+        raise DataError(f"The mask {masks[orphans[0]]} has no photo of that name; add the photo or remove the mask.")
+    return [Sample(name, photos[name], masks[name]) for name in sorted(masks)]
+
+
+def _random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
+    shuffled = random.Random(seed).sample(samples, len(samples))  # noqa: S311 - a split, not a secret
+    num_train = round(TRAIN_SHARE * len(samples))
+    by_name = [tuple(sorted(part, key=lambda s: s.name)) for part in (shuffled[:num_train], shuffled[num_train:])]
+    return {"train": by_name[0], "val": by_name[1]}
+
+
+def _in_usual_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
+    first = [name for name in ("train", "val") if name in splits]
+    return {name: splits[name] for name in [*first, *(name for name in splits if name not in first)]}
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    file = root / "classes.txt"
+    if not file.exists():
+        return CLASS_NAMES
+    names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
+        raise DataError(f"{file} must name 2 to {VOID} different classes, one a line, the background first.")
+    return names

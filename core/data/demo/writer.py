@@ -1,0 +1,90 @@
+"""Writes the demo as a VOC data set, all or nothing."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from core.data.demo.scene import draw_scene
+from core.errors import ConfigError, DataError
+from core.voc import palette_bytes
+
+FORMAT_VERSION: Final = 1
+MARK_NAME: Final = "demo.json"
+_SEED_STRIDE: Final = 1_000_000
+
+
+def write_demo(
+    root: Path,
+    *,
+    seed: int = 0,
+    num_train: int = 160,
+    num_val: int = 40,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Draw the demo data set into `root/VOCdevkit/VOC2012` and return that folder.
+
+    A complete demo of the same version, seed and counts is returned untouched. The set is drawn in a sibling folder and
+    renamed at the end, so a half-written one never exists. `on_progress(done, total)` is called after each scene.
+
+    Raises:
+        ConfigError: a negative seed, or a split without scenes.
+        DataError: the folder exists and is not this demo.
+    """
+    if min(num_train, num_val) < 1 or seed < 0:
+        raise ConfigError(
+            f"The demo needs at least one scene per split and a seed of at least 0, not {num_train}, {num_val}, {seed}."
+        )
+    target = root / "VOCdevkit" / "VOC2012"
+    mark = {"format_version": FORMAT_VERSION, "seed": seed, "num_train": num_train, "num_val": num_val}
+    if _is_there(target, mark):
+        return target
+    draft = target.with_name(f".{target.name}.drawing")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        _draw_all(draft, seed, num_train, num_val, on_progress or _say_nothing)
+        (draft / MARK_NAME).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
+        draft.rename(target)
+    except OSError as error:
+        raise DataError(
+            f"The demo cannot be written to {target}: {error}; choose a folder you can write to."
+        ) from error
+    return target
+
+
+def _is_there(target: Path, mark: dict[str, int]) -> bool:
+    """Tell whether this very demo exists; refuse to touch anything else that is there."""
+    if not target.exists():
+        return False
+    try:
+        found = json.loads((target / MARK_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{target} exists and is not a demo data set; choose another folder for the demo.") from None
+    if found != mark:
+        raise DataError(f"{target} holds another demo ({found}, wanted {mark}); delete that folder and try again.")
+    return True
+
+
+def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress: Callable[[int, int], None]) -> None:
+    photos, masks, lists = (draft / part for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"))
+    for folder in (photos, masks, lists):
+        folder.mkdir(parents=True)
+    total = num_train + num_val
+    names = [f"demo_{number:04d}" for number in range(1, total + 1)]
+    for done, name in enumerate(names):
+        picture, mask_HW = draw_scene(seed * _SEED_STRIDE + done)
+        picture.save(photos / f"{name}.jpg", quality=90)
+        mask = Image.fromarray(mask_HW).convert("P")
+        mask.putpalette(palette_bytes())
+        mask.save(masks / f"{name}.png")
+        on_progress(done + 1, total)
+    splits = {"train": names[:num_train], "val": names[num_train:], "trainval": names}
+    for split, members in splits.items():
+        (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in members), encoding="ascii")
+
+
+def _say_nothing(done: int, total: int) -> None:
+    """Ignore the progress."""

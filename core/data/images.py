@@ -1,0 +1,99 @@
+"""Reading photos and masks from disk, and writing masks as VOC does.
+
+A mask is a picture of class ids: mode P (VOC's own, ids with a palette) or mode L (ids as grey levels).
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from core.errors import DataError
+from core.files import replacing
+from core.voc import VOID, palette_bytes
+
+MASK_MODES = ("P", "L", "1")
+
+
+def read_photo(path: Path) -> Image.Image:
+    """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`."""
+    return upright_rgb(_load(path, "photo"))
+
+
+def upright_rgb(photo: Image.Image) -> Image.Image:
+    """Return a picture of any mode as RGB, its EXIF orientation applied, transparency laid on white."""
+    photo = ImageOps.exif_transpose(photo)
+    if photo.mode.startswith("I;16"):
+        # Pillow clips 16-bit greys at 255 instead of scaling them: the photo would turn white.
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+    if photo.has_transparency_data:
+        ground = Image.new("RGBA", photo.size, "white")
+        photo = Image.alpha_composite(ground, photo.convert("RGBA"))
+    return photo.convert("RGB")
+
+
+def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
+    """Read a mask as ids, shape (H, W), uint8: class ids below `num_classes`, and 255 for void.
+
+    Anything else (a colour picture, an id without a class, a damaged file) raises `DataError` naming the file.
+    """
+    mask = _load(path, "mask")
+    if mask.mode not in MASK_MODES:
+        raise DataError(
+            f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L)."
+        )
+    mask_HW = np.array(mask.convert("L") if mask.mode == "1" else mask, dtype=np.uint8)
+    strays = sorted(set(np.unique(mask_HW).tolist()) - set(range(num_classes)) - {VOID})
+    if strays:
+        listed = ", ".join(map(str, strays[:5])) + (" and more" if len(strays) > 5 else "")
+        raise DataError(
+            f"{path} holds id {listed}, but the classes go from 0 to {num_classes - 1} (and {VOID} for void)."
+        )
+    return mask_HW
+
+
+def read_pair(photo_path: Path, mask_path: Path, num_classes: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+    """Read a photo and its mask; a mask of another size than its photo raises `DataError`."""
+    photo, mask_HW = read_photo(photo_path), read_mask(mask_path, num_classes)
+    height, width = mask_HW.shape
+    if photo.size != (width, height):
+        raise DataError(
+            f"{mask_path} is {width} x {height} px, but its photo is {photo.width} x {photo.height} px; "
+            "draw the mask on the photo's own pixels."
+        )
+    return photo, mask_HW
+
+
+def mask_image(mask_HW: NDArray[np.uint8]) -> Image.Image:
+    """Return ids as a mode P picture with VOC's palette."""
+    image = Image.fromarray(mask_HW, mode="L")
+    image.putpalette(palette_bytes())
+    return image
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_mask(path: Path, mask_HW: NDArray[np.uint8]) -> None:
+    """Write ids as a mode P PNG with VOC's palette."""
+    with replacing(path) as file:
+        mask_image(mask_HW).save(file, format="PNG")
+
+
+def _load(path: Path, what: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"The {what} {path} cannot be read ({error}); replace it or take it off the split list."
+        ) from error

@@ -1,0 +1,80 @@
+"""Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from core.data.dataset import Sample
+from core.data.images import read_pair
+from core.data.transforms import TrainingTransform
+from core.errors import DataError
+
+
+def mixed_seed(*parts: int) -> int:
+    """Return one 63-bit seed for several small numbers, such as (seed, epoch, index), without visible pattern."""
+    value = 0x9E3779B97F4A7C15
+    for part in parts:
+        value = (value ^ part) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        value ^= value >> 29
+    return value >> 1
+
+
+class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
+    """Pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone."""
+
+    def __init__(self, samples: Sequence[Sample], num_classes: int, transform: TrainingTransform, seed: int) -> None:
+        self._samples = samples
+        self._num_classes = num_classes
+        self._transform = transform
+        self._seed = seed
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        sample = self._samples[index]
+        photo, mask_HW = read_pair(sample.photo, sample.mask, self._num_classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(self._seed, epoch, index))
+            return self._transform(photo, mask_HW)
+
+
+class TrainingBatches:
+    """The batches of an epoch, shuffled; the last incomplete batch is left out.
+
+    A single leftover photo would stop BatchNorm, and a small batch counts too much. With fewer photos than a batch
+    the epoch is one batch of all of them.
+    """
+
+    def __init__(self, pairs: TrainingPairs, num_samples: int, batch_size: int, num_workers: int, seed: int) -> None:
+        if num_samples < 2:
+            raise DataError(
+                f"Training needs at least 2 photos, but there is {num_samples}; add photos or raise train_fraction."
+            )
+        self._pairs = pairs
+        self._num_samples = num_samples
+        self._batch_size = min(batch_size, num_samples)
+        self._num_workers = num_workers
+        self._seed = seed
+
+    def __len__(self) -> int:
+        """Return the number of steps of an epoch."""
+        return self._num_samples // self._batch_size
+
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images_N3HW (float32) and masks_NHW (int64) of an epoch, leaving out its first `first` batches."""
+        generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
+        order = torch.randperm(self._num_samples, generator=generator).tolist()
+        keys = [(epoch, index) for index in order]
+        size = self._batch_size
+        batches = [keys[step * size : (step + 1) * size] for step in range(first, len(self))]
+        yield from DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers)
+
+
+def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
+    """Return a seeded random part of the samples, in their order: all of them for 1.0, never less than one."""
+    count = max(1, round(fraction * len(samples)))
+    generator = torch.Generator().manual_seed(mixed_seed(seed, len(samples)))
+    chosen = torch.randperm(len(samples), generator=generator)[:count].sort().values
+    return tuple(samples[index] for index in chosen.tolist())

@@ -1,0 +1,26 @@
+"""Where Atrous keeps what it makes: `checkpoints/` and `datasets/` beside the code, or under `$ATROUS_HOME`."""
+
+import os
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Return the folder that holds `checkpoints/` and `datasets/`."""
+    return Path(os.environ.get("ATROUS_HOME") or PROJECT_ROOT).resolve()
+
+
+def checkpoints_dir() -> Path:
+    """Return the folder of the runs."""
+    return home() / "checkpoints"
+
+
+def datasets_dir() -> Path:
+    """Return the folder of the data sets that Atrous itself makes or downloads."""
+    return home() / "datasets"
+
+
+def demo_dir() -> Path:
+    """Return the `VOC2012` folder of the demo data, whether or not it has been made."""
+    return datasets_dir() / "demo" / "VOCdevkit" / "VOC2012"

@@ -1,0 +1,70 @@
+"""The mean IoU that other libraries would print for the same masks: one prediction, many numbers.
+
+They share the counts and differ in what an absent class is worth and in what is averaged over what. Where a rule
+cannot be followed (a plain mean over a class that never occurs is NaN) the value is None. On images without a single
+counted pixel every value is None.
+
+Two differences are left out because they are not rules: mmseg and torchvision divide in float32, and mmseg adds in
+float32 too, so their own print-outs may differ in the last digits.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics.confusion import Counts, iou, marginals
+
+
+def conventions(counts_NKK: Counts) -> dict[str, float | None]:
+    """Return the mean IoU under each named convention, in [0, 1] or None.
+
+    Args:
+        counts_NKK: confusion counts of every image, int64, shape (N, K, K), void already dropped.
+
+    Returns:
+        `atrous`: mean over the classes whose union over the data set is not empty (the headline).
+        `voc_devkit`: plain mean over all classes (`VOCevalseg.m`: `avacc = mean(accuracies)`), None if one is absent.
+        `torchvision`: the same rule (references/segmentation/utils.py: `iu.mean()`).
+        `mmseg`: NaN classes skipped (mmseg/evaluation/metrics/iou_metric.py: `np.nanmean`).
+        `torchmetrics_jaccard`: `MulticlassJaccardIndex(average="macro", ignore_index=255)`; classes in neither truth
+            nor prediction weigh 0 (1.9, `_jaccard_index_reduce`).
+        `torchmetrics_mean_iou_per_image`: `segmentation.MeanIoU`; mean over all pairs of an image and a class whose
+            union in that image is not empty (1.9, `update`): an image weighs as many times as it has classes.
+        `smp_macro`: `iou_score(reduction="macro")`, an absent class is 1 (`zero_division=1.0`, SMP 0.6).
+        `smp_micro`: `iou_score(reduction="micro")`, sum of TP over sum of TP + FP + FN.
+        `mean_of_images`: mean over images of each image's headline mIoU, which is also the mean of batches of one;
+            images that are all void are skipped.
+    """
+    counts_KK = counts_NKK.sum(axis=0)
+    iou_K, iou_NK = iou(counts_KK), iou(counts_NKK)
+    headline = mean(iou_K)
+    absent_is_one = np.where(np.isnan(iou_K), 1.0, iou_K)
+    return {
+        "atrous": headline,
+        "voc_devkit": _plain_mean(iou_K),
+        "torchvision": _plain_mean(iou_K),
+        "mmseg": headline,
+        "torchmetrics_jaccard": headline,
+        "torchmetrics_mean_iou_per_image": mean(iou_NK),
+        "smp_macro": None if headline is None else _plain_mean(absent_is_one),
+        "smp_micro": _micro(counts_KK),
+        "mean_of_images": mean(np.array([mean(iou_K) for iou_K in iou_NK], dtype=np.float64)),
+    }
+
+
+def mean(values: NDArray[np.float64]) -> float | None:
+    """Return the mean of the values that are not NaN, None if there are none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else None
+
+
+def _plain_mean(values: NDArray[np.float64]) -> float | None:
+    """Return the mean, None if any value is NaN."""
+    return None if np.isnan(values).any() else mean(values)
+
+
+def _micro(counts_KK: Counts) -> float | None:
+    """Return the IoU of all classes taken as one."""
+    hits_K, truth_K, predicted_K = marginals(counts_KK)
+    hits = int(hits_K.sum())
+    union = int(truth_K.sum() + predicted_K.sum()) - hits
+    return hits / union if union else None

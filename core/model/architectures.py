@@ -1,0 +1,65 @@
+"""DeepLabV3 as torchvision builds it, with the output stride as a choice.
+
+State dict keys and, at output stride 8, outputs are torchvision's own; stride 16 has the same parameters (fewer
+dilated stages and half the ASPP rates, as in the paper, arXiv 1706.05587), so weights go from one to the other.
+"""
+
+from torch import nn
+from torchvision.models import resnet50, resnet101
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.fcn import FCNHead
+
+from core.errors import ConfigError
+
+RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
+MOBILENET = "deeplabv3_mobilenet_v3_large"
+ARCHITECTURES = (*RESNETS, MOBILENET)
+
+ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
+DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
+
+
+def build_model(
+    architecture: str, num_classes: int, *, output_stride: int = 8, has_aux_head: bool = False
+) -> DeepLabV3:
+    """Return a model with random weights from torch's global generator.
+
+    Called with images_N3HW it gives a dict: `out`, logits_NKHW at the input's size, and `aux` likewise if there is an
+    auxiliary head. An architecture or output stride that does not exist raises `ConfigError`.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ConfigError(f"There is no architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
+    if architecture == MOBILENET:
+        return _build_mobilenet(num_classes, output_stride, has_aux_head=has_aux_head)
+    if output_stride not in ATROUS_RATES:
+        raise ConfigError(
+            f"output_stride is {output_stride}; {architecture} has {' and '.join(map(str, ATROUS_RATES))}."
+        )
+    resnet = RESNETS[architecture](weights=None, replace_stride_with_dilation=DILATED_STAGES[output_stride])
+    stages = {"layer4": "out"} | ({"layer3": "aux"} if has_aux_head else {})
+    return DeepLabV3(
+        IntermediateLayerGetter(resnet, return_layers=stages),
+        DeepLabHead(2048, num_classes, ATROUS_RATES[output_stride]),
+        FCNHead(1024, num_classes) if has_aux_head else None,
+    )
+
+
+def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool) -> DeepLabV3:
+    if output_stride != 16:
+        raise ConfigError(f"output_stride is {output_stride}, but {MOBILENET} has 16 only.")
+    model: DeepLabV3 = deeplabv3_mobilenet_v3_large(
+        weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=has_aux_head
+    )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # torchvision's 0.01 needs thousands of steps: after a short training the running statistics lag behind
+            # and evaluation answers background everywhere while the training loss falls.
+            module.momentum = 0.1
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())

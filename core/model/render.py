@@ -1,0 +1,33 @@
+"""Masks as pictures: overlays on the photo, colours, and where two masks differ."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.voc import BACKGROUND, PALETTE, VOID
+
+DISAGREEMENT_COLOR = (230, 60, 60)
+
+
+def colorize(mask_HW: NDArray[np.uint8]) -> Image.Image:
+    """Return a mask in VOC's colours as RGB."""
+    return Image.fromarray(PALETTE[mask_HW])
+
+
+def overlay(photo: Image.Image, mask_HW: NDArray[np.uint8], opacity: float = 0.6) -> Image.Image:
+    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void is drawn cream."""
+    painted = (mask_HW != BACKGROUND)[..., None]
+    photo_HW3 = np.asarray(photo, dtype=np.float32)
+    mixed = photo_HW3 + opacity * painted * (PALETTE[mask_HW] - photo_HW3)
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def difference(a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8], truth_HW: NDArray[np.uint8]) -> Image.Image:
+    """Show where two predictions differ, as RGB: A right green, B right blue, both wrong red, else grey; void white."""
+    differs = (a_HW != b_HW) & (truth_HW != VOID)
+    picture = np.full((*a_HW.shape, 3), 235, dtype=np.uint8)
+    picture[differs] = DISAGREEMENT_COLOR
+    picture[differs & (a_HW == truth_HW)] = (60, 160, 80)
+    picture[differs & (b_HW == truth_HW)] = (50, 110, 220)
+    picture[truth_HW == VOID] = 255
+    return Image.fromarray(picture)

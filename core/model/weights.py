@@ -1,0 +1,89 @@
+"""Where a model starts from: random weights, an ImageNet backbone, or the whole model trained on COCO.
+
+Pretrained weights are torchvision's and are downloaded once, by torchvision, into torch hub's cache folder.
+"""
+
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import Tensor
+from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights, ResNet101_Weights, WeightsEnum
+from torchvision.models.segmentation import (
+    DeepLabV3,
+    DeepLabV3_MobileNet_V3_Large_Weights,
+    DeepLabV3_ResNet50_Weights,
+    DeepLabV3_ResNet101_Weights,
+)
+
+from core.errors import WeightsError
+
+BACKBONES: dict[str, WeightsEnum] = {
+    "deeplabv3_resnet50": ResNet50_Weights.IMAGENET1K_V1,
+    "deeplabv3_resnet101": ResNet101_Weights.IMAGENET1K_V1,
+    "deeplabv3_mobilenet_v3_large": MobileNet_V3_Large_Weights.IMAGENET1K_V1,
+}
+WHOLE_MODELS: dict[str, WeightsEnum] = {
+    "deeplabv3_resnet50": DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+    "deeplabv3_resnet101": DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1,
+    "deeplabv3_mobilenet_v3_large": DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
+}
+
+
+def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
+    """Load the starting weights `init` (random, imagenet, coco-voc) and return in words what was left as it was.
+
+    Weights that can neither be found nor downloaded, or are damaged, raise `WeightsError`.
+    """
+    if init == "random":
+        return []
+    if init == "imagenet":
+        pretrained = fetch(BACKBONES[architecture])
+        return _load_matching(model.backbone, _keys_of(pretrained, model.backbone), "the ImageNet backbone")
+    return _load_matching(model, fetch(WHOLE_MODELS[architecture]), "the COCO model")
+
+
+def cached_file(weights: WeightsEnum) -> Path:
+    """Return where torch hub keeps the file of these weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+
+
+def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
+    """Return the state dict of torchvision's weights, downloading it once, its checksum verified."""
+    file = cached_file(weights)
+    by_hand = f"download {weights.url} elsewhere and save it as {file}"
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, ConnectionError, TimeoutError) as error:
+        raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"The weights {file} are damaged ({first_line}); delete the file, or {by_hand}.") from error
+    return state
+
+
+def _keys_of(state: dict[str, Tensor], module: torch.nn.Module) -> dict[str, Tensor]:
+    """Take what a backbone needs out of a classification model, whose features are one level down in MobileNet."""
+    wanted = module.state_dict().keys()
+    plain = {key.removeprefix("features."): value for key, value in state.items()}
+    return {key: plain[key] for key in wanted if key in plain}
+
+
+def _load_matching(module: torch.nn.Module, state: dict[str, Tensor], source: str) -> list[str]:
+    """Load every tensor that has a place of its shape, and tell what had none on either side, head by head."""
+    own = module.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise WeightsError(f"The file of {source} holds no weights of this architecture; delete it and try again.")
+    module.load_state_dict({**own, **fitting})
+    fresh = sorted({_part(key) for key in own.keys() - fitting.keys()})
+    unused = sorted({_part(key) for key in state.keys() - own.keys()})
+    notes = [f"{part} is not in {source} (or has other classes) and starts from random weights" for part in fresh]
+    return notes + [f"{part} of {source} has no place in this model and was left out" for part in unused]
+
+
+def _part(key: str) -> str:
+    """Name the part of the model a tensor belongs to: `classifier.4`, `aux_classifier`, `backbone`."""
+    head, *rest = key.split(".")
+    return f"{head}.{rest[0]}" if head == "classifier" else head

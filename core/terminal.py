@@ -1,0 +1,153 @@
+"""What a person reads on the terminal: progress on stderr (a bar where that is a terminal), results as tables."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step, Validating, Warned
+
+Document = dict[str, Any]
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that moves a bar on stderr, if that is a terminal."""
+    with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+class TrainingProgress:
+    """Shows the records of a training: a bar over all its steps, and a line for whatever else happens."""
+
+    def __init__(self, name: str) -> None:
+        self._bar: tqdm[Any] = tqdm(desc=name, unit="step", disable=None, file=sys.stderr, leave=False)
+        self._floor: float | None = None
+        self._epochs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def show(self, record: Record) -> None:
+        """Take one record."""
+        match record:
+            case RunStarted():
+                self._start(record)
+            case Step():
+                self._bar.update(record.step - self._bar.n)
+                self._bar.set_postfix(loss=f"{record.loss:.3f}", images_per_s=f"{record.images_per_second:.1f}")
+            case Validating():
+                self._bar.set_postfix(validating=f"{record.image}/{record.images}")
+            case Epoch():
+                self._say(self._epoch_line(record))
+            case Checkpoint():
+                self._say(f"  {record.file} saved and verified, {record.size_bytes / 1e6:.0f} MB")
+            case Warned():
+                self._say(f"  warning: {record.message}")
+            case RunEnded():
+                self._say(f"{record.outcome}: {record.reason}")
+
+    def _start(self, started: RunStarted) -> None:
+        self._epochs = int(started.config["epochs"])
+        self._floor = started.floor["miou"]
+        self._bar.total = self._epochs * started.steps_per_epoch
+        self._bar.update(started.steps_done)
+        self._say(
+            f"{started.num_train_images} training and {started.num_val_images} validation photos, "
+            f"{started.num_params:,} parameters, {started.precision} on {started.device}"
+        )
+
+    def _epoch_line(self, epoch: Epoch) -> str:
+        floor = "" if self._floor is None else f" (floor {100 * self._floor:.1f} %)"
+        miou = "-" if epoch.miou is None else f"{100 * epoch.miou:.1f} %"
+        return (
+            f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.train_loss:.3f}  "
+            f"mIoU {miou}{floor}  {epoch.images_per_second:.1f} images/s  {epoch.seconds:.0f} s"
+        )
+
+    def _say(self, line: str) -> None:
+        tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def show_demo(document: Document) -> str:
+    """Return where the demo's run and data are, and its scores."""
+    lines = [f"Run   {document['run']}", f"Data  {document['data']}", f"{document['epochs']} epochs done"]
+    for epochs, scores in document["scores"].items():
+        lines.append(f"  after {epochs} epochs: mIoU {_percent(scores['miou'])}{_floor_of(scores)}")
+    return "\n".join(lines)
+
+
+def _floor_of(scores: Document, name: str = "miou") -> str:
+    return f" (background everywhere: {_percent(scores['floor'][name])})"
+
+
+def show_train(document: Document) -> str:
+    """Return how a training ended."""
+    scores = document["scores"]
+    result = f", mIoU {_percent(scores['miou'])}{_floor_of(scores)}" if scores else ""
+    return f"{document['outcome']} after {document['epochs_done']} epochs{result}\n{document['run']}"
+
+
+def show_stats(document: Document) -> str:
+    """Return a table of what is in a split."""
+    floor = document["floor"]
+    lines = [
+        f"{document['images']} photos, {document['pixels']:,} pixels, {_percent(document['void_share'])} void",
+        f"background everywhere: {_percent(floor['pixel_accuracy'])} pixel accuracy, {_percent(floor['miou'])} mIoU",
+        f"{'class':<16}{'photos':>8}{'share':>10}",
+    ]
+    lines += [f"{c['name']:<16}{c['images']:>8}{_percent(c['share']):>10}" for c in document["classes"] if c["images"]]
+    absent = [c["name"] for c in document["classes"] if not c["images"]]
+    return "\n".join(lines + ([f"absent: {', '.join(absent)}"] if absent else []))
+
+
+def show_evaluate(document: Document) -> str:
+    """Return a table of scores, the floor beside them."""
+    lines = [
+        f"{document['images']} photos of {document['split']}, {document['images_per_second']:.1f} a second",
+        f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
+        f"{'pixel accuracy':<16}{_percent(document['pixel_accuracy']):>8}{_floor_of(document, 'pixel_accuracy')}",
+    ]
+    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou")
+    lines += [f"{name.replace('_', ' '):<16}{_percent(document[name]):>8}" for name in names]
+    lines += [f"  {c['name']:<14}{_percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
+    return "\n".join(lines)
+
+
+def show_inspect(document: Document) -> str:
+    """Return what a checkpoint is."""
+    meta = document["meta"]
+    shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
+    lines = [
+        f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
+        f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
+    ]
+    mended = zip(document["problems"], document["repairs"], strict=False)
+    return "\n".join(lines + [f"  {problem}: {repair}" for problem, repair in mended])
+
+
+def show_segment(document: Document) -> str:
+    """Return the classes found in each photo, and the files written."""
+    lines = []
+    for photo in document["photos"]:
+        shares = ", ".join(f"{c['name']} {_percent(c['share'])}" for c in photo["classes"])
+        lines.append(f"{photo['file']}: {shares}\n  {photo['mask']}\n  {photo['overlay']}")
+    return "\n".join(lines)

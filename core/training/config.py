@@ -1,0 +1,275 @@
+"""What a training run is asked to do: one frozen dataclass, its presets, and how settings are read from text and JSON.
+
+Each setting is declared once, with its default, label, help and bounds; the same declaration validates, draws the
+form and builds the help of `--set`.
+"""
+
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from core.errors import ConfigError
+
+ARCHITECTURES = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
+
+
+def setting(
+    default: Any,
+    label: str,
+    help_text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    group: str = "More",
+) -> Any:
+    """Declare one setting; bounds are inclusive, `group` is the heading under which a form shows it."""
+    about = {"label": label, "help": help_text, "low": low, "high": high, "choices": choices, "group": group}
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Every setting of a run. Creating one validates it; a bad value raises `ConfigError`."""
+
+    epochs: int = setting(
+        10, "Epochs", "How often the model sees every training photo.", low=1, high=10_000, group="Main"
+    )
+    batch_size: int = setting(
+        16,
+        "Batch size",
+        "Photos per step; BatchNorm needs at least two to have a variance.",
+        low=2,
+        high=1024,
+        group="Main",
+    )
+    image_size: int = setting(
+        256,
+        "Image size (px)",
+        "Photos are squashed to this many pixels on both sides before the model sees them.",
+        low=32,
+        high=2048,
+        group="Main",
+    )
+    learning_rate: float = setting(
+        1e-3, "Learning rate", "The highest step size the schedule reaches.", low=1e-8, high=10.0, group="Main"
+    )
+    optimizer: str = setting(
+        "adam",
+        "Optimizer",
+        "SGD runs with momentum 0.9.",
+        choices=("adam", "adamw", "sgd"),
+        group="Main",
+    )
+    weight_decay: float = setting(
+        0.0, "Weight decay", "Pull of the weights towards zero.", low=0.0, high=1.0, group="Optimization"
+    )
+    schedule: str = setting(
+        "constant",
+        "Learning rate schedule",
+        "How the learning rate moves from step to step: flat, poly (power 0.9), cosine, or up and down once.",
+        choices=("constant", "poly", "cosine", "one-cycle"),
+        group="Optimization",
+    )
+    schedule_epochs: int = setting(
+        0,
+        "Schedule length (epochs)",
+        "Epochs the schedule is stretched over; 0 means as many as are trained. Give 50 to a run of 10 that will be "
+        "extended to 50, and both together are one schedule.",
+        low=0,
+        high=10_000,
+        group="Optimization",
+    )
+    architecture: str = setting(
+        ARCHITECTURES[0],
+        "Architecture",
+        "torchvision's DeepLabV3 on this backbone.",
+        choices=ARCHITECTURES,
+        group="Model",
+    )
+    output_stride: int = setting(
+        8,
+        "Output stride",
+        "Photo pixels per pixel of the model's own output: 8 is finer, 16 is twice as fast or more.",
+        choices=(8, 16),
+        group="Model",
+    )
+    init: str = setting(
+        "random",
+        "Start from",
+        "Random weights, a backbone trained on ImageNet, or the whole model trained on COCO with VOC's labels.",
+        choices=("random", "imagenet", "coco-voc"),
+        group="Model",
+    )
+    aux_weight: float = setting(
+        0.0,
+        "Auxiliary loss weight",
+        "Weight of a second head's loss on the third backbone stage; 0 leaves the head out.",
+        low=0.0,
+        high=10.0,
+        group="Model",
+    )
+    freeze: str = setting(
+        "none",
+        "Freeze",
+        "Keep the backbone (its BatchNorm statistics too) as it is and train the head alone.",
+        choices=("none", "backbone"),
+        group="Model",
+    )
+    precision: str = setting(
+        "auto",
+        "Precision",
+        "Number format of the arithmetic; auto takes bf16 where the machine computes it in hardware, else fp32.",
+        choices=("auto", "fp32", "bf16"),
+        group="Machine",
+    )
+    num_workers: int = setting(
+        0,
+        "Loader processes",
+        "Processes that read photos beside the training; 0 reads in the training process.",
+        low=0,
+        high=64,
+        group="Machine",
+    )
+    checkpoint_seconds: float = setting(
+        60.0,
+        "Save at most every (s)",
+        "last.pt is written at the end of an epoch once this much time has passed; 0 saves after every epoch.",
+        low=0.0,
+        high=86_400.0,
+        group="Machine",
+    )
+    flip: bool = setting(
+        default=False, label="Random flip", help_text="Mirror half of the training photos.", group="Augmentation"
+    )
+    scale_min: float = setting(
+        1.0, "Smallest random scale", "Below 1, photos are shrunk and padded.", low=0.25, high=1.0, group="Augmentation"
+    )
+    scale_max: float = setting(
+        1.0,
+        "Largest random scale",
+        "Above 1, they are enlarged and cropped.",
+        low=1.0,
+        high=4.0,
+        group="Augmentation",
+    )
+    train_fraction: float = setting(
+        1.0,
+        "Share of the training photos",
+        "Train on a seeded random part of the split, for a quick try.",
+        low=0.0001,
+        high=1.0,
+        group="Data",
+    )
+    seed: int = setting(0, "Seed", "Fixes weights, order and augmentation.", low=0, high=2**31 - 1, group="Data")
+
+    def __post_init__(self) -> None:
+        for declared in fields(self):
+            _check(declared, getattr(self, declared.name))
+        if self.architecture == "deeplabv3_mobilenet_v3_large" and self.output_stride != 16:
+            raise ConfigError("output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only; set output_stride=16.")
+
+    @property
+    def total_schedule_epochs(self) -> int:
+        """Epochs the learning rate schedule spans: never less than what is trained."""
+        return max(self.epochs, self.schedule_epochs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON types."""
+        return dataclasses.asdict(self)
+
+
+SETTING_TYPES: dict[str, type] = typing.get_type_hints(TrainingConfig)
+
+
+def preset(name: str) -> TrainingConfig:
+    """Return a preset by name, or raise `ConfigError` naming those that exist."""
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def with_settings(config: TrainingConfig, changes: Mapping[str, Any]) -> TrainingConfig:
+    """Return a copy with some settings changed; an unknown name or a bad value raises `ConfigError`."""
+    for name in changes:
+        if name not in SETTING_TYPES:
+            raise ConfigError(f"There is no setting '{name}'{_suggestion(name)}.")
+    return dataclasses.replace(config, **changes)
+
+
+def from_dict(settings: Mapping[str, Any]) -> TrainingConfig:
+    """Build a config from JSON; settings that are missing take their default, unknown ones raise `ConfigError`."""
+    return with_settings(TrainingConfig(), settings)
+
+
+def parse_settings(assignments: list[str]) -> dict[str, Any]:
+    """Read `key=value` texts of the command line into typed values."""
+    return dict(_parse_assignment(text) for text in assignments)
+
+
+def _parse_assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise ConfigError(f"'{text}' is not a setting; write key=value, as in epochs=10.")
+    if name not in SETTING_TYPES:
+        raise ConfigError(f"There is no setting '{name}'{_suggestion(name)}.")
+    return name, _parse_value(name, value.strip())
+
+
+def _parse_value(name: str, text: str) -> Any:
+    wanted = SETTING_TYPES[name]
+    if wanted is bool:
+        if text.lower() in ("true", "yes", "1", "false", "no", "0"):
+            return text.lower() in ("true", "yes", "1")
+        raise ConfigError(f"{name} is '{text}'; write true or false.")
+    try:
+        return wanted(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[wanted]
+        raise ConfigError(f"{name} is '{text}'; it must be {kind}.") from None
+
+
+def _check(declared: "dataclasses.Field[Any]", value: Any) -> None:
+    name, wanted, about = declared.name, SETTING_TYPES[declared.name], declared.metadata
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    if not (is_int if wanted is int else isinstance(value, wanted) or (wanted is float and is_int)):
+        raise ConfigError(f"{name} is {value!r}; it must be of type {wanted.__name__}.")
+    if about["choices"] and value not in about["choices"]:
+        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(str, about['choices']))}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} is {value}; it must be a finite number.")
+    low, high = about["low"], about["high"]
+    if low is not None and not low <= value <= high:
+        raise ConfigError(f"{name} is {value}; it must lie between {low} and {high}. {about['help']}")
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, SETTING_TYPES, n=1)
+    return f"; did you mean '{close[0]}'" if close else f"; the settings are {', '.join(SETTING_TYPES)}"
+
+
+# Below the checks that creating a config goes through.
+PRESETS: dict[str, TrainingConfig] = {
+    "report": TrainingConfig(precision="fp32"),
+    "demo": TrainingConfig(
+        batch_size=16,
+        image_size=96,
+        learning_rate=1e-3,
+        optimizer="adamw",
+        weight_decay=0.01,
+        schedule="one-cycle",
+        schedule_epochs=50,
+        output_stride=16,
+        flip=True,
+    ),
+}
+
+PRESET_HELP = {
+    "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
+    "demo": "ResNet-50 on small images: 10 epochs in about two minutes on two cores, planned to be extended to 50.",
+}

@@ -1,0 +1,47 @@
+"""The demo: drawn data, and one run on it that is trained to 10 epochs and then extended to 50. No torch here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.data.demo import write_demo
+from core.home import datasets_dir
+from core.training import evaluations
+from core.training.config import preset
+from core.training.records import read_log
+from core.training.runs import Run, create_run, find_run, is_held, launch, refuse_if_busy
+
+NAME = "demo"
+MILESTONES = (10, 50)
+
+
+def make_data(on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """Draw the demo data unless it is there, and return its folder."""
+    return write_demo(datasets_dir() / "demo", on_progress=on_progress)
+
+
+def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
+    """Return the demo's run, made with its data if there is none yet."""
+    data = make_data(on_progress)
+    return find_run(NAME) or create_run(NAME, data, "demo", preset("demo"))
+
+
+def epochs_done(run: Run) -> int:
+    """Return how many epochs the run has behind it."""
+    epochs = read_log(run.log_path).epochs
+    return epochs[-1].epoch if epochs else 0
+
+
+def start_demo() -> Run:
+    """Make what is missing and train the demo in a process of its own, unless it is done or being done."""
+    run = demo_run()
+    if epochs_done(run) < MILESTONES[-1] and not is_held(run.path):
+        refuse_if_busy(run)
+        launch(["demo"], run.path)
+    return run
+
+
+def scores(run: Run) -> dict[str, dict[str, object]]:
+    """Return the stored scores of the milestones by epoch, with the keys of `evaluate --json`."""
+    files = {str(epoch): run.path / f"epoch_{epoch:03d}.pt" for epoch in MILESTONES}
+    found = {epoch: evaluations.scores_of(run.eval_dir, file, "val") for epoch, file in files.items()}
+    return {epoch: document for epoch, document in found.items() if document}

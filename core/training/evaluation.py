@@ -1,0 +1,97 @@
+"""Evaluating a model on whole images at the masks' own size, one image at a time."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.dataset import Dataset, Sample, fingerprint
+from core.data.images import mask_image, png_bytes, read_pair
+from core.data.transforms import mask_to_tensor
+from core.errors import DataError
+from core.metrics.boundary import boundary_counts
+from core.metrics.confusion import confusion_counts, void_pixels
+from core.model.checkpoint import CheckpointMeta, open_checkpoint
+from core.model.device import choose_device
+from core.model.predictor import Predictor, resolve
+from core.training import evaluations
+from core.training.evaluations import ImageResult
+from core.training.loss import cross_entropy
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A checkpoint's results on a split; `repairs` tells in words what was mended in a foreign file."""
+
+    meta: CheckpointMeta
+    repairs: tuple[str, ...]
+    results: tuple[ImageResult, ...]
+    images_per_second: float
+
+
+def open_predictor(path: Path) -> tuple[Predictor, CheckpointMeta, tuple[str, ...]]:
+    """Open a checkpoint for predicting; the third value tells in words what was mended in a foreign file."""
+    opened = open_checkpoint(path)
+    predictor = Predictor(opened.build(), image_size=opened.meta.image_size, device=choose_device())
+    return predictor, opened.meta, opened.repairs
+
+
+def evaluate_checkpoint(
+    path: Path, dataset: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None
+) -> Evaluated:
+    """Score a checkpoint file on a split; where the file lies in a run folder, the run's `eval/` keeps the result.
+
+    A checkpoint with another number of classes than the data raises `DataError`.
+    """
+    samples = dataset.split(split)
+    predictor, meta, repairs = open_predictor(path)
+    if len(meta.class_names) != dataset.num_classes:
+        raise DataError(
+            f"{path} has {len(meta.class_names)} classes, but {dataset.root} has {dataset.num_classes}; "
+            "evaluate it on data with its own classes."
+        )
+    results, began_s = [], time.perf_counter()
+    for result in evaluate(predictor, samples, dataset.num_classes):
+        results.append(result)
+        if on_progress:
+            on_progress(len(results), len(samples))
+    evaluated = Evaluated(meta, repairs, tuple(results), len(results) / (time.perf_counter() - began_s))
+    _keep_in_run(path, dataset, split, evaluated)
+    return evaluated
+
+
+def evaluate(predictor: Predictor, samples: Sequence[Sample], num_classes: int) -> Iterator[ImageResult]:
+    """Segment every photo at its own size and count; yields the images in order.
+
+    The loss is that of training, at the model's image size.
+    """
+    for sample in samples:
+        photo, truth_HW = read_pair(sample.photo, sample.mask, num_classes)
+        logits_KSS = predictor.logits(photo)
+        predicted_HW = resolve(logits_KSS, (photo.height, photo.width)).mask_HW
+        squashed_SS = mask_to_tensor(truth_HW, predictor.image_size).to(logits_KSS.device)
+        yield ImageResult(
+            name=sample.name,
+            loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),
+            mask_png=png_bytes(mask_image(predicted_HW)),
+            counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
+            boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes),
+            void_pixels=void_pixels(truth_HW, num_classes),
+        )
+
+
+def _keep_in_run(path: Path, dataset: Dataset, split: str, evaluated: Evaluated) -> None:
+    folder = path.resolve().parent
+    if not (folder / "config.json").exists():
+        return
+    evaluations.store(
+        folder / "eval",
+        checkpoint=path,
+        epoch=evaluated.meta.epoch,
+        split=split,
+        data=str(dataset.root),
+        fingerprint=fingerprint(dataset.split(split)),
+        results=evaluated.results,
+        class_names=dataset.class_names,
+        images_per_second=evaluated.images_per_second,
+    )

@@ -1,0 +1,309 @@
+"""Run folders: creating, listing, starting, stopping and extending them, and what state one is in.
+
+A run is a folder; the trainer writes it; everything else reads it. Whether a trainer lives is answered by the kernel,
+through a lock on the file `lock`, never by a process id.
+"""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import ConfigError, RunError
+from core.files import write_json
+from core.home import PROJECT_ROOT, checkpoints_dir
+from core.training.config import TrainingConfig, from_dict
+from core.training.records import RunEnded, RunLog, read_log
+
+SCHEMA = 1
+"""Version of `config.json`."""
+
+START_TIMEOUT_S = 30.0
+LOCK_PROBE_S = 0.02
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
+
+LIVE_STATES = ("running", "stalled")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was asked for; what became of it is in its log."""
+
+    path: Path
+    name: str
+    data: str
+    preset: str
+    created_s: float
+    config: TrainingConfig
+
+    @property
+    def log_path(self) -> Path:
+        """The file of its records."""
+        return self.path / "log.jsonl"
+
+    @property
+    def eval_dir(self) -> Path:
+        """The folder of its stored evaluations."""
+        return self.path / "eval"
+
+    def checkpoints(self) -> list[Path]:
+        """Return its checkpoint files: milestones in order, then best and last."""
+        milestones = sorted(self.path.glob("epoch_*.pt"))
+        return milestones + [file for name in ("best.pt", "last.pt") if (file := self.path / name).exists()]
+
+
+def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, folder: Path | None = None) -> Run:
+    """Make the folder of a new run, named after the time and `name`, with its `config.json`.
+
+    `folder` is where runs live (default: `checkpoints/`). A name that is not a plain file name raises `RunError`;
+    an existing folder is never reused.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise RunError(
+            f"'{name}' cannot name a run; use up to 60 letters, digits, spaces and . _ + -, a letter or digit first."
+        )
+    created = datetime.now().astimezone()
+    stem = f"{created:%Y-%m-%d_%H%M}_{name.replace(' ', '_')}"
+    path = _make_new_folder(folder or checkpoints_dir(), stem)
+    settings = config.as_dict()
+    about = {
+        "schema": SCHEMA,
+        "name": name,
+        "data": str(Path(data).resolve()),
+        "preset": preset,
+        "created_s": created.timestamp(),
+        "settings": settings,
+    }
+    write_json(path / "config.json", about)
+    return open_run(path)
+
+
+def _make_new_folder(parent: Path, stem: str) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):
+            path = parent / (stem if attempt == 1 else f"{stem}_{attempt}")
+            with suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise RunError(f"Cannot make a run folder in {parent}: {error.strerror}; free it or choose another.") from error
+    raise RunError(f"{parent} already holds 999 runs called {stem}; choose another name.")
+
+
+def open_run(path: Path) -> Run:
+    """Read the `config.json` of a run folder; anything that is not one raises `RunError`."""
+    path = Path(path)
+    try:
+        about = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        if about["schema"] > SCHEMA:
+            raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
+        config = from_dict(about["settings"])
+        return Run(path.resolve(), about["name"], about["data"], about["preset"], float(about["created_s"]), config)
+    except FileNotFoundError:
+        raise RunError(f"{path} is not a run folder: it has no config.json; make one with `train --new`.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise RunError(f"{path / 'config.json'} cannot be read ({error}); restore it or delete the run.") from error
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them)."""
+    runs = []
+    for path in _run_folders(folder):
+        with suppress(RunError):
+            runs.append(open_run(path))
+    return sorted(runs, key=lambda run: run.created_s, reverse=True)
+
+
+def broken_runs(folder: Path | None = None) -> list[str]:
+    """Return one sentence for every folder that looks like a run but cannot be read."""
+    sentences = []
+    for path in _run_folders(folder):
+        try:
+            open_run(path)
+        except RunError as error:
+            sentences.append(str(error))
+    return sentences
+
+
+def _run_folders(folder: Path | None) -> list[Path]:
+    folder = folder or checkpoints_dir()
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def find_run(name: str, folder: Path | None = None) -> Run | None:
+    """Return the newest run with this name."""
+    return next((run for run in list_runs(folder) if run.name == name), None)
+
+
+# --- the lock: who trains -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a run as its one trainer for the length of a `with` block; a second holder gets `RunError`."""
+    lock = FileLock(path / "lock")
+    try:
+        # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
+        lock.acquire(timeout=2.0, poll_interval=0.01)
+    except Timeout:
+        raise RunError(f"{path.name} is being trained by another process; stop that one first.") from None
+    except OSError as error:
+        raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a living process holds the run."""
+    file = path / "lock"
+    if not file.exists():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=LOCK_PROBE_S, poll_interval=0.005)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
+    """Return new, running, stalled, finished, stopped, failed or crashed, decided in the order of the design.
+
+    A held lock is running, or stalled once no record came for far longer than records usually do.
+    """
+    if is_held(run.path):
+        return "stalled" if _is_stalled(log, now_s or time.time()) else "running"
+    if isinstance(log.last, RunEnded):
+        return log.last.outcome
+    return "crashed" if log.last or (run.path / "lock").exists() else "new"
+
+
+def _is_stalled(log: RunLog, now_s: float) -> bool:
+    if log.last is None or isinstance(log.last, RunEnded):
+        return False
+    times = [step.time_s for step in log.steps[-20:]]
+    usual_s = max((later - earlier for earlier, later in itertools.pairwise(times)), default=30.0)
+    return now_s - log.last.time_s > max(120.0, 10 * usual_s)
+
+
+def target_epochs(run: Run, log: RunLog) -> int:
+    """Return the epochs the run is to reach: what its latest leg was asked for, else its config."""
+    return int(log.legs[-1].config["epochs"]) if log.legs else run.config.epochs
+
+
+def live_runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs that are being trained now."""
+    return [run for run in list_runs(folder) if is_held(run.path)]
+
+
+# --- starting and stopping ------------------------------------------------------------------------------------------
+
+
+def start(run: Run, *, extend_to: int | None = None) -> None:
+    """Start (or resume, or extend) the trainer of a run as a process of its own and return once it holds the lock.
+
+    Only one run trains at a time: two would halve each other's speed and may not fit in memory. A trainer that ends
+    before it holds the lock raises `RunError` with what it printed.
+    """
+    refuse_if_busy(run)
+    arguments = ["train", str(run.path)]
+    if extend_to is not None:
+        arguments += ["--extend", str(extend_to)]
+    launch(arguments, run.path)
+
+
+def refuse_if_busy(run: Run) -> None:
+    """Raise `RunError` if a run beside this one, or this one, is being trained."""
+    for other in live_runs(run.path.parent):
+        raise RunError(f"{other.path.name} is being trained; wait for it or stop it first.")
+
+
+def launch(arguments: list[str], path: Path) -> None:
+    """Run `python -m core ARGUMENTS` detached, its output in `trainer.log`, and wait until it holds the run's lock."""
+    output = path / "trainer.log"
+    begin = output.stat().st_size if output.exists() else 0
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=PROJECT_ROOT,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        status = process.poll()
+        if status == 0 or (status is None and is_held(path)):
+            return
+        if status is not None:
+            raise RunError(f"The trainer of {path.name} ended at once: {_text_from(output, begin) or f'exit {status}'}")
+        time.sleep(0.05)
+    process.kill()
+    raise RunError(f"The trainer of {path.name} did not begin within {START_TIMEOUT_S:.0f} s; see {output}.")
+
+
+def request_stop(run: Run) -> None:
+    """Ask the trainer to save and leave; it does so within one step."""
+    (run.path / "stop").touch()
+
+
+def is_stop_requested(path: Path) -> bool:
+    """Tell whether somebody asked the run to stop."""
+    return (path / "stop").exists()
+
+
+def clear_stop(path: Path) -> None:
+    """Forget an earlier request to stop."""
+    (path / "stop").unlink(missing_ok=True)
+
+
+def trainer_output(run: Run, *, max_bytes: int = 4000) -> str:
+    """Return the end of what the trainer printed."""
+    output = run.path / "trainer.log"
+    if not output.exists():
+        return ""
+    return _text_from(output, max(0, output.stat().st_size - max_bytes))
+
+
+def _text_from(path: Path, offset: int) -> str:
+    with path.open("rb") as file:
+        file.seek(offset, os.SEEK_SET)
+        return file.read().decode("utf-8", errors="replace").strip()
+
+
+def command(run: Run) -> str:
+    """Return the command line that would make and train this run again."""
+    default = TrainingConfig().as_dict()
+    changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}
+    settings = "".join(f" --set {name}={_plain(value)}" for name, value in changed.items())
+    return f"python -m core train --new {_quoted(run.name)} --data {_quoted(run.data)}{settings}"
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if re.search(r"[^\w./:\\+-]", text) else text
+
+
+def load(path: Path) -> tuple[Run, RunLog]:
+    """Open a run and read its whole log."""
+    run = open_run(path)
+    return run, read_log(run.log_path)

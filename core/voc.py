@@ -1,0 +1,45 @@
+"""The constants of PASCAL VOC 2012 segmentation and of ImageNet preprocessing: their one home.
+
+Palette: the VOC devkit's `VOClabelcolormap`. Mean and deviation: ImageNet's, as in torchvision's weights.
+"""
+
+import numpy as np
+
+VOID = 255
+"""The id of pixels that are never counted and never trained on."""
+
+BACKGROUND = 0
+
+CLASS_NAMES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+def _devkit_color(class_id: int) -> tuple[int, int, int]:
+    """Spread the bits of the id over the three channels, highest first, as the VOC devkit does."""
+    red = green = blue = 0
+    for shift in range(8):
+        bits = class_id >> (3 * shift)
+        red |= (bits & 1) << (7 - shift)
+        green |= (bits >> 1 & 1) << (7 - shift)
+        blue |= (bits >> 2 & 1) << (7 - shift)
+    return red, green, blue
+
+
+PALETTE = np.array([_devkit_color(class_id) for class_id in range(256)], dtype=np.uint8)
+"""Colour of every id, shape (256, 3), RGB; row 255 (void) is cream."""
+
+
+def palette_bytes() -> bytes:
+    """Return the palette as the 768 bytes that `PIL.Image.putpalette` takes."""
+    return PALETTE.tobytes()
+
+
+def css_color(class_id: int) -> str:
+    """Return the colour of a class as `#rrggbb`."""
+    red, green, blue = (int(channel) for channel in PALETTE[class_id])
+    return f"#{red:02x}{green:02x}{blue:02x}"
