@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from core import terminal
-from core.errors import CoreError, DataError, PhotoError
+from core.errors import ConfigError, CoreError, DataError, PhotoError
+from core.home import PROJECT_ROOT
 from core.terminal import TrainingProgress, progress_bar
 from core.training import demo_run, evaluations, runs
 from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
@@ -247,6 +249,35 @@ def _segment_photo(predictor: Any, photo: Any, class_names: tuple[str, ...], mas
     return [vars(area) for area in class_areas(prediction.mask_HW, prediction.confidence_HW, class_names)]
 
 
+def bench(arguments: argparse.Namespace) -> Document:
+    """Run the benchmarks, or one of them."""
+    programs = sorted(path.stem for path in (PROJECT_ROOT / "tests" / "bench").glob("[a-z]*.py"))
+    if arguments.name and arguments.name not in programs:
+        raise ConfigError(f"There is no benchmark '{arguments.name}'; there are {', '.join(programs)}.")
+    results = [_run_program(name) for name in ([arguments.name] if arguments.name else programs)]
+    return {
+        "name": arguments.name or "all",
+        "device": results[0]["device"],
+        "figures": {f"{result['name']}.{key}": value for result in results for key, value in result["figures"].items()},
+        "ratios": {f"{result['name']}.{key}": value for result in results for key, value in result["ratios"].items()},
+    }
+
+
+def _run_program(name: str) -> Document:
+    """Run one benchmark in a process of its own; its last line is its result, the others are for people."""
+    command = [sys.executable, "-m", f"tests.bench.{name}"]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        lines: list[str] = []
+        for line in process.stdout or ():
+            if lines:
+                say(lines[-1])
+            lines.append(line.rstrip())
+    if process.returncode:
+        raise CoreError(f"The benchmark {name} ended with exit code {process.returncode}; see what it printed.")
+    document: Document = json.loads(lines[-1])
+    return document
+
+
 # --- arguments ------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +299,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_demo_and_train(add)
     _add_judging(add)
+    command = add(bench, terminal.show_bench, "bench training --json")
+    command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")
     return parser
 
 

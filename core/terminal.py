@@ -1,5 +1,6 @@
 """What a person reads on the terminal: progress on stderr (a bar where that is a terminal), results as tables."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,3 +152,9 @@ def show_segment(document: Document) -> str:
         shares = ", ".join(f"{c['name']} {_percent(c['share'])}" for c in photo["classes"])
         lines.append(f"{photo['file']}: {shares}\n  {photo['mask']}\n  {photo['overlay']}")
     return "\n".join(lines)
+
+
+def show_bench(document: Document) -> str:
+    """Return the ratios of the benchmarks, then the document that scripts read as the last line."""
+    ratios = [f"{name:<32}{ratio:6.2f} x" for name, ratio in document["ratios"].items()]
+    return "\n".join([f"against the report's loop, on {document['device']}", *ratios, json.dumps(document)])

@@ -27,7 +27,7 @@ DISTANCE_SHARE = 0.02
 
 
 def boundary_counts(
-    truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, void_as: Literal["other", "nearest"] = "other"
+    truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, void_as: Literal["other", "nearest"] = "nearest"
 ) -> Counts:
     """Count the boundary pixels of one image, for all classes at once.
 

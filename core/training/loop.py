@@ -130,7 +130,7 @@ class TrainingLoop:
         """
         while self.progress.epochs_done < self.config.epochs:
             started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
-            yield from self._train_epoch(should_stop)
+            yield from self.train_epoch(should_stop)
             if self.progress.step_in_epoch < self.steps_per_epoch:
                 return
             train_seconds = time.perf_counter() - started_s
@@ -159,7 +159,8 @@ class TrainingLoop:
         if self.config.freeze == "backbone":
             self.model.backbone.eval()
 
-    def _train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
+    def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
+        """Train through what is left of the current epoch, without validating; ends early if `should_stop`."""
         progress = self.progress
         epoch = progress.epochs_done + 1
         self._train_mode()

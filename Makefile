@@ -1,0 +1,97 @@
+# Every task of the project. Each prepares .venv for itself, so the first command after a clone can be `make demo`.
+# Needed beforehand: Python 3.11 or newer and make. Nothing is installed outside .venv.
+#
+#   make PYTHON=python3.12 demo               which Python makes .venv
+#   make test ARGS="-k scores -x"             more arguments for pytest or streamlit
+#   make bench BENCH=name                     one benchmark
+
+PYTHON ?= python3
+ARGS ?=
+BENCH ?=
+
+python := .venv/bin/python
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check format e2e bench lock clean new-venv require-python
+.NOTPARALLEL: # two installs into one .venv would spoil each other
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.installed ## make the demo data, train on it in the background, open the dashboard
+	$(python) -m core demo --background
+	$(python) -m streamlit run streamlit_app.py $(ARGS)
+
+run: .venv/.installed ## open the dashboard
+	$(python) -m streamlit run streamlit_app.py $(ARGS)
+
+test: .venv/.installed-dev ## every test that needs no browser
+	$(python) -m pytest -m "not e2e" --durations=10 $(ARGS)
+
+e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
+	$(python) -m pytest -m e2e $(ARGS)
+
+check: .venv/.installed-dev ## lint, formatting and types; changes nothing
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+
+format: .venv/.installed-dev ## rewrite the code into the project's format
+	$(python) -m ruff check --fix .
+	$(python) -m ruff format .
+
+bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
+	$(python) -m core bench $(BENCH)
+
+clean: ## remove caches; runs, data and .venv stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf '{}' +
+
+
+# --- Set-up -----------------------------------------------------------------------------------------------------------
+
+# A kill in mid-install can leave a package that pip takes for whole: its .dist-info is there, but not yet the INSTALLER
+# note that pip writes last. Without its .dist-info pip installs it again, over what is there.
+define install
+	@find .venv -name '*.dist-info' -type d -prune ! -exec test -e '{}/INSTALLER' ';' -exec rm -rf '{}' +
+	$(python) -m pip install -r $(1) -c constraints.txt
+endef
+
+.venv/.installed: requirements.txt constraints.txt
+	@echo "Installing into .venv; the first time this fetches several GB."
+	$(call install,requirements.txt)
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt requirements.txt constraints.txt
+	@echo "Installing into .venv, with what the tests need; the first time this fetches several GB."
+	$(call install,requirements-dev.txt)
+	@touch .venv/.installed $@
+
+# A .venv that is absent, half made, or too old is made anew, whatever its stamps say.
+ifneq ($(shell $(python) -c 'import sys, pip; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+.venv/.installed .venv/.installed-dev: new-venv
+endif
+
+new-venv: require-python
+	$(PYTHON) -m venv --clear .venv
+
+require-python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$("$(PYTHON)" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo "not here"); \
+	  echo "Atrous needs Python 3.11 or newer, but $(PYTHON) is $$found: name another, as in make PYTHON=python3.11" >&2; \
+	  exit 1; }
+
+# Made on the oldest supported Python: what runs there also exists for the newer ones, but not the other way round.
+lock: require-python ## pin today's newest versions in constraints.txt (needs Python 3.11)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "constraints.txt is made with Python 3.11, the oldest supported: make PYTHON=python3.11 lock" >&2; exit 1; }
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; \
+	"$(PYTHON)" -m venv "$$dir/venv"; \
+	"$$dir/venv/bin/python" -m pip install -r requirements-dev.txt; \
+	"$$dir/venv/bin/python" -m pip freeze --all --exclude pip --exclude-editable > "$$dir/frozen"; \
+	sed -n '/^#/!q; p' constraints.txt > "$$dir/constraints"; \
+	sed -e '/ @ /d' -e 's/+[^+]*$$//' "$$dir/frozen" >> "$$dir/constraints"; \
+	cp "$$dir/constraints" constraints.txt; \
+	echo "constraints.txt pins $$(grep -c == constraints.txt) packages: run make test before you commit it"
