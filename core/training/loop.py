@@ -36,6 +36,7 @@ if sys.platform != "win32":
 
 RECORD_EVERY_S = 1.0
 SGD_MOMENTUM = 0.9
+SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"
 
 
 @dataclass
@@ -190,7 +191,7 @@ class TrainingLoop:
         if not math.isfinite(value):
             raise RunError(
                 f"The loss became {value} at step {progress.steps_done + 1} (learning rate {learning_rate:.2g}); "
-                "resume from the last checkpoint with a smaller learning_rate."
+                f"{SMALLER_STEPS}."
             )
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -236,6 +237,11 @@ class TrainingLoop:
         scores = summarize(self.results, self.class_names)
         is_best = scores.miou is not None and (progress.best_miou is None or scores.miou > progress.best_miou)
         train_loss = progress.loss_sum / self.steps_per_epoch
+        val_loss = statistics.fmean(result.loss for result in self.results)
+        if not math.isfinite(val_loss):
+            raise RunError(
+                f"The validation loss became {val_loss} in epoch {progress.epochs_done + 1}; {SMALLER_STEPS}."
+            )
         progress.epochs_done += 1
         progress.step_in_epoch, progress.loss_sum = 0, 0.0
         if is_best:
@@ -244,7 +250,7 @@ class TrainingLoop:
             epoch=progress.epochs_done,
             step=progress.steps_done,
             train_loss=train_loss,
-            val_loss=statistics.fmean(result.loss for result in self.results),
+            val_loss=val_loss,
             miou=scores.miou,
             pixel_accuracy=scores.pixel_accuracy,
             iou=[entry.iou for entry in scores.classes],

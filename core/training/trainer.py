@@ -40,16 +40,11 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
     so does whatever ends the training early, after the log says so.
     """
     log = read_log(run.log_path)
-    last = open_checkpoint(run.path / "last.pt") if (run.path / "last.pt").exists() else None
-    config = dataclasses.replace(run.config, epochs=_target(run, log, last, extend_to))
-    dataset = open_dataset(run.data, seed=config.seed)
+    target = _target(run, log, extend_to)
     clear_stop(run.path)
     writer = LogWriter(run.log_path)
     try:
-        loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.class_names, choose_device())
-        if last and last.training:
-            loop.load_state(last.state, last.training)
-        for record in _Leg(run, loop, dataset, last).records():
+        for record in _begin(run, target).records():
             writer.write(record)
             yield record
     except CoreError as error:
@@ -63,12 +58,25 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
         writer.close()
 
 
-def _target(run: Run, log: RunLog, last: OpenedCheckpoint | None, extend_to: int | None) -> int:
-    epochs_done = last.training["progress"]["epochs_done"] if last and last.training else 0
+def _target(run: Run, log: RunLog, extend_to: int | None) -> int:
+    epochs_done = log.epochs[-1].epoch if log.epochs else 0
     target = extend_to if extend_to is not None else target_epochs(run, log)
-    if target <= epochs_done:
+    is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
+    if target < epochs_done or (is_over and target == epochs_done):
         raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
     return target
+
+
+def _begin(run: Run, target: int) -> "_Leg":
+    """Open the data and the last checkpoint, if there is one, and build the loop that goes on from it."""
+    last_file = run.path / "last.pt"
+    last = open_checkpoint(last_file) if last_file.exists() else None
+    config = dataclasses.replace(run.config, epochs=target)
+    dataset = open_dataset(run.data, seed=config.seed)
+    loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.class_names, choose_device())
+    if last and last.training:
+        loop.load_state(last.state, last.training)
+    return _Leg(run, loop, dataset, last)
 
 
 def _failed(reason: str, log: RunLog) -> RunEnded:
