@@ -5,6 +5,7 @@ holds exactly one JSON document.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -99,7 +100,7 @@ def _new_run(arguments: argparse.Namespace) -> Run:
 
     name = arguments.preset or "report"
     config = with_settings(preset(name), parse_settings(arguments.set))
-    dataset = open_dataset(arguments.data, seed=config.seed)
+    dataset = open_dataset(arguments.data)
     for split in ("train", "val"):
         dataset.split(split)
     return runs.create_run(arguments.new, arguments.data, name, config)
@@ -175,6 +176,8 @@ def _output_folder(path: Path) -> Iterator[Path]:
             yield folder
     except FileExistsError:
         raise DataError(f"{path} holds files already; name a new folder, nothing is overwritten.") from None
+    except OSError as error:
+        raise DataError(f"The folder {path} cannot be written: {error.strerror}; choose another.") from error
 
 
 def inspect(arguments: argparse.Namespace) -> Document:
@@ -200,6 +203,7 @@ def segment(arguments: argparse.Namespace) -> Document:
     photos = [(path, _read_photo(path)) for path in arguments.photos]
     targets = _targets([path for path, _ in photos], arguments.out)
     predictor, meta, repairs = open_predictor(arguments.checkpoint)
+    _make_folder(arguments.out)
     for repair in repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     with progress_bar("segmenting", "photo") as on_progress:
@@ -226,14 +230,20 @@ def _targets(photos: list[Path], folder: Path) -> list[tuple[Path, Path]]:
     """Name the files to write after the photos; nothing that exists is overwritten."""
     stems: list[str] = []
     for path in photos:
-        number = sum(stem == path.stem or stem.startswith(f"{path.stem}-") for stem in stems)
-        stems.append(f"{path.stem}-{number + 1}" if path.stem in stems else path.stem)
+        names = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
+        stems.append(next(name for name in names if name not in stems))
     targets = [(folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png") for stem in stems]
     for file in (file for pair in targets for file in pair):
         if file.exists():
             raise PhotoError(f"{file} exists already; choose another --out, nothing is overwritten.")
-    folder.mkdir(parents=True, exist_ok=True)
     return targets
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}; choose another --out.") from error
 
 
 def _segment_photo(predictor: Any, photo: Any, class_names: tuple[str, ...], mask: Path, overlay: Path) -> Any:

@@ -126,13 +126,21 @@ def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def _read_list(file: Path, photos: dict[str, Path], masks: dict[str, Path]) -> tuple[Sample, ...]:
     # Official lists of other tasks carry a second column: the name is the first word.
-    names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.split()[0] for line in _lines(file)]
     for name in names:
         if name not in photos:
             raise DataError(f"{file} names {name}, but its photo is missing; restore it or delete that line.")
         if name not in masks:
             raise DataError(f"{file} names {name}, but its mask is missing; restore it or delete that line.")
     return tuple(Sample(name, photos[name], masks[name]) for name in names)
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
 
 
 def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) -> list[Sample]:
@@ -160,7 +168,7 @@ def _class_names(root: Path) -> tuple[str, ...]:
     file = root / "classes.txt"
     if not file.exists():
         return CLASS_NAMES
-    names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    names = tuple(_lines(file))
     if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
         raise DataError(f"{file} must name 2 to {VOID} different classes, one a line, the background first.")
     return names

@@ -1,6 +1,7 @@
 """Reading photos and masks from disk, and writing masks as VOC does.
 
-A mask is a picture of class ids: mode P (VOC's own, ids with a palette) or mode L (ids as grey levels).
+A mask is a picture of class ids: mode P (VOC's own, ids with a palette), mode L (ids as grey levels) or mode 1 (the
+ids 0 and 1).
 """
 
 import io
@@ -44,7 +45,7 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
         raise DataError(
             f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L)."
         )
-    mask_HW = np.array(mask.convert("L") if mask.mode == "1" else mask, dtype=np.uint8)
+    mask_HW = np.array(mask, dtype=np.uint8)
     strays = sorted(set(np.unique(mask_HW).tolist()) - set(range(num_classes)) - {VOID})
     if strays:
         listed = ", ".join(map(str, strays[:5])) + (" and more" if len(strays) > 5 else "")

@@ -69,7 +69,12 @@ class TrainingBatches:
         keys = [(epoch, index) for index in order]
         size = self._batch_size
         batches = [keys[step * size : (step + 1) * size] for step in range(first, len(self))]
-        yield from DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers)
+        try:
+            yield from DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers)
+        except DataError as error:
+            # A loader process hands over its whole traceback as the text; its last line holds the sentence.
+            last_line = str(error).strip().splitlines()[-1]
+            raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
 
 
 def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:

@@ -6,6 +6,7 @@ ImageNet's mean and deviation, so that a photo looks the same to the model where
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -34,30 +35,33 @@ class TrainingTransform:
 
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
         self._image_size = image_size
-        steps: list[v2.Transform] = []
-        if (scale_min, scale_max) != (1.0, 1.0):
-            # Zero after normalization is the mean colour; padding is void in the mask and is never trained on.
-            mean_color = [round(255 * mean) for mean in IMAGE_MEAN]
-            fill = {tv_tensors.Image: mean_color, tv_tensors.Mask: VOID}
-            size = (image_size, image_size)
-            steps.append(v2.ScaleJitter(size, (scale_min, scale_max), antialias=True))
-            steps.append(v2.RandomCrop(size, pad_if_needed=True, fill=fill))
-        if flip:
-            steps.append(v2.RandomHorizontalFlip())
-        self._augment = v2.Compose(steps) if steps else None
+        self._scales = (scale_min, scale_max)
+        # Zero after normalization is the mean colour; padding is void in the mask and is never trained on.
+        fill = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
+        self._crop = v2.RandomCrop((image_size, image_size), pad_if_needed=True, fill=fill)
+        self._flip = v2.RandomHorizontalFlip() if flip else None
 
     def __call__(self, photo: Image.Image, mask_HW: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """Return the photo, float32 (3, S, S), normalized, and its ids, int64 (S, S)."""
         pair = (TF.to_image(photo), tv_tensors.Mask(torch.from_numpy(mask_HW)))
         image, mask = (_squash(part, self._image_size) for part in pair)
-        if self._augment is not None:
-            image, mask = self._augment(image, mask)
+        if self._scales != (1.0, 1.0):
+            size = round(self._image_size * float(torch.empty(1).uniform_(*self._scales)))
+            image, mask = self._crop(_squash(image, size), _squash(mask, size))
+        if self._flip is not None:
+            image, mask = self._flip(image, mask)
         return _normalize(image), mask.to(torch.int64).as_subclass(Tensor)
 
 
 def _squash(image: Tensor, image_size: int) -> Tensor:
-    """Resize both sides to `image_size`: bilinear with antialias for photos, nearest for masks (v2 tells by type)."""
+    """Resize both sides to `image_size`: bilinear with antialias for photos, nearest for masks."""
     size = [image_size, image_size]
+    if isinstance(image, tv_tensors.Mask):
+        # v2 resizes masks by the older `nearest`, which takes the upper left of the pixels that become one: labels
+        # would lie up to half a pixel beside what they label.
+        ids_HW = F.interpolate(image.as_subclass(Tensor)[None, None], size, mode="nearest-exact")[0, 0]
+        squashed: Tensor = tv_tensors.Mask(ids_HW)
+        return squashed
     resized: Tensor = TF.resize(image, size, interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
     return resized
 

@@ -10,6 +10,7 @@ guessed or mended is told in words, and nothing is ever loaded in part.
 """
 
 import pickle
+import struct
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class CheckpointMeta:
 class OpenedCheckpoint:
     """A file that was opened: its weights, its meta, and in words what was unusual and what was done about it."""
 
+    path: Path
     state: dict[str, Tensor]
     meta: CheckpointMeta
     format: str
@@ -84,7 +86,9 @@ class OpenedCheckpoint:
         try:
             model.load_state_dict(self.state, assign=True)
         except RuntimeError as error:
-            raise CheckpointError(f"The weights do not fit {meta.architecture}: {_first_lines(error)}") from error
+            raise CheckpointError(
+                f"The weights in {self.path} do not fit {meta.architecture}: {_first_lines(error)}"
+            ) from error
         return model.to(memory_format=torch.channels_last).eval()
 
 
@@ -106,9 +110,16 @@ def save_checkpoint(
 
 
 def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
-    """Reopen a file in a fresh model and compare logits on a fixed image; a difference raises `CheckpointError`."""
+    """Reopen a file in a fresh model and compare every weight, and the logits on a fixed image.
+
+    Weights are compared bit by bit: one that changed can hide in the logits. A difference raises `CheckpointError`.
+    """
     device = next(model.parameters()).device
     reopened = open_checkpoint(path).build().to(device)
+    saved = reopened.state_dict()
+    for key, value in model.state_dict().items():
+        if not torch.equal(saved[key], value):
+            raise CheckpointError(f"{path} holds other weights than the model it was saved from (in {key}).")
     image = torch.randn((1, 3, VERIFY_SIZE_PX, VERIFY_SIZE_PX), generator=torch.Generator().manual_seed(0)).to(device)
     was_training = model.training
     model.eval()
@@ -136,22 +147,29 @@ def open_checkpoint(path: Path) -> OpenedCheckpoint:
 def _read(path: Path) -> Any:
     try:
         with path.open("rb") as file:
-            is_zip = file.read(2) == b"PK"
+            head = file.read(4)
+        if head[:1] == b"\x80" and head[1:2] > b"\x02":
+            raise CheckpointError(_pickled_sentence(path))  # pickle.dump: torch itself writes protocol 2
         # A zip file is mapped, so that looking at its meta does not read all of its weights.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=head == b"PK\x03\x04" or None)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except pickle.UnpicklingError as error:
-        raise CheckpointError(_unpickling_sentence(path, str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        is_pickled = "GLOBAL" in str(error)
+        raise CheckpointError(_pickled_sentence(path) if is_pickled else _damaged_sentence(path)) from error
+    except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise CheckpointError(_damaged_sentence(path)) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is no PyTorch file or was cut short ({_first_lines(error)}); copy or save it again."
         ) from error
 
 
-def _unpickling_sentence(path: Path, message: str) -> str:
-    if "GLOBAL" not in message and "Unsupported" not in message:
-        return f"{path} is no PyTorch file or was cut short; copy or save it again."
+def _damaged_sentence(path: Path) -> str:
+    return f"{path} is no PyTorch file or was cut short; copy or save it again."
+
+
+def _pickled_sentence(path: Path) -> str:
     return (
         f"{path} holds pickled Python objects, and opening those could run code: it stays closed. Where it was made, "
         "save the weights alone: torch.save(model.state_dict(), 'weights.pt')."
@@ -159,7 +177,8 @@ def _unpickling_sentence(path: Path, message: str) -> str:
 
 
 def _open_own(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
-    if document.get("version", 0) > VERSION:
+    version = document.get("version")
+    if isinstance(version, int) and version > VERSION:
         raise CheckpointError(f"{path} was written by a newer version of Atrous; update this one.")
     known = {declared.name for declared in fields(CheckpointMeta)}
     try:
@@ -169,10 +188,10 @@ def _open_own(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
             if name in known
         }
         meta = CheckpointMeta(**values)
-        state = document["model"]
-    except (KeyError, TypeError, AttributeError) as error:
+        state = dict(document["model"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}; save it again.") from error
-    return OpenedCheckpoint(state, meta, f"{FORMAT} {document['version']}", document.get("training"))
+    return OpenedCheckpoint(path, state, meta, f"{FORMAT} {version}", document.get("training"))
 
 
 # --- files from elsewhere -------------------------------------------------------------------------------------------
@@ -188,7 +207,7 @@ def _open_foreign(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
             repairs.append(f"'{name}' is unwrapped and the rest dropped")
             document = document[name]
             break
-    state = {str(key): value for key, value in document.items() if isinstance(value, Tensor)}
+    state = _fp32_tensors(document, problems, repairs)
     state = _without_prefixes(state, problems, repairs)
     architecture = _recognize(path, state)
     num_classes = state["classifier.4.weight"].shape[0]
@@ -203,12 +222,21 @@ def _open_foreign(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
         has_aux_head=any(key.startswith("aux_classifier.") for key in state),
         image_size=FOREIGN_IMAGE_SIZE,
     )
-    opened = OpenedCheckpoint(state, meta, "state dict", None, tuple(problems), tuple(repairs))
-    try:
-        opened.build()
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    opened = OpenedCheckpoint(path, state, meta, "state dict", None, tuple(problems), tuple(repairs))
+    opened.build()
     return opened
+
+
+def _fp32_tensors(document: dict[str, Any], problems: list[str], repairs: list[str]) -> dict[str, Tensor]:
+    state = {str(key): value for key, value in document.items() if isinstance(value, Tensor)}
+    if others := [str(key) for key in document if str(key) not in state]:
+        problems.append(f"beside the weights it holds {', '.join(others)}")
+        repairs.append("what is no tensor is dropped")
+    if any(value.dtype in (torch.float16, torch.bfloat16, torch.float64) for value in state.values()):
+        problems.append("its numbers are not in fp32")
+        repairs.append("they are turned into fp32")
+        state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    return state
 
 
 def _without_prefixes(state: dict[str, Tensor], problems: list[str], repairs: list[str]) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
         state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (URLError, ConnectionError, TimeoutError) as error:
         raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, LookupError, TypeError, ValueError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"The weights {file} are damaged ({first_line}); delete the file, or {by_hand}.") from error
     return state
@@ -77,7 +77,9 @@ def _load_matching(module: torch.nn.Module, state: dict[str, Tensor], source: st
     if not fitting:
         raise WeightsError(f"The file of {source} holds no weights of this architecture; delete it and try again.")
     module.load_state_dict({**own, **fitting})
-    fresh = sorted({_part(key) for key in own.keys() - fitting.keys()})
+    # Files from before BatchNorm counted its batches lack that count, which nothing here reads.
+    missing = {key for key in own.keys() - fitting.keys() if not key.endswith(".num_batches_tracked")}
+    fresh = sorted({_part(key) for key in missing})
     unused = sorted({_part(key) for key in state.keys() - own.keys()})
     notes = [f"{part} is not in {source} (or has other classes) and starts from random weights" for part in fresh]
     return notes + [f"{part} of {source} has no place in this model and was left out" for part in unused]

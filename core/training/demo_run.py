@@ -8,9 +8,10 @@ from core.home import datasets_dir
 from core.training import evaluations
 from core.training.config import preset
 from core.training.records import read_log
-from core.training.runs import Run, create_run, find_run, is_held, launch, refuse_if_busy
+from core.training.runs import Run, create_run, is_held, launch, list_runs, refuse_if_busy
 
 NAME = "demo"
+"""Name of the run and of its preset."""
 MILESTONES = (10, 50)
 
 
@@ -22,7 +23,13 @@ def make_data(on_progress: Callable[[int, int], None] | None = None) -> Path:
 def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
     """Return the demo's run, made with its data if there is none yet."""
     data = make_data(on_progress)
-    return find_run(NAME) or create_run(NAME, data, "demo", preset("demo"))
+    existing = next((run for run in list_runs() if is_demo(run)), None)
+    return existing or create_run(NAME, data, NAME, preset(NAME))
+
+
+def is_demo(run: Run) -> bool:
+    """Tell whether a run is the demo's."""
+    return run.name == NAME and run.preset == NAME
 
 
 def epochs_done(run: Run) -> int:

@@ -126,7 +126,7 @@ def load(path: Path) -> Evaluation:
         about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
         values = {field.name: about[field.name] for field in fields(Evaluation) if field.name not in ("path", "scores")}
         return Evaluation(path=path, scores=Scores.from_dict(about["scores"]), **values)
-    except (OSError, json.JSONDecodeError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"The stored evaluation {path} cannot be read ({error}); delete it and evaluate again."
         ) from error

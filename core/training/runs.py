@@ -111,9 +111,9 @@ def open_run(path: Path) -> Run:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         config = from_dict(about["settings"])
         return Run(path.resolve(), about["name"], about["data"], about["preset"], float(about["created_s"]), config)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} is not a run folder: it has no config.json; make one with `train --new`.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, ConfigError) as error:
+    except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise RunError(f"{path / 'config.json'} cannot be read ({error}); restore it or delete the run.") from error
 
 
@@ -142,17 +142,16 @@ def _run_folders(folder: Path | None) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
-def find_run(name: str, folder: Path | None = None) -> Run | None:
-    """Return the newest run with this name."""
-    return next((run for run in list_runs(folder) if run.name == name), None)
-
-
 # --- the lock: who trains -------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Hold a run as its one trainer for the length of a `with` block; a second holder gets `RunError`."""
+    """Hold a run as its one trainer for the length of a `with` block; a second holder gets `RunError`.
+
+    A request to stop is for the holder of its moment: what was asked before is forgotten here, and nowhere later,
+    since a request may come while the trainer still imports torch.
+    """
     lock = FileLock(path / "lock")
     try:
         # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
@@ -162,8 +161,10 @@ def hold(path: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
     try:
+        clear_stop(path)
         yield
     finally:
+        clear_stop(path)
         lock.release()
 
 
@@ -196,7 +197,8 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
 def _is_stalled(log: RunLog, now_s: float) -> bool:
     if log.last is None or isinstance(log.last, RunEnded):
         return False
-    times = [step.time_s for step in log.steps[-20:]]
+    leg_began_s = log.legs[-1].time_s if log.legs else 0.0  # the pause between two legs is no usual step
+    times = [step.time_s for step in log.steps[-20:] if step.time_s >= leg_began_s]
     usual_s = max((later - earlier for earlier, later in itertools.pairwise(times)), default=30.0)
     return now_s - log.last.time_s > max(120.0, 10 * usual_s)
 

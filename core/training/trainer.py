@@ -27,7 +27,7 @@ from core.model.device import choose_device, device_name
 from core.training import evaluations
 from core.training.loop import TrainingLoop
 from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunLog, RunStarted, Warned, read_log
-from core.training.runs import Run, clear_stop, is_stop_requested, target_epochs
+from core.training.runs import Run, is_stop_requested, target_epochs
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""
@@ -41,7 +41,6 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
     """
     log = read_log(run.log_path)
     target = _target(run, log, extend_to)
-    clear_stop(run.path)
     writer = LogWriter(run.log_path)
     try:
         for record in _begin(run, target).records():
@@ -72,7 +71,7 @@ def _begin(run: Run, target: int) -> "_Leg":
     last_file = run.path / "last.pt"
     last = open_checkpoint(last_file) if last_file.exists() else None
     config = dataclasses.replace(run.config, epochs=target)
-    dataset = open_dataset(run.data, seed=config.seed)
+    dataset = open_dataset(run.data)  # the one split that every command and page sees, whatever the run's seed
     loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.class_names, choose_device())
     if last and last.training:
         loop.load_state(last.state, last.training)
@@ -160,7 +159,7 @@ class _Leg:
             yield self._save("best.pt")
         if is_last:
             yield self._save(f"epoch_{epoch.epoch:03d}.pt")
-            self._store_evaluation(f"epoch_{epoch.epoch:03d}.pt")
+            self._store_evaluation(f"epoch_{epoch.epoch:03d}.pt", epoch.seconds - epoch.train_seconds)
         if is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds:
             yield self._save("last.pt", with_training=True)
             self._saved_s = time.monotonic()
@@ -170,7 +169,6 @@ class _Leg:
         is_finished = progress.epochs_done >= self._loop.config.epochs
         if not is_finished:
             yield self._save("last.pt", with_training=True)
-        clear_stop(self._run.path)
         yield RunEnded(
             outcome="finished" if is_finished else "stopped",
             reason=f"{progress.epochs_done} epochs done" if is_finished else "asked to stop",
@@ -218,7 +216,7 @@ class _Leg:
             "floor_pixel_accuracy": floor.pixel_accuracy,
         }
 
-    def _store_evaluation(self, name: str) -> None:
+    def _store_evaluation(self, name: str, seconds: float) -> None:
         evaluations.store(
             self._run.eval_dir,
             checkpoint=self._run.path / name,
@@ -228,6 +226,7 @@ class _Leg:
             fingerprint=self._val_fingerprint,
             results=self._loop.results,
             class_names=self._loop.class_names,
+            images_per_second=len(self._val) / seconds,
         )
 
     def _save_samples(self, epoch: int) -> None:

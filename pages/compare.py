@@ -1,0 +1,128 @@
+"""Compare: any checkpoints of any runs on the same images, each beside the floor."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.errors import DataError
+from core.training import evaluations, runs
+from core.training.evaluation_jobs import evaluation_error, evaluation_progress, start_evaluation
+from core.training.evaluations import Evaluation
+from ui import cached
+from ui.checkpoints import Choice, default_pair, list_choices
+from ui.comparison import headline, require_same_data
+from ui.gallery import show_gallery
+from ui.page import link_to, open_page, showing_errors
+from ui.score_view import Side, show_class_bars, show_curves, show_table
+
+POLL_S = 1.0
+
+
+def say_what_is_missing(choices: Sequence[Choice]) -> None:
+    """Say why there is nothing to compare yet, and where to go."""
+    if live := runs.live_runs():
+        st.info(f"{live[0].name} is being trained; its checkpoints can be compared once there are two.")
+    elif choices:
+        st.info(f"There is one checkpoint so far ({choices[0].label}); extend its run, or train another.")
+    else:
+        st.info("There are no checkpoints yet: train a run, for instance the demo to 10 and then to 50 epochs.")
+    link_to("Train", "Go to Train")
+
+
+def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
+    """Ask for checkpoints and a split. The query string holds the choice; the widget takes its value from there."""
+    by_id = {choice.id: choice for choice in choices}
+    wanted = [choice_id for choice_id in st.query_params.get_all("checkpoint") if choice_id in by_id]
+    st.session_state["checkpoints"] = wanted or [choice.id for choice in default_pair(choices)]
+    chosen = st.multiselect(
+        "Checkpoints", list(by_id), key="checkpoints", format_func=lambda choice_id: by_id[choice_id].label,
+        on_change=keep_choice, help="The first is A, the one compared against; the last is B, the one judged.",
+    )  # fmt: skip
+    splits = splits_of([by_id[choice_id] for choice_id in chosen])
+    split = st.segmented_control("Split", splits, default="val", required=True, key="split", bind="query-params")
+    return [by_id[choice_id] for choice_id in chosen], split
+
+
+def keep_choice() -> None:
+    """Write the chosen checkpoints to the query string."""
+    st.query_params["checkpoint"] = st.session_state["checkpoints"]
+
+
+def splits_of(chosen: Sequence[Choice]) -> list[str]:
+    """Return the splits of the first run's data, val first; val alone if the data is gone."""
+    try:
+        names = list(cached.dataset(chosen[0].run.data).splits) if chosen else []
+    except DataError:
+        names = []
+    return ["val", *(name for name in names if name != "val")]
+
+
+def act(chosen: Sequence[Choice], split: str) -> list[Side]:
+    """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
+    found = [(choice, find(choice, split)) for choice in chosen]
+    missing = [choice for choice, evaluation in found if evaluation is None]
+    is_live = any(evaluation_progress(choice.run, choice.file, split) for choice in missing)
+    if missing:
+        st.fragment(offer_evaluations, run_every=POLL_S if is_live else None)(missing, split, is_live=is_live)
+    return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
+
+
+def find(choice: Choice, split: str) -> Evaluation | None:
+    """Return the stored evaluation of a checkpoint as its file is now."""
+    return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split)
+
+
+def offer_evaluations(missing: Sequence[Choice], split: str, *, is_live: bool) -> None:
+    """Draw the progress of the evaluations that run, and a button for each of the others."""
+    with showing_errors():
+        going_on = {choice.id: evaluation_progress(choice.run, choice.file, split) for choice in missing}
+        if is_live and not any(going_on.values()):
+            st.rerun()
+        for choice in missing:
+            if progress := going_on[choice.id]:
+                show_progress(choice.label, *progress)
+            else:
+                offer_evaluation(choice, split)
+
+
+def show_progress(label: str, done: int, total: int) -> None:
+    """Draw how far an evaluation is."""
+    text = f"{done} of {total} images" if total else "opening the checkpoint"
+    st.progress(done / max(1, total), f"Evaluating {label}: {text}")
+
+
+def offer_evaluation(choice: Choice, split: str) -> None:
+    """Draw the button that starts an evaluation, and why the last one failed if it did."""
+    if error := evaluation_error(choice.run, choice.file, split):
+        st.error(error, icon=":material/error:")
+    if st.button(f"Evaluate {choice.label} on {split}", key=f"evaluate {choice.id}", icon=":material/rule:"):
+        with st.spinner("Starting …"):
+            start_evaluation(choice.run, choice.file, split)
+        st.rerun()
+
+
+def show(sides: Sequence[Side]) -> None:
+    """Show the sentence, the table, the curves, the classes and the images."""
+    require_same_data([(side.label, side.evaluation) for side in sides])
+    a, b = sides[0], sides[-1]
+    if len(sides) > 1:
+        st.subheader(headline(a.label, b.label, a.evaluation.scores, b.evaluation.scores), anchor=False)
+    show_table(sides)
+    st.subheader("Training", anchor=False)
+    show_curves(sides)
+    if len(sides) > 1:
+        st.subheader("Classes", anchor=False)
+        show_class_bars(a, b)
+        st.subheader("Images", anchor=False)
+        show_gallery(a, b)
+
+
+with open_page("Compare"):
+    st.title("Compare", anchor=False)
+    there = list_choices()
+    if len(there) < 2:
+        say_what_is_missing(there)
+    else:
+        evaluated = act(*ask(there))
+        if evaluated:
+            show(evaluated)

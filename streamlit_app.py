@@ -1,0 +1,137 @@
+"""Home: what there is, how it goes, and the next step."""
+
+import streamlit as st
+
+from core.home import demo_dir
+from core.training import demo_run, runs
+from ui import cached
+from ui.forms import make_demo_data
+from ui.page import link_to, open_page, showing_errors
+from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
+from ui.words import STATES, count
+
+MAX_CARDS = 12
+NUM_THUMBNAILS = 5
+
+
+def show_next_step(entries: list[Entry]) -> None:
+    """Say in one sentence what to do next, with the button or links for it."""
+    live = next((entry for entry in entries if entry.is_live), None)
+    with st.container(border=True):
+        if live:
+            st.markdown(f"##### {live.run.name} is training\nIt goes on when this page or the server is closed.")
+            link_to("Train", "Watch it learn", run=live.run.path.name)
+        elif not entries:
+            st.markdown(
+                "##### Start here\nOne click draws 200 scenes with exact masks and trains DeepLabV3 on them, to 10 "
+                "epochs and then to 50. On two cores the first 10 take a few minutes."
+            )
+            offer_first_steps()
+        else:
+            show_what_follows(entries)
+
+
+def offer_first_steps() -> None:
+    """Offer the demo, and the way to data of one's own."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        is_asked = st.button("Train the demo", type="primary", icon=":material/rocket_launch:")
+        link_to("Dataset", "Look at a data set of your own", source="A folder")
+        link_to("Train", "Set up a run", run="new")
+    if is_asked:
+        start_demo()
+
+
+def start_demo() -> None:
+    """Make the demo data if need be, start its training, and go to watch it."""
+    make_demo_data()
+    with st.spinner("Starting the trainer …"):
+        run = demo_run.start_demo()
+    st.switch_page("pages/train.py", query_params={"run": run.path.name})
+
+
+def show_what_follows(entries: list[Entry]) -> None:
+    """With nothing training: mend the newest run if it broke off, else judge and use what was trained."""
+    newest = entries[0]
+    if demo_run.is_demo(newest.run) and demo_run.epochs_done(newest.run) < demo_run.MILESTONES[-1]:
+        st.markdown("##### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
+        if st.button("Go on with the demo", type="primary", icon=":material/rocket_launch:"):
+            start_demo()
+        return
+    if newest.state in ("failed", "crashed", "stopped", "new"):
+        meaning = STATES[newest.state].meaning
+        st.markdown(f"##### {newest.run.name} is {STATES[newest.state].label.lower()}\n{meaning}")
+        link_to("Train", "See why, and go on", run=newest.run.path.name)
+        return
+    st.markdown("##### Nothing is training\nJudge what was trained, try it on a photo, or train again.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        link_to("Compare", "Compare checkpoints")
+        link_to("Segment", "Segment a photo")
+        link_to("Train", "Set up a run", run="new")
+        has_demo = any(entry.run.name == "demo" for entry in entries)
+        is_asked = not has_demo and st.button("Train the demo", icon=":material/rocket_launch:")
+    if is_asked:
+        start_demo()
+
+
+def show_runs(*, was_live: bool) -> None:
+    """Draw a card for each of the newest runs; once the last live one ends, the whole page is drawn anew."""
+    entries = read_runs()
+    if was_live and not any(entry.is_live for entry in entries):
+        st.rerun()
+    for first in range(0, min(len(entries), MAX_CARDS), 2):
+        for column, entry in zip(st.columns(2), entries[first : first + 2], strict=False):
+            with column.container(border=True, height="stretch"), showing_errors():
+                show_card(entry)
+    if len(entries) > MAX_CARDS:
+        st.caption(f"{count(len(entries) - MAX_CARDS, 'older run')} on the Train page.")
+
+
+def show_card(entry: Entry) -> None:
+    """Draw a run: name, state, progress and best score beside the floor."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{entry.run.name}**")
+        show_state(entry.state)
+    show_progress(entry.run, entry.log, entry.state)
+    show_best(entry.log)
+    link_to("Train", "Open", run=entry.run.path.name)
+
+
+def show_data() -> None:
+    """Say whether the demo data is there, with a few of its photos and masks."""
+    with st.container(border=True):
+        if not demo_dir().is_dir():
+            st.markdown("**Demo data** is not made yet: 200 drawn scenes, each with its exact mask.")
+            link_to("Dataset", "Make it, or look at a folder of your own")
+            return
+        data = cached.dataset(demo_dir())
+        listed = ", ".join(f"{len(data.splits[name])} {name}" for name in ("train", "val") if name in data.splits)
+        st.markdown(f"**Demo data** is ready: {listed}.")
+        with st.container(horizontal=True):
+            for sample in data.split("val")[:NUM_THUMBNAILS]:
+                picture = cached.thumbnail(sample.photo, sample.mask, num_classes=data.num_classes, view="overlay")
+                st.image(picture, width=140, alt=f"Scene {sample.name} with its mask laid over it")
+        link_to("Dataset", "Look at it")
+
+
+def main() -> None:
+    """Show the next step, the runs, and the data."""
+    st.title("Atrous", anchor=False)
+    st.caption(
+        "Train DeepLabV3 to name every pixel of a photo, and judge it honestly: every score stands beside the floor, "
+        "what predicting background everywhere scores. Everything stays on this computer."
+    )
+    entries = read_runs()
+    show_next_step(entries)
+    st.subheader("Runs", anchor=False)
+    if not entries:
+        st.caption("None yet. Each run you train appears here with its progress and its best score.")
+    is_live = any(entry.is_live for entry in entries)
+    st.fragment(show_runs, run_every=TICK_S if is_live else None)(was_live=is_live)
+    for sentence in runs.broken_runs():
+        st.warning(sentence, icon=":material/folder_off:")
+    st.subheader("Data", anchor=False)
+    show_data()
+
+
+with open_page("Home"):
+    main()

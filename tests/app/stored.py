@@ -1,0 +1,59 @@
+"""Evaluations as the trainer stores them, of masks that are drawn here, and a checkpoint of a small real model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dataset import fingerprint, open_dataset
+from core.data.images import mask_image, png_bytes, read_mask
+from core.metrics.boundary import boundary_counts
+from core.metrics.confusion import confusion_counts, void_pixels
+from core.training import evaluations
+from core.training.evaluations import Evaluation, ImageResult
+from core.training.runs import Run
+from core.voc import VOID
+
+Mask = NDArray[np.uint8]
+
+
+def guess_background(truth_HW: Mask, index: int) -> Mask:
+    """Predict what the floor is made of."""
+    return np.zeros_like(truth_HW)
+
+
+def guess_half(truth_HW: Mask, index: int) -> Mask:
+    """Predict the truth on the upper half of the first image, on all of the others."""
+    predicted_HW = np.where(truth_HW == VOID, 0, truth_HW).astype(np.uint8)
+    if index == 0:
+        predicted_HW[predicted_HW.shape[0] // 2 :] = 0
+    return predicted_HW
+
+
+def store_milestone(
+    run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = ""
+) -> Evaluation:
+    """Write a milestone (no real weights in it) and the evaluation of what `guess` predicts for the val split."""
+    dataset = open_dataset(data or run.data)
+    samples = dataset.split("val")
+    checkpoint = run.path / (file or f"epoch_{epoch:03d}.pt")
+    checkpoint.write_bytes(f"weights of {run.name} after {epoch}".encode())
+    results = []
+    for index, sample in enumerate(samples):
+        truth_HW = read_mask(sample.mask, dataset.num_classes)
+        predicted_HW = guess(truth_HW, index)
+        results.append(
+            ImageResult(
+                name=sample.name,
+                loss=1.0,
+                mask_png=png_bytes(mask_image(predicted_HW)),
+                counts_KK=confusion_counts(truth_HW, predicted_HW, dataset.num_classes),
+                boundary_3K=boundary_counts(truth_HW, predicted_HW, dataset.num_classes),
+                void_pixels=void_pixels(truth_HW, dataset.num_classes),
+            )
+        )
+    return evaluations.store(
+        run.eval_dir, checkpoint=checkpoint, epoch=epoch, split="val", data=str(dataset.root),
+        fingerprint=fingerprint(samples), results=results, class_names=dataset.class_names,
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Home in its four states."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.training import demo_run, runs
+from core.training.runs import Run
+from tests.app.conftest import links, texts, write_records
+
+Visit = Callable[..., AppTest]
+MakeRun = Callable[..., Run]
+
+
+def test_nothing_yet_says_what_to_do(visit: Visit) -> None:
+    app = visit()
+    assert not app.exception
+    assert [button.label for button in app.button] == ["Train the demo"]
+    assert "Demo data** is not made yet" in texts(app)
+    assert "None yet" in texts(app)
+
+
+def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[list[str]] = []
+    monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_data)
+    monkeypatch.setattr(demo_run, "launch", lambda arguments, _path: launched.append(arguments))
+    app = visit()
+    app.button[0].click().run()
+    assert launched == [["demo"]]
+    assert not app.exception
+    assert app.title[0].value == "Train"
+    assert "demo" in texts(app)
+
+
+def test_a_live_run_shows_epoch_and_remaining_time(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run("nightly")
+    write_records(run, 1, extra_steps=2)
+    with runs.hold(run.path):
+        app = visit()
+    assert not app.exception
+    said = texts(app)
+    assert "nightly is training" in said
+    assert "1 of 3 epochs · about 32 s left" in said  # 2 epochs of 20 s, less half of the 15 s that train
+    assert "Epoch 2: batch 2 of 4" in said
+    assert "Best mIoU, epoch 1: 10.0 % (+6.5 points)" in said
+    assert not app.button, "one run trains at a time"
+
+
+def test_finished_runs_lead_to_compare_and_segment(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    app = visit()
+    said = texts(app)
+    assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in said
+    assert "3 of 3 epochs done" in said
+    assert "Demo data** is ready: 4 train, 2 val" in said
+    assert {"Compare checkpoints", "Segment a photo"} <= links(app).keys()
+    assert links(app)["Open"].endswith(f"run={run.path.name}")
+    assert [button.label for button in app.button] == ["Train the demo"], "the demo was not among the runs"
+
+
+def test_a_crash_is_the_next_step(visit: Visit, make_run: MakeRun) -> None:
+    run = make_run()
+    write_records(run, 1)
+    app = visit()
+    assert "first is crashed" in texts(app)
+    assert links(app)["See why, and go on"].endswith(f"run={run.path.name}")
+
+
+def test_a_folder_that_cannot_be_read_is_named(visit: Visit, make_run: MakeRun) -> None:
+    good, bad = make_run("good"), make_run("bad")
+    write_records(good, 1, ended="stopped")
+    (bad.path / "config.json").write_text("{half")
+    app = visit()
+    assert not app.exception
+    assert any(bad.path.name in warning.value for warning in app.warning)
+    assert "**good**" in texts(app)

@@ -1,0 +1,204 @@
+"""The Train page: a new run, a live one, one that is over, one that broke."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data.images import write_mask
+from core.training import runs
+from core.training.config import TrainingConfig
+from core.training.records import Validating, Warned
+from core.training.runs import Run
+from tests.app.conftest import CAT, append, epoch_record, texts, write_records
+
+Visit = Callable[..., AppTest]
+MakeRun = Callable[..., Run]
+
+
+def button(app: AppTest, label: str) -> object:
+    """Return the button with this label."""
+    return next(each for each in app.button if each.label == label)
+
+
+def alts(app: AppTest) -> list[str]:
+    """Return the alt text of every image."""
+    return [image.proto.imgs[0].alt for image in app.get("image")]
+
+
+def test_nothing_yet_shows_every_setting(visit: Visit) -> None:
+    app = visit("train")
+    assert not app.exception
+    inputs = [*app.number_input, *app.selectbox, *app.toggle]
+    keys = {each.key.partition(".")[2] for each in inputs if each.key}
+    assert keys == set(TrainingConfig().as_dict())
+    assert all("`" in each.help for each in inputs if each.key), (
+        "each says what it means and its name on the command line"
+    )
+    assert button(app, "Start training")
+
+
+def test_start_makes_a_run_with_what_was_asked(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.demo_run.make_data", lambda _on_progress: demo_data)
+    started: list[Run] = []
+    monkeypatch.setattr(runs, "start", started.append)
+    app = visit("train", run="new", preset="Demo")
+    app.number_input(key="demo.epochs").set_value(7)
+    app.text_input(key="demo.name").set_value("my try").run()
+    button(app, "Start training").click().run()
+    assert not app.exception
+    assert [(run.name, run.config.epochs, run.preset, run.data) for run in started] == [
+        ("my try", 7, "demo", str(demo_data))
+    ]
+    assert app.query_params["run"] == started[0].path.name
+    assert "Made, but never started" in texts(app) or "never started" in texts(app)
+
+
+def test_a_setting_that_cannot_be_is_one_sentence(visit: Visit, demo_data: Path) -> None:
+    app = visit("train", preset="Report")
+    app.selectbox(key="report.architecture").set_value("deeplabv3_mobilenet_v3_large").run()
+    assert not app.exception
+    assert "set output_stride=16" in app.error[0].value
+
+
+def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, demo_data: Path) -> None:
+    app = visit("train", source="A folder", data=str(home / "nowhere"))
+    button(app, "Start training").click().run()
+    assert "There is no folder" in app.error[0].value
+    assert runs.list_runs() == []
+
+
+def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run("nightly")
+    write_records(run, 1, extra_steps=2)
+    with runs.hold(run.path):
+        app = visit("train")
+        said = texts(app)
+        assert "1 of 3 epochs · about 32 s left" in said
+        assert "Latest mIoU: 10.0 % (+6.5 points)" in said
+        assert "Latest pixel accuracy: 75.0 % (+5.0 points)" in said
+        assert "Photos per second: 12.5" in said
+        assert "--set epochs=3" in said
+        assert len(app.get("plotly_chart")) == 5
+        button(app, "Stop").click().run()
+        assert runs.is_stop_requested(run.path)
+        assert "Asked to stop" in texts(app)
+    assert not app.exception
+
+
+def test_a_run_that_validates_says_so(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 1, extra_steps=4)
+    append(run, Validating(epoch=2, image=1, images=2))
+    with runs.hold(run.path):
+        assert "Validating after epoch 2: image 1 of 2" in texts(visit("train"))
+
+
+def test_a_trainer_that_tells_nothing_yet(visit: Visit, make_run: MakeRun) -> None:
+    with runs.hold(make_run().path):
+        app = visit("train")
+    assert not app.exception
+    assert "Getting ready" in texts(app)
+
+
+def test_a_finished_run_can_be_extended(
+    visit: Visit, make_run: MakeRun, demo_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    asked: list[int] = []
+    monkeypatch.setattr(runs, "start", lambda _run, *, extend_to: asked.append(extend_to))
+    app = visit("train", run=run.path.name)
+    assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in texts(app)
+    assert "Finished" in texts(app)
+    assert app.dataframe[0].value.iloc[0].tolist() == ["last.pt", 3, "30.0 %", "158 MB", "reopened, same answer"]
+    app.number_input[0].set_value(5)
+    button(app, "Extend").click().run()
+    assert asked == [5]
+    assert not app.exception
+
+
+def test_samples_show_photo_truth_and_newest_mask(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 2, ended="finished")
+    for epoch in (1, 2):
+        folder = run.path / "samples" / f"epoch_{epoch:03d}"
+        folder.mkdir(parents=True)
+        write_mask(folder / "photo_4.png", np.full((30, 40), CAT, dtype=np.uint8))
+    app = visit("train")
+    assert not app.exception
+    assert alts(app) == ["photo_4: the photo, its true mask, and the mask predicted after epoch 2"]
+    app.select_slider[0].set_value(run.path / "samples" / "epoch_001").run()
+    assert alts(app)[0].endswith("predicted after epoch 1")
+
+
+def test_samples_of_data_that_is_gone_are_explained(visit: Visit, make_run: MakeRun) -> None:
+    run = make_run()
+    write_records(run, 1, ended="finished")
+    (run.path / "samples" / "epoch_001").mkdir(parents=True)
+    app = visit("train")
+    assert not app.exception
+    assert app.error[0].value.startswith("The photos of this run cannot be shown: There is no folder")
+
+
+def test_a_crash_shows_what_the_trainer_printed(visit: Visit, make_run: MakeRun) -> None:
+    run = make_run()
+    write_records(run, 1)
+    (run.path / "trainer.log").write_text("Killed by the kernel: out of memory")
+    app = visit("train")
+    assert "ended without a word" in app.error[0].value
+    assert "out of memory" in texts(app)
+    assert button(app, "Resume")
+
+
+def test_a_failure_says_its_reason_and_bad_lines_are_told(visit: Visit, make_run: MakeRun) -> None:
+    run = make_run()
+    run.log_path.write_text("{torn\n")
+    append(run, Warned(message="The data has changed."))
+    write_records(run, 1, ended="failed")
+    app = visit("train")
+    assert not app.exception
+    assert app.error[0].value == "The run failed: failed on purpose"
+    assert app.warning[0].value == "The data has changed."
+    assert "1 line of log.jsonl cannot be read" in app.warning[1].value
+
+
+def test_a_start_that_fails_is_one_sentence(visit: Visit, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _refuse(run: Run, **options: object) -> None:
+        raise runs.RunError("first is being trained; wait for it or stop it first.")
+
+    make_run()
+    monkeypatch.setattr(runs, "start", _refuse)
+    app = visit("train")
+    button(app, "Start").click().run()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["first is being trained; wait for it or stop it first."]
+
+
+def test_a_run_that_is_not_there_is_said(visit: Visit) -> None:
+    app = visit("train", run="2020-01-01_0000_gone")
+    assert "There is no run 2020-01-01_0000_gone" in app.warning[0].value
+    assert button(app, "Start training")
+
+
+def test_background_everywhere_is_said_in_words(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 1)
+    append(run, epoch_record(2, 0.03, iou=[0.7, *[None] * 7, 0.0, *[None] * 12]))
+    with runs.hold(run.path):
+        app = visit("train")
+    assert app.info[0].value.startswith("No object found in the latest 1 epoch: the answer is background")
+
+
+def test_a_bug_is_not_dressed_up_as_an_error_message(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a CoreError becomes a sentence; everything else must be seen as what it is."""
+
+    def _break() -> list[Run]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(runs, "list_runs", _break)
+    app = visit("train")
+    assert len(app.exception) == 1
+    assert not app.error

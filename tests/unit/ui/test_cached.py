@@ -1,0 +1,93 @@
+"""What is kept between reruns is read again once the file changes, and a log only as far as it is new."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.images import write_mask
+from core.errors import DataError
+from core.training.records import LogWriter, RunLog, Warned
+from core.voc import PALETTE
+from tests.app.conftest import CAT, make_pairs
+from ui import cached
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    return make_pairs(tmp_path / "voc")
+
+
+def write(path: Path, *messages: str) -> None:
+    writer = LogWriter(path)
+    for message in messages:
+        writer.write(Warned(message=message))
+    writer.close()
+
+
+def test_a_log_is_followed_from_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    taken: list[str] = []
+    take = RunLog._take
+    monkeypatch.setattr(RunLog, "_take", lambda self, line: (taken.append(line), take(self, line))[1])
+    write(path, "one", "two")
+    assert len(cached.run_log(path).warnings) == 2
+    write(path, "three")
+    assert [warned.message for warned in cached.run_log(path).warnings] == ["one", "two", "three"]
+    assert len(taken) == 3, "each line is read once, however often anyone asks"
+
+
+def test_a_log_in_hand_does_not_change(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, "one")
+    before = cached.run_log(path)
+    write(path, "two")
+    cached.run_log(path)
+    assert len(before.warnings) == 1
+
+
+def test_a_dataset_is_read_again_once_a_pair_is_added(voc: Path) -> None:
+    assert len(cached.dataset(voc).split("train")) == 4
+    assert cached.dataset(voc) is cached.dataset(voc)
+    (voc / "ImageSets" / "Segmentation" / "train.txt").write_text("photo_0\n")
+    assert len(cached.dataset(voc).split("train")) == 1
+
+
+def test_statistics_are_counted_once_until_a_mask_changes(voc: Path) -> None:
+    data, told = cached.dataset(voc), []
+    assert not cached.has_stats(data, "val")
+    first = cached.stats(data, "val", lambda done, _total: told.append(done))
+    assert cached.has_stats(data, "val")
+    assert cached.stats(data, "val") is first
+    assert told == [1, 2]
+    write_mask(voc / "SegmentationClass" / "photo_4.png", np.zeros((30, 40), dtype=np.uint8))
+    assert cached.stats(data, "val").classes[CAT].images == 1
+    assert cached.stats(data, "val").class_ids == (frozenset({0}), frozenset({0, CAT}))
+
+
+def test_a_mask_is_reduced_without_new_colours(voc: Path) -> None:
+    photo, mask = voc / "JPEGImages" / "photo_0.jpg", voc / "SegmentationClass" / "photo_0.png"
+    picture = Image.open(io.BytesIO(cached.thumbnail(photo, mask, num_classes=21, view="mask", size_px=15)))
+    inside = np.asarray(picture.convert("RGB"))[2:-2, 2:-2]
+    colors = {tuple(color) for color in inside.reshape(-1, 3).tolist()}
+    assert colors <= {tuple(PALETTE[k].tolist()) for k in (0, CAT, 255)}
+
+
+def test_a_strip_holds_three_pictures(voc: Path) -> None:
+    photo, mask = voc / "JPEGImages" / "photo_0.jpg", voc / "SegmentationClass" / "photo_0.png"
+    strip = Image.open(io.BytesIO(cached.sample_strip(photo, mask, mask, num_classes=21, size_px=48)))
+    assert strip.size == (3 * 44 + 2 * 2, 34)  # 40 x 30 px each, framed, two gaps
+
+
+def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing\.jpg"):
+        cached.thumbnail(voc / "nothing.jpg", num_classes=21)
+
+
+def test_a_memo_forgets_the_oldest() -> None:
+    memo, computed = cached.Memo(max_entries=2), []
+    for key in ("a", "b", "a", "c", "a"):
+        memo.get(key, lambda key=key: computed.append(key))
+    assert computed == ["a", "b", "c", "a"]

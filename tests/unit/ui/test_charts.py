@@ -1,0 +1,59 @@
+"""Figures hold the numbers of the records, and nothing that only one theme can show."""
+
+import numpy as np
+import pytest
+
+from core.data.stats import _summarize
+from core.voc import css_color
+from tests.unit.ui.test_progress import epoch, leg, log_of, step
+from ui import charts
+
+NAMES = ("background", "cat", "dog")
+
+
+def test_losses_lie_on_one_epoch_axis() -> None:
+    figure = charts.loss_figure(log_of(leg(), step(5, 1.0), step(10, 2.0), epoch(1)))
+    by_name = {trace.name: trace for trace in figure.data}
+    assert list(by_name["Training, by step"].x) == [0.5, 1.0]
+    assert list(by_name["Training"].x) == [1]
+    assert list(by_name["Validation"].y) == [1.0]
+
+
+def test_a_long_run_is_thinned() -> None:
+    log = log_of(leg(), *(step(number, float(number)) for number in range(1, 9001)))
+    assert len(charts.loss_figure(log).data[0].x) <= 2001
+
+
+def test_miou_has_the_floor_beside_it() -> None:
+    figure = charts.miou_figure(log_of(leg(), epoch(1), epoch(2)))
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.35]
+    assert "Floor 35.0 %" in [trace.name for trace in figure.data]
+
+
+def test_an_empty_log_draws_empty_figures() -> None:
+    for draw in (charts.loss_figure, charts.miou_figure, charts.learning_rate_figure, charts.throughput_figure):
+        assert draw(log_of()).data is not None
+
+
+def test_classes_have_their_colour_an_outline_and_no_score_when_absent() -> None:
+    figure = charts.class_iou_figure([0.9, None, 0.0], NAMES)
+    bar = figure.data[0]
+    assert list(bar.y) == ["background", "dog"]
+    assert list(bar.x) == [0.9, 0.0]
+    assert list(bar.marker.color) == [css_color(0), css_color(2)]
+    assert bar.marker.line.color == charts.NEUTRAL, "black bars need an outline in the dark"
+
+
+@pytest.mark.parametrize("draw", [charts.class_share_figure, charts.class_presence_figure])
+def test_statistics_leave_out_classes_that_are_not_there(draw: object) -> None:
+    histograms_N256 = np.zeros((2, 256), dtype=np.int64)
+    histograms_N256[:, 0], histograms_N256[1, 2] = 75, 50
+    stats = _summarize(histograms_N256, {(10, 10): 2}, NAMES)  # type: ignore[arg-type]
+    bar = draw(stats, NAMES).data[0]  # type: ignore[operator]
+    assert list(bar.y) == ["background", "dog"]
+    assert list(bar.x) == ([0.75, 0.25] if draw is charts.class_share_figure else [1.0, 0.5])
+
+
+def test_figures_are_transparent() -> None:
+    figure = charts.miou_figure(log_of(leg(), epoch(1)))
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

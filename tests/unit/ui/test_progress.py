@@ -1,0 +1,86 @@
+"""How far a run is, from records as the trainer writes them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.training.records import Epoch, Record, RunEnded, RunLog, RunStarted, Step, Validating, to_line
+from ui.progress import background_only_epochs, progress_of
+
+
+def log_of(*records: Record) -> RunLog:
+    """Return the log that these records make."""
+    log = RunLog(Path("nowhere"))
+    for record in records:
+        log._take(to_line(record))
+    return log
+
+
+def leg(**changes: Any) -> RunStarted:
+    values: dict[str, Any] = {
+        "config": {"epochs": 4}, "device": "cpu", "precision": "fp32", "num_params": 1, "num_train_images": 40,
+        "num_val_images": 8, "steps_per_epoch": 10, "epochs_done": 0, "class_names": ["background", "cat"],
+        "floor": {"miou": 0.35, "pixel_accuracy": 0.7}, "versions": {}, "fingerprint": "", "time_s": 1000.0,
+    }  # fmt: skip
+    return RunStarted(**values | changes)
+
+
+def step(number: int, time_s: float) -> Step:
+    return Step(
+        epoch=1 + (number - 1) // 10, step=number, loss=1.0, learning_rate=0.1, images_per_second=8.0, time_s=time_s
+    )
+
+
+def epoch(number: int, cat: float | None = 0.2) -> Epoch:
+    return Epoch(
+        epoch=number, step=10 * number, train_loss=1.0, val_loss=1.0, miou=0.4, pixel_accuracy=0.7, iou=[0.7, cat],
+        seconds=50.0, train_seconds=40.0, images_per_second=8.0, peak_memory_bytes=1, is_best=False,
+    )  # fmt: skip
+
+
+def test_before_the_first_record() -> None:
+    progress = progress_of(log_of(), 4)
+    assert (progress.share, progress.remaining_s) == (0.0, None)
+    assert "Getting ready" in progress.doing
+
+
+def test_the_first_epoch_is_timed_by_its_steps() -> None:
+    progress = progress_of(log_of(leg(), step(5, 1018.0)), 4)
+    assert progress.doing == "Epoch 1: batch 5 of 10"
+    assert progress.epoch_share == pytest.approx(0.45)  # half of the 90 % that usually are training
+    assert progress.remaining_s == pytest.approx((4 - 0.45) * 40.0)  # 3.6 s a step, 10 steps, 90 %
+
+
+def test_later_epochs_are_timed_by_those_before() -> None:
+    progress = progress_of(log_of(leg(), step(10, 1040.0), epoch(1), step(15, 1060.0)), 4)
+    assert progress.doing == "Epoch 2: batch 5 of 10"
+    assert progress.epoch_share == pytest.approx(0.4)  # half of 40 of 50 s
+    assert progress.remaining_s == pytest.approx(2.6 * 50)
+    assert progress.share == pytest.approx(1.4 / 4)
+
+
+def test_validation_counts_as_part_of_the_epoch() -> None:
+    records = (leg(), step(10, 1040.0), epoch(1), step(20, 1080.0), Validating(epoch=2, image=4, images=8))
+    progress = progress_of(log_of(*records), 4)
+    assert progress.doing == "Validating after epoch 2: image 4 of 8"
+    assert progress.epoch_share == pytest.approx(0.9)
+
+
+def test_a_finished_run_has_nothing_left() -> None:
+    ended = RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1, best_miou=0.4)
+    progress = progress_of(log_of(leg(), step(10, 1040.0), epoch(1), ended), 1)
+    assert (progress.share, progress.remaining_s) == (1.0, 0.0)
+
+
+def test_a_resumed_leg_is_timed_from_its_own_start() -> None:
+    """The hours between two legs are not training."""
+    resumed = leg(time_s=90_000.0, steps_done=4)
+    progress = progress_of(log_of(leg(), step(4, 1016.0), resumed, step(6, 90_008.0)), 1)
+    assert progress.remaining_s == pytest.approx((1 - 0.54) * 40 / 0.9)
+
+
+def test_epochs_without_an_object_are_counted_from_the_end() -> None:
+    assert background_only_epochs(log_of(leg(), epoch(1, cat=0.2), epoch(2, cat=0.0), epoch(3, cat=None))) == 2
+    assert background_only_epochs(log_of(leg(), epoch(1, cat=0.0), epoch(2, cat=0.2))) == 0
+    assert background_only_epochs(log_of()) == 0

@@ -1,0 +1,1 @@
+"""What imports streamlit and serves more than one page."""

@@ -1,0 +1,327 @@
+"""Everything that is kept between reruns: the only use of `st.cache_*`, every cache bounded.
+
+A cache of something on disk is keyed by path, time of change and size, so that a file that changes is read again.
+The log of a run is followed by one reader for all sessions, which reads only what was appended.
+"""
+
+import copy
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from core.data.dataset import LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
+from core.data.images import mask_image, png_bytes, read_mask, read_photo
+from core.data.stats import SplitStats
+from core.data.stats import split_stats as compute_stats
+from core.errors import DataError
+from core.model.photo import ClassArea, class_areas, open_photo
+from core.model.render import colorize, difference, overlay
+from core.training import evaluations
+from core.training.evaluations import Evaluation
+from core.training.records import RunLog
+from ui.charts import NEUTRAL
+
+if TYPE_CHECKING:
+    from core.model.checkpoint import CheckpointMeta
+    from core.model.predictor import Predictor
+
+DAY_S = 24 * 3600
+View = Literal["photo", "overlay", "mask"]
+
+
+class Stamp(NamedTuple):
+    """What a cache of a file is keyed by; a file that does not exist has time and size 0."""
+
+    path: str
+    changed_ns: int
+    size_bytes: int
+
+
+def stamp(path: Path) -> Stamp:
+    """Return the stamp of a file or folder as it is now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return Stamp(str(path), 0, 0)
+    return Stamp(str(path), status.st_mtime_ns, status.st_size)
+
+
+# --- data sets ------------------------------------------------------------------------------------------------------
+
+
+def dataset(path: Path | str) -> Dataset:
+    """Return the pairs and splits of a folder; a folder that is no data set raises `DataError`."""
+    return _dataset(_folder_stamps(Path(path)))
+
+
+def _folder_stamps(path: Path) -> tuple[Stamp, ...]:
+    """Stamp the folders and lists that `open_dataset` reads names from."""
+    roots = [path / place for place in PLACES]
+    folders = [root / name for root in roots for layout in LAYOUTS for name in layout]
+    lists = [file for root in roots for file in sorted((root / LISTS).glob("*.txt"))]
+    return tuple(stamp(each) for each in [path, *folders, *lists, *(root / "classes.txt" for root in roots)])
+
+
+@st.cache_resource(max_entries=8, ttl=DAY_S, show_spinner=False)
+def _dataset(stamps: tuple[Stamp, ...]) -> Dataset:
+    return open_dataset(stamps[0].path)
+
+
+def stats(data: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None) -> SplitStats:
+    """Return the statistics of a split, counted once for as long as none of its files changes."""
+    samples = data.split(split)
+    key = (samples_key(samples), data.class_names)
+    found: SplitStats = _stats_memo().get(key, lambda: compute_stats(samples, data.class_names, on_progress))
+    return found
+
+
+def has_stats(data: Dataset, split: str) -> bool:
+    """Tell whether the statistics of a split are there without counting."""
+    return (samples_key(data.split(split)), data.class_names) in _stats_memo()
+
+
+def samples_key(samples: Iterable[Sample]) -> str:
+    """Return a hash over path, time of change and size of every photo and mask."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())
+    return digest.hexdigest()
+
+
+class Memo:
+    """A bounded store of results; for functions that report progress, whose elements `st.cache_data` would replay."""
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._results: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._results
+
+    def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return the result under `key`, computing it first if need be; the oldest one makes room."""
+        if key not in self._results:
+            result = compute()
+            with self._lock:
+                self._results[key] = result
+                while len(self._results) > self._max_entries:
+                    self._results.popitem(last=False)
+            return result
+        return self._results[key]
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _stats_memo() -> Memo:
+    return Memo(max_entries=32)
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def thumbnail(
+    photo: Path, mask: Path | None = None, *, num_classes: int, view: View = "photo", size_px: int = 320
+) -> bytes:
+    """Return a photo, its mask in colours, or the mask laid over it, as PNG or JPEG at most `size_px` on a side.
+
+    Masks are reduced by taking the nearest pixel, so that no colour appears that is no class. A file that cannot be
+    read raises `DataError`.
+    """
+    return _thumbnail(stamp(photo), stamp(mask) if mask else None, num_classes, view, size_px)
+
+
+@st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
+def _thumbnail(photo: Stamp, mask: Stamp | None, num_classes: int, view: View, size_px: int) -> bytes:
+    if view == "photo" or mask is None:
+        return _encode(_reduced(read_photo(Path(photo.path)), size_px), "JPEG")
+    mask_HW = read_mask(Path(mask.path), num_classes)
+    if view == "mask":
+        return _encode(framed(colorize(_reduced_mask(mask_HW, size_px))), "PNG")
+    small = _reduced(read_photo(Path(photo.path)), size_px)
+    small_mask = np.asarray(Image.fromarray(mask_HW).resize(small.size, Image.Resampling.NEAREST))
+    return _encode(overlay(small, small_mask), "JPEG")
+
+
+def sample_strip(photo: Path, truth: Path, predicted: Path, *, num_classes: int, size_px: int = 400) -> bytes:
+    """Return a photo, its true mask and a predicted one side by side as one PNG file, each at most `size_px` wide.
+
+    One picture, so that the three stay side by side on a phone. A file that cannot be read raises `DataError`.
+    """
+    return _sample_strip(stamp(photo), stamp(truth), stamp(predicted), num_classes, size_px)
+
+
+@st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
+def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, num_classes: int, size_px: int) -> bytes:
+    masks = [_reduced_mask(read_mask(Path(file.path), num_classes), size_px) for file in (truth, predicted)]
+    parts = [framed(_reduced(read_photo(Path(photo.path)), size_px)), *(framed(colorize(mask_HW)) for mask_HW in masks)]
+    gap = size_px // 24
+    strip = Image.new("RGBA", (sum(part.width for part in parts) + 2 * gap, max(part.height for part in parts)))
+    left = 0
+    for part in parts:
+        strip.paste(part, (left, 0))
+        left += part.width + gap
+    return _encode(strip, "PNG")
+
+
+def framed(picture: Image.Image) -> Image.Image:
+    """Return a picture with a thin grey frame, without which a mask's black background has no end in the dark."""
+    return ImageOps.expand(picture, border=2, fill=NEUTRAL)
+
+
+def _reduced(photo: Image.Image, size_px: int) -> Image.Image:
+    small = photo.copy()
+    small.thumbnail((size_px, size_px))
+    return small
+
+
+def _reduced_mask(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    small = Image.fromarray(mask_HW)
+    small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
+    return np.asarray(small)
+
+
+def _encode(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+def disagreement(a: Path, b: Path, truth: Path, *, num_classes: int, size_px: int = 320) -> bytes:
+    """Return where two predicted masks differ (`render.difference`) as a PNG file at most `size_px` on a side.
+
+    A mask that cannot be read, or is of another size than the truth, raises `DataError`.
+    """
+    return _disagreement(stamp(a), stamp(b), stamp(truth), num_classes, size_px)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _disagreement(a: Stamp, b: Stamp, truth: Stamp, num_classes: int, size_px: int) -> bytes:
+    a_HW, b_HW, truth_HW = (read_mask(Path(file.path), num_classes) for file in (a, b, truth))
+    if not a_HW.shape == b_HW.shape == truth_HW.shape:
+        raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
+    small = (_reduced_mask(mask_HW, size_px) for mask_HW in (a_HW, b_HW, truth_HW))
+    return _encode(difference(*small), "PNG")
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+class _FollowedLog:
+    """The one reader of a run's log, shared by all sessions."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = RunLog(path)
+        self._lock = threading.Lock()
+
+    def read(self) -> RunLog:
+        """Read what was appended and return a copy that no other session changes under the reader's hands."""
+        with self._lock:
+            self._log.read_new()
+            snapshot = copy.copy(self._log)
+            for name, value in vars(self._log).items():
+                if isinstance(value, list):
+                    setattr(snapshot, name, value.copy())
+        return snapshot
+
+
+def run_log(path: Path) -> RunLog:
+    """Return the records in a `log.jsonl` up to now, reading only the bytes that are new since anyone asked."""
+    return _followed_log(str(path)).read()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _followed_log(path: str) -> _FollowedLog:
+    return _FollowedLog(Path(path))
+
+
+# --- checkpoints and evaluations ------------------------------------------------------------------------------------
+
+
+def evaluation(path: Path) -> Evaluation:
+    """Return a stored evaluation; one that is damaged raises `RunError`."""
+    return _evaluation(stamp(path / "scores.json"))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _evaluation(file: Stamp) -> Evaluation:
+    return evaluations.load(Path(file.path).parent)
+
+
+def evaluation_counts(path: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of an evaluation's images and their counts_NKK; not to be written to."""
+    return _evaluation_counts(stamp(path / "counts.npz"))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _evaluation_counts(file: Stamp) -> tuple[list[str], NDArray[np.int64]]:
+    return evaluations.load(Path(file.path).parent).counts()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, read once for as long as it does not change."""
+    return _file_hash(stamp(path))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _file_hash(file: Stamp) -> str:
+    return evaluations.file_hash(Path(file.path))
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint ready to segment, what it is, and in words what was odd about the file and how it was mended."""
+
+    predictor: "Predictor"
+    meta: "CheckpointMeta"
+    format: str
+    problems: tuple[str, ...]
+    repairs: tuple[str, ...]
+
+
+def loaded_model(checkpoint: Path) -> LoadedModel:
+    """Return the model of a checkpoint, opened once; one that does not open raises `CheckpointError`."""
+    return _loaded_model(stamp(checkpoint))
+
+
+@st.cache_resource(max_entries=2, ttl=DAY_S, show_spinner="Opening the checkpoint …")
+def _loaded_model(file: Stamp) -> LoadedModel:
+    from core.model.checkpoint import open_checkpoint
+    from core.model.device import choose_device
+    from core.model.predictor import Predictor
+
+    opened = open_checkpoint(Path(file.path))
+    predictor = Predictor(opened.build(), image_size=opened.meta.image_size, device=choose_device())
+    return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a model made of a photo: the index mask at the photo's own size as a PNG file, and the classes in it."""
+
+    mask_png: bytes
+    areas: tuple[ClassArea, ...]
+
+
+def segmented(checkpoint: Path, photo: bytes, name: str) -> Segmented:
+    """Return the mask of a photo; a file that is no photo raises `PhotoError`. Kept: the mask, never the photo."""
+    return _segmented(stamp(checkpoint), photo, name)
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner="Segmenting …")
+def _segmented(checkpoint: Stamp, data: bytes, name: str) -> Segmented:
+    photo = open_photo(data, name)
+    model = _loaded_model(checkpoint)
+    prediction = model.predictor.predict(photo, with_confidence=True)
+    assert prediction.confidence_HW is not None  # noqa: S101 - it was asked for
+    areas = class_areas(prediction.mask_HW, prediction.confidence_HW, model.meta.class_names)
+    return Segmented(png_bytes(mask_image(prediction.mask_HW)), areas)

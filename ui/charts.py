@@ -1,0 +1,167 @@
+"""Records and statistics -> plotly figures. Pure functions: no streamlit, no files.
+
+Lines take the theme's colours, which Streamlit fills in for placeholders. Classes have their own colour everywhere,
+with a grey outline because the background is black and some classes are nearly so. Scores are fractions here; the
+axes write them as percent.
+"""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from core.data.stats import SplitStats
+from core.training.records import RunLog, thin
+from core.voc import css_color
+
+NEUTRAL = "#8a929b"
+"""Grey that reads on white and on near-black: outlines, the floor."""
+
+THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
+"""Placeholders for `chartCategoricalColors`, of which .streamlit/config.toml sets five for light and for dark."""
+
+CLEAR = "rgba(0,0,0,0)"
+BAR_HEIGHT_PX = 24
+
+
+def loss_figure(log: RunLog) -> go.Figure:
+    """Draw the training loss step by step, and both losses per epoch."""
+    figure = _figure(height=300, x_title="Epoch", y_title="Loss")
+    per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
+    steps = thin(log.steps)
+    epochs = [epoch.epoch for epoch in log.epochs]
+    figure.add_scatter(
+        x=[step.step / per_epoch for step in steps], y=[step.loss for step in steps], name="Training, by step",
+        mode="lines", line={"width": 1, "color": NEUTRAL}, opacity=0.6, hovertemplate="%{y:.3f}",
+    )  # fmt: skip
+    _add_curve(figure, epochs, [epoch.train_loss for epoch in log.epochs], "Training", "%{y:.3f}", THEME_COLORS[0])
+    _add_curve(figure, epochs, [epoch.val_loss for epoch in log.epochs], "Validation", "%{y:.3f}", THEME_COLORS[1])
+    figure.update_yaxes(rangemode="tozero")
+    _tick_whole_epochs(figure, log)
+    return figure
+
+
+def miou_figure(log: RunLog) -> go.Figure:
+    """Draw mIoU after each epoch, the best epoch marked, above the floor's dashed line."""
+    figure = _figure(height=300, x_title="Epoch", y_title="Mean IoU")
+    epochs = [epoch.epoch for epoch in log.epochs]
+    _add_curve(figure, epochs, [epoch.miou for epoch in log.epochs], "Validation mIoU", "%{y:.1%}", THEME_COLORS[0])
+    best = log.best_epoch
+    if best:
+        figure.add_scatter(
+            x=[best.epoch], y=[best.miou], mode="markers", name=f"Best: epoch {best.epoch}", hoverinfo="skip",
+            marker={"size": 13, "symbol": "circle-open", "color": THEME_COLORS[1], "line": {"width": 2}},
+        )  # fmt: skip
+    add_floor(figure, log.legs[-1].floor.get("miou") if log.legs else None)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    _tick_whole_epochs(figure, log)
+    return figure
+
+
+def add_floor(figure: go.Figure, floor: float | None, *, axis: str = "y") -> None:
+    """Draw the floor as a dashed line across a figure and name it; None draws nothing."""
+    if floor is None:
+        return
+    line, name = {"dash": "dash", "width": 1.5, "color": NEUTRAL}, f"Floor {100 * floor:.1f} %"
+    if axis == "x":
+        figure.add_vline(
+            floor, line=line, annotation={"text": f"{name} ", "xanchor": "right", "y": 0.5, "showarrow": False}
+        )
+        return
+    figure.add_hline(floor, line=line)
+    figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"dash": "dash", "color": NEUTRAL})
+
+
+def learning_rate_figure(log: RunLog) -> go.Figure:
+    """Draw the learning rate over the epochs."""
+    return _step_figure(log, "learning_rate", "Learning rate", "%{y:.2e}")
+
+
+def throughput_figure(log: RunLog) -> go.Figure:
+    """Draw the training photos per second over the epochs."""
+    return _step_figure(log, "images_per_second", "Photos per second", "%{y:.1f}")
+
+
+def class_iou_figure(iou: Sequence[float | None], class_names: Sequence[str]) -> go.Figure:
+    """Draw the IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
+    present = [k for k, value in enumerate(iou) if value is not None]
+    return class_bars([(k, iou[k] or 0.0) for k in present], class_names, "IoU")
+
+
+def class_share_figure(stats: SplitStats, class_names: Sequence[str]) -> go.Figure:
+    """Draw the share of the pixels that count, void left out, of every class in the split."""
+    shares = [(entry.id, entry.share or 0.0) for entry in stats.classes if entry.images]
+    return class_bars(shares, class_names, "Share of pixels")
+
+
+def class_presence_figure(stats: SplitStats, class_names: Sequence[str]) -> go.Figure:
+    """Draw the share of the photos in which each class of the split occurs, with their number."""
+    entries = [entry for entry in stats.classes if entry.images]
+    shares = [(entry.id, entry.images / max(1, stats.images)) for entry in entries]
+    return class_bars(shares, class_names, "Share of photos", counts=[entry.images for entry in entries])
+
+
+def class_bars(
+    values: Sequence[tuple[int, float]], class_names: Sequence[str], title: str, *, counts: Sequence[int] | None = None
+) -> go.Figure:
+    """Draw horizontal bars of (class id, fraction), one colour a class, the value (or the count) written at its end."""
+    figure = _figure(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
+    written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
+    figure.add_bar(
+        x=[value for _, value in values], y=[class_names[k] for k, _ in values], orientation="h", text=written,
+        textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{x:.1%}<extra></extra>", showlegend=False,
+        marker={"color": [css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
+    )  # fmt: skip
+    highest = max((value for _, value in values), default=0.0)
+    figure.update_layout(hovermode="closest", bargap=0.3)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.18 * highest or 1], showgrid=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, title=None, ticksuffix=" ")
+    return figure
+
+
+def _step_figure(log: RunLog, attribute: str, title: str, hover: str) -> go.Figure:
+    figure = _figure(height=220, x_title="Epoch", y_title=title)
+    per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
+    steps = thin(log.steps)
+    values = [getattr(step, attribute) for step in steps]
+    figure.add_scatter(
+        x=[step.step / per_epoch for step in steps],
+        y=values,
+        mode="lines",
+        name=title,
+        hovertemplate=hover,
+        line={"width": 2, "color": THEME_COLORS[0]},
+    )
+    figure.update_layout(showlegend=False)
+    figure.update_yaxes(rangemode="tozero")
+    _tick_whole_epochs(figure, log)
+    return figure
+
+
+def _tick_whole_epochs(figure: go.Figure, log: RunLog) -> None:
+    """Keep fractions of an epoch off the axis of a short run; of a longer one plotly chooses whole ones itself."""
+    if not log.epochs:
+        figure.update_xaxes(range=[0, 1.05])
+    if len(log.epochs) < 10:
+        figure.update_xaxes(dtick=1)
+
+
+def _add_curve(
+    figure: go.Figure, x: list[int], y: list[float | None] | list[float], name: str, hover: str, color: str
+) -> None:
+    figure.add_scatter(
+        x=x, y=y, mode="lines+markers", name=name, hovertemplate=hover, marker={"size": 6, "color": color},
+        line={"width": 2, "color": color},
+    )  # fmt: skip
+
+
+def _figure(*, height: int, x_title: str, y_title: str | None = None) -> go.Figure:
+    """Return an empty transparent figure; zoom survives a live redraw."""
+    figure = go.Figure()
+    figure.update_layout(
+        height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hovermode="x unified", uirevision="kept", dragmode=False,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": x_title, "automargin": True, "rangemode": "tozero"},
+        yaxis={"title": y_title, "automargin": True},
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,99 @@
+"""The checkpoints there are to choose from, with what their run's log knows of them; no file of weights is opened."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.training.records import RunLog
+from core.training.runs import Run, list_runs
+from ui import cached
+from ui.words import percent
+
+MILESTONE = re.compile(r"epoch_(\d+)\.pt")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A checkpoint that can be chosen; scores are fractions and None where the log does not tell them."""
+
+    run: Run
+    file: Path
+    label: str
+    epoch: int | None
+    miou: float | None
+    floor: float | None
+
+    @property
+    def id(self) -> str:
+        """What stands for it in the query string."""
+        return f"{self.run.path.name}/{self.file.name}"
+
+    @property
+    def is_milestone(self) -> bool:
+        """Whether it was kept on purpose at an epoch."""
+        return MILESTONE.fullmatch(self.file.name) is not None
+
+
+def list_choices() -> list[Choice]:
+    """Return every checkpoint: runs newest first, in each the milestones in order, then best and last."""
+    runs = [run for run in list_runs() if run.checkpoints()]
+    names = run_names(runs)
+    return [
+        _choice(run, file, cached.run_log(run.log_path), names[run.path] if len(runs) > 1 else "")
+        for run in runs
+        for file in run.checkpoints()
+    ]
+
+
+def run_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """Return what each run is called: its name, or its folder's where several runs share the name."""
+    names = [run.name for run in runs]
+    return {run.path: run.name if names.count(run.name) == 1 else run.path.name for run in runs}
+
+
+def _choice(run: Run, file: Path, log: RunLog, run_name: str) -> Choice:
+    epoch = _epoch_of(file, log)
+    record = next((record for record in log.epochs if record.epoch == epoch), None)
+    label = _label(file, epoch)
+    return Choice(
+        run=run,
+        file=file,
+        label=f"{run_name}, {label}" if run_name else label,
+        epoch=epoch,
+        miou=record.miou if record else None,
+        floor=log.legs[-1].floor.get("miou") if log.legs else None,
+    )
+
+
+def _epoch_of(file: Path, log: RunLog) -> int | None:
+    """Return the epoch a file was written after: a milestone's name says so, the log tells of the others."""
+    if milestone := MILESTONE.fullmatch(file.name):
+        return int(milestone[1])
+    return next((record.epoch for record in reversed(log.checkpoints) if record.file == file.name), None)
+
+
+def _label(file: Path, epoch: int | None) -> str:
+    epochs = "" if epoch is None else f"{epoch} epoch{'s' if epoch != 1 else ''}"
+    if MILESTONE.fullmatch(file.name):
+        return epochs
+    return f"{file.stem} ({epochs})" if epochs else file.stem
+
+
+def best_first(choices: Sequence[Choice]) -> list[Choice]:
+    """Return the choices by validation mIoU, highest first; those without one last, otherwise in their order."""
+    return sorted(choices, key=lambda choice: -1.0 if choice.miou is None else choice.miou, reverse=True)
+
+
+def scored_label(choice: Choice) -> str:
+    """Return a label with the validation mIoU."""
+    return choice.label if choice.miou is None else f"{choice.label} · mIoU {percent(choice.miou)}"
+
+
+def default_pair(choices: Sequence[Choice]) -> list[Choice]:
+    """Return the first and last milestone of the newest run that has two; without one, the first and last choice."""
+    for run_path in dict.fromkeys(choice.run.path for choice in choices):
+        milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
+        if len(milestones) > 1:
+            return [milestones[0], milestones[-1]]
+    return [choices[0], choices[-1]] if len(choices) > 1 else list(choices)

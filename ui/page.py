@@ -1,0 +1,63 @@
+"""How a page opens: its title, the links to the others, and the one place where core errors are shown.
+
+Every page is `with open_page(TITLE): ...`. What a person can cause (`CoreError`) is shown as its sentence; anything
+else is a bug and passes through.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import streamlit as st
+
+from core.errors import CoreError
+
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0f6674"/>'
+    + "".join(f'<circle cx="{x}" cy="{y}" r="3" fill="#fff"/>' for x in (7, 16, 25) for y in (7, 16, 25))
+    + "</svg>"
+)
+"""The nine taps of an atrous convolution. As an icon by name, the browser would fetch it from Google."""
+
+
+class Page(NamedTuple):
+    """A page of the dashboard: its file, icon and what it is for."""
+
+    file: str
+    icon: str
+    purpose: str
+
+
+PAGES: dict[str, Page] = {
+    "Home": Page("streamlit_app.py", ":material/home:", "What there is, and the next step"),
+    "Dataset": Page("pages/dataset.py", ":material/photo_library:", "Look at the photos and masks before training"),
+    "Train": Page("pages/train.py", ":material/model_training:", "Start a run and watch it learn"),
+    "Compare": Page("pages/compare.py", ":material/balance:", "Judge checkpoints on the same images"),
+    "Segment": Page("pages/segment.py", ":material/auto_awesome:", "Segment a photo of your own"),
+}
+
+
+@contextmanager
+def open_page(title: str) -> Iterator[None]:
+    """Configure the page called `title`, draw the links, and show a `CoreError` of the block as one sentence."""
+    st.set_page_config(page_title=f"{title} · Atrous", page_icon=FAVICON, layout="wide")
+    with st.sidebar:
+        st.subheader("Atrous", anchor=False)
+        for name, other in PAGES.items():
+            st.page_link(other.file, label=name, icon=other.icon, help=other.purpose)
+    with showing_errors():
+        yield
+
+
+@contextmanager
+def showing_errors() -> Iterator[None]:
+    """Show a `CoreError` of the block as one sentence; for the body of a fragment, which reruns without its page."""
+    try:
+        yield
+    except CoreError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def link_to(title: str, label: str, **query: str) -> None:
+    """Draw a link to the page called `title`; `query` becomes its query string."""
+    st.page_link(PAGES[title].file, label=label, icon=PAGES[title].icon, query_params=query)

@@ -1,0 +1,266 @@
+"""A run on the screen, the same on Home and on Train: state, progress, scores beside the floor, curves, samples."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from core.data.dataset import Dataset
+from core.errors import DataError
+from core.training import runs
+from core.training.records import Epoch, RunEnded, RunLog, to_line
+from core.training.runs import Run
+from ui import cached, charts
+from ui.legend import show_legend
+from ui.progress import background_only_epochs, progress_of
+from ui.words import MISSING, STATES, count, duration, megabytes, percent, points
+
+TICK_S = 2.0
+"""Seconds between two looks at a live run."""
+
+MIOU_HELP = (
+    "Mean over the classes of intersection over union on the validation photos, whole images, void left out. "
+    "The floor is what predicting background everywhere scores on the same photos."
+)
+ACCURACY_HELP = (
+    "Share of the validation pixels that got the right class, void left out. Background dominates it: the floor, "
+    "background everywhere, is already high."
+)
+
+
+class Entry(NamedTuple):
+    """A run with what its log says."""
+
+    run: Run
+    log: RunLog
+    state: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a trainer is at work."""
+        return self.state in runs.LIVE_STATES
+
+
+def read_runs() -> list[Entry]:
+    """Return every run as it is now, newest first."""
+    entries = []
+    for run in runs.list_runs():
+        log = cached.run_log(run.log_path)
+        entries.append(Entry(run, log, runs.run_state(run, log)))
+    return entries
+
+
+def show_state(state: str) -> None:
+    """Draw the state as a badge that explains itself."""
+    shown = STATES[state]
+    color: Any = shown.color
+    st.badge(shown.label, icon=shown.icon, help=shown.meaning, color=color)
+
+
+def show_about(run: Run, log: RunLog) -> None:
+    """Say in one line what the run is: made when, on what data, on what machine."""
+    made = f"{datetime.fromtimestamp(run.created_s).astimezone():%d %b %Y, %H:%M}"
+    facts = [f"made {made}", f"preset {run.preset}", f"data `{run.data}`"]
+    if log.legs:
+        leg = log.legs[-1]
+        photos = f"{count(leg.num_train_images, 'training photo')}, {leg.num_val_images:,} for validation"
+        facts += [photos, f"{leg.device}, {leg.precision}", f"{leg.num_params / 1e6:.1f} million weights"]
+    st.caption(" · ".join(facts))
+
+
+def show_progress(run: Run, log: RunLog, state: str) -> None:
+    """Draw a live run's bar with epoch, batch and remaining time; of another, how many epochs it has."""
+    progress = progress_of(log, runs.target_epochs(run, log))
+    epochs = f"{progress.epochs_done} of {progress.target_epochs} epochs"
+    if state not in runs.LIVE_STATES:
+        st.caption(f"{epochs} done")
+        return
+    left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s is not None else ""
+    st.progress(progress.share, f"{epochs}{left}")
+    silence = f" · nothing new for {duration(time.time() - log.last.time_s)}" if state == "stalled" and log.last else ""
+    st.caption(progress.doing + silence)
+
+
+def show_best(log: RunLog, *, has_sparkline: bool = True) -> None:
+    """Draw the best validation mIoU so far, its distance from the floor, and the curve so far."""
+    best, floor = log.best_epoch, _floor(log, "miou")
+    if best is None or best.miou is None:
+        st.metric("Best mIoU", MISSING, help=MIOU_HELP, delta="no epoch done yet", delta_color="off", delta_arrow="off")
+        return
+    curve = [100 * epoch.miou for epoch in log.epochs if epoch.miou is not None] if has_sparkline else None
+    _score(f"Best mIoU, epoch {best.epoch}", best.miou, floor, MIOU_HELP, curve)
+
+
+def _score(
+    label: str, value: float | None, floor: float | None, help_text: str, curve: list[float] | None = None
+) -> None:
+    """Draw a score with its distance from the floor: green above, red below, grey level with it."""
+    gap = None if value is None or floor is None else points(value - floor)
+    is_level = gap == points(0.0)
+    st.metric(
+        label, percent(value), gap, help=help_text, chart_data=curve if curve and len(curve) > 1 else None,
+        delta_description=f"from the floor, {percent(floor)}" if gap else None,
+        delta_color="off" if is_level else "normal", delta_arrow="off" if is_level else "auto",
+    )  # fmt: skip
+
+
+def _floor(log: RunLog, score: str) -> float | None:
+    return log.legs[-1].floor.get(score) if log.legs else None
+
+
+def show_trouble(run: Run, log: RunLog, state: str) -> None:
+    """Say what went wrong, if anything: how the run ended, what it warned of, lines of the log that are damaged."""
+    reason = log.last.reason if isinstance(log.last, RunEnded) else ""
+    if state == "failed":
+        st.error(f"The run failed: {reason}", icon=":material/error:")
+    if state == "crashed":
+        st.error("The trainer ended without a word; below is the end of what it printed.", icon=":material/bolt:")
+    if state in ("failed", "crashed"):
+        st.code(runs.trainer_output(run) or "(it printed nothing)", language=None, wrap_lines=True)
+    if state == "new":
+        st.info("This run was made but never started.")
+    blind = background_only_epochs(log)
+    if blind:
+        st.info(
+            f"No object found in the latest {count(blind, 'epoch')}: the answer is background nearly everywhere, which "
+            "scores the floor. Usual at first; if it lasts, train longer, or try another learning rate or start.",
+            icon=":material/visibility_off:",
+        )
+    for message in dict.fromkeys(warned.message for warned in log.warnings):
+        st.warning(message, icon=":material/warning:")
+    if log.bad_lines:
+        st.warning(
+            f"{count(len(log.bad_lines), 'line')} of {run.log_path.name} cannot be read and left out: "
+            f"`{log.bad_lines[0][:80]}`. The rest is shown.",
+            icon=":material/broken_image:",
+        )
+
+
+def show_numbers(log: RunLog) -> None:
+    """Draw the latest scores beside their floors, and below them how the training goes."""
+    epoch = log.epochs[-1] if log.epochs else None
+    with st.container(horizontal=True):
+        show_best(log, has_sparkline=False)
+        _score("Latest mIoU", epoch.miou if epoch else None, _floor(log, "miou"), MIOU_HELP)
+        accuracy = epoch.pixel_accuracy if epoch else None
+        _score("Latest pixel accuracy", accuracy, _floor(log, "pixel_accuracy"), ACCURACY_HELP)
+    step = log.steps[-1] if log.steps else None
+    loss, rate, speed = (
+        (f"{step.loss:.3f}", f"{step.learning_rate:.2g}", f"{step.images_per_second:.1f}") if step else (MISSING,) * 3
+    )
+    with st.container(horizontal=True):
+        st.metric("Loss", loss, help="Cross-entropy per pixel of the latest training batches.")
+        st.metric("Learning rate", rate, help="Step size of the latest batch.")
+        st.metric("Photos per second", speed, help="Training alone, over the latest batches.")
+        st.metric(
+            "Peak memory", megabytes(epoch.peak_memory_bytes) if epoch else MISSING,
+            help="Most memory the trainer has held: of the GPU where there is one, else of the process.",
+        )  # fmt: skip
+
+
+def show_curves(log: RunLog) -> None:
+    """Draw losses and mIoU over the epochs."""
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Loss** (cross-entropy per pixel)")
+        st.plotly_chart(charts.loss_figure(log), key="loss")
+    with right:
+        st.markdown("**Mean IoU** on the validation photos")
+        st.plotly_chart(charts.miou_figure(log), key="miou")
+
+
+def show_classes(log: RunLog) -> None:
+    """Draw the IoU of every class after the latest epoch."""
+    if not log.epochs:
+        return
+    names, epoch = log.legs[-1].class_names, log.epochs[-1]
+    st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
+    st.plotly_chart(charts.class_iou_figure(epoch.iou, names), key="classes")
+    absent = [name for name, value in zip(names, epoch.iou, strict=False) if value is None]
+    if absent:
+        st.caption(f"Not among the validation photos, so without a score: {', '.join(absent)}.")
+
+
+# --- the sample images ----------------------------------------------------------------------------------------------
+
+
+def show_samples(run: Run) -> None:
+    """Draw the same few validation photos with their truth and what the run made of them after an epoch."""
+    folders = sorted((run.path / "samples").glob("epoch_*"))
+    if not folders:
+        return
+    st.markdown("**The same photos after each epoch**: photo, truth, prediction")
+    folder = _ask_epoch(folders)
+    data = _dataset_of(run)
+    by_name = {sample.name: sample for sample in data.split("val")}
+    for mask in sorted(folder.glob("*.png")):
+        sample = by_name.get(mask.stem)
+        if sample:
+            picture = cached.sample_strip(sample.photo, sample.mask, mask, num_classes=data.num_classes)
+            alt = f"{sample.name}: the photo, its true mask, and the mask predicted after epoch {_epoch_of(folder)}"
+            st.image(picture, width="stretch", alt=alt)
+    show_legend(range(data.num_classes), data.class_names)
+
+
+def _ask_epoch(folders: list[Path]) -> Path:
+    if len(folders) == 1:
+        return folders[0]
+    # Without a key: a new epoch makes a new slider, which stands on that epoch.
+    chosen: Path = st.select_slider(
+        "After epoch", folders, folders[-1], format_func=lambda folder: str(_epoch_of(folder))
+    )
+    return chosen
+
+
+def _epoch_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("epoch_"))
+
+
+def _dataset_of(run: Run) -> Dataset:
+    try:
+        return cached.dataset(run.data)
+    except DataError as error:
+        raise DataError(f"The photos of this run cannot be shown: {error}") from error
+
+
+# --- details --------------------------------------------------------------------------------------------------------
+
+
+def show_details(run: Run, log: RunLog) -> None:
+    """Draw what only some people look for: checkpoints, speed, records, the trainer's output, the command."""
+    with st.expander("Checkpoints", icon=":material/save:"):
+        show_checkpoints(run, log)
+    with st.expander("Learning rate and speed", icon=":material/speed:"):
+        st.plotly_chart(charts.learning_rate_figure(log), key="learning rate")
+        st.plotly_chart(charts.throughput_figure(log), key="throughput")
+    with st.expander("Log and the command", icon=":material/terminal:"):
+        st.caption("This command makes and trains the same run again:")
+        st.code(runs.command(run), language="bash", wrap_lines=True)
+        if log.last:
+            st.caption(f"The latest record of `{run.log_path}`:")
+            st.code(to_line(log.last).strip(), language="json", wrap_lines=True)
+        st.caption("The end of what the trainer printed:")
+        st.code(runs.trainer_output(run) or "(nothing yet)", language=None, wrap_lines=True)
+
+
+def show_checkpoints(run: Run, log: RunLog) -> None:
+    """Draw the checkpoint files that exist, with what the log says of each."""
+    newest = {record.file: record for record in log.checkpoints if (run.path / record.file).exists()}
+    if not newest:
+        st.caption("None yet: the first is written and verified after the first epoch.")
+        return
+    scores: dict[int, Epoch] = {epoch.epoch: epoch for epoch in log.epochs}
+    rows = [
+        {
+            "File": record.file,
+            "Epoch": record.epoch,
+            "mIoU": percent(scores[record.epoch].miou if record.epoch in scores else None),
+            "Size": megabytes(record.size_bytes),
+            "Verified": "reopened, same answer" if record.verified else "no",
+        }
+        for record in newest.values()
+    ]
+    st.dataframe(rows, hide_index=True)
+    st.caption(f"Beside a floor of {percent(_floor(log, 'miou'))} mIoU.")

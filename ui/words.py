@@ -1,0 +1,62 @@
+"""Numbers and states as a person reads them: percent exists only here, and a missing score is a dash, never a zero."""
+
+from typing import NamedTuple
+
+MISSING = "\N{EN DASH}"
+
+
+class State(NamedTuple):
+    """How a state of a run is shown: its label, the badge's colour and icon, and what it means."""
+
+    label: str
+    color: str
+    icon: str
+    meaning: str
+
+
+STATES: dict[str, State] = {
+    "new": State("New", "gray", ":material/fiber_new:", "Made, but never started."),
+    "running": State("Running", "blue", ":material/play_arrow:", "A trainer is at work; closing this page is fine."),
+    "stalled": State("Stalled", "orange", ":material/hourglass_disabled:", "The trainer lives but tells nothing new."),
+    "finished": State("Finished", "green", ":material/check:", "Every planned epoch is done."),
+    "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; resuming goes on where it left."),
+    "failed": State("Failed", "red", ":material/error:", "The trainer met an error and said which."),
+    "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a word."),
+}
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Return a fraction as percent: 0.4321 is `43.2 %`."""
+    return MISSING if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """Return the difference of two fractions in percentage points, with its sign unless it rounds to zero."""
+    return "0.0 points" if abs(difference) < 0.0005 else f"{100 * difference:+.1f} points"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in its two largest units: `45 s`, `2 min 10 s`, `3 h 5 min`, `2 d 4 h`."""
+    if seconds is None:
+        return MISSING
+    whole = max(0, round(seconds))
+    for (unit, size), (smaller, small) in (
+        (("d", 86_400), ("h", 3600)),
+        (("h", 3600), ("min", 60)),
+        (("min", 60), ("s", 1)),
+    ):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
+
+
+def megabytes(size_bytes: int) -> str:
+    """Return a size in MB of a million bytes, in GB from a thousand of them."""
+    size = size_bytes / 1e6
+    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.0f} MB"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 photo`, `1,464 photos`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
