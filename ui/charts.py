@@ -20,6 +20,7 @@ THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
 """Placeholders for `chartCategoricalColors`, of which .streamlit/config.toml sets five for light and for dark."""
 
 CLEAR = "rgba(0,0,0,0)"
+UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX = 24
 
 
@@ -161,6 +162,7 @@ def _figure(*, height: int, x_title: str, y_title: str | None = None) -> go.Figu
         height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="x unified", uirevision="kept", dragmode=False,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        modebar={"bgcolor": CLEAR, "color": NEUTRAL, "remove": UNUSED_BUTTONS},
         xaxis={"title": x_title, "automargin": True, "rangemode": "tozero"},
         yaxis={"title": y_title, "automargin": True},
     )  # fmt: skip

@@ -12,14 +12,10 @@ import plotly.graph_objects as go
 from core.metrics.scores import ClassScore, Scores
 from core.training.records import Epoch, RunLog
 from core.voc import css_color
-from ui.charts import CLEAR, NEUTRAL, add_floor
-
-THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
-"""Placeholders for `chartCategoricalColors`, of which .streamlit/config.toml sets five."""
+from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor
 
 PALE = 0.4
 BAR_PX = 18
-UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 Pretrained weights are torchvision's and are downloaded once, by torchvision, into torch hub's cache folder.
 """
 
+import contextlib
+import io
 import pickle
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -54,7 +57,11 @@ def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
     file = cached_file(weights)
     by_hand = f"download {weights.url} elsewhere and save it as {file}"
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        # torch hub announces a download on stdout, which belongs to the result.
+        with contextlib.redirect_stdout(io.StringIO()):
+            state: dict[str, Tensor] = weights.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
     except (URLError, ConnectionError, TimeoutError) as error:
         raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, LookupError, TypeError, ValueError) as error:

@@ -24,6 +24,8 @@ from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 
 SCHEMA = 1
+"""Version of the format and of the scores' rules: raise it when either changes, and old scores are not compared."""
+
 HASH_LENGTH = 12
 
 
@@ -124,6 +126,8 @@ def load(path: Path) -> Evaluation:
     """Read a stored evaluation; one that is damaged raises `RunError`."""
     try:
         about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
+        if about["schema"] != SCHEMA:
+            raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
         values = {field.name: about[field.name] for field in fields(Evaluation) if field.name not in ("path", "scores")}
         return Evaluation(path=path, scores=Scores.from_dict(about["scores"]), **values)
     except (OSError, KeyError, TypeError, ValueError) as error:

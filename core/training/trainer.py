@@ -25,6 +25,7 @@ from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, open_checkpoint, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, device_name
 from core.training import evaluations
+from core.training.config import TrainingConfig
 from core.training.loop import TrainingLoop
 from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunLog, RunStarted, Warned, read_log
 from core.training.runs import Run, is_stop_requested, target_epochs
@@ -40,10 +41,10 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
     so does whatever ends the training early, after the log says so.
     """
     log = read_log(run.log_path)
-    target = _target(run, log, extend_to)
+    config = dataclasses.replace(run.config, epochs=_target(run, log, extend_to))
     writer = LogWriter(run.log_path)
     try:
-        for record in _begin(run, target).records():
+        for record in _begin(run, config).records():
             writer.write(record)
             yield record
     except CoreError as error:
@@ -63,18 +64,24 @@ def _target(run: Run, log: RunLog, extend_to: int | None) -> int:
     is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
     if target < epochs_done or (is_over and target == epochs_done):
         raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
+    if any(saved.file == "last.pt" for saved in log.checkpoints) and not (run.path / "last.pt").exists():
+        # Beginning anew would write over the milestones.
+        raise RunError(f"{run.path / 'last.pt'} is gone, and only from it can the run go on; start a new run.")
     return target
 
 
-def _begin(run: Run, target: int) -> "_Leg":
+def _begin(run: Run, config: TrainingConfig) -> "_Leg":
     """Open the data and the last checkpoint, if there is one, and build the loop that goes on from it."""
     last_file = run.path / "last.pt"
     last = open_checkpoint(last_file) if last_file.exists() else None
-    config = dataclasses.replace(run.config, epochs=target)
     dataset = open_dataset(run.data)  # the one split that every command and page sees, whatever the run's seed
-    loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.class_names, choose_device())
-    if last and last.training:
-        loop.load_state(last.state, last.training)
+    training = last.training if last else None
+    train_samples, val_samples = dataset.split("train"), dataset.split("val")
+    loop = TrainingLoop(
+        config, train_samples, val_samples, dataset.class_names, choose_device(), is_resumed=training is not None
+    )
+    if last and training:
+        loop.load_state(last.state, training)
     return _Leg(run, loop, dataset, last)
 
 

@@ -1,0 +1,47 @@
+"""A clean home for every test, and the data they share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.home import PROJECT_ROOT
+from tests.small_data import write_voc
+
+VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the real runs, data and pretrained weights."""
+    monkeypatch.setenv("ATROUS_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_voc(tmp_path: Path) -> Path:
+    """A VOC2012 folder with four drawn pairs to train on and two to validate."""
+    return write_voc(tmp_path / "tiny" / "VOC2012")
+
+
+@pytest.fixture(scope="session")
+def voc_animals() -> Path:
+    """The real VOC photos beside the repository."""
+    if not VOC_ANIMALS.is_dir():
+        pytest.skip(f"{VOC_ANIMALS} is not there: it holds photos that the project may not carry")
+    return VOC_ANIMALS
+
+
+@pytest.fixture
+def one_sentence() -> Callable[[object, Path], str]:
+    """Check that what a person is told is one line that names the file, and return it."""
+
+    def check(error: object, file: Path) -> str:
+        text = str(error)
+        assert "\n" not in text
+        assert str(file) in text
+        assert text[-1] in ".)"
+        return text
+
+    return check

@@ -1,0 +1,97 @@
+"""One person's way through the dashboard, in a real browser, with a real training."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from core.data.demo import write_demo
+from core.training.config import PRESET_HELP
+from core.voc import CLASS_NAMES, palette_bytes
+from tests.e2e.conftest import Dashboard, Visit
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PAGE_MS = 60_000
+TRAINING_MS = 300_000
+PHOTO_SIZE = (330, 210)
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """A few drawn scenes."""
+    return write_demo(tmp_path / "scenes", num_train=16, num_val=4)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture to upload, not of the size the model works at."""
+    noise = np.random.default_rng(0).integers(0, 256, (PHOTO_SIZE[1], PHOTO_SIZE[0], 3), dtype=np.uint8)
+    path = tmp_path / "holiday 1.jpg"
+    Image.fromarray(noise).save(path)
+    return path
+
+
+def test_train_compare_segment(dashboard: Dashboard, visit: Visit, scenes: Path, photo: Path) -> None:
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    train(page, dashboard, scenes)
+    compare(page)
+    segment(page, photo)
+    assert visit.complaints == []
+    log = dashboard.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception" not in log
+
+
+def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
+    """Open the page first of all on a fresh server, start a run of one epoch, and watch it to its end."""
+    page.goto(f"{dashboard.url}/train")
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
+    page.get_by_test_id("stButtonGroup").get_by_text("A folder", exact=True).click()
+    folder = page.get_by_label("Folder on this computer")
+    folder.fill(str(scenes))
+    folder.press("Enter")
+    page.get_by_test_id("stButtonGroup").get_by_text("Demo", exact=True).last.click()
+    expect(page.get_by_text(PRESET_HELP["demo"])).to_be_visible()
+    set_number(page, "Epochs", "1")
+    set_number(page, "Image size (px)", "64")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("0 of 1 epochs")).to_be_visible()
+    expect(page.get_by_text("1 of 1 epochs done")).to_be_visible(timeout=TRAINING_MS)
+
+
+def set_number(page: Page, label: str, value: str) -> None:
+    """Type into a number input and hand it over."""
+    box = page.get_by_label(label, exact=True).first
+    box.fill(value)
+    box.press("Enter")
+    expect(box).to_have_value(value)
+
+
+def compare(page: Page) -> None:
+    """Score the checkpoint that is not scored yet, and see it stand beside the other."""
+    page.get_by_role("link", name="Compare").first.click()
+    expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Evaluate last").click()
+    expect(page.get_by_role("heading", name="the same as 1 epoch")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_alt_text("true mask").first).to_be_visible()
+
+
+def segment(page: Page, photo: Path) -> None:
+    """Upload a photo, see it, and save its mask."""
+    page.get_by_role("link", name="Segment").first.click()
+    expect(page.get_by_role("heading", name="Segment", exact=True)).to_be_visible()
+    page.locator("input[type=file]").set_input_files(photo)
+    expect(page.get_by_alt_text("holiday 1.jpg with its classes laid over it")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Index mask").click()
+    assert download.value.suggested_filename == "holiday 1_mask.png"
+    mask = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert (mask.mode, mask.size) == ("P", PHOTO_SIZE)
+    assert bytes(mask.getpalette() or []) == palette_bytes()
+    assert np.asarray(mask).max() < len(CLASS_NAMES)

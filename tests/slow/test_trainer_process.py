@@ -1,0 +1,431 @@
+"""A real trainer in a process of its own: stopped, killed, extended, started twice, and judged by brute force."""
+
+import dataclasses
+import itertools
+import json
+import math
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from PIL import Image
+
+from core.data.dataset import open_dataset
+from core.data.images import read_photo
+from core.errors import RunError
+from core.home import PROJECT_ROOT
+from core.model.checkpoint import open_checkpoint, save_checkpoint
+from core.model.predictor import Predictor
+from core.training import runs
+from core.training.config import TrainingConfig
+from core.training.records import Checkpoint, Record, RunEnded, RunStarted, Step, Warned, read_log
+from core.training.runs import Run, create_run, hold, run_state
+from core.training.trainer import train
+from core.voc import CLASS_NAMES, VOID
+from tests.small_data import write_voc
+
+pytestmark = [
+    pytest.mark.slow,
+    # A trainer outlives the code that started it, on purpose: nobody waits for its process.
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+DEADLINE_S = 120.0
+SETTINGS: dict[str, Any] = {
+    "architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32, "batch_size": 2,
+    "precision": "fp32", "checkpoint_seconds": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight drawn photos to train on, two to validate."""
+    return write_voc(tmp_path_factory.mktemp("data") / "VOC2012", num_train=8, num_val=2)
+
+
+@pytest.fixture
+def make_run(data: Path, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Make runs; whatever trainer of theirs still lives after the test is killed."""
+    yield lambda name="first", **settings: create_run(name, data, "report", TrainingConfig(**SETTINGS | settings))
+    for process in trainers(tmp_path):
+        process.kill()
+        process.wait()
+
+
+def trainers(folder: Path) -> list[psutil.Process]:
+    """Return the living trainers of runs below a folder that this test started."""
+    children = psutil.Process().children()
+    return [child for child in children if any(part.startswith(str(folder)) for part in _command_line(child))]
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that another process does, and fail with what was awaited."""
+    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {DEADLINE_S:.0f} s for {what}"
+        pause.wait(0.02)
+
+
+def until_state(run: Run, state: str) -> None:
+    """Wait until a run is in a state; a state from which it cannot come there fails at once."""
+
+    def is_there() -> bool:
+        now = run_state(run, read_log(run.log_path))
+        assert now in (state, "running"), f"{now}: {runs.trainer_output(run)}"
+        return now == state
+
+    until(is_there, f"{run.path.name} to be {state}")
+
+
+def until_record(run: Run, kind: type[Record], count: int = 1) -> None:
+    """Wait until the current leg has written so many records of a kind."""
+
+    def is_written() -> bool:
+        lines = run.log_path.read_text().splitlines() if run.log_path.exists() else []
+        assert run_state(run, read_log(run.log_path)) in ("running", "finished"), runs.trainer_output(run)
+        return sum(f'"kind":"{kind.kind}"' in line for line in lines) >= count
+
+    until(is_written, f"{count} {kind.kind} of {run.path.name}")
+
+
+def trained_here(run: Run, extend_to: int | None = None, stop_at_step: int | None = None) -> list[Record]:
+    """Train a leg in this process; ask for its end after a step."""
+    records = []
+    with hold(run.path):
+        for record in train(run, extend_to=extend_to):
+            records.append(record)
+            if isinstance(record, Step) and record.step == stop_at_step:
+                runs.request_stop(run)
+    return records
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return open_checkpoint(path).build().state_dict()
+
+
+def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def epochs_told(run: Run) -> list[int]:
+    return [record.epoch for record in read_log(run.log_path).epochs]
+
+
+# --- the process ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) -> None:
+    run = make_run(epochs=500)
+    runs.start(run)
+    with pytest.raises(RunError, match="is being trained"):
+        runs.start(run)
+    with pytest.raises(RunError, match="is being trained"):
+        runs.start(make_run("second"))
+    until_record(run, Step)
+    runs.request_stop(run)
+    until_state(run, "stopped")
+    log = read_log(run.log_path)
+    last = [record for record in log.checkpoints if record.file == "last.pt"][-1]
+    assert last.verified
+    assert last.size_bytes == (run.path / "last.pt").stat().st_size
+    opened = open_checkpoint(run.path / "last.pt")
+    assert opened.training is not None
+    steps_done = opened.training["progress"]["steps_done"]
+    assert 0 < steps_done < 2000
+    opened.build()
+    assert not runs.is_stop_requested(run.path)
+
+    target = opened.training["progress"]["epochs_done"] + 2
+    runs.start(run, extend_to=target)
+    until_state(run, "finished")
+    assert epochs_told(run) == list(range(1, target + 1))
+    log = read_log(run.log_path)
+    assert [leg.steps_done for leg in log.legs] == [0, steps_done]
+    assert (run.path / f"epoch_{target:03d}.pt").exists()
+
+
+def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run(epochs=500)
+    runs.start(run)
+    until_record(run, Checkpoint, 3)
+    (process,) = trainers(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    log = read_log(run.log_path)
+    assert run_state(run, log) == "crashed"
+    assert runs.live_runs() == []
+    for file in run.checkpoints():
+        open_checkpoint(file).build()
+    epochs_done = open_checkpoint(run.path / "last.pt").training["progress"]["epochs_done"]  # type: ignore[index]
+    target = log.epochs[-1].epoch + 1
+    assert 1 <= epochs_done < target
+
+    runs.start(run, extend_to=target)
+    until_state(run, "finished")
+    assert epochs_told(run) == list(range(1, target + 1))
+    steps = [record.step for record in read_log(run.log_path).steps]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 4 * target
+
+
+def test_a_terminated_trainer_saves_first(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run(epochs=500)
+    runs.start(run)
+    until_record(run, Step)
+    (process,) = trainers(tmp_path)
+    process.terminate()
+    until_state(run, "stopped")
+    assert process.wait() == 0
+    opened = open_checkpoint(run.path / "last.pt")
+    assert opened.training is not None
+    assert opened.training["progress"]["steps_done"] > 0
+
+
+def test_a_stop_in_the_first_moment_is_heard(make_run: Callable[..., Run]) -> None:
+    """It came while the trainer still imported torch, and was taken for one from before."""
+    run = make_run(epochs=500)
+    runs.start(run)
+    runs.request_stop(run)
+    until_state(run, "stopped")
+    assert open_checkpoint(run.path / "last.pt").training["progress"]["steps_done"] == 0  # type: ignore[index]
+
+
+@pytest.fixture(scope="module")
+def extended(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run trained to 2 epochs by one process and to 4 by another."""
+    folder = tmp_path_factory.mktemp("extended")
+    run = create_run("extended", data, "report", TrainingConfig(**SETTINGS, epochs=2), folder=folder)
+    runs.start(run)
+    until_state(run, "finished")
+    runs.start(run, extend_to=4)
+    until(lambda: len(read_log(run.log_path).legs) == 2, "the second leg")
+    until_state(run, "finished")
+    return run
+
+
+def test_a_finished_run_is_extended_and_keeps_its_milestones(extended: Run) -> None:
+    log = read_log(extended.log_path)
+    assert [(leg.epochs_done, leg.config["epochs"]) for leg in log.legs] == [(0, 2), (2, 4)]
+    assert epochs_told(extended) == [1, 2, 3, 4]
+    assert [file.name for file in extended.checkpoints()] == ["epoch_002.pt", "epoch_004.pt", "best.pt", "last.pt"]
+    assert [open_checkpoint(file).meta.epoch for file in extended.checkpoints()[:2]] == [2, 4]
+    assert log.bad_lines == []
+    assert log.warnings == []
+    milestones = [record for record in log.checkpoints if record.file.startswith("epoch_")]
+    assert all(record.verified for record in milestones)
+    lineage = open_checkpoint(extended.path / "epoch_004.pt").meta.lineage
+    assert [each.rpartition(", ")[2] for each in lineage] == ["random weights", "epoch 2", "epoch 4"]
+    assert sorted(path.name for path in (extended.path / "samples").iterdir()) == [f"epoch_00{n}" for n in (1, 2, 3, 4)]
+    with pytest.raises(RunError, match="already has 4 epochs"):
+        trained_here(extended)
+    assert run_state(extended, read_log(extended.log_path)) == "finished"
+
+
+def test_two_and_two_epochs_are_four_bit_for_bit(extended: Run, make_run: Callable[..., Run]) -> None:
+    """In fp32 on a CPU with a constant learning rate; the second leg was a process of its own."""
+    whole = make_run(epochs=4)
+    records = trained_here(whole)
+    assert isinstance(records[0], RunStarted)
+    assert isinstance(records[-1], RunEnded)
+    assert not [record for record in records if isinstance(record, Warned)]
+    assert is_equal(weights(whole.path / "epoch_004.pt"), weights(extended.path / "epoch_004.pt"))
+    told = [
+        [(record.epoch, record.train_loss, record.val_loss, record.miou, record.iou) for record in log.epochs]
+        for log in (read_log(whole.log_path), read_log(extended.log_path))
+    ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_stopped_in_mid_epoch_goes_on_as_if_it_had_not_been(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    monkeypatch.setattr("core.training.loop.RECORD_EVERY_S", 0.0)
+    settings = {"epochs": 2, "optimizer": optimizer, "schedule": "poly", "flip": True, "scale_max": 1.5}
+    whole, stopped = make_run("whole", **settings), make_run("stopped", **settings)
+    trained_here(whole)
+    first = trained_here(stopped, stop_at_step=6)
+    assert isinstance(first[-1], RunEnded)
+    assert (first[-1].outcome, first[-1].epochs_done) == ("stopped", 1)
+    trained_here(stopped)
+    assert is_equal(weights(whole.path / "last.pt"), weights(stopped.path / "last.pt"))
+    log = read_log(stopped.log_path)
+    assert [leg.steps_done for leg in log.legs] == [0, 6]
+    assert [record.step for record in log.steps] == list(range(1, 9))
+    losses = [(record.train_loss, record.val_loss) for record in log.epochs]
+    assert losses == [(record.train_loss, record.val_loss) for record in read_log(whole.log_path).epochs]
+
+
+def test_a_damaged_photo_is_found_before_the_first_step(make_run: Callable[..., Run], data: Path) -> None:
+    run = make_run()
+    photo = data / "JPEGImages" / "photo_3.jpg"
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:100])
+    try:
+        runs.start(run)
+        until_state(run, "failed")
+    finally:
+        photo.write_bytes(whole)
+    log = read_log(run.log_path)
+    assert log.legs == []
+    assert isinstance(log.last, RunEnded)
+    assert str(photo) in log.last.reason
+    assert str(photo) in runs.trainer_output(run)
+    assert "Traceback" not in runs.trainer_output(run)
+
+
+# --- evaluate --masks, recomputed -----------------------------------------------------------------------------------
+
+
+def test_every_score_of_evaluate_follows_from_the_masks_it_wrote(extended: Run, data: Path, tmp_path: Path) -> None:
+    shake(extended.path / "epoch_004.pt", tmp_path / "shaken.pt", data)
+    out = tmp_path / "masks"
+    command = [sys.executable, "-m", "core", "evaluate", str(tmp_path / "shaken.pt"), "--data", str(data)]
+    command += ["--split", "train", "--masks", str(out), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
+    document = json.loads(ended.stdout)
+    pairs = []
+    for sample in open_dataset(data).split("train"):
+        with Image.open(sample.mask) as truth, Image.open(out / f"{sample.name}.png") as predicted:
+            pairs.append((np.array(truth).tolist(), np.array(predicted).tolist()))
+    assert sorted(file.stem for file in out.iterdir()) == [f"photo_{number}" for number in range(8)]
+    confusion, void = counted_by_loops(pairs)
+    assert document["confusion"] == confusion
+    assert document["images"] == 8
+    expected = scores_by_loops(confusion, void) | {"boundary_iou": boundary_by_loops(pairs)}
+    for name, value in expected.items():
+        assert document[name] == pytest.approx(value, abs=1e-9), name
+    per_class = classes_by_loops(confusion)
+    for told, values in zip(document["classes"], per_class, strict=True):
+        assert told["name"] == CLASS_NAMES[told["id"]]
+        for name, value in values.items():
+            assert told[name] == (None if value is None else pytest.approx(value, abs=1e-9)), (told["name"], name)
+    ious = [values["iou"] for values in per_class]
+    conventions = document["conventions"]
+    assert conventions["smp_macro"] == pytest.approx(sum(1 if iou is None else iou for iou in ious) / 21, abs=1e-9)
+    assert conventions["voc_devkit"] is None
+    assert sum(values["predicted_pixels"] > 0 for values in per_class) >= 3, "predictions to speak of"  # type: ignore[operator]
+    assert None in ious
+
+
+def shake(file: Path, shaken: Path, data: Path) -> None:
+    """Make a model predict five classes about equally: what it learned in four epochs is background alone."""
+    opened = open_checkpoint(file)
+    model = opened.build()
+    meta = dataclasses.replace(opened.meta, image_size=128)
+    weight, bias = model.classifier[4].weight.data, model.classifier[4].bias.data
+    weight += torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    predictor = Predictor(model, image_size=meta.image_size, device=torch.device("cpu"))
+    photos = [read_photo(sample.photo) for sample in open_dataset(data).split("train")]
+    bias -= torch.stack([predictor.logits(photo) for photo in photos]).mean((0, 2, 3))
+    bias[5:] -= 1e6
+    save_checkpoint(shaken, model, meta)
+
+
+Mask = list[list[int]]
+
+
+def counted_by_loops(pairs: list[tuple[Mask, Mask]]) -> tuple[list[list[int]], int]:
+    """Return the confusion matrix, truth in the rows, and the number of void pixels."""
+    confusion = [[0] * 21 for _ in range(21)]
+    void = 0
+    for truth, predicted in pairs:
+        for true_row, predicted_row in zip(truth, predicted, strict=True):
+            for true, guess in zip(true_row, predicted_row, strict=True):
+                if true == VOID:
+                    void += 1
+                else:
+                    confusion[true][guess] += 1
+    return confusion, void
+
+
+def classes_by_loops(confusion: list[list[int]]) -> list[dict[str, float | None]]:
+    """Return the scores of each class; None where nothing is to be divided by."""
+    classes = []
+    for k in range(21):
+        hits, truth, predicted = confusion[k][k], sum(confusion[k]), sum(row[k] for row in confusion)
+        union = truth + predicted - hits
+        classes.append({
+            "iou": hits / union if union else None,
+            "precision": hits / predicted if predicted else (0 if truth else None),
+            "recall": hits / truth if truth else None,
+            "f1": 2 * hits / (truth + predicted) if union else None,
+            "truth_pixels": truth,
+            "predicted_pixels": predicted,
+        })  # fmt: skip
+    return classes  # type: ignore[return-value]
+
+
+def scores_by_loops(confusion: list[list[int]], void: int) -> dict[str, Any]:
+    """Return the means: over classes with an IoU, or over those in the truth."""
+    classes = classes_by_loops(confusion)
+    present = [each for each in classes if each["truth_pixels"]]
+    total = sum(each["truth_pixels"] for each in classes)  # type: ignore[misc]
+    ious = [each["iou"] for each in classes if each["iou"] is not None]
+    background = classes[0]["truth_pixels"]
+    scores: dict[str, Any] = {
+        "miou": sum(ious) / len(ious),  # type: ignore[arg-type]
+        "pixel_accuracy": sum(confusion[k][k] for k in range(21)) / total,
+        "void_share": void / (void + total),
+        "fw_iou": sum(each["iou"] * each["truth_pixels"] for each in present) / total,  # type: ignore[operator,misc]
+        "floor": {"pixel_accuracy": background / total, "miou": background / total / len(present)},  # type: ignore[operator]
+    }
+    for name in ("precision", "recall", "f1"):
+        scores[name] = sum(each[name] for each in present) / len(present)  # type: ignore[misc]
+    return scores | {"mean_accuracy": scores["recall"]}
+
+
+def boundary_by_loops(pairs: list[tuple[Mask, Mask]]) -> float:
+    """Return the mean over classes of the IoU of the contours, pixel by pixel (arXiv 2103.16562)."""
+    both, of_truth, of_prediction = [0] * 21, [0] * 21, [0] * 21
+    for truth, predicted in pairs:
+        height, width = len(truth), len(truth[0])
+        reach = max(1, round(0.02 * math.hypot(height, width)))
+        drawn = [[nearest_class(truth, y, x) for x in range(width)] for y in range(height)]
+        for y, x in itertools.product(range(height), range(width)):
+            if truth[y][x] == VOID:
+                continue
+            true, guess = truth[y][x], predicted[y][x]
+            is_true_edge, is_guessed_edge = is_edge(drawn, y, x, reach), is_edge(predicted, y, x, reach)
+            of_truth[true] += is_true_edge
+            of_prediction[guess] += is_guessed_edge
+            both[true] += is_true_edge and is_guessed_edge and true == guess
+    ious = [hits / (t + p - hits) for hits, t, p in zip(both, of_truth, of_prediction, strict=True) if t + p]
+    return sum(ious) / len(ious)
+
+
+def nearest_class(truth: Mask, y: int, x: int) -> int:
+    """Return the class of a pixel, or of the nearest one that has a class."""
+    for reach in itertools.count():
+        square = {truth[v][u] for v, u in neighbours(truth, y, x, reach) if (v, u) != (-1, -1)} - {VOID}
+        if square:
+            (only,) = square
+            return only
+    raise AssertionError
+
+
+def is_edge(ids: Mask, y: int, x: int, reach: int) -> bool:
+    """Tell whether another class or the outside lies within reach."""
+    return any((v, u) == (-1, -1) or ids[v][u] != ids[y][x] for v, u in neighbours(ids, y, x, reach))
+
+
+def neighbours(ids: Mask, y: int, x: int, reach: int) -> Iterator[tuple[int, int]]:
+    """Give the pixels of the square around one; (-1, -1) for what lies outside."""
+    for v, u in itertools.product(range(y - reach, y + reach + 1), range(x - reach, x + reach + 1)):
+        yield (v, u) if 0 <= v < len(ids) and 0 <= u < len(ids[0]) else (-1, -1)

@@ -1,0 +1,204 @@
+"""Finding photos, masks and splits in a folder: every layout, and every way in which a folder can be wrong."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.dataset import fingerprint, open_dataset
+from core.data.images import read_mask
+from core.errors import DataError
+from core.voc import CLASS_NAMES
+from tests.small_data import write_list, write_pairs, write_voc
+
+Check = Callable[[object, Path], str]
+
+
+def names_of(dataset: object, split: str) -> list[str]:
+    return [sample.name for sample in dataset.split(split)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("given", ["devkit's parent", "VOCdevkit", "VOC2012"])
+def test_a_voc_folder_is_found_from_every_level(tmp_path: Path, given: str) -> None:
+    root = write_voc(tmp_path / "VOCdevkit" / "VOC2012")
+    folder = {"devkit's parent": tmp_path, "VOCdevkit": tmp_path / "VOCdevkit", "VOC2012": root}[given]
+    dataset = open_dataset(folder)
+    assert dataset.root == root.resolve()
+    assert dataset.class_names == CLASS_NAMES
+    assert names_of(dataset, "train") == ["photo_0", "photo_1", "photo_2", "photo_3"]
+    assert names_of(dataset, "val") == ["photo_4", "photo_5"]
+    sample = dataset.split("val")[0]
+    assert (sample.photo.name, sample.mask.name) == ("photo_4.jpg", "photo_4.png")
+    assert "ImageSets/Segmentation" in dataset.split_source
+
+
+def test_images_and_masks_without_lists_are_split_80_to_20_by_seed(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", [f"p{number:02d}" for number in range(10)])
+    splits = [open_dataset(tmp_path, seed=seed).splits for seed in (0, 0, 1)]
+    assert {name: len(samples) for name, samples in splits[0].items()} == {"train": 8, "val": 2}
+    assert splits[0] == splits[1] != splits[2]
+    both = splits[0]["train"] + splits[0]["val"]
+    assert sorted(sample.name for sample in both) == [f"p{number:02d}" for number in range(10)]
+    assert "80/20" in open_dataset(tmp_path).split_source
+
+
+def test_photos_without_a_mask_are_no_pairs_but_harmless(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c", "d", "e"])
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "unlabelled.jpg")
+    splits = open_dataset(tmp_path).splits
+    assert "unlabelled" not in {sample.name for samples in splits.values() for sample in samples}
+
+
+def test_a_list_decides_order_and_may_carry_a_second_column(tiny_voc: Path) -> None:
+    write_list(tiny_voc, "val", ["photo_5  1", "", "photo_4 -1"])
+    assert names_of(open_dataset(tiny_voc), "val") == ["photo_5", "photo_4"]
+
+
+def test_a_list_from_notepad_begins_with_a_mark_that_is_skipped(tiny_voc: Path) -> None:
+    """Its byte order mark became part of the first name, whose photo was then "missing"."""
+    write_list(tiny_voc, "val", []).write_bytes("photo_5\r\nphoto_4\r\n".encode("utf-8-sig"))
+    assert names_of(open_dataset(tiny_voc), "val") == ["photo_5", "photo_4"]
+
+
+def test_train_and_val_come_first_whatever_lists_there_are(tiny_voc: Path) -> None:
+    write_list(tiny_voc, "all", ["photo_0"])
+    assert list(open_dataset(tiny_voc).splits) == ["train", "val", "all"]
+
+
+def test_trainaug_takes_augmented_masks_only_where_voc_has_none(tiny_voc: Path) -> None:
+    augmented = tiny_voc / "SegmentationClassAug"
+    write_pairs(tiny_voc / "JPEGImages", augmented, ["photo_0", "extra"])
+    write_list(tiny_voc, "trainaug", ["photo_0", "extra"])
+    masks = [sample.mask for sample in open_dataset(tiny_voc).split("trainaug")]
+    assert [mask.parent.name for mask in masks] == ["SegmentationClass", "SegmentationClassAug"]
+
+
+def test_classes_txt_names_other_classes(tiny_voc: Path) -> None:
+    (tiny_voc / "classes.txt").write_bytes("ground\nroad sign\n\n".encode("utf-8-sig"))
+    dataset = open_dataset(tiny_voc)
+    assert dataset.class_names == ("ground", "road sign")
+    assert dataset.num_classes == 2
+
+
+@pytest.mark.parametrize("names", ["", "only one\n", "twice\ntwice\n", "\n".join(map(str, range(256)))])
+def test_impossible_classes_are_one_sentence(tiny_voc: Path, names: str, one_sentence: Check) -> None:
+    (tiny_voc / "classes.txt").write_text(names)
+    with pytest.raises(DataError) as caught:
+        open_dataset(tiny_voc)
+    one_sentence(caught.value, tiny_voc / "classes.txt")
+
+
+def no_folder(root: Path) -> Path:
+    shutil.rmtree(root)
+    return root
+
+
+def no_masks_folder(root: Path) -> Path:
+    shutil.rmtree(root / "SegmentationClass")
+    return root / "SegmentationClass"
+
+
+def nothing_known(root: Path) -> Path:
+    shutil.rmtree(root / "SegmentationClass")
+    shutil.rmtree(root / "JPEGImages")
+    return root
+
+
+def missing_photo(root: Path) -> Path:
+    (root / "JPEGImages" / "photo_1.jpg").unlink()
+    return root / "ImageSets" / "Segmentation" / "train.txt"
+
+
+def missing_mask(root: Path) -> Path:
+    (root / "SegmentationClass" / "photo_1.png").unlink()
+    return root / "ImageSets" / "Segmentation" / "train.txt"
+
+
+def orphan_mask(root: Path) -> Path:
+    shutil.rmtree(root / "ImageSets")
+    (root / "JPEGImages" / "photo_3.jpg").unlink()
+    return root / "SegmentationClass" / "photo_3.png"
+
+
+def empty_masks(root: Path) -> Path:
+    shutil.rmtree(root / "ImageSets")
+    for mask in (root / "SegmentationClass").iterdir():
+        mask.unlink()
+    return root / "SegmentationClass"
+
+
+def latin_list(root: Path) -> Path:
+    file = write_list(root, "val", [])
+    file.write_bytes("Mädchen\n".encode("latin-1"))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (no_folder, "There is no folder"),
+        (no_masks_folder, "no folder of masks"),
+        (nothing_known, "is no data set"),
+        (missing_photo, "photo_1, but its photo is missing"),
+        (missing_mask, "photo_1, but its mask is missing"),
+        (orphan_mask, "has no photo of that name"),
+        (empty_masks, "holds no masks"),
+        (latin_list, "UTF-8"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_one_sentence_naming_the_file(
+    tiny_voc: Path, spoil: Callable[[Path], Path], says: str, one_sentence: Check
+) -> None:
+    named = spoil(tiny_voc)
+    with pytest.raises(DataError) as caught:
+        open_dataset(tiny_voc)
+    assert says in one_sentence(caught.value, named)
+
+
+def test_a_split_that_is_empty_or_unknown_is_one_sentence(tiny_voc: Path, one_sentence: Check) -> None:
+    write_list(tiny_voc, "val", [])
+    dataset = open_dataset(tiny_voc)
+    with pytest.raises(DataError) as empty:
+        dataset.split("val")
+    assert "'val'" in one_sentence(empty.value, tiny_voc)
+    with pytest.raises(DataError) as unknown:
+        dataset.split("test")
+    assert "train, val" in one_sentence(unknown.value, tiny_voc)
+
+
+def test_the_fingerprint_is_equal_for_copies_and_different_once_a_pair_changes(tiny_voc: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_voc, tmp_path / "copy")
+    samples, copied = open_dataset(tiny_voc).split("train"), open_dataset(copy).split("train")
+    assert fingerprint(samples) == fingerprint(copied)
+    assert fingerprint(samples) != fingerprint(samples[:-1])
+    assert fingerprint(samples) != fingerprint(samples[::-1])
+    before = fingerprint(copied)
+    ids_HW = read_mask(copied[0].mask, 21)
+    ids_HW[0, 0] = 1 - min(ids_HW[0, 0], 1)
+    mask = Image.open(copied[0].mask)
+    changed = Image.fromarray(ids_HW)
+    changed.putpalette(mask.getpalette() or [])
+    changed.save(copied[0].mask)
+    assert np.count_nonzero(read_mask(copied[0].mask, 21) != np.array(Image.open(samples[0].mask))) == 1
+    assert fingerprint(copied) != before
+    Image.new("RGB", (48, 40)).save(copied[1].photo)
+    assert fingerprint(copied) != before
+
+
+def test_a_photo_that_vanishes_later_is_named(tiny_voc: Path, one_sentence: Check) -> None:
+    samples = open_dataset(tiny_voc).split("train")
+    samples[0].photo.unlink()
+    with pytest.raises(DataError) as caught:
+        fingerprint(samples)
+    one_sentence(caught.value, samples[0].photo)
+
+
+def test_the_real_photos_have_the_splits_their_readme_tells(voc_animals: Path) -> None:
+    dataset = open_dataset(voc_animals)
+    sizes = {name: len(samples) for name, samples in dataset.splits.items()}
+    assert sizes == {"train": 530, "val": 150, "trainval": 680, "trainaug": 1050}
+    augmented = [s for s in dataset.split("trainaug") if s.mask.parent.name == "SegmentationClassAug"]
+    assert len(augmented) == 520

@@ -1,0 +1,73 @@
+"""From photo to mask: exact against torch's own argmax and softmax, at the photo's size, the same as validation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torchvision.models.segmentation import DeepLabV3
+
+from core.data.dataset import Sample
+from core.data.images import write_mask
+from core.data.transforms import photo_to_tensor
+from core.model.predictor import Predictor, resolve
+from core.training.evaluation import evaluate
+from tests.small_data import draw_pair
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("size", [(50, 70), (8, 8), (5, 90), (1, 1)])
+def test_resolving_equals_interpolate_argmax_and_softmax(size: tuple[int, int]) -> None:
+    logits_KSS = torch.randn(21, 16, 16, generator=torch.Generator().manual_seed(0)) * 5
+    whole_KHW = F.interpolate(logits_KSS[None], size, mode="bilinear", align_corners=False)[0]
+    prediction = resolve(logits_KSS, size, with_confidence=True)
+    assert prediction.mask_HW.dtype == np.uint8
+    np.testing.assert_array_equal(prediction.mask_HW, whole_KHW.argmax(0))
+    assert prediction.confidence_HW is not None
+    np.testing.assert_allclose(prediction.confidence_HW, whole_KHW.softmax(0).amax(0), atol=1e-6)
+
+
+def test_huge_logits_do_not_overflow_and_a_tie_goes_to_the_lower_id() -> None:
+    logits_KSS = torch.tensor([-3e4, 3e4, 3e4, -3e4]).view(4, 1, 1).expand(4, 2, 2)
+    prediction = resolve(logits_KSS, (3, 3), with_confidence=True)
+    assert (prediction.mask_HW == 1).all()
+    np.testing.assert_allclose(prediction.confidence_HW, 0.5)
+
+
+def test_confidence_is_left_out_unless_asked_for() -> None:
+    assert resolve(torch.zeros(2, 4, 4), (4, 4)).confidence_HW is None
+
+
+@pytest.mark.parametrize("size", [(48, 40), (31, 97), (300, 20), (1, 1)])
+def test_a_mask_has_the_photo_s_own_size(mobilenet: DeepLabV3, size: tuple[int, int]) -> None:
+    photo, _ = (Image.new("RGB", size), None) if size == (1, 1) else draw_pair(0, size)
+    prediction = Predictor(mobilenet, image_size=64, device=CPU).predict(photo, with_confidence=True)
+    assert prediction.mask_HW.shape == (size[1], size[0])
+    assert prediction.confidence_HW is not None
+    assert prediction.confidence_HW.shape == (size[1], size[0])
+    assert ((prediction.confidence_HW > 1 / 21 - 1e-6) & (prediction.confidence_HW <= 1 + 1e-6)).all()
+
+
+def test_logits_are_the_model_s_on_the_one_preprocessing(mobilenet: DeepLabV3) -> None:
+    photo, _ = draw_pair(1)
+    mobilenet.train()
+    logits = Predictor(mobilenet, image_size=64, device=CPU).logits(photo)
+    assert not mobilenet.training, "a prediction never uses a batch's own statistics"
+    with torch.inference_mode():
+        expected = mobilenet(photo_to_tensor(photo, 64)[None])["out"][0]
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_page_predicts_what_validation_counted(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+    """Two preprocessings, one in training and one in the demo, are the classic way to a demo that disappoints."""
+    photo, mask_HW = draw_pair(2)
+    photo.save(tmp_path / "p.png")
+    write_mask(tmp_path / "m.png", mask_HW)
+    predictor = Predictor(mobilenet, image_size=64, device=CPU)
+    result = next(evaluate(predictor, [Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21))
+    (tmp_path / "predicted.png").write_bytes(result.mask_png)
+    with Image.open(tmp_path / "predicted.png") as stored:
+        np.testing.assert_array_equal(np.asarray(stored), predictor.predict(photo).mask_HW)

@@ -1,0 +1,131 @@
+"""Starting weights without a network: stand-in files in torch hub's cache, and what is told where there are none."""
+
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v3_large, resnet50
+
+from core.errors import WeightsError
+from core.model.architectures import MOBILENET, build_model
+from core.model.weights import BACKBONES, WHOLE_MODELS, cached_file, initialize
+
+RESNET = "deeplabv3_resnet50"
+Stand = Callable[[object, object], Path]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection below urllib, as a machine without a network does."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def put(weights: object, document: object) -> Path:
+    """Save a stand-in where torch hub looks for the file of these weights."""
+    file = cached_file(weights)  # type: ignore[arg-type]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(document, file)
+    return file
+
+
+def filled(state: dict[str, torch.Tensor], value: float) -> OrderedDict[str, torch.Tensor]:
+    """Return a state dict of the same shapes with one value everywhere."""
+    return OrderedDict((key, torch.full_like(tensor, value)) for key, tensor in state.items())
+
+
+def test_the_cache_is_that_of_this_test(tmp_path: Path) -> None:
+    assert cached_file(BACKBONES[RESNET]).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(("init", "table"), [("imagenet", BACKBONES), ("coco-voc", WHOLE_MODELS)])
+def test_without_a_network_the_sentence_says_where_to_put_the_file(init: str, table: dict[str, object]) -> None:
+    model = build_model(MOBILENET, 21, output_stride=16)
+    with pytest.raises(WeightsError) as caught:
+        initialize(model, MOBILENET, init)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(cached_file(table[MOBILENET])) in text  # type: ignore[arg-type]
+    assert table[MOBILENET].url in text  # type: ignore[attr-defined]
+    assert "No network" in text
+
+
+def test_random_needs_no_file() -> None:
+    model = build_model(MOBILENET, 2, output_stride=16)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert initialize(model, MOBILENET, "random") == []
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "classifier"),
+    [(RESNET, 8, resnet50), (RESNET, 16, resnet50), (MOBILENET, 16, mobilenet_v3_large)],
+)
+def test_an_imagenet_backbone_is_loaded_whole_and_the_head_left_alone(
+    name: str, stride: int, classifier: Callable[..., torch.nn.Module]
+) -> None:
+    put(BACKBONES[name], filled(classifier(weights=None).state_dict(), 0.5))
+    model = build_model(name, 4, output_stride=stride)
+    head = model.classifier[4].weight.clone()
+    assert initialize(model, name, "imagenet") == []
+    assert all((value == torch.full_like(value, 0.5)).all() for value in model.backbone.state_dict().values())
+    assert torch.equal(model.classifier[4].weight, head)
+
+
+def test_an_old_file_without_batch_counts_is_whole_too() -> None:
+    """Weights from before BatchNorm counted batches made every stage "start from random weights" in the log."""
+    state = filled(resnet50(weights=None).state_dict(), 0.5)
+    put(BACKBONES[RESNET], {key: value for key, value in state.items() if "num_batches_tracked" not in key})
+    assert initialize(build_model(RESNET, 4), RESNET, "imagenet") == []
+
+
+def test_the_coco_model_is_loaded_and_what_has_no_place_is_told() -> None:
+    put(
+        WHOLE_MODELS[MOBILENET],
+        filled(build_model(MOBILENET, 21, output_stride=16, has_aux_head=True).state_dict(), 0.5),
+    )
+    same = build_model(MOBILENET, 21, output_stride=16, has_aux_head=True)
+    assert initialize(same, MOBILENET, "coco-voc") == []
+    assert all((value == torch.full_like(value, 0.5)).all() for value in same.state_dict().values())
+    without_aux = build_model(MOBILENET, 21, output_stride=16)
+    notes = initialize(without_aux, MOBILENET, "coco-voc")
+    assert len(notes) == 1
+    assert notes[0].startswith("aux_classifier of the COCO model has no place")
+
+
+def test_other_classes_get_a_new_head_and_that_is_told() -> None:
+    put(WHOLE_MODELS[MOBILENET], filled(build_model(MOBILENET, 21, output_stride=16).state_dict(), 0.5))
+    model = build_model(MOBILENET, 3, output_stride=16)
+    head = model.classifier[4].weight.clone()
+    notes = initialize(model, MOBILENET, "coco-voc")
+    assert len(notes) == 1
+    assert notes[0].startswith("classifier.4 is not in the COCO model (or has other classes)")
+    assert torch.equal(model.classifier[4].weight, head)
+    assert (model.classifier[1].weight == 0.5).all()
+    assert (model.backbone["0"][0].weight == 0.5).all()
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>404 not found</html>", b"]", b"\x80", b"PK\x03\x04 half a zip"])
+def test_a_damaged_file_is_one_sentence_that_names_it(data: bytes) -> None:
+    file = put(BACKBONES[RESNET], {})
+    file.write_bytes(data)
+    with pytest.raises(WeightsError) as caught:
+        initialize(build_model(RESNET, 2), RESNET, "imagenet")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(file) in text
+    assert "damaged" in text
+
+
+@pytest.mark.parametrize("document", [{"conv9.weight": torch.zeros(3)}, {}])
+def test_a_file_of_another_model_is_refused(document: dict[str, torch.Tensor]) -> None:
+    put(WHOLE_MODELS[MOBILENET], document)
+    with pytest.raises(WeightsError, match="no weights of this architecture"):
+        initialize(build_model(MOBILENET, 2, output_stride=16), MOBILENET, "coco-voc")

@@ -1,0 +1,196 @@
+"""The rules of the house, read from the source: who may import whom, and what must stay out of pages."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.home import PROJECT_ROOT
+
+APP = PROJECT_ROOT / "streamlit_app.py"
+SOURCES = [APP, *(file for room in ("core", "ui", "pages") for file in sorted((PROJECT_ROOT / room).rglob("*.py")))]
+
+LIGHT = (
+    "core.voc", "core.errors", "core.home", "core.files", "core.training.config", "core.training.records",
+    "core.training.runs", "core.training.evaluations", "core.training.evaluation_jobs", "core.training.demo_run",
+)  # fmt: skip
+"""What Home and Compare import: neither torch nor streamlit, not even through others."""
+
+ROOMS = ("training", "model", "data", "metrics", "")
+"""The rooms of core, each of which may import itself and those to its right; "" is voc, errors, files and home."""
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(PROJECT_ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Give the full name of everything a file imports, at the top or within a function."""
+    package = module_name(file).split(".") if file.name == "__init__.py" else module_name(file).split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+IMPORTS = {module_name(file): set(imports_of(file)) for file in SOURCES}
+
+
+def importers_of(*names: str) -> dict[str, set[str]]:
+    """Return which modules import one of these packages, or something in them."""
+    found = {
+        module: {name for name in imported if any(f"{name}.".startswith(f"{wanted}.") for wanted in names)}
+        for module, imported in IMPORTS.items()
+    }
+    return {module: imported for module, imported in found.items() if imported}
+
+
+def room_of(name: str) -> str:
+    """Return the room of a module of core; "program" for `__main__` and what it alone uses."""
+    parts = name.split(".")
+    if len(parts) > 1 and parts[1] in ("__main__", "terminal"):
+        return "program"
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+def test_the_reader_of_imports_sees_them_all(tmp_path: Path) -> None:
+    file = PROJECT_ROOT / "core" / "metrics" / "imagined.py"
+    text = "import a.b\nfrom .x import y\nfrom ..voc import VOID\ndef f():\n    from core.model import weights\n"
+    tree = tmp_path / "imagined.py"
+    tree.write_text(text)
+
+    class Imagined:
+        name, parents = "imagined.py", file.parents
+
+        def read_text(self, encoding: str) -> str:
+            return tree.read_text(encoding=encoding)
+
+        def relative_to(self, root: Path) -> Path:
+            return file.relative_to(root)
+
+    seen = set(imports_of(Imagined()))  # type: ignore[arg-type]
+    assert {"a.b", "core.metrics.x.y", "core.voc.VOID", "core.model.weights"} <= seen
+
+
+def test_imports_go_one_way_from_pages_to_ui_to_core() -> None:
+    assert set(importers_of("pages", "streamlit_app")) == set()
+    assert {
+        module for module in importers_of("ui") if not module.startswith(("pages.", "ui.", "streamlit_app"))
+    } == set()
+
+
+def test_core_knows_no_dashboard() -> None:
+    assert not {module for module in importers_of("streamlit", "plotly") if module.startswith("core")}
+
+
+def test_within_core_the_rooms_import_downwards() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, imported in IMPORTS.items()
+        if module.startswith("core.") and room_of(module) != "program"
+        for name in imported
+        if name.startswith("core.") and (room_of(name) == "program" or _is_upwards(room_of(module), room_of(name)))
+    ]
+    assert wrong == []
+
+
+def _is_upwards(importer: str, imported: str) -> bool:
+    return ROOMS.index(imported) < ROOMS.index(importer)
+
+
+def test_a_program_is_imported_by_nobody() -> None:
+    assert importers_of("core.__main__") == {}
+
+
+def test_metrics_and_pages_import_no_torch() -> None:
+    users = importers_of("torch", "torchvision")
+    assert not [module for module in users if module.startswith(("core.metrics", "pages", "streamlit_app"))]
+    assert [module for module in users if module.startswith("core.model")], "the check would see it"
+
+
+def test_home_and_compare_open_without_torch() -> None:
+    program = f"import sys, {', '.join(LIGHT)}\nprint([name for name in ('torch', 'streamlit') if name in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"
+
+
+def reached_from(module: str) -> set[str]:
+    """Return every module of ours that importing this one loads, imports within functions left out."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        file = next((file for file in SOURCES if module_name(file) == name), None)
+        if name in seen or file is None:
+            continue
+        seen.add(name)
+        top = ast.Module([node for node in ast.parse(file.read_text()).body if _is_import(node)], [])
+        for node in ast.walk(top):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return seen
+
+
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+@pytest.mark.parametrize("page", [APP, *sorted((PROJECT_ROOT / "pages").glob("*.py"))], ids=lambda file: file.stem)
+def test_opening_a_page_does_not_import_torch(page: Path) -> None:
+    users = importers_of("torch", "torchvision")
+    heavy = [name for name in reached_from(module_name(page)) if name in users and _imports_at_top(name, users[name])]
+    assert heavy == []
+
+
+def _imports_at_top(module: str, wanted: set[str]) -> bool:
+    file = next(file for file in SOURCES if module_name(file) == module)
+    top = [node for node in ast.parse(file.read_text()).body if _is_import(node)]
+    names = {node.module for node in top if isinstance(node, ast.ImportFrom)}
+    names |= {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    return bool(names & wanted)
+
+
+@pytest.mark.parametrize("banned", [r"time\.sleep", r"\bsleep\(", r"st\.navigation", r"unsafe_allow_html\s*=\s*True"])
+def test_pages_and_ui_never(banned: str) -> None:
+    """LlamaBoard's `sleep(1); st.rerun()`; `pages/` beside `st.navigation` skips streamlit_app.py on a first visit."""
+    files = [file for file in SOURCES if not module_name(file).startswith("core")]
+    assert [str(file) for file in files if re.search(banned, file.read_text(encoding="utf-8"))] == []
+
+
+def test_a_page_is_at_most_150_lines() -> None:
+    pages = [APP, *sorted((PROJECT_ROOT / "pages").glob("*.py"))]
+    assert [file.name for file in pages if len(file.read_text().splitlines()) > 150] == []
+
+
+def test_nothing_is_opened_as_a_pickle() -> None:
+    sources = {file: file.read_text(encoding="utf-8") for file in SOURCES}
+    assert not [
+        file for file, text in sources.items() if re.search(r"weights_only\s*=\s*False|allow_pickle\s*=\s*True", text)
+    ]
+    loads = [line for text in sources.values() for line in text.splitlines() if "torch.load(" in line]
+    assert loads
+    assert all("weights_only=True" in line for line in loads)
+
+
+def test_readme_s_map_names_every_module() -> None:
+    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", (PROJECT_ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    tree = next((block for block in blocks if "streamlit_app.py" in block and "core/" in block), "")
+    words = set(re.findall(r"[\w./-]+", tree))
+    missing = [
+        str(file.relative_to(PROJECT_ROOT))
+        for file in SOURCES
+        if file.name != "__init__.py" and file.name not in {word.rpartition("/")[2] for word in words}
+    ]
+    assert missing == []

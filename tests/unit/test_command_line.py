@@ -1,0 +1,326 @@
+"""The command line as a contract: exit codes, one line for a wrong input, one JSON document, nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.__main__ import main
+from core.home import PROJECT_ROOT
+from core.model.architectures import MOBILENET, build_model
+from core.model.checkpoint import CheckpointMeta, save_checkpoint
+from core.voc import CLASS_NAMES
+from tests.small_data import draw_pair
+
+COMMANDS = ("demo", "train", "stats", "evaluate", "inspect", "segment", "bench")
+MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
+
+
+class Ended:
+    """How a command ended, and what it said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def document(self) -> Any:
+        """Return the one JSON document on stdout."""
+        assert self.code == 0, self.err
+        assert self.out.count("\n") == 1
+        return json.loads(self.out, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+
+    def sentence(self) -> str:
+        """Return the one line that a wrong input is answered with."""
+        assert self.code == 1, self.out + self.err
+        assert self.out == ""
+        assert len(self.err.splitlines()) == 1, self.err
+        assert "Traceback" not in self.err
+        return self.err.strip()
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process."""
+
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    # A proxy that nobody runs: no command of these tests gets out.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = main()
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run
+
+
+def core_process(*arguments: object, cwd: Path = PROJECT_ROOT) -> Ended:
+    """Run a command as a person does."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with random weights and VOC's classes."""
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("models") / "epoch_001.pt"
+    meta = CheckpointMeta(
+        architecture=MOBILENET, class_names=CLASS_NAMES, output_stride=16, has_aux_head=False, image_size=64
+    )
+    save_checkpoint(file, build_model(MOBILENET, 21, output_stride=16), meta)
+    return file
+
+
+def files_under(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+# --- usage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_s_help_has_an_example(core: Command, command: str) -> None:
+    ended = core(command, "--help")
+    assert ended.code == 0
+    assert f"python -m core {command}" in ended.out.split("Example:")[1]
+    assert "--json" in ended.out
+
+
+def test_the_help_names_every_command(core: Command) -> None:
+    ended = core("--help")
+    assert ended.code == 0
+    assert set(COMMANDS) <= set(ended.out.replace("\n", " ").split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["dance"], ["stats"], ["stats", "a", "b"], ["evaluate", "c.pt"], ["segment", "p.jpg", "--out", "o"],
+        ["train"], ["train", "run", "--new", "n"], ["train", "--new", "n"], ["train", "run", "--data", "d"],
+        ["train", "run", "--set", "epochs=1"], ["train", "run", "--preset", "demo"],
+        ["train", "--new", "n", "--data", "d", "--extend", "5"], ["train", "run", "--extend", "ten"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_ends_with_2(core: Command, arguments: list[str]) -> None:
+    ended = core(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "usage:" in ended.err
+
+
+def test_it_runs_as_a_program_from_any_folder(tiny_voc: Path) -> None:
+    ended = core_process("stats", tiny_voc, "--split", "val", "--json", cwd=tiny_voc)
+    assert ended.document()["images"] == 2
+    assert ended.err == ""
+    assert "no folder" in core_process("stats", tiny_voc / "none", cwd=tiny_voc).sentence()
+    assert core_process("stats").code == 2
+
+
+# --- wrong inputs ---------------------------------------------------------------------------------------------------
+
+
+WRONG = [
+    "stats {none}",
+    "stats {text}",
+    "stats {voc} --split test",
+    "stats {empty}",
+    "train --new ../n --data {voc}",
+    "train --new n --data {none}",
+    "train --new n --data {voc} --preset best",
+    "train --new n --data {voc} --set epoch=3",
+    "train --new n --data {voc} --set epochs",
+    "train --new n --data {voc} --set batch_size=1",
+    "train --new n --data {voc} {mobile} --set train_fraction=0.1",
+    "train --new n --data {voc} {mobile} --set init=imagenet",
+    "train --new n --data {damaged} {mobile}",
+    "train {empty}",
+    "train {text}",
+    "train {none}",
+    "inspect {none}",
+    "inspect {text}",
+    "inspect {photo}",
+    "inspect {empty}",
+    "evaluate {text} --data {voc}",
+    "evaluate {checkpoint} --data {voc} --split test",
+    "evaluate {checkpoint} --data {none} --masks {out}",
+    "evaluate {checkpoint} --data {damaged} --masks {out}",
+    "evaluate {checkpoint} --data {two_classes} --masks {out}",
+    "evaluate {checkpoint} --data {voc} --masks {full}",
+    "evaluate {checkpoint} --data {voc} --masks {text}",
+    "evaluate {checkpoint} --data {voc} --masks {text}/a/b",
+    "segment {none} --checkpoint {checkpoint} --out {out}",
+    "segment {photo} {text} --checkpoint {checkpoint} --out {out}",
+    "segment {empty} --checkpoint {checkpoint} --out {out}",
+    "segment {photo} --checkpoint {text} --out {out}",
+    "segment {photo} --checkpoint {checkpoint} --out {full}",
+    "segment {photo} --checkpoint {checkpoint} --out {text}",
+    "segment {photo} --checkpoint {checkpoint} --out {text}/a/b",
+    "bench nothing",
+]
+
+
+@pytest.fixture
+def places(tmp_path: Path, tiny_voc: Path, checkpoint: Path) -> dict[str, str]:
+    """Make what the wrong inputs name."""
+    (tmp_path / "text").write_text("no photo, no checkpoint, no folder")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photo_mask.png").write_text("mine")
+    draw_pair(0)[0].save(tmp_path / "photo.png")
+    damaged = shutil.copytree(tiny_voc, tmp_path / "damaged")
+    (damaged / "JPEGImages" / "photo_0.jpg").write_bytes(b"no photo")
+    (damaged / "JPEGImages" / "photo_5.jpg").write_bytes(b"no photo")
+    two_classes = shutil.copytree(tiny_voc, tmp_path / "two_classes")
+    (two_classes / "classes.txt").write_text("ground\nobject\n")
+    names = ("none", "text", "empty", "full", "out", "photo.png", "damaged", "two_classes")
+    found = {name.removesuffix(".png"): str(tmp_path / name) for name in names}
+    return found | {"voc": str(tiny_voc), "checkpoint": str(checkpoint), "mobile": " ".join(MOBILE)}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_input_is_one_sentence_and_leaves_nothing_behind(
+    core: Command, places: dict[str, str], home: Path, line: str
+) -> None:
+    before = files_under(home)
+    sentence = core(*line.format(**places).split()).sentence()
+    assert len(sentence) > 20
+    assert sentence[-1] == "."
+    left = {
+        path for path in files_under(home) - before if path != Path("checkpoints") and path.parts[0] != "torch-home"
+    }
+    assert left == set()
+    assert (home / "full" / "photo_mask.png").read_text() == "mine"
+
+
+def test_with_json_a_wrong_input_is_still_one_line_on_stderr(core: Command, places: dict[str, str]) -> None:
+    for line in ("stats {none} --json", "inspect {text} --json", "evaluate {text} --data {voc} --json"):
+        core(*line.format(**places).split()).sentence()
+
+
+def test_a_pickled_checkpoint_is_one_line_and_no_warning_of_torch(tmp_path: Path) -> None:
+    """torch printed a warning about the pickle protocol above the sentence."""
+    import pickle
+
+    file = tmp_path / "model.pkl"
+    file.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    assert "pickled Python objects" in core_process("inspect", file).sentence()
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: Path) -> None:
+    (tiny_voc / "ImageSets" / "Segmentation" / "trainval.txt").write_text("photo_0\nphoto_4\n")
+    document = core("stats", tiny_voc, "--json").document()
+    assert document["images"] == 6
+    assert document["pixels"] == 6 * 48 * 40
+    assert set(document) == {"images", "pixels", "void_share", "floor", "classes", "sizes"}
+    assert [entry["name"] for entry in document["classes"]] == list(CLASS_NAMES)
+    table = core("stats", tiny_voc, "--split", "train").out
+    assert "background everywhere" in table
+    assert "cat" in table
+
+
+def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    document = core("inspect", checkpoint, "--json").document()
+    assert set(document) == {"format", "architecture", "classes", "meta", "problems", "repairs"}
+    assert (document["format"], document["architecture"], document["problems"]) == (
+        "atrous-checkpoint 1",
+        MOBILENET,
+        [],
+    )
+    bare = tmp_path / "bare.pt"
+    torch.save({f"module.{key}": value for key, value in torch.load(checkpoint)["model"].items()}, bare)
+    shown = core("inspect", bare).out
+    assert "'module.' is taken off" in shown
+
+
+def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    ended = core("evaluate", checkpoint, "--data", tiny_voc, "--split", "val", "--masks", tmp_path / "masks", "--json")
+    document = ended.document()
+    promised = """checkpoint split images void_share floor miou pixel_accuracy mean_accuracy precision recall f1 fw_iou
+        boundary_iou classes confusion conventions images_per_second"""
+    assert set(document) == set(promised.split())
+    assert (document["images"], document["split"]) == (2, "val")
+    assert np.array(document["confusion"]).shape == (21, 21)
+    for name in ("photo_4", "photo_5"):
+        with Image.open(tmp_path / "masks" / f"{name}.png") as mask:
+            assert (mask.mode, mask.size) == ("P", (48, 40))
+    assert not list(checkpoint.parent.glob("eval")), "the checkpoint lies in no run"
+
+
+def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(
+    core: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The trainer split a folder without lists by the run's seed, and evaluate by 0: val held training photos."""
+    from core.data.dataset import open_dataset
+    from core.training.config import TrainingConfig
+    from core.training.runs import create_run
+    from core.training.trainer import train
+    from tests.small_data import write_pairs
+
+    names = [f"p{number}" for number in range(10)]
+    write_pairs(tmp_path / "own" / "images", tmp_path / "own" / "masks", names)
+    config = TrainingConfig(
+        architecture=MOBILENET, output_stride=16, image_size=32, batch_size=4, epochs=1, seed=5, precision="fp32"
+    )
+    run = create_run("own", tmp_path / "own", "report", config)
+    for _ in train(run):
+        pass
+    judged = {file.stem for file in run.eval_dir.glob("val-*/masks/*.png")}
+    assert judged == {sample.name for sample in open_dataset(tmp_path / "own").split("val")}
+
+
+def test_segment_writes_masks_and_overlays_at_the_photos_own_sizes(
+    core: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    photos = []
+    for number, size in enumerate([(48, 40), (31, 97)]):
+        photos.append(tmp_path / f"photo_{number}.png")
+        draw_pair(number, size)[0].save(photos[-1])
+    document = core("segment", *photos, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--json").document()
+    assert [photo["size"] for photo in document["photos"]] == [[48, 40], [31, 97]]
+    for photo in document["photos"]:
+        assert set(photo) == {"file", "size", "mask", "overlay", "classes", "seconds"}
+        assert sum(entry["share"] for entry in photo["classes"]) == pytest.approx(1)
+        for kind, mode in (("mask", "P"), ("overlay", "RGB")):
+            with Image.open(photo[kind]) as image:
+                assert (image.mode, list(image.size)) == (mode, photo["size"])
+
+
+def test_photos_of_one_name_get_files_of_their_own(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    """a-3.png, a.png and b/a.png: the third was called a-3 as well, and its mask replaced that of the first."""
+    photos = [tmp_path / name for name in ("a-3.png", "a.png", "b/a.png", "c/a.png", "a-2.png")]
+    for number, photo in enumerate(photos):
+        photo.parent.mkdir(exist_ok=True)
+        draw_pair(number, (32 + number, 32))[0].save(photo)
+    document = core("segment", *photos, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--json").document()
+    masks = [Path(photo["mask"]) for photo in document["photos"]]
+    assert len(set(masks)) == 5
+    for photo, mask in zip(document["photos"], masks, strict=True):
+        with Image.open(mask) as image:
+            assert list(image.size) == photo["size"]

@@ -1,0 +1,151 @@
+"""Settings: every bound, every name, and the presets that scripts and reports rely on."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from core.errors import ConfigError
+from core.training.config import (
+    PRESET_HELP,
+    PRESETS,
+    SETTING_TYPES,
+    TrainingConfig,
+    from_dict,
+    parse_settings,
+    preset,
+    with_settings,
+)
+
+FIELDS = {field.name: field for field in dataclasses.fields(TrainingConfig)}
+BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]
+CHOSEN = [name for name, field in FIELDS.items() if field.metadata["choices"]]
+
+
+def test_the_report_s_recipe_is_pinned() -> None:
+    report = preset("report")
+    pinned = {
+        "optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16, "image_size": 256, "output_stride": 8,
+        "precision": "fp32", "epochs": 10, "flip": False, "scale_min": 1.0, "scale_max": 1.0, "schedule": "constant",
+        "init": "random", "aux_weight": 0.0, "weight_decay": 0.0, "freeze": "none", "train_fraction": 1.0,
+        "architecture": "deeplabv3_resnet50",
+    }  # fmt: skip
+    assert {name: getattr(report, name) for name in pinned} == pinned
+
+
+def test_the_demo_is_planned_as_one_schedule_of_50_epochs() -> None:
+    demo = preset("demo")
+    assert (demo.epochs, demo.schedule_epochs, demo.total_schedule_epochs) == (10, 50, 50)
+    assert with_settings(demo, {"epochs": 80}).total_schedule_epochs == 80
+
+
+def test_every_preset_says_what_it_is() -> None:
+    assert PRESET_HELP.keys() == PRESETS.keys()
+    with pytest.raises(ConfigError, match="report"):
+        preset("repport")
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_bounds_are_inclusive_and_nothing_beyond_passes(name: str) -> None:
+    low, high = FIELDS[name].metadata["low"], FIELDS[name].metadata["high"]
+    kind = SETTING_TYPES[name]
+    for good in (low, high):
+        assert getattr(with_settings(TrainingConfig(), {name: kind(good)}), name) == good
+    beyond = [low - 1, high + 1] if kind is int else [math.nextafter(low, -math.inf), math.nextafter(high, math.inf)]
+    for bad in beyond:
+        with pytest.raises(ConfigError, match=f"^{name} is "):
+            with_settings(TrainingConfig(), {name: bad})
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDED if SETTING_TYPES[name] is float])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_nan_and_infinity_are_refused(name: str, bad: float) -> None:
+    with pytest.raises(ConfigError, match="finite"):
+        with_settings(TrainingConfig(), {name: bad})
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_choice_outside_is_refused_with_those_there_are(name: str) -> None:
+    choices = FIELDS[name].metadata["choices"]
+    stride = {"output_stride": 16} if name == "architecture" else {}
+    for good in choices:
+        assert getattr(with_settings(TrainingConfig(**stride), {name: good}), name) == good
+    bad = 12 if isinstance(choices[0], int) else "nonsense"
+    with pytest.raises(ConfigError, match=str(choices[-1])):
+        with_settings(TrainingConfig(), {name: bad})
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [("epochs", 10.0), ("epochs", True), ("epochs", "10"), ("epochs", None), ("flip", 1), ("flip", "true"),
+     ("learning_rate", "0.1"), ("learning_rate", True), ("optimizer", 3), ("output_stride", 8.0)],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused(name: str, bad: Any) -> None:
+    with pytest.raises(ConfigError, match="type"):
+        with_settings(TrainingConfig(), {name: bad})
+
+
+def test_mobilenet_needs_stride_16() -> None:
+    with pytest.raises(ConfigError, match="set output_stride=16"):
+        TrainingConfig(architecture="deeplabv3_mobilenet_v3_large")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one_or_all() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):
+        with_settings(TrainingConfig(), {"learningrate": 0.1})
+    with pytest.raises(ConfigError, match="did you mean 'batch_size'"):
+        parse_settings(["batchsize=4"])
+    with pytest.raises(ConfigError, match="train_fraction, seed"):
+        from_dict({"zzz": 1})
+
+
+def test_texts_of_the_command_line_become_typed_values() -> None:
+    texts = ["epochs=3", "learning_rate=2e-4", "flip=Yes", "optimizer= sgd", " seed = 7 ", "scale_max=2"]
+    values = {"epochs": 3, "learning_rate": 2e-4, "flip": True, "optimizer": "sgd", "seed": 7, "scale_max": 2.0}
+    assert parse_settings(texts) == values
+    assert [parse_settings([f"flip={text}"])["flip"] for text in ("true", "1", "no", "False", "0")] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
+    assert parse_settings(["seed=1", "seed=2"]) == {"seed": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("epochs", "key=value"), ("", "key=value"), ("epochs=ten", "whole number"), ("epochs=1.5", "whole number"),
+     ("epochs=", "whole number"), ("learning_rate=fast", "a number"), ("flip=maybe", "true or false")],
+)  # fmt: skip
+def test_a_text_that_is_no_setting_is_one_sentence(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        parse_settings([text])
+    assert "\n" not in str(caught.value)
+
+
+def test_nan_as_text_parses_and_is_refused_by_the_config() -> None:
+    with pytest.raises(ConfigError, match="finite"):
+        with_settings(TrainingConfig(), parse_settings(["learning_rate=nan"]))
+
+
+def test_settings_survive_json_and_an_older_file_takes_defaults() -> None:
+    config = with_settings(preset("demo"), {"seed": 5, "train_fraction": 0.5})
+    assert from_dict(config.as_dict()) == config
+    older = {name: value for name, value in config.as_dict().items() if name not in ("flip", "checkpoint_seconds")}
+    read = from_dict(older)
+    assert read.flip is TrainingConfig().flip
+    assert read.seed == 5
+
+
+def test_every_setting_is_declared_for_forms_and_help() -> None:
+    for field in FIELDS.values():
+        about = field.metadata
+        assert about["label"], field.name
+        assert about["help"].endswith("."), field.name
+        assert about["group"], field.name
+        assert (about["low"] is None) == (about["high"] is None)
+
+
+def test_the_names_scripts_rely_on_exist() -> None:
+    # DESIGN, section 8.
+    promised = """epochs batch_size image_size learning_rate optimizer schedule output_stride precision init freeze seed
+        train_fraction num_workers"""
+    assert set(promised.split()) <= SETTING_TYPES.keys()

@@ -1,0 +1,128 @@
+"""Stored evaluations: whole, found again by the file's hash, and refused in words once damaged."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.images import mask_image, png_bytes
+from core.errors import RunError
+from core.metrics.boundary import boundary_counts
+from core.metrics.confusion import confusion_counts
+from core.training import evaluations
+from core.training.evaluations import Evaluation, ImageResult
+
+NAMES = ("background", "cat", "dog")
+Store = Callable[..., Evaluation]
+
+
+def result(name: str, seed: int) -> ImageResult:
+    truth_HW, predicted_HW = np.random.default_rng(seed).integers(0, 3, (2, 12, 10)).astype(np.uint8)
+    return ImageResult(
+        name=name,
+        loss=0.5,
+        mask_png=png_bytes(mask_image(predicted_HW)),
+        counts_KK=confusion_counts(truth_HW, predicted_HW, 3),
+        boundary_3K=boundary_counts(truth_HW, predicted_HW, 3),
+        void_pixels=7,
+    )
+
+
+RESULTS = [result("a", 0), result("b", 1)]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    file = tmp_path / "epoch_010.pt"
+    file.write_bytes(b"weights")
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, checkpoint: Path) -> Store:
+    def _store(**changes: object) -> Evaluation:
+        values = {
+            "checkpoint": checkpoint, "epoch": 10, "split": "val", "data": "/data", "fingerprint": "f" * 64,
+            "results": RESULTS, "class_names": NAMES,
+        }  # fmt: skip
+        return evaluations.store(tmp_path / "eval", **values | changes)  # type: ignore[arg-type]
+
+    return _store
+
+
+def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
+    kept = store(images_per_second=2.5)
+    found = evaluations.load(kept.path)
+    assert found == kept
+    assert found.scores == evaluations.summarize(RESULTS, NAMES)
+    assert found.scores.void_share == 14 / (14 + 240)
+    names, counts_NKK = found.counts()
+    assert names == ["a", "b"]
+    np.testing.assert_array_equal(counts_NKK, [each.counts_KK for each in RESULTS])
+    assert counts_NKK.dtype == np.int64
+    assert found.mask_path("b").read_bytes() == RESULTS[1].mask_png
+    assert found.as_dict()["split"] == "val"
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["images_per_second"] == 2.5
+    assert found.checkpoint_hash == evaluations.file_hash(checkpoint)
+
+
+def test_scores_do_not_depend_on_the_order_of_the_images() -> None:
+    first, second = (evaluations.summarize(results, NAMES) for results in (RESULTS, RESULTS[::-1]))
+    # Others' means over images or batches are rounded in another order.
+    assert first.conventions == pytest.approx(second.conventions)
+    assert replace(first, conventions={}) == replace(second, conventions={})
+
+
+def test_the_same_evaluation_again_replaces_the_first(store: Store, tmp_path: Path) -> None:
+    store()
+    kept = store(results=RESULTS[:1])
+    assert kept.scores.images == 1
+    assert [path.name for path in (tmp_path / "eval").iterdir()] == [kept.path.name]
+    assert sorted(file.name for file in (kept.path / "masks").iterdir()) == ["a.png"]
+
+
+def test_a_checkpoint_is_found_by_what_it_holds_and_the_newest_counts(
+    store: Store, tmp_path: Path, checkpoint: Path
+) -> None:
+    newer, older = store(fingerprint="0" * 64), store(fingerprint="9" * 64, results=RESULTS[:1])
+    os.utime(older.path / "scores.json", (1, 1))
+    store(split="train")
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "val") == newer
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "test") is None
+    scores = evaluations.scores_of(tmp_path / "eval", checkpoint, "val")
+    assert scores is not None
+    assert scores["images"] == 2
+    checkpoint.write_bytes(b"other weights")
+    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val") is None
+    checkpoint.unlink()
+    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '"x"', b"\xff\xfe"])
+def test_a_damaged_evaluation_is_one_sentence(store: Store, text: str | bytes) -> None:
+    kept = store()
+    (kept.path / "scores.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(RunError, match="delete it and evaluate again") as caught:
+        evaluations.load(kept.path)
+    assert str(kept.path) in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"miou": 1.5}, {"recall": 112}, {"miou": "high"}, {"classes": None}])
+def test_an_impossible_score_is_refused_on_reading(store: Store, change: dict[str, object]) -> None:
+    """The report that this project starts from printed a recall of 112."""
+    kept = store()
+    about = json.loads((kept.path / "scores.json").read_text())
+    about["scores"] |= change
+    (kept.path / "scores.json").write_text(json.dumps(about))
+    with pytest.raises(RunError):
+        evaluations.load(kept.path)
+
+
+def test_a_store_that_fails_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        store(images_per_second=float("nan"))
+    assert list((tmp_path / "eval").iterdir()) == []

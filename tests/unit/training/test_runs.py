@@ -1,0 +1,239 @@
+"""Run folders: made once, never overwritten, and their state told by the kernel's lock and the log."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import RunError
+from core.home import PROJECT_ROOT, checkpoints_dir
+from core.training import runs
+from core.training.config import parse_settings, preset, with_settings
+from core.training.records import LogWriter, Record, RunEnded, RunStarted, Step, read_log
+from core.training.runs import Run, create_run, hold, is_held, list_runs, open_run, run_state
+
+NOW_S = 1_000_000.0
+STARTED = RunStarted(
+    config={"epochs": 10}, device="CPU", precision="fp32", num_params=1, num_train_images=1, num_val_images=1,
+    steps_per_epoch=1, epochs_done=0, class_names=[], floor={}, versions={}, fingerprint="", time_s=NOW_S - 5000,
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tiny_voc: Path) -> Run:
+    return create_run("first try", tiny_voc, "demo", preset("demo"))
+
+
+def log_of(run: Run, *records: Record) -> runs.RunLog:
+    writer = LogWriter(run.log_path)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    return read_log(run.log_path)
+
+
+def steps(*ages_s: float) -> list[Step]:
+    """Return step records that are so many seconds old."""
+    return [
+        Step(epoch=1, step=index, loss=1.0, learning_rate=0.1, images_per_second=1.0, time_s=NOW_S - age_s)
+        for index, age_s in enumerate(ages_s, start=1)
+    ]
+
+
+def ended(outcome: str, time_s: float = NOW_S) -> RunEnded:
+    return RunEnded(outcome=outcome, reason="so", epochs_done=1, best_epoch=None, best_miou=None, time_s=time_s)
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_comes_back_as_it_was_asked_for(run: Run, tiny_voc: Path) -> None:
+    assert run.path.parent == checkpoints_dir()
+    assert run.path.name.endswith("_first_try")
+    assert (run.name, run.preset, run.config) == ("first try", "demo", preset("demo"))
+    assert run.data == str(tiny_voc.resolve())
+    assert open_run(run.path) == run
+
+
+def test_two_runs_of_one_name_in_one_minute_get_two_folders(run: Run, tiny_voc: Path) -> None:
+    config = (run.path / "config.json").read_bytes()
+    others = [create_run("first try", tiny_voc, "report", preset("report")) for _ in range(2)]
+    assert len({run.path, *(other.path for other in others)}) == 3
+    assert (run.path / "config.json").read_bytes() == config
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", "/etc", ".hidden", "-rf", "a\nb", "a\0b", "é", "x" * 61, "a:b", " a"]
+)
+def test_a_name_that_is_no_plain_file_name_is_refused(name: str, tiny_voc: Path) -> None:
+    with pytest.raises(RunError, match="cannot name a run"):
+        create_run(name, tiny_voc, "demo", preset("demo"))
+    assert not checkpoints_dir().exists()
+
+
+def test_runs_are_listed_newest_first_and_broken_ones_told(run: Run, tiny_voc: Path) -> None:
+    second = create_run("second", tiny_voc, "demo", preset("demo"))
+    (checkpoints_dir() / "notes").mkdir()
+    broken = checkpoints_dir() / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    assert list_runs() == [second, run]
+    sentences = runs.broken_runs()
+    assert len(sentences) == 1
+    assert str(broken) in sentences[0]
+    assert list_runs(checkpoints_dir() / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["", "[]", "null", "{}", '{"schema": "x"}', b"\xff", {"schema": 99}, {"settings": {"epochs": 0}},
+     {"settings": {"unknown": 1}}, {"settings": None}, {"created_s": "yesterday"}],
+)  # fmt: skip
+def test_a_config_that_cannot_be_read_is_one_sentence(run: Run, document: object) -> None:
+    file = run.path / "config.json"
+    if isinstance(document, dict):
+        document = json.dumps(json.loads(file.read_text()) | document)
+    file.write_bytes(document if isinstance(document, bytes) else str(document).encode())
+    with pytest.raises(RunError) as caught:
+        open_run(run.path)
+    assert "\n" not in str(caught.value)
+    assert str(run.path) in str(caught.value)
+
+
+def test_what_is_no_run_folder_is_one_sentence(tmp_path: Path) -> None:
+    """A file in place of the folder was a NotADirectoryError with a traceback."""
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(RunError, match="is not a run folder"):
+            open_run(path)
+
+
+def test_checkpoints_are_listed_milestones_first(run: Run) -> None:
+    for name in ("last.pt", "epoch_050.pt", "best.pt", "epoch_010.pt", "notes.txt", ".last.pt.x.part"):
+        (run.path / name).touch()
+    assert [file.name for file in run.checkpoints()] == ["epoch_010.pt", "epoch_050.pt", "best.pt", "last.pt"]
+
+
+def test_the_command_shown_makes_the_same_run_again(run: Run) -> None:
+    words = runs.command(run).split()
+    assert words[:5] == ["python", "-m", "core", "train", "--new"]
+    assert '"first try"' in runs.command(run)
+    assignments = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
+    assert with_settings(preset("report"), {"precision": "auto"} | parse_settings(assignments)) == run.config
+
+
+# --- the lock and the states ----------------------------------------------------------------------------------------
+
+
+def test_a_held_run_has_one_holder(run: Run) -> None:
+    assert not is_held(run.path)
+    with hold(run.path):
+        assert is_held(run.path)
+        with pytest.raises(RunError, match="being trained by another process"), hold(run.path):
+            pytest.fail("two holders")
+        with pytest.raises(RunError, match="is being trained"):
+            runs.start(run)
+    assert not is_held(run.path)
+
+
+def test_the_kernel_frees_the_lock_of_a_killed_holder(run: Run) -> None:
+    program = f"from pathlib import Path; from core.training.runs import hold; import sys\nwith hold(Path({str(run.path)!r})):\n  print('held', flush=True); sys.stdin.read()"  # noqa: E501
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT_ROOT
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert is_held(run.path)
+        assert run_state(run, read_log(run.log_path)) == "running"
+        assert [live.path for live in runs.live_runs()] == [run.path]
+        holder.kill()
+    assert not is_held(run.path)
+    assert run_state(run, read_log(run.log_path)) == "crashed"
+
+
+def test_a_new_run_is_new(run: Run) -> None:
+    assert run_state(run, read_log(run.log_path)) == "new"
+
+
+@pytest.mark.parametrize("outcome", ["finished", "stopped", "failed"])
+def test_the_last_record_tells_how_a_run_ended(run: Run, outcome: str) -> None:
+    log = log_of(run, STARTED, *steps(100), ended(outcome))
+    assert run_state(run, log, now_s=NOW_S) == outcome
+    with hold(run.path):
+        assert run_state(run, log, now_s=NOW_S) == "running", "held: it was started again"
+
+
+def test_a_log_without_an_end_and_without_a_holder_is_a_crash(run: Run) -> None:
+    assert run_state(run, log_of(run, STARTED, *steps(100)), now_s=NOW_S) == "crashed"
+
+
+def test_a_run_that_ends_while_somebody_looks_is_not_called_crashed(run: Run) -> None:
+    """The log was read, then the trainer wrote its end and let go, then the lock was found free: "crashed"."""
+    before_its_end = log_of(run, STARTED, *steps(1))
+    log_of(run, ended("finished"))
+    assert run_state(run, before_its_end, now_s=NOW_S) == "finished"
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "state"),
+    [
+        ((3, 2, 1), "running"),
+        ((300, 200, 119), "running"),  # 100 s a step: two minutes of silence are nothing
+        ((123, 122, 121), "stalled"),
+        ((2000, 1600), "running"),
+        ((5000, 4601), "stalled"),
+        ((299,), "running"),  # one record does not tell how long a step takes
+        ((301,), "stalled"),
+    ],
+)
+def test_a_held_run_without_news_for_far_longer_than_a_step_is_stalled(
+    run: Run, ages_s: tuple[float, ...], state: str
+) -> None:
+    log = log_of(run, STARTED, *steps(*ages_s))
+    with hold(run.path):
+        assert run_state(run, log, now_s=NOW_S) == state
+
+
+def test_the_pause_between_two_legs_is_no_usual_step(run: Run) -> None:
+    """A run resumed after a week would have counted as stalled only after ten weeks of silence."""
+    week_s = 7 * 86400
+    resumed = replace(STARTED, steps_done=2, epochs_done=0, time_s=NOW_S - 403)
+    log = log_of(run, STARTED, *steps(week_s + 1, week_s), ended("stopped", NOW_S - week_s), resumed)
+    log.steps += [replace(step, step=step.step + 2) for step in steps(402, 401, 400)]
+    log.last = log.steps[-1]
+    with hold(run.path):
+        assert run_state(run, log, now_s=NOW_S) == "stalled"
+
+
+def test_the_target_is_what_the_latest_leg_was_asked_for(run: Run) -> None:
+    assert runs.target_epochs(run, read_log(run.log_path)) == 10
+    assert runs.target_epochs(run, log_of(run, STARTED, replace(STARTED, config={"epochs": 50}))) == 50
+
+
+# --- stopping -------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_to_stop_is_for_the_holder_of_its_moment(run: Run) -> None:
+    """It was forgotten only after torch was imported: a stop asked for in the first seconds of a run was lost."""
+    runs.request_stop(run)
+    with hold(run.path):
+        assert not runs.is_stop_requested(run.path), "asked before anybody trained"
+        runs.request_stop(run)
+        assert runs.is_stop_requested(run.path)
+    assert not runs.is_stop_requested(run.path)
+
+
+def test_a_trainer_that_cannot_begin_is_told_with_what_it_printed(run: Run) -> None:
+    (run.path / "config.json").write_text("{}")
+    with pytest.raises(RunError, match=r"ended at once: .*config\.json"):
+        runs.start(run)
+
+
+def test_the_end_of_what_was_printed_is_shown(run: Run) -> None:
+    assert runs.trainer_output(run) == ""
+    (run.path / "trainer.log").write_bytes(b"x" * 9000 + "\nKilled: é".encode())
+    assert runs.trainer_output(run, max_bytes=12).endswith("Killed: é")
+    assert len(runs.trainer_output(run)) <= 4000

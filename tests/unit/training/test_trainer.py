@@ -1,0 +1,165 @@
+"""A leg from its folder to its end, in this process: what it writes, what it warns of, and what it refuses."""
+
+import copy
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.data.dataset import fingerprint, open_dataset
+from core.data.images import write_mask
+from core.errors import CheckpointError, CoreError, RunError
+from core.model.checkpoint import open_checkpoint, save_checkpoint
+from core.training import evaluations, runs
+from core.training.config import TrainingConfig
+from core.training.evaluation import evaluate_checkpoint
+from core.training.records import Record, RunEnded, RunStarted, Warned, read_log
+from core.training.runs import Run, create_run, run_state
+from core.training.trainer import train
+from core.voc import CLASS_NAMES
+
+pytestmark = pytest.mark.slow
+
+SETTINGS: dict[str, Any] = {
+    "architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32, "batch_size": 2,
+    "precision": "fp32", "epochs": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def make_run(tiny_voc: Path) -> Callable[..., Run]:
+    return lambda **settings: create_run("first", tiny_voc, "report", TrainingConfig(**SETTINGS | settings))
+
+
+def leg(run: Run, extend_to: int | None = None) -> list[Record]:
+    with runs.hold(run.path):
+        return list(train(run, extend_to=extend_to))
+
+
+def warnings_of(records: list[Record]) -> list[str]:
+    return [record.message for record in records if isinstance(record, Warned)]
+
+
+def test_a_leg_writes_what_it_tells(make_run: Callable[..., Run], tiny_voc: Path) -> None:
+    run = make_run()
+    records = leg(run)
+    assert isinstance(records[0], RunStarted)
+    assert isinstance(records[-1], RunEnded)
+    lines = [json.loads(line) for line in run.log_path.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == [record.kind for record in records]
+    assert records[0].config == run.config.as_dict()
+    assert (records[0].num_train_images, records[0].num_val_images, records[0].steps_per_epoch) == (4, 2, 2)
+    dataset = open_dataset(tiny_voc)
+    assert records[0].fingerprint == fingerprint((*dataset.split("train"), *dataset.split("val")))
+    assert 0 < (records[0].floor["miou"] or 0) < 0.5
+
+    meta = open_checkpoint(run.path / "epoch_001.pt").meta
+    assert meta.epoch == 1
+    assert meta.config == run.config.as_dict()
+    kept = evaluations.scores_of(run.eval_dir, run.path / "epoch_001.pt", "val")
+    assert kept is not None
+    assert meta.scores["miou"] == kept["miou"] == read_log(run.log_path).epochs[0].miou
+    assert meta.scores["floor_miou"] == kept["floor"]["miou"]
+
+
+def test_evaluating_a_milestone_later_gives_what_the_training_stored(
+    make_run: Callable[..., Run], tiny_voc: Path
+) -> None:
+    run = make_run()
+    leg(run)
+    file = run.path / "epoch_001.pt"
+    (before,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
+    evaluated = evaluate_checkpoint(file, open_dataset(tiny_voc), "val")
+    assert evaluations.summarize(evaluated.results, CLASS_NAMES) == before.scores
+    (after,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
+    assert (after.path, after.scores) == (before.path, before.scores)
+
+
+def test_data_that_changed_between_two_legs_is_warned_of(make_run: Callable[..., Run], tiny_voc: Path) -> None:
+    run = make_run()
+    assert warnings_of(leg(run)) == []
+    sample = open_dataset(tiny_voc).split("val")[0]
+    write_mask(sample.mask, torch.zeros(40, 48, dtype=torch.uint8).numpy())
+    assert "data has changed" in "".join(warnings_of(leg(run, extend_to=2)))
+
+
+@pytest.mark.parametrize(("schedule_epochs", "warned"), [(0, 1), (2, 0)])
+def test_a_schedule_that_an_extension_stretches_is_warned_of(
+    make_run: Callable[..., Run], schedule_epochs: int, warned: int
+) -> None:
+    """yolov5#292: the learning rate jumped on resuming, and nobody said so."""
+    run = make_run(schedule="poly", schedule_epochs=schedule_epochs)
+    leg(run)
+    told = warnings_of(leg(run, extend_to=2))
+    assert len(told) == warned
+    assert all("learning rate jumps" in message for message in told)
+
+
+def test_what_cannot_be_extended_stays_finished(make_run: Callable[..., Run]) -> None:
+    """A mistyped number of epochs made a finished run a failed one."""
+    run = make_run()
+    leg(run)
+    before = run.log_path.read_bytes()
+    for extend_to in (None, 1, 0, -5, 10_001):
+        with pytest.raises(CoreError) as caught:
+            leg(run, extend_to)
+        assert "\n" not in str(caught.value)
+        assert run.log_path.read_bytes() == before
+    assert run_state(run, read_log(run.log_path)) == "finished"
+
+
+def test_without_its_last_pt_a_run_does_not_begin_anew_over_its_milestones(make_run: Callable[..., Run]) -> None:
+    """Whoever deleted the largest file to save space lost epoch_001.pt on extending."""
+    run = make_run()
+    leg(run)
+    milestone = (run.path / "epoch_001.pt").read_bytes()
+    (run.path / "last.pt").unlink()
+    with pytest.raises(RunError, match=r"last\.pt is gone"):
+        leg(run, extend_to=2)
+    assert (run.path / "epoch_001.pt").read_bytes() == milestone
+    assert run_state(run, read_log(run.log_path)) == "finished"
+
+
+def test_a_damaged_last_pt_fails_in_words(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    leg(run)
+    (run.path / "last.pt").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"last\.pt is no PyTorch file"):
+        leg(run, extend_to=2)
+    ended = read_log(run.log_path).last
+    assert isinstance(ended, RunEnded)
+    assert ended.outcome == "failed"
+    assert ended.epochs_done == 1
+
+
+def test_going_on_needs_no_pretrained_weights(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run from ImageNet weights could not be resumed without a network, though last.pt has every weight."""
+    run = make_run()
+    leg(run)
+    pretrained = dataclasses.replace(run, config=dataclasses.replace(run.config, init="imagenet"))
+    monkeypatch.setattr("core.training.loop.initialize", lambda *_: pytest.fail("looked for pretrained weights"))
+    assert isinstance(leg(pretrained, extend_to=2)[-1], RunEnded)
+
+
+def test_a_checkpoint_that_reads_back_otherwise_is_never_told_as_saved(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report lost 24 hours of training to a checkpoint that could not be opened again."""
+
+    def save_on_a_bad_disk(path: Path, model: torch.nn.Module, *rest: Any) -> None:
+        spoiled = copy.deepcopy(model)
+        next(spoiled.parameters()).data[0, 0, 0, 0] += 1
+        save_checkpoint(path, spoiled, *rest)
+
+    run = make_run()
+    monkeypatch.setattr("core.training.trainer.save_checkpoint", save_on_a_bad_disk)
+    with pytest.raises(CheckpointError, match="other weights"):
+        leg(run)
+    log = read_log(run.log_path)
+    assert log.checkpoints == []
+    assert isinstance(log.last, RunEnded)
+    assert log.last.outcome == "failed"
