@@ -66,11 +66,15 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
     root, photo_dir, mask_dir = _find_layout(path)
     photos = _files_by_stem(photo_dir, PHOTO_SUFFIXES)
     masks = _files_by_stem(mask_dir, (".png", *PHOTO_SUFFIXES))
-    lists = sorted((root / LISTS).glob("*.txt"))
+    lists = {file: _listed_names(file) for file in sorted((root / LISTS).glob("*.txt"))}
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
         all_masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
-        splits = {file.stem: _read_list(file, photos, all_masks) for file in lists}
+        splits = {
+            file.stem: _listed_samples(file, names, photos, all_masks)
+            for file, names in lists.items()
+            if not names or any(name in all_masks for name in names)  # VOC's test.txt: photos without truth
+        }
         source = f"lists in {LISTS.as_posix()}"
     else:
         splits = _random_splits(_all_pairs(photos, masks, mask_dir), seed)
@@ -124,9 +128,14 @@ def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes}
 
 
-def _read_list(file: Path, photos: dict[str, Path], masks: dict[str, Path]) -> tuple[Sample, ...]:
+def _listed_names(file: Path) -> list[str]:
     # Official lists of other tasks carry a second column: the name is the first word.
-    names = [line.split()[0] for line in _lines(file)]
+    return [line.split()[0] for line in _lines(file)]
+
+
+def _listed_samples(
+    file: Path, names: list[str], photos: dict[str, Path], masks: dict[str, Path]
+) -> tuple[Sample, ...]:
     for name in names:
         if name not in photos:
             raise DataError(f"{file} names {name}, but its photo is missing; restore it or delete that line.")

@@ -162,6 +162,7 @@ def hold(path: Path) -> Iterator[None]:
         raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
     try:
         clear_stop(path)
+        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
         yield
     finally:
         clear_stop(path)
@@ -188,7 +189,8 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
     A held lock is running, or stalled once no record came for far longer than records usually do.
     """
     if is_held(run.path):
-        return "stalled" if _is_stalled(log, now_s or time.time()) else "running"
+        began_s = (run.path / "lock").stat().st_mtime
+        return "stalled" if _is_stalled(log, began_s, now_s or time.time()) else "running"
     # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
     last = log.last if isinstance(log.last, RunEnded) else read_log(run.log_path).last
     if isinstance(last, RunEnded):
@@ -196,13 +198,13 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
     return "crashed" if last or (run.path / "lock").exists() else "new"
 
 
-def _is_stalled(log: RunLog, now_s: float) -> bool:
+def _is_stalled(log: RunLog, began_s: float, now_s: float) -> bool:
+    """Tell whether a trainer that took the lock at `began_s` has been silent for too long; before that, it was not."""
     if log.last is None or isinstance(log.last, RunEnded):
         return False
-    leg_began_s = log.legs[-1].time_s if log.legs else 0.0  # the pause between two legs is no usual step
-    times = [step.time_s for step in log.steps[-20:] if step.time_s >= leg_began_s]
+    times = [step.time_s for step in log.steps[-20:] if step.time_s >= began_s]
     usual_s = max((later - earlier for earlier, later in itertools.pairwise(times)), default=30.0)
-    return now_s - log.last.time_s > max(120.0, 10 * usual_s)
+    return now_s - max(began_s, log.last.time_s) > max(120.0, 10 * usual_s)
 
 
 def target_epochs(run: Run, log: RunLog) -> int:

@@ -63,6 +63,13 @@ def test_a_list_from_notepad_begins_with_a_mark_that_is_skipped(tiny_voc: Path) 
     assert names_of(open_dataset(tiny_voc), "val") == ["photo_5", "photo_4"]
 
 
+def test_a_list_of_photos_without_any_truth_is_no_split(tiny_voc: Path) -> None:
+    """VOC's own test.txt names photos whose masks are secret; it made the whole data set unusable."""
+    Image.new("RGB", (8, 8)).save(tiny_voc / "JPEGImages" / "secret.jpg")
+    write_list(tiny_voc, "test", ["secret"])
+    assert "test" not in open_dataset(tiny_voc).splits
+
+
 def test_train_and_val_come_first_whatever_lists_there_are(tiny_voc: Path) -> None:
     write_list(tiny_voc, "all", ["photo_0"])
     assert list(open_dataset(tiny_voc).splits) == ["train", "val", "all"]

@@ -1,8 +1,11 @@
 """Run folders: made once, never overwritten, and their state told by the kernel's lock and the log."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +180,13 @@ def test_a_run_that_ends_while_somebody_looks_is_not_called_crashed(run: Run) ->
     assert run_state(run, before_its_end, now_s=NOW_S) == "finished"
 
 
+@contextmanager
+def held_since(run: Run, began_s: float) -> Iterator[None]:
+    with hold(run.path):
+        os.utime(run.path / "lock", (began_s, began_s))
+        yield
+
+
 @pytest.mark.parametrize(
     ("ages_s", "state"),
     [
@@ -193,8 +203,17 @@ def test_a_held_run_without_news_for_far_longer_than_a_step_is_stalled(
     run: Run, ages_s: tuple[float, ...], state: str
 ) -> None:
     log = log_of(run, STARTED, *steps(*ages_s))
-    with hold(run.path):
+    with held_since(run, NOW_S - 10_000):
         assert run_state(run, log, now_s=NOW_S) == state
+
+
+def test_a_run_resumed_after_a_week_is_running_before_its_first_record(run: Run) -> None:
+    """It read "stalled" while its trainer loaded PyTorch: the newest record was of the week before."""
+    log = log_of(run, STARTED, *steps(7 * 86400))
+    with held_since(run, NOW_S - 60):
+        assert run_state(run, log, now_s=NOW_S) == "running"
+    with held_since(run, NOW_S - 600):
+        assert run_state(run, log, now_s=NOW_S) == "stalled"
 
 
 def test_the_pause_between_two_legs_is_no_usual_step(run: Run) -> None:
@@ -204,7 +223,7 @@ def test_the_pause_between_two_legs_is_no_usual_step(run: Run) -> None:
     log = log_of(run, STARTED, *steps(week_s + 1, week_s), ended("stopped", NOW_S - week_s), resumed)
     log.steps += [replace(step, step=step.step + 2) for step in steps(402, 401, 400)]
     log.last = log.steps[-1]
-    with hold(run.path):
+    with held_since(run, resumed.time_s):
         assert run_state(run, log, now_s=NOW_S) == "stalled"
 
 
