@@ -36,6 +36,9 @@ if sys.platform != "win32":
 
 RECORD_EVERY_S = 1.0
 SGD_MOMENTUM = 0.9
+VALIDATION_BATCH_SIZE = 8
+"""Photos at once in the validation between epochs; after the last, whose masks are kept, it is 1 as in `evaluate`."""
+
 SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"
 
 
@@ -224,7 +227,9 @@ class TrainingLoop:
         predictor = Predictor(self.model, image_size=self.config.image_size, device=self.device)
         self.results = []
         told_s = time.perf_counter()
-        for result in evaluate(predictor, self.val_samples, len(self.class_names)):
+        is_last = self.progress.epochs_done + 1 == self.config.epochs
+        batch_size = 1 if is_last else VALIDATION_BATCH_SIZE
+        for result in evaluate(predictor, self.val_samples, len(self.class_names), batch_size=batch_size):
             self.results.append(result)
             if should_stop():
                 return False

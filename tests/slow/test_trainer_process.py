@@ -333,7 +333,7 @@ def shake(file: Path, shaken: Path, data: Path) -> None:
     weight += torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
     predictor = Predictor(model, image_size=meta.image_size, device=torch.device("cpu"))
     photos = [read_photo(sample.photo) for sample in open_dataset(data).split("train")]
-    bias -= torch.stack([predictor.logits(photo) for photo in photos]).mean((0, 2, 3))
+    bias -= torch.stack([predictor.logits([photo])[0] for photo in photos]).mean((0, 2, 3))
     bias[5:] -= 1e6
     save_checkpoint(shaken, model, meta)
 

@@ -54,7 +54,7 @@ def test_a_mask_has_the_photo_s_own_size(mobilenet: DeepLabV3, size: tuple[int, 
 def test_logits_are_the_model_s_on_the_one_preprocessing(mobilenet: DeepLabV3) -> None:
     photo, _ = draw_pair(1)
     mobilenet.train()
-    logits = Predictor(mobilenet, image_size=64, device=CPU).logits(photo)
+    logits = Predictor(mobilenet, image_size=64, device=CPU).logits([photo])[0]
     assert not mobilenet.training, "a prediction never uses a batch's own statistics"
     with torch.inference_mode():
         expected = mobilenet(photo_to_tensor(photo, 64)[None])["out"][0]
