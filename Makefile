@@ -21,7 +21,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.installed ## make the demo data, train on it in the background, open the dashboard
-	$(python) -m core demo --background
+	-$(python) -m core demo --background
 	$(python) -m streamlit run streamlit_app.py $(ARGS)
 
 run: .venv/.installed ## open the dashboard

@@ -52,7 +52,7 @@ def start_demo() -> None:
 def show_what_follows(entries: list[Entry]) -> None:
     """With nothing training: mend the newest run if it broke off, else judge and use what was trained."""
     newest = entries[0]
-    if demo_run.is_demo(newest.run) and demo_run.epochs_done(newest.run) < demo_run.MILESTONES[-1]:
+    if demo_run.is_demo(newest.run) and len(newest.log.epochs) < demo_run.MILESTONES[-1]:
         st.markdown("##### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
         if st.button("Go on with the demo", type="primary", icon=":material/rocket_launch:"):
             start_demo()
@@ -67,7 +67,7 @@ def show_what_follows(entries: list[Entry]) -> None:
         link_to("Compare", "Compare checkpoints")
         link_to("Segment", "Segment a photo")
         link_to("Train", "Set up a run", run="new")
-        has_demo = any(entry.run.name == "demo" for entry in entries)
+        has_demo = any(demo_run.is_demo(entry.run) for entry in entries)
         is_asked = not has_demo and st.button("Train the demo", icon=":material/rocket_launch:")
     if is_asked:
         start_demo()

@@ -60,7 +60,8 @@ def demo(arguments: argparse.Namespace) -> Document:
     """Make the demo data if absent and train its run to 10, then to 50 epochs; run again, report what is there."""
     if arguments.background:
         run = demo_run.start_demo()
-        say(f"The demo trains in {run.path}; its folder keeps everything and Home shows it live.")
+        state = "trains" if runs.is_held(run.path) else "is done"
+        say(f"The demo {state} in {run.path}; Home shows it.")
     else:
         with progress_bar("drawing the demo data", "scene") as on_progress:
             run = demo_run.demo_run(on_progress)
@@ -70,6 +71,7 @@ def demo(arguments: argparse.Namespace) -> Document:
 
 
 def _train_demo(run: Run) -> None:
+    _give_way()
     with runs.hold(run.path):
         for epochs in demo_run.MILESTONES:
             if demo_run.epochs_done(run) < epochs and _train_leg(run, epochs).outcome != "finished":
@@ -78,6 +80,9 @@ def _train_demo(run: Run) -> None:
 
 def train(arguments: argparse.Namespace) -> Document:
     """Train a new run, go on with one that was interrupted, or extend one to more epochs."""
+    from core.data.dataset import fingerprint, open_dataset
+
+    _give_way()
     run = _new_run(arguments) if arguments.new else runs.open_run(arguments.run)
     try:
         with runs.hold(run.path):
@@ -91,7 +96,9 @@ def train(arguments: argparse.Namespace) -> Document:
         "run": str(run.path),
         "epochs_done": ended.epochs_done,
         "outcome": ended.outcome,
-        "scores": evaluations.scores_of(run.eval_dir, milestone, "val"),
+        "scores": evaluations.scores_of(
+            run.eval_dir, milestone, "val", fingerprint(open_dataset(run.data).split("val"))
+        ),
     }
 
 
@@ -106,12 +113,16 @@ def _new_run(arguments: argparse.Namespace) -> Run:
     return runs.create_run(arguments.new, arguments.data, name, config)
 
 
+def _give_way() -> None:
+    """Train at a lower priority, so that a dashboard on the same machine stays quick."""
+    if hasattr(os, "nice"):
+        os.nice(5)
+
+
 def _train_leg(run: Run, extend_to: int | None) -> RunEnded:
     """Train while the caller holds the lock; torch takes seconds to import, and whoever started this is waiting."""
     from core.training.trainer import train as train_leg
 
-    if hasattr(os, "nice"):
-        os.nice(5)  # a dashboard on the same machine stays quick
     with TrainingProgress(run.path.name) as progress:
         ended = None
         for record in train_leg(run, extend_to=extend_to):
@@ -200,20 +211,24 @@ def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size."""
     from core.training.evaluation import open_predictor
 
-    photos = [(path, _read_photo(path)) for path in arguments.photos]
-    targets = _targets([path for path, _ in photos], arguments.out)
+    targets = _targets(arguments.photos, arguments.out)
+    for path in arguments.photos:
+        _read_photo(
+            path
+        )  # all are read before any is written, but not all kept: a hundred large photos fill the memory
     predictor, meta, repairs = open_predictor(arguments.checkpoint)
     _make_folder(arguments.out)
     for repair in repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     with progress_bar("segmenting", "photo") as on_progress:
         documents = []
-        for (path, photo), (mask, overlay) in zip(photos, targets, strict=True):
+        for path, (mask, overlay) in zip(arguments.photos, targets, strict=True):
             began_s = time.perf_counter()
+            photo = _read_photo(path)
             classes = _segment_photo(predictor, photo, meta.class_names, mask, overlay)
             about = {"file": str(path), "size": list(photo.size), "mask": str(mask), "overlay": str(overlay)}
             documents.append(about | {"classes": classes, "seconds": time.perf_counter() - began_s})
-            on_progress(len(documents), len(photos))
+            on_progress(len(documents), len(arguments.photos))
     return {"photos": documents}
 
 

@@ -61,22 +61,26 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     found = [(choice, find(choice, split)) for choice in chosen]
     missing = [choice for choice, evaluation in found if evaluation is None]
-    is_live = any(evaluation_progress(choice.run, choice.file, split) for choice in missing)
+    num_live = sum(evaluation_progress(choice.run, choice.file, split) is not None for choice in missing)
     if missing:
-        st.fragment(offer_evaluations, run_every=POLL_S if is_live else None)(missing, split, is_live=is_live)
+        st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
     return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
 
 
 def find(choice: Choice, split: str) -> Evaluation | None:
-    """Return the stored evaluation of a checkpoint as its file is now."""
-    return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split)
+    """Return the stored evaluation of a checkpoint and of its run's data as both are now; without the data, any."""
+    try:
+        data = cached.fingerprint(cached.dataset(choice.run.data), split)
+    except DataError:
+        data = None
+    return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
 
 
-def offer_evaluations(missing: Sequence[Choice], split: str, *, is_live: bool) -> None:
+def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:
     """Draw the progress of the evaluations that run, and a button for each of the others."""
     with showing_errors():
         going_on = {choice.id: evaluation_progress(choice.run, choice.file, split) for choice in missing}
-        if is_live and not any(going_on.values()):
+        if sum(progress is not None for progress in going_on.values()) < num_live:
             st.rerun()
         for choice in missing:
             if progress := going_on[choice.id]:

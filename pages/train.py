@@ -73,8 +73,7 @@ def follow(run: Run) -> None:
         run_view.show_state(state)
     run_view.show_about(run, log)
     ask_action(run, log, state)
-    is_live = state in runs.LIVE_STATES
-    st.fragment(show_live, run_every=run_view.TICK_S if is_live else None)(run, state)
+    st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state)
 
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
@@ -130,7 +129,8 @@ def show_live(run: Run, state: str) -> None:
             run_view.show_numbers(log)
             run_view.show_curves(log)
             run_view.show_classes(log)
-            run_view.show_samples(run)
+            with showing_errors():  # the data may have moved
+                run_view.show_samples(run)
         run_view.show_details(run, log)
 
 

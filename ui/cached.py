@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.data.dataset import LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
+from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import mask_image, png_bytes, read_mask, read_photo
 from core.data.stats import SplitStats
 from core.data.stats import split_stats as compute_stats
@@ -27,7 +28,6 @@ from core.errors import DataError
 from core.model.photo import ClassArea, class_areas, open_photo
 from core.model.render import colorize, difference, overlay
 from core.training import evaluations
-from core.training.evaluations import Evaluation
 from core.training.records import RunLog
 from ui.charts import NEUTRAL
 
@@ -96,6 +96,17 @@ def samples_key(samples: Iterable[Sample]) -> str:
     for sample in samples:
         digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())
     return digest.hexdigest()
+
+
+def fingerprint(data: Dataset, split: str) -> str:
+    """Return the fingerprint of a split, computed again once a photo or mask of it changes."""
+    samples = data.split(split)
+    return _fingerprint(samples_key(samples), samples)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _fingerprint(key: str, _samples: tuple[Sample, ...]) -> str:  # noqa: ARG001 - the key stands for the samples
+    return compute_fingerprint(_samples)
 
 
 class Memo:
@@ -245,16 +256,6 @@ def _followed_log(path: str) -> _FollowedLog:
 
 
 # --- checkpoints and evaluations ------------------------------------------------------------------------------------
-
-
-def evaluation(path: Path) -> Evaluation:
-    """Return a stored evaluation; one that is damaged raises `RunError`."""
-    return _evaluation(stamp(path / "scores.json"))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _evaluation(file: Stamp) -> Evaluation:
-    return evaluations.load(Path(file.path).parent)
 
 
 def evaluation_counts(path: Path) -> tuple[list[str], NDArray[np.int64]]:

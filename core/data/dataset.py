@@ -60,7 +60,15 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
 
     A folder that does not exist, holds no masks, or lists a photo it does not have raises `DataError`.
     """
-    path = Path(path)
+    try:
+        return _open(Path(path), seed)
+    except OSError as error:
+        raise DataError(
+            f"The folder {path} cannot be read: {error.strerror}; check its name and whose it is."
+        ) from error
+
+
+def _open(path: Path, seed: int) -> Dataset:
     if not path.is_dir():
         raise DataError(f"There is no folder {path}; give a VOCdevkit, a VOC2012 folder, or one with images and masks.")
     root, photo_dir, mask_dir = _find_layout(path)
@@ -79,6 +87,8 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
     else:
         splits = _random_splits(_all_pairs(photos, masks, mask_dir), seed)
         source = f"random 80/20, seed {seed}"
+    if not any(splits.values()):
+        raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
     return Dataset(root.resolve(), _class_names(root), _in_usual_order(splits), source)
 
 

@@ -11,6 +11,7 @@ guessed or mended is told in words, and nothing is ever loaded in part.
 
 import pickle
 import struct
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,9 @@ def _read(path: Path) -> Any:
         if head[:1] == b"\x80" and head[1:2] > b"\x02":
             raise CheckpointError(_pickled_sentence(path))  # pickle.dump: torch itself writes protocol 2
         # A zip file is mapped, so that looking at its meta does not read all of its weights.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=head == b"PK\x03\x04" or None)
+        # Windows cannot replace a file that is mapped, and last.pt is replaced while its run goes on.
+        is_mapped = head == b"PK\x03\x04" and sys.platform != "win32"
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped or None)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except pickle.UnpicklingError as error:

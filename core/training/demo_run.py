@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import write_demo
-from core.home import datasets_dir
+from core.home import datasets_dir, demo_dir
 from core.training import evaluations
 from core.training.config import preset
 from core.training.records import read_log
@@ -29,7 +30,7 @@ def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
 
 def is_demo(run: Run) -> bool:
     """Tell whether a run is the demo's."""
-    return run.name == NAME and run.preset == NAME
+    return run.name == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
 
 
 def epochs_done(run: Run) -> int:
@@ -50,5 +51,6 @@ def start_demo() -> Run:
 def scores(run: Run) -> dict[str, dict[str, object]]:
     """Return the stored scores of the milestones by epoch, with the keys of `evaluate --json`."""
     files = {str(epoch): run.path / f"epoch_{epoch:03d}.pt" for epoch in MILESTONES}
-    found = {epoch: evaluations.scores_of(run.eval_dir, file, "val") for epoch, file in files.items()}
+    data = fingerprint(open_dataset(run.data).split("val"))
+    found = {epoch: evaluations.scores_of(run.eval_dir, file, "val", data) for epoch, file in files.items()}
     return {epoch: document for epoch, document in found.items() if document}

@@ -12,7 +12,7 @@ from torch import Tensor
 from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes, read_pair
 from core.data.transforms import mask_to_tensor
-from core.errors import DataError
+from core.errors import CheckpointError, DataError
 from core.metrics.boundary import boundary_counts
 from core.metrics.confusion import confusion_counts, void_pixels
 from core.model.checkpoint import CheckpointMeta, open_checkpoint
@@ -45,23 +45,57 @@ def evaluate_checkpoint(
 ) -> Evaluated:
     """Score a checkpoint file on a split; where the file lies in a run folder, the run's `eval/` keeps the result.
 
-    A checkpoint with another number of classes than the data raises `DataError`.
+    A checkpoint with other classes than the data raises `DataError`.
     """
     samples = dataset.split(split)
+    # Before anything is opened: a trainer may put another checkpoint in its place meanwhile.
+    checkpoint_hash, data_fingerprint = _hash_of(path), fingerprint(samples)
     predictor, meta, repairs = open_predictor(path)
-    if len(meta.class_names) != dataset.num_classes:
-        raise DataError(
-            f"{path} has {len(meta.class_names)} classes, but {dataset.root} has {dataset.num_classes}; "
-            "evaluate it on data with its own classes."
-        )
+    _check_classes(path, meta, dataset)
     results, began_s = [], time.perf_counter()
     for result in evaluate(predictor, samples, dataset.num_classes):
         results.append(result)
         if on_progress:
             on_progress(len(results), len(samples))
     evaluated = Evaluated(meta, repairs, tuple(results), len(results) / (time.perf_counter() - began_s))
-    _keep_in_run(path, dataset, split, evaluated)
+    folder = path.resolve().parent
+    if (folder / "config.json").exists():
+        if _hash_of(path) != checkpoint_hash:
+            raise CheckpointError(f"{path} was replaced while it was evaluated; evaluate it again.")
+        evaluations.store(
+            folder / "eval",
+            checkpoint=path.name,
+            checkpoint_hash=checkpoint_hash,
+            epoch=meta.epoch,
+            split=split,
+            data=str(dataset.root),
+            fingerprint=data_fingerprint,
+            results=results,
+            class_names=dataset.class_names,
+            images_per_second=evaluated.images_per_second,
+        )
     return evaluated
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return evaluations.file_hash(path)
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}; check its name.") from error
+
+
+def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset) -> None:
+    """Refuse data whose ids mean something else; a foreign file (without config) tells only how many classes it has."""
+    is_other = meta.class_names != dataset.class_names if meta.config else len(meta.class_names) != dataset.num_classes
+    if is_other:
+        raise DataError(
+            f"{path} has {len(meta.class_names)} classes ({_listed(meta.class_names)}), but {dataset.root} has "
+            f"{dataset.num_classes} ({_listed(dataset.class_names)}); evaluate it on data with its own classes."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
 
 
 def evaluate(
@@ -93,21 +127,4 @@ def _judge(
         counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
         boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes),
         void_pixels=void_pixels(truth_HW, num_classes),
-    )
-
-
-def _keep_in_run(path: Path, dataset: Dataset, split: str, evaluated: Evaluated) -> None:
-    folder = path.resolve().parent
-    if not (folder / "config.json").exists():
-        return
-    evaluations.store(
-        folder / "eval",
-        checkpoint=path,
-        epoch=evaluated.meta.epoch,
-        split=split,
-        data=str(dataset.root),
-        fingerprint=fingerprint(dataset.split(split)),
-        results=evaluated.results,
-        class_names=dataset.class_names,
-        images_per_second=evaluated.images_per_second,
     )

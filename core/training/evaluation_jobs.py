@@ -35,8 +35,13 @@ def evaluation_progress(run: Run, checkpoint: Path, split: str) -> tuple[int, in
 
 def evaluation_error(run: Run, checkpoint: Path, split: str) -> str | None:
     """Return the sentence with which the last evaluation failed, if it did."""
-    error = _read(_folder(run, checkpoint, split)).get("error")
-    return str(error) if error else None
+    folder = _folder(run, checkpoint, split)
+    progress = _read(folder)
+    if "error" in progress:
+        return str(progress["error"])
+    if not is_held(folder) and progress.get("done", 0) < progress.get("total", 0):
+        return f"The evaluation ended without a word after {progress['done']} photos; see {folder / 'trainer.log'}."
+    return None
 
 
 @contextmanager

@@ -84,14 +84,14 @@ def summarize(results: Sequence[ImageResult], class_names: Sequence[str]) -> Sco
 
 
 def store(  # noqa: PLR0913 - all of it is what the evaluation is of
-    eval_dir: Path, *, checkpoint: Path, epoch: int | None, split: str, data: str, fingerprint: str,
-    results: Sequence[ImageResult], class_names: Sequence[str], images_per_second: float | None = None,
+    eval_dir: Path, *, checkpoint: str, checkpoint_hash: str, epoch: int | None,
+    split: str, data: str, fingerprint: str, results: Sequence[ImageResult],
+    class_names: Sequence[str], images_per_second: float | None = None,
 ) -> Evaluation:  # fmt: skip
     """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back."""
-    checkpoint_hash = file_hash(checkpoint)
     about = {
         "schema": SCHEMA,
-        "checkpoint": checkpoint.name,
+        "checkpoint": checkpoint,
         "checkpoint_hash": checkpoint_hash,
         "epoch": epoch,
         "split": split,
@@ -141,15 +141,16 @@ def stored(eval_dir: Path) -> list[Path]:
     return sorted(file.parent for file in eval_dir.glob("*/scores.json"))
 
 
-def find(eval_dir: Path, checkpoint_hash: str, split: str) -> Evaluation | None:
-    """Return the newest evaluation of a checkpoint on a split, whatever the data."""
-    folders = [path for path in stored(eval_dir) if path.name.startswith(f"{split}-{checkpoint_hash[:HASH_LENGTH]}-")]
+def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | None) -> Evaluation | None:
+    """Return the evaluation of a checkpoint on a split of that fingerprint; without one, the newest on any data."""
+    wanted = key(split, checkpoint_hash, fingerprint or "")
+    folders = [path for path in stored(eval_dir) if path.name.startswith(wanted)]
     return load(max(folders, key=lambda path: (path / "scores.json").stat().st_mtime)) if folders else None
 
 
-def scores_of(eval_dir: Path, checkpoint: Path, split: str) -> dict[str, Any] | None:
-    """Return the stored scores of a checkpoint file as `evaluate --json` prints them, or None."""
-    found = find(eval_dir, file_hash(checkpoint), split) if checkpoint.exists() else None
+def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) -> dict[str, Any] | None:
+    """Return the stored scores of a checkpoint file on that data as `evaluate --json` prints them, or None."""
+    found = find(eval_dir, file_hash(checkpoint), split, fingerprint) if checkpoint.exists() else None
     return found.as_dict() if found else None
 
 

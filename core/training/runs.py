@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 from core.errors import ConfigError, RunError
 from core.files import write_json
 from core.home import PROJECT_ROOT, checkpoints_dir
-from core.training.config import TrainingConfig, from_dict
+from core.training.config import TrainingConfig, from_dict, preset
 from core.training.records import RunEnded, RunLog, read_log
 
 SCHEMA = 1
@@ -179,6 +180,8 @@ def is_held(path: Path) -> bool:
         lock.acquire(timeout=LOCK_PROBE_S, poll_interval=0.005)
     except Timeout:
         return True
+    except OSError as error:
+        raise RunError(f"Cannot look at {file}: {error.strerror}; check whose folder it is.") from error
     lock.release()
     return False
 
@@ -212,6 +215,19 @@ def target_epochs(run: Run, log: RunLog) -> int:
     return int(log.legs[-1].config["epochs"]) if log.legs else run.config.epochs
 
 
+def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:
+    """Return the epochs the next leg is to reach; a run that has them already, or cannot go on, raises `RunError`."""
+    epochs_done = log.epochs[-1].epoch if log.epochs else 0
+    target = extend_to if extend_to is not None else target_epochs(run, log)
+    is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
+    if target < epochs_done or (is_over and target == epochs_done):
+        raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
+    if any(saved.file == "last.pt" for saved in log.checkpoints) and not (run.path / "last.pt").exists():
+        # Beginning anew would write over the milestones.
+        raise RunError(f"{run.path / 'last.pt'} is gone, and only from it can the run go on; start a new run.")
+    return target
+
+
 def live_runs(folder: Path | None = None) -> list[Run]:
     """Return the runs that are being trained now."""
     return [run for run in list_runs(folder) if is_held(run.path)]
@@ -227,6 +243,7 @@ def start(run: Run, *, extend_to: int | None = None) -> None:
     before it holds the lock raises `RunError` with what it printed.
     """
     refuse_if_busy(run)
+    next_target(run, read_log(run.log_path), extend_to)
     arguments = ["train", str(run.path)]
     if extend_to is not None:
         arguments += ["--extend", str(extend_to)]
@@ -295,21 +312,11 @@ def _text_from(path: Path, offset: int) -> str:
 
 def command(run: Run) -> str:
     """Return the command line that would make and train this run again."""
-    default = TrainingConfig().as_dict()
+    default = preset("report").as_dict()  # where `train --new` begins
     changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}
     settings = "".join(f" --set {name}={_plain(value)}" for name, value in changed.items())
-    return f"python -m core train --new {_quoted(run.name)} --data {_quoted(run.data)}{settings}"
+    return f"python -m core train --new {shlex.quote(run.name)} --data {shlex.quote(run.data)}{settings}"
 
 
 def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if re.search(r"[^\w./:\\+-]", text) else text
-
-
-def load(path: Path) -> tuple[Run, RunLog]:
-    """Open a run and read its whole log."""
-    run = open_run(path)
-    return run, read_log(run.log_path)

@@ -19,7 +19,7 @@ import torchvision
 import core
 from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.data.stats import split_stats
-from core.errors import CoreError, RunError
+from core.errors import CoreError, DataError
 from core.files import replacing
 from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, open_checkpoint, save_checkpoint, verify_checkpoint
@@ -28,7 +28,7 @@ from core.training import evaluations
 from core.training.config import TrainingConfig
 from core.training.loop import TrainingLoop
 from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunLog, RunStarted, Warned, read_log
-from core.training.runs import Run, is_stop_requested, target_epochs
+from core.training.runs import Run, is_stop_requested, next_target
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""
@@ -41,7 +41,7 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
     so does whatever ends the training early, after the log says so.
     """
     log = read_log(run.log_path)
-    config = dataclasses.replace(run.config, epochs=_target(run, log, extend_to))
+    config = dataclasses.replace(run.config, epochs=next_target(run, log, extend_to))
     writer = LogWriter(run.log_path)
     try:
         for record in _begin(run, config).records():
@@ -58,18 +58,6 @@ def train(run: Run, *, extend_to: int | None = None) -> Iterator[Record]:
         writer.close()
 
 
-def _target(run: Run, log: RunLog, extend_to: int | None) -> int:
-    epochs_done = log.epochs[-1].epoch if log.epochs else 0
-    target = extend_to if extend_to is not None else target_epochs(run, log)
-    is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
-    if target < epochs_done or (is_over and target == epochs_done):
-        raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
-    if any(saved.file == "last.pt" for saved in log.checkpoints) and not (run.path / "last.pt").exists():
-        # Beginning anew would write over the milestones.
-        raise RunError(f"{run.path / 'last.pt'} is gone, and only from it can the run go on; start a new run.")
-    return target
-
-
 def _begin(run: Run, config: TrainingConfig) -> "_Leg":
     """Open the data and the last checkpoint, if there is one, and build the loop that goes on from it."""
     last_file = run.path / "last.pt"
@@ -77,6 +65,8 @@ def _begin(run: Run, config: TrainingConfig) -> "_Leg":
     dataset = open_dataset(run.data)  # the one split that every command and page sees, whatever the run's seed
     training = last.training if last else None
     train_samples, val_samples = dataset.split("train"), dataset.split("val")
+    if last and last.meta.class_names != dataset.class_names:
+        raise DataError(f"The classes of {dataset.root} are no longer those of {last_file}; restore its classes.txt.")
     loop = TrainingLoop(
         config, train_samples, val_samples, dataset.class_names, choose_device(), is_resumed=training is not None
     )
@@ -185,10 +175,15 @@ class _Leg:
         )
 
     def _save(self, name: str, *, with_training: bool = False) -> Checkpoint:
-        """Write a checkpoint, open it again and compare: only then is it told as verified."""
+        """Write a checkpoint, open it again and compare: only then does it take the place of the one before."""
         path = self._run.path / name
-        save_checkpoint(path, self._loop.model, self._meta(), self._loop.state() if with_training else None)
-        verify_checkpoint(path, self._loop.model)
+        written = path.with_name(f".{name}.part")
+        try:
+            save_checkpoint(written, self._loop.model, self._meta(), self._loop.state() if with_training else None)
+            verify_checkpoint(written, self._loop.model)
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)
         size = path.stat().st_size
         return Checkpoint(file=name, epoch=self._loop.progress.epochs_done, verified=True, size_bytes=size)
 
@@ -212,8 +207,8 @@ class _Leg:
         )
 
     def _scores(self) -> dict[str, float | None]:
-        if len(self._loop.results) != len(self._val):
-            return {}
+        if self._loop.progress.step_in_epoch or len(self._loop.results) != len(self._val):
+            return {}  # in mid-epoch the results are of other weights
         scores = evaluations.summarize(self._loop.results, self._loop.class_names)
         floor = scores.floor
         return {
@@ -226,7 +221,8 @@ class _Leg:
     def _store_evaluation(self, name: str, seconds: float) -> None:
         evaluations.store(
             self._run.eval_dir,
-            checkpoint=self._run.path / name,
+            checkpoint=name,
+            checkpoint_hash=evaluations.file_hash(self._run.path / name),
             epoch=self._loop.progress.epochs_done,
             split="val",
             data=str(self._dataset.root),

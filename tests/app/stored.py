@@ -54,6 +54,7 @@ def store_milestone(
             )
         )
     return evaluations.store(
-        run.eval_dir, checkpoint=checkpoint, epoch=epoch, split="val", data=str(dataset.root),
+        run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
+        split="val", data=str(dataset.root),
         fingerprint=fingerprint(samples), results=results, class_names=dataset.class_names,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import CheckpointError
 from core.training import evaluation_jobs, evaluations, runs
-from core.training.runs import Run
+from core.training.runs import Run, create_run
 from core.voc import css_color
 from tests.app.conftest import CAT, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
@@ -65,7 +65,7 @@ def test_the_table_holds_the_stored_scores_and_the_floor(visit: Visit, run: Run)
     table = app.dataframe[0].value
     assert list(table.index) == ["1 epoch", "3 epochs", "Floor"]
     for label, file in {"1 epoch": "epoch_001.pt", "3 epochs": "epoch_003.pt"}.items():
-        stored = evaluations.find(run.eval_dir, evaluations.file_hash(run.path / file), "val")
+        stored = evaluations.find(run.eval_dir, evaluations.file_hash(run.path / file), "val", None)
         assert stored is not None
         for name, column in SCORE_COLUMNS.items():
             assert table.loc[label, column.label] == pytest.approx(100 * getattr(stored.scores, name))
@@ -134,15 +134,24 @@ def test_a_query_string_from_elsewhere_opens_no_file(visit: Visit, run: Run) -> 
     assert list(app.dataframe[0].value.index) == ["1 epoch", "3 epochs", "Floor"]
 
 
-def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, make_run: MakeRun, tmp_path: Path) -> None:
-    other = make_run("other")
-    store_milestone(other, 9, guess_half, data=make_pairs(tmp_path / "elsewhere", num_val=3))
+def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
+    elsewhere = make_pairs(tmp_path / "elsewhere", num_val=3)
+    other = create_run("other", elsewhere, "demo", run.config)
+    store_milestone(other, 9, guess_half, data=elsewhere)
     app = visit("compare", checkpoint=[f"{run.path.name}/epoch_003.pt", f"{other.path.name}/epoch_009.pt"])
     assert not app.exception
     assert len(app.error) == 1
     assert "were scored on different data" in app.error[0].value
     assert "first, 3 epochs and other, 9 epochs" in app.error[0].value
     assert not app.dataframe
+
+
+def test_scores_on_other_data_are_not_taken_for_the_run_s_own(visit: Visit, run: Run, tmp_path: Path) -> None:
+    """Evaluating on another data set by hand once left Compare with "different data" and no way out."""
+    store_milestone(run, 3, guess_half, data=make_pairs(tmp_path / "elsewhere", num_val=3))
+    app = visit("compare")
+    assert not app.error
+    assert list(app.dataframe[0].value.index) == ["1 epoch", "3 epochs", "Floor"]
 
 
 def test_a_damaged_evaluation_is_one_sentence(visit: Visit, run: Run) -> None:

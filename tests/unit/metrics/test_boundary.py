@@ -86,7 +86,7 @@ def test_counts_agree_with_the_authors_erosion(seed: int) -> None:
     truth_HW, predicted_HW = discs((120, 90), seed), discs((120, 90), seed + 100)
     truth_HW[40:60, 30:50] = VOID
     expected = counts_by_erosion(truth_HW, predicted_HW, K)
-    counts_3K = boundary_counts(truth_HW, predicted_HW, K)
+    counts_3K = boundary_counts(truth_HW, predicted_HW, K, void_as="other")
     np.testing.assert_array_equal(counts_3K, expected)
     assert counts_3K.dtype == np.int64
     both, truth, predicted = expected
@@ -140,7 +140,7 @@ def test_void_is_another_class_or_takes_the_nearest() -> None:
     assert boundary_iou(nearest_3K).tolist() == [1.0, 1.0]
     # By hand: each side is 12 x 9. The prediction's edge is the image border's 9 + 9 + 10, the truth's also has the
     # 10 pixels beside the void.
-    assert boundary_counts(truth_HW, predicted_HW, 2).tolist() == [[28, 28], [38, 38], [28, 28]]
+    assert boundary_counts(truth_HW, predicted_HW, 2, void_as="other").tolist() == [[28, 28], [38, 38], [28, 28]]
 
 
 @pytest.mark.parametrize("void_as", ["other", "nearest"])

@@ -46,7 +46,8 @@ def checkpoint(tmp_path: Path) -> Path:
 def store(tmp_path: Path, checkpoint: Path) -> Store:
     def _store(**changes: object) -> Evaluation:
         values = {
-            "checkpoint": checkpoint, "epoch": 10, "split": "val", "data": "/data", "fingerprint": "f" * 64,
+            "checkpoint": checkpoint.name, "checkpoint_hash": evaluations.file_hash(checkpoint), "epoch": 10,
+            "split": "val", "data": "/data", "fingerprint": "f" * 64,
             "results": RESULTS, "class_names": NAMES,
         }  # fmt: skip
         return evaluations.store(tmp_path / "eval", **values | changes)  # type: ignore[arg-type]
@@ -91,15 +92,17 @@ def test_a_checkpoint_is_found_by_what_it_holds_and_the_newest_counts(
     newer, older = store(fingerprint="0" * 64), store(fingerprint="9" * 64, results=RESULTS[:1])
     os.utime(older.path / "scores.json", (1, 1))
     store(split="train")
-    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "val") == newer
-    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "test") is None
-    scores = evaluations.scores_of(tmp_path / "eval", checkpoint, "val")
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "val", None) == newer
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "val", older.fingerprint) == older
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "val", "5" * 64) is None, "other data"
+    assert evaluations.find(tmp_path / "eval", newer.checkpoint_hash, "test", None) is None
+    scores = evaluations.scores_of(tmp_path / "eval", checkpoint, "val", newer.fingerprint)
     assert scores is not None
     assert scores["images"] == 2
     checkpoint.write_bytes(b"other weights")
-    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val") is None
+    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val", newer.fingerprint) is None
     checkpoint.unlink()
-    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val") is None
+    assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val", newer.fingerprint) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '"x"', b"\xff\xfe"])

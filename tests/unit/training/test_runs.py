@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,11 +122,11 @@ def test_checkpoints_are_listed_milestones_first(run: Run) -> None:
 
 
 def test_the_command_shown_makes_the_same_run_again(run: Run) -> None:
-    words = runs.command(run).split()
-    assert words[:5] == ["python", "-m", "core", "train", "--new"]
-    assert '"first try"' in runs.command(run)
+    """It began from the defaults where `train --new` begins from the report's settings: the copy trained in fp32."""
+    words = shlex.split(runs.command(run))
+    assert words[:6] == ["python", "-m", "core", "train", "--new", "first try"]
     assignments = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
-    assert with_settings(preset("report"), {"precision": "auto"} | parse_settings(assignments)) == run.config
+    assert with_settings(preset("report"), parse_settings(assignments)) == run.config
 
 
 # --- the lock and the states ----------------------------------------------------------------------------------------

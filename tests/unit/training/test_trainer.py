@@ -60,7 +60,9 @@ def test_a_leg_writes_what_it_tells(make_run: Callable[..., Run], tiny_voc: Path
     meta = open_checkpoint(run.path / "epoch_001.pt").meta
     assert meta.epoch == 1
     assert meta.config == run.config.as_dict()
-    kept = evaluations.scores_of(run.eval_dir, run.path / "epoch_001.pt", "val")
+    kept = evaluations.scores_of(
+        run.eval_dir, run.path / "epoch_001.pt", "val", fingerprint(open_dataset(run.data).split("val"))
+    )
     assert kept is not None
     assert meta.scores["miou"] == kept["miou"] == read_log(run.log_path).epochs[0].miou
     assert meta.scores["floor_miou"] == kept["floor"]["miou"]
@@ -159,6 +161,7 @@ def test_a_checkpoint_that_reads_back_otherwise_is_never_told_as_saved(
     monkeypatch.setattr("core.training.trainer.save_checkpoint", save_on_a_bad_disk)
     with pytest.raises(CheckpointError, match="other weights"):
         leg(run)
+    assert [file.name for file in run.path.glob("*.pt*")] == [], "nothing takes the place of a good one"
     log = read_log(run.log_path)
     assert log.checkpoints == []
     assert isinstance(log.last, RunEnded)
