@@ -52,6 +52,15 @@ def test_photos_without_a_mask_are_no_pairs_but_harmless(tmp_path: Path) -> None
     assert "unlabelled" not in {sample.name for samples in splits.values() for sample in samples}
 
 
+def test_one_more_pair_moves_at_most_one_other_between_the_splits(tmp_path: Path) -> None:
+    """The shuffle began anew: of 100 pairs, one more put 5 training photos among the 20 of validation."""
+    names = [f"p{index:03d}" for index in range(101)]
+    write_pairs(tmp_path / "images", tmp_path / "masks", names[:-1])
+    before = set(names_of(open_dataset(tmp_path), "train"))
+    write_pairs(tmp_path / "images", tmp_path / "masks", names[-1:])
+    assert len(before & set(names_of(open_dataset(tmp_path), "val"))) <= 1
+
+
 def test_a_list_decides_order_and_may_carry_a_second_column(tiny_voc: Path) -> None:
     write_list(tiny_voc, "val", ["photo_5  1", "", "photo_4 -1"])
     assert names_of(open_dataset(tiny_voc), "val") == ["photo_5", "photo_4"]
