@@ -148,6 +148,14 @@ def stats(arguments: argparse.Namespace) -> Document:
         return split_stats(list(samples.values()), dataset.class_names, on_progress).as_dict()
 
 
+def doctor(arguments: argparse.Namespace) -> Document:
+    """Find what is wrong with a data set: every photo and mask is read, nothing is changed."""
+    from core.data.doctor import examine
+
+    with progress_bar("examining", "photo") as on_progress:
+        return examine(arguments.data, on_progress).as_dict()
+
+
 def evaluate(arguments: argparse.Namespace) -> Document:
     """Score a checkpoint on a split: whole images at the masks' own size."""
     from core.data.dataset import open_dataset
@@ -363,6 +371,9 @@ def _add_demo_and_train(add: Callable[..., Any]) -> None:
 
 
 def _add_judging(add: Callable[..., Any]) -> None:
+    command = add(doctor, terminal.show_doctor, "doctor datasets/demo")
+    command.add_argument("data", type=Path, metavar="DIR", help="data set")
+
     command = add(stats, terminal.show_stats, "stats datasets/demo --split val")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--split", metavar="S", help="count this split alone")

@@ -107,6 +107,19 @@ def show_train(document: Document) -> str:
     return f"{document['outcome']} after {document['epochs_done']} epochs{result}\n{document['run']}"
 
 
+def show_doctor(document: Document) -> str:
+    """Return a table of what was found, errors first, or that nothing was."""
+    examined = f"{document['images']} photos and {document['masks']} masks examined"
+    if not document["findings"]:
+        return f"{examined}: nothing found."
+    lines = [f"{examined}."]
+    for severity in ("error", "warning"):
+        found = [finding for finding in document["findings"] if finding["severity"] == severity]
+        lines += [f"{len(found)} {severity}{'s' if len(found) > 1 else ''}"] if found else []
+        lines += [f"  {f['kind']:<18}{f['file']} ({f['split'] or 'no split'})\n{'':20}{f['detail']}" for f in found]
+    return "\n".join(lines)
+
+
 def show_stats(document: Document) -> str:
     """Return a table of what is in a split."""
     floor = document["floor"]

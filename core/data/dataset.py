@@ -54,20 +54,60 @@ class Dataset:
         return self.splits[name]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a folder holds, by name, before anything is asked of it.
+
+    `lists` holds the names in each split list, whether their files exist or not; it is empty where there are no lists.
+    """
+
+    root: Path
+    photo_dir: Path
+    mask_dir: Path
+    photos: dict[str, Path]
+    masks: dict[str, Path]
+    lists: dict[Path, list[str]]
+    class_names: tuple[str, ...]
+
+    def has_masks_of(self, names: Iterable[str]) -> bool:
+        """Tell whether any of these photos has a mask; none has in VOC's test.txt, photos without truth."""
+        return any(name in self.masks for name in names)
+
+
 def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
     """Find the pairs and splits of a folder, reading names only.
 
     A folder that does not exist, holds no masks, or lists a photo it does not have raises `DataError`.
     """
+    contents = read_contents(Path(path))
+    photos, masks = contents.photos, contents.masks
+    if contents.lists:
+        splits = {
+            file.stem: _listed_samples(file, names, photos, masks)
+            for file, names in contents.lists.items()
+            if not names or contents.has_masks_of(names)
+        }
+        source = f"lists in {LISTS.as_posix()}"
+    else:
+        splits = random_splits(_all_pairs(photos, masks, contents.mask_dir), seed)
+        source = f"random 80/20, seed {seed}"
+    root = contents.root
+    if not any(splits.values()):
+        raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
+    return Dataset(root.resolve(), contents.class_names, _in_usual_order(splits), source)
+
+
+def read_contents(path: Path) -> Contents:
+    """List a folder by names; one that does not exist, cannot be read or is no data set raises `DataError`."""
     try:
-        return _open(Path(path), seed)
+        return _read_contents(path)
     except OSError as error:
         raise DataError(
             f"The folder {path} cannot be read: {error.strerror}; check its name and whose it is."
         ) from error
 
 
-def _open(path: Path, seed: int) -> Dataset:
+def _read_contents(path: Path) -> Contents:
     if not path.is_dir():
         raise DataError(f"There is no folder {path}; give a VOCdevkit, a VOC2012 folder, or one with images and masks.")
     root, photo_dir, mask_dir = _find_layout(path)
@@ -76,19 +116,8 @@ def _open(path: Path, seed: int) -> Dataset:
     lists = {file: _listed_names(file) for file in sorted((root / LISTS).glob("*.txt"))}
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
-        all_masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
-        splits = {
-            file.stem: _listed_samples(file, names, photos, all_masks)
-            for file, names in lists.items()
-            if not names or any(name in all_masks for name in names)  # VOC's test.txt: photos without truth
-        }
-        source = f"lists in {LISTS.as_posix()}"
-    else:
-        splits = _random_splits(_all_pairs(photos, masks, mask_dir), seed)
-        source = f"random 80/20, seed {seed}"
-    if not any(splits.values()):
-        raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
-    return Dataset(root.resolve(), _class_names(root), _in_usual_order(splits), source)
+        masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
+    return Contents(root, photo_dir, mask_dir, photos, masks, lists, _class_names(root))
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
@@ -170,7 +199,7 @@ def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) 
     return [Sample(name, photos[name], masks[name]) for name in sorted(masks)]
 
 
-def _random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
+def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
     """Split 80/20 in the order of a hash of the names: a pair that is added or removed moves at most one other."""
     shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
     num_train = round(TRAIN_SHARE * len(samples))

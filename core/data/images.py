@@ -18,9 +18,23 @@ from core.voc import VOID, palette_bytes
 MASK_MODES = ("P", "L", "1")
 
 
+def load_picture(path: Path, what: str) -> Image.Image:
+    """Read a whole file as it is, of any mode and not turned upright; `what` (photo, mask) is for the `DataError`."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"The {what} {path} cannot be read ({error}); replace it or take it off the split list."
+        ) from error
+
+
 def read_photo(path: Path) -> Image.Image:
     """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`."""
-    return upright_rgb(_load(path, "photo"))
+    return upright_rgb(load_picture(path, "photo"))
 
 
 def upright_rgb(photo: Image.Image) -> Image.Image:
@@ -40,7 +54,7 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
 
     Anything else (a colour picture, an id without a class, a damaged file) raises `DataError` naming the file.
     """
-    mask = _load(path, "mask")
+    mask = load_picture(path, "mask")
     if mask.mode not in MASK_MODES:
         raise DataError(
             f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L)."
@@ -85,16 +99,3 @@ def write_mask(path: Path, mask_HW: NDArray[np.uint8]) -> None:
     """Write ids as a mode P PNG with VOC's palette."""
     with replacing(path) as file:
         mask_image(mask_HW).save(file, format="PNG")
-
-
-def _load(path: Path, what: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except FileNotFoundError:
-        raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"The {what} {path} cannot be read ({error}); replace it or take it off the split list."
-        ) from error

@@ -21,7 +21,7 @@ from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
 
-COMMANDS = ("demo", "train", "stats", "evaluate", "inspect", "segment", "bench")
+COMMANDS = ("demo", "doctor", "train", "stats", "evaluate", "inspect", "segment", "bench")
 MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
 
 
@@ -146,6 +146,9 @@ WRONG = [
     "stats {text}",
     "stats {voc} --split test",
     "stats {empty}",
+    "doctor {none}",
+    "doctor {text}",
+    "doctor {empty}",
     "train --new ../n --data {voc}",
     "train --new n --data {none}",
     "train --new n --data {voc} --preset best",
@@ -241,6 +244,16 @@ def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: 
     table = core("stats", tiny_voc, "--split", "train").out
     assert "background everywhere" in table
     assert "cat" in table
+
+
+def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, str]) -> None:
+    document = core("doctor", places["damaged"], "--json").document()
+    assert set(document) == {"images", "masks", "findings", "counts"}
+    assert set(document["findings"][0]) == {"file", "split", "kind", "detail", "severity"}
+    assert document["counts"] == {"unreadable photo": 2}
+    shown = core("doctor", places["damaged"])
+    assert (shown.code, shown.out.splitlines()[:2]) == (0, ["6 photos and 6 masks examined.", "2 errors"])
+    assert core("doctor", places["voc"]).out == "6 photos and 6 masks examined: nothing found.\n"
 
 
 def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:
