@@ -5,6 +5,7 @@ ids 0 and 1).
 """
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,11 @@ def load_picture(path: Path, what: str) -> Image.Image:
 
 def read_photo(path: Path) -> Image.Image:
     """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`."""
-    return upright_rgb(load_picture(path, "photo"))
+    photo = load_picture(path, "photo")
+    try:
+        return upright_rgb(photo)
+    except (OSError, SyntaxError, ValueError, struct.error) as error:  # damaged EXIF, which is read only now
+        raise DataError(f"The photo {path} cannot be turned upright ({error}); save it again without EXIF.") from error
 
 
 def upright_rgb(photo: Image.Image) -> Image.Image:
