@@ -104,6 +104,15 @@ def test_a_phone_photo_is_turned_upright(tmp_path: Path) -> None:
     assert bottom[2] > 200 > bottom[0]  # type: ignore[index,operator]
 
 
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0", b"Exif\0\0MM\xd7*\0\0\0\x08"])
+def test_a_photo_with_damaged_exif_is_named(tmp_path: Path, exif: bytes, one_sentence: Check) -> None:
+    """EXIF is read only when the photo is turned upright: a damaged one ended a training with a traceback."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "phone.png", exif=exif)
+    with pytest.raises(DataError, match=r"phone\.png cannot be turned upright") as caught:
+        read_photo(tmp_path / "phone.png")
+    one_sentence(caught.value, tmp_path / "phone.png")
+
+
 def test_transparency_is_laid_on_white_and_deep_greys_are_scaled(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert read_photo(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
