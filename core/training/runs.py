@@ -276,7 +276,7 @@ def launch(arguments: list[str], path: Path) -> None:
             return
         if status is not None:
             raise RunError(f"The trainer of {path.name} ended at once: {_text_from(output, begin) or f'exit {status}'}")
-        time.sleep(0.05)
+        time.sleep(0.05)  # neither a lock nor a process can be waited for together with the other
     process.kill()
     raise RunError(f"The trainer of {path.name} did not begin within {START_TIMEOUT_S:.0f} s; see {output}.")
 
