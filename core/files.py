@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from core.errors import DataError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
@@ -55,3 +57,23 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """Give what `new_folder` does for a folder that a person named: what is wrong with it is a `DataError`."""
+    try:
+        with new_folder(path) as folder:
+            yield folder
+    except FileExistsError:
+        raise DataError(f"{path} holds files already; name a new folder, nothing is overwritten.") from None
+    except OSError as error:
+        raise DataError(f"The folder {path} cannot be written: {error.strerror}; choose another.") from error
+
+
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error

@@ -14,6 +14,11 @@ from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarte
 Document = dict[str, Any]
 
 
+def say(line: str) -> None:
+    """Tell a person something; stdout is for the result."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function of (done, total) that moves a bar on stderr, if that is a terminal."""

@@ -1,21 +1,21 @@
 """Compare: any checkpoints of any runs on the same images, each beside the floor."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
+from core import jobs
 from core.errors import DataError
 from core.training import evaluations, runs
-from core.training.evaluation_jobs import evaluation_error, evaluation_progress, start_evaluation
 from core.training.evaluations import Evaluation
 from ui import cached
 from ui.checkpoints import Choice, default_pair, list_choices
 from ui.comparison import headline, require_same_data
 from ui.gallery import show_gallery
+from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.score_view import Side, show_class_bars, show_curves, show_table
-
-POLL_S = 1.0
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
@@ -61,7 +61,7 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     found = [(choice, find(choice, split)) for choice in chosen]
     missing = [choice for choice, evaluation in found if evaluation is None]
-    num_live = sum(evaluation_progress(choice.run, choice.file, split) is not None for choice in missing)
+    num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
         st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
     return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
@@ -79,29 +79,28 @@ def find(choice: Choice, split: str) -> Evaluation | None:
 def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:
     """Draw the progress of the evaluations that run, and a button for each of the others."""
     with showing_errors():
-        going_on = {choice.id: evaluation_progress(choice.run, choice.file, split) for choice in missing}
+        going_on = {choice.id: jobs.progress(job_of(choice, split)) for choice in missing}
         if sum(progress is not None for progress in going_on.values()) < num_live:
             st.rerun()
         for choice in missing:
             if progress := going_on[choice.id]:
-                show_progress(choice.label, *progress)
+                show_job(progress, f"Evaluating {choice.label}", "image", "opening the checkpoint")
             else:
                 offer_evaluation(choice, split)
 
 
-def show_progress(label: str, done: int, total: int) -> None:
-    """Draw how far an evaluation is."""
-    text = f"{done} of {total} images" if total else "opening the checkpoint"
-    st.progress(done / max(1, total), f"Evaluating {label}: {text}")
+def job_of(choice: Choice, split: str) -> Path:
+    """Return the folder of the job that evaluates a checkpoint."""
+    return evaluations.job_folder(choice.run.eval_dir, choice.file, split)
 
 
 def offer_evaluation(choice: Choice, split: str) -> None:
     """Draw the button that starts an evaluation, and why the last one failed if it did."""
-    if error := evaluation_error(choice.run, choice.file, split):
+    if error := jobs.error(job_of(choice, split)):
         st.error(error, icon=":material/error:")
     if st.button(f"Evaluate {choice.label} on {split}", key=f"evaluate {choice.id}", icon=":material/rule:"):
         with st.spinner("Starting …"):
-            start_evaluation(choice.run, choice.file, split)
+            evaluations.start(choice.run.eval_dir, choice.file, choice.run.data, split)
         st.rerun()
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import jobs
 from core.home import checkpoints_dir
 from core.training import runs
 from core.training.config import PRESET_HELP, PRESETS, preset
@@ -18,7 +19,7 @@ NEW = "new"
 def ask_run() -> Run | None:
     """Ask which run to look at; None is a new one. The choice is kept in the query string (`?run=FOLDER`)."""
     known = {run.path.name: run for run in runs.list_runs()}
-    live = next((name for name, run in known.items() if runs.is_held(run.path)), None)
+    live = next((name for name, run in known.items() if jobs.is_held(run.path)), None)
     options = [NEW, *known]
     wanted = st.query_params.get("run") or live or next(iter(known), NEW)
     if wanted not in options:
@@ -49,8 +50,7 @@ def ask_new_run() -> None:
     st.caption(PRESET_HELP[name])
     config = settings_form(preset(name), key=name)
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
-    live = runs.live_runs()
-    if live:
+    if live := runs.live_runs():
         st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or path is None):
         if path and is_demo(path):
@@ -88,9 +88,9 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
 
 def ask_stop(run: Run) -> None:
     """Offer to stop; once asked, say that the trainer is about to leave."""
-    is_asked = runs.is_stop_requested(run.path)
+    is_asked = jobs.is_stop_requested(run.path)
     if st.button("Stop", icon=":material/stop:", disabled=is_asked, help="Saves first; it can be resumed at any time."):
-        runs.request_stop(run)
+        jobs.request_stop(run.path)
         st.rerun()
     if is_asked:
         st.caption("Asked to stop: the trainer finishes its batch, saves, and leaves.")

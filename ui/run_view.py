@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from core import jobs
 from core.data.dataset import Dataset
 from core.errors import DataError
 from core.training import runs
@@ -118,7 +119,7 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
     if state == "crashed":
         st.error("The trainer ended without a word; below is the end of what it printed.", icon=":material/bolt:")
     if state in ("failed", "crashed"):
-        st.code(runs.trainer_output(run) or "(it printed nothing)", language=None, wrap_lines=True)
+        st.code(jobs.output_of(run.path) or "(it printed nothing)", language=None, wrap_lines=True)
     if state == "new":
         st.info("This run was made but never started.")
     blind = background_only_epochs(log)
@@ -242,7 +243,7 @@ def show_details(run: Run, log: RunLog) -> None:
             st.caption(f"The latest record of `{run.log_path}`:")
             st.code(to_line(log.last).strip(), language="json", wrap_lines=True)
         st.caption("The end of what the trainer printed:")
-        st.code(runs.trainer_output(run) or "(nothing yet)", language=None, wrap_lines=True)
+        st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)
 
 
 def show_checkpoints(run: Run, log: RunLog) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, read_classes
 from core.errors import DataError
-from core.voc import CLASS_NAMES, VOID
+from core.files import read_lines
 
 PLACES = (".", "VOC2012", "VOCdevkit/VOC2012")
 LAYOUTS = (("JPEGImages", "SegmentationClass"), ("images", "masks"))
@@ -36,14 +37,19 @@ class Dataset:
     """The pairs of a folder by split; `split_source` says in words where the splits come from."""
 
     root: Path
-    class_names: tuple[str, ...]
+    classes: Classes
     splits: dict[str, tuple[Sample, ...]]
     split_source: str
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes by id, the background first."""
+        return self.classes.names
+
+    @property
     def num_classes(self) -> int:
         """Number of classes, the background among them."""
-        return len(self.class_names)
+        return len(self.classes)
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """Return the pairs of a split; one that does not exist or is empty raises `DataError`."""
@@ -67,7 +73,7 @@ class Contents:
     photos: dict[str, Path]
     masks: dict[str, Path]
     lists: dict[Path, list[str]]
-    class_names: tuple[str, ...]
+    classes: Classes
 
     def has_masks_of(self, names: Iterable[str]) -> bool:
         """Tell whether any of these photos has a mask; none has in VOC's test.txt, photos without truth."""
@@ -94,7 +100,7 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
     root = contents.root
     if not any(splits.values()):
         raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
-    return Dataset(root.resolve(), contents.class_names, _in_usual_order(splits), source)
+    return Dataset(root.resolve(), contents.classes, _in_usual_order(splits), source)
 
 
 def read_contents(path: Path) -> Contents:
@@ -117,7 +123,7 @@ def _read_contents(path: Path) -> Contents:
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
         masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
-    return Contents(root, photo_dir, mask_dir, photos, masks, lists, _class_names(root))
+    return Contents(root, photo_dir, mask_dir, photos, masks, lists, _classes(root))
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
@@ -168,7 +174,7 @@ def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def _listed_names(file: Path) -> list[str]:
     # Official lists of other tasks carry a second column: the name is the first word.
-    return [line.split()[0] for line in _lines(file)]
+    return [line.split()[0] for line in read_lines(file)]
 
 
 def _listed_samples(
@@ -180,14 +186,6 @@ def _listed_samples(
         if name not in masks:
             raise DataError(f"{file} names {name}, but its mask is missing; restore it or delete that line.")
     return tuple(Sample(name, photos[name], masks[name]) for name in names)
-
-
-def _lines(file: Path) -> list[str]:
-    """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
-    try:
-        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
 
 
 def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) -> list[Sample]:
@@ -212,11 +210,6 @@ def _in_usual_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sa
     return {name: splits[name] for name in [*first, *(name for name in splits if name not in first)]}
 
 
-def _class_names(root: Path) -> tuple[str, ...]:
-    file = root / "classes.txt"
-    if not file.exists():
-        return CLASS_NAMES
-    names = tuple(_lines(file))
-    if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
-        raise DataError(f"{file} must name 2 to {VOID} different classes, one a line, the background first.")
-    return names
+def _classes(root: Path) -> Classes:
+    file = root / CLASSES_FILE
+    return read_classes(file) if file.exists() else VOC_CLASSES

@@ -65,7 +65,7 @@ def examine(path: Path | str, on_progress: Callable[[int, int], None] | None = N
     entries = _entries(contents, names_by_split)
     examined = []
     with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for pair in pool.map(lambda entry: examine_pair(entry, len(contents.class_names)), entries):
+        for pair in pool.map(lambda entry: examine_pair(entry, len(contents.classes)), entries):
             examined.append(pair)
             if on_progress:
                 on_progress(len(examined), len(entries))
@@ -138,7 +138,7 @@ def _over_all(
     yield from _listed_twice(names_by_split, [pair.entry for pair in examined])
     yield from _duplicates(examined)
     yield from _similar(examined)
-    yield from _only_in_val(examined, contents.class_names)
+    yield from _only_in_val(examined, contents.classes.names)
 
 
 def _copy(other: str, *, is_leak: bool) -> Problem:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.errors import DataError
 from core.files import replacing
-from core.voc import VOID, palette_bytes
+from core.voc import PALETTE, VOID
 
 MASK_MODES = ("P", "L", "1")
 
@@ -86,10 +86,10 @@ def read_pair(photo_path: Path, mask_path: Path, num_classes: int) -> tuple[Imag
     return photo, mask_HW
 
 
-def mask_image(mask_HW: NDArray[np.uint8]) -> Image.Image:
-    """Return ids as a mode P picture with VOC's palette."""
+def mask_image(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> Image.Image:
+    """Return ids as a mode P picture with a palette, VOC's by default."""
     image = Image.fromarray(mask_HW, mode="L")
-    image.putpalette(palette_bytes())
+    image.putpalette(palette_2563.tobytes())
     return image
 
 
@@ -100,7 +100,7 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def write_mask(path: Path, mask_HW: NDArray[np.uint8]) -> None:
-    """Write ids as a mode P PNG with VOC's palette."""
+def write_mask(path: Path, mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> None:
+    """Write ids as a mode P PNG with a palette, VOC's by default."""
     with replacing(path) as file:
-        mask_image(mask_HW).save(file, format="PNG")
+        mask_image(mask_HW, palette_2563).save(file, format="PNG")

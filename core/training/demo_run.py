@@ -6,10 +6,11 @@ from pathlib import Path
 from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import write_demo
 from core.home import datasets_dir, demo_dir
+from core.jobs import is_held, launch
 from core.training import evaluations
 from core.training.config import preset
 from core.training.records import read_log
-from core.training.runs import Run, create_run, is_held, launch, list_runs, refuse_if_busy
+from core.training.runs import Run, create_run, list_runs, refuse_if_busy
 
 NAME = "demo"
 """Name of the run and of its preset."""

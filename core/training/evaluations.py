@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from core import jobs
 from core.errors import RunError
 from core.files import new_folder, write_json
 from core.metrics.confusion import Counts
@@ -158,3 +159,14 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
+    """Return the folder of the job (`core.jobs`) that evaluates a checkpoint on a split for the dashboard."""
+    return eval_dir / f"job-{split}-{checkpoint.stem}"
+
+
+def start(eval_dir: Path, checkpoint: Path, data: str, split: str) -> None:
+    """Score a checkpoint of a run on a split of its data in a process of its own, unless that is already going on."""
+    arguments = ["evaluate", str(checkpoint), "--data", data, "--split", split]
+    jobs.start(job_folder(eval_dir, checkpoint, split), arguments)

@@ -6,32 +6,25 @@ through a lock on the file `lock`, never by a process id.
 
 import itertools
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from core.errors import ConfigError, RunError
 from core.files import write_json
-from core.home import PROJECT_ROOT, checkpoints_dir
+from core.home import checkpoints_dir
+from core.jobs import is_held, launch
 from core.training.config import TrainingConfig, from_dict, preset
 from core.training.records import RunEnded, RunLog, read_log
 
 SCHEMA = 1
 """Version of `config.json`."""
 
-START_TIMEOUT_S = 30.0
-LOCK_PROBE_S = 0.02
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
 
 LIVE_STATES = ("running", "stalled")
@@ -143,47 +136,7 @@ def _run_folders(folder: Path | None) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
-# --- the lock: who trains -------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold a run as its one trainer for the length of a `with` block; a second holder gets `RunError`.
-
-    A request to stop is for the holder of its moment: what was asked before is forgotten here, and nowhere later,
-    since a request may come while the trainer still imports torch.
-    """
-    lock = FileLock(path / "lock")
-    try:
-        # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
-        lock.acquire(timeout=2.0, poll_interval=0.01)
-    except Timeout:
-        raise RunError(f"{path.name} is being trained by another process; stop that one first.") from None
-    except OSError as error:
-        raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
-    try:
-        clear_stop(path)
-        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
-        yield
-    finally:
-        clear_stop(path)
-        lock.release()
-
-
-def is_held(path: Path) -> bool:
-    """Tell whether a living process holds the run."""
-    file = path / "lock"
-    if not file.exists():
-        return False
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=LOCK_PROBE_S, poll_interval=0.005)
-    except Timeout:
-        return True
-    except OSError as error:
-        raise RunError(f"Cannot look at {file}: {error.strerror}; check whose folder it is.") from error
-    lock.release()
-    return False
+# --- what state a run is in ------------------------------------------------------------------------------------------
 
 
 def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
@@ -254,60 +207,6 @@ def refuse_if_busy(run: Run) -> None:
     """Raise `RunError` if a run beside this one, or this one, is being trained."""
     for other in live_runs(run.path.parent):
         raise RunError(f"{other.path.name} is being trained; wait for it or stop it first.")
-
-
-def launch(arguments: list[str], path: Path) -> None:
-    """Run `python -m core ARGUMENTS` detached, its output in `trainer.log`, and wait until it holds the run's lock."""
-    output = path / "trainer.log"
-    begin = output.stat().st_size if output.exists() else 0
-    with output.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=PROJECT_ROOT,
-        )
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        status = process.poll()
-        if status == 0 or (status is None and is_held(path)):
-            return
-        if status is not None:
-            raise RunError(f"The trainer of {path.name} ended at once: {_text_from(output, begin) or f'exit {status}'}")
-        time.sleep(0.05)  # neither a lock nor a process can be waited for together with the other
-    process.kill()
-    raise RunError(f"The trainer of {path.name} did not begin within {START_TIMEOUT_S:.0f} s; see {output}.")
-
-
-def request_stop(run: Run) -> None:
-    """Ask the trainer to save and leave; it does so within one step."""
-    (run.path / "stop").touch()
-
-
-def is_stop_requested(path: Path) -> bool:
-    """Tell whether somebody asked the run to stop."""
-    return (path / "stop").exists()
-
-
-def clear_stop(path: Path) -> None:
-    """Forget an earlier request to stop."""
-    (path / "stop").unlink(missing_ok=True)
-
-
-def trainer_output(run: Run, *, max_bytes: int = 4000) -> str:
-    """Return the end of what the trainer printed."""
-    output = run.path / "trainer.log"
-    if not output.exists():
-        return ""
-    return _text_from(output, max(0, output.stat().st_size - max_bytes))
-
-
-def _text_from(path: Path, offset: int) -> str:
-    with path.open("rb") as file:
-        file.seek(offset, os.SEEK_SET)
-        return file.read().decode("utf-8", errors="replace").strip()
 
 
 def command(run: Run) -> str:

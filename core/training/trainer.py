@@ -21,6 +21,7 @@ from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.data.stats import split_stats
 from core.errors import CoreError, DataError
 from core.files import replacing
+from core.jobs import is_stop_requested
 from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, open_checkpoint, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, device_name
@@ -28,7 +29,7 @@ from core.training import evaluations
 from core.training.config import TrainingConfig
 from core.training.loop import TrainingLoop
 from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunLog, RunStarted, Warned, read_log
-from core.training.runs import Run, is_stop_requested, next_target
+from core.training.runs import Run, next_target
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.errors import CheckpointError
-from core.training import evaluation_jobs, evaluations, runs
+from core.training import evaluations
 from core.training.runs import Run, create_run
 from core.voc import css_color
 from tests.app.conftest import CAT, links, make_pairs, texts, write_records
@@ -47,7 +48,7 @@ def test_nothing_yet_leads_to_train(visit: Visit) -> None:
 
 
 def test_a_run_without_checkpoints_is_named(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    with runs.hold(make_run("nightly").path):
+    with jobs.hold(make_run("nightly").path):
         app = visit("compare")
     assert "nightly is being trained" in texts(app)
     assert not app.exception
@@ -179,7 +180,7 @@ def last(run: Run) -> list[str]:
 
 def test_what_is_not_evaluated_can_be(visit: Visit, run: Run, last: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[list[str]] = []
-    monkeypatch.setattr(evaluation_jobs, "launch", lambda arguments, _: launched.append(arguments))
+    monkeypatch.setattr(jobs, "launch", lambda arguments, _: launched.append(arguments))
     app = visit("compare", checkpoint=last)
     assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"]
     app.button[0].click().run()
@@ -191,7 +192,7 @@ def test_what_is_not_evaluated_can_be(visit: Visit, run: Run, last: list[str], m
 def test_an_evaluation_that_runs_shows_how_far_it_is(visit: Visit, run: Run, last: list[str]) -> None:
     folder = run.eval_dir / "job-val-last"
     folder.mkdir()
-    with evaluation_jobs.running_job(folder) as note:
+    with jobs.running(folder) as note:
         note(1, 2)
         app = visit("compare", checkpoint=last)
     assert not app.exception
@@ -206,7 +207,7 @@ def test_an_evaluation_that_runs_shows_how_far_it_is(visit: Visit, run: Run, las
 def test_an_evaluation_that_failed_says_why(visit: Visit, run: Run, last: list[str]) -> None:
     folder = run.eval_dir / "job-val-last"
     folder.mkdir()
-    with pytest.raises(CheckpointError), evaluation_jobs.running_job(folder):
+    with pytest.raises(CheckpointError), jobs.running(folder):
         raise CheckpointError("last.pt was cut short; save it again.")
     app = visit("compare", checkpoint=last)
     assert [error.value for error in app.error] == ["last.pt was cut short; save it again."]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.training import demo_run, runs
+from core import jobs
+from core.training import demo_run
 from core.training.runs import Run
 from tests.app.conftest import links, texts, write_records
 
@@ -37,7 +38,7 @@ def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: p
 def test_a_live_run_shows_epoch_and_remaining_time(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run("nightly")
     write_records(run, 1, extra_steps=2)
-    with runs.hold(run.path):
+    with jobs.hold(run.path):
         app = visit()
     assert not app.exception
     said = texts(app)

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.model.architectures import build_model
 from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.model.predictor import Predictor
-from core.training import runs
 from core.training.config import preset
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES, palette_bytes
@@ -69,7 +69,7 @@ def test_nothing_yet_leads_to_train(visit: Visit) -> None:
 
 
 def test_a_run_without_checkpoints_is_named(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    with runs.hold(make_run("nightly").path):
+    with jobs.hold(make_run("nightly").path):
         app = visit("segment")
     assert "nightly is being trained" in texts(app)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.data.images import write_mask
 from core.training import runs
 from core.training.config import TrainingConfig
@@ -73,7 +74,7 @@ def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, d
 def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run("nightly")
     write_records(run, 1, extra_steps=2)
-    with runs.hold(run.path):
+    with jobs.hold(run.path):
         app = visit("train")
         said = texts(app)
         assert "1 of 3 epochs · about 32 s left" in said
@@ -83,7 +84,7 @@ def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, 
         assert "--set epochs=3" in said
         assert len(app.get("plotly_chart")) == 5
         button(app, "Stop").click().run()
-        assert runs.is_stop_requested(run.path)
+        assert jobs.is_stop_requested(run.path)
         assert "Asked to stop" in texts(app)
     assert not app.exception
 
@@ -92,12 +93,12 @@ def test_a_run_that_validates_says_so(visit: Visit, make_run: MakeRun, demo_data
     run = make_run()
     write_records(run, 1, extra_steps=4)
     append(run, Validating(epoch=2, image=1, images=2))
-    with runs.hold(run.path):
+    with jobs.hold(run.path):
         assert "Validating after epoch 2: image 1 of 2" in texts(visit("train"))
 
 
 def test_a_trainer_that_tells_nothing_yet(visit: Visit, make_run: MakeRun) -> None:
-    with runs.hold(make_run().path):
+    with jobs.hold(make_run().path):
         app = visit("train")
     assert not app.exception
     assert "Getting ready" in texts(app)
@@ -187,7 +188,7 @@ def test_background_everywhere_is_said_in_words(visit: Visit, make_run: MakeRun,
     run = make_run()
     write_records(run, 1)
     append(run, epoch_record(2, 0.03, iou=[0.7, *[None] * 7, 0.0, *[None] * 12]))
-    with runs.hold(run.path):
+    with jobs.hold(run.path):
         app = visit("train")
     assert app.info[0].value.startswith("No object found in the latest 1 epoch: the answer is background")
 

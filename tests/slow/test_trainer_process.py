@@ -19,16 +19,18 @@ import pytest
 import torch
 from PIL import Image
 
+from core import jobs
 from core.data.dataset import open_dataset
 from core.data.images import read_photo
 from core.errors import RunError
 from core.home import PROJECT_ROOT
+from core.jobs import hold
 from core.model.checkpoint import open_checkpoint, save_checkpoint
 from core.model.predictor import Predictor
 from core.training import runs
 from core.training.config import TrainingConfig
 from core.training.records import Checkpoint, Record, RunEnded, RunStarted, Step, Warned, read_log
-from core.training.runs import Run, create_run, hold, run_state
+from core.training.runs import Run, create_run, run_state
 from core.training.trainer import train
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import write_voc
@@ -87,7 +89,7 @@ def until_state(run: Run, state: str) -> None:
 
     def is_there() -> bool:
         now = run_state(run, read_log(run.log_path))
-        assert now in (state, "running"), f"{now}: {runs.trainer_output(run)}"
+        assert now in (state, "running"), f"{now}: {jobs.output_of(run.path)}"
         return now == state
 
     until(is_there, f"{run.path.name} to be {state}")
@@ -98,7 +100,7 @@ def until_record(run: Run, kind: type[Record], count: int = 1) -> None:
 
     def is_written() -> bool:
         lines = run.log_path.read_text().splitlines() if run.log_path.exists() else []
-        assert run_state(run, read_log(run.log_path)) in ("running", "finished"), runs.trainer_output(run)
+        assert run_state(run, read_log(run.log_path)) in ("running", "finished"), jobs.output_of(run.path)
         return sum(f'"kind":"{kind.kind}"' in line for line in lines) >= count
 
     until(is_written, f"{count} {kind.kind} of {run.path.name}")
@@ -111,7 +113,7 @@ def trained_here(run: Run, extend_to: int | None = None, stop_at_step: int | Non
         for record in train(run, extend_to=extend_to):
             records.append(record)
             if isinstance(record, Step) and record.step == stop_at_step:
-                runs.request_stop(run)
+                jobs.request_stop(run.path)
     return records
 
 
@@ -138,7 +140,7 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
     with pytest.raises(RunError, match="is being trained"):
         runs.start(make_run("second"))
     until_record(run, Step)
-    runs.request_stop(run)
+    jobs.request_stop(run.path)
     until_state(run, "stopped")
     log = read_log(run.log_path)
     last = [record for record in log.checkpoints if record.file == "last.pt"][-1]
@@ -149,7 +151,7 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
     steps_done = opened.training["progress"]["steps_done"]
     assert 0 < steps_done < 2000
     opened.build()
-    assert not runs.is_stop_requested(run.path)
+    assert not jobs.is_stop_requested(run.path)
 
     target = opened.training["progress"]["epochs_done"] + 2
     runs.start(run, extend_to=target)
@@ -201,7 +203,7 @@ def test_a_stop_in_the_first_moment_is_heard(make_run: Callable[..., Run]) -> No
     """It came while the trainer still imported torch, and was taken for one from before."""
     run = make_run(epochs=500)
     runs.start(run)
-    runs.request_stop(run)
+    jobs.request_stop(run.path)
     until_state(run, "stopped")
     assert open_checkpoint(run.path / "last.pt").training["progress"]["steps_done"] == 0  # type: ignore[index]
 
@@ -286,8 +288,8 @@ def test_a_damaged_photo_is_found_before_the_first_step(make_run: Callable[..., 
     assert log.legs == []
     assert isinstance(log.last, RunEnded)
     assert str(photo) in log.last.reason
-    assert str(photo) in runs.trainer_output(run)
-    assert "Traceback" not in runs.trainer_output(run)
+    assert str(photo) in jobs.output_of(run.path)
+    assert "Traceback" not in jobs.output_of(run.path)
 
 
 # --- evaluate --masks, recomputed -----------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ APP = PROJECT_ROOT / "streamlit_app.py"
 SOURCES = [APP, *(file for room in ("core", "ui", "pages") for file in sorted((PROJECT_ROOT / room).rglob("*.py")))]
 
 LIGHT = (
-    "core.voc", "core.errors", "core.home", "core.files", "core.training.config", "core.training.records",
-    "core.training.runs", "core.training.evaluations", "core.training.evaluation_jobs", "core.training.demo_run",
+    "core.voc", "core.classes", "core.errors", "core.home", "core.files", "core.jobs",
+    "core.training.config", "core.training.records", "core.training.runs", "core.training.evaluations",
+    "core.training.demo_run",
 )  # fmt: skip
 """What Home and Compare import: neither torch nor streamlit, not even through others."""
 
 ROOMS = ("training", "model", "data", "metrics", "")
-"""The rooms of core, each of which may import itself and those to its right; "" is voc, errors, files and home."""
+"""The rooms of core, each of which may import itself and those to its right; "" is the modules that lie in no room."""
 
 
 def module_name(file: Path) -> str:
@@ -57,7 +58,7 @@ def importers_of(*names: str) -> dict[str, set[str]]:
 def room_of(name: str) -> str:
     """Return the room of a module of core; "program" for `__main__` and what it alone uses."""
     parts = name.split(".")
-    if len(parts) > 1 and parts[1] in ("__main__", "terminal"):
+    if len(parts) > 1 and parts[1] in ("__main__", "terminal", "commands"):
         return "program"
     return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
 

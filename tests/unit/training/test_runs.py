@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from core import jobs
 from core.errors import RunError
 from core.home import PROJECT_ROOT, checkpoints_dir
+from core.jobs import hold, is_held
 from core.training import runs
 from core.training.config import parse_settings, preset, with_settings
 from core.training.records import LogWriter, Record, RunEnded, RunStarted, Step, read_log
-from core.training.runs import Run, create_run, hold, is_held, list_runs, open_run, run_state
+from core.training.runs import Run, create_run, list_runs, open_run, run_state
 
 NOW_S = 1_000_000.0
 STARTED = RunStarted(
@@ -136,7 +138,7 @@ def test_a_held_run_has_one_holder(run: Run) -> None:
     assert not is_held(run.path)
     with hold(run.path):
         assert is_held(run.path)
-        with pytest.raises(RunError, match="being trained by another process"), hold(run.path):
+        with pytest.raises(RunError, match="being worked on by another process"), hold(run.path):
             pytest.fail("two holders")
         with pytest.raises(RunError, match="is being trained"):
             runs.start(run)
@@ -144,7 +146,7 @@ def test_a_held_run_has_one_holder(run: Run) -> None:
 
 
 def test_the_kernel_frees_the_lock_of_a_killed_holder(run: Run) -> None:
-    program = f"from pathlib import Path; from core.training.runs import hold; import sys\nwith hold(Path({str(run.path)!r})):\n  print('held', flush=True); sys.stdin.read()"  # noqa: E501
+    program = f"from pathlib import Path; from core.jobs import hold; import sys\nwith hold(Path({str(run.path)!r})):\n  print('held', flush=True); sys.stdin.read()"  # noqa: E501
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT_ROOT
     ) as holder:
@@ -238,12 +240,12 @@ def test_the_target_is_what_the_latest_leg_was_asked_for(run: Run) -> None:
 
 def test_a_request_to_stop_is_for_the_holder_of_its_moment(run: Run) -> None:
     """It was forgotten only after torch was imported: a stop asked for in the first seconds of a run was lost."""
-    runs.request_stop(run)
+    jobs.request_stop(run.path)
     with hold(run.path):
-        assert not runs.is_stop_requested(run.path), "asked before anybody trained"
-        runs.request_stop(run)
-        assert runs.is_stop_requested(run.path)
-    assert not runs.is_stop_requested(run.path)
+        assert not jobs.is_stop_requested(run.path), "asked before anybody trained"
+        jobs.request_stop(run.path)
+        assert jobs.is_stop_requested(run.path)
+    assert not jobs.is_stop_requested(run.path)
 
 
 def test_a_trainer_that_cannot_begin_is_told_with_what_it_printed(run: Run) -> None:
@@ -253,7 +255,7 @@ def test_a_trainer_that_cannot_begin_is_told_with_what_it_printed(run: Run) -> N
 
 
 def test_the_end_of_what_was_printed_is_shown(run: Run) -> None:
-    assert runs.trainer_output(run) == ""
+    assert jobs.output_of(run.path) == ""
     (run.path / "trainer.log").write_bytes(b"x" * 9000 + "\nKilled: é".encode())
-    assert runs.trainer_output(run, max_bytes=12).endswith("Killed: é")
-    assert len(runs.trainer_output(run)) <= 4000
+    assert jobs.output_of(run.path, max_bytes=12).endswith("Killed: é")
+    assert len(jobs.output_of(run.path)) <= 4000

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from core import jobs
 from core.data.dataset import fingerprint, open_dataset
 from core.data.images import write_mask
 from core.errors import CheckpointError, CoreError, RunError
 from core.model.checkpoint import open_checkpoint, save_checkpoint
-from core.training import evaluations, runs
+from core.training import evaluations
 from core.training.config import TrainingConfig
 from core.training.evaluation import evaluate_checkpoint
 from core.training.records import Record, RunEnded, RunStarted, Warned, read_log
@@ -36,7 +37,7 @@ def make_run(tiny_voc: Path) -> Callable[..., Run]:
 
 
 def leg(run: Run, extend_to: int | None = None) -> list[Record]:
-    with runs.hold(run.path):
+    with jobs.hold(run.path):
         return list(train(run, extend_to=extend_to))
 
 

@@ -1,0 +1,91 @@
+"""The classes of a data set: their names and colours, in the order of their ids, the background first.
+
+`classes.txt` in the root of a data set names them, one a line, each with a colour if it is to have one of its own:
+
+    background
+    apple #cc2222
+    leaf  #22aa22
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.files import read_lines, replacing
+from core.voc import CLASS_NAMES, PALETTE, VOID
+
+CLASSES_FILE = "classes.txt"
+NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names, and colours as `#rrggbb`, by class id; wrong ones raise `DataError`."""
+
+    names: tuple[str, ...]
+    colors: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.names) <= VOID or len(set(self.names)) != len(self.names):
+            raise DataError(f"A data set has 2 to {VOID} different classes, not {len(self.names)} of these names.")
+        if len(self.colors) != len(self.names):
+            raise DataError(f"{len(self.names)} classes need as many colours, not {len(self.colors)}.")
+
+    def __len__(self) -> int:
+        """Return the number of classes, the background among them."""
+        return len(self.names)
+
+    @cached_property
+    def palette(self) -> NDArray[np.uint8]:
+        """The colour of every id, shape (256, 3), RGB; ids without a class have VOC's colour, void is cream."""
+        palette_2563 = PALETTE.copy()
+        palette_2563[: len(self)] = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in self.colors]
+        palette_2563.flags.writeable = False
+        return palette_2563
+
+    def css_color(self, class_id: int) -> str:
+        """Return the colour of a class, or of void, as `#rrggbb`."""
+        return css_color(self.palette[class_id])
+
+
+def css_color(color: NDArray[np.uint8]) -> str:
+    """Return an RGB colour as `#rrggbb`."""
+    return "#{:02x}{:02x}{:02x}".format(*color.tolist())
+
+
+def named(names: tuple[str, ...]) -> Classes:
+    """Return classes of these names in VOC's colours."""
+    return Classes(names, tuple(css_color(color) for color in PALETTE[: len(names)]))
+
+
+VOC_CLASSES = named(CLASS_NAMES)
+
+
+def read_classes(file: Path) -> Classes:
+    """Read a `classes.txt`; one that is no text, or names a class twice, raises `DataError`."""
+    names, colors = [], []
+    for class_id, line in enumerate(read_lines(file)):
+        has_color = NAMED_COLOR.fullmatch(line)
+        names.append(has_color[1] if has_color else line)
+        colors.append(has_color[2].lower() if has_color else css_color(PALETTE[min(class_id, VOID)]))
+    if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
+        raise DataError(f"{file} must name 2 to {VOID} different classes, one a line, the background first.")
+    return Classes(tuple(names), tuple(colors))
+
+
+def write_classes(root: Path, classes: Classes) -> None:
+    """Write the `classes.txt` of a data set; one that is there already is never overwritten: `DataError`."""
+    file = root / CLASSES_FILE
+    if file.exists():
+        raise DataError(f"{file} exists already; edit it, nothing is overwritten.")
+    lines = (f"{name} {color}\n" for name, color in zip(classes.names, classes.colors, strict=True))
+    try:
+        with replacing(file) as target:
+            target.write("".join(lines).encode())
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror}; check whose folder it is.") from error

@@ -1,0 +1,72 @@
+"""Commands that judge a checkpoint: evaluate and inspect."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from core import jobs, terminal
+from core.commands.document import Add, Document
+from core.files import output_folder
+from core.terminal import progress_bar, say
+from core.training import evaluations
+
+
+def evaluate(arguments: argparse.Namespace) -> Document:
+    """Score a checkpoint on a split: whole images at the masks' own size."""
+    from core.data.dataset import open_dataset
+    from core.training.evaluation import evaluate_checkpoint
+
+    with ExitStack() as stack:
+        show = stack.enter_context(progress_bar("evaluating", "photo"))
+        note = stack.enter_context(jobs.running(arguments.job)) if arguments.job else _note_nothing
+        masks = stack.enter_context(output_folder(arguments.masks)) if arguments.masks else None
+
+        def on_progress(done: int, total: int) -> None:
+            show(done, total)
+            note(done, total)
+
+        dataset = open_dataset(arguments.data)
+        evaluated = evaluate_checkpoint(arguments.checkpoint, dataset, arguments.split, on_progress)
+        if masks:
+            for result in evaluated.results:
+                (masks / f"{result.name}.png").write_bytes(result.mask_png)
+    for repair in evaluated.repairs:
+        say(f"{arguments.checkpoint.name}: {repair}.")
+    scores = evaluations.summarize(evaluated.results, dataset.class_names)
+    about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
+    return about | scores.as_dict() | {"images_per_second": evaluated.images_per_second}
+
+
+def _note_nothing(_done: int, _total: int) -> None:
+    pass
+
+
+def inspect(arguments: argparse.Namespace) -> Document:
+    """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
+    from core.model.checkpoint import open_checkpoint
+
+    opened = open_checkpoint(arguments.checkpoint)
+    opened.build()
+    return {
+        "format": opened.format,
+        "architecture": opened.meta.architecture,
+        "classes": list(opened.meta.class_names),
+        "meta": opened.meta.as_dict(),
+        "problems": list(opened.problems),
+        "repairs": list(opened.repairs),
+    }
+
+
+def add_to(add: Add) -> None:
+    """Declare the arguments."""
+    command = add(
+        evaluate, terminal.show_evaluate, "evaluate checkpoints/RUN/epoch_010.pt --data datasets/demo --split val"
+    )
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
+    command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
+    command.add_argument("--masks", type=Path, metavar="OUT", help="new folder for the predicted index masks")
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+
+    command = add(inspect, terminal.show_inspect, "inspect checkpoints/RUN/best.pt")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")

@@ -1,0 +1,204 @@
+"""Work that goes on in a process of its own: a folder with a lock, held by whoever works there, and its progress.
+
+lock            held by the living process: the kernel says whether it lives, never a process id
+progress.json   how far it is, or the sentence with which it ended
+trainer.log     what it printed
+stop            a request to end (training only)
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import CoreError, RunError
+from core.files import write_json
+from core.home import PROJECT_ROOT
+
+START_TIMEOUT_S = 30.0
+LOCK_PROBE_S = 0.02
+NOTE_EVERY_S = 0.3
+"""How often a job notes its progress at most."""
+
+
+# --- the lock: who works here ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a folder as the one who works there for the length of a `with` block; a second holder gets `RunError`.
+
+    A request to stop is for the holder of its moment: what was asked before is forgotten here, and nowhere later,
+    since a request may come while the trainer still imports torch.
+    """
+    lock = FileLock(path / "lock")
+    try:
+        # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
+        lock.acquire(timeout=2.0, poll_interval=0.01)
+    except Timeout:
+        raise RunError(f"{path.name} is being worked on by another process; wait for it or stop it first.") from None
+    except OSError as error:
+        raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
+    try:
+        clear_stop(path)
+        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
+        yield
+    finally:
+        clear_stop(path)
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a living process holds the folder."""
+    file = path / "lock"
+    if not file.exists():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=LOCK_PROBE_S, poll_interval=0.005)
+    except Timeout:
+        return True
+    except OSError as error:
+        raise RunError(f"Cannot look at {file}: {error.strerror}; check whose folder it is.") from error
+    lock.release()
+    return False
+
+
+def request_stop(path: Path) -> None:
+    """Ask the holder to save and leave."""
+    (path / "stop").touch()
+
+
+def is_stop_requested(path: Path) -> bool:
+    """Tell whether somebody asked the holder to stop."""
+    return (path / "stop").exists()
+
+
+def clear_stop(path: Path) -> None:
+    """Forget an earlier request to stop."""
+    (path / "stop").unlink(missing_ok=True)
+
+
+# --- starting a process ---------------------------------------------------------------------------------------------
+
+
+def launch(arguments: list[str], path: Path) -> None:
+    """Run `python -m core ARGUMENTS` detached, its output in `trainer.log`, and wait until it holds the folder's lock.
+
+    One that ends in failure before that raises `RunError` with what it printed.
+    """
+    output = path / "trainer.log"
+    begin = output.stat().st_size if output.exists() else 0
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=PROJECT_ROOT,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        status = process.poll()
+        if status == 0 or (status is None and is_held(path)):
+            return
+        if status is not None:
+            raise RunError(f"The process of {path.name} ended at once: {_text_from(output, begin) or f'exit {status}'}")
+        time.sleep(0.05)  # neither a lock nor a process can be waited for together with the other
+    process.kill()
+    raise RunError(f"The process of {path.name} did not begin within {START_TIMEOUT_S:.0f} s; see {output}.")
+
+
+def output_of(path: Path, *, max_bytes: int = 4000) -> str:
+    """Return the end of what the process in this folder printed."""
+    output = path / "trainer.log"
+    return _text_from(output, max(0, output.stat().st_size - max_bytes)) if output.exists() else ""
+
+
+def _text_from(path: Path, offset: int) -> str:
+    with path.open("rb") as file:
+        file.seek(offset, os.SEEK_SET)
+        return file.read().decode("utf-8", errors="replace").strip()
+
+
+# --- jobs: work with a beginning, an end and a share done in between ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `done` of `total` (0 until it is known), since `began_s`, seconds since 1970."""
+
+    done: int
+    total: int
+    began_s: float
+
+    @property
+    def share(self) -> float:
+        """Share done, in [0, 1]."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+    def remaining_s(self, now_s: float) -> float | None:
+        """Return the seconds left if it goes on as fast as until now; None until something is done."""
+        return (now_s - self.began_s) * (1 - self.share) / self.share if self.share else None
+
+
+def start(folder: Path, arguments: list[str]) -> None:
+    """Run `python -m core ARGUMENTS --job FOLDER` in a process of its own, unless a job is going on there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not is_held(folder):
+        (folder / "progress.json").unlink(missing_ok=True)
+        launch([*arguments, "--job", str(folder)], folder)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
+    """Hold the lock of a job and give a function of (done, total) that notes its progress; an error is noted too."""
+    with hold(folder):
+        began_s, noted_s = time.time(), 0.0
+
+        def note(done: int, total: int) -> None:
+            nonlocal noted_s
+            if done >= total or time.monotonic() - noted_s >= NOTE_EVERY_S:
+                noted_s = time.monotonic()
+                write_json(folder / "progress.json", asdict(Progress(done, total, began_s)))
+
+        try:
+            yield note
+        except CoreError as error:
+            write_json(folder / "progress.json", {"error": str(error)})
+            raise
+
+
+def progress(folder: Path) -> Progress | None:
+    """Return how far the job in this folder is, None if none is going on."""
+    if not is_held(folder):
+        return None
+    noted = _noted(folder)
+    return Progress(noted.get("done", 0), noted.get("total", 0), noted.get("began_s", time.time()))
+
+
+def error(folder: Path) -> str | None:
+    """Return the sentence with which the last job in this folder failed, if it did."""
+    noted = _noted(folder)
+    if "error" in noted:
+        return str(noted["error"])
+    if not is_held(folder) and noted.get("done", 0) < noted.get("total", 0):
+        return f"It ended without a word after {noted['done']} of {noted['total']}; see {folder / 'trainer.log'}."
+    return None
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    try:
+        noted: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return noted
