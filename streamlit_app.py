@@ -108,7 +108,7 @@ def show_data() -> None:
         st.markdown(f"**Demo data** is ready: {listed}.")
         with st.container(horizontal=True):
             for sample in data.split("val")[:NUM_THUMBNAILS]:
-                picture = cached.thumbnail(sample.photo, sample.mask, num_classes=data.num_classes, view="overlay")
+                picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="overlay")
                 st.image(picture, width=140, alt=f"Scene {sample.name} with its mask laid over it")
         link_to("Dataset", "Look at it")
 

@@ -8,8 +8,9 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,23 @@ class Classes:
         """Return the number of classes, the background among them."""
         return len(self.names)
 
-    @cached_property
+    @property
     def palette(self) -> NDArray[np.uint8]:
-        """The colour of every id, shape (256, 3), RGB; ids without a class have VOC's colour, void is cream."""
-        palette_2563 = PALETTE.copy()
-        palette_2563[: len(self)] = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in self.colors]
-        palette_2563.flags.writeable = False
-        return palette_2563
+        """The colour of every id, shape (256, 3), RGB; see `palette_of`."""
+        return palette_of(self.colors)
 
     def css_color(self, class_id: int) -> str:
         """Return the colour of a class, or of void, as `#rrggbb`."""
         return css_color(self.palette[class_id])
+
+
+@lru_cache(maxsize=64)
+def palette_of(colors: tuple[str, ...]) -> NDArray[np.uint8]:
+    """Return the colour of every id, read-only, shape (256, 3), RGB: first these, then VOC's; void is cream."""
+    palette_2563 = PALETTE.copy()
+    palette_2563[: len(colors)] = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in colors]
+    palette_2563.flags.writeable = False
+    return palette_2563
 
 
 def css_color(color: NDArray[np.uint8]) -> str:
@@ -58,12 +65,12 @@ def css_color(color: NDArray[np.uint8]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color.tolist())
 
 
-def named(names: tuple[str, ...]) -> Classes:
-    """Return classes of these names in VOC's colours."""
-    return Classes(names, tuple(css_color(color) for color in PALETTE[: len(names)]))
+def classes_of(names: Sequence[str], colors: Sequence[str] = ()) -> Classes:
+    """Return classes of these names and colours; without colours, as in files of older versions, in VOC's."""
+    return Classes(tuple(names), tuple(colors) or tuple(css_color(color) for color in PALETTE[: len(names)]))
 
 
-VOC_CLASSES = named(CLASS_NAMES)
+VOC_CLASSES = classes_of(CLASS_NAMES)
 
 
 def read_classes(file: Path) -> Classes:

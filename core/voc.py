@@ -37,9 +37,3 @@ PALETTE = np.array([_devkit_color(class_id) for class_id in range(256)], dtype=n
 def palette_bytes() -> bytes:
     """Return the palette as the 768 bytes that `PIL.Image.putpalette` takes."""
     return PALETTE.tobytes()
-
-
-def css_color(class_id: int) -> str:
-    """Return the colour of a class as `#rrggbb`."""
-    red, green, blue = (int(channel) for channel in PALETTE[class_id])
-    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.data.dataset import Dataset, Sample
 from core.data.stats import SplitStats
+from core.voc import VOID
 from ui import cached
 from ui.cached import View
 from ui.charts import add_floor, class_presence_figure, class_share_figure
@@ -83,10 +84,10 @@ def show_classes(data: Dataset, stats: SplitStats) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**In how many photos** each class occurs")
-        st.plotly_chart(class_presence_figure(stats, data.class_names), key="presence")
+        st.plotly_chart(class_presence_figure(stats, data.classes), key="presence")
     with right:
         st.markdown("**Share of the pixels**, beside the floor")
-        figure = class_share_figure(stats, data.class_names)
+        figure = class_share_figure(stats, data.classes)
         add_floor(figure, stats.floor.pixel_accuracy, axis="x")
         st.plotly_chart(figure, key="share")
     absent = [entry.name for entry in stats.classes if entry.images == 0]
@@ -115,7 +116,7 @@ def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
     page = st.pagination(pages, key=f"page.{split}.{wanted}") if pages > 1 else 1
     show_grid(data, samples[(page - 1) * PER_PAGE : page * PER_PAGE], VIEWS[view])
     if view != "Photo":
-        show_legend(range(data.num_classes), data.class_names)
+        show_legend([*range(data.num_classes), VOID], data.classes)
 
 
 def show_grid(data: Dataset, samples: list[Sample], view: View) -> None:
@@ -123,9 +124,7 @@ def show_grid(data: Dataset, samples: list[Sample], view: View) -> None:
     with st.container(horizontal=True):
         for sample in samples:
             with showing_errors():
-                picture = cached.thumbnail(
-                    sample.photo, sample.mask, num_classes=data.num_classes, view=view, size_px=480
-                )
+                picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)
                 show_picture(picture, sample.name, f"{view} of {sample.name}")
 
 

@@ -67,7 +67,7 @@ def ask_sample(choice: Choice) -> Photo:
     samples = {sample.name: sample for sample in data.split("val")}
     name = st.selectbox("Validation photo", list(samples), key="sample", help="No checkpoint was trained on these.")
     path, mask = samples[name].photo, samples[name].mask
-    truth = cached.thumbnail(path, mask, num_classes=data.num_classes, view="mask", size_px=SHOWN_PX)
+    truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)
     return Photo(path.name, path.read_bytes(), truth)
 
 
@@ -95,7 +95,7 @@ def act_and_show(choice: Choice, photo: Photo) -> None:
     with left.container():
         show_pictures(photo, result, view)
     with right.container():
-        show_areas(result.areas)
+        show_areas(result.areas, result.classes)
         show_downloads(photo, result, view.opacity)
         for repair in cached.loaded_model(choice.file).repairs:
             st.caption(f"The checkpoint is not one of ours: {repair}.")

@@ -19,6 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from core.classes import Classes, palette_of
 from core.data.dataset import LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import mask_image, png_bytes, read_mask, read_photo
@@ -26,7 +27,7 @@ from core.data.stats import SplitStats
 from core.data.stats import split_stats as compute_stats
 from core.errors import DataError
 from core.model.photo import ClassArea, class_areas, open_photo
-from core.model.render import colorize, difference, overlay
+from core.model.render import colorize, difference, overlay, show_void
 from core.training import evaluations
 from core.training.records import RunLog
 from ui.charts import NEUTRAL
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from core.model.predictor import Predictor
 
 DAY_S = 24 * 3600
-View = Literal["photo", "overlay", "mask"]
+View = Literal["photo", "overlay", "mask", "void"]
 
 
 class Stamp(NamedTuple):
@@ -141,40 +142,43 @@ def _stats_memo() -> Memo:
 
 
 def thumbnail(
-    photo: Path, mask: Path | None = None, *, num_classes: int, view: View = "photo", size_px: int = 320
+    photo: Path, mask: Path | None = None, *, classes: Classes, view: View = "photo", size_px: int = 320
 ) -> bytes:
     """Return a photo, its mask in colours, or the mask laid over it, as PNG or JPEG at most `size_px` on a side.
 
     Masks are reduced by taking the nearest pixel, so that no colour appears that is no class. A file that cannot be
     read raises `DataError`.
     """
-    return _thumbnail(stamp(photo), stamp(mask) if mask else None, num_classes, view, size_px)
+    return _thumbnail(stamp(photo), stamp(mask) if mask else None, classes.colors, view, size_px)
 
 
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
-def _thumbnail(photo: Stamp, mask: Stamp | None, num_classes: int, view: View, size_px: int) -> bytes:
+def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: View, size_px: int) -> bytes:
     if view == "photo" or mask is None:
         return _encode(_reduced(read_photo(Path(photo.path)), size_px), "JPEG")
-    mask_HW = read_mask(Path(mask.path), num_classes)
+    mask_HW, palette_2563 = read_mask(Path(mask.path), len(colors)), palette_of(colors)
     if view == "mask":
-        return _encode(framed(colorize(_reduced_mask(mask_HW, size_px))), "PNG")
+        return _encode(framed(colorize(_reduced_mask(mask_HW, size_px), palette_2563)), "PNG")
     small = _reduced(read_photo(Path(photo.path)), size_px)
     small_mask = np.asarray(Image.fromarray(mask_HW).resize(small.size, Image.Resampling.NEAREST))
-    return _encode(overlay(small, small_mask), "JPEG")
+    if view == "void":
+        return _encode(show_void(small, small_mask), "JPEG")
+    return _encode(overlay(small, small_mask, palette_2563), "JPEG")
 
 
-def sample_strip(photo: Path, truth: Path, predicted: Path, *, num_classes: int, size_px: int = 400) -> bytes:
+def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes, size_px: int = 400) -> bytes:
     """Return a photo, its true mask and a predicted one side by side as one PNG file, each at most `size_px` wide.
 
     One picture, so that the three stay side by side on a phone. A file that cannot be read raises `DataError`.
     """
-    return _sample_strip(stamp(photo), stamp(truth), stamp(predicted), num_classes, size_px)
+    return _sample_strip(stamp(photo), stamp(truth), stamp(predicted), classes.colors, size_px)
 
 
 @st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
-def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, num_classes: int, size_px: int) -> bytes:
-    masks = [_reduced_mask(read_mask(Path(file.path), num_classes), size_px) for file in (truth, predicted)]
-    parts = [framed(_reduced(read_photo(Path(photo.path)), size_px)), *(framed(colorize(mask_HW)) for mask_HW in masks)]
+def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> bytes:
+    masks = [_reduced_mask(read_mask(Path(file.path), len(colors)), size_px) for file in (truth, predicted)]
+    colored = [colorize(mask_HW, palette_of(colors)) for mask_HW in masks]
+    parts = [framed(picture) for picture in (_reduced(read_photo(Path(photo.path)), size_px), *colored)]
     gap = size_px // 24
     strip = Image.new("RGBA", (sum(part.width for part in parts) + 2 * gap, max(part.height for part in parts)))
     left = 0
@@ -311,6 +315,7 @@ class Segmented:
 
     mask_png: bytes
     areas: tuple[ClassArea, ...]
+    classes: Classes
 
 
 def segmented(checkpoint: Path, photo: bytes, name: str) -> Segmented:
@@ -325,4 +330,4 @@ def _segmented(checkpoint: Stamp, data: bytes, name: str) -> Segmented:
     prediction = model.predictor.predict(photo, with_confidence=True)
     assert prediction.confidence_HW is not None  # noqa: S101 - it was asked for
     areas = class_areas(prediction.mask_HW, prediction.confidence_HW, model.meta.class_names)
-    return Segmented(png_bytes(mask_image(prediction.mask_HW)), areas)
+    return Segmented(png_bytes(mask_image(prediction.mask_HW, model.meta.classes.palette)), areas, model.meta.classes)

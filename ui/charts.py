@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from core.classes import Classes
 from core.data.stats import SplitStats
 from core.training.records import RunLog, thin
-from core.voc import css_color
 
 NEUTRAL = "#8a929b"
 """Grey that reads on white and on near-black: outlines, the floor."""
@@ -82,35 +82,35 @@ def throughput_figure(log: RunLog) -> go.Figure:
     return _step_figure(log, "images_per_second", "Photos per second", "%{y:.1f}")
 
 
-def class_iou_figure(iou: Sequence[float | None], class_names: Sequence[str]) -> go.Figure:
+def class_iou_figure(iou: Sequence[float | None], classes: Classes) -> go.Figure:
     """Draw the IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
     present = [k for k, value in enumerate(iou) if value is not None]
-    return class_bars([(k, iou[k] or 0.0) for k in present], class_names, "IoU")
+    return class_bars([(k, iou[k] or 0.0) for k in present], classes, "IoU")
 
 
-def class_share_figure(stats: SplitStats, class_names: Sequence[str]) -> go.Figure:
+def class_share_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     """Draw the share of the pixels that count, void left out, of every class in the split."""
     shares = [(entry.id, entry.share or 0.0) for entry in stats.classes if entry.images]
-    return class_bars(shares, class_names, "Share of pixels")
+    return class_bars(shares, classes, "Share of pixels")
 
 
-def class_presence_figure(stats: SplitStats, class_names: Sequence[str]) -> go.Figure:
+def class_presence_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     """Draw the share of the photos in which each class of the split occurs, with their number."""
     entries = [entry for entry in stats.classes if entry.images]
     shares = [(entry.id, entry.images / max(1, stats.images)) for entry in entries]
-    return class_bars(shares, class_names, "Share of photos", counts=[entry.images for entry in entries])
+    return class_bars(shares, classes, "Share of photos", counts=[entry.images for entry in entries])
 
 
 def class_bars(
-    values: Sequence[tuple[int, float]], class_names: Sequence[str], title: str, *, counts: Sequence[int] | None = None
+    values: Sequence[tuple[int, float]], classes: Classes, title: str, *, counts: Sequence[int] | None = None
 ) -> go.Figure:
     """Draw horizontal bars of (class id, fraction), one colour a class, the value (or the count) written at its end."""
     figure = _figure(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
     written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
     figure.add_bar(
-        x=[value for _, value in values], y=[class_names[k] for k, _ in values], orientation="h", text=written,
+        x=[value for _, value in values], y=[classes.names[k] for k, _ in values], orientation="h", text=written,
         textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{x:.1%}<extra></extra>", showlegend=False,
-        marker={"color": [css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
+        marker={"color": [classes.css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
     )  # fmt: skip
     highest = max((value for _, value in values), default=0.0)
     figure.update_layout(hovermode="closest", bargap=0.3)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.classes import VOC_CLASSES, Classes
 from core.training.records import RunLog
 from core.training.runs import Run, list_runs
 from ui import cached
@@ -23,6 +24,7 @@ class Choice:
     epoch: int | None
     miou: float | None
     floor: float | None
+    classes: Classes
 
     @property
     def id(self) -> str:
@@ -63,6 +65,7 @@ def _choice(run: Run, file: Path, log: RunLog, run_name: str) -> Choice:
         epoch=epoch,
         miou=record.miou if record else None,
         floor=log.legs[-1].floor.get("miou") if log.legs else None,
+        classes=log.legs[-1].classes if log.legs else VOC_CLASSES,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.classes import Classes
 from core.data.dataset import Dataset, Sample
 from core.errors import DataError
 from core.voc import VOID
@@ -33,11 +34,11 @@ def show_gallery(a: Side, b: Side) -> None:
     samples = {sample.name: sample for sample in data.split(a.evaluation.split)}
     on_page = _ask(score_images(names, a_NKK, b_NKK), data)
     st.caption(f"A is {a.label}, B is {b.label}. {DIFFERENCE_MEANING}")
-    show_legend({VOID}.union(*(image.true_ids | image.predicted_ids for image in on_page)), data.class_names)
+    show_legend({VOID}.union(*(image.true_ids | image.predicted_ids for image in on_page)), data.classes)
     for image in on_page:
         if image.name not in samples:
             raise DataError(f"{image.name} is no longer in {data.root}; evaluate the checkpoints again.")
-        _show_image(image, samples[image.name], data.num_classes, (a, b))
+        _show_image(image, samples[image.name], data.classes, (a, b))
 
 
 def _ask(images: Sequence[ImageScore], data: Dataset) -> list[ImageScore]:
@@ -58,15 +59,15 @@ def _ask(images: Sequence[ImageScore], data: Dataset) -> list[ImageScore]:
     return shown[first:last]
 
 
-def _show_image(image: ImageScore, sample: Sample, num_classes: int, sides: tuple[Side, Side]) -> None:
+def _show_image(image: ImageScore, sample: Sample, classes: Classes, sides: tuple[Side, Side]) -> None:
     a, b = (side.evaluation.mask_path(image.name) for side in sides)
     pictures = {
-        image.name: _picture(sample, None, num_classes),
-        "Truth": _picture(sample, sample.mask, num_classes),
-        f"A · {percent(image.a)}": _picture(sample, a, num_classes),
-        f"B · {percent(image.b)}": _picture(sample, b, num_classes),
+        image.name: _picture(sample, None, classes),
+        "Truth": _picture(sample, sample.mask, classes),
+        f"A · {percent(image.a)}": _picture(sample, a, classes),
+        f"B · {percent(image.b)}": _picture(sample, b, classes),
         f"Difference · {points(image.gain)}": cached.disagreement(
-            a, b, sample.mask, num_classes=num_classes, size_px=PICTURE_PX
+            a, b, sample.mask, num_classes=len(classes), size_px=PICTURE_PX
         ),
     }
     alts = ["photo", "true mask", f"mask by {sides[0].label}", f"mask by {sides[1].label}", "where the masks differ"]
@@ -75,6 +76,6 @@ def _show_image(image: ImageScore, sample: Sample, num_classes: int, sides: tupl
         column.image(picture, caption, width="stretch", alt=f"{image.name}: {alt}")
 
 
-def _picture(sample: Sample, mask: Path | None, num_classes: int) -> bytes:
+def _picture(sample: Sample, mask: Path | None, classes: Classes) -> bytes:
     view: View = "mask" if mask else "photo"
-    return cached.thumbnail(sample.photo, mask, num_classes=num_classes, view=view, size_px=PICTURE_PX)
+    return cached.thumbnail(sample.photo, mask, classes=classes, view=view, size_px=PICTURE_PX)

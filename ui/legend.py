@@ -5,19 +5,20 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from core.classes import Classes
 from core.model.photo import ClassArea
-from core.voc import VOID, css_color
+from core.voc import VOID
 from ui.charts import NEUTRAL
 from ui.words import percent
 
 
-def show_legend(class_ids: Iterable[int], class_names: Sequence[str]) -> None:
+def show_legend(class_ids: Iterable[int], classes: Classes) -> None:
     """Draw a colour chip and a name for each class; id 255 is named void."""
-    chips = [_chip(k, "void" if k == VOID else class_names[k]) for k in sorted(set(class_ids))]
+    chips = [_chip(classes.css_color(k), "void" if k == VOID else classes.names[k]) for k in sorted(set(class_ids))]
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25rem .9rem;font-size:.875rem">{"".join(chips)}</div>')
 
 
-def show_areas(areas: Sequence[ClassArea]) -> None:
+def show_areas(areas: Sequence[ClassArea], classes: Classes) -> None:
     """Draw a table of the classes in a mask: share of the photo, and the model's mean confidence where it says so."""
     titles = {
         "Class": "What the model calls these pixels",
@@ -29,14 +30,14 @@ def show_areas(areas: Sequence[ClassArea]) -> None:
         f"{title}</th>"
         for title, meaning in titles.items()
     )
-    rows = "".join(_area_row(area) for area in areas)
+    rows = "".join(_area_row(area, classes) for area in areas)
     st.html(f'<table style="border-collapse:collapse;width:100%;max-width:26rem"><tr>{heading}</tr>{rows}</table>')
 
 
-def _area_row(area: ClassArea) -> str:
+def _area_row(area: ClassArea, classes: Classes) -> str:
     share = "< 0.1 %" if area.share < 0.0005 else percent(area.share)
     cells = {
-        "Class": _chip(area.id, area.name),
+        "Class": _chip(classes.css_color(area.id), area.name),
         "Area": html.escape(share),
         "Confidence": percent(area.mean_confidence),
     }
@@ -49,9 +50,9 @@ def _cell(title: str) -> str:
     return "text-align:right;padding:.2em 0 .2em 1em;white-space:nowrap;font-variant-numeric:tabular-nums"
 
 
-def _chip(class_id: int, name: str) -> str:
+def _chip(color: str, name: str) -> str:
     square = (
         f'<span aria-hidden="true" style="display:inline-block;width:.8em;height:.8em;margin-right:.35em;'
-        f'border:1px solid {NEUTRAL};background:{css_color(class_id)}"></span>'
+        f'border:1px solid {NEUTRAL};background:{color}"></span>'
     )
     return f"<span>{square}{html.escape(name)}</span>"

@@ -49,8 +49,10 @@ def ask_view() -> View:
 def show_pictures(photo: Photo, result: Segmented, view: View) -> None:
     """Draw the photo with its mask laid over it, the mask alone, or both beside the photo (and the truth)."""
     small, mask_HW = _reduced(open_photo(photo.data, photo.name), _mask(result))
-    laid_over = (overlay(small, mask_HW, view.opacity), "Overlay", f"{photo.name} with its classes laid over it")
-    mask = (framed(colorize(mask_HW)), "Mask", f"The mask of {photo.name}")
+    palette_2563 = result.classes.palette
+    covered = overlay(small, mask_HW, palette_2563, view.opacity)
+    laid_over = (covered, "Overlay", f"{photo.name} with its classes laid over it")
+    mask = (framed(colorize(mask_HW, palette_2563)), "Mask", f"The mask of {photo.name}")
     if view.kind == SIDE_BY_SIDE:
         truth = [(photo.truth, "Truth", f"The true mask of {photo.name}")] if photo.truth else []
         _show_row([(small, photo.name, photo.name), laid_over, mask, *truth])
@@ -71,7 +73,7 @@ def show_downloads(photo: Photo, result: Segmented, opacity: float) -> None:
         st.download_button(
             "Index mask", result.mask_png, f"{stem}_mask.png", "image/png",
             icon=":material/download:", on_click="ignore",
-            help="PNG with one class id per pixel and VOC's palette, at the photo's own size.",
+            help="PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
         )  # fmt: skip
         st.download_button(
             "Overlay", lambda: _overlay_png(photo, result, opacity), f"{stem}_overlay.png", "image/png",
@@ -81,7 +83,7 @@ def show_downloads(photo: Photo, result: Segmented, opacity: float) -> None:
 
 
 def _overlay_png(photo: Photo, result: Segmented, opacity: float) -> bytes:
-    return png_bytes(overlay(open_photo(photo.data, photo.name), _mask(result), opacity))
+    return png_bytes(overlay(open_photo(photo.data, photo.name), _mask(result), result.classes.palette, opacity))
 
 
 def _mask(result: Segmented) -> NDArray[np.uint8]:

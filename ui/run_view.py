@@ -178,7 +178,7 @@ def show_classes(log: RunLog) -> None:
         return
     names, epoch = log.legs[-1].class_names, log.epochs[-1]
     st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
-    st.plotly_chart(charts.class_iou_figure(epoch.iou, names), key="classes")
+    st.plotly_chart(charts.class_iou_figure(epoch.iou, log.legs[-1].classes), key="classes")
     absent = [name for name, value in zip(names, epoch.iou, strict=False) if value is None]
     if absent:
         st.caption(f"Not among the validation photos, so without a score: {', '.join(absent)}.")
@@ -199,10 +199,10 @@ def show_samples(run: Run) -> None:
     for mask in sorted(folder.glob("*.png")):
         sample = by_name.get(mask.stem)
         if sample:
-            picture = cached.sample_strip(sample.photo, sample.mask, mask, num_classes=data.num_classes)
+            picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
             alt = f"{sample.name}: the photo, its true mask, and the mask predicted after epoch {_epoch_of(folder)}"
             st.image(picture, width="stretch", alt=alt)
-    show_legend(range(data.num_classes), data.class_names)
+    show_legend(range(data.num_classes), data.classes)
 
 
 def _ask_epoch(folders: list[Path]) -> Path:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from core.classes import Classes
 from core.metrics.scores import ClassScore, Scores
 from core.training.records import Epoch, RunLog
-from core.voc import css_color
 from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor
 
 PALE = 0.4
@@ -37,7 +37,7 @@ class Curve:
         return self.log.legs[-1].floor.get("miou") if self.log.legs else None
 
 
-def class_bars(a: Scores, b: Scores, a_label: str, b_label: str) -> go.Figure:
+def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classes) -> go.Figure:
     """Return the IoU of every class under A (pale) and B (full), B's largest gain on top.
 
     Classes that neither the truth nor a prediction has are left out.
@@ -46,7 +46,7 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str) -> go.Figure:
     pairs.sort(key=lambda pair: _iou(pair[1]) - _iou(pair[0]))
     figure = go.Figure()
     for label, opacity, entries in ((b_label, 1.0, [b for _, b in pairs]), (a_label, PALE, [a for a, _ in pairs])):
-        figure.add_trace(_bars(label, opacity, entries))
+        figure.add_trace(_bars(label, opacity, entries, classes))
         # The bars have many colours and so no entry of their own in the legend: a grey one stands for them.
         figure.add_trace(_legend_entry(label, opacity))
     _lay_out(figure, height=110 + 2 * BAR_PX * len(pairs))
@@ -62,14 +62,14 @@ def _iou(entry: ClassScore) -> float:
     return entry.iou or 0.0
 
 
-def _bars(label: str, opacity: float, entries: Sequence[ClassScore]) -> go.Bar:
+def _bars(label: str, opacity: float, entries: Sequence[ClassScore], classes: Classes) -> go.Bar:
     return go.Bar(
         name=label,
         orientation="h",
         x=[entry.iou for entry in entries],
         y=[entry.name for entry in entries],
         marker={
-            "color": [css_color(entry.id) for entry in entries],
+            "color": [classes.css_color(entry.id) for entry in entries],
             "opacity": opacity,
             # Black and navy bars would be invisible on the dark theme.
             "line": {"color": NEUTRAL, "width": 1},

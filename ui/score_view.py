@@ -66,7 +66,7 @@ def show_curves(sides: Sequence[Side]) -> None:
 
 def show_class_bars(a: Side, b: Side) -> None:
     """Draw the IoU of every class under A and B."""
-    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label)
+    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
     st.plotly_chart(figure, key="classes", alt=f"IoU of every class under {a.label} and {b.label}")
     pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
     absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import terminal
+from core.classes import Classes
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.terminal import progress_bar, say
@@ -30,7 +31,7 @@ def segment(arguments: argparse.Namespace) -> Document:
         for path, (mask, overlay) in zip(arguments.photos, targets, strict=True):
             began_s = time.perf_counter()
             photo = _read_photo(path)
-            classes = _segment_photo(predictor, photo, meta.class_names, mask, overlay)
+            classes = _segment_photo(predictor, photo, meta.classes, mask, overlay)
             about = {"file": str(path), "size": list(photo.size), "mask": str(mask), "overlay": str(overlay)}
             documents.append(about | {"classes": classes, "seconds": time.perf_counter() - began_s})
             on_progress(len(documents), len(arguments.photos))
@@ -66,17 +67,17 @@ def _make_folder(folder: Path) -> None:
         raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}; choose another --out.") from error
 
 
-def _segment_photo(predictor: Any, photo: Any, class_names: tuple[str, ...], mask: Path, overlay: Path) -> Any:
+def _segment_photo(predictor: Any, photo: Any, classes: Classes, mask: Path, overlay: Path) -> Any:
     from core.data.images import png_bytes, write_mask
     from core.files import replacing
     from core.model.photo import class_areas
     from core.model.render import overlay as lay_over
 
     prediction = predictor.predict(photo, with_confidence=True)
-    write_mask(mask, prediction.mask_HW)
+    write_mask(mask, prediction.mask_HW, classes.palette)
     with replacing(overlay) as file:
-        file.write(png_bytes(lay_over(photo, prediction.mask_HW)))
-    return [vars(area) for area in class_areas(prediction.mask_HW, prediction.confidence_HW, class_names)]
+        file.write(png_bytes(lay_over(photo, prediction.mask_HW, classes.palette)))
+    return [vars(area) for area in class_areas(prediction.mask_HW, prediction.confidence_HW, classes.names)]
 
 
 def add_to(add: Add) -> None:

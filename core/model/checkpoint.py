@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
+from core.classes import Classes, classes_of
 from core.errors import CheckpointError
 from core.files import replacing
 from core.model.architectures import build_model
@@ -55,6 +56,12 @@ class CheckpointMeta:
     fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     lineage: tuple[str, ...] = ()
+    class_colors: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> Classes:
+        """Names and colours of the classes; VOC's colours where the file tells none."""
+        return classes_of(self.class_names, self.class_colors)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""

@@ -4,22 +4,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.voc import BACKGROUND, PALETTE, VOID
+from core.voc import BACKGROUND, VOID
 
 DISAGREEMENT_COLOR = (230, 60, 60)
 
 
-def colorize(mask_HW: NDArray[np.uint8]) -> Image.Image:
-    """Return a mask in VOC's colours as RGB."""
-    return Image.fromarray(PALETTE[mask_HW])
+VOID_COLOR = (255, 0, 170)
 
 
-def overlay(photo: Image.Image, mask_HW: NDArray[np.uint8], opacity: float = 0.6) -> Image.Image:
-    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void is drawn cream."""
+def colorize(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8]) -> Image.Image:
+    """Return a mask in the colours of a palette as RGB."""
+    return Image.fromarray(palette_2563[mask_HW])
+
+
+def overlay(
+    photo: Image.Image, mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8], opacity: float = 0.6
+) -> Image.Image:
+    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void has its own colour."""
     painted = (mask_HW != BACKGROUND)[..., None]
     photo_HW3 = np.asarray(photo, dtype=np.float32)
-    mixed = photo_HW3 + opacity * painted * (PALETTE[mask_HW] - photo_HW3)
+    mixed = photo_HW3 + opacity * painted * (palette_2563[mask_HW] - photo_HW3)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def show_void(photo: Image.Image, mask_HW: NDArray[np.uint8]) -> Image.Image:
+    """Return an RGB photo in pale grey with the void of its mask in pink: what is never trained on or counted."""
+    grey_HW3 = 160 + np.asarray(photo.convert("L").convert("RGB"), dtype=np.uint16) * 3 // 8
+    grey_HW3[mask_HW == VOID] = VOID_COLOR
+    return Image.fromarray(grey_HW3.astype(np.uint8))
 
 
 def difference(a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8], truth_HW: NDArray[np.uint8]) -> Image.Image:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.classes import Classes
 from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes, read_pair
 from core.data.transforms import mask_to_tensor
@@ -53,7 +54,7 @@ def evaluate_checkpoint(
     predictor, meta, repairs = open_predictor(path)
     _check_classes(path, meta, dataset)
     results, began_s = [], time.perf_counter()
-    for result in evaluate(predictor, samples, dataset.num_classes):
+    for result in evaluate(predictor, samples, dataset.classes):
         results.append(result)
         if on_progress:
             on_progress(len(results), len(samples))
@@ -99,7 +100,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def evaluate(
-    predictor: Predictor, samples: Sequence[Sample], num_classes: int, *, batch_size: int = 1
+    predictor: Predictor, samples: Sequence[Sample], classes: Classes, *, batch_size: int = 1
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count; yields the images in order.
 
@@ -108,14 +109,14 @@ def evaluate(
     """
     for first in range(0, len(samples), batch_size):
         batch = samples[first : first + batch_size]
-        pairs = [read_pair(sample.photo, sample.mask, num_classes) for sample in batch]
+        pairs = [read_pair(sample.photo, sample.mask, len(classes)) for sample in batch]
         logits_NKSS = predictor.logits([photo for photo, _ in pairs])
         for sample, (_, truth_HW), logits_KSS in zip(batch, pairs, logits_NKSS, strict=True):
-            yield _judge(sample.name, truth_HW, logits_KSS, predictor.image_size, num_classes)
+            yield _judge(sample.name, truth_HW, logits_KSS, predictor.image_size, classes)
 
 
 def _judge(
-    name: str, truth_HW: NDArray[np.uint8], logits_KSS: Tensor, image_size: int, num_classes: int
+    name: str, truth_HW: NDArray[np.uint8], logits_KSS: Tensor, image_size: int, classes: Classes
 ) -> ImageResult:
     height, width = truth_HW.shape
     predicted_HW = resolve(logits_KSS, (height, width)).mask_HW
@@ -123,8 +124,8 @@ def _judge(
     return ImageResult(
         name=name,
         loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),
-        mask_png=png_bytes(mask_image(predicted_HW)),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes),
-        void_pixels=void_pixels(truth_HW, num_classes),
+        mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
+        counts_KK=confusion_counts(truth_HW, predicted_HW, len(classes)),
+        boundary_3K=boundary_counts(truth_HW, predicted_HW, len(classes)),
+        void_pixels=void_pixels(truth_HW, len(classes)),
     )

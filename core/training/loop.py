@@ -16,6 +16,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from core.classes import Classes
 from core.data.dataset import Sample
 from core.data.loader import TrainingBatches, TrainingPairs, fraction_of, mixed_seed
 from core.data.transforms import TrainingTransform
@@ -84,13 +85,13 @@ class TrainingLoop:
         config: TrainingConfig,
         train: Sequence[Sample],
         val: Sequence[Sample],
-        class_names: Sequence[str],
+        classes: Classes,
         device: torch.device,
         *,
         is_resumed: bool = False,
     ) -> None:
         self.config = config
-        self.class_names = tuple(class_names)
+        self.classes = classes
         self.device = device
         self.precision = choose_precision(config.precision, device)
         self.progress = Progress()
@@ -100,7 +101,7 @@ class TrainingLoop:
         torch.manual_seed(mixed_seed(config.seed))
         model = build_model(
             config.architecture,
-            len(class_names),
+            len(classes),
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
         )
@@ -156,7 +157,7 @@ class TrainingLoop:
         transform = TrainingTransform(
             config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
         )
-        pairs = TrainingPairs(self.train_samples, len(self.class_names), transform, config.seed)
+        pairs = TrainingPairs(self.train_samples, len(self.classes), transform, config.seed)
         return TrainingBatches(
             pairs, len(self.train_samples), config.batch_size, num_workers=config.num_workers, seed=config.seed
         )
@@ -229,7 +230,7 @@ class TrainingLoop:
         told_s = time.perf_counter()
         is_last = self.progress.epochs_done + 1 == self.config.epochs
         batch_size = 1 if is_last else VALIDATION_BATCH_SIZE
-        for result in evaluate(predictor, self.val_samples, len(self.class_names), batch_size=batch_size):
+        for result in evaluate(predictor, self.val_samples, self.classes, batch_size=batch_size):
             self.results.append(result)
             if should_stop():
                 return False
@@ -242,7 +243,7 @@ class TrainingLoop:
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
         """Count the epoch as done and tell how it went."""
         progress = self.progress
-        scores = summarize(self.results, self.class_names)
+        scores = summarize(self.results, self.classes.names)
         is_best = scores.miou is not None and (progress.best_miou is None or scores.miou > progress.best_miou)
         train_loss = progress.loss_sum / self.steps_per_epoch
         val_loss = statistics.fmean(result.loss for result in self.results)

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from core.classes import Classes, classes_of
+
 SCHEMA = 1
 """Version of the record format, told by every `run_started`."""
 
@@ -44,6 +46,12 @@ class RunStarted(Record):
     fingerprint: str
     steps_done: int = 0
     schema: int = SCHEMA
+    class_colors: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> Classes:
+        """Names and colours of the classes; VOC's colours where the record tells none."""
+        return classes_of(self.class_names, self.class_colors)
 
 
 @dataclass(frozen=True, kw_only=True)

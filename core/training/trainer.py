@@ -69,7 +69,7 @@ def _begin(run: Run, config: TrainingConfig) -> "_Leg":
     if last and last.meta.class_names != dataset.class_names:
         raise DataError(f"The classes of {dataset.root} are no longer those of {last_file}; restore its classes.txt.")
     loop = TrainingLoop(
-        config, train_samples, val_samples, dataset.class_names, choose_device(), is_resumed=training is not None
+        config, train_samples, val_samples, dataset.classes, choose_device(), is_resumed=training is not None
     )
     if last and training:
         loop.load_state(last.state, training)
@@ -127,7 +127,8 @@ class _Leg:
             steps_per_epoch=loop.steps_per_epoch,
             epochs_done=progress.epochs_done,
             steps_done=progress.steps_done,
-            class_names=list(loop.class_names),
+            class_names=list(loop.classes.names),
+            class_colors=list(loop.classes.colors),
             floor=vars(self._floor),
             versions=versions(),
             fingerprint=self._fingerprint,
@@ -194,7 +195,8 @@ class _Leg:
         earlier = self._last_meta.lineage if self._last_meta else (f"{config.init} weights",)
         return CheckpointMeta(
             architecture=config.architecture,
-            class_names=loop.class_names,
+            class_names=loop.classes.names,
+            class_colors=loop.classes.colors,
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
             image_size=config.image_size,
@@ -210,7 +212,7 @@ class _Leg:
     def _scores(self) -> dict[str, float | None]:
         if self._loop.progress.step_in_epoch or len(self._loop.results) != len(self._val):
             return {}  # in mid-epoch the results are of other weights
-        scores = evaluations.summarize(self._loop.results, self._loop.class_names)
+        scores = evaluations.summarize(self._loop.results, self._loop.classes.names)
         floor = scores.floor
         return {
             "miou": scores.miou,
@@ -229,7 +231,7 @@ class _Leg:
             data=str(self._dataset.root),
             fingerprint=self._val_fingerprint,
             results=self._loop.results,
-            class_names=self._loop.class_names,
+            class_names=self._loop.classes.names,
             images_per_second=len(self._val) / seconds,
         )
 

@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
+from core.classes import VOC_CLASSES
 from core.errors import CheckpointError
 from core.training import evaluations
 from core.training.runs import Run, create_run
-from core.voc import css_color
 from tests.app.conftest import CAT, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from ui.comparison import SCORE_COLUMNS
@@ -115,7 +115,7 @@ def test_images_come_in_the_order_asked_for(visit: Visit, run: Run) -> None:
 def test_the_class_bars_have_the_classes_own_colours(visit: Visit, run: Run) -> None:
     bars = [trace for trace in figure(visit("compare"), "classes")["data"] if trace.get("name") == "3 epochs"]
     cat = bars[0]["y"].index("cat")  # type: ignore[attr-defined]
-    assert bars[0]["marker"]["color"][cat] == css_color(CAT)  # type: ignore[index]
+    assert bars[0]["marker"]["color"][cat] == VOC_CLASSES.css_color(CAT)  # type: ignore[index]
 
 
 def test_the_choice_is_kept_in_the_query_string(visit: Visit, run: Run) -> None:

@@ -64,7 +64,7 @@ def _images_per_second(train_epoch: Callable[[], None]) -> float:
 
 def _our_loop(dataset: Dataset, **settings: object) -> Callable[[], None]:
     config = dataclasses.replace(TrainingConfig(image_size=SIZE_PX, batch_size=BATCH_SIZE), **settings)  # type: ignore[arg-type]
-    loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.class_names, choose_device())
+    loop = TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.classes, choose_device())
 
     def train_epoch() -> None:
         for _ in loop.train_epoch(lambda: False):

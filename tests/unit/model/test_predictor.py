@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.models.segmentation import DeepLabV3
 
+from core.classes import VOC_CLASSES
 from core.data.dataset import Sample
 from core.data.images import write_mask
 from core.data.transforms import photo_to_tensor
@@ -67,7 +68,7 @@ def test_a_page_predicts_what_validation_counted(mobilenet: DeepLabV3, tmp_path:
     photo.save(tmp_path / "p.png")
     write_mask(tmp_path / "m.png", mask_HW)
     predictor = Predictor(mobilenet, image_size=64, device=CPU)
-    result = next(evaluate(predictor, [Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21))
+    result = next(evaluate(predictor, [Sample("p", tmp_path / "p.png", tmp_path / "m.png")], VOC_CLASSES))
     (tmp_path / "predicted.png").write_bytes(result.mask_png)
     with Image.open(tmp_path / "predicted.png") as stored:
         np.testing.assert_array_equal(np.asarray(stored), predictor.predict(photo).mask_HW)

@@ -11,7 +11,7 @@ GREY = Image.new("RGB", (2, 2), (100, 100, 100))
 
 
 def test_colours_are_voc_s() -> None:
-    colored = colorize(MASK_HW)
+    colored = colorize(MASK_HW, PALETTE)
     assert colored.mode == "RGB"
     # From the VOC devkit's colormap: background, cat, person, void.
     assert [colored.getpixel(xy) for xy in ((0, 0), (1, 0), (0, 1), (1, 1))] == [
@@ -20,12 +20,12 @@ def test_colours_are_voc_s() -> None:
 
 
 def test_an_overlay_mixes_objects_and_leaves_the_background() -> None:
-    half = np.asarray(overlay(GREY, MASK_HW, 0.5))
+    half = np.asarray(overlay(GREY, MASK_HW, PALETTE, 0.5))
     np.testing.assert_array_equal(half[0, 0], [100, 100, 100])
     np.testing.assert_array_equal(half[0, 1], [82, 50, 50])
     np.testing.assert_array_equal(half[1, 1], [162, 162, 146])
-    np.testing.assert_array_equal(np.asarray(overlay(GREY, MASK_HW, 0.0)), np.asarray(GREY))
-    solid = np.asarray(overlay(GREY, MASK_HW, 1.0))
+    np.testing.assert_array_equal(np.asarray(overlay(GREY, MASK_HW, PALETTE, 0.0)), np.asarray(GREY))
+    solid = np.asarray(overlay(GREY, MASK_HW, PALETTE, 1.0))
     np.testing.assert_array_equal(solid[1, 0], PALETTE[15])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.errors import DataError, RunError
 from core.model.predictor import Predictor
@@ -17,7 +18,6 @@ from core.training.evaluation import evaluate
 from core.training.evaluations import summarize
 from core.training.loop import TrainingLoop
 from core.training.records import Epoch, Record, Step
-from core.voc import CLASS_NAMES
 from tests.small_data import write_voc
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
 def loop_on(root: Path, **settings: Any) -> TrainingLoop:
     dataset = open_dataset(root)
     return TrainingLoop(
-        TrainingConfig(**SMALL | settings), dataset.split("train"), dataset.split("val"), CLASS_NAMES, CPU
+        TrainingConfig(**SMALL | settings), dataset.split("train"), dataset.split("val"), VOC_CLASSES, CPU
     )
 
 
@@ -51,7 +51,7 @@ def test_it_learns_four_photos_by_heart(tmp_path: Path) -> None:
     assert [record.epoch for record in epochs] == list(range(1, 11))
     assert epochs[-1].train_loss < 0.4 * epochs[0].train_loss
     best = max(record.miou or 0 for record in epochs)
-    floor = summarize(loop.results, CLASS_NAMES).floor.miou or 1
+    floor = summarize(loop.results, VOC_CLASSES.names).floor.miou or 1
     assert best > 1.2 * floor, "above predicting background everywhere"
     assert loop.progress.best_miou == best
     told_best = [record.epoch for record in epochs if record.is_best]
@@ -166,8 +166,8 @@ def test_score_and_loss_do_not_depend_on_the_order_of_the_photos(tmp_path: Path)
     loop = loop_on(root)
     samples: list[Sample] = list(loop.val_samples)
     predictor = Predictor(loop.model, image_size=32, device=CPU)
-    forward = list(evaluate(predictor, samples, 21))
-    backward = list(evaluate(predictor, samples[::-1], 21))
-    scores = [replace(summarize(results, CLASS_NAMES), conventions={}) for results in (forward, backward)]
+    forward = list(evaluate(predictor, samples, VOC_CLASSES))
+    backward = list(evaluate(predictor, samples[::-1], VOC_CLASSES))
+    scores = [replace(summarize(results, VOC_CLASSES.names), conventions={}) for results in (forward, backward)]
     assert scores[0] == scores[1]
     assert [result.loss for result in forward] == [result.loss for result in backward[::-1]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.classes import VOC_CLASSES
 from core.data.images import write_mask
 from core.errors import DataError
 from core.training.records import LogWriter, RunLog, Warned
@@ -69,7 +70,7 @@ def test_statistics_are_counted_once_until_a_mask_changes(voc: Path) -> None:
 
 def test_a_mask_is_reduced_without_new_colours(voc: Path) -> None:
     photo, mask = voc / "JPEGImages" / "photo_0.jpg", voc / "SegmentationClass" / "photo_0.png"
-    picture = Image.open(io.BytesIO(cached.thumbnail(photo, mask, num_classes=21, view="mask", size_px=15)))
+    picture = Image.open(io.BytesIO(cached.thumbnail(photo, mask, classes=VOC_CLASSES, view="mask", size_px=15)))
     inside = np.asarray(picture.convert("RGB"))[2:-2, 2:-2]
     colors = {tuple(color) for color in inside.reshape(-1, 3).tolist()}
     assert colors <= {tuple(PALETTE[k].tolist()) for k in (0, CAT, 255)}
@@ -77,13 +78,13 @@ def test_a_mask_is_reduced_without_new_colours(voc: Path) -> None:
 
 def test_a_strip_holds_three_pictures(voc: Path) -> None:
     photo, mask = voc / "JPEGImages" / "photo_0.jpg", voc / "SegmentationClass" / "photo_0.png"
-    strip = Image.open(io.BytesIO(cached.sample_strip(photo, mask, mask, num_classes=21, size_px=48)))
+    strip = Image.open(io.BytesIO(cached.sample_strip(photo, mask, mask, classes=VOC_CLASSES, size_px=48)))
     assert strip.size == (3 * 44 + 2 * 2, 34)  # 40 x 30 px each, framed, two gaps
 
 
 def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.jpg"):
-        cached.thumbnail(voc / "nothing.jpg", num_classes=21)
+        cached.thumbnail(voc / "nothing.jpg", classes=VOC_CLASSES)
 
 
 def test_a_memo_forgets_the_oldest() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from core.classes import VOC_CLASSES
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 from core.training.records import Epoch, RunLog, RunStarted
-from core.voc import css_color
 from ui.comparison import difference, floor_scores, floor_warnings, headline, in_order, score_images, score_table
 from ui.score_charts import THEME_COLORS, Curve, class_bars, loss_curves, miou_curves
 
@@ -79,10 +79,10 @@ def test_images_are_scored_alone_and_ordered() -> None:
 
 
 def test_bars_have_class_colours_and_leave_absent_classes_out() -> None:
-    figure = class_bars(FLOOR, GOOD, "A", "B")
+    figure = class_bars(FLOOR, GOOD, "A", "B", VOC_CLASSES)
     bars = {trace.name: trace for trace in figure.data if trace.y[0] is not None}
     assert bars["B"].y == ("background", "aeroplane")
-    assert bars["B"].marker.color == (css_color(0), css_color(1))
+    assert bars["B"].marker.color == (VOC_CLASSES.css_color(0), VOC_CLASSES.css_color(1))
     assert bars["B"].x == pytest.approx((85 / 92, 8 / 15))
     assert bars["A"].x == pytest.approx((0.9, 0.0))
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

@@ -1,0 +1,62 @@
+"""Classes with names and colours of their own, and the file that tells them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.classes import VOC_CLASSES, Classes, classes_of, read_classes, write_classes
+from core.errors import DataError
+from core.voc import PALETTE, VOID
+
+FRUIT = Classes(("background", "red apple", "leaf"), ("#000000", "#cc2222", "#22aa22"))
+
+
+def test_voc_s_classes_have_voc_s_palette() -> None:
+    np.testing.assert_array_equal(VOC_CLASSES.palette, PALETTE)
+    assert VOC_CLASSES.css_color(8) == "#400000"  # the devkit's cat
+
+
+def test_own_colours_come_first_and_void_stays_cream() -> None:
+    assert FRUIT.palette[1].tolist() == [0xCC, 0x22, 0x22]
+    np.testing.assert_array_equal(FRUIT.palette[3:], PALETTE[3:])
+    assert FRUIT.css_color(VOID) == "#e0e0c0"
+
+
+def test_a_palette_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        FRUIT.palette[0] = 1
+
+
+def test_what_is_written_reads_back_and_is_never_overwritten(tmp_path: Path) -> None:
+    write_classes(tmp_path, FRUIT)
+    assert read_classes(tmp_path / "classes.txt") == FRUIT
+    with pytest.raises(DataError, match="exists already"):
+        write_classes(tmp_path, VOC_CLASSES)
+    assert read_classes(tmp_path / "classes.txt") == FRUIT
+
+
+def test_a_name_may_have_spaces_and_needs_no_colour(tmp_path: Path) -> None:
+    file = tmp_path / "classes.txt"
+    file.write_text("background\nred apple #CC2222\n# 3 leaf\n", encoding="utf-8-sig")
+    read = read_classes(file)
+    assert read.names == ("background", "red apple", "# 3 leaf")
+    assert read.colors == ("#000000", "#cc2222", "#008000")  # VOC's for the first and third id
+
+
+@pytest.mark.parametrize("text", ["", "background\n", "background\nleaf\nleaf\n", "background\nleaf\nleaf #ffffff\n"])
+def test_too_few_or_repeated_names_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "classes.txt"
+    file.write_text(text)
+    with pytest.raises(DataError, match="must name 2 to 255 different classes"):
+        read_classes(file)
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere.*cannot be written"):
+        write_classes(tmp_path / "nowhere", FRUIT)
+
+
+def test_classes_without_colours_take_voc_s() -> None:
+    assert classes_of(VOC_CLASSES.names) == VOC_CLASSES
+    assert classes_of(("background", "x")).colors == ("#000000", "#800000")
