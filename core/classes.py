@@ -21,6 +21,7 @@ from core.files import read_lines, replacing
 from core.voc import CLASS_NAMES, PALETTE, VOID
 
 CLASSES_FILE = "classes.txt"
+MAX_PALETTE_CLASSES = 64
 NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
 
 
@@ -71,6 +72,29 @@ def classes_of(names: Sequence[str], colors: Sequence[str] = ()) -> Classes:
 
 
 VOC_CLASSES = classes_of(CLASS_NAMES)
+
+
+def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
+    """Return numbered classes in the colours of a mask's palette; None if it is VOC's, or colours nothing.
+
+    A colour says that its id is meant where it is none of VOC's and none of the greys that stand for no palette. A
+    palette of more than `MAX_PALETTE_CLASSES` such ids is one for pictures, not for classes.
+    """
+    ids = np.arange(min(len(palette_N3), VOID))
+    colors_N3 = palette_N3[: len(ids)]
+    greys_N3 = ids[:, None].repeat(3, axis=1)
+    is_usual_N = [(colors_N3 == usual).all(axis=1) for usual in (PALETTE[: len(ids)], greys_N3, 0)]
+    own = ids[~np.any(is_usual_N, axis=0)]
+    if not own.size or own[-1] >= MAX_PALETTE_CLASSES:
+        return None
+    names = ("background", *(f"class {class_id}" for class_id in range(1, own[-1] + 1)))
+    return Classes(names, tuple(css_color(color) for color in colors_N3[: len(names)]))
+
+
+def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:
+    """Tell whether the first colours of a palette are those of VOC's classes."""
+    count = min(len(palette_N3), len(CLASS_NAMES))
+    return count > 1 and bool((palette_N3[:count] == PALETTE[:count]).all())
 
 
 def read_classes(file: Path) -> Classes:

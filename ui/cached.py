@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.classes import Classes, palette_of
-from core.data.dataset import LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
+from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import mask_image, png_bytes, read_mask, read_photo
 from core.data.stats import SplitStats
@@ -68,7 +68,8 @@ def dataset(path: Path | str) -> Dataset:
 def _folder_stamps(path: Path) -> tuple[Stamp, ...]:
     """Stamp the folders and lists that `open_dataset` reads names from."""
     roots = [path / place for place in PLACES]
-    folders = [root / name for root in roots for layout in LAYOUTS for name in layout]
+    names = [*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS]
+    folders = [root / name for root in roots for name in names]
     lists = [file for root in roots for file in sorted((root / LISTS).glob("*.txt"))]
     return tuple(stamp(each) for each in [path, *folders, *lists, *(root / "classes.txt" for root in roots)])
 

@@ -1,9 +1,9 @@
 """A data set on disk: which photos and masks there are, and how they are split.
 
 Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
-`ImageSets/Segmentation`, and `SegmentationClassAug` for lists such as `trainaug`), or `images` + `masks`.
-Without lists the pairs are split 80/20 at random from a seed. A `classes.txt` (one name a line, the background
-first) names other classes than VOC's.
+`ImageSets/Segmentation`; with masks in `SegmentationClassAug` there is a split `trainaug`), or `images` + `masks`.
+Without lists the pairs are split 80/20 at random from a seed. Classes are those of a `classes.txt`, else those that the
+masks' own palette colours, numbered, else VOC's.
 """
 
 import hashlib
@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, read_classes
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.classes import (
+    CLASSES_FILE,
+    VOC_CLASSES,
+    Classes,
+    classes_of_palette,
+    has_voc_palette,
+    read_classes,
+)
 from core.errors import DataError
 from core.files import read_lines
 
@@ -34,12 +45,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The pairs of a folder by split; `split_source` says in words where the splits come from."""
+    """The pairs of a folder by split; `split_source` says in words where the splits come from.
+
+    `has_named_classes` is False where nothing says what the classes are: neither a classes.txt nor VOC's palette.
+    """
 
     root: Path
     classes: Classes
     splits: dict[str, tuple[Sample, ...]]
     split_source: str
+    has_named_classes: bool = True
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -65,6 +80,7 @@ class Contents:
     """What a folder holds, by name, before anything is asked of it.
 
     `lists` holds the names in each split list, whether their files exist or not; it is empty where there are no lists.
+    `has_named_classes` is that of `Dataset`.
     """
 
     root: Path
@@ -74,6 +90,7 @@ class Contents:
     masks: dict[str, Path]
     lists: dict[Path, list[str]]
     classes: Classes
+    has_named_classes: bool
 
     def has_masks_of(self, names: Iterable[str]) -> bool:
         """Tell whether any of these photos has a mask; none has in VOC's test.txt, photos without truth."""
@@ -100,7 +117,7 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
     root = contents.root
     if not any(splits.values()):
         raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
-    return Dataset(root.resolve(), contents.classes, _in_usual_order(splits), source)
+    return Dataset(root.resolve(), contents.classes, _in_usual_order(splits), source, contents.has_named_classes)
 
 
 def read_contents(path: Path) -> Contents:
@@ -122,8 +139,18 @@ def _read_contents(path: Path) -> Contents:
     lists = {file: _listed_names(file) for file in sorted((root / LISTS).glob("*.txt"))}
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
-        masks = _files_by_stem(root / AUGMENTED_MASKS, (".png",)) | masks
-    return Contents(root, photo_dir, mask_dir, photos, masks, lists, _classes(root))
+        augmented = _files_by_stem(root / AUGMENTED_MASKS, (".png",))
+        masks = augmented | masks
+        if augmented:
+            _add_trainaug(lists, root / LISTS, [name for name in augmented if name in photos])
+    classes, has_named_classes = _classes(root, masks)
+    return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)
+
+
+def _add_trainaug(lists: dict[Path, list[str]], folder: Path, augmented: list[str]) -> None:
+    """List what is augmented and not in val, as the usual trainaug.txt does, unless there is one."""
+    val = set(lists.get(folder / "val.txt", ()))
+    lists.setdefault(folder / "trainaug.txt", [name for name in augmented if name not in val])
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
@@ -210,6 +237,22 @@ def _in_usual_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sa
     return {name: splits[name] for name in [*first, *(name for name in splits if name not in first)]}
 
 
-def _classes(root: Path) -> Classes:
+def _classes(root: Path, masks: dict[str, Path]) -> tuple[Classes, bool]:
+    """Return the classes and whether they are named: by a classes.txt, or by VOC's palette."""
     file = root / CLASSES_FILE
-    return read_classes(file) if file.exists() else VOC_CLASSES
+    if file.exists():
+        return read_classes(file), True
+    palette_N3 = _palette_of(next(iter(masks.values()))) if masks else None
+    own = classes_of_palette(palette_N3) if palette_N3 is not None else None
+    is_voc = palette_N3 is not None and own is None and has_voc_palette(palette_N3)
+    return own or VOC_CLASSES, is_voc
+
+
+def _palette_of(mask: Path) -> NDArray[np.uint8] | None:
+    """Return the palette of a mask, shape (N, 3); None where it has none or cannot be read, which others will tell."""
+    try:
+        with Image.open(mask) as image:
+            palette = image.getpalette("RGB") if image.mode == "P" else None
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)

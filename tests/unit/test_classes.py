@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.classes import VOC_CLASSES, Classes, classes_of, read_classes, write_classes
+from core.classes import (
+    VOC_CLASSES,
+    Classes,
+    classes_of,
+    classes_of_palette,
+    has_voc_palette,
+    read_classes,
+    write_classes,
+)
 from core.errors import DataError
 from core.voc import PALETTE, VOID
 
@@ -60,3 +68,35 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_classes_without_colours_take_voc_s() -> None:
     assert classes_of(VOC_CLASSES.names) == VOC_CLASSES
     assert classes_of(("background", "x")).colors == ("#000000", "#800000")
+
+
+def palette(*colors: tuple[int, int, int]) -> np.ndarray:
+    return np.array(colors, dtype=np.uint8)
+
+
+def test_a_palette_of_its_own_numbers_the_classes() -> None:
+    found = classes_of_palette(palette((0, 0, 0), (200, 10, 10), (10, 200, 10)))
+    assert found == Classes(("background", "class 1", "class 2"), ("#000000", "#c80a0a", "#0ac80a"))
+
+
+def test_the_void_and_what_pads_a_palette_are_no_classes() -> None:
+    padded = np.zeros((256, 3), dtype=np.uint8)
+    padded[:3] = [(9, 9, 9), (200, 10, 10), (10, 200, 10)]
+    padded[VOID] = 255
+    found = classes_of_palette(padded)
+    assert found is not None
+    assert len(found) == 3
+    assert not has_voc_palette(padded)
+
+
+@pytest.mark.parametrize(
+    ("usual", "is_voc"),
+    [(PALETTE, True), (PALETTE[:21], True), (np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1), False)],
+)
+def test_voc_s_palette_and_greys_tell_no_classes_of_their_own(usual: np.ndarray, is_voc: bool) -> None:
+    assert classes_of_palette(usual) is None
+    assert has_voc_palette(usual) is is_voc
+
+
+def test_the_palette_of_a_picture_is_none_of_classes() -> None:
+    assert classes_of_palette(np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)) is None

@@ -218,3 +218,36 @@ def test_the_real_photos_have_the_splits_their_readme_tells(voc_animals: Path) -
     assert sizes == {"train": 530, "val": 150, "trainval": 680, "trainaug": 1050}
     augmented = [s for s in dataset.split("trainaug") if s.mask.parent.name == "SegmentationClassAug"]
     assert len(augmented) == 520
+
+
+def test_augmented_masks_make_a_split_without_the_validation_photos(tiny_voc: Path) -> None:
+    write_pairs(tiny_voc / "JPEGImages", tiny_voc / "SegmentationClassAug", ["extra_1", "photo_0", "photo_4"])
+    data = open_dataset(tiny_voc)
+    assert names_of(data, "trainaug") == ["extra_1", "photo_0"]
+    folders = [sample.mask.parent.name for sample in data.split("trainaug")]
+    assert folders == ["SegmentationClassAug", "SegmentationClass"], "VOC's own mask where there is one"
+
+
+def test_a_palette_of_its_own_gives_numbered_classes_in_its_colours(tmp_path: Path) -> None:
+    """A folder of fruit was read as aeroplanes and bicycles, in VOC's colours."""
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
+    for name in ("a", "b"):
+        mask = Image.fromarray(np.eye(40, 48, dtype=np.uint8), mode="L")
+        mask.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10])
+        mask.save(tmp_path / "masks" / f"{name}.png")
+    data = open_dataset(tmp_path)
+    assert data.classes.names == ("background", "class 1", "class 2")
+    assert data.classes.colors[1:] == ("#c80a0a", "#0ac80a")
+    assert not data.has_named_classes
+    (tmp_path / "classes.txt").write_text("background\napple\nleaf #00ff00\n")
+    named = open_dataset(tmp_path)
+    assert named.has_named_classes
+    assert named.classes.names == ("background", "apple", "leaf")
+
+
+def test_greys_name_nothing_and_voc_s_palette_does(tmp_path: Path, tiny_voc: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a"])
+    Image.fromarray(np.eye(40, 48, dtype=np.uint8), mode="L").save(tmp_path / "masks" / "a.png")
+    grey = open_dataset(tmp_path)
+    assert (grey.class_names, grey.has_named_classes) == (CLASS_NAMES, False)
+    assert open_dataset(tiny_voc).has_named_classes
