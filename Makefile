@@ -70,7 +70,7 @@ endef
 	@touch .venv/.installed $@
 
 # A .venv that is absent, half made, or too old is made anew, whatever its stamps say.
-ifneq ($(shell $(python) -c 'import sys, pip; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+ifneq ($(shell $(python) -c 'import sys, pip; print(sys.version_info >= (3, 11, 4))' 2>/dev/null),True)
 .venv/.installed .venv/.installed-dev: new-venv
 endif
 
@@ -78,9 +78,9 @@ new-venv: require-python
 	$(PYTHON) -m venv --clear .venv
 
 require-python:
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null || { \
 	  found=$$("$(PYTHON)" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo "not here"); \
-	  echo "Atrous needs Python 3.11 or newer, but $(PYTHON) is $$found: name another, as in make PYTHON=python3.11" >&2; \
+	  echo "Atrous needs Python 3.11.4 or newer, but $(PYTHON) is $$found: name another, as in make PYTHON=python3.11" >&2; \
 	  exit 1; }
 
 # Made on the oldest supported Python: what runs there also exists for the newer ones, but not the other way round.

@@ -22,6 +22,7 @@ from core.voc import CLASS_NAMES, PALETTE, VOID
 
 CLASSES_FILE = "classes.txt"
 MAX_PALETTE_CLASSES = 64
+COLOR = re.compile(r"#[0-9a-f]{6}")
 NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
 
 
@@ -37,6 +38,10 @@ class Classes:
             raise DataError(f"A data set has 2 to {VOID} different classes, not {len(self.names)} of these names.")
         if len(self.colors) != len(self.names):
             raise DataError(f"{len(self.names)} classes need as many colours, not {len(self.colors)}.")
+        if wrong := [color for color in self.colors if not COLOR.fullmatch(color)]:
+            raise DataError(f"'{wrong[0]}' is no colour; write it as #rrggbb, for instance #cc2222.")
+        if "" in self.names:
+            raise DataError("A class has no name; give every class one.")
 
     def __len__(self) -> int:
         """Return the number of classes, the background among them."""

@@ -161,12 +161,19 @@ def start(folder: Path, arguments: list[str]) -> None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """Hold the lock of a job and give a function of (done, total) that notes its progress; an error is noted too."""
+    """Hold the lock of a job and give a function of (done, total) that notes its progress; an error is noted too.
+
+    Once somebody asked for an end, that function raises `RunError`.
+    """
     with hold(folder):
         began_s, noted_s = time.time(), 0.0
 
         def note(done: int, total: int) -> None:
             nonlocal noted_s
+            if is_stop_requested(folder):
+                raise RunError(
+                    f"It was stopped on request after {100 * done // max(1, total)} %; start it again to go on."
+                )
             if done >= total or time.monotonic() - noted_s >= NOTE_EVERY_S:
                 noted_s = time.monotonic()
                 write_json(folder / "progress.json", asdict(Progress(done, total, began_s)))

@@ -113,16 +113,22 @@ def show_train(document: Document) -> str:
 
 
 def show_doctor(document: Document) -> str:
-    """Return a table of what was found, errors first, or that nothing was."""
+    """Return a table of what was found, errors first, or that nothing was; and what became of it in a repaired copy."""
     examined = f"{document['images']} photos and {document['masks']} masks examined"
-    if not document["findings"]:
-        return f"{examined}: nothing found."
-    lines = [f"{examined}."]
+    lines = [f"{examined}." if document["findings"] else f"{examined}: nothing found."]
     for severity in ("error", "warning"):
         found = [finding for finding in document["findings"] if finding["severity"] == severity]
         lines += [f"{len(found)} {severity}{'s' if len(found) > 1 else ''}"] if found else []
-        lines += [f"  {f['kind']:<18}{f['file']} ({f['split'] or 'no split'})\n{'':20}{f['detail']}" for f in found]
-    return "\n".join(lines)
+        lines += [f"  {f['kind']:<24}{f['file']} ({f['split'] or 'no split'})\n{'':26}{f['detail']}" for f in found]
+    return "\n".join(lines + _repaired(document.get("repaired")))
+
+
+def _repaired(copy: Document | None) -> list[str]:
+    if copy is None:
+        return []
+    lines = [f"{copy['images']} pairs in the repaired copy, {len(copy['changes'])} changes"]
+    lines += [f"  {c['action']:<18}{c['file']}: {c['detail']}" for c in copy["changes"]]
+    return [*lines, copy["data"]]
 
 
 def show_stats(document: Document) -> str:
@@ -131,11 +137,27 @@ def show_stats(document: Document) -> str:
     lines = [
         f"{document['images']} photos, {document['pixels']:,} pixels, {_percent(document['void_share'])} void",
         f"background everywhere: {_percent(floor['pixel_accuracy'])} pixel accuracy, {_percent(floor['miou'])} mIoU",
-        f"{'class':<16}{'photos':>8}{'share':>10}",
+        f"{'class':<16}{'photos':>8}{'objects':>9}{'share':>10}",
     ]
-    lines += [f"{c['name']:<16}{c['images']:>8}{_percent(c['share']):>10}" for c in document["classes"] if c["images"]]
+    lines += [
+        f"{c['name']:<16}{c['images']:>8}{c['objects'] or '-':>9}{_percent(c['share']):>10}"
+        for c in document["classes"]
+        if c["images"]
+    ]
     absent = [c["name"] for c in document["classes"] if not c["images"]]
     return "\n".join(lines + ([f"absent: {', '.join(absent)}"] if absent else []))
+
+
+def show_download(document: Document) -> str:
+    """Return where the downloaded data set is and what it holds."""
+    splits = ", ".join(f"{name} {images:,}" for name, images in document["splits"].items())
+    return f"{document['images']:,} photos with masks: {splits}\n{document['data']}"
+
+
+def show_import(document: Document) -> str:
+    """Return what a new data set holds, where it is, and what was skipped or decided on the way."""
+    held = f"{document['images']:,} photos of {len(document['classes'])} classes: {', '.join(document['classes'])}"
+    return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
 
 
 def show_evaluate(document: Document) -> str:

@@ -16,6 +16,7 @@ from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.score_view import Side, show_class_bars, show_curves, show_table
+from ui.words import count
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
@@ -84,9 +85,14 @@ def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> N
             st.rerun()
         for choice in missing:
             if progress := going_on[choice.id]:
-                show_job(progress, f"Evaluating {choice.label}", "image", "opening the checkpoint")
+                show_job(progress, f"Evaluating {choice.label}", "opening the checkpoint", images_done)
             else:
                 offer_evaluation(choice, split)
+
+
+def images_done(done: int, total: int) -> str:
+    """Return how far an evaluation is."""
+    return f"{done:,} of {count(total, 'image')}"
 
 
 def job_of(choice: Choice, split: str) -> Path:

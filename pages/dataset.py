@@ -1,39 +1,63 @@
-"""Dataset: what is in a folder of photos and masks, how hard its classes are, and a look at the pairs themselves."""
+"""Dataset: what is in a folder of photos and masks, what is wrong with it, and what doing nothing would score."""
+
+from pathlib import Path
 
 import streamlit as st
 
-from core.data.dataset import Dataset, Sample
-from core.data.stats import SplitStats
-from core.voc import VOID
+from core import jobs
+from core.data import analysis
+from core.data.dataset import Dataset, read_contents
+from core.errors import DataError
 from ui import cached
-from ui.cached import View
-from ui.charts import add_floor, class_presence_figure, class_share_figure
-from ui.forms import data_source, is_demo, offer_demo_data, source_query
-from ui.legend import show_legend
+from ui.browser import browse
+from ui.class_form import offer_names
+from ui.data_view import show_charts, show_facts
+from ui.findings import show_findings, summary
+from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.pictures import show_picture
-from ui.words import percent
+from ui.sources import data_source, is_there, source_query
+from ui.split_view import show_splits
+from ui.words import count
 
-PER_PAGE = 24
-VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask"}
-ALL = "All classes"
-
-FLOOR_HELP = (
-    "Predicting background everywhere scores this much: it is the share of the pixels that are background. "
-    "A model has learned something only above it."
-)
+CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 
 
-def ask_dataset() -> Dataset | None:
-    """Ask for a folder and open it; None when there is nothing to open yet."""
-    path = data_source()
-    if path is None:
-        st.info("Type the folder of a data set: a VOCdevkit, a VOC2012 folder, or one with images and masks.")
-        return None
-    if is_demo(path) and not path.is_dir():
-        offer_demo_data()
-        return None
-    return cached.dataset(path)
+def open_data(path: Path) -> Dataset | None:
+    """Return the data set; None if it cannot be opened as it is, which is then said."""
+    with showing_errors():
+        return cached.dataset(path)
+    return None
+
+
+def analyse(path: Path) -> analysis.Analysis | None:
+    """Return what one pass over all files found; start that pass if need be, and show how far it is."""
+    if found := cached.analysis(path):
+        return found
+    job = analysis.job_dir(path)
+    error = jobs.error(job)
+    if not jobs.is_held(job) and error:
+        st.error(error, icon=":material/error:")
+        if not st.button("Read the files again", icon=":material/refresh:"):
+            return None
+    jobs.start(job, ["stats", str(path)])
+    st.fragment(show_analysis, run_every=POLL_S)(path)
+    return None
+
+
+def show_analysis(path: Path) -> None:
+    """Draw how far the pass over the files is; the page begins anew once it is over."""
+    with showing_errors():
+        job = analysis.job_dir(path)
+        progress = jobs.progress(job)
+        if progress is None and (cached.analysis(path) or jobs.error(job)):
+            st.rerun()
+        waiting = jobs.Progress(0, 0, 0.0)
+        show_job(progress or waiting, "Reading every photo and mask once", "getting ready", pairs_done)
+
+
+def pairs_done(done: int, total: int) -> str:
+    """Return how far the pass is."""
+    return f"{done:,} of {count(total, 'pair')}"
 
 
 def ask_split(data: Dataset) -> str:
@@ -46,102 +70,50 @@ def ask_split(data: Dataset) -> str:
     return chosen
 
 
-def read_stats(data: Dataset, split: str) -> SplitStats | None:
-    """Count the split, with a progress bar the first time; None if a pair cannot be read, which is then said."""
-    bar = None if cached.has_stats(data, split) else st.progress(0.0, "Reading every pair …")
-
-    def tell(done: int, total: int) -> None:
-        if bar and (done % 10 == 0 or done == total):
-            bar.progress(done / total, f"Reading every pair: {done:,} of {total:,}")
-
-    try:
-        with showing_errors():
-            return cached.stats(data, split, tell)
-    finally:
-        if bar:
-            bar.empty()
-    return None
+def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
+    """Draw the numbers and charts of a split, and its photos."""
+    split = ask_split(data)
+    stats = cached.split_stats(found, split) if found else None
+    if stats and stats.images:
+        show_facts(stats)
+        show_charts(stats, data.classes)
+    st.subheader("Photos and masks", anchor=False)
+    browse(data, split, stats)
 
 
-def show_facts(stats: SplitStats) -> None:
-    """Draw the numbers of a split."""
-    floor, common = stats.floor, max(stats.sizes, key=lambda size: stats.sizes[size])
-    widths, heights = zip(*stats.sizes, strict=True)
-    sizes = f"Widths {min(widths)} to {max(widths)} px, heights {min(heights)} to {max(heights)} px."
-    with st.container(horizontal=True):
-        st.metric("Photos", f"{stats.images:,}", help=f"Photos with a mask; {stats.pixels / 1e6:,.1f} million pixels.")
-        st.metric("Classes in it", sum(entry.images > 0 for entry in stats.classes), help="The background is one.")
-        st.metric("Most common size", f"{common[0]} × {common[1]}", help=f"Width × height in pixels. {sizes}")  # noqa: RUF001
-        st.metric(
-            "Void", percent(stats.void_share), help="Share of the pixels marked 255: never trained on or counted."
-        )
-        st.metric("Floor, pixel accuracy", percent(floor.pixel_accuracy), help=FLOOR_HELP)
-        st.metric("Floor, mIoU", percent(floor.miou), help=FLOOR_HELP + " Its mIoU is that share over all classes.")
-
-
-def show_classes(data: Dataset, stats: SplitStats) -> None:
-    """Draw how often and how large every class is."""
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**In how many photos** each class occurs")
-        st.plotly_chart(class_presence_figure(stats, data.classes), key="presence")
-    with right:
-        st.markdown("**Share of the pixels**, beside the floor")
-        figure = class_share_figure(stats, data.classes)
-        add_floor(figure, stats.floor.pixel_accuracy, axis="x")
-        st.plotly_chart(figure, key="share")
-    absent = [entry.name for entry in stats.classes if entry.images == 0]
-    if absent:
-        st.caption(f"Not in this split: {', '.join(absent)}. Such a class has no score, neither 0 nor 1.")
-
-
-def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
-    """Ask what to look at, and draw a page of it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        view: str = st.segmented_control(
-            "View", list(VIEWS), default="Overlay", required=True, key="view", bind="query-params"
-        )
-        wanted = st.selectbox(
-            "Only photos with", [ALL, *data.class_names[1:]], key="class", bind="query-params", disabled=stats is None,
-            width=220,
-        )  # fmt: skip
-    samples = list(data.split(split))
-    if stats and wanted != ALL:
-        wanted_id = data.class_names.index(wanted)
-        samples = [sample for sample, ids in zip(samples, stats.class_ids, strict=True) if wanted_id in ids]
-    if not samples:
-        st.info(f"No photo of {split} has a {wanted}.")
-        return
-    pages = -(-len(samples) // PER_PAGE)
-    page = st.pagination(pages, key=f"page.{split}.{wanted}") if pages > 1 else 1
-    show_grid(data, samples[(page - 1) * PER_PAGE : page * PER_PAGE], VIEWS[view])
-    if view != "Photo":
-        show_legend([*range(data.num_classes), VOID], data.classes)
-
-
-def show_grid(data: Dataset, samples: list[Sample], view: View) -> None:
-    """Draw thumbnails in rows of one height; a pair that cannot be read says so in its place."""
-    with st.container(horizontal=True):
-        for sample in samples:
-            with showing_errors():
-                picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)
-                show_picture(picture, sample.name, f"{view} of {sample.name}")
+def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
+    """Draw the tabs; only the open one is computed."""
+    if found:
+        icon = ":material/error:" if found.report.findings else ":material/check:"
+        st.caption(f"{icon} The doctor found {summary(found.report)}.")
+    if data and found:
+        offer_names(data, [cached.split_stats(found, split) for split in data.splits])
+    content, findings, splits = st.tabs((CONTENT, FINDINGS, SPLITS), key="look", bind="query-params")
+    if content.open and data:
+        with content:
+            show_content(data, found)
+    if findings.open and found:
+        with findings:
+            show_findings(found.report)
+    if splits.open and data and found:
+        with splits:
+            show_splits(data, {split: cached.split_stats(found, split) for split in data.splits})
 
 
 def main() -> None:
-    """Ask for a data set and a split, count it, and show it."""
+    """Ask for a data set, read it once, and show it."""
     st.title("Dataset", anchor=False)
-    data = ask_dataset()
-    if data is None:
+    path = data_source()
+    if not is_there(path):
         return
-    split = ask_split(data)
-    stats = read_stats(data, split)
-    if stats:
-        show_facts(stats)
-        show_classes(data, stats)
-    st.subheader("Photos and masks", anchor=False)
-    browse(data, split, stats)
-    link_to("Train", "Train on this data", run="new", **source_query())
+    data = open_data(path)
+    try:
+        read_contents(path)
+    except DataError:
+        return  # the same sentence as above
+    show(data, analyse(path))
+    if data:
+        link_to("Train", "Train on this data", run="new", **source_query())
 
 
 with open_page("Dataset"):

@@ -9,10 +9,10 @@ from core.model.photo import SUFFIXES
 from core.training import runs
 from ui import cached
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
-from ui.forms import is_demo
 from ui.legend import show_areas
 from ui.page import link_to, open_page
 from ui.photo_view import SHOWN_PX, SIDE_BY_SIDE, Photo, ask_view, show_downloads, show_pictures
+from ui.sources import is_demo
 from ui.words import count, percent
 
 OWN, SAMPLE = "Your photos", "Sample"

@@ -9,9 +9,9 @@ from core.training.config import PRESET_HELP, PRESETS, preset
 from core.training.records import RunLog
 from core.training.runs import Run
 from ui import cached, run_view
-from ui.forms import data_source, is_demo, make_demo_data, settings_form
+from ui.forms import settings_form
 from ui.page import open_page, showing_errors
-from ui.words import STATES
+from ui.sources import data_source, is_demo, is_there, make_demo_data
 
 NEW = "new"
 
@@ -26,24 +26,20 @@ def ask_run() -> Run | None:
         st.warning(f"There is no run {wanted} in {checkpoints_dir()}; it may have been moved or deleted.")
         wanted = NEW
     # Without a key: once labels or choices change, the box takes what the query string says.
-    chosen = st.selectbox("Run", options, options.index(wanted), format_func=lambda name: run_label(known.get(name)))
+    chosen = st.selectbox(
+        "Run", options, options.index(wanted), format_func=lambda name: run_view.label(known.get(name))
+    )
     st.query_params["run"] = chosen
     return known.get(chosen)
-
-
-def run_label(run: Run | None) -> str:
-    """Return how a run stands in the list: name, folder, state."""
-    if run is None:
-        return "Set up a new run"
-    state = runs.run_state(run, cached.run_log(run.log_path))
-    return f"{run.name} · {STATES[state].label.lower()} · {run.path.name}"
 
 
 def ask_new_run() -> None:
     """Ask for data, preset, settings and a name, and start."""
     path = data_source()
+    if not is_there(path, is_demo_enough=True):
+        return
     name = st.segmented_control(
-        "Preset", list(PRESETS), default="demo" if path and is_demo(path) else "report", required=True, key="preset",
+        "Preset", list(PRESETS), default="demo" if is_demo(path) else "report", required=True, key="preset",
         bind="query-params", format_func=str.capitalize,
         help="A set of settings to begin with; each can be changed below.",
     )  # fmt: skip
@@ -52,11 +48,11 @@ def ask_new_run() -> None:
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
     if live := runs.live_runs():
         st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or path is None):
-        if path and is_demo(path):
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live)):
+        if is_demo(path):
             make_demo_data()
         with st.spinner("Starting the trainer …"):
-            data = cached.dataset(path or "")
+            data = cached.dataset(path)
             data.split("train"), data.split("val")
             run = runs.create_run(run_name, data.root, name, config)
             st.query_params["run"] = run.path.name

@@ -8,11 +8,10 @@ import copy
 import hashlib
 import io
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -20,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.classes import Classes, palette_of
+from core.data.analysis import Analysis, files_key, find
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import mask_image, png_bytes, read_mask, read_photo
 from core.data.stats import SplitStats
-from core.data.stats import split_stats as compute_stats
 from core.errors import DataError
 from core.model.photo import ClassArea, class_areas, open_photo
 from core.model.render import colorize, difference, overlay, show_void
@@ -79,17 +78,30 @@ def _dataset(stamps: tuple[Stamp, ...]) -> Dataset:
     return open_dataset(stamps[0].path)
 
 
-def stats(data: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None) -> SplitStats:
-    """Return the statistics of a split, counted once for as long as none of its files changes."""
-    samples = data.split(split)
-    key = (samples_key(samples), data.class_names)
-    found: SplitStats = _stats_memo().get(key, lambda: compute_stats(samples, data.class_names, on_progress))
+def analysis(path: Path) -> Analysis | None:
+    """Return what a pass over all files of a folder found, None if there was none since the last of them changed."""
+    try:
+        return _analysis(str(path), files_key(path))
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=4, ttl=DAY_S, show_spinner=False)
+def _analysis(path: str, key: str) -> Analysis:
+    found = find(path)
+    if found is None:
+        raise LookupError(key)  # which is not kept: it may be there the next time
     return found
 
 
-def has_stats(data: Dataset, split: str) -> bool:
-    """Tell whether the statistics of a split are there without counting."""
-    return (samples_key(data.split(split)), data.class_names) in _stats_memo()
+def split_stats(found: Analysis, split: str) -> SplitStats:
+    """Return the statistics of a split, reduced once from what the pass over all files found."""
+    return _split_stats(str(found.root), found.key, split, found)
+
+
+@st.cache_resource(max_entries=16, ttl=DAY_S, show_spinner=False)
+def _split_stats(root: str, key: str, split: str, _found: Analysis) -> SplitStats:  # noqa: ARG001 - they are the key
+    return _found.stats(split)
 
 
 def samples_key(samples: Iterable[Sample]) -> str:
@@ -109,34 +121,6 @@ def fingerprint(data: Dataset, split: str) -> str:
 @st.cache_data(max_entries=32, show_spinner=False)
 def _fingerprint(key: str, _samples: tuple[Sample, ...]) -> str:  # noqa: ARG001 - the key stands for the samples
     return compute_fingerprint(_samples)
-
-
-class Memo:
-    """A bounded store of results; for functions that report progress, whose elements `st.cache_data` would replay."""
-
-    def __init__(self, max_entries: int) -> None:
-        self._max_entries = max_entries
-        self._results: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._results
-
-    def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return the result under `key`, computing it first if need be; the oldest one makes room."""
-        if key not in self._results:
-            result = compute()
-            with self._lock:
-                self._results[key] = result
-                while len(self._results) > self._max_entries:
-                    self._results.popitem(last=False)
-            return result
-        return self._results[key]
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _stats_memo() -> Memo:
-    return Memo(max_entries=32)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -165,6 +149,11 @@ def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: 
     if view == "void":
         return _encode(show_void(small, small_mask), "JPEG")
     return _encode(overlay(small, small_mask, palette_2563), "JPEG")
+
+
+def any_thumbnail(file: Path, *, size_px: int) -> bytes:
+    """Return any picture, photo or mask, as JPEG at most `size_px` on a side; ids keep the colours of their palette."""
+    return _thumbnail(stamp(file), None, (), "photo", size_px)
 
 
 def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes, size_px: int = 400) -> bytes:

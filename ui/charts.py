@@ -1,4 +1,4 @@
-"""Records and statistics -> plotly figures. Pure functions: no streamlit, no files.
+"""Records -> plotly figures, and what all figures share. Pure functions: no streamlit, no files.
 
 Lines take the theme's colours, which Streamlit fills in for placeholders. Classes have their own colour everywhere,
 with a grey outline because the background is black and some classes are nearly so. Scores are fractions here; the
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.classes import Classes
-from core.data.stats import SplitStats
 from core.training.records import RunLog, thin
 
 NEUTRAL = "#8a929b"
@@ -26,7 +25,7 @@ BAR_HEIGHT_PX = 24
 
 def loss_figure(log: RunLog) -> go.Figure:
     """Draw the training loss step by step, and both losses per epoch."""
-    figure = _figure(height=300, x_title="Epoch", y_title="Loss")
+    figure = blank(height=300, x_title="Epoch", y_title="Loss")
     per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
     steps = thin(log.steps)
     epochs = [epoch.epoch for epoch in log.epochs]
@@ -43,7 +42,7 @@ def loss_figure(log: RunLog) -> go.Figure:
 
 def miou_figure(log: RunLog) -> go.Figure:
     """Draw mIoU after each epoch, the best epoch marked, above the floor's dashed line."""
-    figure = _figure(height=300, x_title="Epoch", y_title="Mean IoU")
+    figure = blank(height=300, x_title="Epoch", y_title="Mean IoU")
     epochs = [epoch.epoch for epoch in log.epochs]
     _add_curve(figure, epochs, [epoch.miou for epoch in log.epochs], "Validation mIoU", "%{y:.1%}", THEME_COLORS[0])
     best = log.best_epoch
@@ -88,24 +87,11 @@ def class_iou_figure(iou: Sequence[float | None], classes: Classes) -> go.Figure
     return class_bars([(k, iou[k] or 0.0) for k in present], classes, "IoU")
 
 
-def class_share_figure(stats: SplitStats, classes: Classes) -> go.Figure:
-    """Draw the share of the pixels that count, void left out, of every class in the split."""
-    shares = [(entry.id, entry.share or 0.0) for entry in stats.classes if entry.images]
-    return class_bars(shares, classes, "Share of pixels")
-
-
-def class_presence_figure(stats: SplitStats, classes: Classes) -> go.Figure:
-    """Draw the share of the photos in which each class of the split occurs, with their number."""
-    entries = [entry for entry in stats.classes if entry.images]
-    shares = [(entry.id, entry.images / max(1, stats.images)) for entry in entries]
-    return class_bars(shares, classes, "Share of photos", counts=[entry.images for entry in entries])
-
-
 def class_bars(
     values: Sequence[tuple[int, float]], classes: Classes, title: str, *, counts: Sequence[int] | None = None
 ) -> go.Figure:
     """Draw horizontal bars of (class id, fraction), one colour a class, the value (or the count) written at its end."""
-    figure = _figure(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
+    figure = blank(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
     written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
     figure.add_bar(
         x=[value for _, value in values], y=[classes.names[k] for k, _ in values], orientation="h", text=written,
@@ -120,7 +106,7 @@ def class_bars(
 
 
 def _step_figure(log: RunLog, attribute: str, title: str, hover: str) -> go.Figure:
-    figure = _figure(height=220, x_title="Epoch", y_title=title)
+    figure = blank(height=220, x_title="Epoch", y_title=title)
     per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
     steps = thin(log.steps)
     values = [getattr(step, attribute) for step in steps]
@@ -155,7 +141,7 @@ def _add_curve(
     )  # fmt: skip
 
 
-def _figure(*, height: int, x_title: str, y_title: str | None = None) -> go.Figure:
+def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
     """Return an empty transparent figure; zoom survives a live redraw."""
     figure = go.Figure()
     figure.update_layout(

@@ -1,70 +1,13 @@
-"""Inputs that more than one page asks for: a data set, and the settings of a run drawn from their own declaration."""
+"""The settings of a run, drawn from their own declaration."""
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core.errors import DataError
-from core.home import demo_dir
 from core.training.config import SETTING_TYPES, TrainingConfig, with_settings
 
-DEMO, FOLDER = "Demo", "A folder"
 INPUT_WIDTH_PX = 190
-
-
-def data_source() -> Path | None:
-    """Ask for a data set and return its folder, whether or not it exists; None until a path is typed.
-
-    The choice is kept in the query string (`?source=A folder&data=/path`).
-    """
-    source = st.segmented_control(
-        "Data set", [DEMO, FOLDER], default=DEMO, required=True, key="source", bind="query-params",
-        help="The demo is 200 drawn scenes with exact masks. A folder is a VOCdevkit, a VOC2012 folder, or any folder "
-        "with images and masks (JPEGImages + SegmentationClass, or images + masks).",
-    )  # fmt: skip
-    if source == DEMO:
-        return demo_dir()
-    text = st.text_input(
-        "Folder on this computer", key="data", bind="query-params", placeholder="/data/VOCdevkit/VOC2012"
-    ).strip()
-    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111 - unlike Path's, it takes ~nobody as it is
-
-
-def source_query() -> dict[str, str]:
-    """Return the part of the query string that `data_source` keeps, to pass the choice to another page."""
-    return {name: st.query_params[name] for name in ("source", "data") if name in st.query_params}
-
-
-def is_demo(path: Path) -> bool:
-    """Tell whether a folder is the demo's."""
-    return path == demo_dir()
-
-
-def offer_demo_data() -> None:
-    """Say that the demo data is not made yet and offer to make it; reruns the page once it is there."""
-    st.info("The demo data is not made yet: 200 drawn scenes with exact masks, about 10 MB.", icon=":material/draw:")
-    if st.button("Make the demo data", type="primary", icon=":material/brush:"):
-        make_demo_data()
-        st.rerun()
-
-
-def make_demo_data() -> None:
-    """Draw the demo data unless it is there, with a progress bar."""
-    from core.training import demo_run
-
-    bar = st.progress(0.0, "Drawing the demo data …")
-
-    def tell(done: int, total: int) -> None:
-        bar.progress(done / total, f"Drawing scene {done} of {total} …")
-
-    try:
-        demo_run.make_data(tell)
-    except OSError as error:
-        raise DataError(f"The demo data cannot be written to {demo_dir()}: {error.strerror}.") from error
-    bar.empty()
 
 
 def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:

@@ -1,21 +1,34 @@
 """How far a job is that goes on in a process of its own."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
+from core import jobs
 from core.jobs import Progress
-from ui.words import count, duration
+from ui.words import duration
 
 POLL_S = 1.0
 """How often a page that shows a job looks again."""
 
 
-def show_job(progress: Progress, doing: str, unit: str, waiting: str) -> None:
-    """Draw a bar with what is done of all and the remaining time; `waiting` says what goes on until that is known."""
+def show_job(progress: Progress, doing: str, waiting: str, amount: Callable[[int, int], str]) -> None:
+    """Draw a bar with what is done and the remaining time; `waiting` says what goes on until a total is known."""
     if not progress.total:
         st.progress(0.0, f"{doing}: {waiting} …")
         return
     remaining_s = progress.remaining_s(time.time())
     left = f" · about {duration(remaining_s)} left" if remaining_s else ""
-    st.progress(progress.share, f"{doing}: {progress.done:,} of {count(progress.total, unit)}{left}")
+    st.progress(progress.share, f"{doing}: {amount(progress.done, progress.total)}{left}")
+
+
+def show_stop(folder: Path) -> None:
+    """Draw the button that asks a job to end."""
+    is_asked = jobs.is_stop_requested(folder)
+    if st.button(
+        "Stopping …" if is_asked else "Stop", key=f"stop {folder.name}", icon=":material/stop:", disabled=is_asked
+    ):
+        jobs.request_stop(folder)
+        st.rerun()

@@ -53,6 +53,14 @@ def read_runs() -> list[Entry]:
     return entries
 
 
+def label(run: Run | None) -> str:
+    """Return how a run stands in the list: name, folder, state."""
+    if run is None:
+        return "Set up a new run"
+    state = runs.run_state(run, cached.run_log(run.log_path))
+    return f"{run.name} · {STATES[state].label.lower()} · {run.path.name}"
+
+
 def show_state(state: str) -> None:
     """Draw the state as a badge that explains itself."""
     shown = STATES[state]

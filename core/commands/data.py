@@ -1,38 +1,143 @@
-"""Commands about data sets: doctor and stats."""
+"""Commands about data sets: doctor, stats, download and import."""
 
 import argparse
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core import terminal
+from core import jobs, terminal
 from core.commands.document import Add, Document
 from core.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from core.data.analysis import Analysis
 
 
 def stats(arguments: argparse.Namespace) -> Document:
     """Count photos, sizes, classes and void of a split (or of all photos), and score doing nothing."""
     from core.data.dataset import open_dataset
-    from core.data.stats import split_stats
+    from core.data.images import read_pair
 
+    if arguments.job:  # for the dashboard, which shows what can be counted beside what the doctor found
+        return _analysed(arguments.data, arguments.job).stats().as_dict()
     dataset = open_dataset(arguments.data)
     names = [arguments.split] if arguments.split else list(dataset.splits)
     samples = {sample.name: sample for name in names for sample in dataset.split(name)}
-    with progress_bar("counting", "photo") as on_progress:
-        return split_stats(list(samples.values()), dataset.class_names, on_progress).as_dict()
+    counted = _analysed(arguments.data).stats(arguments.split)
+    for name in counted.left_out:  # reading it again says what is wrong with it
+        read_pair(samples[name].photo, samples[name].mask, dataset.num_classes)
+    return counted.as_dict()
 
 
 def doctor(arguments: argparse.Namespace) -> Document:
-    """Find what is wrong with a data set: every photo and mask is read, nothing is changed."""
-    from core.data.doctor import examine
+    """Find what is wrong with a data set and change nothing; --repair writes a mended copy."""
+    if arguments.repair is None:
+        return _analysed(arguments.data, arguments.job).report.as_dict()
+    from core.data.repair import repair
 
-    with progress_bar("examining", "photo") as on_progress:
-        return examine(arguments.data, on_progress).as_dict()
+    with _telling("repairing", arguments.job) as on_progress:
+        mended = repair(arguments.data, arguments.repair, on_progress)
+    return mended.source.as_dict() | {"repaired": mended.as_dict()}
+
+
+def _analysed(path: Path, job: Path | None = None) -> "Analysis":
+    """Read every pair, or what is stored of an earlier time; how far it is goes to the terminal, and to a job."""
+    from core.data.analysis import analyse
+
+    with _telling("reading", job) as on_progress:
+        return analyse(path, on_progress)
+
+
+@contextmanager
+def _telling(what: str, job: Path | None) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that tells the terminal, and a job if there is one."""
+    with progress_bar(what, "photo") as show, jobs.running(job) if job else nullcontext(_note_nothing) as note:
+
+        def on_progress(done: int, total: int) -> None:
+            show(done, total)
+            note(done, total)
+
+        yield on_progress
+
+
+def _note_nothing(_done: int, _total: int) -> None:
+    pass
+
+
+def download(arguments: argparse.Namespace) -> Document:
+    """Download PASCAL VOC 2012 (2 GB) and unpack it; what was cut off goes on where it stopped."""
+    from core.data.dataset import open_dataset
+    from core.data.download import claim, download_voc, job_dir, known_urls, unpack_voc
+
+    folder = arguments.job or job_dir()
+    with progress_bar("VOC 2012", "MB") as show, claim(folder) as note, _ended_as_by_ctrl_c():
+
+        def on_progress(done: int, total: int) -> None:
+            show(done // 10**6, total // 10**6)
+            note(done, total)
+
+        if arguments.tar:
+            root = unpack_voc(arguments.tar, on_progress=on_progress)
+        else:
+            root = download_voc(urls=(*arguments.mirror, *known_urls()), on_progress=on_progress)
+    splits = open_dataset(root).splits
+    names = {sample.name for samples in splits.values() for sample in samples}
+    sizes = {name: len(samples) for name, samples in splits.items()}
+    return {"data": str(root), "images": len(names), "splits": sizes}
+
+
+def import_(arguments: argparse.Namespace) -> Document:
+    """Turn annotations of another tool into a new data set; the source stays as it is."""
+    from core.data.importers import import_data
+
+    with progress_bar("importing", "photo") as on_progress:
+        imported = import_data(
+            arguments.format,
+            arguments.source,
+            arguments.out,
+            photos=arguments.photos,
+            table=arguments.table,
+            on_progress=on_progress,
+        )
+    classes, notes = list(imported.classes.names), list(imported.notes)
+    return {"data": str(imported.root), "images": imported.images, "classes": classes, "notes": notes}
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end the block with `KeyboardInterrupt`, so that nothing half unpacked stays."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(doctor, terminal.show_doctor, "doctor datasets/demo")
+    command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
+    command.add_argument("--repair", type=Path, metavar="OUT", help="new folder for a mended copy")
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
 
     command = add(stats, terminal.show_stats, "stats datasets/demo --split val")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--split", metavar="S", help="count this split alone")
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+
+    command = add(download, terminal.show_download, "download")
+    source = command.add_mutually_exclusive_group()
+    source.add_argument("--tar", type=Path, metavar="FILE", help="unpack this tar of VOC 2012 instead")
+    source.add_argument(
+        "--mirror", action="append", default=[], metavar="URL", help="try this address first; may be repeated"
+    )
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+
+    command = add(import_, terminal.show_import, "import coco instances.json --photos photos --out datasets/mine")
+    command.add_argument("format", metavar="FORMAT", help="label-studio, labelme, coco, class-masks or color-table")
+    command.add_argument("source", type=Path, metavar="SOURCE", help="file or folder of the annotations")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the data set")
+    command.add_argument("--photos", type=Path, metavar="DIR", help="folder of the photos, if they lie elsewhere")
+    command.add_argument("--table", type=Path, metavar="FILE", help="table of colours or classes, or JSON export")

@@ -4,50 +4,30 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from core.data.images import MASK_MODES, load_picture, upright_rgb
+from core.data.dataset import LAYOUTS, Contents
+from core.data.facts import PairFacts, pair_facts
+from core.data.images import load_picture, upright_rgb
+from core.data.mask_checks import LOSSY_FORMATS, MaskFacts, check_mask
+from core.data.problems import Entry, Problem
 from core.errors import DataError
-from core.voc import BACKGROUND, PALETTE, VOID
 
-Severity = Literal["error", "warning"]
-MIN_BINARY_SHARE = 0.005
-"""Less of id 255 than this can be the void border of something that was never labelled."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A name and its files; None where one is missing. `splits` are those that hold it, the usual ones first."""
-
-    name: str
-    splits: tuple[str, ...]
-    photo: Path | None
-    mask: Path | None
-
-    @property
-    def split(self) -> str | None:
-        """The split that a finding is told for."""
-        return self.splits[0] if self.splits else None
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a pair; `is_of_mask` tells which of its two files it is about."""
-
-    kind: str
-    detail: str
-    severity: Severity = "error"
-    is_of_mask: bool = True
+FORMATS = {
+    ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".bmp": ("BMP",), ".tif": ("TIFF",),
+    ".tiff": ("TIFF",), ".webp": ("WEBP",),
+}  # fmt: skip
+"""What Pillow calls the content of a file by its extension; phones write MPO, JPEG with a second picture behind it."""
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
     """A photo that can be read: sizes (width, height) in the file and upright, hash of its bytes, (8, 9) greys."""
 
+    format: str
     stored_size: tuple[int, int]
     size: tuple[int, int]
     orientation: int
@@ -62,40 +42,71 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class ExaminedPair:
-    """What came out of a pair; `class_ids` are those of the mask that have a class, void left out."""
+    """What came out of a pair; `class_ids` are those of the mask that have a class, void left out.
+
+    `photo` and `mask` are None where the file cannot be read, `facts` where training could not use the pair.
+    """
 
     entry: Entry
     problems: tuple[Problem, ...]
     photo: PhotoFacts | None
+    mask: MaskFacts | None
     class_ids: frozenset[int]
+    facts: PairFacts | None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its problems."""
+        return frozenset(problem.kind for problem in self.problems)
 
 
-def examine_pair(entry: Entry, num_classes: int) -> ExaminedPair:
-    """Read both files and tell all that is wrong with them; a file that is missing or damaged is told too."""
-    problems: list[Problem] = []
-    photo, mask = _read(entry.photo, "photo", problems), _read(entry.mask, "mask", problems)
-    seen = _look_at(photo, entry.photo, problems) if photo and entry.photo else None
-    class_ids: frozenset[int] = frozenset()
-    if mask:
-        class_ids = _check_mask(mask, num_classes, problems)
-        if seen:
-            problems += _check_sizes(seen, mask.size)
+def examine_pair(entry: Entry, contents: Contents) -> ExaminedPair:
+    """Read both files once and tell all that is wrong with them; a file that is missing or damaged is told too."""
+    problems = [*_check_names(entry)]
+    photo, seen = _look_at_photo(entry.photo_file, contents, problems)
+    mask, mask_HW = _look_at_mask(entry.mask_file, contents, problems)
+    if seen and mask:
+        problems += _check_sizes(seen, mask.size)
+    facts = None
+    if photo and seen and mask_HW is not None and mask_HW.shape[::-1] == seen.size and entry.photo and entry.mask:
+        facts = pair_facts(photo, mask_HW, len(contents.classes))
+    values = mask.values if mask and mask.format not in LOSSY_FORMATS else frozenset()
+    class_ids = frozenset(value for value in values if value < len(contents.classes))
+    return ExaminedPair(entry, tuple(problems), seen, mask, class_ids, facts)
+
+
+def _check_names(entry: Entry) -> Iterator[Problem]:
+    if entry.photo is None and entry.near_photo:
+        yield _near(entry.name, entry.near_photo, is_of_mask=False)
+    elif entry.photo is None:
+        yield _missing("photo")
+    if entry.mask is None and entry.near_mask:
+        if entry.photo or not entry.near_photo:
+            yield _near(entry.name, entry.near_mask, is_of_mask=True)
+    elif entry.mask is None:
+        yield _missing("mask")
     if not entry.name.isascii():
         remedy = "other systems may write it otherwise and then not find it; rename photo, mask and list entry"
-        problems.append(
-            Problem("non-ascii name", f"The name is not plain ASCII: {remedy}.", "warning", is_of_mask=False)
-        )
-    return ExaminedPair(entry, tuple(problems), seen, class_ids)
+        yield Problem("non-ascii name", f"The name is not plain ASCII: {remedy}.", "warning", is_of_mask=False)
 
 
-def _read(path: Path | None, what: str, problems: list[Problem]) -> Image.Image | None:
-    is_mask = what == "mask"
-    if path is None:
-        detail = f"There is no {what} of this name, and training stops at it; restore it or take the name off the list."
-        problems.append(Problem(f"missing {what}", detail, is_of_mask=is_mask))
-        return None
+def _missing(what: str) -> Problem:
+    detail = f"There is no {what} of this name, and training stops at it; restore it or take the name off the list."
+    return Problem(f"missing {what}", detail, is_of_mask=what == "mask")
+
+
+def _near(name: str, file: Path, *, is_of_mask: bool) -> Problem:
+    if file.stem.casefold() == name.casefold():
+        kind, what = "wrong case", f"'{name}' differs from it in capitals alone"
+    else:
+        kind, what = "odd extension", f"'{name}' is listed with its extension"
+    detail = f"{what}, so it is not found and training stops; write one name everywhere, as '{file.stem}'."
+    return Problem(kind, detail, is_of_mask=is_of_mask)
+
+
+def _load(path: Path | None, what: str, problems: list[Problem]) -> Image.Image | None:
     try:
-        return load_picture(path, what)
+        return load_picture(path, what) if path else None
     except DataError as error:
         problems.append(_unreadable(what, error.__cause__))
         return None
@@ -107,7 +118,13 @@ def _unreadable(what: str, cause: BaseException | None) -> Problem:
     return Problem(f"unreadable {what}", detail, is_of_mask=what == "mask")
 
 
-def _look_at(picture: Image.Image, path: Path, problems: list[Problem]) -> PhotoFacts | None:
+def _look_at_photo(
+    path: Path | None, contents: Contents, problems: list[Problem]
+) -> tuple[Image.Image | None, PhotoFacts | None]:
+    """Return a photo upright and what is to be known of it, or None twice."""
+    picture = _load(path, "photo", problems)
+    if not picture or not path:
+        return None, None
     try:
         stated = picture.getexif().get(ExifTags.Base.Orientation)
         orientation = stated if isinstance(stated, int) and 2 <= stated <= 8 else 1  # some cameras write 0
@@ -115,48 +132,44 @@ def _look_at(picture: Image.Image, path: Path, problems: list[Problem]) -> Photo
         digest = hashlib.sha256(path.read_bytes()).digest()
     except Exception as error:  # noqa: BLE001  damaged EXIF raises whatever its bytes lead to
         problems.append(_unreadable("photo", error))
-        return None
+        return None, None
+    problems += _check_extension(path, picture.format or "", (".jpg", ".png") if _is_voc_layout(contents) else ())
     grey_89 = np.asarray(upright.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    return PhotoFacts(picture.size, upright.size, orientation, digest, grey_89)
+    facts = PhotoFacts(picture.format or "", picture.size, upright.size, orientation, digest, grey_89)
+    return upright, facts
 
 
-def _check_mask(mask: Image.Image, num_classes: int, problems: list[Problem]) -> frozenset[int]:
-    """Add what is wrong with the values of a mask, and return the classes in it."""
-    if mask.mode not in MASK_MODES:
-        is_deep = mask.mode.startswith(("I", "F"))
-        what = "has more than 8 bits a pixel" if is_deep else f"is a colour picture ({mask.mode})"
-        detail = f"The mask {what} instead of class ids, and training stops at it; save one id per pixel, 8 bits."
-        problems.append(Problem("deep mask" if is_deep else "colour mask", detail))
-        return frozenset()
-    counts_256 = np.bincount(np.array(mask, dtype=np.uint8).ravel(), minlength=256)
-    ids = frozenset(np.flatnonzero(counts_256).tolist())
-    if problem := _problem_of_ids(ids, num_classes, counts_256[VOID] / counts_256.sum(), has_void_color=_is_voc(mask)):
-        problems.append(problem)
-    return ids & frozenset(range(num_classes))
+def _look_at_mask(
+    path: Path | None, contents: Contents, problems: list[Problem]
+) -> tuple[MaskFacts | None, NDArray[np.uint8] | None]:
+    """Return what a mask is, and its ids, (H, W) uint8, if training takes them."""
+    picture = _load(path, "mask", problems)
+    if not picture or not path:
+        return None, None
+    facts, problem, mask_HW = check_mask(picture, contents.classes)
+    problems += [problem] if problem else []
+    if facts.format not in LOSSY_FORMATS:
+        expected = (".png",) if _is_voc_layout(contents) else ()
+        problems += _check_extension(path, facts.format, expected, is_of_mask=True)
+    return facts, mask_HW
 
 
-def _problem_of_ids(
-    ids: frozenset[int], num_classes: int, void_share: float, *, has_void_color: bool
-) -> Problem | None:
-    if strays := sorted(ids - set(range(num_classes)) - {VOID}):
-        listed = ", ".join(map(str, strays[:5])) + (" and more" if len(strays) > 5 else "")
-        remedy = "correct the ids, or name all classes in classes.txt"
-        return Problem("stray ids", f"Id {listed} has no class, and training stops at it; {remedy}.")
-    if ids == {VOID}:
-        return Problem("all void", "All of it is void (255): nothing here is trained or scored; draw the mask again.")
-    if ids == {BACKGROUND, VOID} and void_share > MIN_BINARY_SHARE and not has_void_color:
-        remedy = "write the object's class id instead of 255"
-        return Problem("binary mask", f"A 0/255 mask: 255 means void, so the object is never trained on; {remedy}.")
-    if ids <= {BACKGROUND, VOID}:
-        detail = "Only background: the photo teaches no class; draw what is in it, unless it is meant to be empty."
-        return Problem("empty mask", detail, "warning")
-    return None
+def _is_voc_layout(contents: Contents) -> bool:
+    return contents.photo_dir.name == LAYOUTS[0][0]
 
 
-def _is_voc(mask: Image.Image) -> bool:
-    """Tell whether 255 has VOC's colour of void: then it is meant as such."""
-    palette = mask.getpalette("RGB") if mask.mode == "P" else None
-    return bool(palette) and (palette or [])[3 * VOID : 3 * VOID + 3] == PALETTE[VOID].tolist()
+def _check_extension(
+    path: Path, content: str, expected: tuple[str, ...], *, is_of_mask: bool = False
+) -> Iterator[Problem]:
+    suffix = path.suffix
+    if content not in FORMATS.get(suffix.lower(), ()):
+        harm, remedy = f"Its content is {content}, not {suffix}: programs that go by the extension stop", "rename it"
+    elif suffix != suffix.lower() or (expected and suffix not in expected):
+        usual = " or ".join(expected) or suffix.lower()
+        harm, remedy = f"Programs that look for {usual} do not find {suffix} and stop or skip it", f"use {usual}"
+    else:
+        return
+    yield Problem("odd extension", f"{harm}; {remedy}.", "warning", is_of_mask=is_of_mask)
 
 
 def _check_sizes(photo: PhotoFacts, mask_size: tuple[int, int]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ masks' own palette colours, numbered, else VOC's.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ LISTS = Path("ImageSets") / "Segmentation"
 AUGMENTED_MASKS = "SegmentationClassAug"
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 TRAIN_SHARE = 0.8
+PEEKED_MASKS = 5
+"""Masks whose palette is looked at: one may be broken, or not like the others."""
 
 
 @dataclass(frozen=True)
@@ -242,10 +245,17 @@ def _classes(root: Path, masks: dict[str, Path]) -> tuple[Classes, bool]:
     file = root / CLASSES_FILE
     if file.exists():
         return read_classes(file), True
-    palette_N3 = _palette_of(next(iter(masks.values()))) if masks else None
+    palette_N3 = _usual_palette(list(masks.values())[:PEEKED_MASKS])
     own = classes_of_palette(palette_N3) if palette_N3 is not None else None
     is_voc = palette_N3 is not None and own is None and has_voc_palette(palette_N3)
     return own or VOC_CLASSES, is_voc
+
+
+def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:
+    """Return the palette that most of these masks have, shape (N, 3); None if most have none."""
+    palettes = Counter(None if palette is None else palette.tobytes() for palette in map(_palette_of, masks))
+    usual = palettes.most_common(1)[0][0] if palettes else None
+    return None if usual is None else np.frombuffer(usual, dtype=np.uint8).reshape(-1, 3)
 
 
 def _palette_of(mask: Path) -> NDArray[np.uint8] | None:

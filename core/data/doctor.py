@@ -4,24 +4,24 @@ Examined are the photos and masks that the split lists name, or all masks where 
 error where training or evaluation would fail or be wrong, a warning where it may be meant.
 """
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from core.data.checks import Entry, ExaminedPair, Problem, Severity, examine_pair
-from core.data.dataset import LISTS, Contents, Sample, random_splits, read_contents
+from core.data.checks import ExaminedPair, examine_pair
+from core.data.dataset import LISTS, PHOTO_SUFFIXES, Contents, Sample, random_splits, read_contents
+from core.data.problems import Entry, Problem, Severity
+from core.data.set_checks import check_set
 from core.data.stats import MAX_THREADS
 from core.errors import DataError
 
-MAX_HASH_DISTANCE = 2
-MAX_GREY_DIFFERENCE = 8.0
-"""Photos are similar if their hashes are and their 9 x 8 thumbnails differ by no more grey levels on average."""
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +61,67 @@ def examine(path: Path | str, on_progress: Callable[[int, int], None] | None = N
     Only a folder that is no data set at all, or a list that is no text, raises `DataError`.
     """
     contents = read_contents(Path(path))
-    names_by_split = _names_by_split(contents)
-    entries = _entries(contents, names_by_split)
+    return report(contents, read_pairs(contents, on_progress))
+
+
+def read_pairs(contents: Contents, on_progress: Callable[[int, int], None] | None = None) -> list[ExaminedPair]:
+    """Read every photo and mask once: the one pass over all files, in the order of the lists.
+
+    A folder without lists and without masks raises `DataError`.
+    """
+    entries = _entries(contents)
     examined = []
     with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for pair in pool.map(lambda entry: examine_pair(entry, len(contents.classes)), entries):
+        for pair in pool.map(lambda entry: examine_pair(entry, contents), entries):
             examined.append(pair)
             if on_progress:
                 on_progress(len(examined), len(entries))
+    return examined
+
+
+def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
+    """Sum up what is wrong with each pair and between them; no file is read again."""
     findings = [
-        *_empty_splits(contents, names_by_split),
+        *_about_splits(contents),
         *(_finding(contents, pair.entry, problem) for pair in examined for problem in pair.problems),
-        *(_finding(contents, entry, problem) for entry, problem in _over_all(contents, names_by_split, examined)),
+        *(_finding(contents, *found) for found in check_set(contents, names_by_split(contents), examined)),
     ]
     return Report(
         root=contents.root.resolve(),
-        images=sum(entry.photo is not None for entry in entries),
-        masks=sum(entry.mask is not None for entry in entries),
+        images=sum(pair.entry.photo_file is not None for pair in examined),
+        masks=sum(pair.entry.mask_file is not None for pair in examined),
         findings=tuple(sorted(findings, key=lambda found: (found.severity, found.kind, found.file))),
     )
+
+
+def report_csv(examined: Report) -> str:
+    """Return the findings as CSV for a spreadsheet, a header first."""
+    return csv_text(
+        ("severity", "kind", "file", "split", "detail"),
+        [(found.severity, found.kind, found.file, found.split or "", found.detail) for found in examined.findings],
+    )
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return CSV in which no cell is a formula: one that looks like one gets a quote before it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in row] for row in rows)
+    return text.getvalue()
 
 
 # --- which files ----------------------------------------------------------------------------------------------------
 
 
-def _names_by_split(contents: Contents) -> dict[str, list[str]]:
+def names_by_split(contents: Contents) -> dict[str, list[str]]:
     """Return the names in each split, train and val first; both are there, if only as empty ones."""
     found: dict[str, list[str]] = {"train": [], "val": []}
     if contents.lists:
+        masks = {name.casefold() for name in contents.masks}
         for file, names in contents.lists.items():
             # Photos without truth, as VOC's test.txt, are no split; train and val must have masks.
-            if not names or file.stem in found or contents.has_masks_of(names):
+            if not names or file.stem in found or any(_folded(name) & masks for name in names):
                 found[file.stem] = names
         return found
     pairs = [
@@ -100,98 +130,68 @@ def _names_by_split(contents: Contents) -> dict[str, list[str]]:
     return found | {split: [sample.name for sample in part] for split, part in random_splits(pairs, seed=0).items()}
 
 
-def _entries(contents: Contents, names_by_split: dict[str, list[str]]) -> list[Entry]:
+def _folded(name: str) -> set[str]:
+    """Return the ways in which a file may have the name that a list gives: another case, without the extension."""
+    path = Path(name)
+    return {name.casefold()} | ({path.stem.casefold()} if path.suffix.lower() in PHOTO_SUFFIXES else set())
+
+
+def _near(files: dict[str, Path]) -> Callable[[str], Path | None]:
+    """Return a function that finds the file of nearly a name, None where there is none or it has the very name."""
+    folded = {stem.casefold(): file for stem, file in files.items()}
+
+    def find(name: str) -> Path | None:
+        candidates = sorted(_folded(name), key=len, reverse=True) if name not in files else []
+        return next((folded[candidate] for candidate in candidates if candidate in folded), None)
+
+    return find
+
+
+def _entries(contents: Contents) -> list[Entry]:
     if not contents.masks and not contents.lists:
         raise DataError(f"{contents.mask_dir} holds no masks; put one PNG per photo there, under the photo's name.")
     splits: dict[str, list[str]] = {}
-    for split, names in names_by_split.items():
+    for split, names in names_by_split(contents).items():
         for name in dict.fromkeys(names):
             splits.setdefault(name, []).append(split)
+    near_photo, near_mask = _near(contents.photos), _near(contents.masks)
     names = [*splits, *(name for name in contents.masks if not contents.lists and name not in splits)]
     return [
-        Entry(name, tuple(splits.get(name, ())), contents.photos.get(name), contents.masks.get(name)) for name in names
+        Entry(
+            name,
+            tuple(splits.get(name, ())),
+            contents.photos.get(name),
+            contents.masks.get(name),
+            near_photo(name),
+            near_mask(name),
+        )
+        for name in names
     ]
 
 
 def _finding(contents: Contents, entry: Entry, problem: Problem) -> Finding:
     """Name the file: where one is missing, the place it should be in."""
-    photo = entry.photo or contents.photo_dir / f"{entry.name}.jpg"
-    mask = entry.mask or contents.mask_dir / f"{entry.name}.png"
-    file = (mask if problem.is_of_mask else photo).relative_to(contents.root)
-    return Finding(file.as_posix(), entry.split, problem.kind, problem.detail, problem.severity)
+    photo = entry.photo_file or f"{contents.photo_dir.name}/{entry.name}.jpg"
+    mask = entry.mask_file or f"{contents.mask_dir.name}/{entry.name}.png"
+    file = problem.file or (mask if problem.is_of_mask else photo)
+    relative = file.relative_to(contents.root).as_posix() if isinstance(file, Path) else file
+    return Finding(relative, entry.split, problem.kind, problem.detail, problem.severity)
 
 
-# --- over all pairs -------------------------------------------------------------------------------------------------
-
-
-def _empty_splits(contents: Contents, names_by_split: dict[str, list[str]]) -> Iterator[Finding]:
-    for split, names in names_by_split.items():
+def _about_splits(contents: Contents) -> Iterator[Finding]:
+    for split, names in names_by_split(contents).items():
         if not names:
             file = (LISTS / f"{split}.txt").as_posix() if contents.lists else contents.mask_dir.name
             detail = f"There is no photo in {split}, so nothing can be done with it; list at least one photo."
             yield Finding(file, split, "empty split", detail, "error")
+    if num_unlisted := len(unlisted_pairs(contents)):
+        pairs = f"{num_unlisted} pair{'s are' if num_unlisted > 1 else ' is'} in no split"
+        detail = f"{pairs}, so nothing is learnt from them; add their names to a list, or remove the files."
+        yield Finding(LISTS.as_posix(), None, "unlisted pairs", detail, "warning")
 
 
-def _over_all(
-    contents: Contents, names_by_split: dict[str, list[str]], examined: Sequence[ExaminedPair]
-) -> Iterator[tuple[Entry, Problem]]:
-    yield from _listed_twice(names_by_split, [pair.entry for pair in examined])
-    yield from _duplicates(examined)
-    yield from _similar(examined)
-    yield from _only_in_val(examined, contents.classes.names)
-
-
-def _copy(other: str, *, is_leak: bool) -> Problem:
-    if is_leak:
-        detail = f"{other} of train is the same photo, so the score on val is too good; keep it in one of the two."
-        return Problem("duplicate photo", detail, is_of_mask=False)
-    detail = f"{other} is the same photo, which counts twice in its split; remove one of them."
-    return Problem("duplicate photo", detail, "warning", is_of_mask=False)
-
-
-def _listed_twice(names_by_split: dict[str, list[str]], entries: Iterable[Entry]) -> Iterator[tuple[Entry, Problem]]:
-    repeated = {name for names in names_by_split.values() for name, count in Counter(names).items() if count > 1}
-    for entry in entries:
-        is_leak = {"train", "val"} <= set(entry.splits)
-        if is_leak or entry.name in repeated:
-            yield entry, _copy(entry.name, is_leak=is_leak)
-
-
-def _duplicates(examined: Sequence[ExaminedPair]) -> Iterator[tuple[Entry, Problem]]:
-    """Find equal bytes under two names; each copy is told once, at val if the other one is in train."""
-    groups: dict[bytes, list[Entry]] = {}
-    for pair in examined:
-        if pair.photo:
-            groups.setdefault(pair.photo.digest, []).append(pair.entry)
-    for entries in groups.values():
-        told: dict[str, tuple[Entry, Problem]] = {}
-        for first, second in combinations(entries, 2):
-            is_leak = "train" in first.splits and "val" in second.splits
-            if (is_leak or set(first.splits) & set(second.splits)) and second.name not in told:
-                told[second.name] = second, _copy(first.name, is_leak=is_leak)
-        yield from told.values()
-
-
-def _similar(examined: Sequence[ExaminedPair]) -> Iterator[tuple[Entry, Problem]]:
-    train = [(pair.entry, pair.photo) for pair in examined if pair.photo and "train" in pair.entry.splits]
-    val = [(pair.entry, pair.photo) for pair in examined if pair.photo and "val" in pair.entry.splits]
-    hashes_N = np.array([photo.hash for _, photo in train], dtype=np.uint64)
-    for entry, photo in val:
-        close = np.flatnonzero(np.bitwise_count(hashes_N ^ photo.hash) <= MAX_HASH_DISTANCE)
-        for other, its in (train[index] for index in close):
-            if its.digest != photo.digest and np.abs(its.grey_89 - photo.grey_89).mean() <= MAX_GREY_DIFFERENCE:
-                remedy = "keep such photos in one split, if they are of one scene"
-                detail = f"{other.name} of train looks the same, so the score on val may be too good; {remedy}."
-                yield entry, Problem("similar photo", detail, "warning", is_of_mask=False)
-                break
-
-
-def _only_in_val(examined: Sequence[ExaminedPair], class_names: Sequence[str]) -> Iterator[tuple[Entry, Problem]]:
-    """Tell a class that train never shows at the first mask of val that does."""
-    taught = {class_id for pair in examined if "train" in pair.entry.splits for class_id in pair.class_ids}
-    for pair in examined:
-        for class_id in sorted(pair.class_ids - taught) if "val" in pair.entry.splits else ():
-            taught.add(class_id)
-            remedy = "list a photo of it in train"
-            detail = f"'{class_names[class_id]}' is in val but never in train, so it cannot be learnt; {remedy}."
-            yield pair.entry, Problem("class only in val", detail, "warning")
+def unlisted_pairs(contents: Contents) -> list[str]:
+    """Return the names of pairs that no list names, in whatever case; none where there are no lists."""
+    listed = {folded for names in contents.lists.values() for name in names for folded in _folded(name)}
+    pairs = [name for name in contents.masks if name in contents.photos] if contents.lists else []
+    return [name for name in pairs if name.casefold() not in listed]

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,37 +17,37 @@ from core.voc import CLASS_NAMES
 
 MAX_THREADS = 4
 OnProgress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class VocClass:
-    """A class in VOC 2012's segmentation set: its share of the photos and of the pixels that are not void, in [0, 1]."""
+    """A class in VOC 2012: its share of the photos, None if unknown, and of the pixels that are not void, in [0, 1]."""
 
-    images: float
+    images: float | None
     pixels: float
 
 
 def _voc_shares() -> dict[str, VocClass]:
-    images = 2913
-    void = 0.055
+    photos, void = 2913, 0.055
     # Photos that show the class, and the percentage of the frame that it covers on average in those.
     counted = (
         (178, 12.19), (144, 5.98), (208, 11.5), (150, 10.76), (183, 10.55), (152, 32.27), (255, 15.88), (250, 27.44),
         (271, 10.27), (135, 20.94), (157, 21.62), (249, 20.77), (147, 18.99), (157, 19.23), (888, 15.75), (167, 9.75),
         (120, 19.1), (183, 21.62), (167, 26.93), (157, 14.05),
     )  # fmt: skip
-    classes = [VocClass(photos / images, photos * cover / 100 / images / (1 - void)) for photos, cover in counted]
-    background = VocClass(1.0, 1 - sum(entry.pixels for entry in classes))
+    classes = [VocClass(images / photos, images * cover / 100 / photos / (1 - void)) for images, cover in counted]
+    background = VocClass(None, 1 - sum(entry.pixels for entry in classes))
     return dict(zip(CLASS_NAMES, [background, *classes], strict=True))
 
 
 VOC_SHARES = _voc_shares()
 """VOC 2012's own classes by name, over the 2,913 photos of its segmentation `trainval`.
 
-The photos per class are those of the organisers' table (segmentation, trainval) and of Dataset Ninja's independent count
-(dataset-ninja/pascal-voc-2012, stats/class_balance.json, which counts train + val + trainval: twice these). The pixels
-are derived from that count's mean cover of a frame (and 5.5 % void), every photo weighing the same; the background is
-the rest. VOC's photos are nearly all of 500 x 375 px, so shares of all pixels differ from these by little.
+The photos per class are half of what Dataset Ninja counted over train, val and trainval together (the repository
+dataset-ninja/pascal-voc-2012 on GitHub, stats/class_balance.json). The pixels are derived from the mean cover of a
+frame in that count, and its 5.5 % void, every photo weighing the same; the background is the rest. VOC's photos are
+nearly all of 500 x 375 px, so shares of all pixels differ from these by little.
 """
 
 
@@ -119,10 +118,6 @@ class SplitStats:
                 {"width": width, "height": height, "images": count}
                 for (width, height), count in sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
             ],
-            "objects_per_image": {str(objects): count for objects, count in sorted(self.objects_per_image.items())},
-            "brightness": asdict(self.brightness) if self.brightness else None,
-            "contrast": asdict(self.contrast) if self.contrast else None,
-            "left_out": list(self.left_out),
         }
 
 
@@ -147,12 +142,16 @@ def count_pixels(samples: Sequence[Sample], num_classes: int) -> NDArray[np.int6
 
     def count(sample: Sample) -> NDArray[np.int64]:
         _, mask_HW = read_pair(sample.photo, sample.mask, num_classes)
-        return np.bincount(mask_HW.ravel(), minlength=256)[:num_classes]
+        counts_K: NDArray[np.int64] = np.bincount(mask_HW.ravel(), minlength=256)[:num_classes]
+        return counts_K
 
-    return sum(_of_each(samples, count), start=np.zeros(num_classes, dtype=np.int64))
+    pixels_K = np.zeros(num_classes, dtype=np.int64)
+    for of_this_K in _of_each(samples, count):
+        pixels_K += of_this_K
+    return pixels_K
 
 
-def _of_each[T](
+def _of_each(
     samples: Sequence[Sample], look_at: Callable[[Sample], T], on_progress: OnProgress | None = None
 ) -> Iterator[T]:
     with ThreadPoolExecutor(MAX_THREADS) as pool:
@@ -190,5 +189,48 @@ def summarize(
         heat_KGG=_mean_heat(facts, co_occurrence_KK.diagonal()),
         brightness=_spread([each.brightness for each in facts]),
         contrast=_spread([each.contrast for each in facts]),
-        color=tuple(Spread(*each) for each in _color(facts)),
+        color=_color(facts),
     )
+
+
+def _table(counts: Sequence[dict[int, int]], num_columns: int) -> NDArray[np.int64]:
+    """Return counts by id as rows, shape (N, num_columns)."""
+    table_NK = np.zeros((len(counts), num_columns), dtype=np.int64)
+    for row, of_this in enumerate(counts):
+        table_NK[row, list(of_this)] = list(of_this.values())
+    return table_NK
+
+
+def _classes(
+    class_names: Sequence[str], images_K: NDArray[np.int64], pixels_K: NDArray[np.int64], objects_K: NDArray[np.int64]
+) -> tuple[ClassStats, ...]:
+    counted = int(pixels_K.sum())
+    return tuple(
+        ClassStats(
+            id=class_id,
+            name=name,
+            images=int(images_K[class_id]),
+            pixels=int(pixels_K[class_id]),
+            share=int(pixels_K[class_id]) / counted if counted else None,
+            objects=int(objects_K[class_id]),
+        )
+        for class_id, name in enumerate(class_names)
+    )
+
+
+def _mean_heat(facts: Sequence[PairFacts], images_K: NDArray[np.int64]) -> NDArray[np.float32]:
+    sums_KGG = np.zeros((len(images_K), GRID, GRID), dtype=np.int64)
+    for each in facts:
+        for class_id, heat_GG in each.heat.items():
+            sums_KGG[class_id] += heat_GG
+    mean_KGG: NDArray[np.float32] = (sums_KGG / (255 * np.maximum(images_K, 1)[:, None, None])).astype(np.float32)
+    return mean_KGG
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    return Spread(float(np.mean(values)), float(np.std(values))) if values else None
+
+
+def _color(facts: Sequence[PairFacts]) -> tuple[Spread, ...]:
+    spreads = (_spread([each.color_mean[channel] for each in facts]) for channel in range(3))
+    return tuple(spread for spread in spreads if spread)

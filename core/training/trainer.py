@@ -18,10 +18,11 @@ import torchvision
 
 import core
 from core.data.dataset import Dataset, fingerprint, open_dataset
-from core.data.stats import split_stats
+from core.data.stats import count_pixels
 from core.errors import CoreError, DataError
 from core.files import replacing
 from core.jobs import is_stop_requested
+from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, open_checkpoint, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, device_name
@@ -99,8 +100,8 @@ class _Leg:
         self._val_fingerprint = fingerprint(self._val)
         self._fingerprint = fingerprint((*loop.train_samples, *self._val))
         # Reads every pair once: a damaged photo is found and named now, not hours later.
-        split_stats(loop.train_samples, dataset.class_names)
-        self._floor = split_stats(self._val, dataset.class_names).floor
+        count_pixels(loop.train_samples, dataset.num_classes)
+        self._floor = floor_of_pixels(count_pixels(self._val, dataset.num_classes))
         self._last_meta = last.meta if last else None
         self._saved_s = time.monotonic()
 

@@ -1,15 +1,36 @@
-"""The Dataset page: nothing yet, the demo, a folder of one's own, a broken pair."""
+"""The Dataset page: nothing yet, the demo, a folder of one's own, something broken."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
+from core.data import analysis, download
+from core.data.analysis import analyse
 from core.training import demo_run
 from tests.app.conftest import make_pairs, texts
 
 Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What would be started as a process of its own; nothing is."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "launch", lambda arguments, _path: started.append(arguments))
+    return started
+
+
+@pytest.fixture
+def demo(demo_data: Path) -> Path:
+    """The demo data, read once."""
+    analyse(demo_data)
+    return demo_data
 
 
 def test_nothing_yet_offers_to_make_the_demo(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +43,7 @@ def test_nothing_yet_offers_to_make_the_demo(visit: Visit, monkeypatch: pytest.M
     assert made == [True]
 
 
-def test_the_demo_shows_its_numbers_and_pictures(visit: Visit, demo_data: Path) -> None:
+def test_the_demo_shows_its_numbers_and_pictures(visit: Visit, demo: Path) -> None:
     app = visit("dataset")
     assert not app.exception
     shown = {metric.label: metric.value for metric in app.metric}
@@ -35,36 +56,56 @@ def test_the_demo_shows_its_numbers_and_pictures(visit: Visit, demo_data: Path) 
     assert "aeroplane" in texts(app)
 
 
-def test_every_picture_has_an_alt_text(visit: Visit, demo_data: Path) -> None:
+def test_every_picture_and_chart_has_an_alt_text(visit: Visit, demo: Path) -> None:
     app = visit("dataset")
     assert all(image.proto.imgs[0].alt for image in app.get("image"))
+    assert len(app.get("plotly_chart")) == 2
 
 
-def test_split_and_class_filter(visit: Visit, demo_data: Path) -> None:
+@pytest.mark.parametrize("tab", ["Together", "Where", "Objects", "Sizes and light"])
+def test_every_tab_of_charts_opens(visit: Visit, demo: Path, tab: str) -> None:
+    app = visit("dataset", chart=tab)
+    assert not app.exception
+    assert app.get("plotly_chart")
+
+
+def test_split_and_class_filter(visit: Visit, demo: Path) -> None:
     app = visit("dataset")
     app.segmented_control(key="split").set_value("val").run()
     assert len(app.get("image")) == 2
     app.selectbox(key="class").set_value("cat").run()
     assert len(app.get("image")) == 2
+    assert "2 photos of val with cat" in texts(app)
     app.selectbox(key="class").set_value("dog").run()
-    assert app.info[0].value == "No photo of val has a dog."
+    assert app.info[0].value == "No photo of val has dog."
+    assert not app.exception
+
+
+def test_what_a_click_on_a_chart_asked_for_survives_a_reload(visit: Visit, demo: Path) -> None:
+    app = visit("dataset", only="class:8")
+    assert app.selectbox(key="class").value == "cat"
+    app = visit("dataset", only="size:1x1")
+    assert app.info[0].value.startswith("No photo of train has 1 ")
+    app.button[0].click().run()
+    assert len(app.get("image")) == 4
     assert not app.exception
 
 
 def test_a_folder_survives_a_reload(visit: Visit, tmp_path: Path) -> None:
-    make_pairs(tmp_path / "mine", num_train=3)
+    analyse(make_pairs(tmp_path / "mine", num_train=3))
     app = visit("dataset", source="A folder", data=str(tmp_path / "mine"), view="Mask")
     assert not app.exception
     assert {metric.label: metric.value for metric in app.metric}["Photos"] == "3"
     assert app.segmented_control(key="view").value == "Mask"
 
 
-def test_a_folder_that_is_none_gives_one_sentence(visit: Visit, tmp_path: Path) -> None:
+def test_a_folder_that_is_none_gives_one_sentence(visit: Visit, tmp_path: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(tmp_path / "nowhere"))
     assert not app.exception
     assert [error.value for error in app.error] == [
         f"There is no folder {tmp_path / 'nowhere'}; give a VOCdevkit, a VOC2012 folder, or one with images and masks."
     ]
+    assert launched == []
 
 
 def test_no_path_yet_asks_for_one(visit: Visit) -> None:
@@ -72,9 +113,156 @@ def test_no_path_yet_asks_for_one(visit: Visit) -> None:
     assert "Type the folder" in app.info[0].value
 
 
-def test_a_broken_mask_leaves_the_others_in_view(visit: Visit, demo_data: Path) -> None:
+# --- reading all files ----------------------------------------------------------------------------------------------
+
+
+def test_data_that_was_never_read_is_read_by_a_process_of_its_own(
+    visit: Visit, demo_data: Path, launched: list[list[str]]
+) -> None:
+    app = visit("dataset")
+    assert not app.exception
+    assert launched[0][:2] == ["stats", str(demo_data)]
+    assert len(app.get("image")) == 4, "the photos can be looked at meanwhile"
+    assert not app.metric
+    assert app.selectbox(key="class").disabled
+
+
+def test_how_far_the_reading_is(visit: Visit, demo_data: Path) -> None:
+    folder = analysis.job_dir(demo_data)
+    folder.mkdir(parents=True)
+    with jobs.running(folder) as note:
+        note(3, 6)
+        app = visit("dataset")
+        assert any("3 of 6 pairs" in bar.proto.text for bar in app.get("progress"))
+    analyse(demo_data)
+    app.run()
+    assert app.metric
+    assert not app.exception
+
+
+def test_a_broken_mask_leaves_the_others_in_view_and_is_found(visit: Visit, demo_data: Path) -> None:
     (demo_data / "SegmentationClass" / "photo_1.png").write_bytes(b"torn")
+    analyse(demo_data)
     app = visit("dataset")
     assert not app.exception
     assert all("photo_1.png" in error.value for error in app.error)
     assert len(app.get("image")) == 3
+    assert {metric.label: metric.value for metric in app.metric}["Photos"] == "3"
+    assert "1 pair left out" in texts(app)
+    assert "The doctor found 1 error" in texts(app)
+
+
+# --- findings and repair --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A folder whose list names a photo that is not there, and with a mask that is torn."""
+    root = make_pairs(tmp_path / "mine")
+    (root / "SegmentationClass" / "photo_1.png").write_bytes(b"torn")
+    (root / "JPEGImages" / "photo_0.jpg").unlink()
+    analyse(root)
+    return root
+
+
+def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, broken: Path) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    assert not app.exception
+    assert "its photo is missing" in app.error[0].value
+    table = app.dataframe[0].value
+    assert sorted(table["Kind"]) == ["missing photo", "unreadable mask"]
+    assert sorted(table["File"]) == ["JPEGImages/photo_0.jpg", "SegmentationClass/photo_1.png"]
+    assert app.get("download_button")[0].proto.label == "Findings as CSV"
+
+
+def test_findings_by_kind(visit: Visit, broken: Path) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    app.button_group(key="kinds").set_value(["missing photo"]).run()
+    assert list(app.dataframe[0].value["Kind"]) == ["missing photo"]
+
+
+def test_clean_data_says_so(visit: Visit, demo_data: Path) -> None:
+    shades = np.random.default_rng(0).integers(0, 256, (6, 6, 8, 3), dtype=np.uint8)
+    for number, shade in enumerate(shades):  # photos that do not look alike
+        photo = Image.fromarray(shade).resize((40, 30), Image.Resampling.NEAREST)
+        photo.save(demo_data / "JPEGImages" / f"photo_{number}.jpg")
+    analyse(demo_data)
+    app = visit("dataset", look="Findings")
+    assert app.success[0].value == "6 photos and 6 masks read: nothing is wrong with them."
+
+
+def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Path, launched: list[list[str]]) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    app.text_input(key="repair").set_value(str(tmp_path / "copy")).run()
+    app.button[-1].click().run()
+    assert not app.exception
+    assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "repair.csv").touch()
+    app.run()
+    assert "There is a copy" in app.success[0].value
+
+
+# --- splits and classes ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unlisted(tmp_path: Path) -> Path:
+    """Pairs without lists, whose masks have greys instead of a palette."""
+    root = make_pairs(tmp_path / "mine", num_train=8)
+    shutil.rmtree(root / "ImageSets")
+    for mask in (root / "SegmentationClass").iterdir():
+        ids_HW = np.array(Image.open(mask))
+        Image.fromarray(np.where(ids_HW == 8, 2, 0).astype(np.uint8), mode="L").save(mask)
+    analyse(root)
+    return root
+
+
+def test_random_and_stratified_are_compared_and_the_lists_written(
+    visit: Visit, unlisted: Path, launched: list[list[str]]
+) -> None:
+    app = visit("dataset", source="A folder", data=str(unlisted), look="Splits")
+    assert not app.exception
+    assert app.get("plotly_chart")
+    assert "random 80/20" in texts(app)
+    next(button for button in app.button if "stratified" in button.label).click().run()
+    assert not app.exception
+    lists = sorted(file.name for file in (unlisted / "ImageSets" / "Segmentation").iterdir())
+    assert lists == ["train.txt", "val.txt"]
+
+
+def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
+    app = visit("dataset", source="A folder", data=str(unlisted))
+    assert "they are taken to be VOC's" in app.expander[0].label
+    next(button for button in app.button if button.label == "Name the classes").click().run()
+    assert not app.exception
+    written = (unlisted / "classes.txt").read_text().splitlines()
+    assert [line.rpartition(" ")[0] for line in written] == ["background", "class 1", "class 2"]
+    assert not app.expander, "they have names now"
+
+
+# --- VOC 2012 -------------------------------------------------------------------------------------------------------
+
+
+def test_voc_can_be_downloaded_or_unpacked(visit: Visit, launched: list[list[str]]) -> None:
+    app = visit("dataset", source="VOC 2012")
+    assert "2.0 GB" in app.info[0].value
+    app.button[0].click().run()
+    app.text_input(key="tar").set_value("/data/voc.tar").run()
+    app.button[1].click().run()
+    assert not app.exception
+    assert [arguments[:3] for arguments in launched] == [
+        ["download", "--job", str(download.job_dir())], ["download", "--tar", "/data/voc.tar"]
+    ]  # fmt: skip
+
+
+def test_a_download_shows_how_far_it_is_and_can_be_stopped(visit: Visit) -> None:
+    folder = download.job_dir()
+    folder.mkdir(parents=True)
+    with jobs.running(folder) as note:
+        note(500_000_000, 2_000_000_000)
+        app = visit("dataset", source="VOC 2012")
+        assert any("500 MB of 2.0 GB" in bar.proto.text for bar in app.get("progress"))
+        next(button for button in app.button if button.label == "Stop").click().run()
+        assert jobs.is_stop_requested(folder)
+    assert not app.exception

@@ -48,6 +48,32 @@ def test_train_compare_segment(dashboard: Dashboard, visit: Visit, scenes: Path,
     assert "Exception" not in log
 
 
+def test_look_at_data(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
+    """Open a folder, wait until it is read, click a bar, and see its photos alone."""
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/dataset?source=A+folder&data={scenes}")
+    expect(page.get_by_text("The doctor found nothing wrong.")).to_be_visible()
+    expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
+    presence = page.get_by_test_id("stPlotlyChart").first
+    presence.locator(".bars .point path").first.click(force=True)
+    expect(page.get_by_text("photos of train with aeroplane")).to_be_visible()
+    page.get_by_role("button", name="All photos").click()
+    expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
+    page.get_by_role("tab", name="Together").click()
+    page.get_by_test_id("stPlotlyChart").first.locator(".points path").nth(1).click(force=True)
+    expect(page.get_by_text("of train with aeroplane and")).to_be_visible()
+    for tab in ("Where", "Objects", "Sizes and light", "Findings", "Splits"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_text("Random against stratified")).to_be_visible()
+    assert visit.complaints == []
+    log = dashboard.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception" not in log
+
+
 def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     """Open the page first of all on a fresh server, start a run of one epoch, and watch it to its end."""
     page.goto(f"{dashboard.url}/train")

@@ -21,7 +21,7 @@ from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
 
-COMMANDS = ("demo", "doctor", "train", "stats", "evaluate", "inspect", "segment", "bench")
+COMMANDS = ("demo", "doctor", "train", "stats", "download", "import", "evaluate", "inspect", "segment", "bench")
 MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
 
 

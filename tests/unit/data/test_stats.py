@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
-from core.data.stats import split_stats
+from core.data.stats import VOC_SHARES, ClassStats, count_pixels, split_stats, summarize
 from core.errors import DataError
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import CAT, DOG
@@ -40,6 +40,18 @@ def check_against_counting(samples: tuple[Sample, ...]) -> None:
     assert stats.floor.pixel_accuracy == pytest.approx(pixels[0] / counted)
     present = sum(pixels[class_id] > 0 for class_id in range(21))
     assert stats.floor.miou == pytest.approx(pixels[0] / counted / present)
+    assert count_pixels(samples, 21).tolist() == [pixels[class_id] for class_id in range(21)]
+    check_co_occurrence(samples, stats.co_occurrence_KK.tolist())
+
+
+def check_co_occurrence(samples: tuple[Sample, ...], co_occurrence: list[list[int]]) -> None:
+    together: Counter[tuple[int, int]] = Counter()
+    for sample in samples:
+        with Image.open(sample.mask) as mask:
+            ids = np.unique(np.array(mask)).tolist()
+        together.update((first, second) for first in ids for second in ids)
+    assert co_occurrence == [[together[first, second] for second in range(21)] for first in range(21)]
+    assert co_occurrence == [list(column) for column in zip(*co_occurrence, strict=True)]
 
 
 def test_counts_agree_with_counting_one_by_one(tiny_voc: Path) -> None:
@@ -83,3 +95,73 @@ def test_a_pair_that_cannot_be_used_is_named(tiny_voc: Path) -> None:
     samples[2].photo.write_bytes(b"no photo")
     with pytest.raises(DataError, match=r"photo_2\.jpg"):
         split_stats(samples, CLASS_NAMES)
+
+
+def test_without_photos_there_are_no_means() -> None:
+    stats = summarize((), (), CLASS_NAMES, left_out=["gone"])
+    assert (stats.images, stats.brightness, stats.color, stats.left_out) == (0, None, (), ("gone",))
+    assert not stats.heat_KGG.any()
+    assert stats.as_dict()["classes"][0]["share"] is None
+
+
+def test_objects_are_counted_by_class_and_by_photo(tiny_voc: Path) -> None:
+    samples = open_dataset(tiny_voc).split("train")
+    mask_HW = np.zeros((40, 48), dtype=np.uint8)
+    mask_HW[2:8, 2:8] = mask_HW[20:30, 20:30] = CAT
+    mask_HW[30:38, 2:8] = DOG
+    write_mask(samples[0].mask, mask_HW)
+    write_mask(samples[1].mask, np.zeros_like(mask_HW))
+    stats = split_stats(samples, CLASS_NAMES)
+    assert {entry.name: entry.objects for entry in stats.classes if entry.objects} == {"cat": 3, "dog": 2}
+    assert stats.objects_per_image == {3: 1, 0: 1, 1: 2}
+    assert stats.names == tuple(sample.name for sample in samples)
+    assert stats.facts[0].objects == {CAT: 2, DOG: 1}
+    assert stats.co_occurrence_KK[CAT, DOG] == 1
+
+
+def test_heat_is_the_mean_over_the_photos_that_show_the_class(tiny_voc: Path) -> None:
+    samples = open_dataset(tiny_voc).split("train")
+    for sample, (top, left) in zip(samples, [(0, 0), (0, 24), (20, 24), (40, 48)], strict=True):
+        mask_HW = np.zeros((40, 48), dtype=np.uint8)
+        mask_HW[top : top + 20, left : left + 24] = CAT
+        write_mask(sample.mask, mask_HW)
+    stats = split_stats(samples, CLASS_NAMES)
+    assert (stats.heat_KGG.shape, stats.heat_KGG.dtype) == ((21, 16, 16), np.float32)
+    quarters_22 = stats.heat_KGG[CAT].reshape(2, 8, 2, 8).mean(axis=(1, 3))
+    np.testing.assert_allclose(quarters_22, [[1 / 3, 1 / 3], [0, 1 / 3]], atol=0.03)
+    assert stats.heat_KGG[0].mean() == pytest.approx(13 / 16, abs=0.01), "four photos, three with a quarter of cat"
+    assert not stats.heat_KGG[DOG].any()
+
+
+def test_light_and_colour_vary_over_photos(tiny_voc: Path) -> None:
+    samples = open_dataset(tiny_voc).split("val")
+    for sample, color in zip(samples, [(0, 0, 0), (255, 102, 0)], strict=True):
+        Image.new("RGB", (48, 40), color).save(sample.photo, quality=100, subsampling=0)
+    stats = split_stats(samples, CLASS_NAMES)
+    assert stats.brightness
+    assert stats.contrast
+    assert [(each.mean, each.std) for each in stats.color] == [
+        pytest.approx((level, level), abs=0.01) for level in (0.5, 0.2, 0.0)
+    ]
+    assert stats.brightness.mean == pytest.approx((0.299 + 0.587 * 0.4) / 2, abs=0.01)
+    assert stats.contrast.mean == pytest.approx(0, abs=0.01)
+
+
+def test_the_classes_of_the_command_line_have_their_objects(tiny_voc: Path) -> None:
+    document = split_stats(open_dataset(tiny_voc).split("train"), CLASS_NAMES).as_dict()
+    assert set(document["classes"][0]) == {"id", "name", "images", "pixels", "share", "objects"}
+    assert ClassStats(**document["classes"][CAT]).objects == 2
+
+
+def test_count_pixels_names_a_pair_that_cannot_be_used(tiny_voc: Path) -> None:
+    samples = open_dataset(tiny_voc).split("train")
+    write_mask(samples[1].mask, np.full((40, 48), 77, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"photo_1\.png holds id 77"):
+        count_pixels(samples, 21)
+
+
+def test_voc_s_own_shares_are_fractions_of_everything() -> None:
+    assert tuple(VOC_SHARES) == CLASS_NAMES
+    assert sum(entry.pixels for entry in VOC_SHARES.values()) == pytest.approx(1)
+    assert VOC_SHARES["background"].pixels == pytest.approx(0.73, abs=0.01), "73 to 75 % is what others quote"
+    assert VOC_SHARES["person"].images == pytest.approx(888 / 2913)

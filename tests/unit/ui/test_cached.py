@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from core.classes import VOC_CLASSES
+from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.errors import DataError
 from core.training.records import LogWriter, RunLog, Warned
@@ -56,16 +57,18 @@ def test_a_dataset_is_read_again_once_a_pair_is_added(voc: Path) -> None:
     assert len(cached.dataset(voc).split("train")) == 1
 
 
-def test_statistics_are_counted_once_until_a_mask_changes(voc: Path) -> None:
-    data, told = cached.dataset(voc), []
-    assert not cached.has_stats(data, "val")
-    first = cached.stats(data, "val", lambda done, _total: told.append(done))
-    assert cached.has_stats(data, "val")
-    assert cached.stats(data, "val") is first
-    assert told == [1, 2]
+def test_an_analysis_counts_until_a_mask_changes(voc: Path) -> None:
+    assert cached.analysis(voc) is None
+    analyse(voc)
+    found = cached.analysis(voc)
+    assert found is not None
+    assert cached.analysis(voc) is found, "read once"
+    assert cached.split_stats(found, "val").classes[CAT].images == 2
+    assert cached.split_stats(found, "val") is cached.split_stats(found, "val")
     write_mask(voc / "SegmentationClass" / "photo_4.png", np.zeros((30, 40), dtype=np.uint8))
-    assert cached.stats(data, "val").classes[CAT].images == 1
-    assert cached.stats(data, "val").class_ids == (frozenset({0}), frozenset({0, CAT}))
+    assert cached.analysis(voc) is None
+    changed = analyse(voc)
+    assert cached.split_stats(changed, "val").class_ids == (frozenset({0}), frozenset({0, CAT}))
 
 
 def test_a_mask_is_reduced_without_new_colours(voc: Path) -> None:
@@ -85,10 +88,3 @@ def test_a_strip_holds_three_pictures(voc: Path) -> None:
 def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.jpg"):
         cached.thumbnail(voc / "nothing.jpg", classes=VOC_CLASSES)
-
-
-def test_a_memo_forgets_the_oldest() -> None:
-    memo, computed = cached.Memo(max_entries=2), []
-    for key in ("a", "b", "a", "c", "a"):
-        memo.get(key, lambda key=key: computed.append(key))
-    assert computed == ["a", "b", "c", "a"]

@@ -1,10 +1,6 @@
 """Figures hold the numbers of the records, and nothing that only one theme can show."""
 
-import numpy as np
-import pytest
-
 from core.classes import VOC_CLASSES, classes_of
-from core.data.stats import _summarize
 from tests.unit.ui.test_progress import epoch, leg, log_of, step
 from ui import charts
 
@@ -43,16 +39,6 @@ def test_classes_have_their_colour_an_outline_and_no_score_when_absent() -> None
     assert list(bar.x) == [0.9, 0.0]
     assert list(bar.marker.color) == [VOC_CLASSES.css_color(0), VOC_CLASSES.css_color(2)]
     assert bar.marker.line.color == charts.NEUTRAL, "black bars need an outline in the dark"
-
-
-@pytest.mark.parametrize("draw", [charts.class_share_figure, charts.class_presence_figure])
-def test_statistics_leave_out_classes_that_are_not_there(draw: object) -> None:
-    histograms_N256 = np.zeros((2, 256), dtype=np.int64)
-    histograms_N256[:, 0], histograms_N256[1, 2] = 75, 50
-    stats = _summarize(histograms_N256, {(10, 10): 2}, NAMES)  # type: ignore[arg-type]
-    bar = draw(stats, CLASSES).data[0]  # type: ignore[operator]
-    assert list(bar.y) == ["background", "dog"]
-    assert list(bar.x) == ([0.75, 0.25] if draw is charts.class_share_figure else [1.0, 0.5])
 
 
 def test_figures_are_transparent() -> None:

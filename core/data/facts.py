@@ -1,0 +1,128 @@
+"""What one photo and its mask show, in numbers: what the statistics of a split are reductions of.
+
+A pair is looked at once, while the doctor has both files open; afterwards the few hundred bytes here stand for it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from core.voc import BACKGROUND
+
+GRID = 16
+"""Cells of the grid over the frame, on each side, in which `PairFacts.heat` tells where a class lies."""
+MIN_OBJECT_SHARE = 1e-3
+"""Connected parts smaller than this share of the frame (14 x 14 px of 500 x 375) are specks and tips, no objects.
+
+On 680 VOC photos this counts 1.9 people in a photo that shows any, where VOC's instance masks have 2.0; horses, which
+their riders and the void border cut up, are 2.5 and not 1.4.
+"""
+MAX_PHOTO_PX = 256
+"""Light and colour are measured on the photo reduced to at most this on its longer side: a tenth of the time."""
+DIAGONALS_TOO = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairFacts:
+    """One photo and its mask.
+
+    size         (width, height) in px
+    pixels       number of pixels by id, void (255) among them; ids that do not occur are left out
+    objects      number of connected parts (8 neighbours) by class id, the background left out. VOC's void borders keep
+                 objects that touch apart; without them those are one part, and an object behind a pole is two
+    brightness   mean luma (ITU-R 601, of the stored values) in [0, 1]; `contrast` its standard deviation
+    color_mean   mean of red, green and blue in [0, 1]; `color_std` their standard deviations
+    heat         by class id, the background among them: the share of each of 16 x 16 cells that the class covers,
+                 (16, 16) uint8, 255 = all of it; row 0 is the top of the frame
+    """
+
+    size: tuple[int, int]
+    pixels: dict[int, int]
+    objects: dict[int, int]
+    brightness: float
+    contrast: float
+    color_mean: tuple[float, float, float]
+    color_std: tuple[float, float, float]
+    heat: dict[int, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON types, all but `heat`."""
+        return {
+            "size": list(self.size),
+            "pixels": {str(class_id): count for class_id, count in self.pixels.items()},
+            "objects": {str(class_id): count for class_id, count in self.objects.items()},
+            "brightness": self.brightness,
+            "contrast": self.contrast,
+            "color_mean": list(self.color_mean),
+            "color_std": list(self.color_std),
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], heat: dict[int, NDArray[np.uint8]] | None = None) -> "PairFacts":
+        """Return what `as_dict` was made from; a document of another form raises KeyError, TypeError or ValueError."""
+        width, height = document["size"]
+        return cls(
+            size=(int(width), int(height)),
+            pixels={int(class_id): int(count) for class_id, count in document["pixels"].items()},
+            objects={int(class_id): int(count) for class_id, count in document["objects"].items()},
+            brightness=float(document["brightness"]),
+            contrast=float(document["contrast"]),
+            color_mean=_rgb(document["color_mean"]),
+            color_std=_rgb(document["color_std"]),
+            heat=heat or {},
+        )
+
+
+def pair_facts(photo: Image.Image, mask_HW: NDArray[np.uint8], num_classes: int) -> PairFacts:
+    """Look at an upright RGB photo and its mask, (H, W) uint8 of the same size: ids below `num_classes`, or void."""
+    mask = Image.fromarray(mask_HW)
+    pixels = {value: count for value, count in enumerate(mask.histogram()) if count}
+    class_ids = [class_id for class_id in pixels if class_id < num_classes]
+    mean_4, std_4 = _light_and_color(photo)
+    return PairFacts(
+        size=(mask.width, mask.height),
+        pixels=pixels,
+        objects=_objects(mask_HW, [class_id for class_id in class_ids if class_id != BACKGROUND]),
+        brightness=mean_4[3],
+        contrast=std_4[3],
+        color_mean=_rgb(mean_4[:3]),
+        color_std=_rgb(std_4[:3]),
+        heat={class_id: _heat(mask, class_id) for class_id in class_ids},
+    )
+
+
+def _objects(mask_HW: NDArray[np.uint8], class_ids: list[int]) -> dict[int, int]:
+    """Count the parts of each class, each within the box around its pixels: most of a frame is background."""
+    boxes = ndimage.find_objects(mask_HW, max_label=max(class_ids, default=0))
+    min_pixels = MIN_OBJECT_SHARE * mask_HW.size
+    objects = {}
+    for class_id in class_ids:
+        parts_HW, _ = ndimage.label(mask_HW[boxes[class_id - 1]] == class_id, DIAGONALS_TOO)
+        objects[class_id] = int((np.bincount(parts_HW.ravel())[1:] >= min_pixels).sum())
+    return objects
+
+
+def _heat(mask: Image.Image, class_id: int) -> NDArray[np.uint8]:
+    """Return the share of each cell that a class covers; a pixel counts for the cell in which its centre lies."""
+    covered = mask.point([255 * (value == class_id) for value in range(256)])
+    return np.asarray(covered.resize((GRID, GRID), Image.Resampling.BOX))
+
+
+def _light_and_color(photo: Image.Image) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of red, green, blue and luma, in [0, 1]."""
+    small = photo.reduce(max(1, -(-max(photo.size) // MAX_PHOTO_PX)))
+    counts_4V = np.array(small.histogram() + small.convert("L").histogram(), dtype=np.float64).reshape(4, 256)
+    counts_4V /= counts_4V.sum(axis=1, keepdims=True)
+    values_V = np.arange(256) / 255
+    mean_4 = counts_4V @ values_V
+    variance_4 = np.maximum(counts_4V @ values_V**2 - mean_4**2, 0)
+    return mean_4.round(5).tolist(), np.sqrt(variance_4).round(5).tolist()
+
+
+def _rgb(values: list[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)

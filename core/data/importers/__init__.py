@@ -1,0 +1,9 @@
+"""Annotations of other tools become a data set in VOC's layout.
+
+json_file, photo_folder, notes -> plan -> shapes, brush_rle -> one module a format -> writer -> formats
+"""
+
+from core.data.importers.formats import IMPORTERS, Importer, import_data
+from core.data.importers.writer import Imported
+
+__all__ = ["IMPORTERS", "Imported", "Importer", "import_data"]

@@ -1,0 +1,134 @@
+"""One mask for each class: what is not black in it belongs to the class.
+
+Either a folder for each class with masks called as the photos (`masks/leaf/plant.png`), or masks beside each other
+called `plant_leaf.png` or `plant.leaf.png`. Classes are sorted by name, or ordered by a `classes.txt` given as the
+table; where masks overlap, the later class covers the earlier one. Masks must be stored without loss (PNG, BMP, TIFF).
+Beside masks called after their photo, a photo `plant_2.png` would count as a mask of `plant.png`: keep such photos in a
+folder of their own.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.classes import Classes, read_classes
+from core.data.dataset import PHOTO_SUFFIXES
+from core.data.importers.notes import Notes
+from core.data.importers.photo_folder import (
+    LOSSLESS_SUFFIXES,
+    MASK_FOLDERS,
+    PHOTO_FOLDERS,
+    PhotoFolder,
+    files_in,
+    first_folder,
+)
+from core.data.importers.pictures import any_color, read_mask_file
+from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
+from core.errors import DataError
+from core.voc import BACKGROUND
+
+SEPARATORS = "_."
+
+ClassMask = tuple[str, Path]
+"""A label and a mask file."""
+
+
+def plan_class_masks(source: Source, notes: Notes) -> Plan:
+    """Plan a folder of masks; photos lie in it, in its `images` or `photos`, or in the folder given for them."""
+    if not source.path.is_dir():
+        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
+    masks = first_folder(source.path, MASK_FOLDERS)
+    photo_root = source.photos or first_folder(source.path, PHOTO_FOLDERS)
+    folders = [folder for folder in _class_folders(masks) if folder != photo_root]
+    masks_of = _in_folders(folders, photo_root, notes) if folders else _side_by_side(masks, photo_root, notes)
+    if not any(masks_of.values()):
+        raise DataError(
+            f"{masks} holds no mask of a photo in {photo_root}; call them CLASS/PHOTO.png or PHOTO_CLASS.png, and name "
+            "the folder of the photos with --photos."
+        )
+    labels = sorted({label for found in masks_of.values() for label, _ in found})
+    classes, ids = _classes(labels, source, notes)
+    for photo, found in masks_of.items():
+        notes.count("Photos without any mask left out", photo, not found)
+    drawings = [drawing_of(photo, partial(_paint, found, ids, notes)) for photo, found in masks_of.items() if found]
+    return Plan(classes, drawings)
+
+
+def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, dict[str, int]]:
+    if not source.table:
+        return number_labels(labels, source.path, notes)
+    table = read_classes(source.table)
+    if strays := [label for label in labels if label not in table.names]:
+        raise DataError(f"{source.table} does not name the class '{strays[0]}' of {source.path}; add a line for it.")
+    colors = dict(zip(table.names, table.colors, strict=True))
+    return number_labels(table.names, source.table, notes, colors)
+
+
+def _class_folders(masks: Path) -> list[Path]:
+    folders = sorted(folder for folder in masks.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    return [folder for folder in folders if folder.name not in PHOTO_FOLDERS and files_in(folder, LOSSLESS_SUFFIXES)]
+
+
+def _in_folders(folders: list[Path], photo_root: Path, notes: Notes) -> dict[Path, list[ClassMask]]:
+    """Return the masks of each photo, found under its name in the folders of the classes."""
+    files = {folder: files_in(folder, LOSSLESS_SUFFIXES) for folder in folders}
+    photos = PhotoFolder(photo_root, [file for found in files.values() for file in found]).files
+    by_stem = _by_stem(photos)
+    masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in photos}
+    for folder, found in files.items():
+        for file in found:
+            photo = by_stem.get(file.stem)
+            notes.count("Masks without a photo left out", file, photo is None)
+            if photo:
+                masks_of[photo].append((tidy(folder.name), file))
+    return masks_of
+
+
+def _by_stem(photos: Sequence[Path]) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for photo in photos:
+        if photo.stem in by_stem:
+            raise DataError(
+                f"{by_stem[photo.stem]} and {photo} have the same name, so their masks cannot be told apart; rename "
+                "one of them."
+            )
+        by_stem[photo.stem] = photo
+    return by_stem
+
+
+def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, list[ClassMask]]:
+    """Return the masks of each photo, called as the photo and the class; the longest fitting photo name counts."""
+    pictures = files_in(photo_root, PHOTO_SUFFIXES)
+    stems = {picture.stem for picture in pictures}
+    found = files_in(masks, LOSSLESS_SUFFIXES)
+    files = [file for file in found if _split_name(file.stem, stems)]
+    by_stem = _by_stem(PhotoFolder(photo_root, files).files)
+    strays = [file for file in found if file not in {*files, *by_stem.values()}]
+    notes.count("Masks without a photo left out", strays[0] if strays else masks, len(strays))
+    masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in by_stem.values()}
+    for file in files:
+        if parts := _split_name(file.stem, set(by_stem)):
+            masks_of[by_stem[parts[0]]].append((parts[1], file))
+    return masks_of
+
+
+def _split_name(stem: str, photo_stems: set[str]) -> tuple[str, str] | None:
+    """Return the photo's name and the label that make up a mask's name."""
+    cuts = [at for at in range(len(stem) - 1, 0, -1) if stem[at] in SEPARATORS and stem[:at] in photo_stems]
+    parts = next(((stem[:at], tidy(stem[at + 1 :])) for at in cuts), None)
+    return parts if parts and parts[1] else None
+
+
+def _paint(masks: Sequence[ClassMask], ids: dict[str, int], notes: Notes, _size: Size) -> NDArray[np.uint8]:
+    canvas = Canvas(read_mask_file(masks[0][1]).size)
+    for label, file in sorted(masks, key=lambda one: ids[one[0]]):
+        region_HW = any_color(read_mask_file(file))
+        if canvas.mask_HW.shape != region_HW.shape:
+            raise DataError(f"{file} is of another size than {masks[0][1]}; export the masks of a photo at one size.")
+        if ids[label] != BACKGROUND:
+            overlap = canvas.paint(region_HW, ids[label])
+            notes.count("Pixels in the masks of two classes, which went to the later one", file, overlap)
+    return canvas.mask_HW

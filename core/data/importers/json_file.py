@@ -1,0 +1,45 @@
+"""Reading JSON that somebody else wrote: whatever is wrong with it is one sentence naming the file."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeGuard, TypeVar
+
+from core.errors import DataError
+
+Kind = TypeVar("Kind")
+KIND_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+MAX_COORDINATE = 1e7
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON document; one that is damaged, or no JSON at all, raises `DataError`."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}; check its name and whose it is.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is no whole JSON file ({error}); export it again.") from error
+
+
+def of_kind(value: Any, kind: type[Kind], what: str, file: Path) -> Kind:
+    """Return a value that must be of a kind; `what` names it in the `DataError` where it is not."""
+    if isinstance(value, kind) and not isinstance(value, bool):
+        return value
+    found = "missing" if value is None else f"not {KIND_NAMES[kind]}"
+    raise DataError(f"{file} is not of this format: {what} is {found}; choose the right format, or export it again.")
+
+
+def member(container: dict[str, Any], key: str, kind: type[Kind], what: str, file: Path) -> Kind:
+    """Return a member of an object; one that is missing or of another kind raises `DataError`."""
+    return of_kind(container.get(key), kind, f"'{key}' of {what}", file)
+
+
+def is_coordinate(value: Any) -> TypeGuard[float]:
+    """Tell whether a value is a number that can be drawn: no NaN, no infinity, nothing beyond ten million px."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_COORDINATE
+
+
+def size_in(container: dict[str, Any], width: str, height: str) -> tuple[int, int] | None:
+    """Return the (width, height) that an object states in px, or None where it does not state both."""
+    sides = [side for side in (container.get(width), container.get(height)) if is_coordinate(side) and side >= 1]
+    return (round(sides[0]), round(sides[1])) if len(sides) == 2 else None

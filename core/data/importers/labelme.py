@@ -1,0 +1,170 @@
+"""labelme: a folder with a JSON file for each photo, in which shapes are drawn over each other in their order.
+
+Polygons, rectangles (upright and oriented), circles and masks become regions, edges included, as labelme itself draws
+them. Points and lines have no area and are skipped. `_background_` and `__ignore__` are labelme's own background and
+void. Photos are found by `imagePath` within the source folder, by name in a folder of photos, or in `imageData`.
+"""
+
+import base64
+import binascii
+import posixpath
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.importers import shapes
+from core.data.importers.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.notes import Notes
+from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
+from core.data.importers.pictures import any_color, read_picture
+from core.data.importers.plan import (
+    Canvas,
+    Drawing,
+    Plan,
+    Size,
+    Source,
+    drawing_of,
+    number_labels,
+    tidy,
+)
+from core.errors import DataError
+
+NUM_POINTS = {"rectangle": 2, "circle": 2, "mask": 2, "oriented_rectangle": 4}
+WITHOUT_AREA = ("point", "points", "line", "linestrip")
+MIN_CORNERS = 3
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A JSON file without its pictures: the path and the size of its photo, whether it carries it, and its labels."""
+
+    file: Path
+    path: str
+    size: Size | None
+    is_carrier: bool
+    labels: frozenset[str]
+
+
+def plan_labelme(source: Source, notes: Notes) -> Plan:
+    """Plan a folder of labelme's JSON files; its labels, sorted, are the classes."""
+    if not source.path.is_dir():
+        raise DataError(f"{source.path} is no folder; name the folder that holds labelme's JSON files.")
+    sheets = [sheet for file in files_in(source.path, (".json",)) if (sheet := _read_sheet(file, notes))]
+    if not sheets:
+        raise DataError(f"{source.path} holds no JSON file of labelme; name the folder that its files were saved in.")
+    labels = {label for sheet in sheets for label in sheet.labels}
+    classes, ids = number_labels(sorted(labels), source.path, notes)
+    photos = PhotoFolder(source.photos or source.path)
+    drawings, missing = [], []
+    for sheet in sheets:
+        by_name = posixpath.basename(sheet.path)
+        photo = photos.find(by_name) if source.photos else _photo_beside(sheet, photos)
+        paint = partial(_paint, sheet.file, ids, notes)
+        if photo:
+            drawings.append(drawing_of(photo, paint, sheet.size))
+        elif sheet.is_carrier:
+            name = Path(by_name).stem or sheet.file.stem
+            drawings.append(Drawing(name, sheet.file, partial(_data, sheet.file), paint, sheet.size))
+        else:
+            missing.append(f"{sheet.path} of {sheet.file.name}")
+    if missing:
+        raise missing_photos(missing, len(sheets), source.path, photos.root)
+    return Plan(classes, drawings)
+
+
+def _read_sheet(file: Path, notes: Notes) -> Sheet | None:
+    document = read_json(file)
+    if not isinstance(document, dict) or not {"shapes", "imagePath"} <= document.keys():
+        notes.count("JSON files without shapes and imagePath left out", file)
+        return None
+    path = member(document, "imagePath", str, "the document", file).replace("\\", "/")
+    size = size_in(document, "imageWidth", "imageHeight")
+    with_area = (shape for shape in _shapes(file, document) if _kind(file, shape) not in WITHOUT_AREA)
+    labels = frozenset(_label(file, shape) for shape in with_area)
+    return Sheet(file, path, size, bool(document.get("imageData")), labels)
+
+
+def _shapes(file: Path, document: Any) -> list[dict[str, Any]]:
+    listed = member(document, "shapes", list, "the document", file)
+    return [of_kind(shape, dict, "a shape", file) for shape in listed]
+
+
+def _kind(file: Path, shape: dict[str, Any]) -> str:
+    """Return the type of a shape; files of old versions state none, and hold polygons."""
+    return tidy(of_kind(shape.get("shape_type") or "polygon", str, "'shape_type' of a shape", file))
+
+
+def _label(file: Path, shape: dict[str, Any]) -> str:
+    label = tidy(member(shape, "label", str, "a shape", file))
+    if not label:
+        raise DataError(f"{file} holds a shape without a label; label it, or delete it.")
+    return label
+
+
+def _photo_beside(sheet: Sheet, photos: PhotoFolder) -> Path | None:
+    """Return the photo that a path leads to from the folder of its JSON file, if it stays within the source."""
+    below = posixpath.normpath(posixpath.join(sheet.file.parent.relative_to(photos.root).as_posix(), sheet.path))
+    is_outside = below.startswith(("/", "../")) or below == ".." or ":" in below.partition("/")[0]
+    if is_outside and not sheet.is_carrier:
+        raise DataError(
+            f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "
+            "the photos with --photos."
+        )
+    return None if is_outside else photos.at(below)
+
+
+def _data(file: Path) -> bytes:
+    """Return the photo that a JSON file carries."""
+    data = member(read_json(file), "imageData", str, "the document", file)
+    return _decoded(data, f"'imageData' of {file}")
+
+
+def _decoded(text: str, what: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(f"{what} is no base64 ({error}); save the file again in labelme.") from error
+
+
+def _paint(file: Path, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
+    canvas = Canvas(size)
+    for shape in _shapes(file, read_json(file)):
+        region_HW = _region(file, shape, size, notes)
+        if region_HW is not None:
+            canvas.paint(region_HW, ids[_label(file, shape)])
+    return canvas.mask_HW
+
+
+def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDArray[np.bool_] | None:
+    """Return what a shape covers; a shape that cannot be drawn is noted and gives None."""
+    kind = _kind(file, shape)
+    if kind in WITHOUT_AREA:
+        notes.count("Points and lines skipped, as they have no area", file)
+        return None
+    if kind != "polygon" and kind not in NUM_POINTS:
+        notes.count(f"Shapes of the unknown type '{kind}' skipped", file)
+        return None
+    points = member(shape, "points", list, "a shape", file)
+    if not all(isinstance(point, list) and len(point) == 2 and all(map(is_coordinate, point)) for point in points):
+        notes.count("Shapes skipped because a coordinate is no number", file)
+        return None
+    if len(points) < MIN_CORNERS if kind == "polygon" else len(points) != NUM_POINTS[kind]:
+        notes.count(f"Shapes skipped because a {kind} cannot have that number of points", file)
+        return None
+    return _covered(file, shape, kind, [(float(x), float(y)) for x, y in points], size)
+
+
+def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[shapes.Point], size: Size) -> NDArray[np.bool_]:
+    if kind == "mask":
+        what = f"'mask' of a shape in {file}"
+        picture = read_picture(_decoded(member(shape, "mask", str, "a shape", file), what), what)
+        return shapes.patch(any_color(picture), points[0], size)
+    if kind == "rectangle":
+        return shapes.rectangle(points, size)
+    if kind == "circle":
+        return shapes.circle(points, size)
+    return shapes.polygon(points, size)

@@ -1,0 +1,112 @@
+"""What an import is going to write, decided before anything is written."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.classes import Classes, css_color
+from core.data.importers.notes import Notes
+from core.errors import DataError
+from core.voc import BACKGROUND, PALETTE, VOID
+
+BACKGROUND_NAMES = frozenset({"background", "_background_"})
+VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "__ignore__"})
+
+Size = tuple[int, int]
+"""Width and height in px."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a person named: the annotations, and where it was needed a folder of photos and a table."""
+
+    path: Path
+    photos: Path | None = None
+    table: Path | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A photo and how its mask comes about.
+
+    `file` is the photo, or the file that carries it. `read` returns its bytes. `size` is the frame the annotation was
+    drawn in, None where only the mask itself tells. `paint` takes that frame, or else the size of the upright photo,
+    and returns the ids, shape (H, W), uint8.
+    """
+
+    name: str
+    file: Path
+    read: Callable[[], bytes]
+    paint: Callable[[Size], NDArray[np.uint8]]
+    size: Size | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The classes, and what to draw."""
+
+    classes: Classes
+    drawings: Sequence[Drawing]
+
+
+class Canvas:
+    """A mask that grows region by region; later regions cover earlier ones."""
+
+    def __init__(self, size: Size) -> None:
+        self.mask_HW = np.full(size[::-1], BACKGROUND, dtype=np.uint8)
+
+    def paint(self, region_HW: NDArray[np.bool_], class_id: int) -> int:
+        """Give a region to a class and return how many pixels of it belonged to another one before."""
+        before = self.mask_HW[region_HW]
+        self.mask_HW[region_HW] = class_id
+        return int(np.count_nonzero((before != BACKGROUND) & (before != class_id)))
+
+
+def drawing_of(photo: Path, paint: Callable[[Size], NDArray[np.uint8]], size: Size | None = None) -> Drawing:
+    """Return the drawing of a photo that is a file."""
+    return Drawing(photo.stem, photo, photo.read_bytes, paint, size)
+
+
+def tidy(label: str) -> str:
+    """Return a label as one line without double spaces."""
+    return " ".join(label.encode(errors="replace").decode().split())
+
+
+def is_background(label: str) -> bool:
+    """Tell whether a label means the background."""
+    return label.casefold() in BACKGROUND_NAMES
+
+
+def is_void(label: str) -> bool:
+    """Tell whether a label means pixels that do not count."""
+    return label.casefold() in VOID_NAMES
+
+
+def number_labels(
+    labels: Iterable[str], where: Path, notes: Notes, colors: Mapping[str, str] | None = None
+) -> tuple[Classes, dict[str, int]]:
+    """Return the classes of some labels in their order, and the id of each label.
+
+    The background is 0 whether it is labelled or not, void labels are 255, all others count from 1. Colours are
+    `#rrggbb` by label, VOC's by id where none is given. No label at all, or more than 254, raise `DataError`.
+    """
+    given = colors or {}
+    ids: dict[str, int] = {}
+    names, chosen = ["background"], [css_color(PALETTE[BACKGROUND])]
+    for label in dict.fromkeys(labels):
+        if is_background(label):
+            ids[label] = BACKGROUND
+            chosen[0] = given.get(label, chosen[0])
+        elif is_void(label):
+            ids[label] = VOID
+            notes.say(f"'{label}' is void: its pixels are neither trained nor scored.")
+        else:
+            ids[label] = len(names)
+            names.append(label)
+            chosen.append(given.get(label, css_color(PALETTE[min(ids[label], VOID)])))
+    if not 2 <= len(names) <= VOID:
+        raise DataError(f"{where} names {len(names) - 1} classes beside the background; there must be 1 to {VOID - 1}.")
+    return Classes(tuple(names), tuple(chosen)), ids

@@ -1,0 +1,52 @@
+"""The words of the doctor: a name with its two files, and what can be wrong with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name and its files; None where one is missing. `splits` are those that hold it, the usual ones first.
+
+    `near_photo` and `near_mask` are files of nearly that name (another case, or the list gives the extension too).
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    photo: Path | None
+    mask: Path | None
+    near_photo: Path | None = None
+    near_mask: Path | None = None
+
+    @property
+    def split(self) -> str | None:
+        """The split that a finding is told for."""
+        return self.splits[0] if self.splits else None
+
+    @property
+    def photo_file(self) -> Path | None:
+        """The photo, if only of nearly that name."""
+        return self.photo or self.near_photo
+
+    @property
+    def mask_file(self) -> Path | None:
+        """The mask, if only of nearly that name."""
+        return self.mask or self.near_mask
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a pair; `is_of_mask` tells which of its two files it is about, `file` names another one.
+
+    `other` is the name of the second pair where a problem is between two.
+    """
+
+    kind: str
+    detail: str
+    severity: Severity = "error"
+    is_of_mask: bool = True
+    file: Path | None = None
+    other: str = ""

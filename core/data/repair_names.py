@@ -1,0 +1,33 @@
+"""What the pairs of a repaired copy are called: plain ASCII without spaces, no two alike but for capitals."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from core.data.problems import Entry
+
+
+def new_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the new name of every entry by its old one: that of its photo, if that is plain and not taken."""
+    wanted = {entry.name: entry.photo_file.stem if entry.photo_file else entry.name for entry in entries}
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(wanted, key=lambda name: plain(wanted[name]) != wanted[name]):  # plain names keep theirs
+        names[name] = _free(plain(wanted[name]), taken)
+        taken.add(names[name].casefold())
+    return names
+
+
+def plain(name: str) -> str:
+    """Return a name in ASCII without spaces; an empty one if its letters have no counterparts there."""
+    letters = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return re.sub(r"\s+", "_", letters.strip()) if letters.isascii() else ""
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken; photo_1, photo_2 … for an empty one."""
+    candidate, number = name, 1
+    while not candidate or candidate.casefold() in taken:
+        candidate = f"{name}_{number + 1}" if name else f"photo_{number}"
+        number += 1
+    return candidate

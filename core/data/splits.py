@@ -1,0 +1,162 @@
+"""Splitting photos 80/20: at random, or so that both parts show every class equally often.
+
+Stratified is meant as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD
+2011): the class with the fewest photos left is served first, each of its photos going to the part that still wants most
+of that class. Two things are added: the sizes are those of a random split, and a class of five photos or more is first
+given one photo in each part, since rarer classes in the same photos could use them all up.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dataset import LISTS, TRAIN_SHARE, Sample, random_splits
+from core.errors import DataError
+from core.files import new_folder
+
+MIN_PHOTOS = 5
+"""A class with fewer photos cannot be split 80/20."""
+PARTS = ("train", "val")
+TRAIN, VAL = range(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitShares:
+    """How a split divides the classes: `train` and `val` hold the photos of each class, by class id.
+
+    `largest_deviation` is how far the share of a class's photos in val is from 0.2 where it is furthest, over the
+    classes with five photos or more; None without such a class.
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    largest_deviation: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPreview:
+    """The same photos split both ways with one seed."""
+
+    random: SplitShares
+    stratified: SplitShares
+
+
+def preview_splits(
+    samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], num_classes: int, seed: int
+) -> SplitPreview:
+    """Return what both ways of splitting would do; `class_ids` holds the classes in each photo, by its name."""
+    return SplitPreview(
+        random=split_shares(random_splits(list(samples), seed), class_ids, num_classes),
+        stratified=split_shares(stratified_splits(samples, class_ids, seed), class_ids, num_classes),
+    )
+
+
+def split_shares(
+    splits: Mapping[str, Sequence[Sample]], class_ids: Mapping[str, Collection[int]], num_classes: int
+) -> SplitShares:
+    """Count the photos of each class in train and val."""
+    train_K, val_K = (_shows(splits[part], class_ids, num_classes).sum(axis=0) for part in PARTS)
+    total_K = train_K + val_K
+    is_common_K = total_K >= MIN_PHOTOS
+    deviations = np.abs(val_K[is_common_K] / total_K[is_common_K] - (1 - TRAIN_SHARE))
+    return SplitShares(
+        train=tuple(train_K.tolist()),
+        val=tuple(val_K.tolist()),
+        largest_deviation=float(deviations.max()) if deviations.size else None,
+    )
+
+
+def stratified_splits(
+    samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], seed: int
+) -> dict[str, tuple[Sample, ...]]:
+    """Split 80/20 so that the photos of every class are, too; both parts are in the order of the names.
+
+    The same names, classes and seed give the same split, whatever the order of the samples. `class_ids` holds the
+    classes in each photo, by its name. Val is larger than a fifth only where it takes more photos than that to show
+    every class with five photos or more.
+    """
+    shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+    num_classes = 1 + max((class_id for sample in samples for class_id in class_ids[sample.name]), default=0)
+    parts_N = _Division(_shows(shuffled, class_ids, num_classes)).parts()
+    by_part = [[sample for sample, its in zip(shuffled, parts_N, strict=True) if its == part] for part in (TRAIN, VAL)]
+    return {
+        name: tuple(sorted(part, key=lambda sample: sample.name)) for name, part in zip(PARTS, by_part, strict=True)
+    }
+
+
+def _shows(samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], num_classes: int) -> NDArray[np.int64]:
+    """Return 1 where a photo shows a class, else 0, shape (N, K)."""
+    shows_NK = np.zeros((len(samples), num_classes), dtype=np.int64)
+    for row, sample in enumerate(samples):
+        shows_NK[row, list(class_ids[sample.name])] = 1
+    return shows_NK
+
+
+class _Division:
+    """Photos being divided: `shows_NK` tells the classes in each; of equal photos the first goes first."""
+
+    def __init__(self, shows_NK: NDArray[np.int64]) -> None:
+        num_photos = len(shows_NK)
+        num_train = round(TRAIN_SHARE * num_photos)
+        self._shows_NK = shows_NK
+        self._part_N = np.full(num_photos, -1)
+        self._room = [num_train, num_photos - num_train]
+        self._wanted_2K = np.array([[TRAIN_SHARE], [1 - TRAIN_SHARE]]) * shows_NK.sum(axis=0)
+        self._is_common_K = shows_NK.sum(axis=0) >= MIN_PHOTOS
+
+    def parts(self) -> NDArray[np.int64]:
+        """Return the part of each photo, shape (N,)."""
+        for class_id in np.argsort(self._shows_NK.sum(axis=0), kind="stable"):
+            if self._is_common_K[class_id]:
+                for part in (VAL, TRAIN):
+                    self._show_in(part, class_id)
+        while (left_K := self._shows_NK[self._part_N < 0].sum(axis=0)).any():
+            rarest = int(np.argmin(np.where(left_K > 0, left_K, len(self._part_N) + 1)))
+            for photo in np.flatnonzero((self._part_N < 0) & (self._shows_NK[:, rarest] > 0)):
+                self._put(int(photo), self._neediest(rarest))
+        for photo in np.flatnonzero(self._part_N < 0):  # those that show no class at all
+            self._put(int(photo), max((TRAIN, VAL), key=lambda part: self._room[part]))
+        return self._part_N
+
+    def _show_in(self, part: int, class_id: int) -> None:
+        """Give a part its first photo of a class: the one that brings most of the classes it has none of yet.
+
+        A photo that is the last chance of the other part to show a class is taken only if there is no other.
+        """
+        is_free_N = self._part_N < 0
+        lacks_2K = self._is_common_K & np.array(
+            [~self._shows_NK[self._part_N == each].any(axis=0) for each in (TRAIN, VAL)]
+        )
+        candidates = np.flatnonzero(is_free_N & (self._shows_NK[:, class_id] > 0))
+        if not lacks_2K[part, class_id] or not candidates.size:
+            return
+        is_last_K = lacks_2K[1 - part] & (self._shows_NK[is_free_N].sum(axis=0) == 1)
+        worth_K = lacks_2K[part] - len(is_last_K) * is_last_K
+        self._put(int(candidates[np.argmax(self._shows_NK[candidates] @ worth_K)]), part)
+
+    def _neediest(self, class_id: int) -> int:
+        """Return the part with room that wants most of a class, or else most photos."""
+        open_parts = [part for part in (TRAIN, VAL) if self._room[part] > 0]
+        return max(open_parts, key=lambda part: (self._wanted_2K[part, class_id], self._room[part]))
+
+    def _put(self, photo: int, part: int) -> None:
+        self._part_N[photo] = part
+        self._wanted_2K[part] -= self._shows_NK[photo]
+        self._room[part] -= 1
+
+
+def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
+    """Write a split as the lists of a data set that has none; lists that are there raise `DataError`, untouched."""
+    folder = root / LISTS
+    if folder.exists():
+        raise DataError(f"{folder} exists already; edit the lists in it, nothing is overwritten.")
+    try:
+        with new_folder(folder) as draft:
+            for name, samples in splits.items():
+                (draft / f"{name}.txt").write_text("".join(f"{sample.name}\n" for sample in samples), encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}; check whose folder it is.") from error

@@ -1,0 +1,111 @@
+"""One mask for each class, with truths drawn by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.importers import import_data
+from core.voc import VOID
+
+SIZE = (12, 8)
+
+
+def draw_mask(file: Path, region: Any, value: int = 255, mode: str = "L") -> Path:
+    mask_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    mask_HW[region] = value
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask_HW).convert(mode).save(file)
+    return file
+
+
+def truth_of(**regions: Any) -> np.ndarray:
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    for class_id, region in regions.values():
+        truth_HW[region] = class_id
+    return truth_HW
+
+
+@pytest.fixture
+def source(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    for number, name in enumerate(["a.jpg", "b.png"]):
+        draw_photo(tmp_path / "set" / name, number)
+    return tmp_path / "set"
+
+
+def check(imported: Any, masks: dict[str, np.ndarray]) -> None:
+    assert imported.classes.names == ("background", "leaf", "stem")
+    assert np.array_equal(masks["a"], truth_of(leaf=(1, np.s_[0:3, 0:3]), stem=(2, np.s_[2:5, 2:5])))
+    assert np.array_equal(masks["b"], truth_of(stem=(2, np.s_[7, 11])))
+    assert any("masks of two classes" in note and ": 1, first in" in note for note in imported.notes)
+
+
+def test_a_folder_for_each_class(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    draw_mask(source / "masks" / "leaf" / "a.png", np.s_[0:3, 0:3], mode="1")
+    draw_mask(source / "masks" / "stem" / "a.png", np.s_[2:5, 2:5], value=1)
+    draw_mask(source / "masks" / "stem" / "b.png", np.s_[7, 11], mode="RGB")
+    draw_mask(source / "masks" / "stem" / "lost.png", np.s_[7, 11])
+    imported = import_data("class-masks", source, tmp_path / "out")
+    check(imported, sound(imported))
+    assert any("Masks without a photo left out: 1" in note for note in imported.notes)
+    again = import_data("class-masks", source / "masks", tmp_path / "again", photos=source)
+    check(again, sound(again))
+
+
+@pytest.mark.parametrize("separator", ["_", "."])
+def test_masks_called_as_photo_and_class(
+    source: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], separator: str
+) -> None:
+    draw_mask(source / f"a{separator}leaf.png", np.s_[0:3, 0:3])
+    draw_mask(source / f"a{separator}stem.png", np.s_[2:5, 2:5], mode="RGBA")
+    draw_mask(source / f"b{separator}stem.png", np.s_[7, 11])
+    draw_photo(source / "c.jpg", 3)
+    imported = import_data("class-masks", source, tmp_path / "out")
+    check(imported, sound(imported))
+    assert any("Photos without any mask left out: 1" in note for note in imported.notes)
+
+
+def test_the_longest_photo_name_that_fits_counts(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    draw_photo(tmp_path / "photos" / "a.jpg", 1)
+    draw_photo(tmp_path / "photos" / "a_b.jpg", 2)
+    draw_mask(tmp_path / "set" / "a_leaf.png", np.s_[0, 0])
+    draw_mask(tmp_path / "set" / "a_b_stem.png", np.s_[0, 0])
+    imported = import_data("class-masks", tmp_path / "set", tmp_path / "out", photos=tmp_path / "photos")
+    assert imported.classes.names == ("background", "leaf", "stem")
+    assert {name: int(mask_HW.max()) for name, mask_HW in sound(imported).items()} == {"a": 1, "a_b": 2}
+
+
+def test_a_table_orders_and_colours_the_classes(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    for label in ("leaf", "stem", "void", "background"):
+        draw_mask(source / "masks" / label / "a.png", np.s_[0:2] if label != "void" else np.s_[1:3])
+    draw_mask(source / "masks" / "leaf" / "b.png", np.s_[0])
+    table = tmp_path / "classes.txt"
+    table.write_text("background\nstem #112233\nleaf\nvoid\n")
+    imported = import_data("class-masks", source, tmp_path / "out", table=table)
+    assert imported.classes.names == ("background", "stem", "leaf")
+    assert imported.classes.colors[1] == "#112233"
+    assert np.array_equal(sound(imported)["a"], truth_of(leaf=(2, np.s_[0:2]), void=(VOID, np.s_[1:3])))
+
+
+def test_wrong_folders_are_one_sentence(
+    source: Path, tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    assert "no mask of a photo" in refused("class-masks", source)
+    assert "is no folder" in refused("class-masks", source / "a.jpg")
+    mask = draw_mask(source / "masks" / "leaf" / "a.png", np.s_[0])
+    table = tmp_path / "classes.txt"
+    table.write_text("background\nstem\n")
+    assert "'leaf'" in refused("class-masks", source, table=table)
+    Image.new("L", (5, 5)).save(mask)
+    assert "5 x 5 px" in refused("class-masks", source)
+    draw_mask(source / "masks" / "stem" / "a.png", np.s_[0])
+    assert "another size" in refused("class-masks", source)
+    mask.write_bytes(b"no picture")
+    assert str(mask) in refused("class-masks", source)
+    draw_photo(source / "a.png", 5)
+    assert "the same name" in refused("class-masks", source)

@@ -1,0 +1,206 @@
+"""COCO instances, with truths drawn by hand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools.mask import encode
+
+from core.data.importers import import_data
+from core.data.importers.coco import _of_counts, _region, plan_coco
+from core.data.importers.notes import Notes
+from core.data.importers.plan import Source
+from core.voc import VOID
+
+SIZE = (12, 8)
+CATEGORIES = [{"id": 18, "name": "dog", "supercategory": "animal"}, {"id": 3, "name": "car"}]
+
+
+def square(x: float, y: float, side: float) -> list[float]:
+    return [x, y, x + side, y, x + side, y + side, x, y + side]
+
+
+def annotation(segmentation: Any, image: int = 1, category: int = 3, **more: object) -> dict[str, Any]:
+    about = {"id": 1, "image_id": image, "category_id": category, "iscrowd": 0, "bbox": [0, 0, 1, 1], "area": 1}
+    return about | {"segmentation": segmentation} | more
+
+
+def instances(file: Path, annotations: list[Any], **changes: object) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    images = [
+        {"id": number, "file_name": name, "width": SIZE[0], "height": SIZE[1]}
+        for number, name in enumerate(["a.jpg", "b.jpg"], start=1)
+    ]
+    document = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    file.write_text(json.dumps(document | changes))
+    return file
+
+
+@pytest.fixture
+def photos(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    draw_photo(tmp_path / "photos" / "a.jpg", 1)
+    draw_photo(tmp_path / "photos" / "b.jpg", 2)
+    return tmp_path / "photos"
+
+
+def test_polygons_and_both_kinds_of_run_lengths_become_classes_in_the_order_of_the_ids(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    # Column by column from the top: 2 background, 3 of the object, the rest background. Compressed by hand: 2 -> '2',
+    # 3 -> '3', and 91 = 27 + 2 * 32 -> 'k' (27 + 32 + 48) and '2'.
+    uncompressed, compressed = [2, 3, 91], "23k2"
+    file = instances(
+        tmp_path / "instances.json",
+        [
+            annotation([square(1, 1, 2), square(9, 5, 2)], category=18),
+            annotation([square(0, 0, 6)], category=3),
+            annotation({"size": [8, 12], "counts": uncompressed}, image=2, category=3),
+            annotation({"size": [8, 12], "counts": [90, 6]}, image=2, category=18, iscrowd=1),
+        ],
+    )
+    imported = import_data("coco", file, tmp_path / "out", photos=photos)
+    masks = sound(imported)
+    assert imported.classes.names == ("background", "car", "dog")
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[:6, :6] = 1
+    truth_HW[1:3, 1:3] = truth_HW[5:7, 9:11] = 2
+    assert np.array_equal(masks["a"], truth_HW)
+    truth_HW[:] = 0
+    truth_HW[2:5, 0] = 1
+    truth_HW[2:8, 11] = VOID
+    assert np.array_equal(masks["b"], truth_HW)
+    assert any("Crowds painted as void: 1" in note for note in imported.notes)
+    instances(file, [annotation({"size": [8, 12], "counts": compressed}, image=2, category=3)])
+    again = import_data("coco", file, tmp_path / "again", photos=photos)
+    assert np.argwhere(sound(again)["b"]).tolist() == [[2, 0], [3, 0], [4, 0]]
+    assert any("background all over: 1" in note for note in again.notes)
+
+
+@given(
+    regions=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 1)),
+    is_text=st.booleans(),
+)
+def test_run_lengths_mean_what_pycocotools_means(regions: np.ndarray, is_text: bool) -> None:
+    coded = encode(np.asfortranarray(regions))
+    columns = regions.ravel(order="F")
+    changes = np.flatnonzero(np.diff(columns, prepend=0)).tolist()
+    plain = np.diff([0, *changes, columns.size]).tolist()
+    height, width = regions.shape
+    counts = coded["counts"].decode() if is_text else plain
+    read = _of_counts({"size": [height, width], "counts": counts}, (width, height), Path("x.json"))
+    assert read == plain
+    assert np.array_equal(_region(read, (width, height)), regions)
+
+
+def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    file = instances(
+        tmp_path / "photos" / "instances.json",
+        [
+            annotation([square(-4, -4, 6)]),
+            annotation([[1, 1, 5, 5], [1, 1, 5, 5, 7], [0, 0, float("nan"), 1, 1, 1], ["a"] * 6, "x"], category=18),
+            annotation([[-1e6, 7, 1e6, 7, 1e6, 1e6, -1e6, 1e6]]),
+            annotation([], image=2),
+            annotation([square(1, 1, 2)], image=99),
+        ],
+    )
+    imported = import_data("coco", photos, tmp_path / "out")
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[:2, :2] = truth_HW[7] = 1
+    assert np.array_equal(sound(imported)["a"], truth_HW)
+    said = " ".join(imported.notes)
+    assert "fewer than 3 points skipped: 1" in said
+    assert "no pairs of numbers: 4" in said
+    assert "without a segmentation skipped: 1" in said
+    assert "does not list left out: 1" in said
+    assert file.exists()
+
+
+def test_the_area_that_counts_is_the_drawn_one(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """Exporters write 0 or the box into `area`; small objects vanished under large ones."""
+    file = instances(
+        tmp_path / "i.json",
+        [annotation([square(2, 2, 2)], area=99), annotation([square(0, 0, 8)], category=18, area=0)],
+    )
+    masks = sound(import_data("coco", file, tmp_path / "out", photos=photos))
+    assert np.argwhere(masks["a"] == 1).tolist() == [[2, 2], [2, 3], [3, 2], [3, 3]]
+
+
+def test_a_crowd_lies_below_everything_however_small_it_is(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    crowd = annotation({"size": [8, 12], "counts": [6, 4, 86]}, iscrowd=1)
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 7)]), crowd])
+    mask_HW = sound(import_data("coco", file, tmp_path / "out", photos=photos))["a"]
+    assert mask_HW[:, 0].tolist() == [1] * 7 + [VOID]
+    assert mask_HW[:, 1].tolist() == [1] * 7 + [0]
+
+
+def test_photos_are_found_in_subfolders_by_the_end_of_their_path(
+    tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    for number, folder in enumerate(["train", "val"]):
+        draw_photo(tmp_path / "data" / folder / "a.jpg", number)
+    images = [{"id": 1, "file_name": "val/a.jpg"}, {"id": 2, "file_name": "./train/a.jpg"}]
+    file = instances(tmp_path / "i.json", [], images=images)
+    plan = plan_coco(Source(file, tmp_path), Notes())
+    assert [drawing.file.parent.name for drawing in plan.drawings] == ["val", "train"]
+    imported = import_data("coco", file, tmp_path / "out", photos=tmp_path / "data")
+    assert {photo.stem for photo in (imported.root / "JPEGImages").iterdir()} == {"a", "a-2"}
+
+
+def test_missing_photos_are_counted_and_the_first_is_named(
+    photos: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    images = [{"id": number, "file_name": f"lost {number}.jpg"} for number in range(3)]
+    images.append({"id": 3, "file_name": "../photos/a.jpg"})
+    file = instances(tmp_path / "i.json", [], images=images)
+    assert "3 of 4 photos" in (text := refused("coco", file, photos=photos))
+    assert "first lost 0.jpg" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"categories": None}, "'categories' of the document is missing"),
+        ({"categories": []}, "0 classes"),
+        ({"categories": [{"id": n, "name": f"c{n}"} for n in range(300)]}, "300 classes"),
+        ({"categories": [{"id": True, "name": "x"}]}, "'id' of a category is not a whole number"),
+        ({"images": [3]}, "an image is not an object"),
+        ({"images": [{"id": 1}]}, "'file_name' of an image is missing"),
+        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 5, "height": 5}]}, "5 x 5 px, but the photo"),
+        ({"annotations": {}}, "'annotations' of the document is not a list"),
+        ({"annotations": [annotation([], category=7)]}, "category 7"),
+        ({"annotations": [{"category_id": 3}]}, "'image_id' of an annotation is missing"),
+        ({"annotations": [annotation({"size": [12, 8], "counts": [96]})]}, "size [12, 8]"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": [95]})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": [97, -1]})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": [96.0]})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": ""})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": "23k"})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": "é"})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": "o" * 99})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12]})]}, "do not fill"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(
+    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+) -> None:
+    file = instances(tmp_path / "i.json", **({"annotations": []} | changes))
+    assert told in refused("coco", file, photos=photos)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '"text"'])
+def test_what_is_no_document_is_one_sentence(
+    photos: Path, tmp_path: Path, refused: Callable[..., str], content: str
+) -> None:
+    (tmp_path / "i.json").write_text(content)
+    assert str(tmp_path / "i.json") in refused("coco", tmp_path / "i.json", photos=photos)
+    assert "JSON files instead of one" in refused("coco", photos)

@@ -1,0 +1,170 @@
+"""Masks in colours, as CamVid, Cityscapes and CVAT store them, with truths drawn by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.importers import import_data
+from core.voc import VOID
+
+SIZE = (12, 8)
+SKY, ROAD, BLACK = (128, 128, 128), (128, 64, 128), (0, 0, 0)
+CAMVID = "128 128 128\tSky\n128 64 128\t\tRoad\n0 0 0\t\tVoid\n"
+
+
+def colored(file: Path, mode: str = "RGB") -> Path:
+    """Draw a mask: sky, with a road below and something unlabelled on the right."""
+    mask_HW3 = np.full((*SIZE[::-1], 3), SKY, dtype=np.uint8)
+    mask_HW3[5:] = ROAD
+    mask_HW3[:, 10:] = BLACK
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(mask_HW3)
+    picture = picture.quantize(4, dither=Image.Dither.NONE) if mode == "P" else picture.convert(mode)
+    picture.save(file)
+    return file
+
+
+def truth(sky: int = 1, road: int = 2, void: int = VOID) -> np.ndarray:
+    truth_HW = np.full(SIZE[::-1], sky, dtype=np.uint8)
+    truth_HW[5:] = road
+    truth_HW[:, 10:] = void
+    return truth_HW
+
+
+@pytest.fixture
+def source(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    """CamVid's folders: images, and labels with _L behind their names."""
+    for number, name in enumerate(["0001TP_1", "0001TP_2"]):
+        draw_photo(tmp_path / "set" / "images" / f"{name}.png", number)
+        colored(tmp_path / "set" / "labels" / f"{name}_L.png")
+    (tmp_path / "set" / "label_colors.txt").write_text(CAMVID)
+    return tmp_path / "set"
+
+
+def test_camvid(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    imported = import_data("color-table", source, tmp_path / "out")
+    masks = sound(imported)
+    assert imported.classes.names == ("background", "Sky", "Road")
+    assert imported.classes.colors == ("#000000", "#808080", "#804080")
+    assert all(np.array_equal(mask_HW, truth()) for mask_HW in masks.values())
+    assert set(masks) == {"0001TP_1", "0001TP_2"}
+    said = " ".join(imported.notes)
+    assert "'background' was added as class 0" in said
+    assert "'Void' is void" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("class_dict.csv", "name,r,g,b\nBackground,0,0,0\nSky,128,128,128\nRoad,128,64,128\n"),
+        ("mine.csv", '"Sky"; 128; 128; 128\n"Road"; 128; 64; 128\nbackground;0;0;0'),
+        ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\nSky:128,128,128::\nRoad:128,64,128::\n"),
+        ("classes.txt", "background #000000\nSky #808080\nRoad #804080\n"),
+    ],
+)
+def test_other_tables_and_a_background_of_its_own(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    imported = import_data("color-table", source, tmp_path / "out", table=tmp_path / name)
+    assert imported.classes.names == ("background", "Sky", "Road")
+    assert all(np.array_equal(mask_HW, truth(void=0)) for mask_HW in sound(imported).values())
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA"])
+@pytest.mark.parametrize("ending", ["", "_mask", "_label", "_labels", "_gt", "_color"])
+def test_masks_in_other_modes_under_other_names(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], mode: str, ending: str
+) -> None:
+    for number in range(2):
+        draw_photo(tmp_path / "photos" / f"p{number}.jpg", number)
+        colored(tmp_path / "set" / f"p{number}{ending}.png", mode)
+    (tmp_path / "label_colors.txt").write_text(CAMVID)
+    imported = import_data("color-table", tmp_path / "set", tmp_path / "out", photos=tmp_path / "photos")
+    assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
+
+
+def test_photos_and_masks_in_one_folder_and_those_without_a_partner(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "set"
+    for number in range(3):
+        draw_photo(folder / f"p{number}.png", number)
+    for name in ("p0_L", "p1_L", "p9_L"):
+        colored(folder / f"{name}.png")
+    (folder / "label_colors.txt").write_text(CAMVID)
+    imported = import_data("color-table", folder, tmp_path / "out")
+    assert set(sound(imported)) == {"p0", "p1"}
+    assert any("Photos without a mask left out: 2" in note for note in imported.notes)
+
+
+def test_cityscapes(tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]) -> None:
+    root = tmp_path / "cityscapes"
+    for number, city in enumerate(["aachen", "bochum"]):
+        draw_photo(root / "leftImg8bit" / "train" / city / f"{city}_000000_leftImg8bit.png", number)
+        mask = colored(root / "gtFine" / "train" / city / f"{city}_000000_gtFine_color.png", "RGBA")
+        Image.new("L", SIZE).save(mask.with_name(f"{city}_000000_gtFine_labelIds.png"))
+    (root / "table.csv").write_text("unlabeled,0,0,0\nego vehicle,0,0,0\nroad,128,64,128\nsky,128,128,128\n")
+    (root / "void.csv").write_text("unlabeled,0,0,0\nvoid,0,0,0\nroad,128,64,128\nsky,128,128,128\n")
+    imported = import_data("color-table", root, tmp_path / "out", table=root / "void.csv")
+    assert all(np.array_equal(mask_HW, truth(sky=2, road=1)) for mask_HW in sound(imported).values())
+    assert any("Masks without a photo left out: 2" in note for note in imported.notes)
+
+
+def test_a_colour_that_the_table_does_not_name_is_told_with_its_pixels(
+    source: Path, refused: Callable[..., str]
+) -> None:
+    (source / "label_colors.txt").write_text(CAMVID.replace("0 0 0", "9 9 9"))
+    text = refused("color-table", source)
+    assert f"{source / 'labels' / '0001TP_1_L.png'} holds the colour #000000 in 16 pixels, which" in text
+    assert "JPEG" not in text
+
+
+def test_the_noise_of_jpeg_is_recognised(source: Path, refused: Callable[..., str]) -> None:
+    mask = source / "labels" / "0001TP_1_L.png"
+    with Image.open(mask) as picture:
+        picture.save(mask.with_suffix(".jpg"), quality=50)
+    mask.unlink()
+    text = refused("color-table", source)
+    assert "other colours" in text
+    assert "save them as PNG" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("128 128 128\tSky\nRoad\n", "the line 'Road'"),
+        ("128 128 256\tSky\n", "from 0 to 255"),
+        ("128 128 128\tSky\n128 128 128\tRoad\n", "'Sky' and 'Road' the same colour"),
+        ("0 0 0\tVoid\n", "0 classes"),
+        ("", "0 classes"),
+        ("\udcff", "UTF-8"),
+        ("".join(f"{n % 256} {n // 256} 7\tc{n}\n" for n in range(300)), "300 classes"),
+    ],
+)
+def test_a_wrong_table_is_one_sentence(source: Path, refused: Callable[..., str], table: str, told: str) -> None:
+    (source / "label_colors.txt").write_text(table, errors="surrogateescape")
+    text = refused("color-table", source)
+    assert told in text
+    assert str(source / "label_colors.txt") in text
+
+
+def test_other_wrong_files_are_one_sentence(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    mask = source / "labels" / "0001TP_1_L.png"
+    Image.new("RGBA", SIZE, (128, 128, 128, 99)).save(mask)
+    assert "transparent" in refused("color-table", source)
+    Image.new("I;16", SIZE).save(mask)
+    assert "without colours" in refused("color-table", source)
+    Image.new("RGB", (9, 9), SKY).save(mask)
+    assert "9 x 9 px" in refused("color-table", source)
+    mask.write_bytes(b"no picture")
+    assert str(mask) in refused("color-table", source)
+    (source / "label_colors.txt").unlink()
+    assert "--table" in refused("color-table", source)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "label_colors.txt").write_text(CAMVID)
+    assert "no mask of a photo" in refused("color-table", tmp_path / "none", photos=source / "images")

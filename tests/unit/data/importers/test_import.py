@@ -1,0 +1,158 @@
+"""What all importers share: names, photos that EXIF turns, splits, the source, the command."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from core.__main__ import main
+from core.data.dataset import open_dataset
+from core.data.images import read_photo
+from core.data.importers import IMPORTERS, import_data
+from core.errors import DataError
+
+SIZE = (12, 8)
+
+
+def write_mask_file(file: Path, size: tuple[int, int] = SIZE) -> None:
+    """Draw a mask whose left half is of the class."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mask = Image.new("L", size)
+    mask.paste(255, (0, 0, size[0] // 2, size[1]))
+    mask.save(file)
+
+
+@pytest.fixture
+def source(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    """A folder with masks of the class leaf, four photos, two of them of one name but for the suffix and spaces."""
+    root = tmp_path / "set"
+    for number, name in enumerate(["my photo.jpg", "my_photo.jpg", "MY\tphoto.png", "other.jpg"]):
+        draw_photo(root / "images" / name, number)
+        write_mask_file(root / "masks" / "leaf" / f"{Path(name).stem}.png")
+    return root
+
+
+def test_names_are_one_word_each_and_differ_even_where_case_does_not_count(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    done: list[tuple[int, int]] = []
+    before = {path: path.is_file() and path.read_bytes() for path in source.rglob("*")}
+    imported = import_data(
+        "class-masks", source, tmp_path / "out", on_progress=lambda at, total: done.append((at, total))
+    )
+    assert set(sound(imported)) == {"MY_photo", "my_photo-2", "my_photo-3", "other"}
+    assert {split: len(samples) for split, samples in open_dataset(imported.root).splits.items()} == {
+        "train": 3,
+        "val": 1,
+    }
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert {path: path.is_file() and path.read_bytes() for path in source.rglob("*")} == before
+
+
+def test_the_split_is_the_same_each_time(source: Path, tmp_path: Path) -> None:
+    lists = []
+    for name in ("one", "two"):
+        imported = import_data("class-masks", source, tmp_path / name)
+        lists.append((imported.root / "ImageSets" / "Segmentation" / "val.txt").read_text())
+    assert lists[0] == lists[1] != ""
+
+
+def test_two_photos_are_one_for_each_split_and_one_is_told(source: Path, tmp_path: Path) -> None:
+    for name in ("MY\tphoto", "my_photo"):
+        (source / "masks" / "leaf" / f"{name}.png").unlink()
+    imported = import_data("class-masks", source, tmp_path / "two")
+    assert {name: len(found) for name, found in open_dataset(imported.root).splits.items()} == {"train": 1, "val": 1}
+    (source / "masks" / "leaf" / "my photo.png").unlink()
+    assert any("one photo only" in note for note in import_data("class-masks", source, tmp_path / "one").notes)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("is_upright", [True, False])
+def test_a_photo_that_exif_turns_is_saved_as_its_mask_lies(
+    source: Path,
+    tmp_path: Path,
+    draw_photo: Callable[..., Path],
+    sound: Callable[..., Any],
+    suffix: str,
+    is_upright: bool,
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    photo = draw_photo(source / "images" / f"turned{suffix}", 9, exif=exif)
+    assert read_photo(photo).size == SIZE[::-1]
+    write_mask_file(source / "masks" / "leaf" / "turned.png", SIZE[::-1] if is_upright else SIZE)
+    imported = import_data("class-masks", source, tmp_path / "out")
+    mask_HW = sound(imported)["turned"]
+    saved = read_photo(imported.root / "JPEGImages" / f"turned{suffix}")
+    assert saved.size == mask_HW.shape[::-1] == (SIZE[::-1] if is_upright else SIZE)
+    with Image.open(photo) as stored:
+        expected = read_photo(photo) if is_upright else stored.convert("RGB")
+    difference_HW3 = np.abs(np.asarray(saved, dtype=np.int16) - np.asarray(expected, dtype=np.int16))
+    assert difference_HW3.mean() <= (3 if suffix == ".jpg" else 0)
+    with Image.open(imported.root / "JPEGImages" / f"turned{suffix}") as file:
+        assert not file.getexif()
+    assert any(("upright" if is_upright else "unturned") in note for note in imported.notes)
+
+
+def test_a_square_photo_is_taken_as_people_see_it(
+    source: Path, tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    photo = draw_photo(source / "images" / "square.png", 9, (8, 8), exif=exif)
+    write_mask_file(source / "masks" / "leaf" / "square.png", (8, 8))
+    imported = import_data("class-masks", source, tmp_path / "out")
+    saved = read_photo(imported.root / "JPEGImages" / "square.png")
+    assert np.array_equal(np.asarray(saved), np.asarray(read_photo(photo)))
+
+
+def test_a_damaged_photo_leaves_nothing_behind(source: Path, refused: Callable[..., str]) -> None:
+    photo = source / "images" / "other.jpg"
+    photo.write_bytes(photo.read_bytes()[:200])
+    assert str(photo) in refused("class-masks", source)
+
+
+def test_wrong_names_are_one_sentence(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    assert "choose one of label-studio, labelme, coco, class-masks, color-table" in refused("yolo", source)
+    assert str(tmp_path / "none") in refused("coco", tmp_path / "none")
+    assert str(tmp_path / "none") in refused("coco", source, photos=tmp_path / "none")
+    assert str(tmp_path / "none") in refused("coco", source, table=tmp_path / "none")
+    shutil.copytree(source, tmp_path / "out")
+    assert "nothing is overwritten" in refused("class-masks", source)
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+def test_no_format_takes_an_empty_folder_or_a_picture(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str], name: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    photo = draw_photo(tmp_path / "photo.jpg", 1)
+    for source in (tmp_path / "empty", photo):
+        assert str(source) in refused(name, source)
+
+
+def test_the_command_prints_the_promised_keys(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "masks" / "leaf" / "other.png").unlink()
+    arguments = ["core", "import", "class-masks", str(source), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
+    assert main() == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["data", "images", "classes", "notes"]
+    assert (document["images"], document["classes"]) == (3, ["background", "leaf"])
+    assert main() == 1, "the folder is not new any more"
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(sys, "argv", [*arguments[:-1], str(tmp_path / "other")])
+    assert main() == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "3 photos of 2 classes: background, leaf"
+    assert shown[-1] == str(tmp_path / "other")
+    with pytest.raises(DataError):
+        import_data("class-masks", source, tmp_path / "out")

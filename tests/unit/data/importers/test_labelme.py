@@ -1,0 +1,188 @@
+"""labelme's JSON files, with truths drawn by hand."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.importers import import_data
+from core.voc import VOID
+
+SIZE = (12, 8)
+
+
+def shape(label: str, points: list[list[float]], kind: str | None = "polygon", **more: object) -> dict[str, Any]:
+    about = {"label": label, "points": points, "group_id": None, "description": "", "flags": {}}
+    return about | ({"shape_type": kind} if kind else {}) | more
+
+
+def sheet(file: Path, shapes: list[Any], path: str, **changes: object) -> Path:
+    """Write a JSON file as labelme 5 does."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": path, "imageData": None,
+        "imageHeight": SIZE[1], "imageWidth": SIZE[0],
+    }  # fmt: skip
+    file.write_text(json.dumps(document | changes))
+    return file
+
+
+@pytest.fixture
+def source(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    folder = tmp_path / "labelme"
+    draw_photo(folder / "first photo.jpg", 1)
+    draw_photo(folder / "second.png", 2)
+    return folder
+
+
+def png_of(mask_HW: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(mask_HW).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_shapes_are_drawn_over_each_other_in_their_order_edges_included(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    patch_HW = np.array([[1, 0], [1, 1]], dtype=np.uint8) * 255
+    sheet(
+        source / "first photo.json",
+        [
+            shape("leaf", [[1, 1], [5, 1], [5, 4], [1, 4]]),
+            shape("apple", [[4, 5], [3, 3]], "rectangle"),
+            shape("leaf", [[10, 6], [11, 7]], "mask", mask=png_of(patch_HW)),
+            shape("apple", [[8, 2], [9, 2]], "circle"),
+            shape("__ignore__", [[0, 7], [2, 7]], "rectangle"),
+            shape("stem", [[3, 3]], "point"),
+            shape("stem", [[0, 0], [5, 5]], "line"),
+        ],
+        "first photo.jpg",
+    )
+    sheet(source / "second.json", [], "second.png")
+    imported = import_data("labelme", source, tmp_path / "out")
+    masks = sound(imported)
+    assert imported.classes.names == ("background", "apple", "leaf")
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[1:5, 1:6] = 2
+    truth_HW[3:6, 3:5] = 1
+    truth_HW[6, 10], truth_HW[7, 10:12] = 2, 2
+    truth_HW[2, 7:10], truth_HW[1, 8], truth_HW[3, 8] = 1, 1, 1
+    truth_HW[7, 0:3] = VOID
+    assert np.array_equal(masks["first_photo"], truth_HW)
+    assert not masks["second"].any()
+    assert any("Points and lines skipped" in note and ": 2, first in" in note for note in imported.notes)
+    copied = imported.root / "JPEGImages" / "first_photo.jpg"
+    assert copied.read_bytes() == (source / "first photo.jpg").read_bytes()
+
+
+def test_old_files_without_a_type_hold_polygons_and_what_lies_outside_is_cut_off(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    sheet(source / "a.json", [shape("leaf", [[-50, -3], [2, -3], [2, 1], [-50, 1]], None)], "first photo.jpg")
+    png = png_of(np.full((4, 4), 255, dtype=np.uint8))
+    sheet(source / "b.json", [shape("leaf", [[10, -2], [13, 1]], "mask", mask=png)], "second.png")
+    masks = sound(import_data("labelme", source, tmp_path / "out"))
+    assert np.argwhere(masks["first_photo"]).tolist() == [[y, x] for y in (0, 1) for x in (0, 1, 2)]
+    assert np.argwhere(masks["second"]).tolist() == [[y, x] for y in (0, 1) for x in (10, 11)]
+
+
+def test_what_cannot_be_drawn_is_noted_and_the_rest_is_imported(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    good = shape("leaf", [[1, 1], [2, 2]], "rectangle")
+    wrong = [
+        shape("leaf", [[1, 1], [2, 2]]),
+        shape("leaf", [[1, 1], [2, 2], [float("nan"), 3]]),
+        shape("leaf", [[1, 1], [2, 2], [10**400, 3]]),
+        shape("leaf", [[1, 1], [2, 2], ["3", 3]]),
+        shape("leaf", [[1, 1], [2, 2], [3, 3]], "circle"),
+        shape("leaf", [[1, 1], [2, 2]], "spiral"),
+    ]
+    sheet(source / "a.json", [good, *wrong], "first photo.jpg")
+    sheet(source / "b.json", [good], "second.png")
+    (source / "settings.json").write_text("[1, 2]")
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert np.argwhere(sound(imported)["first_photo"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert len(imported.notes) == 5
+    assert any("coordinate is no number: 3" in note for note in imported.notes)
+    assert any("'spiral'" in note for note in imported.notes)
+
+
+def test_a_photo_may_be_inside_the_json(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    photo = (source / "first photo.jpg").read_bytes()
+    data = base64.b64encode(photo).decode()
+    leaf = [shape("leaf", [[1, 1], [2, 2]], "rectangle")]
+    sheet(source / "a.json", leaf, "..\\elsewhere\\old name.jpg", imageData=data)
+    sheet(source / "sub" / "b.json", leaf, "../second.png")
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert set(sound(imported)) == {"old_name", "second"}
+    assert (imported.root / "JPEGImages" / "old_name.jpg").read_bytes() == photo
+
+
+def test_photos_may_lie_in_a_folder_of_their_own(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    leaf = [shape("leaf", [[1, 1], [2, 2]], "rectangle")]
+    for number, name in enumerate(["first photo.jpg", "second.png"]):
+        sheet(tmp_path / "json" / f"{number}.json", leaf, f"../../far/{name}")
+    assert len(sound(import_data("labelme", tmp_path / "json", tmp_path / "out", photos=source))) == 2
+
+
+@pytest.mark.parametrize("path", ["../../x.jpg", "/etc/x.jpg", "sub/../../x.jpg", "C:\\x.jpg", ".."])
+def test_no_path_of_a_json_file_leads_outside(
+    source: Path, refused: Callable[..., str], draw_photo: Callable[..., Path], path: str
+) -> None:
+    draw_photo(source.parent / "x.jpg", 3)
+    file = sheet(source / "a.json", [shape("leaf", [[1, 1], [2, 2]], "rectangle")], path)
+    text = refused("labelme", source)
+    assert str(file) in text
+    assert "outside" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"shapes": [', "no whole JSON"),
+        ("[" * 100_000, "no whole JSON"),
+        ("\udcff", "no whole JSON"),
+        ('{"imagePath": "second.png", "shapes": {}}', "'shapes' of the document is not a list"),
+        ('{"imagePath": 3, "shapes": []}', "'imagePath' of the document is not a text"),
+        ('{"imagePath": "second.png", "shapes": [[]]}', "a shape is not an object"),
+        ('{"imagePath": "second.png", "shapes": [{"points": []}]}', "'label' of a shape is missing"),
+        ('{"imagePath": "second.png", "shapes": [{"label": " "}]}', "without a label"),
+        ('{"imagePath": "second.png", "shapes": [{"label": "a"}]}', "'points' of a shape is missing"),
+        ('{"imagePath": "second.png", "shapes": [{"shape_type": [1]}]}', "'shape_type' of a shape is not a text"),
+        ('{"imagePath": "lost.png", "shapes": [{"label": "a"}]}', "first lost.png"),
+        (r'{"imagePath": "lost\nlost.png", "shapes": [{"label": "a"}]}', "first lost lost.png"),
+        ('{"imagePath": "second.png", "shapes": []}', "0 classes beside the background"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(source: Path, refused: Callable[..., str], content: str, told: str) -> None:
+    (source / "a.json").write_text(content, errors="surrogateescape")
+    assert told in refused("labelme", source)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"imagePath": "lost.jpg", "imageData": "no base64!"}, "base64"),
+        ({"imagePath": "lost.jpg", "imageData": "AAAA"}, "cannot be read"),
+        ({"imageWidth": 13}, "13 x 8 px, but the photo is 12 x 8 px"),
+        ({"imageWidth": 10**6, "imageHeight": 10**6}, "1000000 x 1000000"),
+        ({"shapes": [shape("a", [[0, 0], [1, 1]], "mask", mask="AAAA")]}, "cannot be read"),
+        ({"shapes": [shape("a", [[0, 0], [1, 1]], "mask", mask="é")]}, "base64"),
+        ({"shapes": [shape("a", [[0, 0], [1, 1]], "mask")]}, "'mask' of a shape is missing"),
+        ({"shapes": [shape("ignore", [[0, 0], [11, 7]], "rectangle"), shape("a", [])]}, "every photo was skipped"),
+    ],
+)
+def test_a_wrong_picture_is_one_sentence(
+    source: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+) -> None:
+    sheet(source / "a.json", changes.pop("shapes", [shape("leaf", [[1, 1], [2, 2]], "rectangle")]), "second.png")
+    document = json.loads((source / "a.json").read_text()) | changes
+    (source / "a.json").write_text(json.dumps(document))
+    assert told in refused("labelme", source)

@@ -1,0 +1,81 @@
+"""Splitting so that both parts show every class, against what splitting at random does."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.data.dataset import Sample, open_dataset
+from core.data.splits import MIN_PHOTOS, preview_splits, split_shares, stratified_splits
+from core.data.stats import split_stats
+from core.voc import CLASS_NAMES
+
+Photos = dict[str, frozenset[int]]
+
+photos = st.lists(st.frozensets(st.integers(0, 7), max_size=4), max_size=80).map(
+    lambda sets: {f"photo_{number}": class_ids for number, class_ids in enumerate(sets)}
+)
+
+
+def samples_of(class_ids: Photos) -> list[Sample]:
+    return [Sample(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in class_ids]
+
+
+@settings(max_examples=200, deadline=None)
+@given(photos, st.integers(0, 5))
+def test_a_stratified_split_is_a_split_of_the_usual_sizes(class_ids: Photos, seed: int) -> None:
+    samples = samples_of(class_ids)
+    splits = stratified_splits(samples, class_ids, seed)
+    assert list(splits) == ["train", "val"]
+    assert sorted([*splits["train"], *splits["val"]], key=lambda each: each.name) == sorted(
+        samples, key=lambda each: each.name
+    )
+    usual = len(samples) - round(0.8 * len(samples))
+    common = [sum(class_id in ids for ids in class_ids.values()) >= MIN_PHOTOS for class_id in range(8)]
+    assert usual <= len(splits["val"]) <= max(usual, sum(common))
+    for part in splits.values():
+        assert list(part) == sorted(part, key=lambda each: each.name)
+    assert stratified_splits(samples[::-1], class_ids, seed) == splits
+
+
+@settings(max_examples=300, deadline=None)
+@given(photos, st.integers(0, 5))
+def test_no_class_of_five_photos_is_missing_in_either_part(class_ids: Photos, seed: int) -> None:
+    shares = split_shares(stratified_splits(samples_of(class_ids), class_ids, seed), class_ids, 8)
+    for train, val in zip(shares.train, shares.val, strict=True):
+        assert train + val < MIN_PHOTOS or min(train, val) > 0
+
+
+def test_rare_classes_in_the_same_photos_do_not_use_up_a_common_one() -> None:
+    """As it was published, the algorithm gives each photo of a class of one photo to train, and class 0 with it."""
+    class_ids = {f"photo_{number}": frozenset({0, 1 + number}) for number in range(5)}
+    splits = stratified_splits(samples_of(class_ids), class_ids, seed=0)
+    assert split_shares(splits, class_ids, 6).val[0] == 1
+
+
+def test_another_seed_gives_another_split() -> None:
+    class_ids = {f"photo_{number}": frozenset({0, 1 + number % 3}) for number in range(40)}
+    splits = {str(stratified_splits(samples_of(class_ids), class_ids, seed)) for seed in range(4)}
+    assert len(splits) == 4
+
+
+def test_the_preview_counts_photos_and_the_largest_deviation() -> None:
+    class_ids = {f"photo_{number}": frozenset({0} | ({1} if number < 10 else set())) for number in range(100)}
+    preview = preview_splits(samples_of(class_ids), class_ids, 3, seed=0)
+    assert (preview.stratified.train, preview.stratified.val) == ((80, 8, 0), (20, 2, 0))
+    assert preview.stratified.largest_deviation == pytest.approx(0)
+    assert preview.random.train[0] == 80
+    assert preview.random.largest_deviation == pytest.approx(abs(preview.random.val[1] / 10 - 0.2))
+    nothing = preview_splits([], {}, 3, seed=0)
+    assert nothing.random.largest_deviation is nothing.stratified.largest_deviation is None
+
+
+def test_a_real_split_is_closer_to_a_fifth_than_a_random_one(voc_animals: Path) -> None:
+    samples = open_dataset(voc_animals).split("val")
+    stats = split_stats(samples, CLASS_NAMES)
+    class_ids = dict(zip(stats.names, stats.class_ids, strict=True))
+    preview = preview_splits(samples, class_ids, 21, seed=0)
+    assert preview.stratified.largest_deviation is not None
+    assert preview.random.largest_deviation is not None
+    assert preview.stratified.largest_deviation <= 0.05 < preview.random.largest_deviation

@@ -1,0 +1,166 @@
+"""The statistics of a split on the screen: facts, and charts whose marks choose the photos below them."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.classes import Classes
+from core.data.facts import MIN_OBJECT_SHARE
+from core.data.stats import SplitStats, Spread
+from core.voc import IMAGE_MEAN, IMAGE_STD
+from ui import data_charts
+from ui.words import MISSING, count, percent
+
+ONLY = "only"
+"""Key of the query string that holds which photos are looked at."""
+
+FLOOR_HELP = (
+    "Predicting background everywhere scores this much: it is the share of the pixels that are background. "
+    "A model has learned something only above it."
+)
+CLICK = "Click a mark to see its photos below."
+TABS = ("Classes", "Together", "Where", "Objects", "Sizes and light")
+
+
+class Chart(NamedTuple):
+    """A figure whose marks can be clicked: what stands above it, and how a screen reader calls it."""
+
+    key: str
+    title: str
+    figure: go.Figure
+    alt: str
+
+
+def show_facts(stats: SplitStats) -> None:
+    """Draw the numbers of a split."""
+    floor, common = stats.floor, max(stats.sizes, key=lambda size: stats.sizes[size])
+    widths, heights = zip(*stats.sizes, strict=True)
+    sizes = f"Widths {min(widths)} to {max(widths)} px, heights {min(heights)} to {max(heights)} px."
+    with st.container(horizontal=True):
+        st.metric("Photos", f"{stats.images:,}", help=f"Photos with a mask; {stats.pixels / 1e6:,.1f} million pixels.")
+        st.metric("Classes in it", sum(entry.images > 0 for entry in stats.classes), help="The background is one.")
+        st.metric("Most common size", f"{common[0]} × {common[1]}", help=f"Width × height in pixels. {sizes}")  # noqa: RUF001
+        st.metric(
+            "Void", percent(stats.void_share), help="Share of the pixels marked 255: never trained on or counted."
+        )
+        st.metric("Floor, pixel accuracy", percent(floor.pixel_accuracy), help=FLOOR_HELP)
+        st.metric("Floor, mIoU", percent(floor.miou), help=FLOOR_HELP + " Its mIoU is that share over all classes.")
+    if stats.left_out:
+        st.caption(
+            f"{count(len(stats.left_out), 'pair')} left out, because they cannot be used; *Findings* says why: "
+            f"{', '.join(stats.left_out[:5])}{' …' if len(stats.left_out) > 5 else ''}"
+        )
+
+
+def show_charts(stats: SplitStats, classes: Classes) -> None:
+    """Draw one tab of charts; only that one is computed."""
+    tabs = st.tabs(TABS, key="chart", bind="query-params")
+    draw: Sequence[Callable[[SplitStats, Classes], None]] = (_classes, _together, _where, _objects, _sizes_and_light)
+    for tab, show in zip(tabs, draw, strict=True):
+        if tab.open:
+            with tab:
+                show(stats, classes)
+
+
+def _classes(stats: SplitStats, classes: Classes) -> None:
+    background = f"background {percent(stats.floor.pixel_accuracy)}, the floor"
+    _side_by_side(
+        Chart("presence", "**In how many photos** each class occurs", data_charts.presence_figure(stats, classes),
+              "Number of photos that show each class"),
+        Chart("share", f"**Share of the pixels**; {background}", data_charts.share_figure(stats, classes),
+              "Share of the pixels of each class"),
+    )  # fmt: skip
+    absent = [entry.name for entry in stats.classes if entry.images == 0]
+    if absent:
+        st.caption(f"Not in this split: {', '.join(absent)}. Such a class has no score, neither 0 nor 1.")
+
+
+def _together(stats: SplitStats, classes: Classes) -> None:
+    figure = data_charts.together_figure(stats, classes)
+    _show(Chart("together", "**In how many photos two classes are together**; on the diagonal, one of them", figure,
+                "Number of photos that show both of two classes"))  # fmt: skip
+
+
+def _where(stats: SplitStats, classes: Classes) -> None:
+    st.markdown("**Where in the frame** each class lies, mean over the photos that show it")
+    st.plotly_chart(data_charts.where_figure(stats, classes), key="where", alt="Where in the frame each class lies")
+    st.caption("A class that always lies in the middle teaches a model to look there, and nowhere else.")
+
+
+def _objects(stats: SplitStats, _classes: Classes) -> None:
+    total = sum(entry.objects for entry in stats.classes)
+    st.markdown(f"**{count(total, 'object')}**, {total / max(1, stats.images):.1f} in a photo on average")
+    _show(Chart("objects", "", data_charts.objects_figure(stats), "Number of photos by the objects in them"))
+    rows = [
+        {"Class": entry.name, "Objects": entry.objects, "In a photo that shows it": entry.objects / entry.images}
+        for entry in stats.classes[1:]
+        if entry.images
+    ]
+    column = st.column_config.NumberColumn(format="%.1f", help="Mean number of objects in the photos with this class.")
+    st.dataframe(rows, hide_index=True, column_config={"In a photo that shows it": column}, width="content")
+    st.caption(
+        f"An object is a connected part of a mask of at least {percent(MIN_OBJECT_SHARE)} of its photo. One behind "
+        "a pole counts as two, two that touch as one, unless void lies between them."
+    )
+
+
+def _sizes_and_light(stats: SplitStats, _classes: Classes) -> None:
+    _side_by_side(
+        Chart("sizes", f"**Sizes**: {count(len(stats.sizes), 'size')}", data_charts.sizes_figure(stats),
+              "Width and height of the photos"),
+        Chart("light", "**Brightness** of the photos", data_charts.brightness_figure(stats),
+              "Number of photos by mean brightness"),
+    )  # fmt: skip
+    names = ("red", "green", "blue")
+    known = list(zip(names, stats.color, IMAGE_MEAN, strict=True)) if stats.color else []
+    rows = [_spread_row(name, spread, mean) for name, spread, mean in known]
+    others = (("brightness", stats.brightness), ("contrast", stats.contrast))
+    rows += [_spread_row(name, spread, None) for name, spread in others if spread]
+    columns = {
+        "Mean": st.column_config.NumberColumn(format="%.1f %%", help="Mean over the photos; 100 % is white."),
+        "Varies by": st.column_config.NumberColumn(
+            format="%.1f %%", help="Standard deviation of the photos' means: how much photos differ from each other."
+        ),
+        "ImageNet": st.column_config.NumberColumn(
+            format="%.1f %%",
+            help="What every photo is normalized with, because pretrained weights were trained on it; its deviations "
+            f"are {', '.join(f'{std:.3f}' for std in IMAGE_STD)}.",
+        ),
+    }
+    st.dataframe(rows, hide_index=True, column_config=columns, width="content", placeholder=MISSING)
+
+
+def _spread_row(name: str, spread: Spread, imagenet: float | None) -> dict[str, str | float | None]:
+    return {
+        "": name,
+        "Mean": 100 * spread.mean,
+        "Varies by": 100 * spread.std,
+        "ImageNet": None if imagenet is None else 100 * imagenet,
+    }
+
+
+def _side_by_side(*charts: Chart) -> None:
+    for column, chart in zip(st.columns(len(charts)), charts, strict=True):
+        with column:
+            _show(chart)
+
+
+def _show(chart: Chart) -> None:
+    """Draw a chart; a click on a mark that has a filter puts it into the query string."""
+    if chart.title:
+        st.markdown(chart.title)
+
+    def choose() -> None:
+        points = st.session_state[chart.key].selection.points
+        asked = points[0].get("customdata") if points else None
+        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
+
+    is_clickable = any(trace.customdata is not None for trace in chart.figure.data)
+    st.plotly_chart(
+        chart.figure, key=chart.key, alt=chart.alt, selection_mode="points",
+        on_select=choose if is_clickable else "ignore",
+    )  # fmt: skip
+    if is_clickable:
+        st.caption(CLICK)

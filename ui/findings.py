@@ -1,0 +1,120 @@
+"""What the doctor found: a table with thumbnails, a file to download, and the button that makes a repaired copy."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from core import jobs
+from core.data import analysis
+from core.data.doctor import Finding, Report, report_csv
+from core.errors import DataError
+from ui import cached
+from ui.job_view import POLL_S, show_job
+from ui.page import link_to, showing_errors
+from ui.sources import FOLDER, typed_path
+from ui.words import count
+
+PER_PAGE = 50
+THUMBNAIL_PX = 96
+SEVERITIES = {"error": "Error", "warning": "Warning"}
+MEANING = (
+    "An error stops the training or spoils the score. A warning may be meant. Nothing here was changed: files are only "
+    "read."
+)
+
+
+def summary(report: Report) -> str:
+    """Return in words how many errors and warnings there are."""
+    numbers = {name: sum(found.severity == name for found in report.findings) for name in SEVERITIES}
+    told = [count(number, name) for name, number in numbers.items() if number]
+    return " and ".join(told) if told else "nothing wrong"
+
+
+def show_findings(report: Report) -> None:
+    """Draw what was found, the file of it, and the offer to repair; or say that nothing was."""
+    examined = f"{count(report.images, 'photo')} and {count(report.masks, 'mask')} read"
+    if not report.findings:
+        st.success(f"{examined}: nothing is wrong with them.", icon=":material/check:")
+        return
+    st.markdown(f"**{summary(report).capitalize()}** · {examined}. {MEANING}")
+    kinds = st.pills("Kind", sorted(report.counts), selection_mode="multi", key="kinds", default=[],
+                     format_func=lambda kind: f"{kind} ({report.counts[kind]})")  # fmt: skip
+    shown = [found for found in report.findings if not kinds or found.kind in kinds]
+    pages = -(-len(shown) // PER_PAGE)
+    page = st.pagination(pages, key=f"findings {','.join(kinds)}") if pages > 1 else 1
+    _show_table(report.root, shown[(page - 1) * PER_PAGE : page * PER_PAGE])
+    st.download_button(
+        "Findings as CSV", lambda: report_csv(report), "findings.csv", "text/csv", icon=":material/download:",
+        on_click="ignore",
+    )  # fmt: skip
+    _offer_repair(report.root)
+
+
+def _show_table(root: Path, findings: Sequence[Finding]) -> None:
+    rows = [
+        {
+            "Picture": _picture(root / found.file),
+            "": SEVERITIES[found.severity],
+            "Kind": found.kind,
+            "File": found.file,
+            "Split": found.split,
+            "What it does, and the remedy": found.detail,
+        }
+        for found in findings
+    ]
+    columns = {
+        "Picture": st.column_config.ImageColumn(width="small", help="Empty where the file cannot be read."),
+        "What it does, and the remedy": st.column_config.TextColumn(width="large"),
+    }
+    st.dataframe(
+        rows, hide_index=True, column_config=columns, row_height=72, key="findings", alt="What the doctor found"
+    )
+
+
+def _picture(file: Path) -> str | None:
+    """Return a thumbnail as a data address; None if the file is none, which is what the finding tells."""
+    if not file.is_file():
+        return None
+    try:
+        picture = cached.any_thumbnail(file, size_px=THUMBNAIL_PX)
+    except DataError:
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+
+
+# --- repair ---------------------------------------------------------------------------------------------------------
+
+
+def _offer_repair(root: Path) -> None:
+    """Ask where a repaired copy is to go, and make it in a process of its own."""
+    st.subheader("A repaired copy", anchor=False)
+    st.markdown(
+        "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and what "
+        "cannot be mended is set aside. The originals stay as they are; `repair.csv` in the copy lists every change."
+    )
+    out = typed_path("New folder for the copy", "repair", f"{root}-repaired")
+    if out is None:
+        return
+    job = analysis.job_dir(root) / "repair"
+    if jobs.is_held(job):
+        st.fragment(_show_repair, run_every=POLL_S)(job)
+        return
+    if error := jobs.error(job):
+        st.error(error, icon=":material/error:")
+    if out.is_dir() and any(out.iterdir()):
+        st.success(f"There is a copy in `{out}`.", icon=":material/check:")
+        link_to("Dataset", "Look at the copy", source=FOLDER, data=str(out))
+    elif st.button("Make a repaired copy", type="primary", icon=":material/healing:"):
+        with st.spinner("Starting …"):
+            jobs.start(job, ["doctor", str(root), "--repair", str(out)])
+        st.rerun()
+
+
+def _show_repair(job: Path) -> None:
+    with showing_errors():
+        progress = jobs.progress(job)
+        if progress is None:
+            st.rerun()
+        show_job(progress, "Repairing", "reading the folder", lambda done, total: f"{done:,} of {count(total, 'pair')}")

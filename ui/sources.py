@@ -1,0 +1,136 @@
+"""Where data comes from: the demo, VOC 2012, a folder of one's own; and how what is not there yet gets there."""
+
+import os
+from pathlib import Path
+from typing import TypeGuard
+
+import streamlit as st
+
+from core import jobs
+from core.data import download
+from core.errors import DataError
+from core.home import demo_dir
+from ui.job_view import POLL_S, show_job, show_stop
+from ui.page import showing_errors
+from ui.words import megabytes
+
+DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
+CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
+
+
+def data_source() -> Path | None:
+    """Ask for a data set and return its folder, whether or not it exists; None until a path is typed.
+
+    The choice is kept in the query string (`?source=A folder&data=/path`).
+    """
+    source = st.segmented_control(
+        "Data set", [DEMO, VOC, FOLDER], default=DEMO, required=True, key="source", bind="query-params",
+        help="The demo is 200 drawn scenes with exact masks. VOC 2012 can be downloaded here (2 GB). A folder is a "
+        "VOCdevkit, a VOC2012 folder, or any folder with images and masks (JPEGImages + SegmentationClass, or "
+        "images + masks).",
+    )  # fmt: skip
+    if source == DEMO:
+        return demo_dir()
+    if source == VOC:
+        return download.voc_dir()
+    return typed_path("Folder on this computer", "data", "/data/VOCdevkit/VOC2012", is_kept=True)
+
+
+def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> Path | None:
+    """Ask for a path on this computer, None until one is typed; `is_kept` keeps it in the query string."""
+    text = st.text_input(label, key=key, bind="query-params" if is_kept else None, placeholder=example).strip()
+    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111 - unlike Path's, it takes ~nobody as it is
+
+
+def source_query() -> dict[str, str]:
+    """Return the part of the query string that `data_source` keeps, to pass the choice to another page."""
+    return {name: st.query_params[name] for name in ("source", "data") if name in st.query_params}
+
+
+def is_demo(path: Path) -> bool:
+    """Tell whether a folder is the demo's."""
+    return path == demo_dir()
+
+
+def is_there(path: Path | None, *, is_demo_enough: bool = False) -> TypeGuard[Path]:
+    """Tell whether there is a folder to open; if not, say what is missing and offer to get it.
+
+    `is_demo_enough` is for those who make the demo data themselves once they need it.
+    """
+    if path is None:
+        st.info("Type the folder of a data set: a VOCdevkit, a VOC2012 folder, or one with images and masks.")
+    elif is_demo(path) and not path.is_dir() and not is_demo_enough:
+        offer_demo_data()
+    elif path == download.voc_dir() and not path.is_dir():
+        offer_voc()
+    else:
+        return True
+    return False
+
+
+def offer_demo_data() -> None:
+    """Say that the demo data is not made yet and offer to make it; reruns the page once it is there."""
+    st.info("The demo data is not made yet: 200 drawn scenes with exact masks, about 10 MB.", icon=":material/draw:")
+    if st.button("Make the demo data", type="primary", icon=":material/brush:"):
+        make_demo_data()
+        st.rerun()
+
+
+def make_demo_data() -> None:
+    """Draw the demo data unless it is there, with a progress bar."""
+    from core.training import demo_run
+
+    bar = st.progress(0.0, "Drawing the demo data …")
+
+    def tell(done: int, total: int) -> None:
+        bar.progress(done / total, f"Drawing scene {done} of {total} …")
+
+    try:
+        demo_run.make_data(tell)
+    except OSError as error:
+        raise DataError(f"The demo data cannot be written to {demo_dir()}: {error.strerror}.") from error
+    bar.empty()
+
+
+# --- VOC 2012 -------------------------------------------------------------------------------------------------------
+
+
+def offer_voc() -> None:
+    """Offer to download VOC 2012 or to unpack a tar, or show how far that is; reruns the page once it is there."""
+    folder = download.job_dir()
+    if jobs.is_held(folder):
+        st.fragment(_show_download, run_every=POLL_S)(folder)
+        return
+    if error := jobs.error(folder):
+        st.error(error, icon=":material/error:")
+    st.info(
+        "VOC 2012 is not here yet: 17,125 photos, 2,913 of them with masks; a download of 2.0 GB, and as much again "
+        f"unpacked. A download that was cut off goes on where it stopped. {CITATION}.",
+        icon=":material/cloud_download:",
+    )  # fmt: skip
+    if st.button("Download VOC 2012", type="primary", icon=":material/download:"):
+        _start(folder, ["download"])
+    tar = typed_path("Or the tar you have already", "tar", "~/Downloads/VOCtrainval_11-May-2012.tar")
+    if st.button("Unpack this tar", icon=":material/unarchive:", disabled=tar is None):
+        _start(folder, ["download", "--tar", str(tar)])
+    st.caption(f"If you have the folder already, choose *{FOLDER}* above.")
+
+
+def _start(folder: Path, arguments: list[str]) -> None:
+    with st.spinner("Starting …"):
+        jobs.start(folder, arguments)
+    st.rerun()
+
+
+def _amount(done: int, total: int) -> str:
+    return f"{megabytes(done)} of {megabytes(total)}"
+
+
+def _show_download(folder: Path) -> None:
+    with showing_errors():
+        progress = jobs.progress(folder)
+        if progress is None:
+            st.rerun()
+        show_job(progress, "VOC 2012", "asking the server", _amount)
+        st.caption("It goes on when this page or the server is closed.")
+        show_stop(folder)

@@ -1,0 +1,58 @@
+"""How the photos are split, and how they would be at random and stratified."""
+
+import streamlit as st
+
+from core.data.dataset import Dataset
+from core.data.splits import SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
+from core.data.stats import SplitStats
+from ui.charts import THEME_COLORS, blank
+from ui.words import MISSING, count, percent
+
+SEED = 0
+MEANING = (
+    "A random split can leave a rare class almost out of validation, and its score is then luck. A stratified one "
+    "gives every class about a fifth of its photos (Sechidis et al. 2011)."
+)
+
+
+def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
+    """Draw what the splits hold, and what splitting all pairs anew would give, at random and stratified."""
+    rows = [
+        {"Split": name, "Photos": each.images, "Classes": sum(entry.images > 0 for entry in each.classes),
+         "Floor, mIoU": percent(each.floor.miou), "Left out": len(each.left_out)}
+        for name, each in stats.items()
+    ]  # fmt: skip
+    st.markdown(f"**As it is**: {data.split_source}")
+    st.dataframe(rows, hide_index=True, width="content", alt="What each split holds")
+    ids = {name: shown for each in stats.values() for name, shown in zip(each.names, each.class_ids, strict=True)}
+    samples = {s.name: s for split in data.splits.values() for s in split if s.name in ids}
+    if len(samples) < 2:
+        st.info("There are too few pairs to split.")
+        return
+    preview = preview_splits(list(samples.values()), ids, data.num_classes, SEED)
+    st.markdown(f"**Random against stratified**: all {count(len(samples), 'pair')} split 80/20 anew. {MEANING}")
+    _show_preview(data, preview)
+    if "lists" not in data.split_source and st.button("Write the stratified split as lists", icon=":material/save:"):
+        write_lists(data.root, stratified_splits(list(samples.values()), ids, SEED))
+        st.rerun()
+
+
+def _show_preview(data: Dataset, preview: SplitPreview) -> None:
+    shown = [k for k in range(1, data.num_classes) if preview.random.train[k] + preview.random.val[k]]
+    figure = blank(height=320, y_title="Share of the class in validation")
+    for name, split, color in (("Random", preview.random, 1), ("Stratified", preview.stratified, 0)):
+        figure.add_bar(
+            x=[data.class_names[k] for k in shown], y=[_val_share(split, k) for k in shown], name=name,
+            marker={"color": THEME_COLORS[color]}, customdata=[[split.val[k], split.train[k]] for k in shown],
+            hovertemplate="%{y:.1%}: %{customdata[0]} photos in val, %{customdata[1]} in train",
+        )  # fmt: skip
+    figure.add_hline(0.2, line={"dash": "dash", "width": 1.5})
+    figure.update_yaxes(tickformat=".0%")
+    st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
+    worst = {"random": preview.random.largest_deviation, "stratified": preview.stratified.largest_deviation}
+    told = [f"{name} {percent(value) if value is not None else MISSING}" for name, value in worst.items()]
+    st.caption(f"Furthest from a fifth, among classes with five photos or more: {', '.join(told)}.")
+
+
+def _val_share(split: SplitShares, class_id: int) -> float:
+    return split.val[class_id] / (split.val[class_id] + split.train[class_id])
