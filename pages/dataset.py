@@ -88,10 +88,13 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
         st.caption(f"{icon} The doctor found {summary(found.report)}.")
     if data and found:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
-    content, findings, splits = st.tabs((CONTENT, FINDINGS, SPLITS), key="look", bind="query-params")
+    first = CONTENT if data else FINDINGS
+    content, findings, splits = st.tabs((CONTENT, FINDINGS, SPLITS), key="look", bind="query-params", default=first)
     if content.open and data:
         with content:
             show_content(data, found)
+    if data is None and not findings.open:
+        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* has everything that is wrong with it.")
     if findings.open and found:
         with findings:
             show_findings(found.report)

@@ -14,10 +14,11 @@ from ui import cached
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, typed_path
-from ui.words import count
+from ui.words import MISSING, count
 
 PER_PAGE = 50
 THUMBNAIL_PX = 96
+ROW_PX = 84
 SEVERITIES = {"error": "Error", "warning": "Warning"}
 MEANING = (
     "An error stops the training or spoils the score. A warning may be meant. Nothing here was changed: files are only "
@@ -59,18 +60,21 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
             "": SEVERITIES[found.severity],
             "Kind": found.kind,
             "File": found.file,
-            "Split": found.split,
             "What it does, and the remedy": found.detail,
         }
         for found in findings
     ]
     columns = {
-        "Picture": st.column_config.ImageColumn(width="small", help="Empty where the file cannot be read."),
-        "What it does, and the remedy": st.column_config.TextColumn(width="large"),
+        "Picture": st.column_config.ImageColumn(width=80, help="Empty where the file cannot be read."),
+        "": st.column_config.TextColumn(width=66),
+        "Kind": st.column_config.TextColumn(width=105),
+        "File": st.column_config.TextColumn(width=165),
+        "What it does, and the remedy": st.column_config.TextColumn(width=400),
     }
     st.dataframe(
-        rows, hide_index=True, column_config=columns, row_height=72, key="findings", alt="What the doctor found"
-    )
+        rows, hide_index=True, column_config=columns, row_height=ROW_PX, height=ROW_PX * (min(len(rows), 8) + 1),
+        key="findings", alt="What the doctor found", placeholder=MISSING,
+    )  # fmt: skip
 
 
 def _picture(file: Path) -> str | None:

@@ -19,7 +19,8 @@ import pytest
 
 from core import jobs
 from core.__main__ import main
-from core.data import download
+from core.data import download, voc_tar
+from core.data import mirror as mirror_module
 from core.data.dataset import open_dataset
 from core.data.download import claim, download_voc, job_dir, known_urls, unpack_voc, voc_dir
 from core.errors import DataError, RunError
@@ -293,7 +294,7 @@ def test_another_mirror_goes_on_where_the_first_gave_up(fetch: Fetch, mirror: Mi
     with serving(packed) as first:
         first.cuts = [400_000, 0, 0, 0]
         fetch(first, mirror)
-        assert first.ranges == [None, *["bytes=400000-"] * download.ATTEMPTS]
+        assert first.ranges == [None, *["bytes=400000-"] * mirror_module.ATTEMPTS]
     assert mirror.ranges == ["bytes=400000-"]
     assert first.served + mirror.served == len(packed)
 
@@ -311,7 +312,7 @@ def test_a_server_without_ranges_that_always_cuts_is_given_up(fetch: Fetch, mirr
     mirror.knows_ranges = False
     mirror.cuts = [300_000] * 10
     sentence = refused(lambda: fetch(mirror))
-    assert len(mirror.ranges) == 1 + download.ATTEMPTS
+    assert len(mirror.ranges) == 1 + mirror_module.ATTEMPTS
     assert "broke off after 300,000 of" in sentence
     assert "the first 1 MB" in sentence
     assert part.stat().st_size == 300_000
@@ -417,10 +418,10 @@ def test_a_web_page_does_not_cost_what_was_fetched(fetch: Fetch, mirror: Mirror,
 
 
 def test_a_silent_mirror_is_given_up(fetch: Fetch, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(mirror_module, "TIMEOUT_S", 0.1)
     mirror.is_silent = True
     assert "timed out" in refused(lambda: fetch(mirror))
-    assert len(mirror.ranges) == download.ATTEMPTS
+    assert len(mirror.ranges) == mirror_module.ATTEMPTS
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/voc.tar", "file:///etc/hosts", "voc.tar", ""])
@@ -651,7 +652,7 @@ def test_the_command_notes_how_far_it_is(
 ) -> None:
     seen: list[jobs.Progress | None] = []
     monkeypatch.setattr(jobs, "NOTE_EVERY_S", 0.0)
-    monkeypatch.setattr(download, "_check_opens", lambda _: seen.append(jobs.progress(job_dir())))
+    monkeypatch.setattr(voc_tar, "_check_opens", lambda _: seen.append(jobs.progress(job_dir())))
     core("--mirror", mirror.url, "--job", job_dir())
     assert seen[0] is not None
     assert (seen[0].share, seen[0].total) == (1.0, len(packed) + len(packed) // 20)

@@ -1,0 +1,175 @@
+"""Fetching a large file from one of several mirrors: what was cut off goes on where it stopped, also elsewhere."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib import request
+from urllib.error import HTTPError, URLError
+
+from core.data.disk import TAR_BYTES, check_room, megabytes, saving, words_of
+from core.errors import DataError
+
+TIMEOUT_S = 30.0
+"""How long to wait for a connection, and for each answer on it."""
+ATTEMPTS = 3
+"""How often in a row a mirror may break off without having sent anything new."""
+CHUNK_BYTES = 1 << 18
+
+OnBytes = Callable[[int, int], None]
+"""(bytes of the file that are there, bytes in all), called often."""
+
+
+class _MirrorError(Exception):
+    """Why a mirror is given up, in a few words."""
+
+
+class _CutError(_MirrorError):
+    """Why an answer ended early: asking again may help."""
+
+
+def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnBytes) -> None:
+    """Fetch the tar from the first mirror that has it; it gets its name once its MD5 is right."""
+    for url in urls:
+        if not url.lower().startswith(("http://", "https://")):
+            raise DataError(f"The mirror {url} is no web address; give one that begins with http:// or https://.")
+    part = tar.with_name(f"{tar.name}.part")
+    failures = []
+    for url in urls:
+        try:
+            _fetch_from(url, part, md5, on_bytes)
+        except _MirrorError as error:
+            failures.append(f"{url.split('/')[2] or url} ({error})")
+        else:
+            part.replace(tar)
+            return
+    kept = f"start again to go on after the first {megabytes(_bytes_of(part))}, or " if _bytes_of(part) else ""
+    raise DataError(
+        f"VOC 2012 cannot be downloaded from {', '.join(failures)}; {kept}get {tar.name} elsewhere and unpack it with "
+        "`python -m core download --tar FILE`, or use a folder that holds VOC."
+    )
+
+
+def _fetch_from(url: str, part: Path, md5: str, on_bytes: OnBytes) -> None:
+    """Complete the partial file from one mirror; with a wrong MD5 it is removed."""
+    has_beginning = _bytes_of(part) > 0
+    _complete(url, part, on_bytes)
+    found = _md5_of(part)
+    if found == md5:
+        return
+    part.unlink()
+    if not has_beginning:
+        raise _MirrorError(f"it sent another file: MD5 {found}, not {md5}")
+    # The beginning came from elsewhere, or is older than this start: what is wrong need not be this mirror's.
+    _fetch_from(url, part, md5, on_bytes)
+
+
+def _complete(url: str, part: Path, on_bytes: OnBytes) -> None:
+    """Ask for what is missing until nothing is, as long as every few attempts bring something new."""
+    attempts, most = 0, _bytes_of(part)
+    while True:
+        try:
+            _ask(url, part, on_bytes)
+        except _CutError:
+            attempts = 0 if _bytes_of(part) > most else attempts + 1
+            most = max(most, _bytes_of(part))
+            if attempts == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _ask(url: str, part: Path, on_bytes: OnBytes) -> None:
+    """Send one request for what is missing and save the answer, which may be the whole file once more."""
+    have = _bytes_of(part)
+    try:
+        response = _open(url, have)
+    except HTTPError as error:
+        with error:
+            if error.code == 416 and have:  # there is nothing after what we have: the MD5 tells whether it is right
+                return
+            raise _MirrorError(f"it answers {error.code} {error.reason}".strip()) from error
+    except URLError as error:
+        raise _MirrorError(words_of(error.reason)) from error
+    except (OSError, HTTPException) as error:
+        raise _CutError(words_of(error)) from error
+    except ValueError as error:
+        raise _MirrorError(f"no usable address: {words_of(error)}") from error
+    with response:
+        _save(response, part, have, on_bytes)
+
+
+def _open(url: str, have: int) -> HTTPResponse:
+    """Ask for the bytes from `have` on, over http or https and nothing else, redirections included."""
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler,
+        request.HTTPErrorProcessor, request.HTTPDefaultErrorHandler, request.UnknownHandler,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    headers = {"User-Agent": "atrous"} | ({"Range": f"bytes={have}-"} if have else {})
+    asked = request.Request(url, headers=headers)  # noqa: S310 - this opener knows no other schemes
+    response: HTTPResponse = opener.open(asked, timeout=TIMEOUT_S)
+    return response
+
+
+def _save(response: HTTPResponse, part: Path, have: int, on_bytes: OnBytes) -> None:
+    """Append an answer to the partial file, or begin that anew where the server sends everything."""
+    begin, total = _extent_of(response)
+    if begin not in (0, have):
+        raise _MirrorError(f"it sent the bytes from {begin} on instead of those from {have}")
+    if response.headers.get_content_type() == "text/html":
+        raise _MirrorError("it answers with a web page")
+    needed = 2 * (total or TAR_BYTES) - have
+    check_room(part.parent, needed)
+    with saving(part.parent, needed, "start again, which goes on where it stopped"), part.open(_mode(begin)) as file:
+        done = begin
+        for data in _pieces_of(response):
+            file.write(data)
+            done += len(data)
+            on_bytes(done, total or max(TAR_BYTES, done))
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and done < total:
+        raise _CutError(f"it broke off after {done:,} of {total:,} bytes")
+
+
+def _mode(begin: int) -> str:
+    return "ab" if begin else "wb"
+
+
+def _extent_of(response: HTTPResponse) -> tuple[int, int | None]:
+    """Return where an answer begins in the file, and the size of the whole file as far as it tells."""
+    length = response.length
+    if response.status != 206:
+        return 0, length
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    if not found:
+        raise _MirrorError("it sent a part without telling which")
+    begin = int(found[1])
+    if found[2] != "*":
+        return begin, int(found[2])
+    return begin, None if length is None else begin + length
+
+
+def _pieces_of(response: HTTPResponse) -> Iterator[bytes]:
+    """Give the bytes of an answer as they arrive."""
+    while True:
+        try:
+            data = response.read1(CHUNK_BYTES)
+        except (OSError, HTTPException) as error:
+            raise _CutError(f"it broke off: {words_of(error)}") from error
+        if not data:
+            return
+        yield data
+
+
+def _bytes_of(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
