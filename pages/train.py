@@ -11,6 +11,7 @@ from core.training.runs import Run
 from ui import cached, run_view
 from ui.forms import settings_form
 from ui.page import open_page, showing_errors
+from ui.run_samples import show_samples
 from ui.sources import data_source, is_demo, is_there, make_demo_data
 
 NEW = "new"
@@ -123,10 +124,10 @@ def show_live(run: Run, state: str) -> None:
         run_view.show_trouble(run, log, state)
         if log.legs:
             run_view.show_numbers(log)
-            run_view.show_curves(log)
+            run_view.show_curves(run, log)
             run_view.show_classes(log)
             with showing_errors():  # the data may have moved
-                run_view.show_samples(run)
+                show_samples(run)
         run_view.show_details(run, log)
 
 

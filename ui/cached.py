@@ -8,7 +8,7 @@ import copy
 import hashlib
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.model.predictor import Predictor
 
 DAY_S = 24 * 3600
+FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
 
 
@@ -166,6 +167,10 @@ def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes,
 
 @st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
 def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> bytes:
+    return _encode(_strip(photo, truth, predicted, colors, size_px), "PNG")
+
+
+def _strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> Image.Image:
     masks = [_reduced_mask(read_mask(Path(file.path), len(colors)), size_px) for file in (truth, predicted)]
     colored = [colorize(mask_HW, palette_of(colors)) for mask_HW in masks]
     parts = [framed(picture) for picture in (_reduced(read_photo(Path(photo.path)), size_px), *colored)]
@@ -175,7 +180,21 @@ def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[st
     for part in parts:
         strip.paste(part, (left, 0))
         left += part.width + gap
-    return _encode(strip, "PNG")
+    return strip
+
+
+def film(photo: Path, truth: Path, predicted: Sequence[Path], *, classes: Classes, size_px: int = 280) -> bytes:
+    """Return the strips of one photo and several predictions as an endless film, an animated WebP file."""
+    return _film(stamp(photo), stamp(truth), tuple(stamp(mask) for mask in predicted), classes.colors, size_px)
+
+
+@st.cache_data(max_entries=12, ttl=DAY_S, show_spinner="Putting the film together …")
+def _film(photo: Stamp, truth: Stamp, predicted: tuple[Stamp, ...], colors: tuple[str, ...], size_px: int) -> bytes:
+    first, *others = (_strip(photo, truth, mask, colors, size_px) for mask in predicted)
+    pauses_ms = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
+    buffer = io.BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=others, duration=pauses_ms, loop=0, quality=80)
+    return buffer.getvalue()
 
 
 def framed(picture: Image.Image) -> Image.Image:

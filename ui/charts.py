@@ -21,6 +21,9 @@ THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX = 24
+MAX_COLUMNS = 200
+SHADES = ((0.0, "rgba(21,130,150,0.06)"), (0.5, "#158296"), (1.0, "#e6c46a"))
+"""From nothing to all of it, in two hues of different lightness, so that nobody needs to tell hues apart."""
 
 
 def loss_figure(log: RunLog) -> go.Figure:
@@ -85,6 +88,23 @@ def class_iou_figure(iou: Sequence[float | None], classes: Classes) -> go.Figure
     """Draw the IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
     present = [k for k, value in enumerate(iou) if value is not None]
     return class_bars([(k, iou[k] or 0.0) for k in present], classes, "IoU")
+
+
+def class_growth_figure(log: RunLog) -> go.Figure:
+    """Draw the IoU of each class (rows) after each epoch (columns) as shades; a class without a score is empty."""
+    classes, epochs = log.legs[-1].classes, thin(log.epochs, MAX_COLUMNS)
+    present = [k for k in range(len(classes)) if any(k < len(e.iou) and e.iou[k] is not None for e in epochs)]
+    figure = blank(height=70 + BAR_HEIGHT_PX * len(present), x_title="Epoch")
+    figure.add_heatmap(
+        x=[epoch.epoch for epoch in epochs], y=[classes.names[k] for k in present],
+        z=[[epoch.iou[k] if k < len(epoch.iou) else None for epoch in epochs] for k in present],
+        zmin=0, zmax=1, colorscale=SHADES, xgap=1, ygap=1, showscale=False,
+        hovertemplate="%{y}, epoch %{x}: %{z:.1%}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(showgrid=False, rangemode="normal")
+    figure.update_yaxes(autorange="reversed", showgrid=False, title=None, ticksuffix=" ")
+    return figure
 
 
 def class_bars(

@@ -2,20 +2,18 @@
 
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import streamlit as st
 
 from core import jobs
-from core.data.dataset import Dataset
-from core.errors import DataError
 from core.training import runs
 from core.training.records import Epoch, RunEnded, RunLog, to_line
 from core.training.runs import Run
 from ui import cached, charts
-from ui.legend import show_legend
+from ui.checkpoints import run_names
 from ui.progress import background_only_epochs, progress_of
+from ui.score_charts import Curve, loss_curves, miou_curves
 from ui.words import MISSING, STATES, count, duration, megabytes, percent, points
 
 TICK_S = 2.0
@@ -169,69 +167,42 @@ def show_numbers(log: RunLog) -> None:
         )  # fmt: skip
 
 
-def show_curves(log: RunLog) -> None:
-    """Draw losses and mIoU over the epochs."""
+def show_curves(run: Run, log: RunLog) -> None:
+    """Draw losses and mIoU over the epochs, beside those of other runs if asked."""
+    known = runs.list_runs()
+    names = run_names(known)
+    others = {names[other.path]: other for other in known if other.path != run.path}
+    chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []
+    curves = [Curve(names.get(run.path, run.name), log), *(_curve(name, others[name]) for name in chosen)]
     left, right = st.columns(2)
     with left:
         st.markdown("**Loss** (cross-entropy per pixel)")
-        st.plotly_chart(charts.loss_figure(log), key="loss")
+        st.plotly_chart(loss_curves(curves) if chosen else charts.loss_figure(log), key="loss", alt="Loss over epochs")
     with right:
         st.markdown("**Mean IoU** on the validation photos")
-        st.plotly_chart(charts.miou_figure(log), key="miou")
+        figure = miou_curves(curves) if chosen else charts.miou_figure(log)
+        st.plotly_chart(figure, key="miou", alt="Validation mIoU over epochs, with the floor")
+
+
+def _curve(name: str, run: Run) -> Curve:
+    return Curve(name, cached.run_log(run.log_path))
 
 
 def show_classes(log: RunLog) -> None:
-    """Draw the IoU of every class after the latest epoch."""
+    """Draw the IoU of every class after the latest epoch, and how each grew."""
     if not log.epochs:
         return
-    names, epoch = log.legs[-1].class_names, log.epochs[-1]
-    st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
-    st.plotly_chart(charts.class_iou_figure(epoch.iou, log.legs[-1].classes), key="classes")
-    absent = [name for name, value in zip(names, epoch.iou, strict=False) if value is None]
+    classes, epoch = log.legs[-1].classes, log.epochs[-1]
+    left, right = st.columns(2)
+    with left:
+        st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
+        st.plotly_chart(charts.class_iou_figure(epoch.iou, classes), key="classes", alt="IoU of each class")
+    with right:
+        st.markdown("**How each class grew**, epoch by epoch")
+        st.plotly_chart(charts.class_growth_figure(log), key="growth", alt="IoU of each class after each epoch")
+    absent = [name for name, value in zip(classes.names, epoch.iou, strict=False) if value is None]
     if absent:
         st.caption(f"Not among the validation photos, so without a score: {', '.join(absent)}.")
-
-
-# --- the sample images ----------------------------------------------------------------------------------------------
-
-
-def show_samples(run: Run) -> None:
-    """Draw the same few validation photos with their truth and what the run made of them after an epoch."""
-    folders = sorted((run.path / "samples").glob("epoch_*"))
-    if not folders:
-        return
-    st.markdown("**The same photos after each epoch**: photo, truth, prediction")
-    folder = _ask_epoch(folders)
-    data = _dataset_of(run)
-    by_name = {sample.name: sample for sample in data.split("val")}
-    for mask in sorted(folder.glob("*.png")):
-        sample = by_name.get(mask.stem)
-        if sample:
-            picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
-            alt = f"{sample.name}: the photo, its true mask, and the mask predicted after epoch {_epoch_of(folder)}"
-            st.image(picture, width="stretch", alt=alt)
-    show_legend(range(data.num_classes), data.classes)
-
-
-def _ask_epoch(folders: list[Path]) -> Path:
-    if len(folders) == 1:
-        return folders[0]
-    # Without a key: a new epoch makes a new slider, which stands on that epoch.
-    chosen: Path = st.select_slider(
-        "After epoch", folders, folders[-1], format_func=lambda folder: str(_epoch_of(folder))
-    )
-    return chosen
-
-
-def _epoch_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("epoch_"))
-
-
-def _dataset_of(run: Run) -> Dataset:
-    try:
-        return cached.dataset(run.data)
-    except DataError as error:
-        raise DataError(f"The photos of this run cannot be shown: {error}") from error
 
 
 # --- details --------------------------------------------------------------------------------------------------------

@@ -107,12 +107,17 @@ def import_(arguments: argparse.Namespace) -> Document:
 
 @contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end the block with `KeyboardInterrupt`, so that nothing half unpacked stays."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end the block with `KeyboardInterrupt`, so that nothing half unpacked stays; Ctrl-C does in any case.
+
+    A shell that starts a command in the background has it ignore Ctrl-C.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def add_to(add: Add) -> None:

@@ -1,5 +1,6 @@
 """The Train page: a new run, a live one, one that is over, one that broke."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, 
         assert "Latest pixel accuracy: 75.0 % (+5.0 points)" in said
         assert "Photos per second: 12.5" in said
         assert "--set epochs=3" in said
-        assert len(app.get("plotly_chart")) == 5
+        assert len(app.get("plotly_chart")) == 6
         button(app, "Stop").click().run()
         assert jobs.is_stop_requested(run.path)
         assert "Asked to stop" in texts(app)
@@ -203,3 +204,27 @@ def test_a_bug_is_not_dressed_up_as_an_error_message(visit: Visit, monkeypatch: 
     app = visit("train")
     assert len(app.exception) == 1
     assert not app.error
+
+
+def test_another_run_can_be_laid_beside(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    for name in ("first", "second"):
+        write_records(make_run(name), 3, ended="finished")
+    app = visit("train")
+    app.multiselect(key="beside").set_value(["first"]).run()
+    assert not app.exception
+    charts = {chart.proto.id.split("-")[-1]: chart.proto.spec for chart in app.get("plotly_chart")}
+    miou = json.loads(charts["miou"])
+    assert {"first", "second"} <= {trace.get("name") for trace in miou["data"]}
+
+
+def test_the_samples_can_be_played_as_a_film(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    for epoch in (1, 2, 3):
+        folder = run.path / "samples" / f"epoch_{epoch:03d}"
+        folder.mkdir(parents=True)
+        write_mask(folder / "photo_4.png", np.full((30, 40), CAT if epoch > 1 else 0, dtype=np.uint8))
+    app = visit("train")
+    app.toggle(key="film").set_value(True).run()
+    assert not app.exception
+    assert "epoch by epoch" in app.get("image")[0].proto.imgs[0].alt

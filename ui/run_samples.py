@@ -1,0 +1,66 @@
+"""The same few validation photos after each epoch: one epoch at a time, or all of them as a film."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.dataset import Dataset
+from core.errors import DataError
+from core.training.records import thin
+from core.training.runs import Run
+from core.voc import VOID
+from ui import cached
+from ui.legend import show_legend
+
+FILM_FRAMES = 60
+"""More epochs than this are thinned: a film of twenty seconds."""
+
+
+def show_samples(run: Run) -> None:
+    """Draw the photos with their truth and what the run made of them, after an epoch or as a film of all epochs."""
+    folders = sorted((run.path / "samples").glob("epoch_*"))
+    if not folders:
+        return
+    st.markdown("**The same photos after each epoch**: photo, truth, prediction")
+    data = _dataset_of(run)
+    samples = {sample.name: sample for sample in data.split("val")}
+    folder, is_film = _ask_epoch(folders)
+    for mask in sorted(folder.glob("*.png")):
+        sample = samples.get(mask.stem)
+        if sample is None:
+            continue
+        if is_film:
+            masks = [each / mask.name for each in thin(folders, FILM_FRAMES) if (each / mask.name).exists()]
+            picture, what = cached.film(sample.photo, sample.mask, masks, classes=data.classes), "epoch by epoch"
+        else:
+            picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
+            what = f"after epoch {_epoch_of(folder)}"
+        alt = f"{sample.name}: the photo, its true mask, and the mask predicted {what}"
+        st.image(picture, width="stretch", alt=alt)
+    show_legend([*range(data.num_classes), VOID], data.classes)
+
+
+def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
+    """Ask for an epoch, or for all of them as a film."""
+    if len(folders) == 1:
+        return folders[0], False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        is_film = st.toggle("Play as a film", key="film", help="Every epoch for a moment, over and over.")
+        if is_film:
+            return folders[-1], True
+        # Without a key: a new epoch makes a new slider, which stands on that epoch.
+        chosen: Path = st.select_slider(
+            "After epoch", folders, folders[-1], format_func=lambda folder: str(_epoch_of(folder))
+        )
+    return chosen, False
+
+
+def _epoch_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("epoch_"))
+
+
+def _dataset_of(run: Run) -> Dataset:
+    try:
+        return cached.dataset(run.data)
+    except DataError as error:
+        raise DataError(f"The photos of this run cannot be shown: {error}") from error
