@@ -7,6 +7,7 @@ holds exactly one JSON document.
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ def main() -> int:
     try:
         document = arguments.act(arguments)
     except CoreError as error:
-        say(str(error))
+        say(" ".join(str(error).splitlines()))  # a file's name may have line breaks
         return 1
     except KeyboardInterrupt:
         say("Interrupted.")
@@ -58,4 +59,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # What Pillow thinks of a photo is no line of ours; what is wrong with one is told by name.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.exit(main())

@@ -8,6 +8,7 @@ stop            a request to end (training only)
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -87,6 +89,23 @@ def clear_stop(path: Path) -> None:
     (path / "stop").unlink(missing_ok=True)
 
 
+@contextmanager
+def ending_signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM and Ctrl-C into a request to save and leave; gives a function that tells whether one came."""
+    came = False
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 # --- starting a process ---------------------------------------------------------------------------------------------
 
 
@@ -153,10 +172,14 @@ class Progress:
 
 def start(folder: Path, arguments: list[str]) -> None:
     """Run `python -m core ARGUMENTS --job FOLDER` in a process of its own, unless a job is going on there already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not is_held(folder):
-        (folder / "progress.json").unlink(missing_ok=True)
-        launch([*arguments, "--job", str(folder)], folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_held(folder):
+            return
+        write_json(folder / "progress.json", asdict(Progress(0, 0, time.time())))
+    except OSError as error:
+        raise RunError(f"The folder {folder} cannot be written: {error.strerror}; check whose folder it is.") from error
+    launch([*arguments, "--job", str(folder)], folder)
 
 
 @contextmanager
@@ -180,6 +203,7 @@ def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
 
         try:
             yield note
+            write_json(folder / "progress.json", {"is_over": True})
         except CoreError as error:
             write_json(folder / "progress.json", {"error": str(error)})
             raise
@@ -198,8 +222,9 @@ def error(folder: Path) -> str | None:
     noted = _noted(folder)
     if "error" in noted:
         return str(noted["error"])
-    if not is_held(folder) and noted.get("done", 0) < noted.get("total", 0):
-        return f"It ended without a word after {noted['done']} of {noted['total']}; see {folder / 'trainer.log'}."
+    if noted and not noted.get("is_over") and not is_held(folder):
+        done, total = noted.get("done", 0), noted.get("total", 0)
+        return f"It ended without a word after {done} of {total}; see {folder / 'trainer.log'}."
     return None
 
 

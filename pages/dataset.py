@@ -29,9 +29,12 @@ def open_data(path: Path) -> Dataset | None:
     return None
 
 
-def analyse(path: Path) -> analysis.Analysis | None:
+def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
     """Return what one pass over all files found; start that pass if need be, and show how far it is."""
     if found := cached.analysis(path):
+        if data and found.classes != data.classes:
+            cached.forget_datasets()
+            st.rerun()
         return found
     job = analysis.job_dir(path)
     error = jobs.error(job)
@@ -114,7 +117,7 @@ def main() -> None:
         read_contents(path)
     except DataError:
         return  # the same sentence as above
-    show(data, analyse(path))
+    show(data, analyse(path, data))
     if data:
         link_to("Train", "Train on this data", run="new", **source_query())
 

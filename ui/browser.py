@@ -14,7 +14,7 @@ from ui.legend import show_legend
 from ui.page import showing_errors
 from ui.photo_filter import PhotoFilter, parse
 from ui.pictures import show_picture
-from ui.words import count
+from ui.words import count, plain
 
 PER_PAGE = 24
 VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask", "Void": "void"}
@@ -27,7 +27,7 @@ def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
     wanted = parse(st.query_params.get(ONLY, ""), data.num_classes) if stats else PhotoFilter()
     view = _ask_view(data, wanted, can_filter=stats is not None)
     samples = _matching(data.split(split), stats, wanted)
-    words = wanted.words(data.classes)
+    words = plain(wanted.words(data.classes))
     st.caption(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""))
     if not samples:
         st.info(f"No photo of {split} has {words}.")
@@ -76,4 +76,4 @@ def _show_grid(data: Dataset, samples: Sequence[Sample], view: View) -> None:
         for sample in samples:
             with showing_errors():
                 picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)
-                show_picture(picture, sample.name, f"{view} of {sample.name}")
+                show_picture(picture, plain(sample.name), f"{view} of {sample.name}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.model.predictor import Predictor
 
 DAY_S = 24 * 3600
+LEAST_PX = 8
 FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
 
@@ -63,6 +64,11 @@ def stamp(path: Path) -> Stamp:
 def dataset(path: Path | str) -> Dataset:
     """Return the pairs and splits of a folder; a folder that is no data set raises `DataError`."""
     return _dataset(_folder_stamps(Path(path)))
+
+
+def forget_datasets() -> None:
+    """Open every data set anew: masks that were written over in place leave their folders' times as they are."""
+    _dataset.clear()
 
 
 def _folder_stamps(path: Path) -> tuple[Stamp, ...]:
@@ -205,13 +211,18 @@ def framed(picture: Image.Image) -> Image.Image:
 def _reduced(photo: Image.Image, size_px: int) -> Image.Image:
     small = photo.copy()
     small.thumbnail((size_px, size_px))
-    return small
+    return _wide_enough(small)
+
+
+def _wide_enough(small: Image.Image) -> Image.Image:
+    """Return a picture of at least a few pixels on each side: a line of pixels cannot be shown."""
+    return small.resize((max(small.width, LEAST_PX), max(small.height, LEAST_PX)), Image.Resampling.NEAREST)
 
 
 def _reduced_mask(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     small = Image.fromarray(mask_HW)
     small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
-    return np.asarray(small)
+    return np.asarray(_wide_enough(small))
 
 
 def _encode(image: Image.Image, kind: str) -> bytes:

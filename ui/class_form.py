@@ -27,12 +27,13 @@ def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
         edited = st.data_editor(table, key="class names", width="content")
         st.caption(f"They are written to `{data.root / CLASSES_FILE}`, a new file; nothing else is changed.")
         if st.button("Name the classes", type="primary", icon=":material/save:"):
-            write_classes(data.root, Classes(_column(edited, "Name"), _column(edited, "Colour")))
+            colors = tuple(color.lower() for color in _column(edited, "Colour"))
+            write_classes(data.root, Classes(_column(edited, "Name"), colors))
             st.rerun()
 
 
 def _column(edited: pd.DataFrame, name: str) -> tuple[str, ...]:
-    return tuple(str(value).strip() for value in edited[name])
+    return tuple("" if pd.isna(value) else str(value).strip() for value in edited[name])
 
 
 def _name(data: Dataset, class_id: int, *, is_assumed: bool) -> str:

@@ -11,7 +11,7 @@ from core.data.facts import MIN_OBJECT_SHARE
 from core.data.stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from ui import data_charts
-from ui.words import MISSING, count, percent
+from ui.words import MISSING, count, percent, plain
 
 ONLY = "only"
 """Key of the query string that holds which photos are looked at."""
@@ -50,7 +50,7 @@ def show_facts(stats: SplitStats) -> None:
     if stats.left_out:
         st.caption(
             f"{count(len(stats.left_out), 'pair')} left out, because they cannot be used; *Findings* says why: "
-            f"{', '.join(stats.left_out[:5])}{' …' if len(stats.left_out) > 5 else ''}"
+            f"{plain(', '.join(stats.left_out[:5]))}{' …' if len(stats.left_out) > 5 else ''}"
         )
 
 
@@ -74,7 +74,7 @@ def _classes(stats: SplitStats, classes: Classes) -> None:
     )  # fmt: skip
     absent = [entry.name for entry in stats.classes if entry.images == 0]
     if absent:
-        st.caption(f"Not in this split: {', '.join(absent)}. Such a class has no score, neither 0 nor 1.")
+        st.caption(f"Not in this split: {plain(', '.join(absent))}. Such a class has no score, neither 0 nor 1.")
 
 
 def _together(stats: SplitStats, classes: Classes) -> None:

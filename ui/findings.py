@@ -56,7 +56,7 @@ def show_findings(report: Report) -> None:
 def _show_table(root: Path, findings: Sequence[Finding]) -> None:
     rows = [
         {
-            "Picture": _picture(root / found.file),
+            "Picture": _picture(root, root / found.file),
             "": SEVERITIES[found.severity],
             "Kind": found.kind,
             "File": found.file,
@@ -77,9 +77,9 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
     )  # fmt: skip
 
 
-def _picture(file: Path) -> str | None:
-    """Return a thumbnail as a data address; None if the file is none, which is what the finding tells."""
-    if not file.is_file():
+def _picture(root: Path, file: Path) -> str | None:
+    """Return a thumbnail as a data address; None if the file is no picture, or not one of the data set."""
+    if not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
         return None
     try:
         picture = cached.any_thumbnail(file, size_px=THUMBNAIL_PX)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from core.errors import CoreError
+from ui.words import plain
 
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0f6674"/>'
@@ -55,7 +56,7 @@ def showing_errors() -> Iterator[None]:
     try:
         yield
     except CoreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def link_to(title: str, label: str, **query: str) -> None:

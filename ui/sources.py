@@ -39,7 +39,8 @@ def data_source() -> Path | None:
 def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> Path | None:
     """Ask for a path on this computer, None until one is typed; `is_kept` keeps it in the query string."""
     text = st.text_input(label, key=key, bind="query-params" if is_kept else None, placeholder=example).strip()
-    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111 - unlike Path's, it takes ~nobody as it is
+    # Unlike Path's, it takes ~nobody as it is. Absolute, because jobs run in another folder.
+    return Path(os.path.expanduser(text)).absolute() if text else None  # noqa: PTH111
 
 
 def source_query() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Numbers and states as a person reads them: percent exists only here, and a missing score is a dash, never a zero."""
 
+import re
 from typing import NamedTuple
 
 MISSING = "\N{EN DASH}"
@@ -23,6 +24,14 @@ STATES: dict[str, State] = {
     "failed": State("Failed", "red", ":material/error:", "The trainer met an error and said which."),
     "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a word."),
 }
+
+
+MARKDOWN = re.compile(r"([\\\[\]<$`*~])")
+
+
+def plain(text: str) -> str:
+    """Return a text that Markdown shows as it is: names of files and classes may look like links or pictures."""
+    return MARKDOWN.sub(r"\\\1", text)
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

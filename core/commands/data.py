@@ -23,11 +23,11 @@ def stats(arguments: argparse.Namespace) -> Document:
     if arguments.job:  # for the dashboard, which shows what can be counted beside what the doctor found
         return _analysed(arguments.data, arguments.job).stats().as_dict()
     dataset = open_dataset(arguments.data)
-    names = [arguments.split] if arguments.split else list(dataset.splits)
+    names = [arguments.split] if arguments.split else [name for name, listed in dataset.splits.items() if listed]
     samples = {sample.name: sample for name in names for sample in dataset.split(name)}
     counted = _analysed(arguments.data).stats(arguments.split)
-    for name in counted.left_out:  # reading it again says what is wrong with it
-        read_pair(samples[name].photo, samples[name].mask, dataset.num_classes)
+    for sample in (samples[name] for name in counted.left_out if name in samples):
+        read_pair(sample.photo, sample.mask, dataset.num_classes)  # which says what is wrong with it
     return counted.as_dict()
 
 
@@ -37,7 +37,7 @@ def doctor(arguments: argparse.Namespace) -> Document:
         return _analysed(arguments.data, arguments.job).report.as_dict()
     from core.data.repair import repair
 
-    with _telling("repairing", arguments.job) as on_progress:
+    with _telling("repairing", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         mended = repair(arguments.data, arguments.repair, on_progress)
     return mended.source.as_dict() | {"repaired": mended.as_dict()}
 
@@ -92,7 +92,7 @@ def import_(arguments: argparse.Namespace) -> Document:
     """Turn annotations of another tool into a new data set; the source stays as it is."""
     from core.data.importers import import_data
 
-    with progress_bar("importing", "photo") as on_progress:
+    with progress_bar("importing", "photo") as on_progress, _ended_as_by_ctrl_c():
         imported = import_data(
             arguments.format,
             arguments.source,

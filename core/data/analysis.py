@@ -4,15 +4,17 @@ Reading thousands of photos takes a while, so it is done once: what the doctor f
 stored beside the data, or in the cache of Atrous where the data may not be written. A changed, added or removed photo,
 mask or list, or another classes.txt, makes the stored analysis count for nothing.
 
-analysis.json   classes, findings, names by split, and `PairFacts` of every pair that can be used
+analysis.json   a seal on the first line, then classes, findings, names by split, and the `PairFacts` of every pair
 heat.npz        where the classes of each pair lie, read only when it is asked for:
                 pair (M,) int32, class_id (M,) uint8, heat (M, 16, 16) uint8
 """
 
 import hashlib
+import hmac
 import io
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -219,24 +221,37 @@ def _may_write(folder: Path) -> bool:
 
 def _store(root: Path, document: dict[str, Any], heat_npz: bytes) -> None:
     """Write both files, the one that vouches for the other last; a place that cannot be written is passed over."""
-    text = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
     for folder in (*([root / ".atrous"] if _may_write(root) else []), _home_folder(root)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with replacing(folder / "heat.npz") as file:
                 file.write(heat_npz)
             with replacing(folder / "analysis.json") as file:
-                file.write(text.encode())
+                file.write(f"{_seal(text)}\n".encode() + text)
         except OSError:
             continue
         return
+
+
+def _seal(text: bytes) -> str:
+    """Return what only this home can write over a document: findings that came with a data set count for nothing."""
+    file = home() / "cache" / "seal"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as new:
+            new.write(secrets.token_bytes(32))
+    return hmac.new(file.read_bytes(), text, hashlib.sha256).hexdigest()
 
 
 def _stored(root: Path, key: str) -> Analysis | None:
     """Return what was stored for these very files; one that is damaged, or of another version, is as good as none."""
     for folder in (root / ".atrous", _home_folder(root)):
         try:
-            document = json.loads((folder / "analysis.json").read_bytes())
+            seal, _, text = (folder / "analysis.json").read_bytes().partition(b"\n")
+            if not hmac.compare_digest(seal, _seal(text).encode()):
+                continue
+            document = json.loads(text)
             heat_npz = (folder / "heat.npz").read_bytes()
             digest = hashlib.sha256(heat_npz).hexdigest()
             if (document["schema"], document["key"], document["heat"]) == (SCHEMA, key, digest):

@@ -139,7 +139,7 @@ def _read_contents(path: Path) -> Contents:
     root, photo_dir, mask_dir = _find_layout(path)
     photos = _files_by_stem(photo_dir, PHOTO_SUFFIXES)
     masks = _files_by_stem(mask_dir, (".png", *PHOTO_SUFFIXES))
-    lists = {file: _listed_names(file) for file in sorted((root / LISTS).glob("*.txt"))}
+    lists = {file: _listed_names(file, photos) for file in sorted((root / LISTS).glob("*.txt")) if _is_told(file)}
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
         augmented = _files_by_stem(root / AUGMENTED_MASKS, (".png",))
@@ -199,12 +199,17 @@ def _find_layout(path: Path) -> tuple[Path, Path, Path]:
 def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes}
+    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and _is_told(file)}
 
 
-def _listed_names(file: Path) -> list[str]:
-    # Official lists of other tasks carry a second column: the name is the first word.
-    return [line.split()[0] for line in read_lines(file)]
+def _is_told(file: Path) -> bool:
+    """Tell whether a file counts: not the `._` files that macOS leaves, nor a name that is no text in any language."""
+    return not file.name.startswith(".") and file.name.isprintable()
+
+
+def _listed_names(file: Path, photos: dict[str, Path]) -> list[str]:
+    # Official lists of other tasks carry a second column: the name is the first word, unless a photo is called so.
+    return [line if line in photos else line.split()[0] for line in read_lines(file)]
 
 
 def _listed_samples(
@@ -227,10 +232,15 @@ def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) 
     return [Sample(name, photos[name], masks[name]) for name in sorted(masks)]
 
 
+def num_to_train(num_samples: int) -> int:
+    """Return how many of so many pairs are trained on: 80 %, and of two or more at least one is left to validate."""
+    return min(round(TRAIN_SHARE * num_samples), max(1, num_samples - 1))
+
+
 def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
     """Split 80/20 in the order of a hash of the names: a pair that is added or removed moves at most one other."""
     shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
-    num_train = round(TRAIN_SHARE * len(samples))
+    num_train = num_to_train(len(samples))
     by_name = [tuple(sorted(part, key=lambda s: s.name)) for part in (shuffled[:num_train], shuffled[num_train:])]
     return {"train": by_name[0], "val": by_name[1]}
 
@@ -246,9 +256,17 @@ def _classes(root: Path, masks: dict[str, Path]) -> tuple[Classes, bool]:
     if file.exists():
         return read_classes(file), True
     palette_N3 = _usual_palette(list(masks.values())[:PEEKED_MASKS])
-    own = classes_of_palette(palette_N3) if palette_N3 is not None else None
-    is_voc = palette_N3 is not None and own is None and has_voc_palette(palette_N3)
-    return own or VOC_CLASSES, is_voc
+    if palette_N3 is None or has_voc_palette(palette_N3) or not classes_of_palette(palette_N3):
+        return VOC_CLASSES, palette_N3 is not None and has_voc_palette(palette_N3)
+    # Writers cut a palette after the last colour that a mask uses: the longest of its kind has all classes.
+    palettes = (palette for palette in map(_palette_of, masks.values()) if palette is not None)
+    longest_N3 = max((palette for palette in palettes if _begins_alike(palette_N3, palette)), key=len)
+    return classes_of_palette(longest_N3) or VOC_CLASSES, False
+
+
+def _begins_alike(a_N3: NDArray[np.uint8], b_N3: NDArray[np.uint8]) -> bool:
+    common = min(len(a_N3), len(b_N3))
+    return bool((a_N3[:common] == b_N3[:common]).all())
 
 
 def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import LISTS, TRAIN_SHARE, Sample, random_splits
+from core.data.dataset import LISTS, TRAIN_SHARE, Sample, num_to_train, random_splits
 from core.errors import DataError
 from core.files import new_folder
 
@@ -101,7 +101,7 @@ class _Division:
 
     def __init__(self, shows_NK: NDArray[np.int64]) -> None:
         num_photos = len(shows_NK)
-        num_train = round(TRAIN_SHARE * num_photos)
+        num_train = num_to_train(num_photos)
         self._shows_NK = shows_NK
         self._part_N = np.full(num_photos, -1)
         self._room = [num_train, num_photos - num_train]
@@ -154,6 +154,9 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
     folder = root / LISTS
     if folder.exists():
         raise DataError(f"{folder} exists already; edit the lists in it, nothing is overwritten.")
+    names = [sample.name for samples in splits.values() for sample in samples]
+    if odd := [name for name in names if name != name.strip()]:
+        raise DataError(f"'{odd[0]}' begins or ends with a space, which a list cannot tell; rename photo and mask.")
     try:
         with new_folder(folder) as draft:
             for name, samples in splits.items():

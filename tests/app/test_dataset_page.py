@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.data import analysis, download
 from core.data.analysis import analyse
+from core.data.images import write_mask
 from core.training import demo_run
 from tests.app.conftest import make_pairs, texts
 
@@ -266,3 +267,48 @@ def test_a_download_shows_how_far_it_is_and_can_be_stopped(visit: Visit) -> None
         next(button for button in app.button if button.label == "Stop").click().run()
         assert jobs.is_stop_requested(folder)
     assert not app.exception
+
+
+# --- odd data -------------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_that_is_a_line_is_shown(visit: Visit, tmp_path: Path) -> None:
+    root = make_pairs(tmp_path / "mine")
+    Image.new("RGB", (20_000, 10)).save(root / "JPEGImages" / "photo_0.jpg")
+    write_mask(root / "SegmentationClass" / "photo_0.png", np.zeros((10, 20_000), dtype=np.uint8))
+    analyse(root)
+    app = visit("dataset", source="A folder", data=str(root))
+    assert not app.exception
+    assert len(app.get("image")) == 4
+
+
+def test_a_class_called_like_a_picture_is_no_picture(visit: Visit, tmp_path: Path) -> None:
+    root = make_pairs(tmp_path / "mine")
+    names = ["background", *(f"c{number}" for number in range(1, 9)), "![x](http://127.0.0.1:9/p.png)"]
+    (root / "classes.txt").write_text("\n".join(names))
+    analyse(root)
+    app = visit("dataset", source="A folder", data=str(root))
+    assert not app.exception
+    said = [caption.value for caption in app.caption]
+    assert any("p.png" in text for text in said)
+    assert not any("![x](" in text for text in said)
+
+
+def test_masks_written_over_with_more_classes_are_opened_anew(visit: Visit, tmp_path: Path) -> None:
+    """The folder's time does not change with a file in it: the page kept three classes and met a sixth."""
+    root = make_pairs(tmp_path / "mine")
+    palettes = (
+        [0, 0, 0, 200, 10, 10, 10, 200, 10],
+        [0, 0, 0, 200, 10, 10, 10, 200, 10, 9, 9, 200, 90, 90, 9, 70, 7, 70],
+    )
+    for palette in palettes:
+        for mask in (root / "SegmentationClass").iterdir():
+            ids = Image.fromarray(np.full((30, 40), len(palette) // 3 - 1, dtype=np.uint8), mode="L")
+            ids.putpalette(palette)
+            with mask.open("r+b") as file:
+                file.truncate()
+                ids.save(file, format="PNG")
+        analyse(root)
+        app = visit("dataset", source="A folder", data=str(root))
+        assert not app.exception
+        assert app.selectbox(key="class").options[-1] == f"class {len(palette) // 3 - 1}"

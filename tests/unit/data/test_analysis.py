@@ -15,7 +15,7 @@ from PIL import Image
 
 from core import jobs
 from core.data import analysis, checks, doctor
-from core.data.analysis import analyse, files_key, find, job_dir
+from core.data.analysis import _seal, analyse, files_key, find, job_dir
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
 from core.data.stats import SplitStats, split_stats
@@ -226,9 +226,10 @@ def test_a_file_that_changes_while_it_is_read_counts_anew(tiny_voc: Path, monkey
 
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
-        document = json.loads((folder / "analysis.json").read_text())
+        document = json.loads((folder / "analysis.json").read_text().partition("\n")[2])
         change(document)
-        (folder / "analysis.json").write_text(json.dumps(document))
+        text = json.dumps(document)
+        (folder / "analysis.json").write_text(f"{_seal(text.encode())}\n{text}")
 
     return edit
 
@@ -299,7 +300,6 @@ def test_a_job_stores_what_can_be_counted_though_a_pair_is_broken(tiny_voc: Path
     command = [sys.executable, "-m", "core", "stats", str(tiny_voc), "--job", str(folder)]
     subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True)
     assert jobs.error(folder) is None
-    assert json.loads((folder / "progress.json").read_text())["done"] == 6
     found = find(tiny_voc)
     assert found is not None
     assert found.stats("train").left_out == ("photo_1",)
@@ -312,3 +312,17 @@ def test_a_moved_data_set_keeps_its_analysis(tiny_voc: Path, tmp_path: Path) -> 
     assert moved is not None
     assert moved.stats() == first.stats()
     assert moved.root == tmp_path / "elsewhere"
+
+
+def test_findings_that_came_with_a_data_set_count_for_nothing(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set could bring an analysis of its own and so declare itself clean."""
+    analyse(tiny_voc)
+    assert find(tiny_voc) is not None
+    file = tiny_voc / ".atrous" / "analysis.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b'"images":6', b'"images":9'))
+    assert find(tiny_voc) is None
+    file.write_bytes(whole)
+    assert find(tiny_voc) is not None
+    monkeypatch.setenv("ATROUS_HOME", str(tiny_voc.parent / "another-home"))
+    assert find(tiny_voc) is None, "another home did not write it"

@@ -1,5 +1,6 @@
 """Finding photos, masks and splits in a folder: every layout, and every way in which a folder can be wrong."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 from core.data.dataset import fingerprint, open_dataset
 from core.data.images import read_mask
+from core.data.splits import write_lists
 from core.errors import DataError
 from core.voc import CLASS_NAMES
 from tests.small_data import write_list, write_pairs, write_voc
@@ -251,3 +253,52 @@ def test_greys_name_nothing_and_voc_s_palette_does(tmp_path: Path, tiny_voc: Pat
     grey = open_dataset(tmp_path)
     assert (grey.class_names, grey.has_named_classes) == (CLASS_NAMES, False)
     assert open_dataset(tiny_voc).has_named_classes
+
+
+def test_a_name_with_spaces_can_be_listed(tmp_path: Path) -> None:
+    """`my photo 1` was written to the lists and read back as `my`, and the folder did not open any more."""
+    names = [f"my photo {number}" for number in range(5)]
+    write_pairs(tmp_path / "images", tmp_path / "masks", names)
+    splits = open_dataset(tmp_path).splits
+    write_lists(tmp_path, splits)
+    listed = open_dataset(tmp_path)
+    assert listed.splits == splits
+    assert "lists" in listed.split_source
+
+
+def test_a_list_with_a_second_column_still_takes_the_first_word(tiny_voc: Path) -> None:
+    write_list(tiny_voc, "val", ["photo_4  1", "photo_5 -1"])
+    assert names_of(open_dataset(tiny_voc), "val") == ["photo_4", "photo_5"]
+
+
+def test_lists_that_are_there_are_never_overwritten(tiny_voc: Path) -> None:
+    before = (tiny_voc / "ImageSets" / "Segmentation" / "train.txt").read_bytes()
+    with pytest.raises(DataError, match="exists already"):
+        write_lists(tiny_voc, open_dataset(tiny_voc).splits)
+    assert (tiny_voc / "ImageSets" / "Segmentation" / "train.txt").read_bytes() == before
+
+
+def test_what_macos_leaves_and_names_that_are_no_text_are_no_pairs(tmp_path: Path) -> None:
+    """`._p1.png` beside `p1.png` counted as a mask, and stopped the training as one that cannot be read."""
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["p1", "p2"])
+    for folder, ending in (("images", "jpg"), ("masks", "png")):
+        (tmp_path / folder / f"._p1.{ending}").write_bytes(b"Mac OS X")
+        Path(os.fsdecode(os.fsencode(tmp_path / folder) + b"/caf\xe9." + ending.encode())).write_bytes(b"latin-1")
+    data = open_dataset(tmp_path)
+    assert sorted(sample.name for split in data.splits.values() for sample in split) == ["p1", "p2"]
+
+
+def test_of_two_pairs_one_is_left_to_validate(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
+    assert {name: len(split) for name, split in open_dataset(tmp_path).splits.items()} == {"train": 1, "val": 1}
+
+
+def test_palettes_cut_to_the_colours_a_mask_uses_are_one_palette(tmp_path: Path) -> None:
+    """The first masks used two of six colours: all later ones were said to hold ids without a class."""
+    write_pairs(tmp_path / "images", tmp_path / "masks", [f"p{number}" for number in range(7)])
+    colors = [0, 0, 0, 200, 10, 10, 10, 200, 10, 10, 10, 200]
+    for number in range(7):
+        mask = Image.fromarray(np.zeros((40, 48), dtype=np.uint8), mode="L")
+        mask.putpalette(colors if number == 6 else colors[:6])
+        mask.save(tmp_path / "masks" / f"p{number}.png")
+    assert open_dataset(tmp_path).class_names == ("background", "class 1", "class 2", "class 3")

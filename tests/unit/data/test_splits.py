@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.dataset import Sample, open_dataset
+from core.data.dataset import Sample, num_to_train, open_dataset
 from core.data.splits import MIN_PHOTOS, preview_splits, split_shares, stratified_splits
 from core.data.stats import split_stats
 from core.voc import CLASS_NAMES
@@ -31,7 +31,7 @@ def test_a_stratified_split_is_a_split_of_the_usual_sizes(class_ids: Photos, see
     assert sorted([*splits["train"], *splits["val"]], key=lambda each: each.name) == sorted(
         samples, key=lambda each: each.name
     )
-    usual = len(samples) - round(0.8 * len(samples))
+    usual = len(samples) - num_to_train(len(samples))
     common = [sum(class_id in ids for ids in class_ids.values()) >= MIN_PHOTOS for class_id in range(8)]
     assert usual <= len(splits["val"]) <= max(usual, sum(common))
     for part in splits.values():
