@@ -9,9 +9,23 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step, Validating, Warned
+from core.training.records import (
+    Checkpoint,
+    Epoch,
+    Preflight,
+    Preparing,
+    Record,
+    RunEnded,
+    RunStarted,
+    Step,
+    Validating,
+    Warned,
+)
 
 Document = dict[str, Any]
+
+NOTABLE_SHARE = 0.1
+"""Of the processors, taken by other programs while something was timed."""
 
 
 def say(line: str) -> None:
@@ -50,6 +64,10 @@ class TrainingProgress:
     def show(self, record: Record) -> None:
         """Take one record."""
         match record:
+            case Preparing():
+                self._bar.set_postfix_str(f"{record.doing}: {record.done}/{record.total}")
+            case Preflight():
+                self._say(f"A step, a checkpoint and an evaluation were tried in {record.seconds:.0f} s")
             case RunStarted():
                 self._start(record)
             case Step():
@@ -110,6 +128,36 @@ def show_train(document: Document) -> str:
     scores = document["scores"]
     result = f", mIoU {_percent(scores['miou'])}{_floor_of(scores)}" if scores else ""
     return f"{document['outcome']} after {document['epochs_done']} epochs{result}\n{document['run']}"
+
+
+def show_estimate(document: Document) -> str:
+    """Return how long a training would take, and what other settings would take and give up."""
+    step = f"{document['seconds_per_step']:.2f} s a step of {document['batch_size']} photos"
+    reckoned = " (reckoned from smaller batches)" if document["is_extrapolated"] else ""
+    photos = f"{document['num_train_images']} training and {document['num_val_images']} validation photos"
+    epochs = f"{document['epochs']} epochs of {_duration(document['seconds_per_epoch'])}"
+    lines = [
+        f"{_duration(document['total_seconds'])} for {epochs}: {photos}",
+        f"{step}{reckoned}, {document['precision']} on {document['device']}",
+    ]
+    if document["alternatives"]:
+        lines.append(f"{'instead':<24}{'in all':>14}{'ratio':>8}  what it gives up")
+    lines += [
+        f"{a['label']:<24}{_duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
+        for a in document["alternatives"]
+    ]
+    if document["left_out"]:
+        lines.append(f"not timed: {', '.join(document['left_out'])}")
+    if document["others_share"] > NOTABLE_SHARE:
+        lines.append(f"Other programs took {_percent(document['others_share'])} of the processors meanwhile.")
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as a person reads it: seconds below two minutes, then minutes, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def show_doctor(document: Document) -> str:

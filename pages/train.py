@@ -5,14 +5,13 @@ import streamlit as st
 from core import jobs
 from core.home import checkpoints_dir
 from core.training import runs
-from core.training.config import PRESET_HELP, PRESETS, preset
-from core.training.records import RunLog
 from core.training.runs import Run
 from ui import cached, run_view
-from ui.forms import settings_form
+from ui.estimate_view import show_prediction
 from ui.page import open_page, showing_errors
+from ui.run_actions import ask_action, edit_run
 from ui.run_samples import show_samples
-from ui.sources import data_source, is_demo, is_there, make_demo_data
+from ui.run_setup import ask_new_run
 
 NEW = "new"
 
@@ -34,33 +33,6 @@ def ask_run() -> Run | None:
     return known.get(chosen)
 
 
-def ask_new_run() -> None:
-    """Ask for data, preset, settings and a name, and start."""
-    path = data_source()
-    if not is_there(path, is_demo_enough=True):
-        return
-    name = st.segmented_control(
-        "Preset", list(PRESETS), default="demo" if is_demo(path) else "report", required=True, key="preset",
-        bind="query-params", format_func=str.capitalize,
-        help="A set of settings to begin with; each can be changed below.",
-    )  # fmt: skip
-    st.caption(PRESET_HELP[name])
-    config = settings_form(preset(name), key=name)
-    run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
-    if live := runs.live_runs():
-        st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live)):
-        if is_demo(path):
-            make_demo_data()
-        with st.spinner("Starting the trainer …"):
-            data = cached.dataset(path)
-            data.split("train"), data.split("val")
-            run = runs.create_run(run_name, data.root, name, config)
-            st.query_params["run"] = run.path.name
-            runs.start(run)
-        st.rerun()
-
-
 def follow(run: Run) -> None:
     """Show a run: what it is, what can be done with it, and how it goes."""
     log = cached.run_log(run.log_path)
@@ -69,49 +41,11 @@ def follow(run: Run) -> None:
         st.subheader(run.name, anchor=False, width="content")
         run_view.show_state(state)
     run_view.show_about(run, log)
+    if run.note:
+        st.markdown(run.note)
     ask_action(run, log, state)
     st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state)
-
-
-def ask_action(run: Run, log: RunLog, state: str) -> None:
-    """Offer what can be done in this state: stop, start, resume or extend."""
-    if state in runs.LIVE_STATES:
-        ask_stop(run)
-    elif state == "finished":
-        ask_extension(run, log)
-    elif st.button("Start" if state == "new" else "Resume", type="primary", icon=":material/play_arrow:"):
-        start(run)
-
-
-def ask_stop(run: Run) -> None:
-    """Offer to stop; once asked, say that the trainer is about to leave."""
-    is_asked = jobs.is_stop_requested(run.path)
-    if st.button("Stop", icon=":material/stop:", disabled=is_asked, help="Saves first; it can be resumed at any time."):
-        jobs.request_stop(run.path)
-        st.rerun()
-    if is_asked:
-        st.caption("Asked to stop: the trainer finishes its batch, saves, and leaves.")
-
-
-def ask_extension(run: Run, log: RunLog) -> None:
-    """Offer to train a finished run further."""
-    done = runs.target_epochs(run, log)
-    usual = max(done + 1, run.config.total_schedule_epochs, 50 if done < 50 else 2 * done)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        epochs = st.number_input(
-            "Extend to (epochs)", done + 1, 10_000, usual, width=160,
-            help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
-        )  # fmt: skip
-        is_asked = st.button("Extend", icon=":material/resume:")
-    if is_asked:
-        start(run, extend_to=int(epochs))
-
-
-def start(run: Run, *, extend_to: int | None = None) -> None:
-    """Start, resume or extend a run, and draw the page anew once its trainer is at work."""
-    with showing_errors(), st.spinner("Starting the trainer …"):
-        runs.start(run, extend_to=extend_to)
-        st.rerun()
+    edit_run(run, state)
 
 
 def show_live(run: Run, state: str) -> None:
@@ -121,6 +55,7 @@ def show_live(run: Run, state: str) -> None:
         if runs.run_state(run, log) != state:
             st.rerun()
         run_view.show_progress(run, log, state)
+        show_prediction(run, log)
         run_view.show_trouble(run, log, state)
         if log.legs:
             run_view.show_numbers(log)

@@ -1,18 +1,13 @@
 """How far a run is and how long it will take, read off its records; pure functions, no streamlit."""
 
-import itertools
 import statistics
 from dataclasses import dataclass
 
-from core.training.records import Epoch, RunLog, Validating
-from core.voc import BACKGROUND
+from core.training.records import Preflight, Preparing, Record, RunLog, Validating, seconds_between
 
 RECENT_EPOCHS = 5
 USUAL_TRAINING_SHARE = 0.9
 """Share of an epoch's time that is training and not validation, until an epoch has told."""
-
-HARDLY_FOUND = 0.01
-"""An IoU below which a class counts as not found."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +29,18 @@ class Progress:
 def progress_of(log: RunLog, target_epochs: int) -> Progress:
     """Read the progress off a log; `target_epochs` is `runs.target_epochs`."""
     epochs_done = log.epochs[-1].epoch if log.epochs else 0
-    if not log.legs:
-        return Progress("Getting ready: loading PyTorch, reading every photo once", 0, target_epochs, 0.0, None)
+    if not log.legs or isinstance(log.last, Preparing | Preflight):
+        return Progress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
     doing, epoch_share = _epoch_under_way(log, epochs_done)
     epoch_s = _seconds_per_epoch(log)
     remaining_s = None if epoch_s is None else max(0.0, (target_epochs - epochs_done - epoch_share) * epoch_s)
     return Progress(doing, epochs_done, target_epochs, epoch_share, remaining_s)
+
+
+def _getting_ready(last: Record | None) -> str:
+    if isinstance(last, Preparing):
+        return f"{last.doing}: {last.done:,} of {last.total:,}" if last.total else last.doing
+    return "Getting ready: loading PyTorch"
 
 
 def _epoch_under_way(log: RunLog, epochs_done: int) -> tuple[str, float]:
@@ -66,14 +67,5 @@ def _seconds_per_epoch(log: RunLog) -> float | None:
     if not log.steps or log.steps[-1].step <= log.legs[-1].steps_done:
         return None
     leg, last = log.legs[-1], log.steps[-1]
-    per_step = (last.time_s - leg.time_s) / (last.step - leg.steps_done)
+    per_step = seconds_between(leg, last) / (last.step - leg.steps_done)
     return per_step * leg.steps_per_epoch / USUAL_TRAINING_SHARE
-
-
-def background_only_epochs(log: RunLog) -> int:
-    """Return how many of the latest epochs found no object class: the model answers background nearly everywhere."""
-    return len(list(itertools.takewhile(_found_no_object, reversed(log.epochs))))
-
-
-def _found_no_object(epoch: Epoch) -> bool:
-    return all(iou is None or iou < HARDLY_FOUND for k, iou in enumerate(epoch.iou) if k != BACKGROUND)

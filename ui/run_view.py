@@ -8,11 +8,12 @@ import streamlit as st
 
 from core import jobs
 from core.training import runs
-from core.training.records import Epoch, RunEnded, RunLog, to_line
+from core.training.health import health
+from core.training.records import Epoch, Record, RunEnded, RunLog, seconds_between, to_line
 from core.training.runs import Run
 from ui import cached, charts
 from ui.checkpoints import run_names
-from ui.progress import background_only_epochs, progress_of
+from ui.progress import progress_of
 from ui.score_charts import Curve, loss_curves, miou_curves
 from ui.words import MISSING, STATES, count, duration, megabytes, percent, points
 
@@ -51,6 +52,13 @@ def read_runs() -> list[Entry]:
     return entries
 
 
+ADVICE_BOXES = {
+    "info": (st.info, ":material/lightbulb:"),
+    "warning": (st.warning, ":material/warning:"),
+    "error": (st.error, ":material/error:"),
+}
+
+
 def label(run: Run | None) -> str:
     """Return how a run stands in the list: name, folder, state."""
     if run is None:
@@ -86,7 +94,10 @@ def show_progress(run: Run, log: RunLog, state: str) -> None:
         return
     left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s is not None else ""
     st.progress(progress.share, f"{epochs}{left}")
-    silence = f" · nothing new for {duration(time.time() - log.last.time_s)}" if state == "stalled" and log.last else ""
+    silence = ""
+    if state == "stalled" and log.last:
+        silent_s = seconds_between(log.last, Record(uptime_s=time.monotonic()))
+        silence = f" · nothing new for {duration(silent_s)}"
     st.caption(progress.doing + silence)
 
 
@@ -128,13 +139,9 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
         st.code(jobs.output_of(run.path) or "(it printed nothing)", language=None, wrap_lines=True)
     if state == "new":
         st.info("This run was made but never started.")
-    blind = background_only_epochs(log)
-    if blind:
-        st.info(
-            f"No object found in the latest {count(blind, 'epoch')}: the answer is background nearly everywhere, which "
-            "scores the floor. Usual at first; if it lasts, train longer, or try another learning rate or start.",
-            icon=":material/visibility_off:",
-        )
+    for advice in health(log, state=state):
+        box, icon = ADVICE_BOXES[advice.severity]
+        box(advice.sentence, icon=icon)
     for message in dict.fromkeys(warned.message for warned in log.warnings):
         st.warning(message, icon=":material/warning:")
     if log.bad_lines:

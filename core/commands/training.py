@@ -1,18 +1,27 @@
-"""Commands that train: demo and train."""
+"""Commands that train, or tell how long that would take: demo, train and estimate."""
 
 import argparse
 import os
 import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import jobs, terminal
 from core.commands.document import Add, Document
 from core.errors import CoreError
+from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, say
-from core.training import demo_run, evaluations, runs
+from core.training import demo_run, evaluations, machine, runs
+from core.training import estimate as estimates
 from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
 from core.training.records import RunEnded, read_log
 from core.training.runs import Run
+
+if TYPE_CHECKING:
+    from core.training.distributed import World
 
 
 def demo(arguments: argparse.Namespace) -> Document:
@@ -30,22 +39,62 @@ def demo(arguments: argparse.Namespace) -> Document:
 
 
 def _train_demo(run: Run) -> None:
+    if demo_run.epochs_done(run) >= demo_run.MILESTONES[-1]:
+        return
     _give_way()
-    with jobs.hold(run.path):
+    with _trainer_of(run) as was_ended:
         for epochs in demo_run.MILESTONES:
-            if demo_run.epochs_done(run) < epochs and _train_leg(run, epochs).outcome != "finished":
+            if demo_run.epochs_done(run) < epochs and _train_leg(run, epochs, was_ended).outcome != "finished":
                 return
+
+
+@contextmanager
+def _trainer_of(run: Run, *, beside: bool = False) -> Iterator[Callable[[], bool]]:
+    """Be the one who trains a run, and unless `beside` others the one who trains here; tells whether to end.
+
+    All of it is so before torch is imported, which takes seconds: whoever started this is waiting, and a signal may
+    come.
+    """
+    with jobs.ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
+        yield was_ended
 
 
 def train(arguments: argparse.Namespace) -> Document:
     """Train a new run, go on with one that was interrupted, or extend one to more epochs."""
+    _give_way()
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return _train(arguments)
+    from core.training.distributed import World, joined
+
+    with joined(World.from_environment(os.environ)) as world:
+        if world.is_chief:
+            return _train(arguments, world)
+        _follow(world)
+    sys.exit(0)  # the first process tells what became of the training
+
+
+def _follow(world: "World") -> None:
+    """Train along with the first process, which tells why, should the training fail."""
+    import torch
+
+    from core.training.follower import follow
+
+    with jobs.ending_signals() as was_ended:
+        try:
+            follow(world, was_ended)
+        except CoreError:
+            if torch.cuda.is_available():  # there the first process may wait in its step for ever, and tell nothing
+                raise
+            sys.exit(1)
+
+
+def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Document:
     from core.data.dataset import fingerprint, open_dataset
 
-    _give_way()
     run = _new_run(arguments) if arguments.new else runs.open_run(arguments.run)
     try:
-        with jobs.hold(run.path):
-            ended = _train_leg(run, arguments.extend)
+        with _trainer_of(run, beside=arguments.beside) as was_ended:
+            ended = _train_leg(run, arguments.extend, was_ended, world)
     except CoreError:
         if arguments.new and not read_log(run.log_path).legs:
             shutil.rmtree(run.path)  # it never began: what cannot work leaves nothing behind
@@ -78,18 +127,42 @@ def _give_way() -> None:
         os.nice(5)
 
 
-def _train_leg(run: Run, extend_to: int | None) -> RunEnded:
-    """Train while the caller holds the lock; torch takes seconds to import, and whoever started this is waiting."""
+def _train_leg(
+    run: Run, extend_to: int | None, was_ended: Callable[[], bool], world: "World | None" = None
+) -> RunEnded:
+    """Train while the caller is `_trainer_of` the run."""
     from core.training.trainer import train as train_leg
 
     with TrainingProgress(run.path.name) as progress:
         ended = None
-        for record in train_leg(run, extend_to=extend_to):
+        for record in train_leg(run, extend_to=extend_to, was_ended=was_ended, world=world):
             progress.show(record)
             ended = record
     if not isinstance(ended, RunEnded):
         raise TypeError(f"a leg ended with {ended}")
     return ended
+
+
+def estimate(arguments: argparse.Namespace) -> Document:
+    """Time a few real batches, and tell how long the training would take, and what would take less."""
+    from core.data.dataset import open_dataset
+
+    _give_way()  # as the trainer will
+    with ExitStack() as stack:
+        show = stack.enter_context(progress_bar("timing", "setting"))
+        note = stack.enter_context(jobs.running(arguments.job)) if arguments.job else None
+
+        def on_progress(done: int, total: int) -> None:
+            show(done, total)
+            if note:
+                note(done, total)
+
+        estimates.refuse_if_training()
+        config = with_settings(preset(arguments.preset), parse_settings(arguments.set))
+        found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()
+        if arguments.job:
+            write_json(arguments.job / estimates.FILE, found)
+    return found
 
 
 def add_to(add: Add) -> None:
@@ -102,8 +175,21 @@ def add_to(add: Add) -> None:
     which.add_argument("run", nargs="?", type=Path, metavar="RUN_DIR", help="go on with this run")
     which.add_argument("--new", metavar="NAME", help="make a new run of this name")
     command.add_argument("--data", type=Path, metavar="DIR", help="data set of a new run")
+    _add_settings(command)
+    command.add_argument("--extend", type=int, metavar="EPOCHS", help="go on to this many epochs in all")
+    command.add_argument("--beside", action="store_true", help="train even while another run is being trained here")
+
+    command = add(estimate, terminal.show_estimate, "estimate --data datasets/demo --preset demo --set image_size=128")
+    command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
+    _add_settings(command, default="report")
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+
+
+def _add_settings(command: argparse.ArgumentParser, *, default: str | None = None) -> None:
     presets = " ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
-    command.add_argument("--preset", metavar="P", help=f"where the settings of a new run start ({presets})")
+    command.add_argument(
+        "--preset", metavar="P", default=default, help=f"where the settings of a new run start ({presets})"
+    )
     command.add_argument(
         "--set",
         action="append",
@@ -111,7 +197,6 @@ def add_to(add: Add) -> None:
         metavar="KEY=VALUE",
         help=f"change a setting of the preset; settings: {', '.join(SETTING_TYPES)}",
     )
-    command.add_argument("--extend", type=int, metavar="EPOCHS", help="go on to this many epochs in all")
 
 
 def misuse(arguments: argparse.Namespace) -> str | None:

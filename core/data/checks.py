@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from core.data.dataset import LAYOUTS, Contents
+from core.data.dataset import LAYOUTS, LISTS, Contents
 from core.data.facts import PairFacts, pair_facts
 from core.data.images import load_picture, upright_rgb
 from core.data.mask_checks import LOSSY_FORMATS, MaskFacts, check_mask
@@ -62,7 +62,7 @@ class ExaminedPair:
 
 def examine_pair(entry: Entry, contents: Contents) -> ExaminedPair:
     """Read both files once and tell all that is wrong with them; a file that is missing or damaged is told too."""
-    problems = [*_check_names(entry)]
+    problems = [*(_check_odd_name(entry, contents) or _check_names(entry))]
     photo, seen = _look_at_photo(entry.photo_file, contents, problems)
     mask, mask_HW = _look_at_mask(entry.mask_file, contents, problems)
     if seen and mask:
@@ -73,6 +73,15 @@ def examine_pair(entry: Entry, contents: Contents) -> ExaminedPair:
     values = mask.values if mask and mask.format not in LOSSY_FORMATS else frozenset()
     class_ids = frozenset(value for value in values if value < len(contents.classes))
     return ExaminedPair(entry, tuple(problems), seen, mask, class_ids, facts)
+
+
+def _check_odd_name(entry: Entry, contents: Contents) -> list[Problem]:
+    """Tell of a line that is a path: what lies elsewhere is no part of the data set, and is never looked for."""
+    has_path = "/" in entry.name or "\\" in entry.name or entry.name in (".", "..")
+    if not has_path or entry.photo or entry.mask or not contents.lists:
+        return []
+    detail = f"It lists '{entry.name}', a path where a name must stand, and training stops at it; write the name alone."
+    return [Problem("odd name", detail, file=contents.root / LISTS / f"{entry.split}.txt")]
 
 
 def _check_names(entry: Entry) -> Iterator[Problem]:
@@ -113,7 +122,8 @@ def _load(path: Path | None, what: str, problems: list[Problem]) -> Image.Image 
 
 
 def _unreadable(what: str, cause: BaseException | None) -> Problem:
-    reason = "it is no picture" if isinstance(cause, UnidentifiedImageError) else str(cause)
+    known = {UnidentifiedImageError: "it is no picture", type(None): "it is a link that leads nowhere"}
+    reason = known.get(type(cause)) or str(cause)
     detail = f"The {what} cannot be read ({reason}), and training stops at it; replace it or take it off the list."
     return Problem(f"unreadable {what}", detail, is_of_mask=what == "mask")
 

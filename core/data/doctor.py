@@ -7,17 +7,17 @@ error where training or evaluation would fail or be wrong, a warning where it ma
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.data.checks import ExaminedPair, examine_pair
 from core.data.dataset import LISTS, PHOTO_SUFFIXES, Contents, Sample, random_splits, read_contents
-from core.data.problems import Entry, Problem, Severity
-from core.data.set_checks import check_set
-from core.data.stats import MAX_THREADS
+from core.data.problems import Entry, Problem, Severity, printable
+from core.data.set_checks import check_set, leaks
+from core.data.stats import MAX_THREADS, OnProgress
 from core.errors import DataError
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -55,7 +55,7 @@ class Report:
         return {"images": self.images, "masks": self.masks, "findings": findings, "counts": self.counts}
 
 
-def examine(path: Path | str, on_progress: Callable[[int, int], None] | None = None) -> Report:
+def examine(path: Path | str, on_progress: OnProgress | None = None) -> Report:
     """Check every photo and mask of a data set; `on_progress(done, total)` is called after each pair.
 
     Only a folder that is no data set at all, or a list that is no text, raises `DataError`.
@@ -64,7 +64,7 @@ def examine(path: Path | str, on_progress: Callable[[int, int], None] | None = N
     return report(contents, read_pairs(contents, on_progress))
 
 
-def read_pairs(contents: Contents, on_progress: Callable[[int, int], None] | None = None) -> list[ExaminedPair]:
+def read_pairs(contents: Contents, on_progress: OnProgress | None = None) -> list[ExaminedPair]:
     """Read every photo and mask once: the one pass over all files, in the order of the lists.
 
     A folder without lists and without masks raises `DataError`.
@@ -81,16 +81,20 @@ def read_pairs(contents: Contents, on_progress: Callable[[int, int], None] | Non
 
 def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
     """Sum up what is wrong with each pair and between them; no file is read again."""
+    names = names_by_split(contents)
     findings = [
-        *_about_splits(contents),
+        *_about_splits(contents, names),
+        *_about_leaks(names, examined),
+        *_about_unread(contents),
         *(_finding(contents, pair.entry, problem) for pair in examined for problem in pair.problems),
-        *(_finding(contents, *found) for found in check_set(contents, names_by_split(contents), examined)),
+        *(_finding(contents, *found) for found in check_set(contents, names, examined)),
     ]
+    told = (replace(found, file=printable(found.file), detail=printable(found.detail)) for found in findings)
     return Report(
         root=contents.root.resolve(),
         images=sum(pair.entry.photo_file is not None for pair in examined),
         masks=sum(pair.entry.mask_file is not None for pair in examined),
-        findings=tuple(sorted(findings, key=lambda found: (found.severity, found.kind, found.file))),
+        findings=tuple(sorted(told, key=lambda found: (found.severity, found.kind, found.file))),
     )
 
 
@@ -115,12 +119,17 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def names_by_split(contents: Contents) -> dict[str, list[str]]:
-    """Return the names in each split, train and val first; both are there, if only as empty ones."""
+    """Return the names in each split, train and val first; both are there, if only as empty ones.
+
+    Besides, every list of `Contents.lists` is one unless it holds photos without truth, as VOC's test.txt. So these are
+    all the splits of `open_dataset`, and more: a list whose names differ from the files' in case, or have an
+    extension, is one that can be told of, while there it holds nothing that can be used.
+    """
     found: dict[str, list[str]] = {"train": [], "val": []}
     if contents.lists:
         masks = {name.casefold() for name in contents.masks}
         for file, names in contents.lists.items():
-            # Photos without truth, as VOC's test.txt, are no split; train and val must have masks.
+            # train and val must have masks, so they are splits even if they have none.
             if not names or file.stem in found or any(_folded(name) & masks for name in names):
                 found[file.stem] = names
         return found
@@ -170,16 +179,17 @@ def _entries(contents: Contents) -> list[Entry]:
 
 
 def _finding(contents: Contents, entry: Entry, problem: Problem) -> Finding:
-    """Name the file: where one is missing, the place it should be in."""
-    photo = entry.photo_file or f"{contents.photo_dir.name}/{entry.name}.jpg"
-    mask = entry.mask_file or f"{contents.mask_dir.name}/{entry.name}.png"
+    """Name the file, always one within the root: where one is missing, the place it should be in."""
+    name = Path(entry.name).name
+    photo = entry.photo_file or f"{contents.photo_dir.name}/{name}.jpg"
+    mask = entry.mask_file or f"{contents.mask_dir.name}/{name}.png"
     file = problem.file or (mask if problem.is_of_mask else photo)
     relative = file.relative_to(contents.root).as_posix() if isinstance(file, Path) else file
     return Finding(relative, entry.split, problem.kind, problem.detail, problem.severity)
 
 
-def _about_splits(contents: Contents) -> Iterator[Finding]:
-    for split, names in names_by_split(contents).items():
+def _about_splits(contents: Contents, names_by_split: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    for split, names in names_by_split.items():
         if not names:
             file = (LISTS / f"{split}.txt").as_posix() if contents.lists else contents.mask_dir.name
             detail = f"There is no photo in {split}, so nothing can be done with it; list at least one photo."
@@ -188,6 +198,26 @@ def _about_splits(contents: Contents) -> Iterator[Finding]:
         pairs = f"{num_unlisted} pair{'s are' if num_unlisted > 1 else ' is'} in no split"
         detail = f"{pairs}, so nothing is learnt from them; add their names to a list, or remove the files."
         yield Finding(LISTS.as_posix(), None, "unlisted pairs", detail, "warning")
+
+
+def _about_leaks(names_by_split: Mapping[str, Sequence[str]], examined: Sequence[ExaminedPair]) -> Iterator[Finding]:
+    """Tell once of every other list to train on that photos of val are in it."""
+    for split, names in leaks(names_by_split, examined).items():
+        photos = f"{len(names)} photo{'s of val are' if len(names) > 1 else ' of val is'} in {split}"
+        detail = f"{photos} too, so the score on val is too good after training on it; take them off {split}."
+        yield Finding((LISTS / f"{split}.txt").as_posix(), split, "leak", detail, "error")
+
+
+def _about_unread(contents: Contents) -> Iterator[Finding]:
+    for file in unread_pictures(contents):
+        detail = "Its name is no text in UTF-8, so it is never read; rename it, and photo and mask alike."
+        yield Finding(file.relative_to(contents.root).as_posix(), None, "odd name", detail, "warning")
+
+
+def unread_pictures(contents: Contents) -> list[Path]:
+    """Return the photos and masks whose names are no text, which nothing reads."""
+    files = (file for folder in (contents.photo_dir, contents.mask_dir) for file in sorted(folder.iterdir()))
+    return [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.isprintable()]
 
 
 def unlisted_pairs(contents: Contents) -> list[str]:

@@ -1,6 +1,8 @@
 """Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes."""
 
+import time
 from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +13,8 @@ from core.data.dataset import Sample
 from core.data.images import read_pair
 from core.data.transforms import TrainingTransform
 from core.errors import DataError
+
+T = TypeVar("T")
 
 
 def mixed_seed(*parts: int) -> int:
@@ -44,10 +48,19 @@ class TrainingBatches:
     """The batches of an epoch, shuffled; the last incomplete batch is left out.
 
     A single leftover photo would stop BatchNorm, and a small batch counts too much. With fewer photos than a batch
-    the epoch is one batch of all of them.
+    the epoch is one batch of all of them. `part` is (number, count): of every batch only each count-th photo, from the
+    number-th on, is read here; the others are another process's.
     """
 
-    def __init__(self, pairs: TrainingPairs, num_samples: int, batch_size: int, num_workers: int, seed: int) -> None:
+    def __init__(
+        self,
+        pairs: TrainingPairs,
+        num_samples: int,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         if num_samples < 2:
             raise DataError(
                 f"Training needs at least 2 photos, but there is {num_samples}; add photos or raise train_fraction."
@@ -57,6 +70,7 @@ class TrainingBatches:
         self._batch_size = min(batch_size, num_samples)
         self._num_workers = num_workers
         self._seed = seed
+        self._part = part
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
@@ -67,14 +81,30 @@ class TrainingBatches:
         generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
         order = torch.randperm(self._num_samples, generator=generator).tolist()
         keys = [(epoch, index) for index in order]
-        size = self._batch_size
-        batches = [keys[step * size : (step + 1) * size] for step in range(first, len(self))]
+        size, (number, count) = self._batch_size, self._part
+        batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
         try:
             yield from DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers)
         except DataError as error:
             # A loader process hands over its whole traceback as the text; its last line holds the sentence.
             last_line = str(error).strip().splitlines()[-1]
             raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
+
+
+class Waiting(Iterator[T], Generic[T]):
+    """Another iterator, and the seconds that were spent waiting for it: what training loses to reading photos."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self.seconds = 0.0
+        self._items = items
+
+    def __next__(self) -> T:
+        """Return the next item."""
+        began_s = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - began_s
 
 
 def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:

@@ -27,8 +27,9 @@ Colors = Literal["usual", "other", "grey"]
 class MaskFacts:
     """A mask that can be opened: its size (width, height), Pillow's mode and format, and what its values are.
 
-    values  those that occur, in masks of 8 bits a pixel; none in others
-    colors  whether its palette is that of the classes, another one, or none (grey)
+    values   those that occur, in masks of 8 bits a pixel; none in others
+    colors   whether its palette is that of the classes, another one, or none (grey)
+    palette  red, green and blue of each id if it is another one, else nothing
     """
 
     size: tuple[int, int]
@@ -36,6 +37,12 @@ class MaskFacts:
     format: str
     values: frozenset[int]
     colors: Colors
+    palette: bytes = b""
+
+    def color_of(self, value: int) -> int | None:
+        """Return the colour (0xRRGGBB) of a value in a palette of its own, None if it has none there."""
+        color = self.palette[3 * value : 3 * value + 3]
+        return int.from_bytes(color) if color else None
 
 
 def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem | None, NDArray[np.uint8] | None]:
@@ -46,7 +53,9 @@ def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem 
     mask_HW = np.array(mask, dtype=np.uint8)
     counts_256 = np.bincount(mask_HW.ravel(), minlength=256)
     values = frozenset(np.flatnonzero(counts_256).tolist())
-    facts = MaskFacts(mask.size, mask.mode, mask.format or "", values, _colors(mask, values, classes))
+    colors = _colors(mask, values, classes)
+    palette = _palette(mask).tobytes() if colors == "other" else b""
+    facts = MaskFacts(mask.size, mask.mode, mask.format or "", values, colors, palette)
     problem = problem or _problem_of_strays(facts, classes)
     if not problem:
         void_share = float(counts_256[VOID] / counts_256.sum())

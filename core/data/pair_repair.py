@@ -1,6 +1,5 @@
 """How a pair gets into a repaired copy: mended, or set aside with the reason."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from core.data.checks import ExaminedPair
 from core.data.dataset import LAYOUTS, Contents
 from core.data.images import MASK_MODES, load_picture, write_mask
 from core.data.problems import Problem
-from core.data.readings import Form, Reading
-from core.data.remedies import Unmendable, colors_of, resized, translate, turned, values_of, write_photo
+from core.data.readings import MAX_COLORS, Form, Reading
+from core.data.remedies import Unmendable, colors_of, copied, resized, translate, turned, values_of, write_photo
 from core.voc import BACKGROUND, VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
@@ -69,23 +68,26 @@ def write_pair(plan: Plan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
     return True, [*_write_photo(plan, pair), *_write_mask(plan, pair, mask_HW, words)]
 
 
-def put_aside(folder: Path, file: Path, what: str) -> None:
-    """Copy a file to those set aside; `what` is photos or masks."""
+def put_aside(folder: Path, file: Path, what: str) -> str:
+    """Copy a file to those set aside, `what` is photos or masks; return why it cannot be read, nothing if it can."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:  # of a link that leads nowhere, or a folder with the name of a photo
+        return error.strerror or "it cannot be read"
     place = folder / ASIDE / what
     place.mkdir(parents=True, exist_ok=True)
     target, number = place / file.name, 2
     while target.exists():
         target, number = place / f"{file.stem}_{number}{file.suffix}", number + 1
-    shutil.copyfile(file, target)
+    target.write_bytes(content)
+    return ""
 
 
 def _set_aside(plan: Plan, pair: ExaminedPair, reason: str) -> Iterator[Change]:
-    entry = pair.entry
-    for what, file in (("photos", entry.photo_file), ("masks", entry.mask_file)):
-        if file:
-            put_aside(plan.folder, file, what)
-    is_there = entry.photo_file or entry.mask_file
-    yield Change(plan.photo_of(entry.name), "set aside" if is_there else "left out", reason)
+    files = (("photos", pair.entry.photo_file), ("masks", pair.entry.mask_file))
+    failures = [put_aside(plan.folder, file, what) for what, file in files if file]
+    told = f"{reason} ({failure})" if (failure := "".join(failures[:1]) or "".join(failures[1:])) else reason
+    yield Change(plan.photo_of(pair.entry.name), "left out" if all(failures) else "set aside", told)
 
 
 # --- the mask -------------------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def _mended(plan: Plan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str
     entry, kinds = pair.entry, {problem.kind for problem in plan.problems[pair.entry.name]}
     hopeless = [kind for kind in HOPELESS if kind in kinds]
     if hopeless or not pair.photo or not entry.mask_file:
-        raise Unmendable(hopeless[0] if hopeless else "unreadable photo")
+        raise Unmendable(hopeless[0] if hopeless else "a list names it by a path")
     mask_HW, words = _ids(load_picture(entry.mask_file, "mask"), plan.reading, entry.name)
     if mask_HW.shape[::-1] == pair.photo.stored_size != pair.photo.size:
         mask_HW = turned(mask_HW, pair.photo.orientation)
@@ -104,8 +106,8 @@ def _mended(plan: Plan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str
     if mask_HW.shape[::-1] != pair.photo.size:
         words.append(f"resized from {mask_HW.shape[1]} x {mask_HW.shape[0]} px by nearest")
         mask_HW = resized(mask_HW, pair.photo.size)
-    if not (set(np.unique(mask_HW).tolist()) - {BACKGROUND, VOID}):
-        raise Unmendable("all void" if (mask_HW == VOID).all() else "empty mask, which may be meant")
+    if (mask_HW == VOID).all():
+        raise Unmendable("all void")
     return mask_HW, words
 
 
@@ -116,7 +118,12 @@ def _ids(mask: Image.Image, reading: Reading, name: str) -> tuple[NDArray[np.uin
     if form == "colours":
         color_HW, is_clear_HW = colors_of(mask)
         background = next((color for color, its in id_by_value.items() if its == BACKGROUND), 0)
-        ids_HW, about_void = translate(np.where(is_clear_HW, background, color_HW), id_by_value, form)
+        try:
+            ids_HW, about_void = translate(np.where(is_clear_HW, background, color_HW), id_by_value, form)
+        except Unmendable:
+            if name in reading.pictures:
+                raise Unmendable(f"more than {MAX_COLORS} colours, so it is a picture and no mask") from None
+            raise
     elif form == "levels" and not id_by_value:
         raise Unmendable("nothing tells the classes of its grey levels")
     else:
@@ -132,11 +139,13 @@ def _write_mask(plan: Plan, pair: ExaminedPair, mask_HW: NDArray[np.uint8], word
         return
     has_palette = pair.mask.colors == "usual" and plan.reading.classes == plan.contents.classes
     if has_palette and not words and pair.mask.format == "PNG":
-        shutil.copyfile(source, target)
+        copied(source, target)
     else:
         write_mask(target, mask_HW, plan.reading.classes.palette)
     if any(problem.kind == "grey mask" for problem in plan.problems[pair.entry.name]) and not words:
         words = ["palette added, the ids kept"]
+    if pair.entry.name in plan.reading.kept and not words:
+        words = ["the ids kept, the palette of the classes in place of its own"]
     if words:
         yield Change(plan.relative(source), "mask mended", ", ".join(words))
     if source.name != target.name:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+HIDDEN = {"photos": "two photos of one name", "masks": "two masks of one name"}
+"""The kinds of problem that are about a file which is never read, by what the file is."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,8 @@ class Problem:
     is_of_mask: bool = True
     file: Path | None = None
     other: str = ""
+
+
+def printable(text: str) -> str:
+    """Return a text that can be written anywhere: bytes of a file name that are no UTF-8 are spelt out."""
+    return text.encode(errors="backslashreplace").decode()

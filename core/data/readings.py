@@ -1,13 +1,14 @@
 """What the values of a set's masks mean: decided once for all of them, so that one level is one class everywhere.
 
 A *form* is what the values of a mask are: `ids` of classes, `colours`, `greys` that the classes' colours turn into, or
-any other grey `levels`. What cannot be known is never guessed: no meaning is given to it. `Survey` is what was seen of
+any other grey `levels`. Ids that are sound are never numbered anew, whatever their colours are. What cannot be known is
+not guessed, but for the background of colour masks without black, and that guess is told. `Survey` is what was seen of
 all masks, `Reading` what was concluded.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -17,15 +18,18 @@ from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, classes_of, classes
 from core.data.checks import ExaminedPair
 from core.data.dataset import Contents
 from core.data.images import MASK_MODES, load_picture
-from core.data.mask_checks import LOSSY_FORMATS, MaskFacts, are_grey_levels, luminances
+from core.data.mask_checks import LOSSY_FORMATS, Colors, MaskFacts, are_grey_levels, luminances, strays
 from core.data.remedies import Unmendable, colors_of, values_of
 from core.voc import BACKGROUND, VOID
 
 Form = Literal["ids", "colours", "greys", "levels"]
 
 MAX_COLORS = 64
-"""Masks with more unknown colours than this are photos, or their edges are blended."""
+"""Masks with more colours than this, greys not counted, are photos, or their edges are blended."""
 BINARY = frozenset((BACKGROUND, VOID))
+LEVELS = frozenset(("grey mask", "binary mask"))
+"""What the doctor finds where values are grey levels and no ids."""
+BLACK = "#000000"
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,73 @@ class Survey:
 
     forms    by name; masks that cannot be read are left out
     levels   all values of the masks whose values are levels
-    colors   pixels by colour (0xRRGGBB) of the masks that are colour pictures, transparent pixels left out
+    colors   what was counted over the masks that are colour pictures
     has_ids  whether any mask tells ids of the assumed classes already, by itself or by its greys
+    kept     masks whose ids count though their palette is another one than that of most masks
     """
 
     forms: Mapping[str, Form]
     levels: frozenset[int]
-    colors: Counter[int]
+    colors: "ColorCount"
     has_ids: bool
+    kept: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The classes of the mended set, the form of each mask, and the ids by the values of each form."""
+    """The classes of the mended set, the form of each mask, and the ids by the values of each form.
+
+    `pictures` are masks of too many colours, `kept` those of `Survey`; `guessed_background` is a colour, or "".
+    """
 
     classes: Classes
     forms: Mapping[str, Form]
     id_by_value: Mapping[Form, Mapping[int, int]]
+    pictures: frozenset[str]
+    kept: frozenset[str]
+    guessed_background: str
+
+
+@dataclass
+class ColorCount:
+    """Pixels by colour (0xRRGGBB), and the masks whose border shows it; transparent pixels count as black.
+
+    No more is kept than can be of use: a mask of more than `MAX_COLORS` colours is one of `pictures`, and once all
+    masks have more than that together, nothing is added any more.
+    """
+
+    pixels: Counter[int] = field(default_factory=Counter)
+    at_border: Counter[int] = field(default_factory=Counter)
+    num_masks: int = 0
+    pictures: set[str] = field(default_factory=set)
+
+    def add(self, name: str, picture: Image.Image) -> None:
+        """Count the colours of a mask."""
+        color_HW, is_clear_HW = colors_of(picture)
+        color_HW = np.where(is_clear_HW, 0, color_HW)
+        found, counts = np.unique(color_HW, return_counts=True)
+        if _num_bright(found.tolist()) > MAX_COLORS:
+            self.pictures.add(name)
+        elif _num_bright(self.pixels) <= MAX_COLORS:
+            border = np.concatenate([color_HW[0], color_HW[-1], color_HW[:, 0], color_HW[:, -1]])
+            self.pixels.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+            self.at_border.update(np.unique(border).tolist())
+            self.num_masks += 1
+
+    def background(self) -> int:
+        """Return black if any mask has it, else the most frequent of the colours that are at most masks' borders."""
+        if 0 in self.pixels or len(self.pixels) < 2:
+            return 0
+        return max(self.pixels, key=lambda its: (2 * self.at_border[its] > self.num_masks, self.pixels[its], -its))
+
+
+def _is_grey(color: int) -> bool:
+    return color >> 16 == color >> 8 & 255 == color & 255
+
+
+def _num_bright(colors: Iterable[int]) -> int:
+    """Return how many colours are no greys."""
+    return sum(not _is_grey(color) for color in colors)
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
@@ -64,38 +118,91 @@ def known_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Classes 
     other = [pair for pair in colored if pair.mask and pair.mask.colors == "other"]
     if 2 * len(other) <= len(colored):
         return None if contents.classes == VOC_CLASSES else contents.classes
-    file = other[0].entry.mask_file
-    palette = load_picture(file, "mask").getpalette("RGB") if file else None
-    return classes_of_palette(np.array(palette or [], dtype=np.uint8).reshape(-1, 3))
+    highest = max(
+        (value for pair in pairs if pair.mask and not pair.kinds & LEVELS for value in pair.mask.values - {VOID}),
+        default=0,
+    )
+    return _classes_of_palettes([pair.mask for pair in other if pair.mask], highest)
+
+
+def _classes_of_palettes(masks: Sequence[MaskFacts], highest: int) -> Classes | None:
+    """Return numbered classes up to the highest id, in the colours that most palettes give the ids they use.
+
+    Where palettes contradict each other the colours are what masks mean, not the ids: None.
+    """
+    used = [{value: mask.color_of(value) for value in mask.values - {VOID}} for mask in masks]
+    votes: dict[int, Counter[int | None]] = {}
+    for colors in used:
+        for value, color in colors.items():
+            votes.setdefault(value, Counter())[color] += 1
+    usual = {value: its.most_common(1)[0][0] for value, its in votes.items()}
+    agree = [mask for mask, colors in zip(masks, used, strict=True) if colors.items() <= usual.items()]
+    if 2 * len(agree) <= len(masks):
+        return None
+    longest = max(agree, key=lambda mask: len(mask.palette))
+    known = classes_of_palette(np.frombuffer(longest.palette, dtype=np.uint8).reshape(-1, 3))
+    if known and len(known) > highest:
+        return known
+    colors = {value: usual.get(value, longest.color_of(value)) for value in range(max(highest, 1) + 1)}
+    return _numbered(
+        [VOC_CLASSES.css_color(value) if color is None else f"#{color:06x}" for value, color in colors.items()]
+    )
+
+
+def palettes_of_ids(contents: Contents, given: Classes | None, *, is_named: bool) -> frozenset[Colors]:
+    """Return what palette a mask has whose ids count; one of another has colours that count.
+
+    Where the classes `is_named` that is any, and none where `given` is None since palettes contradict each other.
+    """
+    if is_named:
+        return frozenset(("usual", "other", "grey"))
+    return frozenset(("grey",)) if given is None and contents.classes != VOC_CLASSES else frozenset(("usual", "grey"))
 
 
 def survey(
-    pairs: Sequence[ExaminedPair], error_kinds: Mapping[str, frozenset[str]], classes: Classes, *, is_named: bool
+    pairs: Sequence[ExaminedPair],
+    error_kinds: Mapping[str, frozenset[str]],
+    classes: Classes,
+    palettes: frozenset[Colors],
 ) -> Survey:
     """Look at all masks; `error_kinds` are those that the doctor found by name.
 
-    Only masks that are no plain ids are read again. Palettes that differ from the classes' are taken for colours,
-    unless the classes `is_named`: then ids are what counts.
+    Only masks that are no plain ids are read again: those without one of these `palettes` are taken for colours.
     """
     forms: dict[str, Form] = {}
     values: dict[str, frozenset[int]] = {}
-    colors: Counter[int] = Counter()
+    colors = ColorCount()
+    kept = frozenset[str]() if "other" in palettes else _kept(pairs, classes)
     for pair in pairs:
         if pair.mask and pair.mask.format not in LOSSY_FORMATS:
             name = pair.entry.name
-            is_plain = pair.mask.mode in MASK_MODES and (is_named or pair.mask.colors != "other")
+            is_plain = pair.mask.mode in MASK_MODES and (pair.mask.colors in palettes or name in kept)
             kinds = error_kinds.get(name, frozenset())
-            forms[name], values[name], its = _plain(pair.mask, kinds) if is_plain else _look(pair, kinds, classes)
-            colors += its
-    if colors and _are_greys(colors, classes):
-        values |= {name: frozenset(color & 255 for color in colors) for name in forms if forms[name] == "colours"}
-        form: Form = "levels" if _are_levels(frozenset(color & 255 for color in colors), classes) else "ids"
+            forms[name], values[name] = _plain(pair.mask, kinds) if is_plain else _look(pair, kinds, classes, colors)
+    if colors.pixels and _are_greys(colors.pixels, classes):
+        greys = frozenset(color & 255 for color in colors.pixels)
+        values |= {name: greys for name in forms if forms[name] == "colours"}
+        form: Form = "levels" if _are_levels(greys, classes) else "ids"
         forms |= {name: form for name, found in forms.items() if found == "colours"}
-        colors = Counter()
+        colors = ColorCount()
     forms |= _greys(forms, values, classes)
     levels = frozenset[int]().union(*(values[name] for name, found in forms.items() if found == "levels"))
     has_ids = any(found == "greys" or (found == "ids" and values[name] - BINARY) for name, found in forms.items())
-    return Survey(forms, levels, colors, has_ids)
+    return Survey(forms, levels, colors, has_ids, kept)
+
+
+def _kept(pairs: Sequence[ExaminedPair], classes: Classes) -> frozenset[str]:
+    """Return masks whose palette is not the one of most, but whose ids are sound, where its colours explain nothing."""
+    colored = [pair for pair in pairs if pair.mask and pair.mask.colors != "grey"]
+    other = [(pair.entry.name, pair.mask) for pair in colored if pair.mask and pair.mask.colors == "other"]
+    known = ids_by_color(classes).keys()
+    return frozenset(
+        name
+        for name, mask in other
+        if 2 * len(other) <= len(colored)
+        and not strays(mask.values, len(classes))
+        and not {mask.color_of(value) for value in mask.values - {VOID}} <= known
+    )
 
 
 def _greys(forms: Mapping[str, Form], values: Mapping[str, frozenset[int]], classes: Classes) -> dict[str, Form]:
@@ -119,33 +226,33 @@ def _holds_void(values: frozenset[int], classes: Classes) -> bool:
     return any(greys.get(value) == VOID for value in values)
 
 
-def _plain(mask: MaskFacts, kinds: frozenset[str]) -> tuple[Form, frozenset[int], Counter[int]]:
-    return "levels" if kinds & {"grey mask", "binary mask"} else "ids", mask.values, Counter()
+def _plain(mask: MaskFacts, kinds: frozenset[str]) -> tuple[Form, frozenset[int]]:
+    return "levels" if kinds & LEVELS else "ids", mask.values
 
 
-def _look(pair: ExaminedPair, kinds: frozenset[str], classes: Classes) -> tuple[Form, frozenset[int], Counter[int]]:
-    """Return the form of a mask, its values (of ids and levels), and its colours (of colour pictures)."""
+def _look(
+    pair: ExaminedPair, kinds: frozenset[str], classes: Classes, colors: ColorCount
+) -> tuple[Form, frozenset[int]]:
+    """Return the form of a mask and its values (of ids and levels); its colours, if it is of these, are counted."""
     file = pair.entry.mask_file
     picture = load_picture(file, "mask") if file else Image.new("L", (1, 1))
     if picture.mode in ("P", "RGBA") or "colour mask" in kinds:
-        color_HW, is_clear_HW = colors_of(picture)
-        found, counts = np.unique(color_HW[~is_clear_HW], return_counts=True)
-        return "colours", frozenset(), Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+        colors.add(pair.entry.name, picture)
+        return "colours", frozenset()
     try:
         values = frozenset(np.unique(values_of(picture)).tolist())
     except Unmendable:
-        return "ids", frozenset(), Counter()
-    return "levels" if _are_levels(values, classes) else "ids", values, Counter()
+        return "ids", frozenset()
+    return "levels" if _are_levels(values, classes) else "ids", values
 
 
 def _are_levels(values: frozenset[int], classes: Classes) -> bool:
     return values == BINARY or are_grey_levels(values, classes)
 
 
-def _are_greys(colors: Counter[int], classes: Classes) -> bool:
+def _are_greys(colors: Mapping[int, int], classes: Classes) -> bool:
     """Tell whether colour pictures are grey throughout, and not in colours of classes that happen to be grey."""
-    is_grey = all(color >> 16 == color >> 8 & 255 == color & 255 for color in colors)
-    return is_grey and not colors.keys() <= ids_by_color(classes).keys()
+    return not _num_bright(colors) and not colors.keys() <= ids_by_color(classes).keys()
 
 
 # --- concluding -----------------------------------------------------------------------------------------------------
@@ -158,24 +265,28 @@ def conclude(seen: Survey, given: Classes | None) -> Reading:
     greys = {grey: class_id for grey, class_id in luminances(classes).items() if class_id is not None}
     levels = _ids_by_level(sorted(seen.levels - {BACKGROUND}), classes) if given or inferred else {}
     ids = {class_id: class_id for class_id in (*range(len(classes)), VOID)}
-    return Reading(
-        classes, seen.forms, {"ids": ids, "colours": ids_by_color(classes), "greys": greys, "levels": levels}
-    )
+    by_form: dict[Form, dict[int, int]] = {
+        "ids": ids, "colours": ids_by_color(classes), "greys": greys, "levels": levels,
+    }  # fmt: skip
+    guessed = inferred.colors[0] if inferred and inferred.colors[0] != BLACK else ""
+    return Reading(classes, seen.forms, by_form, frozenset(seen.colors.pictures), seen.kept, guessed)
 
 
 def _infer(seen: Survey) -> Classes | None:
     """Return the classes of a set in which all masks are of one form that VOC's palette does not explain."""
-    if seen.has_ids or bool(seen.levels) == bool(seen.colors):
+    if seen.has_ids or bool(seen.levels) == bool(seen.colors.pixels):
         return None
-    return _from_colors(seen.colors) if seen.colors else _from_levels(seen.levels)
+    return _from_colors(seen.colors) if seen.colors.pixels else _from_levels(seen.levels)
 
 
-def _from_colors(colors: Counter[int]) -> Classes | None:
-    """Number unknown colours, the most frequent first, black as the background."""
-    unknown = [color for color, _ in sorted(colors.items(), key=lambda item: (-item[1], item[0])) if color]
-    if not 0 < len(unknown) <= MAX_COLORS or set(unknown) & ids_by_color(VOC_CLASSES).keys():
+def _from_colors(colors: ColorCount) -> Classes | None:
+    """Number unknown colours, the most frequent first, after that of the background."""
+    by_frequency = [color for color, _ in sorted(colors.pixels.items(), key=lambda item: (-item[1], item[0]))]
+    if not 0 < len(set(by_frequency) - {0}) <= MAX_COLORS or set(by_frequency) & ids_by_color(VOC_CLASSES).keys() - {0}:
         return None
-    return _numbered(["#000000", *(f"#{color:06x}" for color in unknown)])
+    background = colors.background()
+    numbered = [background, *(color for color in by_frequency if color != background)]
+    return _numbered([f"#{color:06x}" for color in numbered])
 
 
 def _from_levels(levels: frozenset[int]) -> Classes | None:

@@ -3,7 +3,6 @@
 What would need a guess is `Unmendable`.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.images import read_photo
+from core.data.importers.writer import JPEG_QUALITY
+from core.errors import DataError
 from core.voc import BACKGROUND, VOID
 
 MAX_UNKNOWN_SHARE = 0.01
 """Pixels of unknown meaning become void if they are fewer than this; else the mask is not mended."""
 MAX_RESIZE_DIFFERENCE_PX = 1.0
 UNKNOWN = -1
-JPEG_QUALITY = 95
 JPEG_FORMATS = ("JPEG", "MPO")
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -105,6 +105,18 @@ def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     return np.asarray(Image.fromarray(mask_HW).resize(size, Image.Resampling.NEAREST))
 
 
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy the bytes of a file; one that cannot be read any more raises `DataError`."""
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}; restore it, or take it away.") from error
+    target.write_bytes(content)
+
+
 # --- photos ---------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +129,7 @@ def write_photo(source: Path, stem: Path, content: str, *, is_turned: bool) -> t
     suffix = ".jpg" if content in JPEG_FORMATS else ".png"
     file = stem.with_name(stem.name + suffix)
     if not is_turned and content in (*JPEG_FORMATS, "PNG"):
-        shutil.copyfile(source, file)
+        copied(source, file)
         return file, ""
     photo = read_photo(source)
     if suffix == ".jpg":

@@ -5,34 +5,34 @@
     set_aside/photos/ set_aside/masks/                       what only a guess could mend, and copies of photos
     repair.csv                                               file, action and detail of every change
 
-The doctor has nothing to say about the copy, but where too few photos are left to show every class in train. Masks
-without a palette get one, which changes no id. What else is in the folder (annotations, photos without masks) is not
-copied.
+The doctor finds no error in the copy. Its warnings are met where that costs no pair, so some may stay: masks that show
+only background, which may be meant, and what too few photos leave no way around (a class only in val, photos of one
+scene in train and val). Masks without a palette get one, which changes no id. What else is in the folder (annotations,
+photos without masks) is not copied.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, write_classes
 from core.data.checks import ExaminedPair
 from core.data.dataset import LISTS, Contents, read_contents
-from core.data.doctor import Report, csv_text, names_by_split, read_pairs, report, unlisted_pairs
+from core.data.doctor import Report, csv_text, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
 from core.data.pair_repair import MASKS, PHOTOS, Change, Plan, put_aside, write_pair
-from core.data.problems import Problem
-from core.data.readings import conclude, known_classes, survey
+from core.data.problems import HIDDEN, Problem, printable
+from core.data.readings import conclude, known_classes, palettes_of_ids, survey
 from core.data.repair_names import new_names
 from core.data.repair_splits import Splits, settle
 from core.data.set_checks import check_set
-from core.data.stats import MAX_THREADS
+from core.data.stats import MAX_THREADS, OnProgress
 from core.errors import DataError
 from core.files import output_folder
 
 REPORT_FILE = "repair.csv"
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,25 @@ def repair(
     contents, out = read_contents(Path(path)), Path(out)
     if out.resolve().is_relative_to(contents.root.resolve()):
         raise DataError(f"{out} lies in the data set itself, which stays as it is; choose a folder outside of it.")
-    steps = _thirds(on_progress or _tell_nobody)
+    steps = _thirds(on_progress)
     with output_folder(out) as folder:
         pairs = read_pairs(contents, next(steps))
         plan = _plan(contents, pairs, folder, table)
         written, changes = _write_pairs(plan, pairs, next(steps))
         changes += [*_about_lists(contents), *_put_unused_aside(plan), *_write_classes(plan)]
         splits, moves = _settle(plan, written, next(steps))
-        changes += moves
+        changes = [_printable(change) for change in (*changes, *moves)]
         rows = [(change.file, change.action, change.detail) for change in changes]
         (folder / REPORT_FILE).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
     num_listed = len({name for names in splits.names.values() for name in names})
     return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
 
 
-def _tell_nobody(_done: int, _total: int) -> None:
-    pass
+def _printable(change: Change) -> Change:
+    return replace(change, file=printable(change.file), detail=printable(change.detail))
 
 
-def _thirds(on_progress: OnProgress) -> Iterator[OnProgress]:
+def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
     """Give a function of (done, total) for each of three passes; the first one's total is that of all."""
     count = 0
 
@@ -87,7 +87,8 @@ def _thirds(on_progress: OnProgress) -> Iterator[OnProgress]:
         def tell(done: int, total: int) -> None:
             nonlocal count
             count = count or total
-            on_progress(int(count * (pass_number + done / total) / 3 + 1e-6), count)
+            if on_progress:
+                on_progress(int(count * (pass_number + done / total) / 3 + 1e-6), count)
 
         return tell
 
@@ -105,7 +106,7 @@ def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table
     kinds = {name: frozenset(p.kind for p in its if p.severity == "error") for name, its in found.items()}
     given = table or known_classes(contents, pairs)
     is_named = bool(table) or (contents.root / CLASSES_FILE).exists() or given not in (None, contents.classes)
-    seen = survey(pairs, kinds, given or contents.classes, is_named=is_named)
+    seen = survey(pairs, kinds, given or VOC_CLASSES, palettes_of_ids(contents, given, is_named=is_named))
     photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
     return Plan(contents, found, photos, conclude(seen, given), new_names([pair.entry for pair in pairs]), folder)
 
@@ -130,15 +131,19 @@ def _write_pairs(
 
 def _put_unused_aside(plan: Plan) -> Iterator[Change]:
     """Set aside the files that are hidden behind others of their name."""
-    for problem in (problem for its in plan.problems.values() for problem in its if problem.file):
-        if problem.file:
-            what = "photos" if problem.file.parent == plan.contents.photo_dir else "masks"
-            put_aside(plan.folder, problem.file, what)
-            yield Change(plan.relative(problem.file), "set aside", problem.kind)
+    for what, kind in HIDDEN.items():
+        hidden = (problem.file for its in plan.problems.values() for problem in its if problem.kind == kind)
+        for file in (file for file in hidden if file):
+            failure = put_aside(plan.folder, file, what)
+            detail = f"{kind} ({failure})" if failure else kind
+            yield Change(plan.relative(file), "left out" if failure else "set aside", detail)
 
 
 def _write_classes(plan: Plan) -> Iterator[Change]:
-    classes = plan.reading.classes
+    classes, background = plan.reading.classes, plan.reading.guessed_background
+    if background:
+        detail = f"the colour {background} is taken for it, since no mask has black and this one is at most borders"
+        yield Change(CLASSES_FILE, "background guessed", detail)
     if classes != VOC_CLASSES:
         write_classes(plan.folder, classes)
         if classes != plan.contents.classes or not (plan.contents.root / CLASSES_FILE).exists():
@@ -149,7 +154,9 @@ def _write_classes(plan: Plan) -> Iterator[Change]:
 
 
 def _about_lists(contents: Contents) -> Iterator[Change]:
-    """Tell what the lists of the copy leave out."""
+    """Tell what the copy leaves out, and its lists."""
+    for file in unread_pictures(contents):
+        yield Change(file.relative_to(contents.root).as_posix(), "left out", "its name is no text in UTF-8")
     used = names_by_split(contents)
     for file, names in contents.lists.items():
         place = file.relative_to(contents.root).as_posix()
@@ -171,7 +178,7 @@ def _settle(plan: Plan, written: Mapping[str, str], on_progress: OnProgress) -> 
     }
     _write_lists(plan.folder, drafts)
     copy = read_contents(plan.folder)
-    splits = settle(copy, read_pairs(copy, on_progress) if written else [], drafts)
+    splits = settle(read_pairs(copy, on_progress) if written else [], drafts)
     if min(len(splits.names["train"]), len(splits.names["val"])) < 1:
         num_left = len(splits.names["train"]) + len(splits.names["val"])
         raise DataError(
@@ -179,7 +186,7 @@ def _settle(plan: Plan, written: Mapping[str, str], on_progress: OnProgress) -> 
             "need one each; run the doctor to see what is wrong with the others."
         )
     _write_lists(plan.folder, splits.names)
-    return splits, [*_put_listless_aside(plan, copy, splits, written), *_left_out(splits)]
+    return splits, [*_put_listless_aside(plan, copy, splits, written), *_about_new_lists(splits)]
 
 
 def _write_lists(folder: Path, names_by_list: Mapping[str, Sequence[str]]) -> None:
@@ -204,7 +211,9 @@ def _put_listless_aside(plan: Plan, copy: Contents, splits: Splits, written: Map
             yield Change(plan.photo_of(old_names[new]), "moved", what)
 
 
-def _left_out(splits: Splits) -> Iterator[Change]:
+def _about_new_lists(splits: Splits) -> Iterator[Change]:
+    for split, action, detail in splits.notes:
+        yield Change((LISTS / f"{split}.txt" if split else LISTS).as_posix(), action, detail)
     for split, names in splits.names.items():
         if not names:
             yield Change((LISTS / f"{split}.txt").as_posix(), "left out", "no pair is left in it")

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from core.data.problems import Entry
 
+MAX_LENGTH = 240
+"""File systems take names of 255 bytes, of which an extension and a number need some."""
+
 
 def new_names(entries: Sequence[Entry]) -> dict[str, str]:
     """Return the new name of every entry by its old one: that of its photo, if that is plain and not taken."""
@@ -19,9 +22,9 @@ def new_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def plain(name: str) -> str:
-    """Return a name in ASCII without spaces; an empty one if its letters have no counterparts there."""
+    """Return a name in ASCII, at most 240 letters, no spaces or slashes; an empty one if there is no such spelling."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return re.sub(r"\s+", "_", letters.strip()) if letters.isascii() else ""
+    return re.sub(r"[\s/\\]+", "_", letters.strip())[:MAX_LENGTH] if letters.isascii() else ""
 
 
 def _free(name: str, taken: set[str]) -> str:

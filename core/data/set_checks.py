@@ -2,21 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.classes import CLASSES_FILE, VOC_CLASSES
-from core.data.checks import ExaminedPair
+from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import PHOTO_SUFFIXES, Contents
 from core.data.mask_checks import luminances
-from core.data.problems import Entry, Problem
+from core.data.problems import HIDDEN, Entry, Problem
 from core.voc import BACKGROUND, VOID
 
 MAX_HASH_DISTANCE = 2
 MAX_GREY_DIFFERENCE = 8.0
 """Photos are similar if their hashes are and their 9 x 8 thumbnails differ by no more grey levels on average."""
+AT_ONCE = 1024
+"""Photos of train that one of val is compared with before it is known whether more must be."""
 
 Found = Iterator[tuple[Entry, Problem]]
 
@@ -24,7 +26,7 @@ Found = Iterator[tuple[Entry, Problem]]
 def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> Found:
     """Tell what is wrong between pairs, each problem with the entry that it is told for."""
     yield from _listed_twice(names_by_split, [pair.entry for pair in pairs])
-    yield from _same_photos(pairs)
+    yield from same_photos(pairs)
     yield from _similar_photos(pairs)
     yield from _only_in_val(pairs, contents.classes.names)
     yield from _files_of_one_name(contents, [pair.entry for pair in pairs])
@@ -52,46 +54,119 @@ def _listed_twice(names_by_split: Mapping[str, Sequence[str]], entries: Iterable
             yield entry, _copy(entry.name, is_leak=is_leak)
 
 
-def _same_photos(pairs: Sequence[ExaminedPair]) -> Found:
-    """Find equal bytes under two names; each copy is told once, at val if the other one is in train."""
+def same_photos(pairs: Sequence[ExaminedPair]) -> Found:
+    """Find equal bytes under two names; each copy is told once, at val if another one is in train."""
     groups: dict[bytes, list[Entry]] = {}
     for pair in pairs:
         if pair.photo:
             groups.setdefault(pair.photo.digest, []).append(pair.entry)
     for entries in groups.values():
-        told: dict[str, tuple[Entry, Problem]] = {}
-        for one, two in combinations(entries, 2):
-            first, second = (two, one) if "train" in two.splits and "val" in one.splits else (one, two)
-            is_leak = "train" in first.splits and "val" in second.splits
-            if (is_leak or set(first.splits) & set(second.splits)) and second.name not in told:
-                told[second.name] = second, _copy(first.name, is_leak=is_leak)
-        yield from told.values()
+        first: dict[str, Entry] = {}
+        for entry in entries:
+            for split in entry.splits:
+                first.setdefault(split, entry)
+        for entry in entries if len(entries) > 1 else ():
+            if "val" in entry.splits and first.get("train", entry) != entry:
+                yield entry, _copy(first["train"].name, is_leak=True)
+            elif other := next((first[split] for split in entry.splits if first[split] != entry), None):
+                yield entry, _copy(other.name, is_leak=False)
+
+
+def is_to_train_on(split: str) -> bool:
+    """Tell whether a list is one that photos of val must not be in; VOC's trainval holds them by definition."""
+    return split.startswith("train") and not split.startswith("trainval")
+
+
+def leaks(names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> dict[str, dict[str, str]]:
+    """Return by list, train left out, the photos of val that are in it: their names there by their names in val."""
+    digests = {pair.entry.name: pair.photo.digest for pair in pairs if pair.photo}
+    train = set(names_by_split["train"])
+    found = {}
+    for split in (split for split in names_by_split if is_to_train_on(split) and split != "train"):
+        names = set(names_by_split[split])
+        # Copies that are in train are told there, photo by photo.
+        copies = {digests[name]: name for name in names_by_split[split] if name in digests and name not in train}
+        twins = {name: name if name in names else copies.get(digests.get(name, b"")) for name in names_by_split["val"]}
+        found[split] = {name: twin for name, twin in twins.items() if twin is not None}
+    return {split: twins for split, twins in found.items() if twins}
+
+
+class _Looks:
+    """What photos look like to a coarse eye, as arrays over all of them, so that thousands can be compared."""
+
+    def __init__(self, photos: Sequence[PhotoFacts]) -> None:
+        self._hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
+        self._grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(len(photos), -1)
+        self._light_N = self._grey_NP.sum(axis=1, dtype=np.int32)
+        numbers: dict[bytes, int] = {}
+        self._bytes_N = np.array([numbers.setdefault(photo.digest, len(numbers)) for photo in photos], dtype=np.int64)
+
+    def same(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the other photos have the very bytes of one, (M,)."""
+        is_same_M: NDArray[np.bool_] = self._bytes_N[others_M] == self._bytes_N[photo]
+        return is_same_M
+
+    def alike(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the other photos look like one, (M,); the cheap tests spare most of them the dear one."""
+        is_alike_M = np.zeros(len(others_M), dtype=np.bool_)
+        near = np.flatnonzero(np.bitwise_count(self._hash_N[others_M] ^ self._hash_N[photo]) <= MAX_HASH_DISTANCE)
+        near = near[np.abs(self._light_N[others_M[near]] - self._light_N[photo]) <= self._max_sum]
+        apart = np.abs(self._grey_NP[others_M[near]] - self._grey_NP[photo]).sum(axis=1, dtype=np.int32)
+        is_alike_M[near[apart <= self._max_sum]] = True
+        return is_alike_M
+
+    @property
+    def _max_sum(self) -> float:
+        return MAX_GREY_DIFFERENCE * self._grey_NP.shape[1]
 
 
 def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
-    train = [(pair.entry, pair.photo) for pair in pairs if pair.photo and "train" in pair.entry.splits]
-    val = [(pair.entry, pair.photo) for pair in pairs if pair.photo and "val" in pair.entry.splits]
-    hashes_N = np.array([photo.hash for _, photo in train], dtype=np.uint64)
-    for entry, photo in val:
-        close = np.flatnonzero(np.bitwise_count(hashes_N ^ photo.hash) <= MAX_HASH_DISTANCE)
-        for other, its in (train[index] for index in close):
-            if its.digest != photo.digest and np.abs(its.grey_89 - photo.grey_89).mean() <= MAX_GREY_DIFFERENCE:
+    """Tell of each photo of val the first one of train that looks the same and is no copy."""
+    seen = [(pair.entry, pair.photo) for pair in pairs if pair.photo and {"train", "val"} & set(pair.entry.splits)]
+    looks = _Looks([photo for _, photo in seen])
+    train = np.array([at for at, (entry, _) in enumerate(seen) if "train" in entry.splits], dtype=np.int64)
+    for at in (at for at, (entry, _) in enumerate(seen) if "val" in entry.splits):
+        for start in range(0, len(train), AT_ONCE):
+            some = train[start : start + AT_ONCE]
+            alike = some[looks.alike(at, some) & ~looks.same(at, some)]
+            if alike.size:
+                other = seen[alike[0]][0].name
                 remedy = "keep such photos in one split, if they are of one scene"
-                detail = f"{other.name} of train looks the same, so the score on val may be too good; {remedy}."
-                yield entry, Problem("similar photo", detail, "warning", is_of_mask=False, other=other.name)
+                detail = f"{other} of train looks the same, so the score on val may be too good; {remedy}."
+                yield seen[at][0], Problem("similar photo", detail, "warning", is_of_mask=False, other=other)
                 break
+
+
+def scenes(pairs: Sequence[ExaminedPair]) -> list[list[str]]:
+    """Group names by what their photos show: photos that look the same are of one scene, and so on from each to others.
+
+    Every name is in one group, most of them alone in theirs.
+    """
+    seen = [(pair.entry.name, pair.photo) for pair in pairs if pair.photo]
+    looks = _Looks([photo for _, photo in seen])
+    groups = [[pair.entry.name] for pair in pairs if not pair.photo]
+    left = np.arange(len(seen))
+    while left.size:
+        group, left = [int(left[0])], left[1:]
+        for at in group:  # which grows on the way
+            is_alike = looks.alike(at, left)
+            if is_alike.any():
+                group += left[is_alike].tolist()
+                left = left[~is_alike]
+        groups.append([seen[at][0] for at in group])
+    return groups
 
 
 def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
     """Tell of files that are never read because another one has their name."""
+    by_name = {entry.name: entry for entry in entries}
     for what, folder in (("photos", contents.photo_dir), ("masks", contents.mask_dir)):
-        used = {entry.name: entry.photo if what == "photos" else entry.mask for entry in entries}
         for file in sorted(folder.iterdir()):
-            entry_s_own = used.get(file.stem)
-            if file.suffix.lower() in PHOTO_SUFFIXES and entry_s_own and entry_s_own != file:
-                entry = next(entry for entry in entries if entry.name == file.stem)
-                detail = f"{entry_s_own.name} has the same name and is used in its place; remove or rename one of them."
-                yield entry, Problem(f"two {what} of one name", detail, "warning", file=file)
+            entry = by_name.get(file.stem)
+            used = entry and (entry.photo if what == "photos" else entry.mask)
+            if file.suffix.lower() in PHOTO_SUFFIXES and entry and used and used != file:
+                detail = f"{used.name} has the same name and is used in its place; remove or rename one of them."
+                yield entry, Problem(HIDDEN[what], detail, "warning", file=file)
 
 
 # --- classes --------------------------------------------------------------------------------------------------------

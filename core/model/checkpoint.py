@@ -103,18 +103,37 @@ class OpenedCheckpoint:
 def save_checkpoint(
     path: Path, model: torch.nn.Module, meta: CheckpointMeta, training: dict[str, Any] | None = None
 ) -> None:
-    """Write a checkpoint, replacing `path` only once all of it is on the disk; a full disk raises `CheckpointError`."""
-    document = {"format": FORMAT, "version": VERSION, "model": model.state_dict(), "meta": meta.as_dict()}
+    """Write a checkpoint, replacing `path` only once all of it is on the disk.
+
+    A full disk raises `CheckpointError`, and so do weights that are no numbers: nothing good comes from them any more.
+    """
+    state = model.state_dict()
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(
+                f"The weights hold NaN or infinity (in {key}) and are not saved; start a new run with a smaller "
+                f"learning_rate: {path} is as it was."
+            )
+    document = {"format": FORMAT, "version": VERSION, "model": state, "meta": meta.as_dict()}
     if training is not None:
         document["training"] = training
     try:
         with replacing(path) as file:
             torch.save(document, file)
     except (OSError, RuntimeError) as error:
-        # torch reports a failed write to a file object as a RuntimeError of its zip writer.
         raise CheckpointError(
-            f"Cannot write {path} ({_first_lines(error)}); the file there before is untouched."
+            f"Cannot write {path} ({_why_not_written(error)}); the file there before is untouched: make room and go on."
         ) from error
+
+
+def _why_not_written(error: BaseException) -> str:
+    """Tell why; torch reports a failed write to a file object as a RuntimeError of its zip writer."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return _first_lines(error)
 
 
 def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
@@ -132,8 +151,14 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        distance = (model(image)["out"] - reopened(image)["out"]).abs().max()
+        logits = model(image)["out"]
+        distance = (logits - reopened(image)["out"]).abs().max()
     model.train(was_training)
+    if not logits.isfinite().all():
+        raise CheckpointError(
+            f"The model answers with NaN or infinity and is not kept as {path}; start a new run with a smaller "
+            "learning_rate."
+        )
     if not distance <= VERIFY_TOLERANCE:
         raise CheckpointError(f"{path} gives other logits than the model it was saved from (by {distance:.3g}).")
 

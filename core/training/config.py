@@ -16,6 +16,9 @@ from core.errors import ConfigError
 
 ARCHITECTURES = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
 
+LEAST_BATCH_SIZE = 2
+"""BatchNorm over one photo has no variance."""
+
 
 def setting(
     default: Any,
@@ -42,8 +45,8 @@ class TrainingConfig:
     batch_size: int = setting(
         16,
         "Batch size",
-        "Photos per step; BatchNorm needs at least two to have a variance.",
-        low=2,
+        "Photos per step, at least 2 for BatchNorm to have a variance; 0 takes as many as fit in memory, up to 64.",
+        low=0,
         high=1024,
         group="Main",
     )
@@ -80,6 +83,38 @@ class TrainingConfig:
         "Schedule length (epochs)",
         "Epochs the schedule is stretched over; 0 means as many as are trained. Give 50 to a run of 10 that will be "
         "extended to 50, and both together are one schedule.",
+        low=0,
+        high=10_000,
+        group="Optimization",
+    )
+    clip_norm: float = setting(
+        0.0,
+        "Largest gradient norm",
+        "The gradients of all weights together are shortened to this length; 0 leaves them as they are.",
+        low=0.0,
+        high=1000.0,
+        group="Optimization",
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Decay of the averaged weights",
+        "Validate and save an exponential moving average of the weights, such as 0.999; 0 saves them as they are.",
+        low=0.0,
+        high=0.99999,
+        group="Optimization",
+    )
+    class_weighting: str = setting(
+        "none",
+        "Class weighting",
+        "Balanced lets pixels of rare classes count more in training, by median frequency and at most 10 times; "
+        "the validation loss counts every pixel alike.",
+        choices=("none", "balanced"),
+        group="Optimization",
+    )
+    patience: int = setting(
+        0,
+        "Patience (epochs)",
+        "Epochs without a better validation mIoU after which training ends early; 0 trains all epochs.",
         low=0,
         high=10_000,
         group="Optimization",
@@ -143,6 +178,12 @@ class TrainingConfig:
         high=86_400.0,
         group="Machine",
     )
+    tensorboard: bool = setting(
+        default=False,
+        label="Write TensorBoard events",
+        help_text="Losses and scores also go to the run's folder tensorboard/; needs `pip install tensorboard`.",
+        group="Machine",
+    )
     flip: bool = setting(
         default=False, label="Random flip", help_text="Mirror half of the training photos.", group="Augmentation"
     )
@@ -170,6 +211,11 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for declared in fields(self):
             _check(declared, getattr(self, declared.name))
+        if 0 < self.batch_size < LEAST_BATCH_SIZE:
+            raise ConfigError(
+                f"batch_size is {self.batch_size}, but BatchNorm needs {LEAST_BATCH_SIZE} photos or more; "
+                "0 takes as many as fit in memory."
+            )
         if self.architecture == "deeplabv3_mobilenet_v3_large" and self.output_stride != 16:
             raise ConfigError("output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only; set output_stride=16.")
 
@@ -256,6 +302,36 @@ def _suggestion(name: str) -> str:
 # Below the checks that creating a config goes through.
 PRESETS: dict[str, TrainingConfig] = {
     "report": TrainingConfig(precision="fp32"),
+    "cpu-fast": TrainingConfig(
+        epochs=30,
+        batch_size=16,
+        image_size=128,
+        learning_rate=1e-3,
+        optimizer="adamw",
+        weight_decay=0.01,
+        schedule="one-cycle",
+        output_stride=16,
+        flip=True,
+        scale_min=0.75,
+        scale_max=1.25,
+    ),
+    # torchvision's references/segmentation: SGD at 0.02 for batches of 8 x 4, so 0.01 for 16; poly; 480 px crops of
+    # photos scaled by 0.5 to 2. Ours squashes photos to a square and does not train the auxiliary head 10 times faster.
+    "best": TrainingConfig(
+        epochs=30,
+        batch_size=16,
+        image_size=480,
+        learning_rate=0.01,
+        optimizer="sgd",
+        weight_decay=1e-4,
+        schedule="poly",
+        output_stride=8,
+        init="imagenet",
+        aux_weight=0.5,
+        flip=True,
+        scale_min=0.5,
+        scale_max=2.0,
+    ),
     "demo": TrainingConfig(
         batch_size=16,
         image_size=96,
@@ -269,7 +345,13 @@ PRESETS: dict[str, TrainingConfig] = {
     ),
 }
 
+PRESET_LABELS = {"report": "Report", "cpu-fast": "CPU fast", "best": "Best accuracy", "demo": "Demo"}
+
 PRESET_HELP = {
     "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
+    "cpu-fast": "Photos without a GPU: 128 px at stride 16, 30 epochs; gives up fine outlines and small objects. "
+    "With a network, init=imagenet makes it far better.",
+    "best": "torchvision's recipe from an ImageNet backbone: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
+    "and downloads the backbone once.",
     "demo": "ResNet-50 on small images: 10 epochs in about two minutes on two cores, planned to be extended to 50.",
 }

@@ -6,11 +6,11 @@ from pathlib import Path
 from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import write_demo
 from core.home import datasets_dir, demo_dir
-from core.jobs import is_held, launch
+from core.jobs import is_held
 from core.training import evaluations
 from core.training.config import preset
 from core.training.records import read_log
-from core.training.runs import Run, create_run, list_runs, refuse_if_busy
+from core.training.runs import Run, create_run, launch_trainer, list_runs
 
 NAME = "demo"
 """Name of the run and of its preset."""
@@ -44,8 +44,7 @@ def start_demo() -> Run:
     """Make what is missing and train the demo in a process of its own, unless it is done or being done."""
     run = demo_run()
     if epochs_done(run) < MILESTONES[-1] and not is_held(run.path):
-        refuse_if_busy(run)
-        launch(["demo"], run.path)
+        launch_trainer(run, ["demo"])
     return run
 
 

@@ -20,6 +20,7 @@ from core.model.checkpoint import CheckpointMeta, open_checkpoint
 from core.model.device import choose_device
 from core.model.predictor import Predictor, resolve
 from core.training import evaluations
+from core.training.distributed import World
 from core.training.evaluations import ImageResult
 from core.training.loss import cross_entropy
 
@@ -113,6 +114,16 @@ def evaluate(
         logits_NKSS = predictor.logits([photo for photo, _ in pairs])
         for sample, (_, truth_HW), logits_KSS in zip(batch, pairs, logits_NKSS, strict=True):
             yield _judge(sample.name, truth_HW, logits_KSS, predictor.image_size, classes)
+
+
+def evaluate_together(
+    world: World, predictor: Predictor, samples: Sequence[Sample], classes: Classes, *, batch_size: int
+) -> Iterator[ImageResult]:
+    """Do what `evaluate` does, every process its part; each yields the results of all, which are those of one."""
+    world.align_statistics(predictor.model)
+    for first in range(0, len(samples), batch_size * world.size):
+        own = samples[first + world.rank * batch_size :][:batch_size]
+        yield from world.gathered(list(evaluate(predictor, own, classes, batch_size=batch_size)))
 
 
 def _judge(

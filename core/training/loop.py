@@ -6,46 +6,44 @@ resumed goes through the same arithmetic as one that was not.
 
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.classes import Classes
 from core.data.dataset import Sample
-from core.data.loader import TrainingBatches, TrainingPairs, fraction_of, mixed_seed
-from core.data.transforms import TrainingTransform
+from core.data.loader import Waiting, fraction_of, mixed_seed
 from core.errors import RunError
 from core.model.architectures import build_model
-from core.model.device import autocast, choose_precision
+from core.model.device import choose_precision
 from core.model.predictor import Predictor
 from core.model.weights import initialize
-from core.training.config import TrainingConfig
-from core.training.evaluation import evaluate
+from core.training import memory
+from core.training.batches import fitting_batch_size, memory_share, training_batches
+from core.training.class_weights import balanced_weights
+from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
+from core.training.distributed import ALONE, Order, World
+from core.training.evaluation import evaluate_together
 from core.training.evaluations import ImageResult, summarize
-from core.training.loss import segmentation_loss
-from core.training.records import Epoch, Record, Step, Validating
+from core.training.records import Epoch, Record, Step, Validating, Warned
 from core.training.schedule import learning_rate_factor
-
-if sys.platform != "win32":
-    import resource
+from core.training.step import SMALLER_STEPS, TrainingStep
 
 RECORD_EVERY_S = 1.0
-SGD_MOMENTUM = 0.9
 VALIDATION_BATCH_SIZE = 8
 """Photos at once in the validation between epochs; after the last, whose masks are kept, it is 1 as in `evaluate`."""
-
-SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"
 
 
 @dataclass
 class Progress:
-    """How far a run has come; all of it goes into last.pt. `loss_sum` and `step_in_epoch` are of the current epoch."""
+    """How far a run has come; all of it goes into last.pt. `loss_sum` and `step_in_epoch` are of the current epoch.
+
+    `patience_since` is the epoch from which patience is counted, if none since was the best.
+    """
 
     epochs_done: int = 0
     steps_done: int = 0
@@ -53,6 +51,7 @@ class Progress:
     loss_sum: float = 0.0
     best_epoch: int | None = None
     best_miou: float | None = None
+    patience_since: int = 0
 
 
 @dataclass
@@ -76,8 +75,9 @@ class _Clock:
 class TrainingLoop:
     """A model in training: build it, optionally `load_state`, then take records from `epochs`.
 
-    `results` holds the last validation image by image. One that `is_resumed` needs no pretrained weights, because
-    `load_state` brings its own.
+    `model` is the one that is validated and saved: the one in training, or with `ema_decay` the average of its weights.
+    `results` holds the last validation image by image. A loop that `is_resumed` needs no pretrained weights, because
+    `load_state` brings its own. In a `world` of several it is to `connect`; records and `results` are of all of them.
     """
 
     def __init__(
@@ -89,8 +89,10 @@ class TrainingLoop:
         device: torch.device,
         *,
         is_resumed: bool = False,
+        world: World = ALONE,
     ) -> None:
         self.config = config
+        self.world = world
         self.classes = classes
         self.device = device
         self.precision = choose_precision(config.precision, device)
@@ -106,10 +108,14 @@ class TrainingLoop:
             has_aux_head=config.aux_weight > 0,
         )
         self.notes = [] if is_resumed else initialize(model, config.architecture, config.init)
-        self.model = model.to(device, memory_format=torch.channels_last)
-        self._freeze()
-        self._optimizer = _build_optimizer(config, [p for p in model.parameters() if p.requires_grad])
-        self._batches = self._build_batches()
+        model = world.with_shared_batchnorm(model, device).to(device, memory_format=torch.channels_last)
+        model.backbone.requires_grad_(config.freeze != "backbone")
+        is_balanced = config.class_weighting == "balanced" and not is_resumed
+        weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
+        self._step = TrainingStep(model, config, device, self.precision, weights_K, world)
+        self.model = self._step.average.model if self._step.average else model
+        self._set_batch_size(config.batch_size or self._fitting_batch_size(is_resumed=is_resumed))
+        self.notes += world.notes(self.batch_size, device)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -117,26 +123,45 @@ class TrainingLoop:
         return len(self._batches)
 
     @property
-    def batch_size(self) -> int:
-        """Photos in a step: the config's, or all there are."""
-        return min(self.config.batch_size, len(self.train_samples))
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        return self.progress.epochs_done >= self.config.epochs or self._is_impatient(self.progress.epochs_done)
+
+    @property
+    def end_reason(self) -> str:
+        """Why training is over, in words."""
+        progress = self.progress
+        if progress.epochs_done >= self.config.epochs:
+            return f"{progress.epochs_done} epochs done"
+        best = f" than in epoch {progress.best_epoch}" if progress.best_epoch else ""
+        return f"no better validation mIoU{best} for {self.config.patience} epochs: ended after {progress.epochs_done}"
 
     def state(self) -> dict[str, Any]:
-        """Return what, beside the weights, is needed to go on: optimizer and progress."""
-        return {"optimizer": self._optimizer.state_dict(), "progress": vars(self.progress)}
+        """Return what, beside the weights, is needed to go on: optimizer, progress, and how a batch is trained."""
+        return {"progress": vars(self.progress), "batch_size": self.batch_size} | self._step.state()
 
     def load_state(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Go on from the weights and state of an earlier leg."""
-        self.model.load_state_dict(weights)
-        self._optimizer.load_state_dict(state["optimizer"])
+        """Go on from the weights of `model` and the state of an earlier leg, of an older version too.
+
+        Whoever goes on with a run that had ended early wants more of it: patience starts anew.
+        """
+        self._step.load_state(weights, state)
         self.progress = Progress(**state["progress"])
+        if self._is_impatient(self.progress.epochs_done):
+            self.progress.patience_since = self.progress.epochs_done
+        self._set_batch_size(self.config.batch_size or state.get("batch_size", LEAST_BATCH_SIZE))
+
+    def connect(self) -> None:
+        """Begin to train with the loops of the other processes, all of which do the same now."""
+        self._step.connect()
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         """Train up to the config's epochs and validate after each; ends early, within a step, if `should_stop`.
 
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
-        while self.progress.epochs_done < self.config.epochs:
+        self.world.order(Order.TRAIN)
+        while not self.is_over:
             started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
             yield from self.train_epoch(should_stop)
             if self.progress.step_in_epoch < self.steps_per_epoch:
@@ -146,26 +171,41 @@ class TrainingLoop:
                 return
             yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
 
+    def _is_impatient(self, epochs_done: int) -> bool:
+        """Tell whether patience is at its end after so many epochs, if the best is still the best by then."""
+        patience, progress = self.config.patience, self.progress
+        return 0 < patience <= epochs_done - max(progress.best_epoch or 0, progress.patience_since)
+
+    # --- batches ----------------------------------------------------------------------------------------------------
+
+    def _fitting_batch_size(self, *, is_resumed: bool) -> int:
+        """Choose a batch size by the memory there is, and note why; a loop that `is_resumed` will be told its own."""
+        if is_resumed:
+            return LEAST_BATCH_SIZE * self.world.size
+        photo, num_samples = self._photo_bytes(), len(self.train_samples)
+        size, note = fitting_batch_size(photo, self._step.model, num_samples, self.device, self.world)
+        self.notes.append(note)
+        return size
+
+    def _photo_bytes(self) -> int:
+        return memory.photo_bytes(self.config, len(self.classes), self.precision)
+
+    def _set_batch_size(self, batch_size: int) -> None:
+        """Make the batches; what the machine would be killed for is split beforehand."""
+        self.batch_size = min(batch_size, len(self.train_samples))
+        own = self.world.share_of(self.batch_size)
+        self._batches = training_batches(self.config, self.train_samples, len(self.classes), batch_size, self.world)
+        self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
+        if self.device.type == "cpu":
+            # Linux grants memory that it does not have, and ends the process when it is used.
+            self._step.split_to_fit(own, memory_share(self.device, self.world) // self._photo_bytes())
+
     # --- training ---------------------------------------------------------------------------------------------------
 
-    def _freeze(self) -> None:
-        if self.config.freeze == "backbone":
-            self.model.backbone.requires_grad_(requires_grad=False)
-
-    def _build_batches(self) -> TrainingBatches:
-        config = self.config
-        transform = TrainingTransform(
-            config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
-        )
-        pairs = TrainingPairs(self.train_samples, len(self.classes), transform, config.seed)
-        return TrainingBatches(
-            pairs, len(self.train_samples), config.batch_size, num_workers=config.num_workers, seed=config.seed
-        )
-
     def _train_mode(self) -> None:
-        self.model.train()
+        self._step.model.train()
         if self.config.freeze == "backbone":
-            self.model.backbone.eval()
+            self._step.model.backbone.eval()
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         """Train through what is left of the current epoch, without validating; ends early if `should_stop`."""
@@ -173,39 +213,26 @@ class TrainingLoop:
         epoch = progress.epochs_done + 1
         self._train_mode()
         clock = _Clock()
-        for images, masks in self._batches.epoch(epoch, first=progress.step_in_epoch):
-            if should_stop():
+        self._waiting = Waiting(self._batches.epoch(epoch, first=progress.step_in_epoch))
+        for images, masks in self._waiting:
+            yield from self._take_notes()
+            if self.world.any_of(should_stop()):
                 return
-            loss = self._train_step(images, masks)
+            loss = self._step.take(images, masks, steps_done=progress.steps_done, learning_rate=self._learning_rate())
+            progress.steps_done += 1
+            progress.step_in_epoch += 1
             progress.loss_sum += loss
-            clock.add(loss, len(images))
+            clock.add(loss, len(images) * self.world.size)
             if clock.is_due() or progress.step_in_epoch == self.steps_per_epoch:
                 yield self._step_record(epoch, clock)
                 clock = _Clock()
+        yield from self._take_notes()
 
-    def _train_step(self, images: Tensor, masks: Tensor) -> float:
-        progress = self.progress
-        learning_rate = self._learning_rate()
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        # Dropout draws from here, the same numbers whether or not the run was interrupted before.
-        torch.manual_seed(mixed_seed(self.config.seed, 1, progress.steps_done))
-        images = images.to(self.device).contiguous(memory_format=torch.channels_last)
-        with autocast(self.device, self.precision):
-            outputs = self.model(images)
-            loss = segmentation_loss(outputs, masks.to(self.device), self.config.aux_weight)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise RunError(
-                f"The loss became {value} at step {progress.steps_done + 1} (learning rate {learning_rate:.2g}); "
-                f"{SMALLER_STEPS}."
-            )
-        self._optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self._optimizer.step()
-        progress.steps_done += 1
-        progress.step_in_epoch += 1
-        return value
+    def _take_notes(self) -> Iterator[Warned]:
+        """Tell what the step has decided since the last time."""
+        notes, self._step.notes = self._step.notes, []
+        for note in notes:
+            yield Warned(message=note)
 
     def _learning_rate(self) -> float:
         total_steps = self.config.total_schedule_epochs * self.steps_per_epoch
@@ -217,7 +244,7 @@ class TrainingLoop:
             epoch=epoch,
             step=self.progress.steps_done,
             loss=clock.loss_sum / clock.steps,
-            learning_rate=float(self._optimizer.param_groups[0]["lr"]),
+            learning_rate=float(self._step.optimizer.param_groups[0]["lr"]),
             images_per_second=clock.images / (time.perf_counter() - clock.since_s),
         )
 
@@ -228,16 +255,16 @@ class TrainingLoop:
         predictor = Predictor(self.model, image_size=self.config.image_size, device=self.device)
         self.results = []
         told_s = time.perf_counter()
-        is_last = self.progress.epochs_done + 1 == self.config.epochs
-        batch_size = 1 if is_last else VALIDATION_BATCH_SIZE
-        for result in evaluate(predictor, self.val_samples, self.classes, batch_size=batch_size):
+        epochs = self.progress.epochs_done + 1
+        may_be_last = epochs == self.config.epochs or self._is_impatient(epochs)
+        batch_size = 1 if may_be_last else VALIDATION_BATCH_SIZE
+        for result in evaluate_together(self.world, predictor, self.val_samples, self.classes, batch_size=batch_size):
             self.results.append(result)
-            if should_stop():
+            if self.world.any_of(should_stop()):
                 return False
             if time.perf_counter() - told_s >= RECORD_EVERY_S:
                 told_s = time.perf_counter()
-                epoch = self.progress.epochs_done + 1
-                yield Validating(epoch=epoch, image=len(self.results), images=len(self.val_samples))
+                yield Validating(epoch=epochs, image=len(self.results), images=len(self.val_samples))
         return True
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
@@ -266,26 +293,7 @@ class TrainingLoop:
             seconds=time.perf_counter() - started_s,
             train_seconds=train_seconds,
             images_per_second=steps * self.batch_size / train_seconds,
-            peak_memory_bytes=peak_memory_bytes(self.device),
+            peak_memory_bytes=memory.peak_memory_bytes(self.device),
             is_best=is_best,
+            data_seconds=self._waiting.seconds,
         )
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Return the most memory used so far: of the GPU where there is one, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _build_optimizer(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    # Fused: the same arithmetic in one pass over the weights, a third of the time of the default on a CPU.
-    settings: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=SGD_MOMENTUM, **settings)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, **settings)
-    return torch.optim.Adam(parameters, **settings)

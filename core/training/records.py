@@ -3,28 +3,71 @@
 The trainer is the only writer. A reader keeps a byte offset, so that following a run costs only what is new.
 """
 
+import errno
 import json
 import math
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from core.classes import Classes, classes_of
+from core.errors import RunError
+from core.training.step_lines import StepLines, is_step
 
 SCHEMA = 1
 """Version of the record format, told by every `run_started`."""
+
+RESERVE_BYTES = 64 * 1024
+"""Room kept free while a leg goes on, so that on a full disk its end can still be told."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A line of the log; `time_s` is seconds since 1970."""
+    """A line of the log; `time_s` is seconds since 1970, and jumps when somebody sets the clock.
+
+    `uptime_s` is the machine's own count of seconds (`time.monotonic`), which neither jumps nor counts its sleep; it
+    compares within one start of the machine, and is None in logs from before there was one.
+    """
 
     kind: ClassVar[str]
     time_s: float = field(default_factory=time.time)
+    uptime_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparing(Record):
+    """A leg gets ready, before any training: what it is `doing` in words, and how much of that is done."""
+
+    kind = "preparing"
+    doing: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight(Record):
+    """One step, a checkpoint and an evaluation were tried, and nothing of it was kept.
+
+    `seconds` is all of it, `step_seconds` the step with the loading of its batch and the next. `checkpoint_bytes` is
+    the size of a last.pt, `needed_disk_bytes` what the leg's checkpoints still need. Memory is the GPU's where there is
+    one; else what is free is the machine's, after the step, and the peak that of this process.
+    """
+
+    kind = "preflight"
+    seconds: float
+    step_seconds: float
+    eval_seconds_per_image: float
+    checkpoint_bytes: int
+    needed_disk_bytes: int
+    free_disk_bytes: int
+    free_memory_bytes: int
+    peak_memory_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +89,7 @@ class RunStarted(Record):
     fingerprint: str
     steps_done: int = 0
     schema: int = SCHEMA
+    num_processes: int = 1
     class_colors: list[str] = field(default_factory=list)
 
     @property
@@ -78,7 +122,10 @@ class Validating(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch(Record):
-    """An epoch is over: its losses and validation scores as fractions; `iou` is null for an absent class."""
+    """An epoch is over: its losses and validation scores as fractions; `iou` is null for an absent class.
+
+    `data_seconds` is the part of `train_seconds` in which training waited for photos.
+    """
 
     kind = "epoch"
     epoch: int
@@ -93,6 +140,7 @@ class Epoch(Record):
     images_per_second: float
     peak_memory_bytes: int
     is_best: bool
+    data_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +175,8 @@ class RunEnded(Record):
 
 
 KINDS: dict[str, type[Record]] = {
-    record.kind: record for record in (RunStarted, Step, Validating, Epoch, Checkpoint, Warned, RunEnded)
+    record.kind: record
+    for record in (Preparing, Preflight, RunStarted, Step, Validating, Epoch, Checkpoint, Warned, RunEnded)
 }
 
 
@@ -149,30 +198,69 @@ def from_line(line: str) -> Record:
         raise ValueError(f"not a whole {record.kind} record: {error}") from None
 
 
+def seconds_between(earlier: Record, later: Record) -> float:
+    """Return the seconds from one record to another of the same leg, whatever was done to the clock meanwhile."""
+    if earlier.uptime_s is not None and later.uptime_s is not None:
+        return later.uptime_s - earlier.uptime_s
+    return later.time_s - earlier.time_s
+
+
 class LogWriter:
-    """Appends records to a log. A half line that a killed writer left is closed first, so that it stays alone."""
+    """Appends records to a log, each whole or not at all. A log that cannot be written raises `RunError`.
+
+    A half line that a killed writer left is closed first, so that it stays alone. While the writer is open, a file
+    beside the log keeps a little room for the last record of all, which tells the end.
+    """
 
     def __init__(self, path: Path) -> None:
-        is_torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-        self._file = path.open("a", encoding="utf-8")
-        if is_torn:
-            self._file.write("\n")
+        self._path = path
+        self._reserve = path.with_name(f".{path.name}.reserve")
+        try:
+            is_torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+            self._file = path.open("ab", buffering=0)
+            self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
+            if is_torn:
+                self._append(b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def write(self, record: Record) -> None:
         """Append one record and hand it to the operating system at once."""
-        self._file.write(to_line(record))
-        self._file.flush()
+        try:
+            self._append(to_line(record).encode())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write_last(self, record: Record) -> None:
+        """Append the record that tells the end, in the room that was kept for it."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
+        self.write(record)
+
+    def _append(self, line: bytes) -> None:
+        end = os.fstat(self._file.fileno()).st_size
+        if self._file.write(line) != len(line):  # the disk is full: a half line would spoil the next
+            self._file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"The log {self._path} cannot be written: {error.strerror}; see to that and resume the run, whose last "
+            "checkpoint is intact."
+        )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and give the reserve back."""
         self._file.close()
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
 
 class RunLog:
     """The records of a run as far as they are read, in the order in which the surviving training happened.
 
-    What a leg trained after the checkpoint that the next leg started from is lost, and dropped here too: every
-    epoch and step appears once.
+    Steps are read once somebody looks at them, so that a folder of long runs opens at once. What a leg trained after
+    the checkpoint that the next leg started from is lost, and dropped here too: every epoch and step appears once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -182,11 +270,14 @@ class RunLog:
     def _reset(self) -> None:
         self._offset = 0
         self.legs: list[RunStarted] = []
-        self.steps: list[Step] = []
+        self._steps: StepLines[Record] = StepLines(from_line)
+        self._num_steps = 0
         self.epochs: list[Epoch] = []
         self.checkpoints: list[Checkpoint] = []
         self.warnings: list[Warned] = []
-        self.last: Record | None = None
+        self.preflight: Preflight | None = None
+        self._last: Record | None = None
+        self._is_step_last = False
         self.bad_lines: list[str] = []
 
     def read_new(self) -> int:
@@ -202,33 +293,55 @@ class RunLog:
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
-        lines = [line for line in whole.decode("utf-8", errors="replace").splitlines() if line.strip()]
+        lines = [line for line in whole.split(b"\n") if line.strip()]
         for line in lines:
-            self._take(line)
+            self.take(line)
+        self._steps = self._steps.thinned()
+        self._num_steps = len(self._steps)
         return len(lines)
 
-    def _take(self, line: str) -> None:
+    @property
+    def steps(self) -> list[Step]:
+        """The steps so far; of very many, fewer of the older ones."""
+        return [record for record in self._steps.first(self._num_steps) if isinstance(record, Step)]
+
+    @property
+    def last(self) -> Record | None:
+        """The last record that could be read."""
+        return (self._steps.last() if self._is_step_last else None) or self._last
+
+    def take(self, line: bytes) -> None:
+        """Take one whole line of the log."""
+        self._is_step_last = is_step(line)
+        if self._is_step_last:
+            self._steps.append(line)
+            self._num_steps += 1
+        else:
+            self._take_record(line.decode("utf-8", errors="replace"))
+
+    def _take_record(self, line: str) -> None:
         try:
             record = from_line(line)
         except ValueError:
             self.bad_lines.append(line)
             return
-        self.last = record
+        self._last = record
         match record:
             case RunStarted():
                 self._begin_leg(record)
-            case Step():
-                self.steps.append(record)
             case Epoch():
                 self.epochs.append(record)
             case Checkpoint():
                 self.checkpoints.append(record)
             case Warned():
                 self.warnings.append(record)
+            case Preflight():
+                self.preflight = record
 
     def _begin_leg(self, started: RunStarted) -> None:
         self.legs.append(started)
-        self.steps = [step for step in self.steps if step.step <= started.steps_done]
+        self._steps = self._steps.until(started.steps_done)
+        self._num_steps = len(self._steps)
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]
 
     @property

@@ -1,13 +1,15 @@
-"""Run folders: creating, listing, starting, stopping and extending them, and what state one is in.
+"""Run folders: creating, naming, listing, starting, extending and deleting them, and what state one is in.
 
 A run is a folder; the trainer writes it; everything else reads it. Whether a trainer lives is answered by the kernel,
-through a lock on the file `lock`, never by a process id.
+through a lock on the file `lock`, never by a process id. What a person calls a run and notes about it is in
+`about.json`, which no trainer touches.
 """
 
 import itertools
 import json
 import re
 import shlex
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,20 +21,25 @@ from core.errors import ConfigError, RunError
 from core.files import write_json
 from core.home import checkpoints_dir
 from core.jobs import is_held, launch
+from core.training import machine
 from core.training.config import TrainingConfig, from_dict, preset
-from core.training.records import RunEnded, RunLog, read_log
+from core.training.records import Record, RunEnded, RunLog, read_log, seconds_between
 
 SCHEMA = 1
-"""Version of `config.json`."""
+"""Version of `config.json` and of `about.json`."""
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
+
+MAX_NOTE = 10_000
+DELETING = ".deleting-"
+"""What the name of a run's folder begins with while it is deleted."""
 
 LIVE_STATES = ("running", "stalled")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was asked for; what became of it is in its log."""
+    """A run as it was asked for, and what a person calls it now; what became of it is in its log."""
 
     path: Path
     name: str
@@ -40,6 +47,7 @@ class Run:
     preset: str
     created_s: float
     config: TrainingConfig
+    note: str = ""
 
     @property
     def log_path(self) -> Path:
@@ -63,10 +71,7 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
     `folder` is where runs live (default: `checkpoints/`). A name that is not a plain file name raises `RunError`;
     an existing folder is never reused.
     """
-    if not NAME_PATTERN.fullmatch(name):
-        raise RunError(
-            f"'{name}' cannot name a run; use up to 60 letters, digits, spaces and . _ + -, a letter or digit first."
-        )
+    _check_name(name)
     created = datetime.now().astimezone()
     stem = f"{created:%Y-%m-%d_%H%M}_{name.replace(' ', '_')}"
     path = _make_new_folder(folder or checkpoints_dir(), stem)
@@ -81,6 +86,13 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
     }
     write_json(path / "config.json", about)
     return open_run(path)
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise RunError(
+            f"'{name}' cannot name a run; use up to 60 letters, digits, spaces and . _ + -, a letter or digit first."
+        )
 
 
 def _make_new_folder(parent: Path, stem: str) -> Path:
@@ -104,15 +116,30 @@ def open_run(path: Path) -> Run:
         if about["schema"] > SCHEMA:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         config = from_dict(about["settings"])
-        return Run(path.resolve(), about["name"], about["data"], about["preset"], float(about["created_s"]), config)
+        name, note = _about(path, about["name"])
+        return Run(path.resolve(), name, about["data"], about["preset"], float(about["created_s"]), config, note)
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} is not a run folder: it has no config.json; make one with `train --new`.") from None
     except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise RunError(f"{path / 'config.json'} cannot be read ({error}); restore it or delete the run.") from error
 
 
+def _about(path: Path, first_name: str) -> tuple[str, str]:
+    """Return the name and the note that a person gave; without either, or where they cannot be read, the first name."""
+    try:
+        about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+        return str(about["name"]), str(about["note"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return first_name, ""
+
+
 def list_runs(folder: Path | None = None) -> list[Run]:
-    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them)."""
+    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them).
+
+    What an interrupted `delete` left is deleted.
+    """
+    for left in (folder or checkpoints_dir()).glob(f"{DELETING}*"):
+        shutil.rmtree(left, ignore_errors=True)
     runs = []
     for path in _run_folders(folder):
         with suppress(RunError):
@@ -133,20 +160,66 @@ def broken_runs(folder: Path | None = None) -> list[str]:
 
 def _run_folders(folder: Path | None) -> list[Path]:
     folder = folder or checkpoints_dir()
-    return sorted(path.parent for path in folder.glob("*/config.json"))
+    found = (path.parent for path in folder.glob("*/config.json"))
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+# --- what a person does with a folder ---------------------------------------------------------------------------------
+
+
+def rename(run: Run, name: str) -> Run:
+    """Call a run otherwise, and return it anew; its folder keeps the name it was made with. A bad name: `RunError`."""
+    _check_name(name)
+    return _write_about(run, name, run.note)
+
+
+def set_note(run: Run, text: str) -> Run:
+    """Keep a text of up to 10,000 characters about a run, and return the run anew; a longer one raises `RunError`."""
+    if len(text) > MAX_NOTE:
+        raise RunError(f"The note on {run.name} has {len(text):,} characters; shorten it to {MAX_NOTE:,}.")
+    return _write_about(run, run.name, text)
+
+
+def _write_about(run: Run, name: str, note: str) -> Run:
+    try:
+        write_json(run.path / "about.json", {"schema": SCHEMA, "name": name, "note": note})
+    except OSError as error:
+        raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
+    return open_run(run.path)
+
+
+def delete(run: Run) -> None:
+    """Delete a run with its checkpoints for good; one that is being trained or evaluated raises `RunError`.
+
+    The folder is renamed first: whatever interrupts the rest, no half run is ever seen.
+    """
+    with machine.starting():
+        if is_held(run.path):
+            raise RunError(f"{run.path.name} is being trained; stop it before you delete it.")
+        if any(is_held(job) for job in run.eval_dir.glob("job-*")):
+            raise RunError(f"{run.path.name} is being evaluated; delete it afterwards.")
+        leaving = run.path.with_name(f"{DELETING}{run.path.name}")
+        try:
+            shutil.rmtree(leaving, ignore_errors=True)
+            run.path.rename(leaving)
+            shutil.rmtree(leaving)
+        except OSError as error:
+            raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check whose folder it is.") from error
 
 
 # --- what state a run is in ------------------------------------------------------------------------------------------
 
 
-def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
+def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: float | None = None) -> str:
     """Return new, running, stalled, finished, stopped, failed or crashed, decided in the order of the design.
 
-    A held lock is running, or stalled once no record came for far longer than records usually do.
+    A held lock is running, or stalled once no record came for far longer than records usually do. `now_s` and
+    `uptime_s` are as in a record, and now unless told.
     """
     if is_held(run.path):
         began_s = (run.path / "lock").stat().st_mtime
-        return "stalled" if _is_stalled(log, began_s, now_s or time.time()) else "running"
+        now = Record(time_s=now_s or time.time(), uptime_s=uptime_s or time.monotonic())
+        return "stalled" if _is_stalled(log, began_s, now) else "running"
     # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
     last = log.last if isinstance(log.last, RunEnded) else read_log(run.log_path).last
     if isinstance(last, RunEnded):
@@ -154,13 +227,18 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None) -> str:
     return "crashed" if last or (run.path / "lock").exists() else "new"
 
 
-def _is_stalled(log: RunLog, began_s: float, now_s: float) -> bool:
-    """Tell whether a trainer that took the lock at `began_s` has been silent for too long; before that, it was not."""
+def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
+    """Tell whether a trainer that took the lock at `began_s` has been silent for too long; before that, it was not.
+
+    Within the leg neither a clock that was set nor a machine that slept counts as silence (`seconds_between`).
+    """
     if log.last is None or isinstance(log.last, RunEnded):
         return False
-    times = [step.time_s for step in log.steps[-20:] if step.time_s >= began_s]
-    usual_s = max((later - earlier for earlier, later in itertools.pairwise(times)), default=30.0)
-    return now_s - max(began_s, log.last.time_s) > max(120.0, 10 * usual_s)
+    steps = [step for step in log.steps[-20:] if step.time_s >= began_s]
+    usual_s = max((seconds_between(*pair) for pair in itertools.pairwise(steps)), default=30.0)
+    is_of_this_leg = log.last.time_s >= began_s
+    silent_s = seconds_between(log.last, now) if is_of_this_leg else now.time_s - began_s
+    return silent_s > max(120.0, 10 * usual_s)
 
 
 def target_epochs(run: Run, log: RunLog) -> int:
@@ -189,24 +267,35 @@ def live_runs(folder: Path | None = None) -> list[Run]:
 # --- starting and stopping ------------------------------------------------------------------------------------------
 
 
-def start(run: Run, *, extend_to: int | None = None) -> None:
+def start(run: Run, *, extend_to: int | None = None, beside: bool = False) -> None:
     """Start (or resume, or extend) the trainer of a run as a process of its own and return once it holds the lock.
 
-    Only one run trains at a time: two would halve each other's speed and may not fit in memory. A trainer that ends
-    before it holds the lock raises `RunError` with what it printed.
+    Only one run trains on a machine at a time, unless this one may train `beside` others (`core.training.machine`). A
+    trainer that ends before it holds the lock raises `RunError` with what it printed.
     """
-    refuse_if_busy(run)
     next_target(run, read_log(run.log_path), extend_to)
     arguments = ["train", str(run.path)]
     if extend_to is not None:
         arguments += ["--extend", str(extend_to)]
-    launch(arguments, run.path)
+    launch_trainer(run, arguments, beside=beside)
 
 
-def refuse_if_busy(run: Run) -> None:
-    """Raise `RunError` if a run beside this one, or this one, is being trained."""
+def launch_trainer(run: Run, arguments: list[str], *, beside: bool = False) -> None:
+    """Run a command that trains this run in a process of its own; of two starters at once, one gets `RunError`."""
+    with machine.starting():
+        refuse_if_busy(run, beside=beside)
+        launch([*arguments, "--beside"] if beside else arguments, run.path)
+
+
+def refuse_if_busy(run: Run, *, beside: bool = False) -> None:
+    """Raise `RunError` if this run, or unless it may train `beside` them another on this machine, is being trained."""
+    if is_held(run.path):
+        raise RunError(f"{run.path.name} is being trained; wait for it or stop it first.")
+    if beside:
+        return
     for other in live_runs(run.path.parent):
         raise RunError(f"{other.path.name} is being trained; wait for it or stop it first.")
+    machine.refuse_if_held()
 
 
 def command(run: Run) -> str:

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
-from core.training import demo_run
+from core.training import demo_run, runs
 from core.training.runs import Run
 from tests.app.conftest import links, texts, write_records
 
@@ -26,7 +26,7 @@ def test_nothing_yet_says_what_to_do(visit: Visit) -> None:
 def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[list[str]] = []
     monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_data)
-    monkeypatch.setattr(demo_run, "launch", lambda arguments, _path: launched.append(arguments))
+    monkeypatch.setattr(runs, "launch", lambda arguments, _path: launched.append(arguments))
     app = visit()
     app.button[0].click().run()
     assert launched == [["demo"]]

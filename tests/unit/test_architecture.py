@@ -16,8 +16,8 @@ SOURCES = [APP, *(file for room in ("core", "ui", "pages") for file in sorted((P
 
 LIGHT = (
     "core.voc", "core.classes", "core.errors", "core.home", "core.files", "core.jobs",
-    "core.training.config", "core.training.records", "core.training.runs", "core.training.evaluations",
-    "core.training.demo_run",
+    "core.training.config", "core.training.records", "core.training.machine", "core.training.runs",
+    "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.health",
 )  # fmt: skip
 """What Home and Compare import: neither torch nor streamlit, not even through others."""
 

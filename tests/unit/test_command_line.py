@@ -21,7 +21,9 @@ from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
 
-COMMANDS = ("demo", "doctor", "train", "stats", "download", "import", "evaluate", "inspect", "segment", "bench")
+COMMANDS = (
+    "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
+)  # fmt: skip
 MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
 
 
@@ -151,13 +153,16 @@ WRONG = [
     "doctor {empty}",
     "train --new ../n --data {voc}",
     "train --new n --data {none}",
-    "train --new n --data {voc} --preset best",
+    "train --new n --data {voc} --preset fastest",
     "train --new n --data {voc} --set epoch=3",
     "train --new n --data {voc} --set epochs",
     "train --new n --data {voc} --set batch_size=1",
     "train --new n --data {voc} {mobile} --set train_fraction=0.1",
     "train --new n --data {voc} {mobile} --set init=imagenet",
     "train --new n --data {damaged} {mobile}",
+    "estimate --data {none}",
+    "estimate --data {voc} --preset nothing",
+    "estimate --data {voc} {mobile} --set train_fraction=0.1",
     "train {empty}",
     "train {text}",
     "train {none}",
@@ -210,9 +215,8 @@ def test_a_wrong_input_is_one_sentence_and_leaves_nothing_behind(
     sentence = core(*line.format(**places).split()).sentence()
     assert len(sentence) > 20
     assert sentence[-1] == "."
-    left = {
-        path for path in files_under(home) - before if path != Path("checkpoints") and path.parts[0] != "torch-home"
-    }
+    kept = ("torch-home", ".training")  # what was downloaded, and the lock of the one who trains
+    left = {path for path in files_under(home) - before if path != Path("checkpoints") and path.parts[0] not in kept}
     assert left == set()
     assert (home / "full" / "photo_mask.png").read_text() == "mine"
 

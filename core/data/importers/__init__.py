@@ -1,6 +1,7 @@
 """Annotations of other tools become a data set in VOC's layout.
 
-json_file, photo_folder, notes -> plan -> shapes, brush_rle -> one module a format -> writer -> formats
+json_file, notes -> plan, splits -> photo_folder, pictures, shapes, brush_rle -> one module a format -> writer
+-> formats
 """
 
 from core.data.importers.formats import IMPORTERS, Importer, import_data

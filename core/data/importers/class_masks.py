@@ -19,11 +19,12 @@ from core.data.dataset import PHOTO_SUFFIXES
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     LOSSLESS_SUFFIXES,
-    MASK_FOLDERS,
     PHOTO_FOLDERS,
+    Part,
     PhotoFolder,
     files_in,
-    first_folder,
+    mask_parts,
+    no_masks,
 )
 from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
@@ -38,23 +39,31 @@ ClassMask = tuple[str, Path]
 
 def plan_class_masks(source: Source, notes: Notes) -> Plan:
     """Plan a folder of masks; photos lie in it, in its `images` or `photos`, or in the folder given for them."""
-    if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
-    masks = first_folder(source.path, MASK_FOLDERS)
-    photo_root = source.photos or first_folder(source.path, PHOTO_FOLDERS)
-    folders = [folder for folder in _class_folders(masks) if folder != photo_root]
-    masks_of = _in_folders(folders, photo_root, notes) if folders else _side_by_side(masks, photo_root, notes)
+    parts = mask_parts(source, notes)
+    masks_of: dict[Path, list[ClassMask]] = {}
+    splits: dict[Path, str | None] = {}
+    for part in parts:
+        found_here = _masks_in(part, notes)
+        masks_of |= found_here
+        splits |= {photo: part.split_of(photo) for photo in found_here}
     if not any(masks_of.values()):
-        raise DataError(
-            f"{masks} holds no mask of a photo in {photo_root}; call them CLASS/PHOTO.png or PHOTO_CLASS.png, and name "
-            "the folder of the photos with --photos."
-        )
+        raise no_masks(parts[0], "them CLASS/PHOTO.png or PHOTO_CLASS.png")
     labels = sorted({label for found in masks_of.values() for label, _ in found})
     classes, ids = _classes(labels, source, notes)
     for photo, found in masks_of.items():
         notes.count("Photos without any mask left out", photo, not found)
-    drawings = [drawing_of(photo, partial(_paint, found, ids, notes)) for photo, found in masks_of.items() if found]
+    drawings = [
+        drawing_of(photo, partial(_paint, found, ids, notes), split=splits[photo])
+        for photo, found in masks_of.items()
+        if found
+    ]
     return Plan(classes, drawings)
+
+
+def _masks_in(part: Part, notes: Notes) -> dict[Path, list[ClassMask]]:
+    """Return the masks of each photo of a part."""
+    folders = [folder for folder in _class_folders(part.masks) if folder != part.photos]
+    return _in_folders(folders, part.photos, notes) if folders else _side_by_side(part.masks, part.photos, notes)
 
 
 def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, dict[str, int]]:

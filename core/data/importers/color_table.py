@@ -3,7 +3,8 @@
 The table is CamVid's `label_colors.txt` (red, green, blue, name), a CSV (name, red, green, blue), CVAT's `labelmap.txt`
 (name:red,green,blue::) or our own `classes.txt` (name #rrggbb). Void names become 255. A class called background is 0;
 without one, background is added in front. A mask is called as its photo, or has `_L`, `_mask`, `_label`, `_labels`,
-`_gt` or `_color` behind; Cityscapes' `_leftImg8bit` and `_gtFine_color` are known too.
+`_gt` or `_color` behind; Cityscapes' `_leftImg8bit` and `_gtFine_color` are known too. A mask of ids instead of
+colours, as Cityscapes' `_gtFine_labelIds`, counts where there is no coloured one; its table says `7 7 7 road` for id 7.
 """
 
 import re
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from core.classes import NAMED_COLOR, Classes
 from core.data.dataset import PHOTO_SUFFIXES
 from core.data.importers.notes import Notes
-from core.data.importers.photo_folder import MASK_FOLDERS, PHOTO_FOLDERS, files_in, first_folder
+from core.data.importers.photo_folder import JPEG_SUFFIXES, Part, files_in, mask_parts, no_masks
 from core.data.importers.pictures import read_mask_file
 from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels, tidy
 from core.errors import DataError
@@ -26,6 +27,8 @@ from core.files import read_lines
 
 TABLES = ("label_colors.txt", "class_dict.csv", "labelmap.txt", "classes.txt")
 ENDINGS = ("", "_L", "_mask", "_label", "_labels", "_gt", "_color", "_gtFine_color", "_gtCoarse_color")
+ID_ENDINGS = ("_gtFine_labelIds", "_gtCoarse_labelIds", "_labelIds")
+UNUSED_ENDINGS = ("_gtFine_instanceIds", "_gtCoarse_instanceIds", "_instanceIds")
 PHOTO_ENDING = "_leftImg8bit"
 OPAQUE = 255
 
@@ -48,26 +51,16 @@ class ColorIds:
 
 def plan_color_table(source: Source, notes: Notes) -> Plan:
     """Plan a folder of coloured masks; photos lie in it, in its `images` or `photos`, or in the folder given."""
-    if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
+    parts = mask_parts(source, notes)
     classes, ids = _read_table(_table_file(source), notes)
-    photo_root = source.photos or first_folder(source.path, PHOTO_FOLDERS)
-    mask_root = first_folder(source.path, MASK_FOLDERS)
-    photos, masks = _photos_and_masks(photo_root, mask_root)
-    by_name, pairs = _Names(masks, mask_root), []
-    for photo in photos:
-        mask = by_name.mask_of(photo, photo_root)
-        notes.count("Photos without a mask left out", photo, mask is None)
-        pairs += [(photo, mask)] if mask else []
-    if not pairs:
-        raise DataError(
-            f"{mask_root} holds no mask of a photo in {photo_root}; call masks as their photos, and name the folder of "
-            "the photos with --photos."
-        )
-    strays = sorted(set(masks) - {mask for _, mask in pairs} - set(photos))
-    if strays:
-        notes.count("Masks without a photo left out", strays[0], len(strays))
-    return Plan(classes, [drawing_of(photo, partial(_paint, mask, ids)) for photo, mask in pairs])
+    drawings = [
+        drawing_of(photo, partial(_paint, mask, ids), split=part.split_of(photo))
+        for part in parts
+        for photo, mask in _pairs(part, notes)
+    ]
+    if not drawings:
+        raise no_masks(parts[0], "masks as their photos")
+    return Plan(classes, drawings)
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -122,6 +115,27 @@ def _code(color: Color) -> int:
 # --- the files ------------------------------------------------------------------------------------------------------
 
 
+def _pairs(part: Part, notes: Notes) -> list[tuple[Path, Path]]:
+    """Return the photos of a part that have a mask, and their masks."""
+    photos, masks = _photos_and_masks(part.photos, part.masks)
+    by_name = _Names(masks, part.masks)
+    mask_of: dict[Path, Path] = {}
+    for photo in photos:
+        mask = by_name.mask_of(photo, part.photos)
+        notes.count("Photos without a mask left out", photo, mask is None)
+        mask_of |= {photo: mask} if mask else {}
+    second = {f"{_bare(photo)}{ending}" for photo in mask_of for ending in (*ENDINGS, *ID_ENDINGS, *UNUSED_ENDINGS)}
+    for mask in sorted(set(masks) - {*mask_of.values()} - set(photos)):
+        kind = "Second masks of a photo" if mask.stem in second else "Masks without a photo"
+        notes.count(f"{kind} left out", mask)
+    return list(mask_of.items())
+
+
+def _bare(photo: Path) -> str:
+    """Return what a photo and its mask have in common in their names."""
+    return photo.stem.removesuffix(PHOTO_ENDING)
+
+
 def _photos_and_masks(photo_root: Path, mask_root: Path) -> tuple[list[Path], list[Path]]:
     """Return photos and masks; where one folder lies in the other, the inner one's pictures are its alone."""
     photos, masks = files_in(photo_root, PHOTO_SUFFIXES), files_in(mask_root, PHOTO_SUFFIXES)
@@ -139,7 +153,10 @@ def _marked(files: Sequence[Path]) -> list[Path]:
     return [
         file
         for file in files
-        if any(file.stem.endswith(end) and (file.parent, file.stem.removesuffix(end)) in stems for end in ENDINGS[1:])
+        if any(
+            file.stem.endswith(end) and (file.parent, file.stem.removesuffix(end)) in stems
+            for end in (*ENDINGS[1:], *ID_ENDINGS, *UNUSED_ENDINGS)
+        )
     ]
 
 
@@ -154,12 +171,12 @@ class _Names:
 
     def mask_of(self, photo: Path, root: Path) -> Path | None:
         """Return the mask of a photo, first from the same subfolder; two that fit raise `DataError`."""
-        folder, stem = photo.relative_to(root).parent, photo.stem.removesuffix(PHOTO_ENDING)
-        for ending in ENDINGS:
+        folder, stem = photo.relative_to(root).parent, _bare(photo)
+        for ending in (*ENDINGS, *ID_ENDINGS):
             mask = self._by_path.get((folder / f"{stem}{ending}").as_posix())
             if mask and mask != photo:
                 return mask
-        for ending in ENDINGS:
+        for ending in (*ENDINGS, *ID_ENDINGS):
             masks = [mask for mask in self._by_stem.get(f"{stem}{ending}", []) if mask != photo]
             if len(masks) > 1:
                 raise DataError(f"{photo} may belong to {masks[0]} or {masks[1]}; give each mask a name of its own.")
@@ -183,16 +200,18 @@ def _paint(mask: Path, ids: ColorIds, _size: Size) -> NDArray[np.uint8]:
     places_HW = np.searchsorted(ids.codes_N, codes_HW).clip(max=len(ids.codes_N) - 1)
     is_known_HW = ids.codes_N[places_HW] == codes_HW
     if not is_known_HW.all():
-        raise _unknown_color(mask, codes_HW[~is_known_HW], ids.file)
+        raise _unknown_color(mask, codes_HW[~is_known_HW], ids.file, is_grey=picture.mode == "L")
     return np.asarray(ids.ids_N[places_HW], dtype=np.uint8)
 
 
-def _unknown_color(mask: Path, codes_N: NDArray[np.int64], table: Path) -> DataError:
+def _unknown_color(mask: Path, codes_N: NDArray[np.int64], table: Path, *, is_grey: bool) -> DataError:
     codes, counts = np.unique(codes_N, return_counts=True)
     most = int(counts.argmax())
     others = f" and {len(codes) - 1} other colours" if len(codes) > 1 else ""
     remedy = "add the colour to the table"
-    if len(codes) > 1 or mask.suffix.lower() in (".jpg", ".jpeg"):
+    if is_grey:
+        remedy += "; a grey mask that holds class ids needs a table with a line like '7 7 7 road' for id 7"
+    elif len(codes) > 1 or mask.suffix.lower() in JPEG_SUFFIXES:
         remedy += "; if the masks were ever saved as JPEG, their colours are noise: save them as PNG from the start"
     return DataError(
         f"{mask} holds the colour #{codes[most]:06x} in {counts[most]} pixels{others}, which {table} does not name; "

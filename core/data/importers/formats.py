@@ -9,9 +9,10 @@ from core.data.importers.coco import plan_coco
 from core.data.importers.color_table import plan_color_table
 from core.data.importers.label_studio import plan_label_studio
 from core.data.importers.labelme import plan_labelme
-from core.data.importers.notes import Notes
+from core.data.importers.notes import Notes, printable
 from core.data.importers.plan import Plan, Source
-from core.data.importers.writer import Imported, OnProgress, write_dataset
+from core.data.importers.writer import Imported, write_dataset
+from core.data.stats import OnProgress
 from core.errors import DataError
 
 
@@ -44,8 +45,8 @@ def import_data(
     """Turn annotations of another tool into a new data set in VOC's layout; the source stays as it is.
 
     `source` is the file or folder of annotations, `photos` the folder of the photos where they do not lie there, and
-    `table` a table of colours or classes, or Label Studio's JSON export. `out` must not exist, or be empty. One photo
-    is in memory at a time; `on_progress(done, total)` is called after each.
+    `table` a table of colours or classes, or Label Studio's JSON export. `out` must not exist, or be empty, and lies
+    outside of both folders. One photo is in memory at a time; `on_progress(done, total)` is called after each.
 
     Whatever is wrong with what was named or is in it raises `DataError`, and nothing is written.
     """
@@ -57,9 +58,35 @@ def import_data(
         raise DataError(f"There is no folder {photos}; name the folder of the photos.")
     if table and not table.is_file():
         raise DataError(f"There is no file {table}; name the table of colours or classes, or the JSON export.")
+    _refuse_within(out, source, photos)
     notes = Notes()
     try:
-        plan = IMPORTERS[format].plan(Source(source.resolve(), photos and photos.resolve(), table), notes)
+        plan = _planned(IMPORTERS[format], Source(source.resolve(), photos and photos.resolve(), table), notes)
+        return write_dataset(plan, out, notes, on_progress)
+    except DataError as error:
+        if str(error) == printable(str(error)):
+            raise
+        raise DataError(printable(str(error))) from error
+
+
+def _planned(importer: Importer, source: Source, notes: Notes) -> Plan:
+    try:
+        return importer.plan(source, notes)
     except OSError as error:
-        raise DataError(f"{source} cannot be read: {error.strerror}; check whose folder it is.") from error
-    return write_dataset(plan, out, notes, on_progress)
+        where = error.filename or source.path
+        raise DataError(f"{where} cannot be read: {error.strerror}; check its name and whose it is.") from error
+
+
+def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:
+    """Refuse to write into the source, where the next import would take the new data set for a part of it."""
+    if str(out) != printable(str(out)):
+        raise DataError(f"{printable(str(out))} is no name in UTF-8; choose another for the new folder.")
+    folders = [folder.resolve() for folder in (source, photos) if folder and folder.is_dir()]
+    if not folders:
+        folders = [source.resolve().parent]
+    for folder in folders:
+        if out.resolve().is_relative_to(folder):
+            raise DataError(
+                f"{out} lies in {folder}, where {source} is read from and which stays as it is; choose a folder "
+                "outside of it."
+            )

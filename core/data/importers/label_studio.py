@@ -5,7 +5,7 @@ stroke. Only a JSON export (in full or "min") tells which photo a task is about;
 7.jpg or task-7.jpg. Photos are looked for by name, with and without the hash that Label Studio puts in front.
 
 Labels are the classes, sorted; where strokes overlap, the later class covers the earlier one. If a task has several
-annotations, the newest counts. Polygons and boxes are skipped: export those as COCO.
+annotations, or a photo several tasks, the newest counts. Polygons and boxes are skipped: export those as COCO.
 """
 
 import re
@@ -27,6 +27,7 @@ from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
+from core.data.importers.splits import split_of
 from core.errors import DataError
 
 EXPORTED = re.compile(r"task-(\d+)-annotation-(\d+)-by-([^-]*)-(.+)-(\d+)\.png")
@@ -79,12 +80,14 @@ def plan_label_studio(source: Source, notes: Notes) -> Plan:
             "the project as 'Brush labels to PNG' or as JSON, and unpack it."
         )
     chosen = _newest(annotations, source.path, notes)
-    labels = sorted({stroke.label for annotation in chosen for stroke in annotation.strokes})
-    classes, ids = number_labels(labels, source.path, notes)
     default = source.path if source.path.is_dir() else source.path.parent
-    photos = _photos_of_tasks(chosen, export, PhotoFolder(source.photos or default, pngs), file or source.path)
+    photos = PhotoFolder(source.photos or default, pngs)
+    by_photo = _by_photo(chosen, _photos_of_tasks(chosen, export, photos, file or source.path), notes)
+    labels = sorted({stroke.label for annotation in by_photo.values() for stroke in annotation.strokes})
+    classes, ids = number_labels(labels, source.path, notes)
     drawings = [
-        drawing_of(photos[one.task], partial(_paint, one.strokes, ids, notes), _size(one.strokes)) for one in chosen
+        drawing_of(photo, partial(_paint, one.strokes, ids, notes), _size(one.strokes), split_of(photo, photos.root))
+        for photo, one in by_photo.items()
     ]
     return Plan(classes, drawings)
 
@@ -98,6 +101,15 @@ def _newest(annotations: Sequence[Annotation], where: Path, notes: Notes) -> lis
     if several:
         notes.count("Tasks with several annotations, of which the newest counts", f"task {several[0]}", len(several))
     return list(newest.values())
+
+
+def _by_photo(annotations: Sequence[Annotation], photos: dict[int, Path], notes: Notes) -> dict[Path, Annotation]:
+    """Return the annotation of each photo, that of the newest task where the photo was brought in again."""
+    by_photo = {photos[one.task]: one for one in annotations}
+    repeated = [one.task for one in annotations if by_photo[photos[one.task]] is not one]
+    if repeated:
+        notes.count("Tasks left out because a newer one is of the same photo", f"task {repeated[0]}", len(repeated))
+    return by_photo
 
 
 def _size(strokes: Sequence[Stroke]) -> Size | None:

@@ -1,13 +1,17 @@
 """labelme: a folder with a JSON file for each photo, in which shapes are drawn over each other in their order.
 
-Polygons, rectangles (upright and oriented), circles and masks become regions, edges included, as labelme itself draws
-them. Points and lines have no area and are skipped. `_background_` and `__ignore__` are labelme's own background and
-void. Photos are found by `imagePath` within the source folder, by name in a folder of photos, or in `imageData`.
+Polygons, rectangles (by two corners or, since labelme 5.5, by four; oriented ones too), circles and masks become
+regions, edges included, as labelme itself draws them. Points and lines have no area and are skipped. `_background_`
+and `__ignore__` are labelme's own background and void. Photos are found by `imagePath` within the source folder, by
+name in a folder of photos, or in `imageData`. Of several files of one photo, the one called as the photo counts, or
+else the first.
 """
 
 import base64
 import binascii
+import hashlib
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,22 +35,28 @@ from core.data.importers.plan import (
     number_labels,
     tidy,
 )
+from core.data.importers.splits import split_of
 from core.errors import DataError
 
-NUM_POINTS = {"rectangle": 2, "circle": 2, "mask": 2, "oriented_rectangle": 4}
+NUM_POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "oriented_rectangle": (4,)}
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 MIN_CORNERS = 3
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A JSON file without its pictures: the path and the size of its photo, whether it carries it, and its labels."""
+    """A JSON file without its pictures: the path and the size of its photo, a hash of it if carried, and the labels."""
 
     file: Path
     path: str
     size: Size | None
-    is_carrier: bool
+    carried: str | None
     labels: frozenset[str]
+
+    @property
+    def photo_name(self) -> str:
+        """The last part of the path."""
+        return posixpath.basename(self.path)
 
 
 def plan_labelme(source: Source, notes: Notes) -> Plan:
@@ -56,24 +66,35 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
     sheets = [sheet for file in files_in(source.path, (".json",)) if (sheet := _read_sheet(file, notes))]
     if not sheets:
         raise DataError(f"{source.path} holds no JSON file of labelme; name the folder that its files were saved in.")
-    labels = {label for sheet in sheets for label in sheet.labels}
-    classes, ids = number_labels(sorted(labels), source.path, notes)
     photos = PhotoFolder(source.photos or source.path)
-    drawings, missing = [], []
-    for sheet in sheets:
-        by_name = posixpath.basename(sheet.path)
-        photo = photos.find(by_name) if source.photos else _photo_beside(sheet, photos)
+    found = [(sheet, _photo_of(sheet, photos, is_beside=not source.photos)) for sheet in sheets]
+    if missing := [f"{sheet.path} of {sheet.file.name}" for sheet, photo in found if not photo and not sheet.carried]:
+        raise missing_photos(missing, len(sheets), source.path, photos.root)
+    found = _one_for_each_photo(found, notes)
+    labels = {label for sheet, _ in found for label in sheet.labels}
+    classes, ids = number_labels(sorted(labels), source.path, notes)
+    drawings = []
+    for sheet, photo in found:
         paint = partial(_paint, sheet.file, ids, notes)
         if photo:
-            drawings.append(drawing_of(photo, paint, sheet.size))
-        elif sheet.is_carrier:
-            name = Path(by_name).stem or sheet.file.stem
-            drawings.append(Drawing(name, sheet.file, partial(_data, sheet.file), paint, sheet.size))
+            drawings.append(drawing_of(photo, paint, sheet.size, split_of(photo, photos.root)))
         else:
-            missing.append(f"{sheet.path} of {sheet.file.name}")
-    if missing:
-        raise missing_photos(missing, len(sheets), source.path, photos.root)
+            name, split = Path(sheet.photo_name).stem or sheet.file.stem, split_of(sheet.file, source.path)
+            drawings.append(Drawing(name, sheet.file, partial(_data, sheet.file), paint, sheet.size, split))
     return Plan(classes, drawings)
+
+
+def _photo_of(sheet: Sheet, photos: PhotoFolder, *, is_beside: bool) -> Path | None:
+    return _photo_beside(sheet, photos) if is_beside else photos.find(sheet.photo_name)
+
+
+def _one_for_each_photo(found: Sequence[tuple[Sheet, Path | None]], notes: Notes) -> list[tuple[Sheet, Path | None]]:
+    """Return one file for each photo: twice in the data set, a photo could be in train and in val."""
+    chosen: dict[Path | str | None, tuple[Sheet, Path | None]] = {}
+    for sheet, photo in sorted(found, key=lambda one: one[0].file.stem != Path(one[0].photo_name).stem):
+        first, _ = chosen.setdefault(photo or sheet.carried, (sheet, photo))
+        notes.count("JSON files left out because another one is of the same photo", sheet.file, first is not sheet)
+    return sorted(chosen.values(), key=lambda one: one[0].file)
 
 
 def _read_sheet(file: Path, notes: Notes) -> Sheet | None:
@@ -85,7 +106,8 @@ def _read_sheet(file: Path, notes: Notes) -> Sheet | None:
     size = size_in(document, "imageWidth", "imageHeight")
     with_area = (shape for shape in _shapes(file, document) if _kind(file, shape) not in WITHOUT_AREA)
     labels = frozenset(_label(file, shape) for shape in with_area)
-    return Sheet(file, path, size, bool(document.get("imageData")), labels)
+    data = document.get("imageData")
+    return Sheet(file, path, size, hashlib.sha256(repr(data).encode()).hexdigest() if data else None, labels)
 
 
 def _shapes(file: Path, document: Any) -> list[dict[str, Any]]:
@@ -109,7 +131,7 @@ def _photo_beside(sheet: Sheet, photos: PhotoFolder) -> Path | None:
     """Return the photo that a path leads to from the folder of its JSON file, if it stays within the source."""
     below = posixpath.normpath(posixpath.join(sheet.file.parent.relative_to(photos.root).as_posix(), sheet.path))
     is_outside = below.startswith(("/", "../")) or below == ".." or ":" in below.partition("/")[0]
-    if is_outside and not sheet.is_carrier:
+    if is_outside and not sheet.carried:
         raise DataError(
             f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "
             "the photos with --photos."
@@ -152,7 +174,7 @@ def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDAr
     if not all(isinstance(point, list) and len(point) == 2 and all(map(is_coordinate, point)) for point in points):
         notes.count("Shapes skipped because a coordinate is no number", file)
         return None
-    if len(points) < MIN_CORNERS if kind == "polygon" else len(points) != NUM_POINTS[kind]:
+    if len(points) < MIN_CORNERS if kind == "polygon" else len(points) not in NUM_POINTS[kind]:
         notes.count(f"Shapes skipped because a {kind} cannot have that number of points", file)
         return None
     return _covered(file, shape, kind, [(float(x), float(y)) for x, y in points], size)
@@ -163,7 +185,7 @@ def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[shapes.P
         what = f"'mask' of a shape in {file}"
         picture = read_picture(_decoded(member(shape, "mask", str, "a shape", file), what), what)
         return shapes.patch(any_color(picture), points[0], size)
-    if kind == "rectangle":
+    if kind == "rectangle" and len(points) == 2:
         return shapes.rectangle(points, size)
     if kind == "circle":
         return shapes.circle(points, size)

@@ -1,5 +1,10 @@
 """What an import skipped or decided, in words, with equal cases counted instead of repeated."""
 
+import re
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and the halves of characters that stand for the bytes of a file name that is no UTF-8."""
+
 
 class Notes:
     """Collects sentences for the person who imports."""
@@ -21,4 +26,9 @@ class Notes:
     def sentences(self) -> tuple[str, ...]:
         """Return all sentences: those that were said, then one for each kind of case."""
         counted = (f"{what}: {number:,}, first in {first}." for what, (number, first) in self._counts.items())
-        return (*self._sentences, *counted)
+        return tuple(map(printable, dict.fromkeys((*self._sentences, *counted))))
+
+
+def printable(text: str) -> str:
+    """Return a text that every terminal and file takes: what cannot be printed is a question mark."""
+    return UNPRINTABLE.sub("?", text)

@@ -1,15 +1,20 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
 import posixpath
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.dataset import PHOTO_SUFFIXES
+from core.data.importers.notes import Notes
+from core.data.importers.plan import Source
+from core.data.importers.splits import MASKS_OF_SPLIT, split_called, split_of
 from core.errors import DataError
 
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 class PhotoFolder:
@@ -30,10 +35,11 @@ class PhotoFolder:
         """Return the photo at a path relative to the root, or None where there is none."""
         return self._by_path.get(posixpath.normpath(path.replace("\\", "/")))
 
-    def find(self, path: str) -> Path | None:
+    def find(self, path: str, split: str | None = None) -> Path | None:
         """Return the photo at a path, else the one of its name in any subfolder, else None.
 
-        Several photos of that name of which none lies in the right subfolder raise `DataError`.
+        Several photos of that name of which none lies in the right subfolder, nor one in that of the split alone, raise
+        `DataError`.
         """
         if found := self.at(path):
             return found
@@ -41,6 +47,8 @@ class PhotoFolder:
         candidates = self._by_name.get(posixpath.basename(path).casefold(), [])
         if len(candidates) > 1:
             candidates = [file for file in candidates if f"/{file.as_posix()}".endswith(f"/{path}")] or candidates
+        if len(candidates) > 1 and split:
+            candidates = [file for file in candidates if split_of(file, self.root) == split] or candidates
         if len(candidates) > 1:
             raise DataError(
                 f"'{posixpath.basename(path)}' may be {candidates[0]} or {candidates[1]}; give each photo a name of "
@@ -49,18 +57,81 @@ class PhotoFolder:
         return candidates[0] if candidates else None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A folder of photos and the one of their masks; `split` is None where at most their subfolders tell it."""
+
+    photos: Path
+    masks: Path
+    split: str | None = None
+
+    def split_of(self, photo: Path) -> str | None:
+        """Return the split of one of the photos, or None."""
+        return self.split or split_of(photo, self.photos)
+
+
+def mask_parts(source: Source, notes: Notes) -> list[Part]:
+    """Return where photos and masks lie: a part for each split, or one for all.
+
+    The splits are `train/images` + `train/masks`, or `train` + `train_labels`, or `images/train` + `masks/train`, or
+    `train` with both in it.
+    """
+    root = source.path
+    if not root.is_dir():
+        raise DataError(f"{root} is no folder; name the folder that holds the masks.")
+    whole = Part(source.photos or first_folder(root, PHOTO_FOLDERS), first_folder(root, MASK_FOLDERS))
+    parts = [*_parts_of_splits(whole)]
+    if len({part.split for part in parts}) < 2 and not any(_is_certain(part, whole) for part in parts):
+        return [whole]
+    taken = [folder for part in parts for folder in (part.photos, part.masks)]
+    outside = [file for file in files_in(whole.photos, PHOTO_SUFFIXES) if not {*file.parents}.intersection(taken)]
+    notes.count("Pictures outside the folders of the splits left out", outside[0] if outside else root, len(outside))
+    return parts
+
+
+def _parts_of_splits(whole: Part) -> Iterator[Part]:
+    beside = {split_called(folder.name, MASKS_OF_SPLIT): folder for folder in reversed(_folders_in(whole.masks))}
+    has_pictures = any(file.suffix.lower() in PHOTO_SUFFIXES for file in whole.photos.iterdir())
+    for folder in _folders_in(whole.photos):
+        split = split_called(folder.name)
+        if split and split in beside:
+            yield Part(folder, beside[split], split)
+        elif split and whole.masks != whole.photos and (whole.masks / folder.name).is_dir():
+            yield Part(folder, whole.masks / folder.name, split)
+        elif split and whole.masks == whole.photos:
+            part = Part(first_folder(folder, PHOTO_FOLDERS), first_folder(folder, MASK_FOLDERS), split)
+            if part.masks != folder or not has_pictures:
+                yield part
+
+
+def _is_certain(part: Part, whole: Part) -> bool:
+    """Tell whether a part is one whatever lies beside it: a folder called train alone may be one of the class train."""
+    return part.masks != part.photos and whole.masks == whole.photos
+
+
+def _folders_in(root: Path) -> list[Path]:
+    return sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+
+
 def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return the files with one of these suffixes in a folder and its subfolders, hidden ones left out, sorted."""
-    return sorted(
-        file
-        for file in root.rglob("*")
-        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
-    )
+    """Return what has one of these suffixes in a folder and its subfolders, hidden files left out, sorted.
+
+    Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
+    """
+    return sorted(file for file in root.rglob("*") if file.suffix.lower() in suffixes and not file.name.startswith("."))
 
 
 def first_folder(root: Path, names: Collection[str]) -> Path:
     """Return the first of these subfolders that exists, or the folder itself."""
     return next((root / name for name in names if (root / name).is_dir()), root)
+
+
+def no_masks(part: Part, names: str) -> DataError:
+    """Return the error that no photo has a mask; `names` says what masks must be called."""
+    return DataError(
+        f"{part.masks} holds no mask of a photo in {part.photos}; call {names}, and name the folder of the photos with "
+        "--photos."
+    )
 
 
 def missing_photos(missing: list[str], total: int, where: Path, folder: Path) -> DataError:

@@ -10,6 +10,9 @@ from PIL import Image
 
 from core.errors import DataError
 
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for pictures that are damaged, or none."""
+
 
 def read_mask_file(file: Path) -> Image.Image:
     """Read a mask file as it is; one that cannot be read raises `DataError`."""
@@ -26,7 +29,7 @@ def read_picture(data: bytes, what: str) -> Image.Image:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
             return picture
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{what} cannot be read ({error}); export it again.") from error
 
 

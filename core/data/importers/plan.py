@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import Classes, css_color
-from core.data.importers.notes import Notes
+from core.data.importers.notes import Notes, printable
 from core.errors import DataError
 from core.voc import BACKGROUND, PALETTE, VOID
 
@@ -34,7 +34,7 @@ class Drawing:
 
     `file` is the photo, or the file that carries it. `read` returns its bytes. `size` is the frame the annotation was
     drawn in, None where only the mask itself tells. `paint` takes that frame, or else the size of the upright photo,
-    and returns the ids, shape (H, W), uint8.
+    and returns the ids, shape (H, W), uint8. `split` is train, val or test if the source says so.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Drawing:
     read: Callable[[], bytes]
     paint: Callable[[Size], NDArray[np.uint8]]
     size: Size | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,16 @@ class Canvas:
         return int(np.count_nonzero((before != BACKGROUND) & (before != class_id)))
 
 
-def drawing_of(photo: Path, paint: Callable[[Size], NDArray[np.uint8]], size: Size | None = None) -> Drawing:
+def drawing_of(
+    photo: Path, paint: Callable[[Size], NDArray[np.uint8]], size: Size | None = None, split: str | None = None
+) -> Drawing:
     """Return the drawing of a photo that is a file."""
-    return Drawing(photo.stem, photo, photo.read_bytes, paint, size)
+    return Drawing(photo.stem, photo, photo.read_bytes, paint, size, split)
 
 
 def tidy(label: str) -> str:
     """Return a label as one line without double spaces."""
-    return " ".join(label.encode(errors="replace").decode().split())
+    return printable(" ".join(label.split()))
 
 
 def is_background(label: str) -> bool:

@@ -3,8 +3,8 @@
 import io
 import itertools
 import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,21 +12,25 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
-from core.data.dataset import LAYOUTS, LISTS, PHOTO_SUFFIXES, Sample, random_splits
+from core.data.dataset import LAYOUTS, LISTS, PHOTO_SUFFIXES, Sample
 from core.data.images import upright_rgb, write_mask
 from core.data.importers.notes import Notes
+from core.data.importers.photo_folder import JPEG_SUFFIXES
+from core.data.importers.pictures import UNREADABLE
 from core.data.importers.plan import Drawing, Plan, Size
+from core.data.importers.splits import choose_splits
+from core.data.stats import OnProgress
 from core.errors import DataError
 from core.files import output_folder
 from core.voc import VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
-SEED = 0
 JPEG_QUALITY = 95
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 TO_REPLACE = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
-
-OnProgress = Callable[[int, int], None]
+MAX_NAME = 100
+MAX_NAME_BYTES = 200
+"""File systems take 255 bytes, suffixes and those of temporary files included."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +59,59 @@ class OpenedPhoto:
 
 
 def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress | None = None) -> Imported:
-    """Draw a plan into a new folder in VOC's layout, with lists split 80/20 from a fixed seed.
+    """Draw a plan into a new folder in VOC's layout, with the splits of the source, or else 80/20 from a fixed seed.
 
     `on_progress(done, total)` is called after each photo. A folder that is not new, a photo that cannot be read, and
     an annotation of another size than its photo raise `DataError`, and nothing is left behind.
     """
-    with output_folder(out) as folder:
+    with _without_new_parents(out), output_folder(out) as folder:
         for part in (PHOTOS, MASKS, LISTS):
             (folder / part).mkdir(parents=True)
         samples: list[Sample] = []
-        for done, (name, drawing) in enumerate(_named(plan.drawings), start=1):
+        given: dict[str, str | None] = {}
+        for done, (name, drawing) in enumerate(_named(plan.drawings, notes), start=1):
             samples += _write_pair(folder, name, drawing, plan.classes, notes)
+            given[name] = drawing.split
             if on_progress:
                 on_progress(done, len(plan.drawings))
-        _write_lists(folder, samples, notes)
+        if not samples:
+            raise DataError("Nothing is left to import: every photo was skipped; look at the annotations.")
+        for split, members in choose_splits(samples, given, notes).items():
+            text = "".join(f"{sample.name}\n" for sample in members)
+            (folder / LISTS / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
         write_classes(folder, plan.classes)
     return Imported(out.resolve(), len(samples), plan.classes, notes.sentences())
 
 
-def _named(drawings: Sequence[Drawing]) -> Iterator[tuple[str, Drawing]]:
-    """Give each drawing a name of its own without spaces: in a split list the first word is the name."""
+@contextmanager
+def _without_new_parents(out: Path) -> Iterator[None]:
+    """Remove those folders above `out` that a block created and, as it raised, left empty."""
+    missing = [folder for folder in out.absolute().parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Drawing]]:
+    """Give each drawing a short name of its own without spaces: in a split list the first word is the name."""
     taken: set[str] = set()
     for drawing in drawings:
         stem = TO_REPLACE.sub("_", drawing.name)
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if name.casefold() not in taken)
+        tails = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        name = next(name for name in (_cut(stem, tail) for tail in tails) if name.casefold() not in taken)
         taken.add(name.casefold())
+        notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, _cut(stem, "") != stem)
         yield name, drawing
+
+
+def _cut(stem: str, tail: str) -> str:
+    """Return a name with a tail that is at most 100 characters and 200 bytes long."""
+    head = stem[: MAX_NAME - len(tail)].encode()[: MAX_NAME_BYTES - len(tail)]
+    return head.decode(errors="ignore") + tail
 
 
 def _write_pair(folder: Path, name: str, drawing: Drawing, classes: Classes, notes: Notes) -> list[Sample]:
@@ -108,9 +138,10 @@ def _open(drawing: Drawing) -> OpenedPhoto:
         with Image.open(io.BytesIO(data)) as stored:
             stored.load()
         return OpenedPhoto(data, stored, upright_rgb(stored))
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DataError(
-            f"The photo of {drawing.file} cannot be read ({error}); replace it or take it out of the import."
+            f"The photo of {drawing.file} cannot be read ({reason}); replace it or take it out of the import."
         ) from error
 
 
@@ -129,7 +160,7 @@ def _suffix(drawing: Drawing, photo: OpenedPhoto) -> str:
         own = SUFFIXES.get(photo.stored.format or "", "")
     if not own:
         raise DataError(f"{drawing.file} carries a photo in the format {photo.stored.format}; save it as JPEG or PNG.")
-    return own if not photo.is_turned or own.lower() in (".jpg", ".jpeg") else ".png"
+    return own if not photo.is_turned or own.lower() in JPEG_SUFFIXES else ".png"
 
 
 def _photo_bytes(photo: OpenedPhoto, mask_size: Size, suffix: str, drawing: Drawing, notes: Notes) -> bytes:
@@ -161,16 +192,3 @@ def _encoded(picture: Image.Image, suffix: str) -> bytes:
     else:
         plain.save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
-
-
-def _write_lists(folder: Path, samples: list[Sample], notes: Notes) -> None:
-    if not samples:
-        raise DataError("Nothing is left to import: every photo was skipped; look at the annotations.")
-    splits = random_splits(samples, SEED)
-    if not splits["val"] and len(samples) > 1:
-        splits = {"train": splits["train"][:-1], "val": splits["train"][-1:]}
-    if not splits["val"]:
-        notes.say("There is one photo only, so val is empty; add photos before you train.")
-    for split, members in splits.items():
-        text = "".join(f"{sample.name}\n" for sample in members)
-        (folder / LISTS / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")

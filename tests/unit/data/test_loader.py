@@ -1,6 +1,6 @@
 """Batches: a function of seed and epoch alone, whoever reads the photos."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.data.dataset import Sample, open_dataset
-from core.data.loader import TrainingBatches, TrainingPairs, fraction_of, mixed_seed
+from core.data.loader import TrainingBatches, TrainingPairs, Waiting, fraction_of, mixed_seed
 from core.data.transforms import TrainingTransform
 from core.errors import DataError
 from tests.small_data import write_voc
@@ -111,6 +111,24 @@ def test_a_photo_damaged_in_mid_training_is_one_sentence(
     text = str(caught.value)
     named = next(sample.photo for sample in samples if str(sample.photo) in text)
     assert one_sentence(caught.value, named).startswith("The photo ")
+
+
+def test_only_the_waiting_for_the_next_item_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("core.data.loader.time.perf_counter", lambda: clock[0])
+
+    def slow() -> Iterator[int]:
+        for number in range(3):
+            clock[0] += 2.0
+            yield number
+        clock[0] += 0.5
+
+    waiting = Waiting(slow())
+    seen = []
+    for number in waiting:
+        clock[0] += 100.0
+        seen.append(number)
+    assert (seen, waiting.seconds) == ([0, 1, 2], 6.5)
 
 
 def test_seeds_mix_without_collision_or_order() -> None:

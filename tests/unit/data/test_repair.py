@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,14 @@ from PIL import Image
 
 from core.__main__ import main
 from core.classes import Classes
+from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import open_dataset
 from core.data.doctor import examine
 from core.data.images import mask_image, read_mask, read_photo, write_mask
+from core.data.problems import Entry
+from core.data.readings import ColorCount
 from core.data.repair import RepairReport, repair
+from core.data.repair_splits import Splits, settle
 from core.data.stats import split_stats
 from core.errors import DataError, RunError
 from core.voc import VOID
@@ -36,7 +42,7 @@ from tests.faulty_data import (
 from tests.small_data import CAT, DOG, write_list, write_pairs
 
 ASIDE = {  # what only a guess could mend, and copies
-    "t1", "v1", "t2", "t3", "v3", "t4", "t6", "t7", "t20", "t22", "t9", "v9", "t10", "v0", "t14", "v2", "t29",
+    "t1", "v1", "t2", "t3", "v3", "t4", "t6", "t7", "t20", "t22", "t10", "v0", "t14",
 }  # fmt: skip
 
 
@@ -54,9 +60,9 @@ def names_in(out: Path) -> dict[str, set[str]]:
     return {split: {sample.name for sample in samples} for split, samples in open_dataset(out).splits.items()}
 
 
-def check_copy(out: Path, report: RepairReport) -> None:
-    """The doctor has nothing to say, every pair can be read for training, and what was done is in the file."""
-    assert examine(out).findings == ()
+def check_copy(out: Path, report: RepairReport, may_stay: tuple[str, ...] = ("empty mask",)) -> None:
+    """The doctor finds nothing but what may be meant, every pair can be read, and what was done is in the file."""
+    assert [found for found in examine(out).findings if found.kind not in may_stay] == []
     dataset = open_dataset(out)
     assert (dataset.root, report.root) == (out, out)
     for split in ("train", "val"):
@@ -95,8 +101,10 @@ def test_a_copy_of_a_folder_with_every_fault_is_sound_and_the_originals_untouche
     assert steps == sorted(steps)
     assert steps[-1] == (51, 51)
     names = names_in(out)
-    assert names["train"] == {f"t{n}" for n in range(40)} - ASIDE - {"t15", "t30"} | {"t15e", "v4"}
-    assert names["val"] == {f"v{n}" for n in range(12)} - ASIDE - {"v4"}
+    kept = {f"{split}{n}" for split, count in (("t", 40), ("v", 12)) for n in range(count)} - ASIDE - {"t15", "t30"}
+    assert names["train"] | names["val"] == kept | {"t15e"}
+    assert ({"v4"} <= names["train"], len(names["train"]), len(names["val"])) == (True, 31, 7)
+    assert len({"t16", "v2"} & names["train"]) != 1, "they look alike"
     assert names["trainval"] == names["train"] | names["val"]
 
 
@@ -105,7 +113,7 @@ def test_a_copy_of_a_folder_with_one_fault_is_sound(patient: Patient, tmp_path: 
     fault.plant_in(patient)
     report = repair(patient.root, tmp_path / "out")
     check_copy(tmp_path / "out", report)
-    assert report.changes, "something was told of it"
+    assert report.changes or fault.kind == "empty mask", "something was told of it"
     is_aside = fault.name in ASIDE or fault.kind == "unlisted pairs"
     assert report.images == 52 - is_aside
     aside = [change for change in report.changes if change.action in ("set aside", "left out")]
@@ -157,7 +165,6 @@ def test_what_is_set_aside_lies_there_with_its_reason(patient: Patient, tmp_path
     assert {file.stem for file in (out / "set_aside" / "photos").iterdir()} == ASIDE - {"t3"} | {"t28"}
     assert reasons["JPEGImages/t4.jpg"] == "its 50 x 40 px have another shape than the photo's 48 x 40 px"
     assert reasons["JPEGImages/v0.jpg"] == "duplicate photo: a copy of t0"
-    assert "empty" in reasons["JPEGImages/t9.jpg"]
     kept = {file.stem for file in (out / "JPEGImages").iterdir()}
     assert kept == {file.stem for file in (out / "SegmentationClass").iterdir()}
     assert len(kept) == report.images
@@ -252,6 +259,90 @@ def test_a_palette_of_its_own_gives_numbered_classes_a_file(patient: Patient, tm
     assert (mask_in(tmp_path / "out", "t0") == levels(0, 1, 1)).all()
 
 
+def test_sound_ids_are_kept_in_any_number_of_colours(patient: Patient, tmp_path: Path) -> None:
+    """A palette of 150 colours was taken for one of pictures, and the ids were numbered by their frequency."""
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[1:150] = np.random.default_rng(0).integers(1, 256, (149, 3))
+    masks = [levels(0, 149, 3, 3), levels(0, 77, 77, 3), levels(2, 3)]
+    names = [*patient.train, *patient.val]
+    for number, name in enumerate(names):
+        write_mask(patient.mask(name), masks[number % 3], palette)
+    check_copy(tmp_path / "out", repair(patient.root, tmp_path / "out"))
+    classes = open_dataset(tmp_path / "out").classes
+    assert classes.names == ("background", *(f"class {class_id}" for class_id in range(1, 150)))
+    assert (classes.palette[:150] == palette[:150]).all()
+    for number, name in enumerate(names):
+        assert (mask_in(tmp_path / "out", name) == masks[number % 3]).all()
+
+
+def test_palettes_that_contradict_each_other_are_read_by_their_colours(patient: Patient, tmp_path: Path) -> None:
+    """A program that gives every picture a palette of its own numbers the same colours in another order each time."""
+    colors = np.array([[0, 0, 0], [250, 1, 2], [3, 240, 4], [9, 8, 200]], dtype=np.uint8)
+    names = [*patient.train, *patient.val]
+    for number, name in enumerate(names):
+        order = np.random.default_rng(number).permutation(4)
+        palette = np.zeros((256, 3), dtype=np.uint8)
+        palette[:4] = colors[order]
+        write_mask(patient.mask(name), np.argsort(order).astype(np.uint8)[levels(0, 1, 1, 2, 2, 2, 3)], palette)
+    check_copy(tmp_path / "out", repair(patient.root, tmp_path / "out"))
+    assert open_dataset(tmp_path / "out").classes.colors[:2] == ("#000000", "#03f004")
+    for name in names:
+        assert (mask_in(tmp_path / "out", name) == levels(0, 2, 2, 1, 1, 1, 3)).all()
+
+
+def test_one_mask_in_another_palette_keeps_its_ids_and_that_is_said(patient: Patient, tmp_path: Path) -> None:
+    """A warning set the pair aside."""
+    write_mask(patient.mask("t1"), levels(0, 1, 1), OWN_PALETTE)
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert (mask_in(tmp_path / "out", "t1") == levels(0, 1, 1)).all()
+    assert ["the ids kept" in change.detail for change in report.changes] == [True]
+
+
+def test_photos_of_background_alone_stay(patient: Patient, tmp_path: Path) -> None:
+    """Photos without any object, which teach what is none, were set aside for a warning that says "unless meant"."""
+    for name in ("t1", "t2", "v1"):
+        write_mask(patient.mask(name), grey(0))
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert (report.images, report.changes) == (52, ())
+
+
+def test_the_colour_at_most_borders_is_the_background_where_none_is_black(patient: Patient, tmp_path: Path) -> None:
+    """White masks with coloured objects became masks without any background, white one class of many."""
+    mask_HW = grey(1)
+    mask_HW[30:, :] = 2
+    colors = (255, 255, 255), (250, 1, 2), (3, 240, 4)
+    report = mend_all(patient, {"a": colored(grey(1), *colors), "b": colored(mask_HW, *colors)}, tmp_path / "out")
+    assert open_dataset(tmp_path / "out").classes.colors == ("#ffffff", "#fa0102", "#03f004")
+    assert (mask_in(tmp_path / "out", "t0") == grey(1)).all()
+    guess = [change.detail for change in report.changes if change.action == "background guessed"]
+    assert len(guess) == 1
+    assert "#ffffff" in guess[0]
+
+
+def test_pictures_among_colour_masks_are_set_aside_and_the_others_numbered(patient: Patient, tmp_path: Path) -> None:
+    """Every colour of every mask was kept: a set of photos in the place of masks took all memory."""
+    for name in [*patient.train, *patient.val]:
+        colored(levels(0, 1, 1, 2), (0, 0, 0), (250, 1, 2), (3, 240, 4)).save(patient.mask(name))
+    photo_of(50).save(patient.mask("t1"))
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert (mask_in(tmp_path / "out", "t0") == levels(0, 1, 1, 2)).all()
+    aside = {change.file: change.detail for change in report.changes if change.action == "set aside"}
+    assert aside == {"JPEGImages/t1.jpg": "more than 64 colours, so it is a picture and no mask"}
+
+
+def test_no_more_colours_are_counted_than_can_be_of_use() -> None:
+    count = ColorCount()
+    for number in range(200):
+        count.add(f"photo {number}", photo_of(number))
+        colors = np.random.default_rng(number).integers(0, 256, (40, 3)).astype(np.uint8)
+        count.add(f"mask {number}", Image.fromarray(colors[levels(*range(40))]))
+    assert len(count.pictures) == 200
+    assert len(count.pixels) <= 2 * 64
+
+
 def test_a_few_stray_pixels_become_void_and_that_is_said(patient: Patient, tmp_path: Path) -> None:
     mask_HW = cat_mask()
     mask_HW[0, :5] = 99
@@ -327,6 +418,163 @@ def test_names_are_made_plain_and_stay_apart(tmp_path: Path) -> None:
     assert found == {"a_b", "a_b_2", "e", "e_2", "photo_1", "photo_2", "x1", "x2", "x3"}
 
 
+def frame_of(scene: int, number: int) -> Image.Image:
+    """Return a photo of a scene with some noise: no two frames have the same bytes."""
+    photo_HW3 = np.asarray(photo_of(scene)).astype(int)
+    noise_HW3 = np.random.default_rng(number).integers(-2, 3, photo_HW3.shape)
+    return Image.fromarray((photo_HW3 + noise_HW3).clip(0, 255).astype(np.uint8))
+
+
+def write_frames(root: Path, scenes: list[int]) -> list[str]:
+    """Write a folder of photos and masks without lists: one frame of each of these scenes; return the names."""
+    names = [f"scene_{scene}_{number:03}" for number, scene in enumerate(scenes)]
+    write_pairs(root / "images", root / "masks", names)
+    for number, (scene, name) in enumerate(zip(scenes, names, strict=True)):
+        frame_of(scene, number).save(root / "images" / f"{name}.jpg", quality=95)
+        write_mask(root / "masks" / f"{name}.png", cat_mask())
+    return names
+
+
+def test_frames_of_one_scene_all_stay_and_that_is_said(tmp_path: Path) -> None:
+    """The warning that photos look alike set 39 of 40 aside, and the repair failed: "Only 1 of the 40 pairs"."""
+    write_frames(tmp_path / "in", [0] * 40)
+    before = {name: {s.name for s in samples} for name, samples in open_dataset(tmp_path / "in").splits.items()}
+    report = repair(tmp_path / "in", tmp_path / "out")
+    check_copy(tmp_path / "out", report, may_stay=("similar photo",))
+    assert names_in(tmp_path / "out") == before
+    assert [(change.file, change.action) for change in report.changes] == [
+        ("ImageSets/Segmentation", "left as they are")
+    ]
+
+
+def test_scenes_stay_together_and_no_photo_is_lost(tmp_path: Path) -> None:
+    """Of five scenes with 12 frames each, 48 of 60 photos were set aside and val was filled from train twice."""
+    written = write_frames(tmp_path / "in", [scene for scene in range(5) for _ in range(12)])
+    report = repair(tmp_path / "in", tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    names = names_in(tmp_path / "out")
+    assert names["train"] | names["val"] == set(written)
+    assert (len(names["train"]), len({name[:7] for name in names["val"]})) == (48, 1)
+    again = repair(tmp_path / "in", tmp_path / "again")
+    assert again.changes == report.changes
+    assert {change.action for change in report.changes} == {"moved"}
+
+
+def test_a_scene_that_would_leave_a_part_too_small_is_parted(tmp_path: Path) -> None:
+    """All but one photo are of one scene: kept together they would leave that one photo to judge by."""
+    written = write_frames(tmp_path / "in", [0] * 39 + [1])
+    report = repair(tmp_path / "in", tmp_path / "out")
+    check_copy(tmp_path / "out", report, may_stay=("similar photo",))
+    assert len(names_in(tmp_path / "out")["train"]) == 32
+    assert report.images == len(written)
+
+
+def settled(scene_of_each: list[int], in_val: set[int], class_of: "dict[int, int] | None" = None) -> Splits:
+    """Settle pairs as if read, in train unless their number is in val, of scenes and with classes by number."""
+    rng = np.random.default_rng(0)
+    greys = {scene: rng.integers(0, 256, (8, 9)).astype(np.int16) for scene in dict.fromkeys(scene_of_each)}
+    names: dict[str, list[str]] = {"train": [], "val": []}
+    pairs = []
+    for number, scene in enumerate(scene_of_each):
+        split = "val" if number in in_val else "train"
+        names[split].append(f"p{number}")
+        entry = Entry(f"p{number}", (split,), Path(f"p{number}.jpg"), Path(f"p{number}.png"))
+        photo = PhotoFacts("JPEG", SIZE, SIZE, 1, str(number).encode(), greys[scene])
+        pairs.append(ExaminedPair(entry, (), photo, None, frozenset((0, (class_of or {}).get(number, 1))), None))
+    return settle(pairs, names)
+
+
+@pytest.mark.parametrize("is_one_scene", [True, False])
+@pytest.mark.parametrize("num_val", [0, 2000])
+def test_ten_thousand_photos_are_settled_in_seconds(*, is_one_scene: bool, num_val: int) -> None:
+    """Val was filled photo by photo, all of train sorted for each: 71 s for 10,000; 2,000 of one scene took 105 s."""
+    scene_of_each = [0 if is_one_scene else number for number in range(10_000)]
+    began_s = time.process_time()
+    splits = settled(scene_of_each, set(range(num_val)))
+    assert time.process_time() - began_s < 10
+    assert (len(splits.names["train"]), len(splits.names["val"]), splits.aside) == (8000, 2000, {})
+
+
+def test_a_scene_goes_to_train_whole_for_a_class_that_it_alone_shows() -> None:
+    splits = settled([0] * 4 + [1] * 4 + list(range(10, 42)), set(range(8)), class_of={0: 7})
+    assert {f"p{number}" for number in range(4)} <= set(splits.names["train"])
+    assert {f"p{number}" for number in range(4, 8)} <= set(splits.names["val"])
+    assert splits.aside == {}
+
+
+def test_another_list_to_train_on_loses_the_names_of_val(patient: Patient, tmp_path: Path) -> None:
+    patient.add(99, "more")
+    patient.add(98, "twin")
+    patient.photo("twin").write_bytes(patient.photo("v3").read_bytes())
+    write_list(patient.root, "trainaug", [*patient.train, *patient.val, "more", "twin"])
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    names = names_in(tmp_path / "out")
+    assert names["trainaug"] == {*patient.train, "more"}
+    assert names["val"] == set(patient.val)
+    assert [(change.file, change.action) for change in report.changes] == [
+        ("JPEGImages/twin.jpg", "set aside"),
+        ("ImageSets/Segmentation/trainaug.txt", "lines removed"),
+    ]
+
+
+# --- odd files ------------------------------------------------------------------------------------------------------
+
+
+def test_files_that_cannot_be_read_are_no_fault_of_the_new_folder(patient: Patient, tmp_path: Path) -> None:
+    """A link that leads nowhere, or a folder called t2.jpg, ended the repair: "The folder OUT cannot be written"."""
+    patient.photo("t1").unlink()
+    patient.photo("t1").symlink_to(patient.root / "gone.jpg")
+    patient.photo("t2").unlink()
+    patient.photo("t2").mkdir()
+    for file in (patient.photo("t3"), patient.mask("t3")):
+        file.unlink()
+        file.symlink_to(patient.root / "gone")
+    (patient.root / "JPEGImages" / "t4.bmp").symlink_to(patient.root / "gone.bmp")
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert {change.file: (change.action, change.detail) for change in report.changes} == {
+        "JPEGImages/t1.jpg": ("set aside", "unreadable photo (No such file or directory)"),
+        "JPEGImages/t2.jpg": ("set aside", "unreadable photo (Is a directory)"),
+        "JPEGImages/t3.jpg": ("left out", "unreadable photo (No such file or directory)"),
+        "JPEGImages/t4.bmp": ("left out", "two photos of one name (No such file or directory)"),
+    }
+
+
+def test_a_name_that_is_no_text_can_be_told_of(patient: Patient, tmp_path: Path) -> None:
+    """Writing repair.csv with a name in Latin-1 in it was a traceback."""
+    photo_of(99).save(patient.photo("odd"))
+    patient.photo("odd").rename(patient.photo("odd").parent / os.fsdecode(b"caf\xe9.jpg"))
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert [(change.file, change.action) for change in report.changes] == [(r"JPEGImages/caf\udce9.jpg", "left out")]
+
+
+@pytest.mark.parametrize("length", [245, 251])
+def test_the_longest_names_there_can_be_are_copied(patient: Patient, tmp_path: Path, length: int) -> None:
+    """A temporary file beside it had a longer name yet: "File name too long"."""
+    patient.train.append("x" * length)
+    patient.write_lists()
+    patient.add(99, "x" * length)
+    Image.fromarray(cat_mask()).save(patient.mask("x" * length))
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert "x" * 240 in names_in(tmp_path / "out")["train"]
+
+
+def test_a_list_of_paths_is_mended_where_they_name_photos_of_the_set(patient: Patient, tmp_path: Path) -> None:
+    patient.list_as("t1", "JPEGImages/t1.jpg")
+    patient.train.append("../../outside/secret")
+    patient.write_lists()
+    (tmp_path / "outside").mkdir()
+    photo_of(99).save(tmp_path / "outside" / "secret.jpg")
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert "t1" in names_in(tmp_path / "out")["train"]
+    assert not list((tmp_path / "out").rglob("secret*"))
+    assert ("left out", "a list names it by a path") in [(change.action, change.detail) for change in report.changes]
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -391,4 +639,4 @@ def test_the_command_tells_what_was_found_and_what_was_changed(
     monkeypatch.setattr(sys, "argv", [*arguments[:-1], str(tmp_path / "two"), "--job", str(tmp_path / "job")])
     assert main() == 0
     assert "  set aside         JPEGImages/t1.jpg: missing mask\n" in capsys.readouterr().out
-    assert json.loads((tmp_path / "job" / "progress.json").read_text())["done"] == 52
+    assert json.loads((tmp_path / "job" / "progress.json").read_text())["is_over"]

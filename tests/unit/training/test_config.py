@@ -9,6 +9,7 @@ import pytest
 from core.errors import ConfigError
 from core.training.config import (
     PRESET_HELP,
+    PRESET_LABELS,
     PRESETS,
     SETTING_TYPES,
     TrainingConfig,
@@ -40,8 +41,33 @@ def test_the_demo_is_planned_as_one_schedule_of_50_epochs() -> None:
     assert with_settings(demo, {"epochs": 80}).total_schedule_epochs == 80
 
 
+def test_the_best_preset_is_torchvision_s_recipe() -> None:
+    """references/segmentation of pytorch/vision: its README has --lr 0.02 for 8 x 4 photos."""
+    pinned = {
+        "optimizer": "sgd", "learning_rate": 0.02 / 32 * 16, "batch_size": 16, "weight_decay": 1e-4, "schedule": "poly",
+        "image_size": 480, "scale_min": 0.5, "scale_max": 2.0, "flip": True, "aux_weight": 0.5, "epochs": 30,
+        "output_stride": 8, "init": "imagenet",
+    }  # fmt: skip
+    assert {name: getattr(preset("best"), name) for name in pinned} == pinned
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_a_preset_was_before_a_setting_existed_it_still_is(name: str) -> None:
+    """README's figures were measured without clipping, averaging, weighting and early end."""
+    new = {"clip_norm": 0.0, "ema_decay": 0.0, "class_weighting": "none", "patience": 0}
+    assert {setting: getattr(preset(name), setting) for setting in new} == new
+
+
+def test_one_photo_is_no_batch_and_zero_asks_for_as_many_as_fit() -> None:
+    with pytest.raises(ConfigError, match="batch_size is 1, but BatchNorm needs 2"):
+        TrainingConfig(batch_size=1)
+    assert TrainingConfig(batch_size=0).batch_size == 0
+
+
 def test_every_preset_says_what_it_is() -> None:
-    assert PRESET_HELP.keys() == PRESETS.keys()
+    assert PRESET_HELP.keys() == PRESET_LABELS.keys() == PRESETS.keys()
+    assert all(text.endswith(".") for text in PRESET_HELP.values())
+    assert list(PRESET_LABELS.values()) == ["Report", "CPU fast", "Best accuracy", "Demo"]
     with pytest.raises(ConfigError, match="report"):
         preset("repport")
 

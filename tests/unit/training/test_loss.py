@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.training.loss import cross_entropy, segmentation_loss
+from core.training.loss import cross_entropy, pixel_weight, segmentation_loss
 from core.voc import VOID
 
 
@@ -46,3 +46,35 @@ def test_the_auxiliary_head_counts_with_its_weight() -> None:
     main, aux = cross_entropy(logits, masks), cross_entropy(logits.flip(1), masks)
     torch.testing.assert_close(segmentation_loss(outputs, masks, 0.5), main + 0.5 * aux)
     assert torch.equal(segmentation_loss({"out": logits}, masks), main)
+
+
+@pytest.mark.parametrize("share_void", [0.0, 0.3, 0.99])
+def test_with_class_weights_it_is_torch_s_weighted_mean_over_what_is_not_void(share_void: float) -> None:
+    logits, masks = batch(share_void)
+    weights = torch.tensor([0.2, 1.0, 10.0, 0.0, 3.5])
+    expected = F.cross_entropy(logits, masks, weight=weights, ignore_index=VOID, reduction="mean")
+    torch.testing.assert_close(cross_entropy(logits, masks, weights), expected)
+    outputs = {"out": logits, "aux": logits.flip(1)}
+    aux = F.cross_entropy(logits.flip(1), masks, weight=weights, ignore_index=VOID, reduction="mean")
+    torch.testing.assert_close(segmentation_loss(outputs, masks, 0.5, weights), expected + 0.5 * aux)
+
+
+def test_void_alone_gives_zero_with_class_weights_too() -> None:
+    logits, masks = batch(2.0)
+    assert cross_entropy(logits, masks, torch.full((5,), 0.5)).item() == 0
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.2, 1.0, 10.0, 0.0, 3.5])])
+def test_the_parts_of_a_batch_add_up_to_its_loss(weights: torch.Tensor | None) -> None:
+    """Also where void is spread unevenly: a mean of the parts' means would weigh their pixels differently."""
+    logits, masks = batch()
+    masks[0, :6] = VOID
+    outputs = {"out": logits, "aux": logits.flip(1)}
+    total = pixel_weight(masks, weights)
+    parts = [
+        segmentation_loss(
+            {name: part[n : n + 1] for name, part in outputs.items()}, masks[n : n + 1], 0.5, weights, total
+        )
+        for n in range(len(masks))
+    ]
+    torch.testing.assert_close(sum(parts), segmentation_loss(outputs, masks, 0.5, weights))

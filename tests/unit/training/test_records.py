@@ -3,16 +3,24 @@
 import itertools
 import json
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from core.errors import RunError
+from core.home import PROJECT_ROOT
 from core.training.records import (
     KINDS,
+    RESERVE_BYTES,
     Checkpoint,
     Epoch,
     LogWriter,
+    Preflight,
+    Preparing,
     Record,
     RunEnded,
     RunLog,
@@ -22,6 +30,7 @@ from core.training.records import (
     Warned,
     from_line,
     read_log,
+    seconds_between,
     thin,
     to_line,
 )
@@ -37,8 +46,13 @@ EPOCH = Epoch(
     seconds=2.0, train_seconds=1.5, images_per_second=2.0, peak_memory_bytes=10**10, is_best=True,
 )  # fmt: skip
 ENDED = RunEnded(time_s=9.0, outcome="finished", reason="3 epochs done", epochs_done=3, best_epoch=1, best_miou=0.3)
+PREFLIGHT = Preflight(
+    time_s=0.5, seconds=9.5, step_seconds=2.0, eval_seconds_per_image=0.25, checkpoint_bytes=10**8,
+    needed_disk_bytes=3 * 10**8, free_disk_bytes=10**11, free_memory_bytes=10**10, peak_memory_bytes=10**9,
+)  # fmt: skip
 ALL = [
-    STARTED, STEP, Validating(time_s=2.5, epoch=1, image=1, images=2), EPOCH,
+    Preparing(time_s=0.1, doing="Reading", done=1, total=6), PREFLIGHT, STARTED, STEP,
+    Validating(time_s=2.5, epoch=1, image=1, images=2), EPOCH,
     Checkpoint(time_s=4.0, file="best.pt", epoch=1, verified=True, size_bytes=123), Warned(time_s=5.0, message='"b"\n'),
     ENDED,
 ]  # fmt: skip
@@ -193,3 +207,90 @@ def test_thinning_keeps_the_ends_and_spreads_evenly(count: int) -> None:
         assert (kept[0], kept[-1]) == (points[0], points[-1])
     gaps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(kept[:-1])}
     assert len(gaps) <= 1
+
+
+# --- room, time and versions ----------------------------------------------------------------------------------------
+
+
+def test_a_log_of_an_earlier_version_has_no_uptime_and_no_preflight(tmp_path: Path) -> None:
+    line = json.loads(to_line(STEP))
+    del line["uptime_s"]
+    assert from_line(json.dumps(line)) == STEP
+    write(tmp_path / "log.jsonl", STARTED, STEP, ENDED)
+    assert read_log(tmp_path / "log.jsonl").preflight is None
+
+
+def test_a_kind_that_a_newer_version_writes_is_told_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, STARTED, STEP)
+    with path.open("a") as file:
+        file.write('{"kind":"thought","time_s":3.0,"text":"?"}\n')
+    write(path, EPOCH)
+    log = read_log(path)
+    assert (log.steps, log.epochs, log.last) == ([STEP], [EPOCH], EPOCH)
+    assert [json.loads(bad)["kind"] for bad in log.bad_lines] == ["thought"]
+
+
+def test_the_last_preflight_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, PREFLIGHT, STARTED, ENDED, replace(PREFLIGHT, seconds=3.0), STARTED)
+    assert read_log(path).preflight == replace(PREFLIGHT, seconds=3.0)
+
+
+def test_time_between_records_knows_no_change_of_the_clock() -> None:
+    earlier = replace(STEP, time_s=5000.0, uptime_s=100.0)
+    assert seconds_between(earlier, replace(STEP, time_s=1400.0, uptime_s=103.5)) == 3.5
+    assert seconds_between(earlier, replace(STEP, time_s=5004.0)) == 4.0, "an old log has only the clock"
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, one_sentence: Callable[[object, Path], str]) -> None:
+    full = tmp_path / "log.jsonl"
+    full.symlink_to("/dev/full")
+    writer = LogWriter(full)
+    for write_one in (writer.write, writer.write_last):
+        with pytest.raises(RunError) as caught:
+            write_one(STEP)
+        assert "No space left" in one_sentence(caught.value, full)
+    writer.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl"]
+
+
+SHORT = """
+import resource, sys
+from pathlib import Path
+from core.errors import RunError
+from core.training.records import LogWriter, Warned
+writer = LogWriter(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+written = 0
+try:
+    while True:
+        writer.write(Warned(message="x" * 70))
+        written += 1
+except RunError as error:
+    print(written)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+writer.write_last(Warned(message="the end"))
+"""
+
+
+def test_a_record_for_which_there_is_no_room_is_not_written_in_part(tmp_path: Path) -> None:
+    """The half line was closed by the next record, which was lost with it: the one that told the end."""
+    path = tmp_path / "log.jsonl"
+    command = [sys.executable, "-c", SHORT, str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
+    log = read_log(path)
+    assert log.bad_lines == []
+    assert len(log.warnings) == int(ended.stdout) + 1
+    assert log.warnings[-1].message == "the end"
+
+
+def test_room_for_the_last_record_is_kept_while_the_log_is_written(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "log.jsonl")
+    reserve = tmp_path / ".log.jsonl.reserve"
+    assert reserve.stat().st_size == RESERVE_BYTES
+    writer.write(STEP)
+    assert reserve.exists()
+    writer.write_last(ENDED)
+    assert not reserve.exists()
+    writer.close()

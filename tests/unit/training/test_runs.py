@@ -1,10 +1,12 @@
 """Run folders: made once, never overwritten, and their state told by the kernel's lock and the log."""
 
+import getpass
 import json
 import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from core import jobs
 from core.errors import RunError
 from core.home import PROJECT_ROOT, checkpoints_dir
 from core.jobs import hold, is_held
-from core.training import runs
+from core.training import machine, runs
 from core.training.config import parse_settings, preset, with_settings
 from core.training.records import LogWriter, Record, RunEnded, RunStarted, Step, read_log
 from core.training.runs import Run, create_run, list_runs, open_run, run_state
@@ -223,9 +225,8 @@ def test_the_pause_between_two_legs_is_no_usual_step(run: Run) -> None:
     """A run resumed after a week would have counted as stalled only after ten weeks of silence."""
     week_s = 7 * 86400
     resumed = replace(STARTED, steps_done=2, epochs_done=0, time_s=NOW_S - 403)
-    log = log_of(run, STARTED, *steps(week_s + 1, week_s), ended("stopped", NOW_S - week_s), resumed)
-    log.steps += [replace(step, step=step.step + 2) for step in steps(402, 401, 400)]
-    log.last = log.steps[-1]
+    again = [replace(step, step=step.step + 2) for step in steps(402, 401, 400)]
+    log = log_of(run, STARTED, *steps(week_s + 1, week_s), ended("stopped", NOW_S - week_s), resumed, *again)
     with held_since(run, resumed.time_s):
         assert run_state(run, log, now_s=NOW_S) == "stalled"
 
@@ -233,6 +234,30 @@ def test_the_pause_between_two_legs_is_no_usual_step(run: Run) -> None:
 def test_the_target_is_what_the_latest_leg_was_asked_for(run: Run) -> None:
     assert runs.target_epochs(run, read_log(run.log_path)) == 10
     assert runs.target_epochs(run, log_of(run, STARTED, replace(STARTED, config={"epochs": 50}))) == 50
+
+
+def test_a_clock_that_was_set_is_no_silence(run: Run) -> None:
+    """An hour forward: the run was called stalled until its next record, an hour back: the other way round."""
+    first, second = (replace(step, uptime_s=1000.0 + step.step) for step in steps(3, 2))
+    log = log_of(run, STARTED, first, second)
+    with held_since(run, NOW_S - 10):
+        for jump_s in (3600, -3600, 0):
+            assert run_state(run, log, now_s=NOW_S + jump_s, uptime_s=1003.0) == "running"
+            assert run_state(run, log, now_s=NOW_S + jump_s, uptime_s=1302.5) == "stalled"
+
+
+def test_a_jump_between_two_steps_makes_them_no_slower(run: Run) -> None:
+    first, second = (replace(step, uptime_s=1000.0 + step.step) for step in steps(5000, 1))
+    log = log_of(run, STARTED, first, second)
+    with held_since(run, NOW_S - 6000):
+        assert run_state(run, log, now_s=NOW_S, uptime_s=1002.0 + 121) == "stalled"
+
+
+def test_after_the_machine_slept_a_run_is_running(run: Run) -> None:
+    """The count of seconds stands still while a machine sleeps; the time of day does not."""
+    log = log_of(run, STARTED, *(replace(step, uptime_s=1000.0 + step.step) for step in steps(11_520, 11_519)))
+    with held_since(run, NOW_S - 20_000):
+        assert run_state(run, log, now_s=NOW_S, uptime_s=1003.0) == "running"
 
 
 # --- stopping -------------------------------------------------------------------------------------------------------
@@ -259,3 +284,122 @@ def test_the_end_of_what_was_printed_is_shown(run: Run) -> None:
     (run.path / "trainer.log").write_bytes(b"x" * 9000 + "\nKilled: é".encode())
     assert jobs.output_of(run.path, max_bytes=12).endswith("Killed: é")
     assert len(jobs.output_of(run.path)) <= 4000
+
+
+# --- what a person does with a folder -------------------------------------------------------------------------------
+
+
+def test_a_run_is_renamed_and_its_config_and_folder_stay(run: Run) -> None:
+    config = (run.path / "config.json").read_bytes()
+    renamed = runs.rename(runs.set_note(run, "Übung: to 50\nepochs"), "second try")
+    assert (renamed.name, renamed.note, renamed.path) == ("second try", "Übung: to 50\nepochs", run.path)
+    assert open_run(run.path) == renamed == list_runs()[0]
+    assert (run.path / "config.json").read_bytes() == config
+    assert runs.set_note(renamed, "").name == "second try"
+    with hold(run.path):
+        assert runs.rename(run, "third").name == "third", "a live one too"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "é", "x" * 61])
+def test_a_run_is_renamed_to_plain_names_only(run: Run, name: str) -> None:
+    with pytest.raises(RunError, match="cannot name a run"):
+        runs.rename(run, name)
+    assert open_run(run.path) == run
+
+
+def test_a_note_has_an_end(run: Run) -> None:
+    runs.set_note(run, "x" * runs.MAX_NOTE)
+    with pytest.raises(RunError, match="shorten it to 10,000"):
+        runs.set_note(run, "x" * (runs.MAX_NOTE + 1))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"name": "x"}', b"\xff"])
+def test_what_is_damaged_about_a_run_hides_no_run(run: Run, text: str | bytes) -> None:
+    (run.path / "about.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert open_run(run.path) == run
+
+
+def test_a_run_is_deleted_with_all_that_is_in_it(run: Run, tiny_voc: Path) -> None:
+    other = create_run("other", tiny_voc, "demo", preset("demo"))
+    (run.path / "eval" / "val-1").mkdir(parents=True)
+    (run.path / "eval" / "val-1" / "scores.json").touch()
+    runs.delete(run)
+    assert list(checkpoints_dir().iterdir()) == [other.path]
+    with pytest.raises(RunError, match="is not a run folder"):
+        open_run(run.path)
+
+
+def test_a_run_that_is_worked_on_is_not_deleted(run: Run) -> None:
+    with hold(run.path), pytest.raises(RunError, match="is being trained"):
+        runs.delete(run)
+    job = run.eval_dir / "job-val-best"
+    job.mkdir(parents=True)
+    with hold(job), pytest.raises(RunError, match="is being evaluated"):
+        runs.delete(run)
+    assert list_runs() == [run]
+
+
+def test_what_an_interrupted_deletion_left_is_seen_by_nobody_and_swept(
+    run: Run, tiny_voc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = create_run("other", tiny_voc, "demo", preset("demo"))
+
+    def interrupt(path: Path, **_: object) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runs.delete(run)
+    (left,) = (path for path in checkpoints_dir().iterdir() if path.name.startswith("."))
+    assert (left / "config.json").exists()
+    assert runs.broken_runs() == []
+    assert list_runs() == [other]
+    assert not left.exists()
+
+
+# --- one training at a time -----------------------------------------------------------------------------------------
+
+
+def test_a_run_elsewhere_on_the_machine_holds_it(run: Run, tiny_voc: Path, tmp_path: Path) -> None:
+    elsewhere = create_run("other", tiny_voc, "demo", preset("demo"), folder=tmp_path / "elsewhere")
+    with machine.alone(elsewhere.path):
+        for start in (lambda: runs.start(run), lambda: runs.refuse_if_busy(run)):
+            with pytest.raises(RunError, match=elsewhere.path.name) as caught:
+                start()
+            assert "--beside" in str(caught.value)
+        with pytest.raises(RunError, match="is being trained"), machine.alone(run.path):
+            pytest.fail("two hold the machine")
+        runs.refuse_if_busy(run, beside=True)
+        with machine.alone(run.path, beside=True):
+            pass
+    with machine.alone(run.path):
+        pass
+
+
+def test_the_kernel_frees_the_machine_of_a_killed_trainer(run: Run) -> None:
+    program = f"from pathlib import Path; from core.training.machine import alone; import sys\nwith alone(Path({str(run.path)!r})):\n  print('held', flush=True); sys.stdin.read()"  # noqa: E501
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT_ROOT
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match=run.path.name):
+            machine.refuse_if_held()
+        holder.kill()
+    machine.refuse_if_held()
+
+
+def test_without_a_home_of_its_own_the_lock_is_the_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.locks_dir().is_relative_to(checkpoints_dir().parent)
+    monkeypatch.delenv("ATROUS_HOME")
+    assert machine.locks_dir().parent == Path(tempfile.gettempdir())
+    assert getpass.getuser() in machine.locks_dir().name
+
+
+def test_a_lock_that_cannot_be_made_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "locks_dir", lambda: run.path / "config.json" / "below")
+    with pytest.raises(RunError, match=r"^Cannot lock .*config\.json") as caught:
+        machine.refuse_if_held()
+    assert "\n" not in str(caught.value)

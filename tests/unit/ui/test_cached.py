@@ -31,9 +31,9 @@ def write(path: Path, *messages: str) -> None:
 
 def test_a_log_is_followed_from_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.jsonl"
-    taken: list[str] = []
-    take = RunLog._take
-    monkeypatch.setattr(RunLog, "_take", lambda self, line: (taken.append(line), take(self, line))[1])
+    taken: list[bytes] = []
+    take = RunLog.take
+    monkeypatch.setattr(RunLog, "take", lambda self, line: (taken.append(line), take(self, line))[1])
     write(path, "one", "two")
     assert len(cached.run_log(path).warnings) == 2
     write(path, "three")

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from core.training.records import Epoch, Record, RunEnded, RunLog, RunStarted, Step, Validating, to_line
-from ui.progress import background_only_epochs, progress_of
+from ui.progress import progress_of
 
 
 def log_of(*records: Record) -> RunLog:
     """Return the log that these records make."""
     log = RunLog(Path("nowhere"))
     for record in records:
-        log._take(to_line(record))
+        log.take(to_line(record).strip().encode())
     return log
 
 
@@ -78,9 +78,3 @@ def test_a_resumed_leg_is_timed_from_its_own_start() -> None:
     resumed = leg(time_s=90_000.0, steps_done=4)
     progress = progress_of(log_of(leg(), step(4, 1016.0), resumed, step(6, 90_008.0)), 1)
     assert progress.remaining_s == pytest.approx((1 - 0.54) * 40 / 0.9)
-
-
-def test_epochs_without_an_object_are_counted_from_the_end() -> None:
-    assert background_only_epochs(log_of(leg(), epoch(1, cat=0.2), epoch(2, cat=0.0), epoch(3, cat=None))) == 2
-    assert background_only_epochs(log_of(leg(), epoch(1, cat=0.0), epoch(2, cat=0.2))) == 0
-    assert background_only_epochs(log_of()) == 0

@@ -41,11 +41,22 @@ def sound() -> Callable[[Imported], dict[str, NDArray[np.uint8]]]:
         dataset = open_dataset(imported.root)
         assert dataset.classes == imported.classes
         assert [found for found in examine(imported.root).findings if found.severity == "error"] == []
-        samples = [sample for split in ("train", "val") for sample in dataset.split(split)]
+        samples = [sample for split in dataset.splits.values() for sample in split]
         assert len({sample.name for sample in samples}) == len(samples) == imported.images
         return {sample.name: read_pair(sample.photo, sample.mask, dataset.num_classes)[1] for sample in samples}
 
     return check
+
+
+@pytest.fixture
+def listed() -> Callable[[Imported], dict[str, list[str]]]:
+    """Return the names in each split of what was imported."""
+
+    def names(imported: Imported) -> dict[str, list[str]]:
+        splits = open_dataset(imported.root).splits
+        return {split: [sample.name for sample in samples] for split, samples in splits.items()}
+
+    return names
 
 
 @pytest.fixture

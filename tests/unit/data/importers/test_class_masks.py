@@ -109,3 +109,27 @@ def test_wrong_folders_are_one_sentence(
     assert str(mask) in refused("class-masks", source)
     draw_photo(source / "a.png", 5)
     assert "the same name" in refused("class-masks", source)
+
+
+@pytest.mark.parametrize("masks", ["masks/{}/leaf", "{}_masks/leaf", "{}/masks/leaf"])
+def test_folders_called_after_splits_are_no_classes(
+    tmp_path: Path, draw_photo: Callable[..., Path], listed: Callable[..., Any], masks: str
+) -> None:
+    """`masks/train/leaf` made a class called train, and the photos were split anew."""
+    root = tmp_path / "set"
+    photos = "images/{}" if masks.startswith("masks") else "{}/images" if "/masks/" in masks else "{}"
+    for number, (folder, name) in enumerate([("train", "a"), ("validation", "b"), ("test", "c"), ("test", "a")]):
+        draw_photo(root / photos.format(folder) / f"{name}.png", number)
+        draw_mask(root / masks.format(folder) / f"{name}.png", np.s_[0])
+    imported = import_data("class-masks", root, tmp_path / "out")
+    assert imported.classes.names == ("background", "leaf")
+    assert {split: len(names) for split, names in listed(imported).items()} == {"train": 1, "val": 1, "test": 2}
+
+
+def test_a_class_may_be_called_train(source: Path, tmp_path: Path) -> None:
+    """VOC has one: its folder of masks is no split."""
+    draw_mask(source / "train" / "a.png", np.s_[0])
+    draw_mask(source / "test" / "b.png", np.s_[0])
+    imported = import_data("class-masks", source, tmp_path / "out")
+    assert imported.classes.names == ("background", "test", "train")
+    assert any("The source has no splits" in note for note in imported.notes)

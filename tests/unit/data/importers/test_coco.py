@@ -137,7 +137,7 @@ def test_a_crowd_lies_below_everything_however_small_it_is(
     photos: Path, tmp_path: Path, sound: Callable[..., Any]
 ) -> None:
     crowd = annotation({"size": [8, 12], "counts": [6, 4, 86]}, iscrowd=1)
-    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 7)]), crowd])
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 7)])] * 20 + [crowd])
     mask_HW = sound(import_data("coco", file, tmp_path / "out", photos=photos))["a"]
     assert mask_HW[:, 0].tolist() == [1] * 7 + [VOID]
     assert mask_HW[:, 1].tolist() == [1] * 7 + [0]
@@ -204,3 +204,97 @@ def test_what_is_no_document_is_one_sentence(
     (tmp_path / "i.json").write_text(content)
     assert str(tmp_path / "i.json") in refused("coco", tmp_path / "i.json", photos=photos)
     assert "JSON files instead of one" in refused("coco", photos)
+
+
+BRUSH = {"size": [8, 12], "counts": [0, 4, 92]}
+
+
+@pytest.mark.parametrize(
+    ("others", "is_object"),
+    [
+        ([], True),
+        ([annotation([square(5, 3, 2)])] * 9, True),
+        ([annotation([square(5, 3, 2)])] * 20, False),
+        ([annotation([square(5, 3, 2)], category=18)] * 20, True),
+        ([annotation({"size": [8, 12], "counts": [90, 6]}, iscrowd=0)], False),
+    ],
+    ids=["alone", "a tenth", "a twentieth", "all of its class", "beside a mask without the mark"],
+)
+def test_brush_masks_of_cvat_are_objects_and_crowds_of_coco_are_void(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], others: list[Any], is_object: bool
+) -> None:
+    """CVAT's export marks every brush mask `iscrowd`, so that all objects became void and nothing was left to learn."""
+    file = instances(tmp_path / "i.json", [annotation(BRUSH, iscrowd=1), *others])
+    imported = import_data("coco", file, tmp_path / "out", photos=photos)
+    mask_HW = sound(imported)["a"]
+    assert mask_HW[:4, 0].tolist() == [1 if is_object else VOID] * 4
+    assert any("painted as objects" in note and ": 1, first in" in note for note in imported.notes) is is_object
+    assert any("Crowds painted as void" in note for note in imported.notes) is not is_object
+
+
+@pytest.mark.parametrize(("mark", "is_void"), [("0", False), (0, False), (None, False), ("1", True), (True, True)])
+def test_a_mark_may_be_a_text(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], mark: object, is_void: bool
+) -> None:
+    """`"iscrowd": "0"` is not empty, and so it was taken for a crowd."""
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)], iscrowd=mark)])
+    mask_HW = sound(import_data("coco", file, tmp_path / "out", photos=photos))["a"]
+    assert mask_HW[0, 0] == (VOID if is_void else 1)
+
+
+def test_a_folder_of_roboflow_is_imported_at_once(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], listed: Callable[..., Any]
+) -> None:
+    """Its three files were three too many, and each had to be imported, and split anew, on its own."""
+    root = tmp_path / "robo"
+    for number, (folder, names) in enumerate({"train": "ab", "valid": "b", "test": "c"}.items()):
+        images = [{"id": at, "file_name": f"{name}.jpg"} for at, name in enumerate(names)]
+        for at, name in enumerate(names):
+            draw_photo(root / folder / f"{name}.jpg", 10 * number + at)
+        categories = CATEGORIES if folder != "test" else [{"id": 0, "name": "dog"}]
+        one = annotation([square(1, 1, 2)], image=0, category=categories[0]["id"])
+        instances(root / folder / "_annotations.coco.json", [one], images=images, categories=categories)
+    imported = import_data("coco", root, tmp_path / "out")
+    assert imported.classes.names == ("background", "car", "dog")
+    assert listed(imported) == {"train": ["a", "b"], "val": ["b-2"], "test": ["c"]}
+    masks = sound(imported)
+    assert masks["c"][1, 1] == 2, "category 0 of this file is a dog too"
+
+
+def test_a_folder_of_coco_is_imported_at_once(
+    tmp_path: Path, draw_photo: Callable[..., Path], listed: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    root = tmp_path / "coco"
+    for number, split in enumerate(["train", "val"]):
+        draw_photo(root / f"{split}2017" / "1.jpg", number)
+        file = root / "annotations" / f"instances_{split}2017.json"
+        instances(file, [annotation([square(1, 1, 2)])], images=[{"id": 1, "file_name": "1.jpg"}])
+        file.with_name(f"captions_{split}2017.json").write_text("{}")
+    assert listed(import_data("coco", root, tmp_path / "mine")) == {"train": ["1"], "val": ["1-2"]}
+    instances(root / "annotations" / "instances_more.json", [])
+    assert "3 JSON files instead of one, or of one for each split" in refused("coco", root)
+
+
+def test_a_photo_that_is_listed_twice_is_imported_once(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "./a.jpg"}, {"id": 3, "file_name": "b.jpg"}]
+    one = annotation([square(1, 1, 2)])
+    imported = import_data(
+        "coco", instances(tmp_path / "i.json", [one], images=images), tmp_path / "out", photos=photos
+    )
+    assert set(sound(imported)) == {"a", "b"}
+    assert any("Second entries of a photo left out: 1" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_photo_that_cannot_be_read_is_told_as_such(
+    photos: Path, tmp_path: Path, refused: Callable[..., str], is_link: bool
+) -> None:
+    """A link that leads nowhere, or a folder called a.jpg, was said to be missing from a folder that shows it."""
+    (photos / "a.jpg").unlink()
+    if is_link:
+        (photos / "a.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    else:
+        (photos / "a.jpg").mkdir()
+    text = refused("coco", instances(tmp_path / "i.json", []), photos=photos)
+    assert f"The photo of {photos / 'a.jpg'} cannot be read" in text
+    assert ("No such file" if is_link else "Is a directory") in text

@@ -112,7 +112,7 @@ def test_cityscapes(tmp_path: Path, draw_photo: Callable[..., Path], sound: Call
     (root / "void.csv").write_text("unlabeled,0,0,0\nvoid,0,0,0\nroad,128,64,128\nsky,128,128,128\n")
     imported = import_data("color-table", root, tmp_path / "out", table=root / "void.csv")
     assert all(np.array_equal(mask_HW, truth(sky=2, road=1)) for mask_HW in sound(imported).values())
-    assert any("Masks without a photo left out: 2" in note for note in imported.notes)
+    assert any("Second masks of a photo left out: 2" in note for note in imported.notes)
 
 
 def test_a_colour_that_the_table_does_not_name_is_told_with_its_pixels(
@@ -168,3 +168,89 @@ def test_other_wrong_files_are_one_sentence(source: Path, tmp_path: Path, refuse
     (tmp_path / "none").mkdir()
     (tmp_path / "label_colors.txt").write_text(CAMVID)
     assert "no mask of a photo" in refused("color-table", tmp_path / "none", photos=source / "images")
+
+
+def test_cityscapes_keeps_its_splits(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], listed: Callable[..., Any]
+) -> None:
+    """Frames of one drive came into train and val, as the source's own splits, made by city, were not looked at."""
+    root = tmp_path / "cityscapes"
+    places = ["train/aachen/aachen_1", "train/bochum/bochum_1", "val/lindau/lindau_1", "test/bonn/bonn_1"]
+    for number, place in enumerate(places):
+        draw_photo(root / "leftImg8bit" / f"{place}_leftImg8bit.png", number)
+        if number < 3:
+            colored(root / "gtFine" / f"{place}_gtFine_color.png")
+    (root / "label_colors.txt").write_text(CAMVID)
+    for options in ({}, {"photos": root / "leftImg8bit"}):
+        imported = import_data("color-table", root, tmp_path / f"out{len(options)}", **options)
+        names = {"train": ["aachen_1_leftImg8bit", "bochum_1_leftImg8bit"], "val": ["lindau_1_leftImg8bit"]}
+        assert listed(imported) == names
+        assert any("splits of the source are kept: 2 photos in train, 1 photos in val." in n for n in imported.notes)
+        assert any("left out: 1, first in" in note and "bonn" in note for note in imported.notes)
+        assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
+
+
+@pytest.mark.parametrize(
+    ("photos", "masks"),
+    [
+        ("{}", "{}_labels"),
+        ("{}", "{}annot"),
+        ("{}_images", "{}_masks"),
+        ("{}", "{}"),
+        ("{}/images", "{}/masks"),
+        ("images/{}", "masks/{}"),
+        ("images/{}", "masks"),
+    ],
+)
+def test_the_usual_folders_of_splits(
+    tmp_path: Path,
+    draw_photo: Callable[..., Path],
+    sound: Callable[..., Any],
+    listed: Callable[..., Any],
+    photos: str,
+    masks: str,
+) -> None:
+    """CamVid's `train` + `trainannot`, and `train` + `train_labels`, were imported one by one, and split anew."""
+    root, mine = tmp_path / "set", {"train": ["a", "b"], "valid": ["c"], "test": ["d"]}
+    for folder, names in mine.items():
+        for name in names:
+            draw_photo(root / photos.format(folder) / f"{name}.png", ord(name))
+            colored(root / masks.format(folder) / f"{name}_L.png")
+    (root / "label_colors.txt").write_text(CAMVID)
+    imported = import_data("color-table", root, tmp_path / "out")
+    assert listed(imported) == {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
+    assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
+
+
+def test_what_lies_outside_the_splits_is_told(
+    tmp_path: Path, draw_photo: Callable[..., Path], listed: Callable[..., Any]
+) -> None:
+    root = tmp_path / "set"
+    for number, split in enumerate(["train", "val"]):
+        draw_photo(root / split / f"p{number}.png", number)
+        colored(root / f"{split}_labels" / f"p{number}_L.png")
+    draw_photo(root / "test" / "p3.png", 3)
+    draw_photo(root / "more" / "p4.png", 4)
+    (root / "label_colors.txt").write_text(CAMVID)
+    imported = import_data("color-table", root, tmp_path / "out")
+    assert listed(imported) == {"train": ["p0"], "val": ["p1"]}
+    assert any("outside the folders of the splits left out: 1" in note for note in imported.notes)
+    assert any("Photos without a mask left out: 1" in note for note in imported.notes)
+
+
+def test_masks_of_ids_need_a_table_of_ids(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    """Cityscapes' labelIds without the coloured masks were no masks at all."""
+    root = tmp_path / "set"
+    for number in range(2):
+        draw_photo(root / "leftImg8bit" / f"p{number}_leftImg8bit.png", number)
+        mask = root / "gtFine" / f"p{number}_gtFine_labelIds.png"
+        mask.parent.mkdir(exist_ok=True)
+        Image.new("L", SIZE, 7).save(mask)
+    (root / "label_colors.txt").write_text(CAMVID)
+    assert "'7 7 7 road'" in refused("color-table", root)
+    (root / "label_colors.txt").write_text("7 7 7 road\n")
+    masks = sound(import_data("color-table", root, tmp_path / "out"))
+    assert len(masks) == 2
+    assert all((mask_HW == 1).all() for mask_HW in masks.values())

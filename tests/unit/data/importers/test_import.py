@@ -1,6 +1,7 @@
 """What all importers share: names, photos that EXIF turns, splits, the source, the command."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -156,3 +157,82 @@ def test_the_command_prints_the_promised_keys(
     assert shown[-1] == str(tmp_path / "other")
     with pytest.raises(DataError):
         import_data("class-masks", source, tmp_path / "out")
+
+
+def test_long_names_are_shortened_and_stay_different(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    """A photo's name of 245 characters ended in 'File name too long', said of the new folder."""
+    root, stems = tmp_path / "set", ["a" * 240 + "1", "a" * 240 + "2", "\u00e4" * 120, "plain"]
+    for number, stem in enumerate(stems):
+        draw_photo(root / "images" / f"{stem}.png", number)
+        write_mask_file(root / "masks" / "leaf" / f"{stem}.png")
+    imported = import_data("class-masks", root, tmp_path / "out")
+    assert set(sound(imported)) == {"a" * 100, "a" * 98 + "-2", "\u00e4" * 100, "plain"}
+    assert any("Names shortened to 100 characters: 3" in note for note in imported.notes)
+
+
+def test_the_new_folder_lies_outside_of_what_is_read(
+    source: Path, tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    """An import into its own source was a part of the source from then on."""
+    photos = draw_photo(tmp_path / "photos" / "a.jpg", 1).parent
+    before = sorted(tmp_path.rglob("*"))
+    for out in (source, source / "out", source / "masks" / "deep" / "out", photos / "out"):
+        with pytest.raises(DataError, match="choose a folder outside of it") as error:
+            import_data("class-masks", source, out, photos=photos)
+        assert str(out) in str(error.value)
+    file = tmp_path / "i.json"
+    file.write_text("{}")
+    with pytest.raises(DataError, match="outside of it"):
+        import_data("coco", file, tmp_path / "out")
+    file.unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_failed_import_removes_the_folders_it_made(source: Path, tmp_path: Path) -> None:
+    """`--out new/deep/out` left new/deep behind when a photo could not be read."""
+    (source / "images" / "other.jpg").write_bytes(b"no picture")
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "new" / "deep" / "out", tmp_path / "there" / "deep" / "out"):
+        with pytest.raises(DataError, match="cannot be read"):
+            import_data("class-masks", source, out)
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "there"}
+    assert not [*(tmp_path / "there").iterdir()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file name cannot be other than UTF-8")
+def test_names_that_are_no_utf_8_are_made_plain(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """A photo called as a Windows of old did was imported, and then the note about it ended in a traceback."""
+    odd = os.fsdecode(b"caf\xe9")
+    (source / "images" / "other.jpg").rename(source / "images" / f"{odd}.jpg")
+    (source / "masks" / "leaf" / "other.png").rename(source / "masks" / "leaf" / f"{odd}.png")
+    (source / "masks" / "leaf" / "my photo.png").rename(source / "masks" / "leaf" / f"{odd}2.png")
+    imported = import_data("class-masks", source, tmp_path / "out")
+    assert "caf_" in sound(imported)
+    assert any("caf?2.png" in note for note in imported.notes)
+    (source / "images" / f"{odd}.jpg").write_bytes(b"no picture")
+    monkeypatch.setattr(sys, "argv", ["core", "import", "class-masks", str(source), "--out", str(tmp_path / "other")])
+    assert main() == 1
+    shown = capfd.readouterr().err
+    assert "caf?.jpg cannot be read" in shown
+    assert "Traceback" not in shown
+    with pytest.raises(DataError, match="no name in UTF-8") as error:
+        import_data("class-masks", source, tmp_path / odd)
+    str(error.value).encode()
+    assert not (tmp_path / odd).exists()
+
+
+def test_a_random_split_is_told_and_frames_of_a_video_are_warned_of(
+    tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    """Frames next to each other came into train and val, and the score was that of having seen the answer."""
+    for name, stems in {"film": ["f_0030", "f_0060", "f_0090", "f_0120"], "mixed": ["f1", "f5", "g", "f90"]}.items():
+        for number, stem in enumerate(stems):
+            draw_photo(tmp_path / name / "images" / f"{stem}.png", number)
+            write_mask_file(tmp_path / name / "masks" / "leaf" / f"{stem}.png")
+        imported = import_data("class-masks", tmp_path / name, tmp_path / f"{name} out")
+        assert any("no splits, so its photos were split 80/20 at random (seed 0)." in note for note in imported.notes)
+        assert any("frames of a video" in note for note in imported.notes) is (name == "film")

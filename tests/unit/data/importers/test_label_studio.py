@@ -219,3 +219,16 @@ def test_wrong_pngs_are_one_sentence(photos: Path, tmp_path: Path, refused: Call
     assert "3 x 3 px" in refused("label-studio", tmp_path / "e", photos=photos, table=table)
     file.write_bytes(b"no picture")
     assert str(file) in refused("label-studio", tmp_path / "e", photos=photos, table=table)
+
+
+def test_a_photo_with_two_tasks_is_imported_once(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """A photo that was uploaded again came into the data set twice, once in train and once in val."""
+    stroke_png(tmp_path / "e", 1, 1, "tag-Old", np.s_[0, 0])
+    stroke_png(tmp_path / "e", 2, 2, "tag-Leaf", np.s_[0, 1])
+    stroke_png(tmp_path / "e", 3, 3, "tag-Leaf", np.s_[0, 2])
+    names = ["0a1b2c31-b.png", "0a1b2c32-b.png", "apple tree.jpg"]
+    table = export(tmp_path / "e.json", [{"id": n, "image": name} for n, name in enumerate(names, start=1)])
+    imported = import_data("label-studio", tmp_path / "e", tmp_path / "out", photos=photos, table=table)
+    assert np.argwhere(sound(imported)["b"]).tolist() == [[0, 1]]
+    assert imported.classes.names == ("background", "Leaf")
+    assert any("newer one is of the same photo: 1, first in task 1" in note for note in imported.notes)

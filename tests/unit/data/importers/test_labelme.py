@@ -109,7 +109,7 @@ def test_what_cannot_be_drawn_is_noted_and_the_rest_is_imported(
     (source / "settings.json").write_text("[1, 2]")
     imported = import_data("labelme", source, tmp_path / "out")
     assert np.argwhere(sound(imported)["first_photo"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
-    assert len(imported.notes) == 5
+    assert len(imported.notes) == 6, "five, and that the split is random"
     assert any("coordinate is no number: 3" in note for note in imported.notes)
     assert any("'spiral'" in note for note in imported.notes)
 
@@ -186,3 +186,40 @@ def test_a_wrong_picture_is_one_sentence(
     document = json.loads((source / "a.json").read_text()) | changes
     (source / "a.json").write_text(json.dumps(document))
     assert told in refused("labelme", source)
+
+
+def test_a_photo_with_two_files_is_imported_once(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """A copy saved under another name put the photo into the data set twice, once in train and once in val."""
+    sheet(source / "a copy.json", [shape("mistake", [[0, 0], [9, 7]], "rectangle")], "second.png")
+    sheet(source / "second.json", [shape("leaf", [[1, 1], [2, 2]], "rectangle")], "second.png")
+    carried = base64.b64encode((source / "first photo.jpg").read_bytes()).decode()
+    for name in ("x", "y"):
+        sheet(source / f"{name}.json", [shape("leaf", [[0, 0], [0, 0]], "rectangle")], "far.jpg", imageData=carried)
+    imported = import_data("labelme", source, tmp_path / "out")
+    masks = sound(imported)
+    assert set(masks) == {"second", "far"}
+    assert np.argwhere(masks["second"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert imported.classes.names == ("background", "leaf"), "labels of a file that does not count are no classes"
+    assert any("another one is of the same photo: 2, first in" in note for note in imported.notes)
+
+
+def test_a_rectangle_may_have_four_corners(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """labelme 5.5 stores the four corners; such rectangles were skipped, with a note that nobody read."""
+    corners = [[1, 1], [4, 1], [4, 3], [1, 3]]
+    sheet(source / "a.json", [shape("leaf", corners, "rectangle")], "first photo.jpg")
+    sheet(source / "b.json", [shape("leaf", [corners[0], corners[2]], "rectangle")], "second.png")
+    masks = sound(import_data("labelme", source, tmp_path / "out"))
+    assert np.argwhere(masks["first_photo"]).tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3, 4)]
+    assert np.array_equal(masks["first_photo"], masks["second"])
+
+
+def test_folders_called_after_splits_are_kept(
+    tmp_path: Path, draw_photo: Callable[..., Path], listed: Callable[..., Any]
+) -> None:
+    """Photos that somebody had set apart for validation were trained on."""
+    for number, name in enumerate(["train/a", "train/b", "valid/c", "test/d"]):
+        draw_photo(tmp_path / "set" / f"{name}.jpg", number)
+        file = tmp_path / "set" / f"{name}.json"
+        sheet(file, [shape("leaf", [[1, 1], [2, 2]], "rectangle")], f"{Path(name).name}.jpg")
+    imported = import_data("labelme", tmp_path / "set", tmp_path / "out")
+    assert listed(imported) == {"train": ["a", "b"], "val": ["c"], "test": ["d"]}

@@ -1,0 +1,101 @@
+"""The splits of an import: those that the source's folders are called after, else 80/20 at random from a fixed seed."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from core.data.dataset import Sample, random_splits
+from core.data.importers.notes import Notes
+
+SEED = 0
+SPLITS = TRAIN, VAL, TEST = "train", "val", "test"
+
+Splits = dict[str, tuple[Sample, ...]]
+
+WORD = r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?)|(?P<test>test(?:ing)?))"
+PHOTOS_OF_SPLIT = re.compile(WORD + r"(?:[-_]?(?:\d{4}|extra|images|imgs|photos))?", re.IGNORECASE)
+"""train, valid, test2017, train_images: folders that hold a split, or its photos."""
+MASKS_OF_SPLIT = re.compile(WORD + r"[-_]?(?:annot(?:ation)?s?|labels?|masks?|gt)", re.IGNORECASE)
+"""trainannot, val_labels, test_masks: folders that hold the masks of a split, beside those of its photos."""
+NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)
+MIN_FRAMES = 3
+
+
+def split_called(name: str, pattern: re.Pattern[str] = PHOTOS_OF_SPLIT) -> str | None:
+    """Return the split that a folder is called after: train, val or test; None for any other name."""
+    found = pattern.fullmatch(name)
+    return found.lastgroup if found else None
+
+
+def split_of(file: Path, root: Path) -> str | None:
+    """Return the split that the outermost folder below `root` says a file is in, or None."""
+    splits = map(split_called, file.relative_to(root).parent.parts)
+    return next((split for split in splits if split), None)
+
+
+def split_in_name(stem: str) -> str | None:
+    """Return the split that is a word of a name, as in instances_val2017, or None."""
+    splits = map(split_called, re.split(r"[^0-9A-Za-z]+", stem))
+    return next((split for split in splits if split), None)
+
+
+def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], notes: Notes) -> Splits:
+    """Return the splits that the source gives its samples by name, as far as they can be trained with.
+
+    Samples without a split join train, if others have one. Where train or val stays empty, whatever is not in test is
+    split at random; so are all samples where no split is given, or test alone.
+    """
+    strays = [sample for sample in samples if any(given.values()) and not given[sample.name]]
+    if strays:
+        notes.count("Photos outside the folders of the splits put into train", strays[0].photo.name, len(strays))
+    parts = {split: tuple(sample for sample in samples if (given[sample.name] or TRAIN) == split) for split in SPLITS}
+    if parts[TRAIN] and parts[VAL]:
+        sizes = ", ".join(f"{len(part):,} photos in {name}" for name, part in parts.items() if part)
+        notes.say(f"The splits of the source are kept: {sizes}.")
+    else:
+        _say_why_random(parts, is_given=any(given.values()), notes=notes)
+        pool, test = (parts[TRAIN] + parts[VAL], parts[TEST]) if parts[TRAIN] + parts[VAL] else (parts[TEST], ())
+        parts = {**_random(pool, notes), TEST: test}
+    return {name: part for name, part in parts.items() if part or name != TEST}
+
+
+def _say_why_random(parts: Splits, *, is_given: bool, notes: Notes) -> None:
+    missing = "splits"
+    if is_given:
+        missing = " or ".join(name for name in (TRAIN, VAL) if not parts[name])
+    which = "its photos outside test" if parts[TEST] and (parts[TRAIN] or parts[VAL]) else "its photos"
+    notes.say(f"The source has no {missing}, so {which} were split 80/20 at random (seed {SEED}).")
+
+
+def _random(samples: Sequence[Sample], notes: Notes) -> Splits:
+    """Split at random, with at least one photo in val if there are two."""
+    splits = random_splits([*samples], SEED)
+    if not splits[VAL] and len(samples) > 1:
+        splits = {TRAIN: splits[TRAIN][:-1], VAL: splits[TRAIN][-1:]}
+    if not splits[VAL]:
+        notes.say("There is one photo only, so val is empty; add photos before you train.")
+    if are_frames(sample.name for sample in samples):
+        notes.say(
+            "The photos are numbered in equal steps: if they are frames of a video, val shows nearly what train does; "
+            "put whole videos into folders called train and val."
+        )
+    return splits
+
+
+def are_frames(names: Iterable[str]) -> bool:
+    """Tell whether at least half of the names are numbered in equal steps, as the frames of a video are."""
+    numbers: dict[tuple[str, str], list[int]] = {}
+    total = 0
+    for name in names:
+        total += 1
+        if parts := NUMBERED.fullmatch(name):
+            numbers.setdefault((parts[1], parts[3]), []).append(int(parts[2]))
+    in_steps = sum(len(found) for found in numbers.values() if _is_in_steps(sorted(found)))
+    return in_steps > 0 and 2 * in_steps >= total
+
+
+def _is_in_steps(numbers: Sequence[int]) -> bool:
+    steps = Counter(after - before for before, after in pairwise(numbers))
+    return len(numbers) >= MIN_FRAMES and 2 * steps.most_common(1)[0][1] > len(numbers) - 1

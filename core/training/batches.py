@@ -1,0 +1,55 @@
+"""The batches of a training: how large they are where nobody says so, and which part of each is this process's."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from core.data.dataset import Sample
+from core.data.loader import TrainingBatches, TrainingPairs
+from core.data.transforms import TrainingTransform
+from core.training import memory
+from core.training.config import TrainingConfig
+from core.training.distributed import World
+
+
+def training_batches(
+    config: TrainingConfig, samples: Sequence[Sample], num_classes: int, batch_size: int, world: World
+) -> TrainingBatches:
+    """Return this process's part of the batches of so many photos, which can be shared."""
+    transform = TrainingTransform(
+        config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
+    )
+    pairs = TrainingPairs(samples, num_classes, transform, config.seed)
+    return TrainingBatches(
+        pairs, len(samples), batch_size, config.num_workers, config.seed, part=(world.rank, world.size)
+    )
+
+
+def memory_share(device: torch.device, world: World) -> int:
+    """Return the bytes that this process can still have, where it shares the machine's memory with others."""
+    available = memory.available_bytes(device)
+    return available if device.type == "cuda" else available // world.local_size
+
+
+def fitting_batch_size(
+    photo: int, model: nn.Module, num_samples: int, device: torch.device, world: World
+) -> tuple[int, str]:
+    """Choose a batch size by the memory there is, and tell why in words.
+
+    Args:
+        photo: the bytes that a photo takes in training (`memory.photo_bytes`).
+        model: the model in training.
+        num_samples: the photos there are.
+        device: where the model is trained.
+        world: the processes that share each batch.
+    """
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    available = memory_share(device, world)
+    most = num_samples // world.size * world.size
+    size = min(memory.fitting_batch_size(photo, weights, available) * world.size, most)
+    each = f" for each of {world.size} processes" if world.size > 1 else ""
+    return size, (
+        f"A batch size of {size} was chosen: a photo takes about {photo / 1e6:.3g} MB in training, and "
+        f"{available / 1e9:.3g} GB of memory are free{each}"
+    )

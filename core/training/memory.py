@@ -1,0 +1,154 @@
+"""How much memory a step takes, how much there is, and whether an error says that there was too little.
+
+What a step keeps for its backward pass is counted on PyTorch's meta device, where tensors have shapes and no contents:
+exact, and without a byte of it. Measured against the peak of real steps (ResNet-50 and MobileNetV3, 128 to 192 px,
+fp32 and bf16), the rest of a step is a tenth of that, and one to two times the weights.
+"""
+
+import functools
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from core.model.architectures import build_model
+from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
+from core.training.loss import segmentation_loss
+
+if sys.platform != "win32":
+    import resource
+
+SAFE_SHARE = 0.6
+"""Share of the available memory that a chosen batch size may fill: the rest is for other programs and validation."""
+
+MAX_AUTOMATIC_BATCH_SIZE = 64
+WEIGHT_COPIES = 4
+"""Beside the weights there are at most their gradients, two moments (Adam) and copies in bf16."""
+
+CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+"""Limit and use of a container's memory below /sys/fs/cgroup, version 2 and version 1."""
+
+OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out; on a CPU, PyTorch says so in a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+
+
+def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that can still be had: of the GPU, else of the machine or, if that is less, its container."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
+    available = int(psutil.virtual_memory().available)
+    for limit_file, use_file in CGROUP_FILES:
+        limit, use = _number_in(cgroup / limit_file), _number_in(cgroup / use_file)
+        if limit is not None and use is not None:
+            # What files are cached in counts as used, and is given back when asked for.
+            cached = _inactive_file_bytes((cgroup / use_file).with_name("memory.stat"))
+            available = min(available, max(0, limit - max(0, use - cached)))
+    return available
+
+
+def _number_in(file: Path) -> int | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None  # "max": no limit
+
+
+def _inactive_file_bytes(file: Path) -> int:
+    try:
+        values = dict(line.split(" ", 1) for line in file.read_text(encoding="ascii").splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(values.get("total_inactive_file", values.get("inactive_file", 0)))
+
+
+def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:
+    """Return the bytes a step keeps for each photo of its batch until the backward pass."""
+    return _photo_bytes(
+        config.architecture,
+        num_classes,
+        config.output_stride,
+        config.image_size,
+        config.aux_weight,
+        precision,
+        is_backbone_frozen=config.freeze == "backbone",
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _photo_bytes(
+    architecture: str,
+    num_classes: int,
+    output_stride: int,
+    image_size: int,
+    aux_weight: float,
+    precision: str,
+    *,
+    is_backbone_frozen: bool,
+) -> int:
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    with torch.device("meta"):
+        model = build_model(
+            architecture, num_classes, output_stride=output_stride, has_aux_head=aux_weight > 0
+        ).to(dtype)  # fmt: skip
+    model.train()
+    if is_backbone_frozen:
+        model.backbone.eval().requires_grad_(requires_grad=False)
+    two, four = (
+        _kept_bytes(
+            model,
+            torch.empty((count, 3, image_size, image_size), dtype=dtype, device="meta"),
+            torch.zeros((count, image_size, image_size), dtype=torch.int64, device="meta"),
+            aux_weight,
+        )
+        for count in (2, 4)
+    )
+    return (four - two) // 2
+
+
+def _kept_bytes(model: torch.nn.Module, images_N3SS: Tensor, masks_NSS: Tensor, aux_weight: float) -> int:
+    """Sum up what a forward pass keeps for the backward pass; a tensor kept more than once is counted once."""
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        segmentation_loss(model(images_N3SS), masks_NSS, aux_weight)
+    return sum(storage.nbytes() for storage in kept.values())
+
+
+def fitting_batch_size(photo: int, weights: int, available: int) -> int:
+    """Return the largest power of two, from 2 to 64, of photos whose step fits; all arguments are bytes.
+
+    Args:
+        photo: what `photo_bytes` returns.
+        weights: the size of the model's weights.
+        available: what `available_bytes` returns; `SAFE_SHARE` of it is filled.
+    """
+    room = SAFE_SHARE * available - WEIGHT_COPIES * weights
+    size = MAX_AUTOMATIC_BATCH_SIZE
+    while size > LEAST_BATCH_SIZE and size * photo > room:
+        size //= 2
+    return size
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Return the most memory used so far: of the GPU where there is one, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

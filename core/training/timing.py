@@ -1,0 +1,358 @@
+"""What a training costs on this machine: real steps, real validation and a real checkpoint, timed; nothing is kept.
+
+A step is timed as the trainer takes it, the loading of its photos included. Where a step on a whole batch would take
+long, smaller batches are timed instead, and the time is taken to grow linearly with the photos.
+"""
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import psutil
+import torch
+
+from core.data.dataset import Dataset, Sample, fingerprint
+from core.data.loader import fraction_of
+from core.data.stats import count_pixels
+from core.errors import RunError
+from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
+from core.model.device import choose_device, choose_precision, device_name
+from core.model.predictor import Predictor
+from core.training.config import TrainingConfig, with_settings
+from core.training.evaluation import evaluate
+from core.training.loop import VALIDATION_BATCH_SIZE, Progress, TrainingLoop
+from core.training.memory import peak_memory_bytes
+from core.training.records import Record
+
+Clock = Callable[[], float]
+"""Tells a time in seconds, as `time.perf_counter` does."""
+
+SMALL_BATCH = 2
+"""Photos in the steps that are timed first, to tell how large a batch can be timed; BatchNorm needs two."""
+
+SELF_WARMING_S = 4.0
+"""A first step this long counts too: what it does only once (memory, kernels) takes some tenths of a second."""
+
+VALIDATION_SHARE = 0.25
+"""Validation is timed for this share of the time that steps are: it is a smaller part of an epoch."""
+
+VALIDATION_BATCHES = 3
+"""Different batches of validation photos that are timed in turn: photos differ in size."""
+
+READ_PAIRS = 32
+"""Pairs read to tell how long the reading of all of them takes."""
+
+AS_FAST = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none"}
+"""Settings that leave the time of a step as it is: weights that hardly move cannot run into NaN, random ones need no
+download, and without class weights the photos are not counted for every model that is built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long a measurement may take.
+
+    enough_s         steps are timed until they sum up to this
+    longest_step_s   a step that would take longer is extrapolated from smaller batches, of 2 and at least 4
+    most_s           no larger batch is begun that would make the timing of steps longer than this
+    """
+
+    enough_s: float
+    longest_step_s: float
+    most_s: float
+
+
+CHOSEN = Limits(enough_s=8.0, longest_step_s=15.0, most_s=45.0)
+ALTERNATIVE = Limits(enough_s=4.0, longest_step_s=6.0, most_s=12.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a training with some settings costs.
+
+    seconds_per_step     on a whole batch; `is_extrapolated` says that no whole batch was timed
+    validation_s         per photo, in batches as between epochs; `last_validation_s`: one at a time, after the last
+    checkpoint_s         to write last.pt and open it again
+    peak_memory_bytes    as `Epoch` tells it; None where it cannot be told
+    """
+
+    seconds_per_step: float
+    batch_size: int
+    num_train_images: int
+    num_val_images: int
+    is_extrapolated: bool
+    validation_s: float
+    last_validation_s: float
+    checkpoint_s: float
+    peak_memory_bytes: int | None
+    precision: str
+
+
+class Machine(NamedTuple):
+    """On what training runs here."""
+
+    device: torch.device
+    name: str
+    has_fast_bf16: bool
+
+
+def machine() -> Machine:
+    """Return the device that training takes, what a person calls it, and whether bf16 is fast on it."""
+    device = choose_device()
+    return Machine(device, device_name(device), choose_precision("auto", device) == "bf16")
+
+
+class OtherWork:
+    """Tells what share of the processors' time other programs take, from its making on: it makes everything longer."""
+
+    def __init__(self) -> None:
+        self._began = self._seconds()
+
+    def share(self) -> float:
+        """Return the share, in [0, 1], of the processors' time since then."""
+        total, busy, own = (now - then for now, then in zip(self._seconds(), self._began, strict=True))
+        return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0
+
+    def _seconds(self) -> tuple[float, float, float]:
+        """Return the processors' seconds so far: all, those that were busy, and those of this process."""
+        every = psutil.cpu_times()
+        total = sum(every) - getattr(every, "guest", 0.0) - getattr(every, "guest_nice", 0.0)  # counted in user too
+        own = os.times()
+        ours = own.user + own.system + own.children_user + own.children_system
+        return total, total - every.idle - getattr(every, "iowait", 0.0), ours
+
+
+class Loop(Protocol):
+    """What steps are timed of: a `TrainingLoop`."""
+
+    progress: Progress
+    device: torch.device
+
+    def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
+        """Train through an epoch; `should_stop` is asked before every step, once its batch is loaded."""
+
+
+class Stopwatch:
+    """Takes the times between its marks until there are enough of them; it waits for the GPU before each."""
+
+    def __init__(self, device: torch.device, enough_s: float, clock: Clock) -> None:
+        self._device = device
+        self._enough_s = enough_s
+        self._clock = clock
+        self._marks_s: list[float] = []
+
+    def mark(self) -> bool:
+        """Note the time, and tell whether enough was timed."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self._marks_s.append(self._clock())
+        return self.has_enough
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether something was timed, and for long enough."""
+        times_s = self._times_s()
+        return bool(times_s) and sum(times_s) >= self._enough_s
+
+    @property
+    def median_s(self) -> float:
+        """The usual time between two marks."""
+        return statistics.median(self._times_s())
+
+    def _times_s(self) -> list[float]:
+        """Return the times without the first, which warms up, unless that is long enough to tell as well."""
+        times_s = [later - earlier for earlier, later in itertools.pairwise(self._marks_s)]
+        return times_s if times_s and times_s[0] >= SELF_WARMING_S else times_s[1:]
+
+
+def measure(
+    config: TrainingConfig,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    limits: Limits = CHOSEN,
+    clock: Clock = time.perf_counter,
+    like: Costs | None = None,
+) -> Costs:
+    """Time steps, validation and a checkpoint with these settings; one model is in memory at a time.
+
+    `like` holds the costs of similar settings: how much longer single photos take than batches in validation is taken
+    from there. Data that cannot be trained on raises `DataError`, a batch that does not fit into the GPU `RunError`.
+    """
+    bench = _Bench(config, dataset, device)
+    try:
+        size = bench.batch_size
+        steps = time_steps(bench.build, size, limits, clock)
+        validation_s = bench.time_validation(VALIDATION_BATCH_SIZE, limits, clock)
+        ratio = like.last_validation_s / like.validation_s if like else None
+        last_s = validation_s * ratio if ratio else bench.time_validation(1, limits, clock)
+        checkpoint_s = bench.time_checkpoint(clock)
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"A batch of photos of {config.image_size} px does not fit into the memory of the GPU; take a smaller "
+            "batch_size or image_size."
+        ) from error
+    is_extrapolated = size not in steps
+    memory = {images: float(step.peak_memory_bytes) for images, step in steps.items()}
+    return Costs(
+        seconds_per_step=extrapolated({images: step.seconds for images, step in steps.items()}, size),
+        batch_size=size,
+        num_train_images=len(bench.train_samples),
+        num_val_images=len(bench.val_samples),
+        is_extrapolated=is_extrapolated,
+        validation_s=validation_s,
+        last_validation_s=last_s,
+        checkpoint_s=checkpoint_s,
+        peak_memory_bytes=None if is_extrapolated and len(steps) == 1 else round(extrapolated(memory, size)),
+        precision=bench.precision,
+    )
+
+
+def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = time.perf_counter) -> float:
+    """Return the seconds in which every pair is read before a training, reckoned from some that are read now.
+
+    A pair that cannot be used raises `DataError`.
+    """
+    train = fraction_of(dataset.split("train"), config.train_fraction, config.seed)
+    samples = (*train, *dataset.split("val"))
+    some = spread(samples, READ_PAIRS)
+    began_s = clock()
+    fingerprint(some)
+    count_pixels(some, dataset.num_classes)
+    per_pair_s = (clock() - began_s) / len(some)
+    counted_twice = len(train) if config.class_weighting == "balanced" else 0
+    return per_pair_s * (len(samples) + counted_twice)
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+class StepCost(NamedTuple):
+    """What a step costs; the memory is the most that was in use so far."""
+
+    seconds: float
+    peak_memory_bytes: int
+
+
+def time_steps(build: Callable[[int], Loop], batch_size: int, limits: Limits, clock: Clock) -> dict[int, StepCost]:
+    """Return what a step costs by the photos in it: the whole batch, or smaller ones where that would take too long.
+
+    `build` gives a loop with so many photos in a batch.
+    """
+    if batch_size <= 2 * SMALL_BATCH:
+        return {batch_size: time_step(build(batch_size), limits.enough_s, clock)}
+    began_s = clock()
+    # Nothing here holds on to a loop while the next one is built: two may not fit into memory.
+    small = time_step(build(SMALL_BATCH), limits.enough_s / 2, clock)
+    per_photo_s = small.seconds / SMALL_BATCH
+    size = 2 * SMALL_BATCH
+    while size < batch_size and min(2 * size, batch_size) * per_photo_s <= limits.longest_step_s:
+        size = min(2 * size, batch_size)
+    if clock() - began_s + size * per_photo_s > limits.most_s:
+        return {SMALL_BATCH: small}
+    larger = time_step(build(size), limits.enough_s, clock)
+    return {size: larger} if size == batch_size else {SMALL_BATCH: small, size: larger}
+
+
+def time_step(loop: Loop, enough_s: float, clock: Clock) -> StepCost:
+    """Train until enough steps are timed, from one loaded batch to the next, over as many epochs as that takes."""
+    watch = Stopwatch(loop.device, enough_s, clock)
+    if loop.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(loop.device)
+    while not watch.has_enough:
+        loop.progress = Progress()
+        for _ in loop.train_epoch(watch.mark):
+            pass
+    return StepCost(watch.median_s, peak_memory_bytes(loop.device))
+
+
+def extrapolated(by_size: Mapping[int, float], size: int) -> float:
+    """Return the value at `size`: as it was measured there, else on the line through the two sizes that were.
+
+    What a step costs whatever its batch is never less than nothing; of a single size, it is taken to be nothing.
+    """
+    if size in by_size:
+        return by_size[size]
+    smaller, larger = min(by_size), max(by_size)
+    if smaller == larger:
+        return by_size[smaller] * size / smaller
+    per_photo = max(0.0, (by_size[larger] - by_size[smaller]) / (larger - smaller))
+    return min(by_size[larger] + per_photo * (size - larger), by_size[larger] * size / larger)
+
+
+# --- a loop of each size, one after the other -----------------------------------------------------------------------
+
+
+@dataclass
+class _Bench:
+    """Builds loops that differ in their batch alone; only the latest is kept."""
+
+    config: TrainingConfig
+    dataset: Dataset
+    device: torch.device
+    _loop: TrainingLoop = field(init=False)
+
+    def __post_init__(self) -> None:
+        loop = self._loop = self._build(self.config)
+        self.batch_size = loop.batch_size
+        self.train_samples = loop.train_samples
+        self.val_samples = loop.val_samples
+        self.precision = loop.precision
+
+    def build(self, batch_size: int) -> TrainingLoop:
+        """Return a loop with so many photos in a batch, in place of the one before."""
+        del self._loop
+        self._loop = self._build(with_settings(self.config, {"batch_size": batch_size}))
+        return self._loop
+
+    def _build(self, config: TrainingConfig) -> TrainingLoop:
+        return TrainingLoop(
+            with_settings(config, AS_FAST),
+            self.dataset.split("train"),
+            self.dataset.split("val"),
+            self.dataset.classes,
+            self.device,
+        )
+
+    def time_validation(self, batch_size: int, limits: Limits, clock: Clock) -> float:
+        """Return the seconds in which a validation photo is read, segmented and judged."""
+        photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
+        size = min(batch_size, len(photos))
+        batches = [photos[first : first + size] for first in range(0, len(photos) - size + 1, size)]
+        predictor = Predictor(self._loop.model, image_size=self.config.image_size, device=self.device)
+        watch = Stopwatch(self.device, limits.enough_s * VALIDATION_SHARE, clock)
+        watch.mark()
+        for batch in itertools.cycle(batches):
+            for _ in evaluate(predictor, batch, self.dataset.classes, batch_size=size):
+                pass
+            if watch.mark():
+                break
+        return watch.median_s / size
+
+    def time_checkpoint(self, clock: Clock) -> float:
+        """Return the seconds in which last.pt is written and opened again, in a folder that vanishes."""
+        config, loop = self.config, self._loop
+        meta = CheckpointMeta(
+            architecture=config.architecture,
+            class_names=self.dataset.class_names,
+            output_stride=config.output_stride,
+            has_aux_head=config.aux_weight > 0,
+            image_size=config.image_size,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "last.pt"
+            began_s = clock()
+            save_checkpoint(file, loop.model, meta, loop.state())
+            verify_checkpoint(file, loop.model)
+            return clock() - began_s
+
+
+def spread(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:
+    """Return at most `count` samples, evenly spread over all of them."""
+    count = min(count, len(samples))
+    return tuple(samples[index * len(samples) // count] for index in range(count))

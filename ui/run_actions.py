@@ -1,0 +1,75 @@
+"""What can be done with a run: stop, start, resume, extend; rename it, note something about it, delete it."""
+
+import streamlit as st
+
+from core import jobs
+from core.training import runs
+from core.training.records import RunLog
+from core.training.runs import Run
+from ui.page import showing_errors
+
+
+def ask_action(run: Run, log: RunLog, state: str) -> None:
+    """Offer what can be done in this state: stop, start, resume or extend."""
+    if state in runs.LIVE_STATES:
+        ask_stop(run)
+    elif state == "finished":
+        ask_extension(run, log)
+    elif st.button("Start" if state == "new" else "Resume", type="primary", icon=":material/play_arrow:"):
+        start(run)
+
+
+def ask_stop(run: Run) -> None:
+    """Offer to stop; once asked, say that the trainer is about to leave."""
+    is_asked = jobs.is_stop_requested(run.path)
+    if st.button("Stop", icon=":material/stop:", disabled=is_asked, help="Saves first; it can be resumed at any time."):
+        jobs.request_stop(run.path)
+        st.rerun()
+    if is_asked:
+        st.caption("Asked to stop: the trainer finishes its batch, saves, and leaves.")
+
+
+def ask_extension(run: Run, log: RunLog) -> None:
+    """Offer to train a finished run further."""
+    done = runs.target_epochs(run, log)
+    usual = max(done + 1, run.config.total_schedule_epochs, 50 if done < 50 else 2 * done)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        epochs = st.number_input(
+            "Extend to (epochs)", done + 1, 10_000, usual, width=160,
+            help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
+        )  # fmt: skip
+        is_asked = st.button("Extend", icon=":material/resume:")
+    if is_asked:
+        start(run, extend_to=int(epochs))
+
+
+def start(run: Run, *, extend_to: int | None = None) -> None:
+    """Start, resume or extend a run, and draw the page anew once its trainer is at work."""
+    with showing_errors(), st.spinner("Starting the trainer …"):
+        runs.start(run, extend_to=extend_to)
+        st.rerun()
+
+
+def edit_run(run: Run, state: str) -> None:
+    """Offer to rename a run, to note something about it, and to delete it once that is confirmed."""
+    with st.expander("Name, note, delete", icon=":material/edit_note:"), showing_errors():
+        name = st.text_input("Name", run.name, max_chars=60, key=f"{run.path.name}.name", width=460)
+        note = st.text_area(
+            "Note", run.note, max_chars=runs.MAX_NOTE, key=f"{run.path.name}.note",
+            placeholder="What this run is for, what was learned from it",
+        )  # fmt: skip
+        if st.button("Save", icon=":material/save:", disabled=(name, note) == (run.name, run.note)):
+            runs.set_note(runs.rename(run, name), note)
+            st.rerun()
+        _offer_deletion(run, is_live=state in runs.LIVE_STATES)
+
+
+def _offer_deletion(run: Run, *, is_live: bool) -> None:
+    is_sure = st.checkbox(
+        f"Delete {run.path.name} with all its checkpoints and scores, for good", key=f"{run.path.name}.sure",
+        disabled=is_live, help="A run that is being trained cannot be deleted; stop it first." if is_live else None,
+    )  # fmt: skip
+    if st.button("Delete the run", icon=":material/delete_forever:", disabled=is_live or not is_sure):
+        runs.delete(run)
+        del st.query_params["run"]
+        st.rerun()
