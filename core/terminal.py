@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
+from core import jobs
 from core.training.records import (
     Checkpoint,
     Epoch,
@@ -43,6 +45,19 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield show
+
+
+@contextmanager
+def telling(what: str, unit: str, job: Path | None) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that tells the terminal, and the job in a folder if there is one."""
+    with progress_bar(what, unit) as show, jobs.running(job) if job else nullcontext() as note:
+
+        def on_progress(done: int, total: int) -> None:
+            show(done, total)
+            if note:
+                note(done, total)
+
+        yield on_progress
 
 
 class TrainingProgress:

@@ -2,14 +2,14 @@
 
 import argparse
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import jobs, terminal
+from core import terminal
 from core.commands.document import Add, Document
-from core.terminal import progress_bar
+from core.terminal import progress_bar, telling
 
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
@@ -37,7 +37,7 @@ def doctor(arguments: argparse.Namespace) -> Document:
         return _analysed(arguments.data, arguments.job).report.as_dict()
     from core.data.repair import repair
 
-    with _telling("repairing", arguments.job) as on_progress, _ended_as_by_ctrl_c():
+    with telling("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         mended = repair(arguments.data, arguments.repair, on_progress)
     return mended.source.as_dict() | {"repaired": mended.as_dict()}
 
@@ -46,24 +46,8 @@ def _analysed(path: Path, job: Path | None = None) -> "Analysis":
     """Read every pair, or what is stored of an earlier time; how far it is goes to the terminal, and to a job."""
     from core.data.analysis import analyse
 
-    with _telling("reading", job) as on_progress:
+    with telling("reading", "photo", job) as on_progress:
         return analyse(path, on_progress)
-
-
-@contextmanager
-def _telling(what: str, job: Path | None) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (done, total) that tells the terminal, and a job if there is one."""
-    with progress_bar(what, "photo") as show, jobs.running(job) if job else nullcontext(_note_nothing) as note:
-
-        def on_progress(done: int, total: int) -> None:
-            show(done, total)
-            note(done, total)
-
-        yield on_progress
-
-
-def _note_nothing(_done: int, _total: int) -> None:
-    pass
 
 
 def download(arguments: argparse.Namespace) -> Document:

@@ -1,13 +1,13 @@
 """Commands that judge a checkpoint: evaluate and inspect."""
 
 import argparse
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
-from core import jobs, terminal
+from core import terminal
 from core.commands.document import Add, Document
 from core.files import output_folder
-from core.terminal import progress_bar, say
+from core.terminal import say, telling
 from core.training import evaluations
 
 
@@ -16,15 +16,10 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     from core.data.dataset import open_dataset
     from core.training.evaluation import evaluate_checkpoint
 
-    with ExitStack() as stack:
-        show = stack.enter_context(progress_bar("evaluating", "photo"))
-        note = stack.enter_context(jobs.running(arguments.job)) if arguments.job else _note_nothing
-        masks = stack.enter_context(output_folder(arguments.masks)) if arguments.masks else None
-
-        def on_progress(done: int, total: int) -> None:
-            show(done, total)
-            note(done, total)
-
+    with (
+        telling("evaluating", "photo", arguments.job) as on_progress,
+        output_folder(arguments.masks) if arguments.masks else nullcontext() as masks,
+    ):
         dataset = open_dataset(arguments.data)
         evaluated = evaluate_checkpoint(arguments.checkpoint, dataset, arguments.split, on_progress)
         if masks:
@@ -35,10 +30,6 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
     about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
     return about | scores.as_dict() | {"images_per_second": evaluated.images_per_second}
-
-
-def _note_nothing(_done: int, _total: int) -> None:
-    pass
 
 
 def inspect(arguments: argparse.Namespace) -> Document:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from core import jobs, terminal
 from core.commands.document import Add, Document
 from core.errors import CoreError
 from core.files import write_json
-from core.terminal import TrainingProgress, progress_bar, say
+from core.terminal import TrainingProgress, progress_bar, say, telling
 from core.training import demo_run, evaluations, machine, runs
 from core.training import estimate as estimates
 from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
@@ -148,15 +148,7 @@ def estimate(arguments: argparse.Namespace) -> Document:
     from core.data.dataset import open_dataset
 
     _give_way()  # as the trainer will
-    with ExitStack() as stack:
-        show = stack.enter_context(progress_bar("timing", "setting"))
-        note = stack.enter_context(jobs.running(arguments.job)) if arguments.job else None
-
-        def on_progress(done: int, total: int) -> None:
-            show(done, total)
-            if note:
-                note(done, total)
-
+    with telling("timing", "setting", arguments.job) as on_progress:
         estimates.refuse_if_training()
         config = with_settings(preset(arguments.preset), parse_settings(arguments.set))
         found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()

@@ -17,6 +17,8 @@ from core.files import replacing
 from core.voc import PALETTE, VOID
 
 MASK_MODES = ("P", "L", "1")
+JPEG_QUALITY = 95
+"""Of a photo that has to be written anew, as one that is turned upright."""
 
 
 def load_picture(path: Path, what: str) -> Image.Image:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.images import read_photo
-from core.data.importers.writer import JPEG_QUALITY
+from core.data.images import JPEG_QUALITY, read_photo
 from core.errors import DataError
 from core.voc import BACKGROUND, VOID
 

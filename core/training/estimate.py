@@ -14,7 +14,6 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from core import jobs
 from core.data.analysis import files_key
 from core.data.dataset import Dataset
+from core.data.stats import OnProgress
 from core.errors import DataError, RunError
 from core.files import write_json
 from core.home import home
@@ -55,8 +55,6 @@ PREFLIGHT_PHOTOS = 2
 
 MOBILENET = "deeplabv3_mobilenet_v3_large"
 SMALLEST_IMAGE_PX = 32
-
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

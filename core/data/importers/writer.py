@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
 from core.data.dataset import LAYOUTS, LISTS, PHOTO_SUFFIXES, Sample
-from core.data.images import upright_rgb, write_mask
+from core.data.images import JPEG_QUALITY, upright_rgb, write_mask
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import JPEG_SUFFIXES
 from core.data.importers.pictures import UNREADABLE
@@ -25,7 +25,6 @@ from core.files import output_folder
 from core.voc import VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
-JPEG_QUALITY = 95
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 TO_REPLACE = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 MAX_NAME = 100
