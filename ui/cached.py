@@ -320,12 +320,9 @@ def loaded_model(checkpoint: Path) -> LoadedModel:
 
 @st.cache_resource(max_entries=2, ttl=DAY_S, show_spinner="Opening the checkpoint …")
 def _loaded_model(file: Stamp) -> LoadedModel:
-    from core.model.checkpoint import open_checkpoint
-    from core.model.device import choose_device
-    from core.model.predictor import Predictor
+    from core.model.predictor import open_predictor
 
-    opened = open_checkpoint(Path(file.path))
-    predictor = Predictor(opened.build(), image_size=opened.meta.image_size, device=choose_device())
+    predictor, opened = open_predictor(Path(file.path))
     return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
 
 

@@ -15,23 +15,23 @@ from core.terminal import progress_bar, say
 
 def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size."""
-    from core.training.evaluation import open_predictor
+    from core.model.predictor import open_predictor
 
     targets = _targets(arguments.photos, arguments.out)
     for path in arguments.photos:
         _read_photo(
             path
         )  # all are read before any is written, but not all kept: a hundred large photos fill the memory
-    predictor, meta, repairs = open_predictor(arguments.checkpoint)
+    predictor, opened = open_predictor(arguments.checkpoint)
     _make_folder(arguments.out)
-    for repair in repairs:
+    for repair in opened.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     with progress_bar("segmenting", "photo") as on_progress:
         documents = []
         for path, (mask, overlay) in zip(arguments.photos, targets, strict=True):
             began_s = time.perf_counter()
             photo = _read_photo(path)
-            classes = _segment_photo(predictor, photo, meta.classes, mask, overlay)
+            classes = _segment_photo(predictor, photo, opened.meta.classes, mask, overlay)
             about = {"file": str(path), "size": list(photo.size), "mask": str(mask), "overlay": str(overlay)}
             documents.append(about | {"classes": classes, "seconds": time.perf_counter() - began_s})
             on_progress(len(documents), len(arguments.photos))

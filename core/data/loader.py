@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import torch
@@ -10,8 +11,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from core.data.dataset import Sample
-from core.data.images import read_pair
-from core.data.transforms import TrainingTransform
+from core.data.pixels import SquashedPairs
+from core.data.transforms import TrainingTransform, normalize
 from core.errors import DataError
 
 T = TypeVar("T")
@@ -27,21 +28,39 @@ def mixed_seed(*parts: int) -> int:
 
 
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
-    """Pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone."""
+    """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone."""
 
-    def __init__(self, samples: Sequence[Sample], num_classes: int, transform: TrainingTransform, seed: int) -> None:
-        self._samples = samples
-        self._num_classes = num_classes
-        self._transform = transform
+    def __init__(self, squashed: SquashedPairs, transform: TrainingTransform, seed: int) -> None:
+        self.squashed = squashed
+        self.transform = transform
         self._seed = seed
 
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.squashed)
+
+    def open_kept(self) -> bool:
+        """Take what is read from where it is kept, if it is."""
+        return self.squashed.open_kept()
+
+    def as_input(self, photos_N3SS: Tensor) -> Tensor:
+        """Return a batch of photos as the model takes it."""
+        return normalize(photos_N3SS)
+
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, index = key
-        sample = self._samples[index]
-        photo, mask_HW = read_pair(sample.photo, sample.mask, self._num_classes)
+        _, index = key
+        photo_3SS, mask_SS = self.squashed[index]
+        if self.transform.is_identity:
+            return photo_3SS, mask_SS
+        with self.seeded(key):
+            return self.transform(photo_3SS, mask_SS)
+
+    @contextmanager
+    def seeded(self, key: tuple[int, int]) -> Iterator[None]:
+        """Draw the random numbers of a pair in a `with` block; those after it are as if nothing had been drawn."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(self._seed, epoch, index))
-            return self._transform(photo, mask_HW)
+            torch.manual_seed(mixed_seed(self._seed, *key))
+            yield
 
 
 class TrainingBatches:
@@ -55,12 +74,12 @@ class TrainingBatches:
     def __init__(
         self,
         pairs: TrainingPairs,
-        num_samples: int,
         batch_size: int,
         num_workers: int,
         seed: int,
         part: tuple[int, int] = (0, 1),
     ) -> None:
+        num_samples = len(pairs)
         if num_samples < 2:
             raise DataError(
                 f"Training needs at least 2 photos, but there is {num_samples}; add photos or raise train_fraction."
@@ -77,14 +96,16 @@ class TrainingBatches:
         return self._num_samples // self._batch_size
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images_N3HW (float32) and masks_NHW (int64) of an epoch, leaving out its first `first` batches."""
+        """Yield inputs of the model, as images_N3SS (float32), and masks_NSS (int64), but not the `first` batches."""
+        self._pairs.open_kept()
         generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
         order = torch.randperm(self._num_samples, generator=generator).tolist()
         keys = [(epoch, index) for index in order]
         size, (number, count) = self._batch_size, self._part
         batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
         try:
-            yield from DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers)
+            for photos_N3SS, masks_NSS in DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers):
+                yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
         except DataError as error:
             # A loader process hands over its whole traceback as the text; its last line holds the sentence.
             last_line = str(error).strip().splitlines()[-1]

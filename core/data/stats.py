@@ -134,25 +134,6 @@ def split_stats(
     return summarize([sample.name for sample in samples], facts, class_names)
 
 
-def count_pixels(samples: Sequence[Sample], num_classes: int) -> NDArray[np.int64]:
-    """Return the pixels of each class over all samples, shape (K,): all that the floor needs, at half the cost.
-
-    Photos are read too: a pair that cannot be used raises `DataError`.
-    """
-    return sum(pixels_of_each(samples, num_classes), np.zeros(num_classes, dtype=np.int64))
-
-
-def pixels_of_each(samples: Sequence[Sample], num_classes: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the pixels of each class of one sample after another, as `count_pixels` adds them up."""
-
-    def count(sample: Sample) -> NDArray[np.int64]:
-        _, mask_HW = read_pair(sample.photo, sample.mask, num_classes)
-        counts_K: NDArray[np.int64] = np.bincount(mask_HW.ravel(), minlength=256)[:num_classes]
-        return counts_K
-
-    return _of_each(samples, count)
-
-
 def _of_each(
     samples: Sequence[Sample], look_at: Callable[[Sample], T], on_progress: OnProgress | None = None
 ) -> Iterator[T]:

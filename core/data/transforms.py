@@ -16,41 +16,61 @@ from torchvision.transforms.v2 import functional as TF
 
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 
-Pair = tuple[tv_tensors.Image, tv_tensors.Mask]
-
 
 def photo_to_tensor(photo: Image.Image, image_size: int) -> Tensor:
     """Return an RGB photo as the model takes it: float32, shape (3, image_size, image_size), normalized."""
-    return _normalize(_squash(TF.to_image(photo), image_size))
+    return normalize(squash_photo(photo, image_size))
 
 
-def mask_to_tensor(mask_HW: NDArray[np.uint8], image_size: int) -> Tensor:
-    """Return ids squashed like the photo, nearest neighbour: int64, shape (image_size, image_size)."""
-    mask = tv_tensors.Mask(torch.from_numpy(mask_HW))
-    return _squash(mask, image_size).to(torch.int64).as_subclass(Tensor)
+def squash_photo(photo: Image.Image, image_size: int) -> Tensor:
+    """Return an RGB photo squashed to the model's size: uint8, shape (3, image_size, image_size)."""
+    return _squash(TF.to_image(photo), image_size).as_subclass(Tensor)
+
+
+def squash_mask(mask_HW: NDArray[np.uint8], image_size: int) -> Tensor:
+    """Return ids squashed like their photo, nearest neighbour: uint8, shape (image_size, image_size)."""
+    return _squash(tv_tensors.Mask(torch.from_numpy(mask_HW)), image_size).as_subclass(Tensor)
+
+
+def normalize(photos_3SS: Tensor) -> Tensor:
+    """Return photos of any leading axes (uint8) as the model takes them: float32, ImageNet's mean and deviation."""
+    scaled = TF.to_dtype(photos_3SS, torch.float32, scale=True)
+    normalized: Tensor = TF.normalize(scaled, list(IMAGE_MEAN), list(IMAGE_STD))
+    return normalized.as_subclass(Tensor)
+
+
+FLIPPED_SHARE = 0.5
 
 
 class TrainingTransform:
-    """Photo and mask to a training pair, augmented as asked; random numbers come from torch's global generator."""
+    """A squashed pair, augmented as asked; random numbers come from torch's global generator."""
 
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
-        self._image_size = image_size
+        self.image_size = image_size
         self._scales = (scale_min, scale_max)
         # Zero after normalization is the mean colour; padding is void in the mask and is never trained on.
         fill = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
         self._crop = v2.RandomCrop((image_size, image_size), pad_if_needed=True, fill=fill)
-        self._flip = v2.RandomHorizontalFlip() if flip else None
+        self.has_flips = flip
 
-    def __call__(self, photo: Image.Image, mask_HW: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Return the photo, float32 (3, S, S), normalized, and its ids, int64 (S, S)."""
-        pair = (TF.to_image(photo), tv_tensors.Mask(torch.from_numpy(mask_HW)))
-        image, mask = (_squash(part, self._image_size) for part in pair)
+    def draws_flip(self) -> bool:
+        """Draw whether a pair is mirrored: half of them are, where any is."""
+        return self.has_flips and bool(torch.rand(1) < FLIPPED_SHARE)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every pair stays as it is."""
+        return self._scales == (1.0, 1.0) and not self.has_flips
+
+    def __call__(self, photo_3SS: Tensor, mask_SS: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a photo (uint8, `squash_photo`) and its ids (uint8, `squash_mask`) in the same shapes."""
+        image, mask = tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)
         if self._scales != (1.0, 1.0):
-            size = round(self._image_size * float(torch.empty(1).uniform_(*self._scales)))
+            size = round(self.image_size * float(torch.empty(1).uniform_(*self._scales)))
             image, mask = self._crop(_squash(image, size), _squash(mask, size))
-        if self._flip is not None:
-            image, mask = self._flip(image, mask)
-        return _normalize(image), mask.to(torch.int64).as_subclass(Tensor)
+        if self.draws_flip():
+            image, mask = TF.horizontal_flip(image), TF.horizontal_flip(mask)
+        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
 def _squash(image: Tensor, image_size: int) -> Tensor:
@@ -64,9 +84,3 @@ def _squash(image: Tensor, image_size: int) -> Tensor:
         return squashed
     resized: Tensor = TF.resize(image, size, interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
     return resized
-
-
-def _normalize(image: Tensor) -> Tensor:
-    scaled = TF.to_dtype(image, torch.float32, scale=True)
-    normalized: Tensor = TF.normalize(scaled, list(IMAGE_MEAN), list(IMAGE_STD))
-    return normalized.as_subclass(Tensor)

@@ -4,7 +4,7 @@ State dict keys and, at output stride 8, outputs are torchvision's own; stride 1
 dilated stages and half the ASPP rates, as in the paper, arXiv 1706.05587), so weights go from one to the other.
 """
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet50, resnet101
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
@@ -58,6 +58,27 @@ def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool
             # and evaluation answers background everywhere while the training loss falls.
             module.momentum = 0.1
     return model
+
+
+class CoarseLogits(nn.Module):
+    """The trained part of a DeepLabV3: a dict as the model gives, but of logits_NKhw as coarse as it decides.
+
+    Without its backbone it takes features_NChw in the place of images_N3HW, and has no auxiliary head.
+    """
+
+    def __init__(self, model: DeepLabV3, *, has_backbone: bool = True) -> None:
+        super().__init__()
+        self.backbone: nn.Module | None = model.backbone if has_backbone else None
+        self.classifier = model.classifier
+        self.aux_classifier: nn.Module | None = model.aux_classifier if has_backbone else None
+
+    def forward(self, inputs_NCHW: Tensor) -> dict[str, Tensor]:
+        """Return `out` and, if there is an auxiliary head, `aux`."""
+        features = {"out": inputs_NCHW} if self.backbone is None else self.backbone(inputs_NCHW)
+        logits = {"out": self.classifier(features["out"])}
+        if self.aux_classifier is not None:
+            logits["aux"] = self.aux_classifier(features["aux"])
+        return logits
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -2,10 +2,12 @@
 
 What a photo is batched with changes how convolutions round, in the sixth digit, and so now and then a pixel. Where a
 mask is kept or shown, photos therefore go through the model one at a time; only the validation between epochs batches.
+For the same reason all of them take the number format that `mask_precision` chooses.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from core.data.transforms import photo_to_tensor
+from core.data.transforms import normalize, squash_photo
+from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
+from core.model.device import choose_device, choose_precision, dtype_of
+from core.model.inference import ready_to_predict
+
+SAME_MASK = 0.995
+"""Share of the pixels that must keep their class for bf16 to be taken."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +34,27 @@ class Prediction:
 
 
 class Predictor:
-    """A model with its preprocessing; it computes in fp32."""
+    """A model with its preprocessing, as it is now: what the model learns afterwards does not change it.
 
-    def __init__(self, model: nn.Module, *, image_size: int, device: torch.device) -> None:
-        self.model = model.to(device)
+    `precision` is that of weights and activations; logits come as fp32 in any case.
+    """
+
+    def __init__(self, model: nn.Module, *, image_size: int, device: torch.device, precision: str = "fp32") -> None:
         self.image_size = image_size
         self.device = device
+        self.precision = precision
+        self._model = ready_to_predict(model.to(device), (1, 3, image_size, image_size), precision)
 
     def logits(self, photos: Sequence[Image.Image]) -> Tensor:
         """Return logits_NKSS, float32, of RGB photos squashed to the model's image size S."""
-        images_N3SS = torch.stack([photo_to_tensor(photo, self.image_size) for photo in photos]).to(self.device)
-        self.model.eval()
+        return self.logits_of(torch.stack([squash_photo(photo, self.image_size) for photo in photos]))
+
+    def logits_of(self, photos_N3SS: Tensor) -> Tensor:
+        """Return logits_NKSS, float32, of photos that are squashed already (uint8, `transforms.squash_photo`)."""
+        images_N3SS = normalize(photos_N3SS.to(self.device)).to(dtype_of(self.precision))
         with torch.inference_mode():
-            logits_NKSS: Tensor = self.model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
-        return logits_NKSS
+            logits_NKSS: Tensor = self._model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
+        return logits_NKSS.float()
 
     def predict(self, photo: Image.Image, *, with_confidence: bool = False) -> Prediction:
         """Segment an RGB photo at its own size."""
@@ -65,3 +80,33 @@ def resolve(logits_KSS: Tensor, size: tuple[int, int], *, with_confidence: bool 
         best = torch.maximum(best, score)
     confidence = (1 / total).cpu().numpy() if with_confidence else None
     return Prediction(mask.cpu().numpy(), confidence)
+
+
+def open_predictor(checkpoint: Path | OpenedCheckpoint) -> tuple[Predictor, OpenedCheckpoint]:
+    """Make a checkpoint ready to predict, in the number format that keeps its masks; raises `CheckpointError`."""
+    opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
+    model, device, size = opened.build(), choose_device(), opened.meta.image_size
+    precision = mask_precision(model, image_size=size, device=device)
+    return Predictor(model, image_size=size, device=device, precision=precision), opened
+
+
+def mask_precision(model: nn.Module, *, image_size: int, device: torch.device) -> str:
+    """Return the number format for masks that are kept or shown: bf16 where it is fast and changes next to nothing.
+
+    Tried on one picture, the same for all: a model that is near a tie everywhere is asked in fp32.
+    """
+    if choose_precision("auto", device) == "fp32":
+        return "fp32"
+    exact_KSS, rounded_KSS = (
+        Predictor(model, image_size=image_size, device=device, precision=precision).logits_of(_blobs(image_size))[0]
+        for precision in ("fp32", "bf16")
+    )
+    same = (exact_KSS.argmax(0) == rounded_KSS.argmax(0)).float().mean()
+    return "bf16" if float(same) >= SAME_MASK else "fp32"
+
+
+def _blobs(image_size: int) -> Tensor:
+    """Return a picture of soft blobs in all colours, uint8 (1, 3, S, S)."""
+    colors_N3SS = torch.rand((1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    size = (image_size, image_size)
+    return (255 * F.interpolate(colors_N3SS, size, mode="bilinear", align_corners=False)).to(torch.uint8)

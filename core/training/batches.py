@@ -1,29 +1,30 @@
 """The batches of a training: how large they are where nobody says so, and which part of each is this process's."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 
-from core.data.dataset import Sample
 from core.data.loader import TrainingBatches, TrainingPairs
+from core.data.pixels import SquashedPairs
 from core.data.transforms import TrainingTransform
 from core.training import memory
 from core.training.config import TrainingConfig
 from core.training.distributed import World
+from core.training.features import FeaturePairs, TrainingFeatures
 
 
 def training_batches(
-    config: TrainingConfig, samples: Sequence[Sample], num_classes: int, batch_size: int, world: World
+    config: TrainingConfig, source: SquashedPairs | FeaturePairs, batch_size: int, world: World
 ) -> TrainingBatches:
     """Return this process's part of the batches of so many photos, which can be shared."""
     transform = TrainingTransform(
         config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
     )
-    pairs = TrainingPairs(samples, num_classes, transform, config.seed)
-    return TrainingBatches(
-        pairs, len(samples), batch_size, config.num_workers, config.seed, part=(world.rank, world.size)
-    )
+    part = (world.rank, world.size)
+    if isinstance(source, FeaturePairs):  # mapped into memory: there is nothing for loader processes to do
+        features = TrainingFeatures(source, transform, config.seed)
+        return TrainingBatches(features, batch_size, 0, config.seed, part)
+    pairs = TrainingPairs(source, transform, config.seed)
+    return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part)
 
 
 def memory_share(device: torch.device, world: World) -> int:

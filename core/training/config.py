@@ -155,6 +155,13 @@ class TrainingConfig:
         choices=("none", "backbone"),
         group="Model",
     )
+    store_features: bool = setting(
+        default=False,
+        label="Store the backbone's features",
+        help_text="With a frozen backbone: compute its features of every photo once, on disk, and train the head on "
+        "them, many times as fast. Flips are stored too; random scales and the auxiliary head cannot be had with it.",
+        group="Model",
+    )
     precision: str = setting(
         "auto",
         "Precision",
@@ -218,6 +225,17 @@ class TrainingConfig:
             )
         if self.architecture == "deeplabv3_mobilenet_v3_large" and self.output_stride != 16:
             raise ConfigError("output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only; set output_stride=16.")
+
+        if self.store_features and (self.freeze != "backbone" or self.aux_weight or self.has_random_scale):
+            raise ConfigError(
+                "store_features=true needs freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: what changes "
+                "with every epoch cannot be stored."
+            )
+
+    @property
+    def has_random_scale(self) -> bool:
+        """Whether photos are shrunk or enlarged at random."""
+        return (self.scale_min, self.scale_max) != (1.0, 1.0)
 
     @property
     def total_schedule_epochs(self) -> int:

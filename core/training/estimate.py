@@ -33,7 +33,7 @@ from core.training.runs import Run, live_runs
 if TYPE_CHECKING:
     from core.training.timing import Clock, Costs, Limits, Machine
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of `estimate.json`; a file of another one counts for nothing."""
 
 FILE = "estimate.json"
@@ -61,9 +61,10 @@ SMALLEST_IMAGE_PX = 32
 class Parts:
     """How long a training takes, in seconds, and what that is made of.
 
-    total_seconds = preparation_seconds + preflight_seconds + epochs * seconds_per_epoch + last_validation_seconds -
-    validation_seconds + num_checkpoints * checkpoint_seconds, where seconds_per_epoch = train_seconds +
-    validation_seconds; after the last epoch photos are validated one at a time. `seconds_per_image` is of training.
+    total_seconds = preparation_seconds + preflight_seconds + features_seconds + epochs * seconds_per_epoch +
+    last_validation_seconds - validation_seconds + num_checkpoints * checkpoint_seconds, where seconds_per_epoch =
+    train_seconds + validation_seconds; after the last epoch photos are validated one at a time. `seconds_per_image` is
+    of training, `features_seconds` 0 but where a frozen backbone's features are stored.
     `is_extrapolated` says that no step on a whole batch was timed: it was reckoned from smaller ones.
     """
 
@@ -73,6 +74,7 @@ class Parts:
     total_seconds: float
     preparation_seconds: float
     preflight_seconds: float
+    features_seconds: float
     train_seconds: float
     validation_seconds: float
     last_validation_seconds: float
@@ -243,9 +245,10 @@ def parts_of(costs: "Costs", config: TrainingConfig, preparation_s: float) -> Pa
         seconds_per_image=costs.seconds_per_step / costs.batch_size,
         seconds_per_step=costs.seconds_per_step,
         seconds_per_epoch=train_s + validation_s,
-        total_seconds=preparation_s + preflight_s + epochs_s + num_checkpoints * costs.checkpoint_s,
+        total_seconds=preparation_s + preflight_s + costs.features_s + epochs_s + num_checkpoints * costs.checkpoint_s,
         preparation_seconds=preparation_s,
         preflight_seconds=preflight_s,
+        features_seconds=costs.features_s,
         train_seconds=train_s,
         validation_seconds=validation_s,
         last_validation_seconds=last_s,
@@ -286,8 +289,8 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
         changes.append(_coarser())
     if config.image_size // 2 >= SMALLEST_IMAGE_PX:
         changes.append(_smaller(config.image_size // 2))
-    if config.freeze == "none":
-        changes.append(_frozen(config.init))
+    if not config.store_features:
+        changes.append(_head_alone(config))
     if config.architecture != MOBILENET:
         changes.append(_mobile())
     if precision == "bf16":
@@ -313,8 +316,8 @@ def _smaller(image_size: int) -> Change:
     return Change(f"{image_size} px instead of {2 * image_size}", {"image_size": image_size}, gives_up)
 
 
-def _frozen(init: str) -> Change:
-    if init == "random":
+def _head_alone(config: TrainingConfig) -> Change:
+    if config.init == "random":
         gives_up = (
             "Nearly everything: the backbone would stay as random as it starts. It makes sense only from a trained "
             "one, init=imagenet or init=coco-voc."
@@ -324,7 +327,11 @@ def _frozen(init: str) -> Change:
             "What the backbone could learn from these photos. Little where they look like those it was trained on, "
             "much where they do not, as with scans or drawings."
         )
-    return Change("Frozen backbone", {"freeze": "backbone"}, gives_up)
+    if config.has_random_scale or config.aux_weight:
+        gives_up += " Random scales and the auxiliary head go too."
+    wanted = {"freeze": "backbone", "store_features": True, "scale_min": 1.0, "scale_max": 1.0, "aux_weight": 0.0}
+    changes = {name: value for name, value in wanted.items() if getattr(config, name) != value}
+    return Change("Head on stored features", changes, gives_up)
 
 
 def _mobile() -> Change:

@@ -5,23 +5,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 from torch import Tensor
 
 from core.classes import Classes
-from core.data.dataset import Dataset, Sample, fingerprint
-from core.data.images import mask_image, png_bytes, read_pair
-from core.data.transforms import mask_to_tensor
+from core.data.dataset import Dataset, fingerprint
+from core.data.images import mask_image, png_bytes
+from core.data.pixels import SquashedPairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.metrics.boundary import boundary_counts
 from core.metrics.confusion import confusion_counts, void_pixels
-from core.model.checkpoint import CheckpointMeta, open_checkpoint
-from core.model.device import choose_device
-from core.model.predictor import Predictor, resolve
+from core.model.checkpoint import CheckpointMeta
+from core.model.predictor import Predictor, open_predictor, resolve
 from core.training import evaluations
 from core.training.distributed import World
 from core.training.evaluations import ImageResult
+from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
 
 
@@ -33,13 +32,7 @@ class Evaluated:
     repairs: tuple[str, ...]
     results: tuple[ImageResult, ...]
     images_per_second: float
-
-
-def open_predictor(path: Path) -> tuple[Predictor, CheckpointMeta, tuple[str, ...]]:
-    """Open a checkpoint for predicting; the third value tells in words what was mended in a foreign file."""
-    opened = open_checkpoint(path)
-    predictor = Predictor(opened.build(), image_size=opened.meta.image_size, device=choose_device())
-    return predictor, opened.meta, opened.repairs
+    precision: str
 
 
 def evaluate_checkpoint(
@@ -52,14 +45,17 @@ def evaluate_checkpoint(
     samples = dataset.split(split)
     # Before anything is opened: a trainer may put another checkpoint in its place meanwhile.
     checkpoint_hash, data_fingerprint = _hash_of(path), fingerprint(samples)
-    predictor, meta, repairs = open_predictor(path)
+    predictor, opened = open_predictor(path)
+    meta = opened.meta
     _check_classes(path, meta, dataset)
     results, began_s = [], time.perf_counter()
-    for result in evaluate(predictor, samples, dataset.classes):
+    pairs = SquashedPairs(samples, dataset.num_classes, predictor.image_size)
+    for result in evaluate(predictor, pairs, dataset.classes):
         results.append(result)
         if on_progress:
             on_progress(len(results), len(samples))
-    evaluated = Evaluated(meta, repairs, tuple(results), len(results) / (time.perf_counter() - began_s))
+    images_per_second = len(results) / (time.perf_counter() - began_s)
+    evaluated = Evaluated(meta, opened.repairs, tuple(results), images_per_second, predictor.precision)
     folder = path.resolve().parent
     if (folder / "config.json").exists():
         if _hash_of(path) != checkpoint_hash:
@@ -74,7 +70,7 @@ def evaluate_checkpoint(
             fingerprint=data_fingerprint,
             results=results,
             class_names=dataset.class_names,
-            images_per_second=evaluated.images_per_second,
+            images_per_second=images_per_second,
         )
     return evaluated
 
@@ -101,37 +97,41 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def evaluate(
-    predictor: Predictor, samples: Sequence[Sample], classes: Classes, *, batch_size: int = 1
+    predictor: Predictor, pairs: SquashedPairs | FeaturePairs, classes: Classes, *, batch_size: int = 1
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count; yields the images in order.
 
     The loss is that of training, at the model's image size. A batch of more than one is faster for small images and
     rounds a little differently (`predictor`).
     """
-    for first in range(0, len(samples), batch_size):
-        batch = samples[first : first + batch_size]
-        pairs = [read_pair(sample.photo, sample.mask, len(classes)) for sample in batch]
-        logits_NKSS = predictor.logits([photo for photo, _ in pairs])
-        for sample, (_, truth_HW), logits_KSS in zip(batch, pairs, logits_NKSS, strict=True):
-            yield _judge(sample.name, truth_HW, logits_KSS, predictor.image_size, classes)
+    yield from _evaluate(predictor, pairs, range(len(pairs)), classes, batch_size)
 
 
 def evaluate_together(
-    world: World, predictor: Predictor, samples: Sequence[Sample], classes: Classes, *, batch_size: int
+    world: World, predictor: Predictor, pairs: SquashedPairs | FeaturePairs, classes: Classes, *, batch_size: int
 ) -> Iterator[ImageResult]:
     """Do what `evaluate` does, every process its part; each yields the results of all, which are those of one."""
-    world.align_statistics(predictor.model)
-    for first in range(0, len(samples), batch_size * world.size):
-        own = samples[first + world.rank * batch_size :][:batch_size]
-        yield from world.gathered(list(evaluate(predictor, own, classes, batch_size=batch_size)))
+    for first in range(0, len(pairs), batch_size * world.size):
+        own = range(first, min(first + batch_size * world.size, len(pairs)))[world.rank * batch_size :][:batch_size]
+        yield from world.gathered(list(_evaluate(predictor, pairs, own, classes, batch_size)))
 
 
-def _judge(
-    name: str, truth_HW: NDArray[np.uint8], logits_KSS: Tensor, image_size: int, classes: Classes
-) -> ImageResult:
+def _evaluate(
+    predictor: Predictor, pairs: SquashedPairs | FeaturePairs, indices: range, classes: Classes, batch_size: int
+) -> Iterator[ImageResult]:
+    for first in range(0, len(indices), batch_size):
+        batch = indices[first : first + batch_size]
+        squashed = [pairs.with_truth(index) for index in batch]
+        logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in squashed]))
+        for index, pair, logits_KSS in zip(batch, squashed, logits_NKSS, strict=True):
+            yield _judge(pairs.samples[index].name, pair, logits_KSS, classes)
+
+
+def _judge(name: str, pair: WholePair, logits_KSS: Tensor, classes: Classes) -> ImageResult:
+    truth_HW = pair.truth_HW
     height, width = truth_HW.shape
     predicted_HW = resolve(logits_KSS, (height, width)).mask_HW
-    squashed_SS = mask_to_tensor(truth_HW, image_size).to(logits_KSS.device)
+    squashed_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
     return ImageResult(
         name=name,
         loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),

@@ -9,6 +9,8 @@ import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,10 +19,12 @@ from torch import Tensor
 from core.classes import Classes
 from core.data.dataset import Sample
 from core.data.loader import Waiting, fraction_of, mixed_seed
+from core.data.pixels import SquashedPairs
 from core.errors import RunError
+from core.home import home
 from core.model.architectures import build_model
 from core.model.device import choose_precision
-from core.model.predictor import Predictor
+from core.model.predictor import Predictor, mask_precision
 from core.model.weights import initialize
 from core.training import memory
 from core.training.batches import fitting_batch_size, memory_share, training_batches
@@ -29,6 +33,7 @@ from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.distributed import ALONE, Order, World
 from core.training.evaluation import evaluate_together
 from core.training.evaluations import ImageResult, summarize
+from core.training.features import Backbone, FeaturePairs, HeadPredictor
 from core.training.records import Epoch, Record, Step, Validating, Warned
 from core.training.schedule import learning_rate_factor
 from core.training.step import SMALLER_STEPS, TrainingStep
@@ -99,6 +104,13 @@ class TrainingLoop:
         self.progress = Progress()
         self.train_samples = fraction_of(train, config.train_fraction, config.seed)
         self.val_samples = val
+        self.squashed, self.squashed_val = (
+            SquashedPairs(samples, len(classes), config.image_size) for samples in (self.train_samples, val)
+        )
+        self.features, self.features_val = (
+            FeaturePairs(pairs, lambda: self.backbone, has_flips=has_flips) if config.store_features else None
+            for pairs, has_flips in ((self.squashed, config.flip), (self.squashed_val, False))
+        )
         self.results: list[ImageResult] = []
         torch.manual_seed(mixed_seed(config.seed))
         model = build_model(
@@ -176,6 +188,29 @@ class TrainingLoop:
         patience, progress = self.config.patience, self.progress
         return 0 < patience <= epochs_done - max(progress.best_epoch or 0, progress.patience_since)
 
+    # --- features ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The frozen backbone, ready to make features."""
+        return Backbone(self._step.model, self.config.image_size, self.precision)
+
+    def keep_features(self) -> Iterator[tuple[int, int]]:
+        """Compute the features that are to be stored, and yield how many of how many photos are done.
+
+        Without room for them it raises `RunError`.
+        """
+        stores = [store for store in (self.features, self.features_val) if store]
+        total = sum(map(len, stores))
+        for done, _ in enumerate(chain.from_iterable(store.keep() for store in stores), start=1):
+            yield done, total
+        if not all(store.open_kept() for store in stores):
+            size = sum(store.nbytes for store in stores) / 1e9
+            raise RunError(
+                f"The features of {total} photos take {size:.1f} GB, for which {home() / 'cache'} has no room; make "
+                "room, or start a new run with a smaller image_size or store_features=false."
+            )
+
     # --- batches ----------------------------------------------------------------------------------------------------
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
@@ -194,7 +229,7 @@ class TrainingLoop:
         """Make the batches; what the machine would be killed for is split beforehand."""
         self.batch_size = min(batch_size, len(self.train_samples))
         own = self.world.share_of(self.batch_size)
-        self._batches = training_batches(self.config, self.train_samples, len(self.classes), batch_size, self.world)
+        self._batches = training_batches(self.config, self.features or self.squashed, batch_size, self.world)
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
             # Linux grants memory that it does not have, and ends the process when it is used.
@@ -252,13 +287,15 @@ class TrainingLoop:
 
     def _validate(self, should_stop: Callable[[], bool]) -> Generator[Record, None, bool]:
         """Fill `results` from every validation photo; returns False if asked to stop before the last."""
-        predictor = Predictor(self.model, image_size=self.config.image_size, device=self.device)
-        self.results = []
-        told_s = time.perf_counter()
         epochs = self.progress.epochs_done + 1
         may_be_last = epochs == self.config.epochs or self._is_impatient(epochs)
         batch_size = 1 if may_be_last else VALIDATION_BATCH_SIZE
-        for result in evaluate_together(self.world, predictor, self.val_samples, self.classes, batch_size=batch_size):
+        self.world.align_statistics(self.model)
+        predictor, pairs = self.ready_to_judge(are_masks_kept=may_be_last)
+        pairs.open_kept()
+        self.results = []
+        told_s = time.perf_counter()
+        for result in evaluate_together(self.world, predictor, pairs, self.classes, batch_size=batch_size):
             self.results.append(result)
             if self.world.any_of(should_stop()):
                 return False
@@ -266,6 +303,18 @@ class TrainingLoop:
                 told_s = time.perf_counter()
                 yield Validating(epoch=epochs, image=len(self.results), images=len(self.val_samples))
         return True
+
+    def ready_to_judge(self, *, are_masks_kept: bool) -> tuple[Predictor, SquashedPairs | FeaturePairs]:
+        """Return the model ready to be judged, and on what; where the masks are kept, all as `evaluate` does it."""
+        size = self.config.image_size
+        if self.features_val and not are_masks_kept:
+            shape = self.features_val.shape
+            head = HeadPredictor(self.model, shape, image_size=size, precision=self.precision)
+            return head, self.features_val
+        precision = self.precision
+        if are_masks_kept:
+            precision = mask_precision(self.model, image_size=size, device=self.device)
+        return Predictor(self.model, image_size=size, device=self.device, precision=precision), self.squashed_val
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
         """Count the epoch as done and tell how it went."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.training.enlarged_loss import enlarged_cross_entropy
 from core.voc import VOID
 
 
@@ -23,15 +24,17 @@ def segmentation_loss(
     """Return the mean loss of a batch, float32, as torchvision's reference: out + aux_weight * aux.
 
     Args:
-        outputs: `out` and, where `aux_weight` is above 0, `aux`: logits_NKHW.
-        masks_NHW: ids, int64, at the logits' size; 255 is void.
+        outputs: `out` and, where `aux_weight` is above 0, `aux`: logits_NKhw, as coarse as the model decides.
+        masks_NHW: ids, int64, 255 is void; the logits are enlarged to their size (`enlarged_loss`).
         aux_weight: weight of the auxiliary head's loss.
         class_weights_K: what a pixel of each class counts, float32; all alike if None.
         total: `pixel_weight` of the batch that this is a part of; None where this is all of it.
     """
     total = pixel_weight(masks_NHW, class_weights_K) if total is None else total
-    loss = cross_entropy(outputs["out"], masks_NHW, class_weights_K, total)
-    return loss + aux_weight * cross_entropy(outputs["aux"], masks_NHW, class_weights_K, total) if aux_weight else loss
+    loss = enlarged_cross_entropy(outputs["out"], masks_NHW, class_weights_K, total)
+    if not aux_weight:
+        return loss
+    return loss + aux_weight * enlarged_cross_entropy(outputs["aux"], masks_NHW, class_weights_K, total)
 
 
 def cross_entropy(

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import torch
 from torch import Tensor
+from torchvision.models.segmentation import DeepLabV3
 
-from core.model.architectures import build_model
+from core.model.architectures import CoarseLogits, build_model
 from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.loss import segmentation_loss
 
@@ -115,7 +116,7 @@ def _photo_bytes(
     return (four - two) // 2
 
 
-def _kept_bytes(model: torch.nn.Module, images_N3SS: Tensor, masks_NSS: Tensor, aux_weight: float) -> int:
+def _kept_bytes(model: DeepLabV3, images_N3SS: Tensor, masks_NSS: Tensor, aux_weight: float) -> int:
     """Sum up what a forward pass keeps for the backward pass; a tensor kept more than once is counted once."""
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -125,7 +126,7 @@ def _kept_bytes(model: torch.nn.Module, images_N3SS: Tensor, masks_NSS: Tensor, 
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        segmentation_loss(model(images_N3SS), masks_NSS, aux_weight)
+        segmentation_loss(CoarseLogits(model)(images_N3SS), masks_NSS, aux_weight)
     return sum(storage.nbytes() for storage in kept.values())
 
 

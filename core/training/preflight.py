@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from core.data.pixels import SquashedPairs
 from core.errors import RunError
 from core.model.predictor import Predictor
 from core.training.distributed import Order
@@ -170,7 +171,8 @@ def _evaluate(loop: TrainingLoop) -> float:
     """Segment whole photos and return the seconds for one; answers that are no numbers raise `RunError`."""
     predictor = Predictor(loop.model, image_size=loop.config.image_size, device=loop.device)
     began_s = time.perf_counter()
-    losses = [result.loss for result in evaluate(predictor, loop.val_samples[:NUM_PHOTOS], loop.classes)]
+    pairs = SquashedPairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), loop.config.image_size)
+    losses = [result.loss for result in evaluate(predictor, pairs, loop.classes)]
     if not all(math.isfinite(loss) for loss in losses):
         raise RunError("After one step the model answers with NaN; start a new run with a smaller learning_rate.")
     return (time.perf_counter() - began_s) / len(losses)

@@ -10,7 +10,8 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.data.loader import mixed_seed
 from core.errors import RunError
-from core.model.device import autocast
+from core.model.architectures import CoarseLogits
+from core.model.device import autocast, dtype_of
 from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.distributed import ALONE, World, keeping_apart
 from core.training.loss import pixel_weight, segmentation_loss
@@ -44,7 +45,7 @@ class TrainingStep:
         self.parts = 1
         self.notes: list[str] = []
         self._world = world
-        self._trained: nn.Module = model
+        self._trained: nn.Module = CoarseLogits(model, has_backbone=not config.store_features)
         self._config = config
         self._device = device
         self._precision = precision
@@ -76,10 +77,10 @@ class TrainingStep:
 
     def connect(self) -> None:
         """Begin to add up gradients with the other processes, all of which do the same now."""
-        self._trained = self._world.parallel(self.model, self._device)
+        self._trained = self._world.parallel(self._trained, self._device)
 
     def take(self, images_N3SS: Tensor, masks_NSS: Tensor, *, steps_done: int, learning_rate: float) -> float:
-        """Train on a batch and return its loss; a loss that is not finite raises `RunError`.
+        """Train on a batch of photos, or of stored features, and return its loss; if not finite, `RunError`.
 
         With other processes the photos are this one's part of the batch, and the loss is that of all of it.
         """
@@ -156,9 +157,10 @@ class TrainingStep:
 
     def _add_gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, total: Tensor) -> float:
         """Add a part's gradients to those that are there, and return its share of the loss."""
-        photos = images_N3SS.to(self._device).contiguous(memory_format=torch.channels_last)
+        # Stored features come in bf16, which autocast would leave as it is where all else is fp32.
+        inputs = images_N3SS.to(self._device, dtype_of(self._precision) if self._config.store_features else None)
         with autocast(self._device, self._precision):
-            outputs = self._trained(photos)
+            outputs = self._trained(inputs.contiguous(memory_format=torch.channels_last))
             loss = segmentation_loss(outputs, masks_NSS, self._config.aux_weight, self._class_weights_K, total)
         # Processes average their gradients, which are to add up.
         torch.autograd.backward(loss * self._world.size)

@@ -19,13 +19,13 @@ import torch
 
 from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.loader import fraction_of
-from core.data.stats import count_pixels
+from core.data.pixels import SquashedPairs
 from core.errors import RunError
 from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, choose_precision, device_name
-from core.model.predictor import Predictor
 from core.training.config import TrainingConfig, with_settings
 from core.training.evaluation import evaluate
+from core.training.features import FeaturePairs, HeadPredictor
 from core.training.loop import VALIDATION_BATCH_SIZE, Progress, TrainingLoop
 from core.training.memory import peak_memory_bytes
 from core.training.records import Record
@@ -46,11 +46,15 @@ VALIDATION_BATCHES = 3
 """Different batches of validation photos that are timed in turn: photos differ in size."""
 
 READ_PAIRS = 32
-"""Pairs read to tell how long the reading of all of them takes."""
+"""Pairs read to tell how long the reading of all of them takes, and pairs that steps are timed with, at least."""
 
-AS_FAST = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none"}
+FEATURES = 4
+"""Photos whose features are computed to tell how long that takes, and taken for those of all others."""
+
+AS_FAST = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none", "train_fraction": 1.0}
 """Settings that leave the time of a step as it is: weights that hardly move cannot run into NaN, random ones need no
-download, and without class weights the photos are not counted for every model that is built."""
+download, without class weights the photos are not counted for every model that is built, and of the photos that are
+timed none is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,7 @@ class Costs:
     seconds_per_step     on a whole batch; `is_extrapolated` says that no whole batch was timed
     validation_s         per photo, in batches as between epochs; `last_validation_s`: one at a time, after the last
     checkpoint_s         to write last.pt and open it again
+    features_s           to compute the features of all photos, where they are stored
     peak_memory_bytes    as `Epoch` tells it; None where it cannot be told
     """
 
@@ -89,6 +94,7 @@ class Costs:
     validation_s: float
     last_validation_s: float
     checkpoint_s: float
+    features_s: float
     peak_memory_bytes: int | None
     precision: str
 
@@ -189,8 +195,10 @@ def measure(
         size = bench.batch_size
         steps = time_steps(bench.build, size, limits, clock)
         validation_s = bench.time_validation(VALIDATION_BATCH_SIZE, limits, clock)
-        ratio = like.last_validation_s / like.validation_s if like else None
+        is_alike = like is not None and not config.store_features  # where they are stored, the head alone is judged
+        ratio = like.last_validation_s / like.validation_s if like and is_alike else None
         last_s = validation_s * ratio if ratio else bench.time_validation(1, limits, clock)
+        features_s = bench.time_features(clock)
         checkpoint_s = bench.time_checkpoint(clock)
     except torch.OutOfMemoryError as error:
         raise RunError(
@@ -208,6 +216,7 @@ def measure(
         validation_s=validation_s,
         last_validation_s=last_s,
         checkpoint_s=checkpoint_s,
+        features_s=features_s,
         peak_memory_bytes=None if is_extrapolated and len(steps) == 1 else round(extrapolated(memory, size)),
         precision=bench.precision,
     )
@@ -223,7 +232,7 @@ def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = ti
     some = spread(samples, READ_PAIRS)
     began_s = clock()
     fingerprint(some)
-    count_pixels(some, dataset.num_classes)
+    SquashedPairs(some, dataset.num_classes, config.image_size).hold()
     per_pair_s = (clock() - began_s) / len(some)
     counted_twice = len(train) if config.class_weighting == "balanced" else 0
     return per_pair_s * (len(samples) + counted_twice)
@@ -298,33 +307,35 @@ class _Bench:
     _loop: TrainingLoop = field(init=False)
 
     def __post_init__(self) -> None:
-        loop = self._loop = self._build(self.config)
+        train, self.val_samples = self.dataset.split("train"), self.dataset.split("val")
+        self.train_samples = fraction_of(train, self.config.train_fraction, self.config.seed)
+        loop = self._loop = self._build(self.config, self.train_samples)
         self.batch_size = loop.batch_size
-        self.train_samples = loop.train_samples
-        self.val_samples = loop.val_samples
         self.precision = loop.precision
 
     def build(self, batch_size: int) -> TrainingLoop:
         """Return a loop with so many photos in a batch, in place of the one before."""
         del self._loop
-        self._loop = self._build(with_settings(self.config, {"batch_size": batch_size}))
+        some = spread(self.train_samples, max(READ_PAIRS, batch_size))
+        self._loop = self._build(with_settings(self.config, {"batch_size": batch_size}), some)
+        self._loop.squashed.hold()  # as a training finds them in its cache
+        if self._loop.features:
+            self._loop.features.hold(FEATURES)
         return self._loop
 
-    def _build(self, config: TrainingConfig) -> TrainingLoop:
-        return TrainingLoop(
-            with_settings(config, AS_FAST),
-            self.dataset.split("train"),
-            self.dataset.split("val"),
-            self.dataset.classes,
-            self.device,
-        )
+    def _build(self, config: TrainingConfig, train: Sequence[Sample]) -> TrainingLoop:
+        return TrainingLoop(with_settings(config, AS_FAST), train, self.val_samples, self.dataset.classes, self.device)
 
     def time_validation(self, batch_size: int, limits: Limits, clock: Clock) -> float:
         """Return the seconds in which a validation photo is read, segmented and judged."""
         photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
         size = min(batch_size, len(photos))
-        batches = [photos[first : first + size] for first in range(0, len(photos) - size + 1, size)]
-        predictor = Predictor(self._loop.model, image_size=self.config.image_size, device=self.device)
+        predictor, _ = self._loop.ready_to_judge(are_masks_kept=batch_size == 1)
+        has_features = isinstance(predictor, HeadPredictor)
+        batches = [
+            self._held(photos[first : first + size], has_features=has_features)
+            for first in range(0, len(photos) - size + 1, size)
+        ]
         watch = Stopwatch(self.device, limits.enough_s * VALIDATION_SHARE, clock)
         watch.mark()
         for batch in itertools.cycle(batches):
@@ -333,6 +344,28 @@ class _Bench:
             if watch.mark():
                 break
         return watch.median_s / size
+
+    def _held(self, photos: Sequence[Sample], *, has_features: bool) -> SquashedPairs | FeaturePairs:
+        """Return pairs as a validation finds them, in memory."""
+        pairs = SquashedPairs(photos, self.dataset.num_classes, self.config.image_size)
+        pairs.hold()
+        if not has_features:
+            return pairs
+        features = FeaturePairs(pairs, lambda: self._loop.backbone, has_flips=False)
+        features.hold(1)
+        return features
+
+    def time_features(self, clock: Clock) -> float:
+        """Return the seconds in which the features of all photos are computed, 0 where none are stored."""
+        if not self._loop.features:
+            return 0.0
+        store = FeaturePairs(self._loop.squashed, lambda: self._loop.backbone, has_flips=False)
+        store.hold(1)  # which makes the backbone ready
+        began_s = clock()
+        store.hold(FEATURES)
+        num_forms = 2 if self.config.flip else 1
+        num_pictures = num_forms * len(self.train_samples) + len(self.val_samples)
+        return num_pictures * (clock() - began_s) / min(FEATURES, len(store))
 
     def time_checkpoint(self, clock: Clock) -> float:
         """Return the seconds in which last.pt is written and opened again, in a folder that vanishes."""

@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ import torchvision
 
 import core
 from core.data.dataset import Dataset, fingerprint, open_dataset
-from core.data.stats import pixels_of_each
 from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.files import replacing
 from core.jobs import is_stop_requested
@@ -56,6 +56,7 @@ HALF_WRITTEN = (".*.pt.part*", ".log.csv.*.part", "samples/*/.*.part")
 """What a leg that was killed may leave; it is deleted at the beginning of the next."""
 
 READING = "Reading every photo and mask once"
+COMPUTING = "Computing the backbone's features of every photo once"
 TELL_EVERY_S = 1.0
 
 LONG_GAP_S = 600.0
@@ -222,20 +223,21 @@ class _Leg:
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
             yield record
+        yield from _told_by_the_second(COMPUTING, self._loop.keep_features())
 
     def _read_pairs(self) -> Iterator[Record]:
         """Read every pair once: a damaged photo is found and named now, not hours later. Fills the floor."""
-        num_train, num_classes = len(self._loop.train_samples), self._dataset.num_classes
-        samples = (*self._loop.train_samples, *self._val)
-        pixels_K = np.zeros(num_classes, dtype=np.int64)
-        yield Preparing(doing=READING, done=0, total=len(samples))
-        told_s = time.monotonic()
-        for done, of_this_K in enumerate(pixels_of_each(samples, num_classes), start=1):
-            if done > num_train:
-                pixels_K += of_this_K
-            if time.monotonic() - told_s >= TELL_EVERY_S:
-                told_s = time.monotonic()
-                yield Preparing(doing=READING, done=done, total=len(samples))
+        train, val = self._loop.squashed, self._loop.squashed_val
+        pixels_K, total = np.zeros(self._dataset.num_classes, dtype=np.int64), len(train) + len(val)
+
+        def read() -> Iterator[tuple[int, int]]:
+            for done, of_this_K in enumerate(chain(train.keep(), val.keep()), start=1):
+                if done > len(train):
+                    np.add(pixels_K, of_this_K, out=pixels_K)
+                yield done, total
+
+        yield Preparing(doing=READING, done=0, total=total)
+        yield from _told_by_the_second(READING, read())
         self._floor = floor_of_pixels(pixels_K)
 
     def _started(self) -> RunStarted:
@@ -374,6 +376,15 @@ class _Leg:
         for result in self._loop.results[:NUM_SAMPLES]:
             with replacing(folder / f"{result.name}.png") as file:
                 file.write(result.mask_png)
+
+
+def _told_by_the_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:
+    """Take (done, total) after every step of a preparation, and tell one a second."""
+    told_s = time.monotonic()
+    for done, total in steps:
+        if time.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = time.monotonic()
+            yield Preparing(doing=doing, done=done, total=total)
 
 
 def versions() -> dict[str, str]:

@@ -142,7 +142,7 @@ def test_every_view_has_its_pictures(visit: Visit, run: Run) -> None:
 
 def test_the_mask_is_what_the_predictor_says(visit: Visit, run: Run, weights: Path) -> None:
     from core.model.photo import open_photo
-    from core.training.evaluation import open_predictor
+    from core.model.predictor import open_predictor
     from ui import cached
 
     data = photo_bytes()

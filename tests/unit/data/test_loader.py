@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.data.dataset import Sample, open_dataset
 from core.data.loader import TrainingBatches, TrainingPairs, Waiting, fraction_of, mixed_seed
+from core.data.pixels import SquashedPairs
 from core.data.transforms import TrainingTransform
 from core.errors import DataError
 from tests.small_data import write_voc
@@ -24,8 +25,8 @@ def samples(tmp_path: Path) -> tuple[Sample, ...]:
 
 def batches(samples: tuple[Sample, ...], *, size: int = 2, workers: int = 0, seed: int = 0) -> TrainingBatches:
     transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
-    pairs = TrainingPairs(samples, 21, transform, seed)
-    return TrainingBatches(pairs, len(samples), size, num_workers=workers, seed=seed)
+    pairs = TrainingPairs(SquashedPairs(samples, 21, 32), transform, seed)
+    return TrainingBatches(pairs, size, num_workers=workers, seed=seed)
 
 
 def is_same(first: list[Batch], second: list[Batch]) -> bool:
@@ -59,10 +60,10 @@ def test_epochs_and_seeds_differ(samples: tuple[Sample, ...]) -> None:
 def test_an_epoch_shows_every_photo_once_but_those_of_the_incomplete_batch(samples: tuple[Sample, ...]) -> None:
     class Names(TrainingPairs):
         def __getitem__(self, key: tuple[int, int]) -> Batch:
-            return torch.tensor(key[0]), torch.tensor(key[1])
+            return torch.zeros((3, 1, 1), dtype=torch.uint8), torch.tensor(key[1])
 
-    pairs = Names(samples, 21, TrainingTransform(32), 0)
-    loader = TrainingBatches(pairs, len(samples), 2, num_workers=0, seed=0)
+    pairs = Names(SquashedPairs(samples, 21, 32), TrainingTransform(32), 0)
+    loader = TrainingBatches(pairs, 2, num_workers=0, seed=0)
     seen = [index for _, indices in loader.epoch(4) for index in indices.tolist()]
     assert len(loader) == 3
     assert len(seen) == len(set(seen)) == 6
@@ -79,7 +80,7 @@ def test_first_skips_batches_that_were_trained_before_a_stop(samples: tuple[Samp
 
 
 def test_reading_a_photo_leaves_the_global_random_numbers_alone(samples: tuple[Sample, ...]) -> None:
-    pairs = TrainingPairs(samples, 21, TrainingTransform(32, flip=True), 0)
+    pairs = TrainingPairs(SquashedPairs(samples, 21, 32), TrainingTransform(32, flip=True), 0)
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)

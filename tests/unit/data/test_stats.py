@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
-from core.data.stats import VOC_SHARES, ClassStats, count_pixels, split_stats, summarize
+from core.data.stats import VOC_SHARES, ClassStats, split_stats, summarize
 from core.errors import DataError
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import CAT, DOG
@@ -40,7 +40,6 @@ def check_against_counting(samples: tuple[Sample, ...]) -> None:
     assert stats.floor.pixel_accuracy == pytest.approx(pixels[0] / counted)
     present = sum(pixels[class_id] > 0 for class_id in range(21))
     assert stats.floor.miou == pytest.approx(pixels[0] / counted / present)
-    assert count_pixels(samples, 21).tolist() == [pixels[class_id] for class_id in range(21)]
     check_co_occurrence(samples, stats.co_occurrence_KK.tolist())
 
 
@@ -151,13 +150,6 @@ def test_the_classes_of_the_command_line_have_their_objects(tiny_voc: Path) -> N
     document = split_stats(open_dataset(tiny_voc).split("train"), CLASS_NAMES).as_dict()
     assert set(document["classes"][0]) == {"id", "name", "images", "pixels", "share", "objects"}
     assert ClassStats(**document["classes"][CAT]).objects == 2
-
-
-def test_count_pixels_names_a_pair_that_cannot_be_used(tiny_voc: Path) -> None:
-    samples = open_dataset(tiny_voc).split("train")
-    write_mask(samples[1].mask, np.full((40, 48), 77, dtype=np.uint8))
-    with pytest.raises(DataError, match=r"photo_1\.png holds id 77"):
-        count_pixels(samples, 21)
 
 
 def test_voc_s_own_shares_are_fractions_of_everything() -> None:

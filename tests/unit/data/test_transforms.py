@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.transforms import TrainingTransform, mask_to_tensor, photo_to_tensor
+from core.data.transforms import TrainingTransform, normalize, photo_to_tensor, squash_mask, squash_photo
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 from tests.small_data import draw_pair
 
@@ -34,33 +34,40 @@ def test_the_mean_colour_becomes_zero() -> None:
 def test_a_squashed_mask_holds_no_id_that_was_not_there() -> None:
     mask_HW = np.zeros((50, 70), dtype=np.uint8)
     mask_HW[10:40, 10:60], mask_HW[12:38, 12:58] = VOID, 20
-    squashed = mask_to_tensor(mask_HW, 16)
-    assert (squashed.dtype, squashed.shape, type(squashed)) == (torch.int64, (16, 16), torch.Tensor)
+    squashed = squash_mask(mask_HW, 16)
+    assert (squashed.dtype, squashed.shape, type(squashed)) == (torch.uint8, (16, 16), torch.Tensor)
     assert set(squashed.unique().tolist()) <= {0, 20, VOID}
 
 
 def test_a_label_lies_where_its_pixels_lie() -> None:
     """The older nearest neighbour took the upper left of three pixels, not the middle: labels slid off objects."""
     mask_HW = np.random.default_rng(0).integers(0, 21, (30, 30)).astype(np.uint8)
-    np.testing.assert_array_equal(mask_to_tensor(mask_HW, 10), mask_HW[1::3, 1::3])
+    np.testing.assert_array_equal(squash_mask(mask_HW, 10), mask_HW[1::3, 1::3])
+
+
+def augmented(transform: TrainingTransform, photo: Image.Image, mask_HW: np.ndarray) -> tuple[torch.Tensor, ...]:
+    """Return a pair as a training step sees it."""
+    size = transform.image_size
+    photo_3SS, mask_SS = transform(squash_photo(photo, size), squash_mask(mask_HW, size))
+    return normalize(photo_3SS), mask_SS
 
 
 def test_training_without_augmentation_sees_what_validation_sees() -> None:
     photo, mask_HW = draw_pair(3)
-    image, mask = TrainingTransform(SIZE)(photo, mask_HW)
+    image, mask = augmented(TrainingTransform(SIZE), photo, mask_HW)
     assert torch.equal(image, photo_to_tensor(photo, SIZE))
-    assert torch.equal(mask, mask_to_tensor(mask_HW, SIZE))
+    assert torch.equal(mask, squash_mask(mask_HW, SIZE))
     assert type(image) is type(mask) is torch.Tensor
 
 
 def test_a_flip_mirrors_photo_and_mask_together_about_half_the_time() -> None:
     photo, mask_HW = draw_pair(1)
-    plain_image, plain_mask = TrainingTransform(SIZE)(photo, mask_HW)
+    plain_image, plain_mask = augmented(TrainingTransform(SIZE), photo, mask_HW)
     transform = TrainingTransform(SIZE, flip=True)
     torch.manual_seed(0)
     flipped = 0
     for _ in range(40):
-        image, mask = transform(photo, mask_HW)
+        image, mask = augmented(transform, photo, mask_HW)
         is_flipped = not torch.equal(mask, plain_mask)
         flipped += is_flipped
         assert torch.equal(mask.flip(-1) if is_flipped else mask, plain_mask)
@@ -71,7 +78,7 @@ def test_a_flip_mirrors_photo_and_mask_together_about_half_the_time() -> None:
 def test_shrinking_pads_with_void_and_the_mean_colour() -> None:
     photo, mask_HW = Image.new("RGB", (64, 64), "white"), np.full((64, 64), 5, dtype=np.uint8)
     torch.manual_seed(1)
-    image, mask = TrainingTransform(64, scale_min=0.25, scale_max=1.0)(photo, mask_HW)
+    image, mask = augmented(TrainingTransform(64, scale_min=0.25, scale_max=1.0), photo, mask_HW)
     assert image.shape == (3, 64, 64)
     assert set(mask.unique().tolist()) == {5, VOID}
     padding = mask == VOID
@@ -87,7 +94,7 @@ def test_enlarging_crops_photo_and_mask_at_the_same_place() -> None:
     transform = TrainingTransform(60, flip=True, scale_min=0.5, scale_max=2.0)
     torch.manual_seed(2)
     for _ in range(10):
-        image, mask = transform(photo, mask_HW)
+        image, mask = augmented(transform, photo, mask_HW)
         counted = mask != VOID
         agrees = (image[0] > 0) == (mask == 1)
         assert agrees[counted].float().mean() > 0.97
@@ -99,7 +106,7 @@ def test_augmentation_follows_the_global_seed_alone() -> None:
     pairs = []
     for seed in (7, 7, 8):
         torch.manual_seed(seed)
-        pairs.append(transform(photo, mask_HW))
+        pairs.append(augmented(transform, photo, mask_HW))
     assert torch.equal(pairs[0][0], pairs[1][0])
     assert torch.equal(pairs[0][1], pairs[1][1])
     assert not torch.equal(pairs[0][0], pairs[2][0])

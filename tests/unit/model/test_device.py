@@ -4,19 +4,40 @@ import pytest
 import torch
 
 from core.errors import ConfigError
-from core.model.device import autocast, choose_device, choose_precision, device_name
+from core.model.device import (
+    _has_fast_bf16,
+    autocast,
+    choose_device,
+    choose_precision,
+    convolution_time,
+    device_name,
+)
 
 CPU = torch.device("cpu")
 
 
-def test_a_precision_that_is_asked_for_is_kept_and_auto_takes_what_the_hardware_computes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_precision_that_is_asked_for_is_kept_and_auto_takes_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that emulates bf16 takes hundreds of times as long: what is timed settles it, not its name."""
     assert [choose_precision(wanted, CPU) for wanted in ("fp32", "bf16")] == ["fp32", "bf16"]
-    for capabilities, expected in (({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda told=capabilities: told)
+    for bf16_s, expected in ((0.5, "bf16"), (20.0, "fp32")):
+        times_s = {torch.float32: 1.0, torch.bfloat16: bf16_s}
+        monkeypatch.setattr("core.model.device.convolution_time", times_s.__getitem__)
+        _has_fast_bf16.cache_clear()
         assert choose_precision("auto", CPU) == expected
-        assert device_name(CPU).startswith("CPU (")
+    _has_fast_bf16.cache_clear()
+
+
+def test_the_processor_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr("core.model.device.convolution_time", lambda dtype: tried.append(dtype) or len(tried))
+    _has_fast_bf16.cache_clear()
+    assert choose_precision("auto", CPU) == choose_precision("auto", CPU)
+    assert tried == [torch.bfloat16, torch.float32]
+    _has_fast_bf16.cache_clear()
+
+
+def test_a_convolution_takes_time() -> None:
+    assert 0 < convolution_time(torch.float32) < 10
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])

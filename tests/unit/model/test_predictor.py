@@ -1,5 +1,6 @@
 """From photo to mask: exact against torch's own argmax and softmax, at the photo's size, the same as validation."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torchvision.models.segmentation import DeepLabV3
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample
 from core.data.images import write_mask
+from core.data.pixels import SquashedPairs
 from core.data.transforms import photo_to_tensor
 from core.model.predictor import Predictor, resolve
 from core.training.evaluation import evaluate
@@ -54,9 +56,9 @@ def test_a_mask_has_the_photo_s_own_size(mobilenet: DeepLabV3, size: tuple[int, 
 
 def test_logits_are_the_model_s_on_the_one_preprocessing(mobilenet: DeepLabV3) -> None:
     photo, _ = draw_pair(1)
-    mobilenet.train()
-    logits = Predictor(mobilenet, image_size=64, device=CPU).logits([photo])[0]
-    assert not mobilenet.training, "a prediction never uses a batch's own statistics"
+    model = copy.deepcopy(mobilenet).train()
+    logits = Predictor(model, image_size=64, device=CPU).logits([photo])[0]
+    assert model.training, "a model in training goes on as it was"
     with torch.inference_mode():
         expected = mobilenet(photo_to_tensor(photo, 64)[None])["out"][0]
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
@@ -68,7 +70,8 @@ def test_a_page_predicts_what_validation_counted(mobilenet: DeepLabV3, tmp_path:
     photo.save(tmp_path / "p.png")
     write_mask(tmp_path / "m.png", mask_HW)
     predictor = Predictor(mobilenet, image_size=64, device=CPU)
-    result = next(evaluate(predictor, [Sample("p", tmp_path / "p.png", tmp_path / "m.png")], VOC_CLASSES))
+    pairs = SquashedPairs([Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21, 64)
+    result = next(evaluate(predictor, pairs, VOC_CLASSES))
     (tmp_path / "predicted.png").write_bytes(result.mask_png)
     with Image.open(tmp_path / "predicted.png") as stored:
         np.testing.assert_array_equal(np.asarray(stored), predictor.predict(photo).mask_HW)

@@ -11,6 +11,7 @@ from torch import nn
 from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.data.loader import TrainingBatches, TrainingPairs
+from core.data.pixels import SquashedPairs
 from core.data.transforms import TrainingTransform
 from core.errors import ConfigError, RunError
 from core.training.config import TrainingConfig
@@ -65,10 +66,12 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_sentence(tiny_voc: Path
 
 def test_the_parts_of_a_batch_are_the_batch(tmp_path: Path) -> None:
     samples = open_dataset(write_voc(tmp_path / "voc", num_train=9)).split("train")
-    pairs = TrainingPairs(samples, 21, TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0), seed=0)
+    pairs = TrainingPairs(
+        SquashedPairs(samples, 21, 32), TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0), seed=0
+    )
 
     def batches(*part: int) -> list[Any]:
-        return list(TrainingBatches(pairs, 9, 4, num_workers=0, seed=0, part=part).epoch(2, first=1))  # type: ignore[arg-type]
+        return list(TrainingBatches(pairs, 4, num_workers=0, seed=0, part=part).epoch(2, first=1))  # type: ignore[arg-type]
 
     ((whole, _),), ((first, _),), ((second, _),) = batches(0, 1), batches(0, 2), batches(1, 2)
     assert torch.equal(whole[0::2], first)

@@ -59,6 +59,7 @@ def test_the_total_is_the_sum_of_its_parts(found: Estimate) -> None:
     assert found.total_seconds == pytest.approx(
         found.preparation_seconds
         + found.preflight_seconds
+        + found.features_seconds
         + 3 * found.seconds_per_epoch
         + found.last_validation_seconds
         - found.validation_seconds
@@ -71,7 +72,7 @@ def test_the_total_is_the_sum_of_its_parts(found: Estimate) -> None:
 
 def test_alternatives_are_held_against_the_chosen_settings(found: Estimate) -> None:
     labels = [each.label for each in found.alternatives]
-    assert labels[:2] == ["32 px instead of 64", "Frozen backbone"]
+    assert labels[:2] == ["32 px instead of 64", "Head on stored features"]
     assert found.left_out == ()
     for each in found.alternatives:
         assert each.ratio == pytest.approx(each.total_seconds / found.total_seconds)
@@ -127,7 +128,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(tiny_voc: Path) -> None:
     dataset = open_dataset(tiny_voc)
     found = estimates.estimate(dataset, SMALL, limits=AT_ONCE, clock=lambda: float(next(clock)))
     assert found.alternatives == ()
-    assert found.left_out[:2] == ("32 px instead of 64", "Frozen backbone")
+    assert found.left_out[:2] == ("32 px instead of 64", "Head on stored features")
 
 
 # --- steps on a clock of our own ------------------------------------------------------------------------------------
@@ -223,8 +224,17 @@ def test_every_alternative_is_valid_and_different(name: str, precision: str, has
 
 
 def test_what_is_chosen_already_is_no_alternative() -> None:
-    config = replace(SMALL, image_size=32, freeze="backbone")
+    config = replace(SMALL, image_size=32, freeze="backbone", store_features=True)
     assert changes_of(config, "fp32", has_fast_bf16=False) == []
+
+
+def test_the_head_on_stored_features_gives_up_what_cannot_be_stored() -> None:
+    """Its settings must be valid ones, whatever is augmented."""
+    config = replace(SMALL, scale_min=0.5, aux_weight=0.5, freeze="backbone")
+    change = next(each for each in changes_of(config, "fp32", has_fast_bf16=False) if "features" in each.label)
+    assert change.changes == {"store_features": True, "scale_min": 1.0, "aux_weight": 0.0}
+    assert with_settings(config, change.changes).store_features
+    assert "Random scales and the auxiliary head go too" in change.gives_up
 
 
 def test_a_frozen_random_backbone_is_not_praised() -> None:
@@ -253,7 +263,8 @@ def kept(tiny_voc: Path) -> Path:
     """The file of an estimate for `SMALL` on the tiny data, as the job leaves it."""
     costs = Costs(
         seconds_per_step=2.0, batch_size=4, num_train_images=4, num_val_images=2, is_extrapolated=False,
-        validation_s=0.5, last_validation_s=1.0, checkpoint_s=1.0, peak_memory_bytes=None, precision="fp32",
+        validation_s=0.5, last_validation_s=1.0, checkpoint_s=1.0, features_s=0.0, peak_memory_bytes=None,
+        precision="fp32",
     )  # fmt: skip
     found = Estimate(
         **asdict(estimates.parts_of(costs, SMALL, 1.0)),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
+from core.data.pixels import SquashedPairs
 from core.errors import DataError, RunError
 from core.model.predictor import Predictor
 from core.training import memory
@@ -160,7 +161,7 @@ def test_validation_and_what_is_saved_are_of_the_averaged_weights(tiny_voc: Path
     assert is_same(plain.model.state_dict(), averaged._step.model.state_dict()), "training itself is the same"
     assert not is_same(plain.model.state_dict(), averaged.model.state_dict())
     predictor = Predictor(averaged.model, image_size=32, device=CPU)
-    results = list(evaluate(predictor, averaged.val_samples, VOC_CLASSES))
+    results = list(evaluate(predictor, averaged.squashed_val, VOC_CLASSES))
     assert [result.loss for result in results] == [result.loss for result in averaged.results]
     assert told(records[0])[0][1] == told(records[1])[0][1]
     assert told(records[0])[0][2] != told(records[1])[0][2]
@@ -243,12 +244,18 @@ def test_without_patience_or_at_the_last_epoch_all_epochs_are_done(tiny_voc: Pat
         assert loop.end_reason == "2 epochs done"
 
 
-def test_what_patience_ends_was_validated_one_photo_at_a_time(tiny_voc: Path) -> None:
+def test_what_patience_ends_was_validated_one_photo_at_a_time(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its evaluation is stored beside the milestone, and must be what `evaluate` gives."""
     loop = loop_on(tiny_voc, epochs=9, patience=1)
     loop.progress = Progress(best_miou=1.0)
     sizes: list[int] = []
-    loop.model.register_forward_pre_hook(lambda model, images: None if model.training else sizes.append(len(images[0])))
+    logits_of = Predictor.logits_of
+
+    def noted(predictor: Predictor, photos: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(photos))
+        return logits_of(predictor, photos)
+
+    monkeypatch.setattr(Predictor, "logits_of", noted)
     list(loop.epochs(never))
     assert sizes == [1, 1]
 
@@ -376,8 +383,9 @@ def test_score_and_loss_do_not_depend_on_the_order_of_the_photos(tmp_path: Path)
     loop = loop_on(root)
     samples: list[Sample] = list(loop.val_samples)
     predictor = Predictor(loop.model, image_size=32, device=CPU)
-    forward = list(evaluate(predictor, samples, VOC_CLASSES))
-    backward = list(evaluate(predictor, samples[::-1], VOC_CLASSES))
+    forward, backward = (
+        list(evaluate(predictor, SquashedPairs(each, 21, 32), VOC_CLASSES)) for each in (samples, samples[::-1])
+    )
     scores = [replace(summarize(results, VOC_CLASSES.names), conventions={}) for results in (forward, backward)]
     assert scores[0] == scores[1]
     assert [result.loss for result in forward] == [result.loss for result in backward[::-1]]

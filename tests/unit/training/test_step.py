@@ -69,8 +69,8 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(parts: int) -> None:
     step.model.double()
     freeze_batchnorm_and_dropout(step)
     step._class_weights_K = WEIGHTS_K
-    forward = step.model.forward
-    step.model.forward = lambda images: forward(images.double())
+    forward = step.model.backbone.forward
+    step.model.backbone.forward = lambda images: forward(images.double())
     whole, in_parts = gradients(step, 1), gradients(step, parts)
     assert whole.keys() == in_parts.keys()
     assert len(whole) > 100

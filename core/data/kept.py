@@ -1,0 +1,58 @@
+"""Large arrays that are kept in `cache/` to be mapped into memory: room for them, and writing them row by row."""
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+MAX_BYTES = 16 * 10**9
+"""What all arrays of a kind may take; those not used for longest give way."""
+
+MARGIN_BYTES = 2 * 10**9
+"""Left free on the disk, for checkpoints and other programs."""
+
+
+def make_room(folder: Path, nbytes: int) -> bool:
+    """Remove of a folder's own folders what was not used for longest, until so many bytes fit; tell whether they do."""
+    if nbytes > MAX_BYTES:
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = sorted((each for each in folder.iterdir() if each.is_dir()), key=lambda each: each.stat().st_mtime)
+        sizes = {each: sum(file.stat().st_size for file in each.iterdir()) for each in kept}
+        while kept and sum(sizes[each] for each in kept) + nbytes > MAX_BYTES:
+            shutil.rmtree(kept.pop(0), ignore_errors=True)
+        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > nbytes + MARGIN_BYTES
+    except OSError:
+        return False
+
+
+def write_rows(
+    file: Path, shape: tuple[int, ...], dtype: DTypeLike, rows: Iterator[NDArray[np.generic]]
+) -> Iterator[None]:
+    """Write an array's rows to an .npy file as they come, and yield after each; a full disk raises `OSError`.
+
+    Written as a plain file: one that is mapped while it is written would end the process on a full disk.
+    """
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    with file.open("wb") as written:
+        np.lib.format.write_array_header_1_0(written, header)
+        for row in rows:
+            if row.nbytes != math.prod(shape[1:]) * np.dtype(dtype).itemsize:
+                raise ValueError(f"a row of {row.shape} {row.dtype} does not belong into {shape} {dtype}")
+            written.write(row.tobytes())
+            yield
+        written.flush()
+        os.fsync(written.fileno())
+
+
+def mapped(file: Path) -> NDArray[np.generic]:
+    """Map a kept array into memory, and note on its folder when it was used last."""
+    array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+    if os.access(file.parent, os.W_OK):
+        os.utime(file.parent)
+    return array

@@ -1,0 +1,151 @@
+"""Pairs decoded and squashed once, and kept in a file that is mapped into memory: epochs read no JPEG and no PNG.
+
+    cache/pixels/KEY/          of some samples, their files as they are, and an image size
+        pixels.npy             uint8, shape (N, 4, S, S): red, green, blue, class id; as `transforms` squashes them
+        counts.npy             int64, shape (N, K): pixels of each class in the masks at their own size
+
+A folder appears whole or not at all. A file that changes, of a photo or a mask, makes another key. Where there is no
+room, everything works as well, and the files are read anew each time.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.data import kept
+from core.data.dataset import Sample
+from core.data.images import read_mask, read_pair
+from core.data.stats import MAX_THREADS
+from core.data.transforms import squash_mask, squash_photo
+from core.files import new_folder
+from core.home import home
+
+SCHEMA = 1
+"""Goes up whenever the same files would be squashed otherwise."""
+
+
+class WholePair(NamedTuple):
+    """A squashed photo, uint8 (3, S, S), its ids likewise (S, S), and the ids at their own size, uint8 (H, W)."""
+
+    photo_3SS: Tensor
+    mask_SS: Tensor
+    truth_HW: NDArray[np.uint8]
+
+
+class SquashedPairs:
+    """Pairs by index as the model takes them before augmentation: kept ones once there are, else from their files."""
+
+    def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int) -> None:
+        self.samples = samples
+        self.num_classes = num_classes
+        self.image_size = image_size
+        self._pixels_N4SS: NDArray[np.uint8] | None = None
+        self._folder: Path | None = None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return a photo, uint8 (3, S, S), and its ids, uint8 (S, S); a pair that cannot be read raises `DataError`."""
+        if self._pixels_N4SS is None:
+            return self._read(index)[:2]
+        pixels_4SS = torch.from_numpy(np.array(self._pixels_N4SS[index]))
+        return pixels_4SS[:3], pixels_4SS[3]
+
+    def with_truth(self, index: int) -> WholePair:
+        """Return a pair with its mask at its own size; one that cannot be read raises `DataError`."""
+        sample = self.samples[index]
+        if self._pixels_N4SS is None:
+            photo, truth_HW = read_pair(sample.photo, sample.mask, self.num_classes)
+            return WholePair(squash_photo(photo, self.image_size), squash_mask(truth_HW, self.image_size), truth_HW)
+        return WholePair(*self[index], read_mask(sample.mask, self.num_classes))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave a mapped file out: a loader process opens it for itself."""
+        return vars(self) | ({"_pixels_N4SS": None} if self._folder else {})
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Open the file that the sending process had open."""
+        vars(self).update(state)
+        if self._folder:
+            self._map(self._folder)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all pairs take when they are kept."""
+        return len(self) * 4 * self.image_size**2
+
+    def open_kept(self) -> bool:
+        """Take the pairs from where they are kept, if they are, and tell whether they come from memory now."""
+        if self._pixels_N4SS is None and (folder := self.place()).exists():
+            self._map(folder)
+        return self._pixels_N4SS is not None
+
+    def hold(self) -> None:
+        """Read every pair into memory, instead of keeping it in a file."""
+        self._pixels_N4SS = np.stack([pixels_4SS for pixels_4SS, _ in self._read_from(0)])
+
+    def keep(self) -> Iterator[NDArray[np.int64]]:
+        """Read every pair, keep it, and yield the pixels of each class in its mask at its own size, shape (K,).
+
+        What is kept already is not read again. A pair that cannot be used raises `DataError`; where nothing can be
+        kept, pairs are read all the same.
+        """
+        if self.open_kept() and self._folder:
+            yield from np.load(self._folder / "counts.npy", allow_pickle=False)
+            return
+        num_told = 0
+        if kept.make_room(self.place().parent, self.nbytes):
+            # The disk may fill up all the same, and another process may have kept the same pairs meanwhile.
+            with suppress(OSError), new_folder(self.place()) as folder:
+                for counts_K in self._write(folder):
+                    num_told += 1
+                    yield counts_K
+            self.open_kept()
+        yield from (counts_K for _, counts_K in self._read_from(num_told))
+
+    def _write(self, folder: Path) -> Iterator[NDArray[np.int64]]:
+        counts: list[NDArray[np.int64]] = []
+
+        def pixels() -> Iterator[NDArray[np.uint8]]:
+            for pixels_4SS, counts_K in self._read_from(0):
+                counts.append(counts_K)
+                yield pixels_4SS
+
+        shape = (len(self), 4, self.image_size, self.image_size)
+        for _ in kept.write_rows(folder / "pixels.npy", shape, np.uint8, pixels()):
+            yield counts[-1]
+        np.save(folder / "counts.npy", np.array(counts))
+
+    def _map(self, folder: Path) -> None:
+        self._pixels_N4SS = kept.mapped(folder / "pixels.npy").view(np.uint8)
+        self._folder = folder
+
+    def _read_from(self, first: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        with ThreadPoolExecutor(MAX_THREADS) as pool:
+            for photo_3SS, mask_SS, counts_K in pool.map(self._read, range(first, len(self))):
+                yield torch.cat([photo_3SS, mask_SS[None]]).numpy(), counts_K
+
+    def _read(self, index: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+        sample = self.samples[index]
+        photo, mask_HW = read_pair(sample.photo, sample.mask, self.num_classes)
+        counts_K: NDArray[np.int64] = np.bincount(mask_HW.ravel(), minlength=256)[: self.num_classes]
+        return squash_photo(photo, self.image_size), squash_mask(mask_HW, self.image_size), counts_K
+
+    def place(self) -> Path:
+        """Return the folder where these pairs, with their files as they are now, are kept or would be."""
+        digest = hashlib.sha256(repr((SCHEMA, self.image_size, self.num_classes)).encode())
+        for sample in self.samples:
+            for file in (sample.photo, sample.mask):
+                status = file.stat() if file.exists() else None
+                digest.update(repr((str(file), status and (status.st_mtime_ns, status.st_size))).encode())
+        return home() / "cache" / "pixels" / digest.hexdigest()[:24]

@@ -1,0 +1,168 @@
+"""What a frozen backbone makes of every photo, computed once and kept: then an epoch trains the head alone.
+
+    cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): of N photos, as they are and, where they
+                                       are flipped in training, mirrored; of a backbone's weights and a pixels' key
+
+In bf16, which keeps three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a photo, and twice that with flips.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.models.segmentation import DeepLabV3
+
+from core.data import kept
+from core.data.loader import TrainingPairs
+from core.data.pixels import SquashedPairs, WholePair
+from core.data.transforms import TrainingTransform, normalize
+from core.files import new_folder
+from core.home import home
+from core.model.device import dtype_of
+from core.model.inference import ready_to_predict
+from core.model.predictor import Predictor
+
+
+class Backbone:
+    """The frozen part of a model, made ready once: photos to features."""
+
+    def __init__(self, model: DeepLabV3, image_size: int, precision: str) -> None:
+        self._device = next(model.parameters()).device
+        self._dtype = dtype_of(precision)
+        self._backbone: nn.Module = ready_to_predict(model.backbone, (1, 3, image_size, image_size), precision)
+        digest = hashlib.sha256(precision.encode())
+        for tensor in model.backbone.state_dict().values():
+            digest.update(tensor.cpu().numpy().tobytes())
+        self.key = digest.hexdigest()
+
+    def features(self, photos_N3SS: Tensor) -> NDArray[np.uint16]:
+        """Return the features of squashed photos (uint8) in bf16, its bits as uint16: shape (N, h, w, C)."""
+        images_N3SS = normalize(photos_N3SS.to(self._device)).to(self._dtype)
+        with torch.inference_mode():
+            features_NChw = self._backbone(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
+        bits: NDArray[np.uint16] = features_NChw.permute(0, 2, 3, 1).bfloat16().view(torch.uint16).cpu().numpy()
+        return bits
+
+
+class FeaturePairs:
+    """Features and ids by index, in place of the photos and ids of `SquashedPairs`; computed anew until kept."""
+
+    def __init__(self, squashed: SquashedPairs, backbone: Callable[[], Backbone], *, has_flips: bool) -> None:
+        self.squashed = squashed
+        self.samples = squashed.samples
+        self._make_backbone = backbone
+        self._num_forms = 2 if has_flips else 1
+        self._features_NFhwC: NDArray[np.uint16] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.squashed)
+
+    def pair(self, index: int, *, is_flipped: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the features of a photo, bf16 (C, h, w), and its ids, uint8 (S, S)."""
+        _, mask_SS = self.squashed[index]
+        bits_FhwC = self._compute(index) if self._features_NFhwC is None else self._features_NFhwC[index]
+        features_hwC = torch.from_numpy(np.array(bits_FhwC[int(is_flipped)])).view(torch.bfloat16)
+        return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
+
+    def with_truth(self, index: int) -> WholePair:
+        """Return features in the place of the photo, the squashed ids, and the ids at their own size."""
+        return self.squashed.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
+
+    def open_kept(self) -> bool:
+        """Take features from where they are kept, if they are, and tell whether they come from memory now."""
+        self.squashed.open_kept()
+        file = self._place() / "features.npy"
+        if self._features_NFhwC is None and file.exists():
+            self._features_NFhwC = kept.mapped(file).view(np.uint16)
+        return self._features_NFhwC is not None
+
+    def hold(self, count: int) -> None:
+        """Compute so many features into memory and take them for all: enough to tell how long a step takes."""
+        some = [self._compute(index) for index in range(min(count, len(self)))]
+        self._features_NFhwC = np.stack([some[index % len(some)] for index in range(len(self))])
+
+    def keep(self) -> Iterator[None]:
+        """Compute the features of every photo, keep them, and yield after each; without room for them, do nothing."""
+        if self.open_kept():
+            return
+        shape = (len(self), *self._compute(0).shape)
+        place = self._place()
+        if kept.make_room(place.parent, self.nbytes):
+            # The disk may fill up all the same, and another process may have kept the same features meanwhile.
+            with suppress(OSError), new_folder(place) as folder:
+                yield from kept.write_rows(folder / "features.npy", shape, np.uint16, self._all())
+            self.open_kept()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all features take when they are kept."""
+        return len(self) * self._compute(0).nbytes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of a photo's features, (C, h, w)."""
+        channels, height, width = self.pair(0)[0].shape
+        return channels, height, width
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return self._make_backbone()
+
+    def _all(self) -> Iterator[NDArray[np.uint16]]:
+        for index in range(len(self)):
+            yield self._compute(index)
+
+    def _compute(self, index: int) -> NDArray[np.uint16]:
+        photo_3SS, _ = self.squashed[index]
+        forms = [photo_3SS, photo_3SS.flip(-1)][: self._num_forms]
+        return self._backbone.features(torch.stack(forms))
+
+    def _place(self) -> Path:
+        asked = f"{self.squashed.place().name} {self._num_forms} {self._backbone.key}"
+        return home() / "cache" / "features" / hashlib.sha256(asked.encode()).hexdigest()[:24]
+
+
+class TrainingFeatures(TrainingPairs):
+    """Features and ids by (epoch, index): mirrored when `TrainingPairs` would mirror the photo."""
+
+    def __init__(self, features: FeaturePairs, transform: TrainingTransform, seed: int) -> None:
+        super().__init__(features.squashed, transform, seed)
+        self._features = features
+
+    def open_kept(self) -> bool:
+        """Take what is read from where it is kept, if it is."""
+        return self._features.open_kept()
+
+    def as_input(self, photos_N3SS: Tensor) -> Tensor:
+        """Return a batch of features as it is."""
+        return photos_N3SS
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        _, index = key
+        with self.seeded(key):
+            return self._features.pair(index, is_flipped=self.transform.draws_flip())
+
+
+class HeadPredictor(Predictor):
+    """A predictor of stored features: the head alone."""
+
+    def __init__(self, model: DeepLabV3, features_shape: Sequence[int], *, image_size: int, precision: str) -> None:
+        self.image_size = image_size
+        self.device = next(model.parameters()).device
+        self.precision = precision
+        self._head = ready_to_predict(model.classifier, (1, *features_shape), precision)
+
+    def logits_of(self, photos_N3SS: Tensor) -> Tensor:
+        """Return logits_NKSS, float32, of features_NChw."""
+        features_NChw = photos_N3SS.to(self.device, dtype_of(self.precision))
+        with torch.inference_mode():
+            coarse_NKhw = self._head(features_NChw.contiguous(memory_format=torch.channels_last)).float()
+        return F.interpolate(coarse_NKhw, (self.image_size,) * 2, mode="bilinear", align_corners=False)

@@ -1,0 +1,164 @@
+"""Pairs that are decoded once: the same pixels as from their files, and never those of a file that has changed."""
+
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.data import kept
+from core.data.dataset import open_dataset
+from core.data.images import read_mask, read_photo, write_mask
+from core.data.pixels import SquashedPairs
+from core.data.transforms import squash_mask, squash_photo
+from core.errors import DataError
+
+SIZE = 33
+
+
+@pytest.fixture
+def pairs(tiny_voc: Path) -> SquashedPairs:
+    return SquashedPairs(open_dataset(tiny_voc).split("train"), 21, SIZE)
+
+
+def again(pairs: SquashedPairs) -> SquashedPairs:
+    return SquashedPairs(pairs.samples, 21, SIZE)
+
+
+def kept_folders(home: Path) -> list[Path]:
+    return list((home / "cache" / "pixels").iterdir())
+
+
+def check(pairs: SquashedPairs) -> None:
+    """Compare every pair with its files, squashed here and now."""
+    for index, sample in enumerate(pairs.samples):
+        truth_HW = read_mask(sample.mask, 21)
+        photo_3SS, mask_SS = pairs[index]
+        assert torch.equal(photo_3SS, squash_photo(read_photo(sample.photo), SIZE))
+        assert torch.equal(mask_SS, squash_mask(truth_HW, SIZE))
+        whole = pairs.with_truth(index)
+        assert torch.equal(whole.photo_3SS, photo_3SS)
+        assert torch.equal(whole.mask_SS, mask_SS)
+        np.testing.assert_array_equal(whole.truth_HW, truth_HW)
+
+
+def test_kept_pairs_are_what_their_files_hold(pairs: SquashedPairs) -> None:
+    check(pairs)
+    counts_NK = list(pairs.keep())
+    for counts_K, sample in zip(counts_NK, pairs.samples, strict=True):
+        assert counts_K.tolist() == np.bincount(read_mask(sample.mask, 21).ravel(), minlength=256)[:21].tolist()
+    check(pairs)
+    opened = again(pairs)
+    assert opened.open_kept()
+    check(opened)
+    np.testing.assert_array_equal(list(opened.keep()), counts_NK)
+
+
+def test_held_in_memory_they_are_the_same(pairs: SquashedPairs, home: Path) -> None:
+    pairs.hold()
+    check(pairs)
+    assert not (home / "cache").exists()
+
+
+def test_a_second_pass_reads_no_photo(pairs: SquashedPairs) -> None:
+    list(pairs.keep())
+    for sample in pairs.samples:
+        status = sample.photo.stat()
+        sample.photo.write_bytes(b"x" * status.st_size)
+        os.utime(sample.photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert len(list(again(pairs).keep())) == len(pairs)
+
+
+@pytest.mark.parametrize("what", ["photo", "mask"])
+def test_a_file_that_changes_is_read_again(pairs: SquashedPairs, what: str) -> None:
+    list(pairs.keep())
+    sample = pairs.samples[0]
+    if what == "photo":
+        sample.photo.write_bytes(pairs.samples[2].photo.read_bytes())
+    else:
+        write_mask(sample.mask, np.full((40, 48), 3, dtype=np.uint8))
+    changed = again(pairs)
+    assert not changed.open_kept()
+    check(changed)
+    list(changed.keep())
+    check(changed)
+
+
+def test_what_is_kept_is_of_an_image_size_and_of_classes(pairs: SquashedPairs) -> None:
+    list(pairs.keep())
+    assert not SquashedPairs(pairs.samples, 21, SIZE + 1).open_kept()
+    assert not SquashedPairs(pairs.samples, 22, SIZE).open_kept()
+    assert not SquashedPairs(pairs.samples[:3], 21, SIZE).open_kept()
+
+
+def test_a_pair_that_cannot_be_used_is_named_and_nothing_is_left(pairs: SquashedPairs, home: Path) -> None:
+    write_mask(pairs.samples[1].mask, np.full((40, 48), 77, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"photo_1\.png holds id 77"):
+        list(pairs.keep())
+    assert kept_folders(home) == []
+
+
+def test_a_pass_that_is_broken_off_leaves_nothing(pairs: SquashedPairs, home: Path) -> None:
+    reading = pairs.keep()
+    next(reading)
+    reading.close()  # type: ignore[attr-defined]
+    assert kept_folders(home) == []
+    assert not pairs.open_kept()
+
+
+def test_a_disk_that_fills_up_in_the_middle_costs_speed_alone(
+    pairs: SquashedPairs, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [counts_K.tolist() for counts_K in SquashedPairs(pairs.samples, 21, SIZE + 1).keep()]
+    write_rows = kept.write_rows
+
+    def fill_up(*arguments: object) -> Iterator[None]:
+        for number, nothing in enumerate(write_rows(*arguments)):  # type: ignore[arg-type]
+            if number == 2:
+                raise OSError(28, "No space left on device")
+            yield nothing
+
+    monkeypatch.setattr(kept, "write_rows", fill_up)
+    assert [counts_K.tolist() for counts_K in pairs.keep()] == whole
+    assert len(kept_folders(home)) == 1, "that of the other size"
+    check(pairs)
+
+
+def test_a_home_that_may_not_be_written_costs_speed_alone(
+    pairs: SquashedPairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "make_room", lambda *_: False)
+    assert len(list(pairs.keep())) == len(pairs)
+    assert not pairs.open_kept()
+    check(pairs)
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_loader_process_opens_them_for_itself(pairs: SquashedPairs, is_held: bool) -> None:
+    """Pickled with the mapped file in it, every process would get a copy of all photos."""
+    if is_held:
+        pairs.hold()
+    else:
+        list(pairs.keep())
+    pickled = pickle.dumps(pairs)
+    assert is_held or len(pickled) < pairs.nbytes
+    sent = pickle.loads(pickled)
+    check(sent)
+
+
+def test_what_was_not_used_for_longest_gives_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MAX_BYTES", 1000)
+    folder = home / "cache" / "pixels"
+    for age, name in enumerate(("new", "middle", "old")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "pixels.npy").write_bytes(b"x" * 300)
+        os.utime(folder / name, (1000 - age, 1000 - age))
+    assert kept.make_room(folder, 100)
+    assert sorted(each.name for each in folder.iterdir()) == ["middle", "new", "old"]
+    assert kept.make_room(folder, 500)
+    assert [each.name for each in folder.iterdir()] == ["new"]
+    assert not kept.make_room(folder, 2000)
+    assert [each.name for each in folder.iterdir()] == ["new"], "what cannot fit costs nobody else's room"

@@ -1,0 +1,133 @@
+"""Features that are stored: those of the backbone, of every photo and its mirror image, and a training on them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.classes import VOC_CLASSES
+from core.data import kept
+from core.data.dataset import open_dataset
+from core.data.transforms import normalize
+from core.errors import ConfigError, RunError
+from core.training.config import TrainingConfig, with_settings
+from core.training.features import FeaturePairs, HeadPredictor
+from core.training.loop import TrainingLoop
+from core.training.records import Epoch, Record
+from tests.small_data import write_voc
+
+CPU = torch.device("cpu")
+CONFIG = TrainingConfig(
+    architecture="deeplabv3_mobilenet_v3_large", output_stride=16, image_size=64, batch_size=4, precision="fp32",
+    epochs=3, freeze="backbone", store_features=True, flip=True,
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_voc(tmp_path / "eight" / "VOC2012", num_train=8, num_val=3)
+
+
+def loop_on(data: Path, **settings: Any) -> TrainingLoop:
+    dataset = open_dataset(data)
+    config = with_settings(CONFIG, settings)
+    return TrainingLoop(config, dataset.split("train"), dataset.split("val"), dataset.classes, CPU)
+
+
+def trained(loop: TrainingLoop) -> list[Record]:
+    return list(loop.epochs(lambda: False))
+
+
+def epochs_of(records: list[Record]) -> list[Epoch]:
+    return [record for record in records if isinstance(record, Epoch)]
+
+
+def features_of(loop: TrainingLoop) -> FeaturePairs:
+    assert loop.features is not None
+    return loop.features
+
+
+@pytest.mark.parametrize("is_flipped", [False, True])
+def test_features_are_those_of_the_backbone_in_bf16(data: Path, is_flipped: bool) -> None:
+    loop = loop_on(data)
+    store = features_of(loop)
+    list(loop.keep_features())
+    features_Chw, mask_SS = store.pair(3, is_flipped=is_flipped)
+    photo_3SS, ids_SS = loop.squashed[3]
+    backbone = loop.model.backbone.eval()
+    with torch.inference_mode():
+        picture = photo_3SS.flip(-1) if is_flipped else photo_3SS
+        expected = backbone(normalize(picture)[None])["out"][0]
+    assert features_Chw.dtype == torch.bfloat16
+    torch.testing.assert_close(features_Chw.float(), expected, rtol=2**-7, atol=1e-5)
+    assert torch.equal(mask_SS, ids_SS.flip(-1) if is_flipped else ids_SS)
+
+
+def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: Path) -> None:
+    loop = loop_on(data)
+    store = features_of(loop)
+    on_the_way = [store.pair(index, is_flipped=True)[0] for index in range(len(store))]
+    assert [done for done, _ in loop.keep_features()] == list(range(1, 12))
+    assert list(loop.keep_features()) == [], "they are there"
+    assert all(torch.equal(store.pair(index, is_flipped=True)[0], on_the_way[index]) for index in range(len(store)))
+    other = loop_on(data, epochs=9)
+    assert features_of(other).open_kept()
+    assert torch.equal(features_of(other).pair(5)[0], store.pair(5)[0])
+
+
+@pytest.mark.parametrize("settings", [{"seed": 1}, {"image_size": 32}, {"flip": False}])
+def test_other_weights_sizes_or_flips_are_other_features(data: Path, settings: dict[str, Any]) -> None:
+    loop = loop_on(data)
+    list(loop.keep_features())
+    assert not features_of(loop_on(data, **settings)).open_kept()
+
+
+def test_it_is_the_training_of_a_frozen_backbone_but_for_rounding(data: Path) -> None:
+    """Also the same photos are mirrored, and the last validation, whose masks are kept, is the whole model's."""
+    stored, computed = loop_on(data), loop_on(data, store_features=False)
+    list(stored.keep_features())
+    first, second = epochs_of(trained(stored)), epochs_of(trained(computed))
+    for one, other in zip(first, second, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
+        assert one.val_loss == pytest.approx(other.val_loss, rel=0.05)
+    assert first[-1].train_loss < first[0].train_loss
+    for key, value in stored.model.backbone.state_dict().items():
+        assert torch.equal(value, computed.model.backbone.state_dict()[key]), key
+
+
+def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
+    kept_loop, computed = loop_on(data), loop_on(data)
+    list(kept_loop.keep_features())
+    told = [
+        [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(trained(loop))]
+        for loop in (kept_loop, computed)
+    ]
+    assert told[0] == told[1]
+
+
+def test_the_head_alone_answers_as_the_whole_model(data: Path) -> None:
+    loop = loop_on(data)
+    assert loop.features_val is not None
+    judged, pairs = loop.ready_to_judge(are_masks_kept=False)
+    whole, photos = loop.ready_to_judge(are_masks_kept=True)
+    assert isinstance(judged, HeadPredictor)
+    for index in range(3):
+        one = judged.logits_of(pairs.with_truth(index).photo_3SS[None])
+        other = whole.logits_of(photos.with_truth(index).photo_3SS[None])
+        assert one.shape == other.shape == (1, len(VOC_CLASSES), 64, 64)
+        assert float((one - other).abs().max()) < 0.03 * float(other.abs().max())
+    np.testing.assert_array_equal(pairs.with_truth(1).truth_HW, photos.with_truth(1).truth_HW)
+
+
+def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "make_room", lambda *_: False)
+    with pytest.raises(RunError, match=r"The features of 11 photos take 0\.0 GB, .* smaller image_size"):
+        list(loop_on(data).keep_features())
+
+
+@pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}, {"scale_min": 0.5}, {"scale_max": 2.0}])
+def test_what_changes_with_every_epoch_cannot_be_stored(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="store_features=true needs freeze=backbone"):
+        with_settings(CONFIG, settings)
