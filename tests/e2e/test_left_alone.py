@@ -14,7 +14,7 @@ from core.training.runs import Run, create_run, run_state
 from tests.e2e.conftest import Dashboard, Visit
 from tests.processes import SETTINGS, epochs_told, trainers, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 WAIT_MS = 120_000
 """Longer than anything here takes on a busy machine."""
@@ -147,6 +147,7 @@ def test_two_servers_on_one_home_show_one_run_and_start_no_second(
     refused = open_page(open_tab(), servers[1], f"train?run={other.path.name}")
     press(refused, "Start")
     expect(refused.get_by_text(f"{run.path.name} is being trained; wait for it or stop it first.")).to_be_visible()
+    refused.close()
     assert not other.log_path.exists()
 
     press(here, "Stop")
