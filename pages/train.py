@@ -16,9 +16,9 @@ from ui.run_setup import ask_new_run
 NEW = "new"
 
 
-def ask_run() -> Run | None:
+def ask_run(runs_there: list[Run]) -> Run | None:
     """Ask which run to look at; None is a new one. The choice is kept in the query string (`?run=FOLDER`)."""
-    known = {run.path.name: run for run in runs.list_runs()}
+    known = {run.path.name: run for run in runs_there}
     live = next((name for name, run in known.items() if jobs.is_held(run.path)), None)
     options = [NEW, *known]
     wanted = st.query_params.get("run") or live or next(iter(known), NEW)
@@ -33,8 +33,8 @@ def ask_run() -> Run | None:
     return known.get(chosen)
 
 
-def follow(run: Run) -> None:
-    """Show a run: what it is, what can be done with it, and how it goes."""
+def follow(run: Run, runs_there: list[Run]) -> None:
+    """Show a run: what it is, what can be done with it, and how it goes, beside others if asked."""
     log = cached.run_log(run.log_path)
     state = runs.run_state(run, log)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -44,11 +44,11 @@ def follow(run: Run) -> None:
     if run.note:
         st.markdown(run.note)
     ask_action(run, log, state)
-    st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state)
+    st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state, runs_there)
     edit_run(run, state)
 
 
-def show_live(run: Run, state: str) -> None:
+def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
     """Draw how a run goes; when its state is no longer `state`, the whole page is drawn anew."""
     with showing_errors():
         log = cached.run_log(run.log_path)
@@ -59,7 +59,7 @@ def show_live(run: Run, state: str) -> None:
         run_view.show_trouble(run, log, state)
         if log.legs:
             run_view.show_numbers(log)
-            run_view.show_curves(run, log)
+            run_view.show_curves(run, log, runs_there)
             run_view.show_classes(log)
             with showing_errors():  # the data may have moved
                 show_samples(run)
@@ -71,11 +71,12 @@ def main() -> None:
     st.title("Train", anchor=False)
     for sentence in runs.broken_runs():
         st.warning(sentence, icon=":material/folder_off:")
-    run = ask_run()
+    runs_there = runs.list_runs()
+    run = ask_run(runs_there)
     if run is None:
         ask_new_run()
     else:
-        follow(run)
+        follow(run, runs_there)
 
 
 with open_page("Train"):

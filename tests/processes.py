@@ -1,5 +1,6 @@
 """Watching trainers that are processes of their own, and waiting for what they do."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,9 +21,9 @@ SETTINGS: dict[str, Any] = {
 
 
 def trainers(folder: Path) -> list[psutil.Process]:
-    """Return the living trainers of runs below a folder that this test started."""
-    children = psutil.Process().children()
-    return [child for child in children if any(part.startswith(str(folder)) for part in _command_line(child))]
+    """Return the living trainers of runs below a folder, whoever started them."""
+    below = f"{folder}{os.sep}"
+    return [each for each in psutil.process_iter() if any(part.startswith(below) for part in _command_line(each))]
 
 
 def _command_line(process: psutil.Process) -> list[str]:

@@ -8,12 +8,13 @@ import copy
 import hashlib
 import io
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -30,12 +31,15 @@ from core.model.render import colorize, difference, overlay, show_void
 from core.training import evaluations
 from core.training.records import RunLog
 from ui.charts import NEUTRAL
+from ui.score_charts import Curve
 
 if TYPE_CHECKING:
     from core.model.checkpoint import CheckpointMeta
     from core.model.predictor import Predictor
 
 DAY_S = 24 * 3600
+CURVE_PX = 500
+"""About the width of a curve on the screen."""
 LEAST_PX = 8
 FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
@@ -277,6 +281,32 @@ def run_log(path: Path) -> RunLog:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _followed_log(path: str) -> _FollowedLog:
     return _FollowedLog(Path(path))
+
+
+def epoch_figure(draw: Callable[[RunLog], go.Figure], log: RunLog) -> go.Figure:
+    """Return a figure of the epochs of a log, drawn anew once there is another; not to be changed."""
+    return _figure(draw.__name__, _epochs_key(log), draw, log)
+
+
+def step_figure(draw: Callable[[RunLog], go.Figure], log: RunLog) -> go.Figure:
+    """Return a figure of the steps of a log, drawn anew once it is longer by a pixel or two; not to be changed."""
+    last = log.steps[-1].step if log.steps else 0
+    every = max(1, last // CURVE_PX)
+    return _figure(draw.__name__, (*_epochs_key(log), every, last // every), draw, log)
+
+
+def curves_figure(draw: Callable[[Sequence[Curve]], go.Figure], curves: Sequence[Curve]) -> go.Figure:
+    """Return a figure of the epochs of several runs, drawn anew once one of them has another; not to be changed."""
+    return _figure(draw.__name__, tuple((curve.name, *_epochs_key(curve.log)) for curve in curves), draw, curves)
+
+
+def _epochs_key(log: RunLog) -> tuple[str, int, int]:
+    return str(log.path), len(log.legs), len(log.epochs)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figure(name: str, key: object, _draw: Callable[[Any], go.Figure], _subject: object) -> go.Figure:  # noqa: ARG001
+    return _draw(_subject)
 
 
 # --- checkpoints and evaluations ------------------------------------------------------------------------------------

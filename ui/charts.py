@@ -5,8 +5,10 @@ with a grey outline because the background is black and some classes are nearly 
 axes write them as percent.
 """
 
+import html
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from core.classes import Classes
@@ -26,6 +28,11 @@ SHADES = ((0.0, "rgba(21,130,150,0.06)"), (0.5, "#158296"), (1.0, "#e6c46a"))
 """From nothing to all of it, in two hues of different lightness, so that nobody needs to tell hues apart."""
 
 
+def literal(name: str) -> str:
+    """Return a name as plotly shows it letter by letter: in any text, it takes tags for markup."""
+    return html.escape(name, quote=False)
+
+
 def loss_figure(log: RunLog) -> go.Figure:
     """Draw the training loss step by step, and both losses per epoch."""
     figure = blank(height=300, x_title="Epoch", y_title="Loss")
@@ -33,8 +40,9 @@ def loss_figure(log: RunLog) -> go.Figure:
     steps = thin(log.steps)
     epochs = [epoch.epoch for epoch in log.epochs]
     figure.add_scatter(
-        x=[step.step / per_epoch for step in steps], y=[step.loss for step in steps], name="Training, by step",
-        mode="lines", line={"width": 1, "color": NEUTRAL}, opacity=0.6, hovertemplate="%{y:.3f}",
+        x=np.array([step.step / per_epoch for step in steps]), y=np.array([step.loss for step in steps]),
+        name="Training, by step", mode="lines", hovertemplate="%{y:.3f}",
+        line={"width": 1, "color": NEUTRAL}, opacity=0.6,
     )  # fmt: skip
     _add_curve(figure, epochs, [epoch.train_loss for epoch in log.epochs], "Training", "%{y:.3f}", THEME_COLORS[0])
     _add_curve(figure, epochs, [epoch.val_loss for epoch in log.epochs], "Validation", "%{y:.3f}", THEME_COLORS[1])
@@ -84,10 +92,10 @@ def throughput_figure(log: RunLog) -> go.Figure:
     return _step_figure(log, "images_per_second", "Photos per second", "%{y:.1f}")
 
 
-def class_iou_figure(iou: Sequence[float | None], classes: Classes) -> go.Figure:
-    """Draw the IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
-    present = [k for k, value in enumerate(iou) if value is not None]
-    return class_bars([(k, iou[k] or 0.0) for k in present], classes, "IoU")
+def class_iou_figure(log: RunLog) -> go.Figure:
+    """Draw the latest IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
+    bars = [(k, value) for k, value in enumerate(log.epochs[-1].iou) if value is not None]
+    return class_bars(bars, log.legs[-1].classes, "IoU")
 
 
 def class_growth_figure(log: RunLog) -> go.Figure:
@@ -96,7 +104,7 @@ def class_growth_figure(log: RunLog) -> go.Figure:
     present = [k for k in range(len(classes)) if any(k < len(e.iou) and e.iou[k] is not None for e in epochs)]
     figure = blank(height=70 + BAR_HEIGHT_PX * len(present), x_title="Epoch")
     figure.add_heatmap(
-        x=[epoch.epoch for epoch in epochs], y=[classes.names[k] for k in present],
+        x=[epoch.epoch for epoch in epochs], y=[literal(classes.names[k]) for k in present],
         z=[[epoch.iou[k] if k < len(epoch.iou) else None for epoch in epochs] for k in present],
         zmin=0, zmax=1, colorscale=SHADES, xgap=1, ygap=1, showscale=False,
         hovertemplate="%{y}, epoch %{x}: %{z:.1%}<extra></extra>",
@@ -114,8 +122,9 @@ def class_bars(
     figure = blank(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
     written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
     figure.add_bar(
-        x=[value for _, value in values], y=[classes.names[k] for k, _ in values], orientation="h", text=written,
-        textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{x:.1%}<extra></extra>", showlegend=False,
+        x=[value for _, value in values], y=[literal(classes.names[k]) for k, _ in values], orientation="h",
+        text=written, textposition="outside", cliponaxis=False, showlegend=False,
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         marker={"color": [classes.css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
     )  # fmt: skip
     highest = max((value for _, value in values), default=0.0)
@@ -129,10 +138,9 @@ def _step_figure(log: RunLog, attribute: str, title: str, hover: str) -> go.Figu
     figure = blank(height=220, x_title="Epoch", y_title=title)
     per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
     steps = thin(log.steps)
-    values = [getattr(step, attribute) for step in steps]
     figure.add_scatter(
-        x=[step.step / per_epoch for step in steps],
-        y=values,
+        x=np.array([step.step / per_epoch for step in steps]),
+        y=np.array([getattr(step, attribute) for step in steps]),
         mode="lines",
         name=title,
         hovertemplate=hover,

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from core.classes import Classes
 from core.data.stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
-from ui.charts import NEUTRAL, THEME_COLORS, blank, class_bars
+from ui.charts import NEUTRAL, THEME_COLORS, blank, class_bars, literal
 from ui.photo_filter import PhotoFilter
 
 HEAT_COLUMNS = 6
@@ -56,7 +56,7 @@ def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[
     bars.customdata = [PhotoFilter(class_ids=(entry.id,)).text() for entry in entries]
     if any(voc):
         names, ends = (
-            [entry.name for entry in entries],
+            [literal(entry.name) for entry in entries],
             [max(x, tick or 0) for x, tick in zip(bars.x, voc, strict=True)],
         )
         figure.add_scatter(
@@ -77,13 +77,13 @@ def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[
 def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     """Draw in how many photos two classes are together; on the diagonal, in how many a class is."""
     shown = [entry.id for entry in stats.classes if entry.images and entry.id != BACKGROUND]
-    names = [classes.names[class_id] for class_id in shown]
+    names = {class_id: literal(classes.names[class_id]) for class_id in shown}
     pairs = [(row, column) for row in shown for column in shown if stats.co_occurrence_KK[row, column]]
     counts = [int(stats.co_occurrence_KK[pair]) for pair in pairs]
     most = max((number for (row, column), number in zip(pairs, counts, strict=True) if row != column), default=1)
     figure = blank(height=130 + 26 * len(shown))
     figure.add_scatter(  # marks instead of a heat map's cells: only marks can be clicked
-        x=[classes.names[column] for _, column in pairs], y=[classes.names[row] for row, _ in pairs],
+        x=[names[column] for _, column in pairs], y=[names[row] for row, _ in pairs],
         mode="markers+text", text=[f"{number:,}" for number in counts],
         textfont={"size": 12, "color": ["#ffffff" if number >= STRONG * most else NEUTRAL for number in counts]},
         customdata=[PhotoFilter(class_ids=tuple(dict.fromkeys(pair))).text() for pair in pairs],
@@ -93,8 +93,8 @@ def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     )  # fmt: skip
     axis = {"type": "category", "categoryorder": "array", "showgrid": False, "title": None}
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(axis | {"side": "top", "tickangle": -45, "categoryarray": names})
-    figure.update_yaxes(axis | {"categoryarray": names[::-1]})
+    figure.update_xaxes(axis | {"side": "top", "tickangle": -45, "categoryarray": list(names.values())})
+    figure.update_yaxes(axis | {"categoryarray": list(names.values())[::-1]})
     return figure
 
 
@@ -102,15 +102,16 @@ def where_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     """Draw for each class how much of each place in the frame it covers, mean over the photos that show it."""
     shown = [entry for entry in stats.classes if entry.images]
     rows = -(-len(shown) // HEAT_COLUMNS)
-    titles = [classes.names[entry.id] for entry in shown]
+    titles = [literal(classes.names[entry.id]) for entry in shown]
     figure = make_subplots(
         rows, HEAT_COLUMNS, subplot_titles=titles, horizontal_spacing=0.015, vertical_spacing=min(0.3, 0.32 / rows)
     )
     for place, entry in enumerate(shown):
         heat_GG = stats.heat_KGG[entry.id][::-1]  # plotly counts rows from the bottom
         trace = go.Heatmap(
-            z=heat_GG, coloraxis="coloraxis", hovertemplate=f"{entry.name}: %{{z:.0%}} covered<extra></extra>"
-        )
+            z=heat_GG, coloraxis="coloraxis", name=titles[place],
+            hovertemplate="%{fullData.name}: %{z:.0%} covered<extra></extra>",
+        )  # fmt: skip
         figure.add_trace(trace, place // HEAT_COLUMNS + 1, place % HEAT_COLUMNS + 1)
     figure.update_layout(
         height=60 + 150 * rows, margin={"l": 8, "r": 8, "t": 28, "b": 8}, paper_bgcolor="rgba(0,0,0,0)",

@@ -10,9 +10,11 @@ from ui.page import showing_errors
 
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
-    """Offer what can be done in this state: stop, start, resume or extend."""
+    """Offer what can be done in this state: stop, start, resume or extend; say so where it cannot go on."""
     if state in runs.LIVE_STATES:
         ask_stop(run)
+    elif lost := runs.lost_state(run, log):
+        st.warning(lost, icon=":material/link_off:")
     elif state == "finished":
         ask_extension(run, log)
     elif st.button("Start" if state == "new" else "Resume", type="primary", icon=":material/play_arrow:"):

@@ -174,9 +174,8 @@ def show_numbers(log: RunLog) -> None:
         )  # fmt: skip
 
 
-def show_curves(run: Run, log: RunLog) -> None:
-    """Draw losses and mIoU over the epochs, beside those of other runs if asked."""
-    known = runs.list_runs()
+def show_curves(run: Run, log: RunLog, known: list[Run]) -> None:
+    """Draw losses and mIoU over the epochs, beside those of others of the known runs if asked."""
     names = run_names(known)
     others = {names[other.path]: other for other in known if other.path != run.path}
     chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []
@@ -184,10 +183,11 @@ def show_curves(run: Run, log: RunLog) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**Loss** (cross-entropy per pixel)")
-        st.plotly_chart(loss_curves(curves) if chosen else charts.loss_figure(log), key="loss", alt="Loss over epochs")
+        figure = cached.curves_figure(loss_curves, curves) if chosen else cached.step_figure(charts.loss_figure, log)
+        st.plotly_chart(figure, key="loss", alt="Loss over epochs")
     with right:
         st.markdown("**Mean IoU** on the validation photos")
-        figure = miou_curves(curves) if chosen else charts.miou_figure(log)
+        figure = cached.curves_figure(miou_curves, curves) if chosen else cached.epoch_figure(charts.miou_figure, log)
         st.plotly_chart(figure, key="miou", alt="Validation mIoU over epochs, with the floor")
 
 
@@ -203,10 +203,12 @@ def show_classes(log: RunLog) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
-        st.plotly_chart(charts.class_iou_figure(epoch.iou, classes), key="classes", alt="IoU of each class")
+        figure = cached.epoch_figure(charts.class_iou_figure, log)
+        st.plotly_chart(figure, key="classes", alt="IoU of each class")
     with right:
         st.markdown("**How each class grew**, epoch by epoch")
-        st.plotly_chart(charts.class_growth_figure(log), key="growth", alt="IoU of each class after each epoch")
+        figure = cached.epoch_figure(charts.class_growth_figure, log)
+        st.plotly_chart(figure, key="growth", alt="IoU of each class after each epoch")
     absent = [name for name, value in zip(classes.names, epoch.iou, strict=False) if value is None]
     if absent:
         st.caption(f"Not among the validation photos, so without a score: {', '.join(absent)}.")
@@ -220,8 +222,8 @@ def show_details(run: Run, log: RunLog) -> None:
     with st.expander("Checkpoints", icon=":material/save:"):
         show_checkpoints(run, log)
     with st.expander("Learning rate and speed", icon=":material/speed:"):
-        st.plotly_chart(charts.learning_rate_figure(log), key="learning rate")
-        st.plotly_chart(charts.throughput_figure(log), key="throughput")
+        st.plotly_chart(cached.step_figure(charts.learning_rate_figure, log), key="learning rate")
+        st.plotly_chart(cached.step_figure(charts.throughput_figure, log), key="throughput")
     with st.expander("Log and the command", icon=":material/terminal:"):
         st.caption("This command makes and trains the same run again:")
         st.code(runs.command(run), language="bash", wrap_lines=True)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from core.classes import Classes
 from core.metrics.scores import ClassScore, Scores
 from core.training.records import Epoch, RunLog
-from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor
+from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor, literal
 
 PALE = 0.4
 BAR_PX = 18
@@ -53,7 +53,7 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed")
     figure.update_xaxes(title="IoU", tickformat=".0%", range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
     figure.update_yaxes(
-        showgrid=False, automargin=True, categoryorder="array", categoryarray=[a.name for a, _ in pairs]
+        showgrid=False, automargin=True, categoryorder="array", categoryarray=[literal(a.name) for a, _ in pairs]
     )
     return figure
 
@@ -67,7 +67,7 @@ def _bars(label: str, opacity: float, entries: Sequence[ClassScore], classes: Cl
         name=label,
         orientation="h",
         x=[entry.iou for entry in entries],
-        y=[entry.name for entry in entries],
+        y=[literal(entry.name) for entry in entries],
         marker={
             "color": [classes.css_color(entry.id) for entry in entries],
             "opacity": opacity,
@@ -80,7 +80,7 @@ def _bars(label: str, opacity: float, entries: Sequence[ClassScore], classes: Cl
         constraintext="none",
         cliponaxis=False,
         showlegend=False,
-        hovertemplate="%{y}: %{x:.1%}<extra>" + label + "</extra>",
+        hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
     )
 
 

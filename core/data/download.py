@@ -9,13 +9,14 @@
 Where VOC lies, its file name and its MD5 are torchvision's; torchvision imports torch, so only a download imports it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from core import jobs
 from core.data.disk import TAR_BYTES, saving
 from core.data.mirror import fetch
+from core.data.stats import OnProgress
 from core.data.voc_tar import DEVKIT, NEEDED, RELEASE, unpack
 from core.errors import DataError, RunError
 from core.home import datasets_dir
@@ -29,9 +30,6 @@ MIRRORS = (
 
 UNPACK_SHARE = 20
 """Unpacking counts as one part in this many of the download, which takes that much longer on a usual line."""
-
-OnProgress = Callable[[int, int], None]
-"""(bytes done, bytes in all), called often."""
 
 
 # --- where it lies --------------------------------------------------------------------------------------------------

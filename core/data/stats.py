@@ -17,6 +17,7 @@ from core.voc import CLASS_NAMES
 
 MAX_THREADS = 4
 OnProgress = Callable[[int, int], None]
+"""What is told how far work is: (done, in all), in photos, files, bytes or what else is counted; called often."""
 T = TypeVar("T")
 
 

@@ -30,8 +30,8 @@ def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
 
 
 def is_demo(run: Run) -> bool:
-    """Tell whether a run is the demo's."""
-    return run.name == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
+    """Tell whether a run is the demo's, whatever it is called now."""
+    return run.made_as == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
 
 
 def epochs_done(run: Run) -> int:

@@ -198,6 +198,12 @@ def from_line(line: str) -> Record:
         raise ValueError(f"not a whole {record.kind} record: {error}") from None
 
 
+def _step_from_line(line: str) -> Step:
+    record = from_line(line)
+    assert isinstance(record, Step)  # noqa: S101 - `is_step` told so
+    return record
+
+
 def seconds_between(earlier: Record, later: Record) -> float:
     """Return the seconds from one record to another of the same leg, whatever was done to the clock meanwhile."""
     if earlier.uptime_s is not None and later.uptime_s is not None:
@@ -270,7 +276,7 @@ class RunLog:
     def _reset(self) -> None:
         self._offset = 0
         self.legs: list[RunStarted] = []
-        self._steps: StepLines[Record] = StepLines(from_line)
+        self._steps: StepLines[Step] = StepLines(_step_from_line)
         self._num_steps = 0
         self.epochs: list[Epoch] = []
         self.checkpoints: list[Checkpoint] = []
@@ -300,10 +306,23 @@ class RunLog:
         self._num_steps = len(self._steps)
         return len(lines)
 
+    def newest(self) -> Record | None:
+        """Return the last record in the file by now, reading what was appended since, and take none of it."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                lines = file.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            lines = []
+        for line in reversed(lines):
+            with suppress(ValueError):
+                return from_line(line.decode("utf-8", errors="replace"))
+        return self.last
+
     @property
     def steps(self) -> list[Step]:
         """The steps so far; of very many, fewer of the older ones."""
-        return [record for record in self._steps.first(self._num_steps) if isinstance(record, Step)]
+        return self._steps.first(self._num_steps)
 
     @property
     def last(self) -> Record | None:

@@ -39,7 +39,10 @@ LIVE_STATES = ("running", "stalled")
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was asked for, and what a person calls it now; what became of it is in its log."""
+    """A run as it was asked for, and what a person calls it now; what became of it is in its log.
+
+    `made_as` is the name it was made with, whatever it is called now.
+    """
 
     path: Path
     name: str
@@ -47,6 +50,7 @@ class Run:
     preset: str
     created_s: float
     config: TrainingConfig
+    made_as: str
     note: str = ""
 
     @property
@@ -117,7 +121,10 @@ def open_run(path: Path) -> Run:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         config = from_dict(about["settings"])
         name, note = _about(path, about["name"])
-        return Run(path.resolve(), name, about["data"], about["preset"], float(about["created_s"]), config, note)
+        return Run(
+            path=path.resolve(), name=name, data=about["data"], preset=about["preset"],
+            created_s=float(about["created_s"]), config=config, made_as=about["name"], note=note,
+        )  # fmt: skip
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} is not a run folder: it has no config.json; make one with `train --new`.") from None
     except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
@@ -221,7 +228,7 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: fl
         now = Record(time_s=now_s or time.time(), uptime_s=uptime_s or time.monotonic())
         return "stalled" if _is_stalled(log, began_s, now) else "running"
     # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
-    last = log.last if isinstance(log.last, RunEnded) else read_log(run.log_path).last
+    last = log.last if isinstance(log.last, RunEnded) else log.newest()
     if isinstance(last, RunEnded):
         return last.outcome
     return "crashed" if last or (run.path / "lock").exists() else "new"
@@ -253,10 +260,19 @@ def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:
     is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
     if target < epochs_done or (is_over and target == epochs_done):
         raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
-    if any(saved.file == "last.pt" for saved in log.checkpoints) and not (run.path / "last.pt").exists():
-        # Beginning anew would write over the milestones.
-        raise RunError(f"{run.path / 'last.pt'} is gone, and only from it can the run go on; start a new run.")
+    if lost := lost_state(run, log):
+        raise RunError(lost)  # beginning anew would write over the milestones
     return target
+
+
+def lost_state(run: Run, log: RunLog) -> str | None:
+    """Return what can be done where last.pt is gone, without which a run cannot go on; None where it is there."""
+    last = run.path / "last.pt"
+    if last.exists() or all(saved.file != last.name for saved in log.checkpoints):
+        return None
+    left = ", ".join(file.name for file in run.checkpoints())
+    serves = f"; {left} can be compared and used as before" if left else ""
+    return f"{last} is gone, and only from it can the run go on: put a copy of it back or start a new run{serves}."
 
 
 def live_runs(folder: Path | None = None) -> list[Run]:

@@ -127,6 +127,20 @@ def test_a_finished_run_can_be_extended(
     assert not app.exception
 
 
+@pytest.mark.parametrize("ended", ["finished", "stopped"])
+def test_a_run_without_its_last_pt_says_what_can_be_done(
+    visit: Visit, make_run: MakeRun, demo_data: Path, ended: str
+) -> None:
+    """*Extend* was offered, and failed once it was pressed."""
+    run = make_run()
+    write_records(run, 3, ended=ended)
+    (run.path / "last.pt").rename(run.path / "epoch_003.pt")
+    app = visit("train", run=run.path.name)
+    assert not app.exception
+    assert "put a copy of it back or start a new run; epoch_003.pt can be compared and used as before." in texts(app)
+    assert not {"Extend", "Resume"} & {each.label for each in app.button}
+
+
 def test_samples_show_photo_truth_and_newest_mask(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run()
     write_records(run, 2, ended="finished")

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.home import PROJECT_ROOT
+from tests.processes import trainers
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -26,34 +27,62 @@ PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 @dataclass
 class Dashboard:
-    """A running server: its address, its log, and the folder it keeps everything in."""
+    """A running server: its address, its log, its process, and the folder it keeps everything in."""
 
     url: str
     log: Path
     home: Path
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """End the server as a crash would: at once, without a word to anybody."""
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
-    """Start `streamlit run` on a free port with an empty home, and end it afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def start_dashboard(tmp_path: Path) -> Iterator[Callable[..., Dashboard]]:
+    """Start servers on one home, empty at first, and end them afterwards with the trainers that they started."""
     home = tmp_path / "home"
     home.mkdir()
-    started = Dashboard(f"http://127.0.0.1:{port}", tmp_path / "server.log", home)
+    started: list[Dashboard] = []
+
+    def start(port: int | None = None) -> Dashboard:
+        """Start `streamlit run` on a port, a free one unless told, and wait until it answers."""
+        port = port or _free_port()
+        log = tmp_path / f"server_{len(started)}.log"
+        url = f"http://127.0.0.1:{port}"
+        started.append(Dashboard(url, log, home, _serve(port, home, log)))
+        _wait_for(f"{url}/_stcore/health", started[-1].process)
+        return started[-1]
+
+    yield start
+    for dashboard in started:
+        dashboard.process.terminate()
+        dashboard.process.wait(timeout=30)
+    for trainer in trainers(home):
+        trainer.kill()
+
+
+@pytest.fixture
+def dashboard(start_dashboard: Callable[..., Dashboard]) -> Dashboard:
+    """Start one server."""
+    return start_dashboard()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _serve(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    with started.log.open("wb") as log:
-        server = subprocess.Popen(
+    with log.open("wb") as output:
+        return subprocess.Popen(
             [*command, "--server.headless", "true"], cwd=PROJECT_ROOT, env=os.environ | {"ATROUS_HOME": str(home)},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        try:
-            _wait_for(f"{started.url}/_stcore/health", server)
-            yield started
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
 
 
 def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
@@ -89,19 +118,31 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A fresh browser window; what its console calls an error, and every address it asks for elsewhere, is kept."""
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    opened = Visit(page)
-    page.on("pageerror", lambda error: opened.complaints.append(f"exception: {error}"))
-    page.on("console", _note_errors(opened))
-    page.on("request", _note_strangers(opened))
-    yield opened
-    if getattr(request.node, "has_failed", False):
-        picture = Path(tempfile.gettempdir()) / f"atrous-{request.node.name}.png"
-        page.screenshot(path=picture, full_page=True)
-        print(f"the page as it was: {picture}")  # noqa: T201
-    page.close()
+def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[], Visit]]:
+    """Open fresh browser windows; what their console calls an error, and what they ask for elsewhere, is kept."""
+    opened: list[Visit] = []
+
+    def open_one() -> Visit:
+        opened.append(Visit(browser.new_page(viewport={"width": 1300, "height": 1000})))
+        page = opened[-1].page
+        page.on("pageerror", lambda error, visit=opened[-1]: visit.complaints.append(f"exception: {error}"))
+        page.on("console", _note_errors(opened[-1]))
+        page.on("request", _note_strangers(opened[-1]))
+        return opened[-1]
+
+    yield open_one
+    for number, visit in enumerate(visit for visit in opened if not visit.page.is_closed()):
+        if getattr(request.node, "has_failed", False):
+            picture = Path(tempfile.gettempdir()) / f"atrous-{request.node.name}-{number}.png"
+            visit.page.screenshot(path=picture, full_page=True)
+            print(f"the page as it was: {picture}")  # noqa: T201
+        visit.page.close()
+
+
+@pytest.fixture
+def visit(open_tab: Callable[[], Visit]) -> Visit:
+    """Open one browser window."""
+    return open_tab()
 
 
 def _note_errors(visit: Visit) -> Callable[..., None]:

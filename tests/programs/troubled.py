@@ -1,8 +1,12 @@
-"""The command line, but one process of several has a trouble of its own in its third step.
+"""The command line, but a process has a trouble of its own in its third step, or in `STEP`.
 
     TROUBLE=signal python -m torch.distributed.run --nproc-per-node 2 -m tests.programs.troubled train ...
+    TROUBLE=stop STEP=22 python -m tests.programs.troubled train RUN_DIR
+
+Of several processes it is the second that has it.
 
 signal      it alone is asked to end
+stop        somebody asks in the folder of the run, RUN_DIR, for its end
 memory      its memory runs out
 death       it is killed
 """
@@ -10,8 +14,10 @@ death       it is killed
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
+from core import jobs
 from core.__main__ import main
 from core.training.step import TrainingStep
 
@@ -20,7 +26,10 @@ def make_trouble(kind: str) -> None:
     """Do what the environment asks for, here and now."""
     if kind == "memory":
         raise MemoryError
-    os.kill(os.getpid(), {"signal": signal.SIGTERM, "death": signal.SIGKILL}[kind])
+    if kind == "stop":
+        jobs.request_stop(Path(sys.argv[-1]))
+    else:
+        os.kill(os.getpid(), {"signal": signal.SIGTERM, "death": signal.SIGKILL}[kind])
 
 
 def trouble_in_step(number: int) -> None:
@@ -37,6 +46,6 @@ def trouble_in_step(number: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.environ["RANK"] == "1":
-        trouble_in_step(3)
+    if os.environ.get("RANK", "1") == "1":
+        trouble_in_step(int(os.environ.get("STEP", "3")))
     sys.exit(main())

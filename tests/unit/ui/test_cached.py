@@ -11,10 +11,12 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.errors import DataError
-from core.training.records import LogWriter, RunLog, Warned
+from core.training.records import LogWriter, RunLog, Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
-from ui import cached
+from tests.unit.ui.test_progress import epoch, leg, step
+from ui import cached, charts
+from ui.score_charts import Curve, miou_curves
 
 
 @pytest.fixture
@@ -88,3 +90,42 @@ def test_a_strip_holds_three_pictures(voc: Path) -> None:
 def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.jpg"):
         cached.thumbnail(voc / "nothing.jpg", classes=VOC_CLASSES)
+
+
+# --- figures of a run -------------------------------------------------------------------------------------------------
+
+
+def long_log(tmp_path: Path, num_steps: int, num_epochs: int, path: str = "log.jsonl") -> RunLog:
+    """Return the log of a run after so many steps, one a record, and epochs."""
+    log = RunLog(tmp_path / path)
+    records = [leg(), *(step(number, float(number)) for number in range(1, num_steps + 1))]
+    for record in [*records, *(epoch(number) for number in range(1, num_epochs + 1))]:
+        log.take(to_line(record).strip().encode())
+    return log
+
+
+def test_a_figure_of_epochs_is_drawn_anew_once_there_is_another(tmp_path: Path) -> None:
+    """A live tick drew six figures anew, most of which could not have changed: 200 ms every two seconds."""
+    first = cached.epoch_figure(charts.miou_figure, long_log(tmp_path, 10, 1))
+    assert cached.epoch_figure(charts.miou_figure, long_log(tmp_path, 15, 1)) is first
+    assert len(cached.epoch_figure(charts.miou_figure, long_log(tmp_path, 20, 2)).data[0].x) == 2
+    other = cached.epoch_figure(charts.miou_figure, long_log(tmp_path, 10, 1, "other.jsonl"))
+    assert other is not first, "of another run"
+    assert cached.epoch_figure(charts.class_iou_figure, long_log(tmp_path, 10, 1)) is not first
+
+
+def test_a_figure_of_steps_is_drawn_anew_once_that_can_be_seen(tmp_path: Path) -> None:
+    short, next_short = (cached.step_figure(charts.loss_figure, long_log(tmp_path, n, 0)) for n in (100, 101))
+    assert (len(short.data[0].x), len(next_short.data[0].x)) == (100, 101), "of a young run, every step"
+    long, same, later = (cached.step_figure(charts.loss_figure, long_log(tmp_path, n, 0)) for n in (4000, 4007, 4008))
+    assert same is long, "a step more of 4,000 is less than a pixel"
+    assert later is not long
+    assert later.data[0].x[-1] == pytest.approx(400.8)
+
+
+def test_curves_beside_are_drawn_anew_once_one_of_them_grew(tmp_path: Path) -> None:
+    here, there = long_log(tmp_path, 10, 1), long_log(tmp_path, 10, 1, "other.jsonl")
+    first = cached.curves_figure(miou_curves, [Curve("here", here), Curve("there", there)])
+    assert cached.curves_figure(miou_curves, [Curve("here", here), Curve("there", there)]) is first
+    grown = [Curve("here", here), Curve("there", long_log(tmp_path, 20, 2, "other.jsonl"))]
+    assert cached.curves_figure(miou_curves, grown) is not first

@@ -1,11 +1,10 @@
 """Figures hold the numbers of the records, and nothing that only one theme can show."""
 
-from core.classes import VOC_CLASSES, classes_of
+from core.classes import VOC_CLASSES
 from tests.unit.ui.test_progress import epoch, leg, log_of, step
 from ui import charts
 
 NAMES = ("background", "cat", "dog")
-CLASSES = classes_of(NAMES)
 
 
 def test_losses_lie_on_one_epoch_axis() -> None:
@@ -33,7 +32,7 @@ def test_an_empty_log_draws_empty_figures() -> None:
 
 
 def test_classes_have_their_colour_an_outline_and_no_score_when_absent() -> None:
-    figure = charts.class_iou_figure([0.9, None, 0.0], CLASSES)
+    figure = charts.class_iou_figure(log_of(leg(class_names=list(NAMES)), epoch(1, iou=[0.9, None, 0.0])))
     bar = figure.data[0]
     assert list(bar.y) == ["background", "dog"]
     assert list(bar.x) == [0.9, 0.0]

@@ -32,11 +32,13 @@ def step(number: int, time_s: float) -> Step:
     )
 
 
-def epoch(number: int, cat: float | None = 0.2) -> Epoch:
-    return Epoch(
-        epoch=number, step=10 * number, train_loss=1.0, val_loss=1.0, miou=0.4, pixel_accuracy=0.7, iou=[0.7, cat],
-        seconds=50.0, train_seconds=40.0, images_per_second=8.0, peak_memory_bytes=1, is_best=False,
-    )  # fmt: skip
+def epoch(number: int, **changes: Any) -> Epoch:
+    values: dict[str, Any] = {
+        "epoch": number, "step": 10 * number, "train_loss": 1.0, "val_loss": 1.0, "miou": 0.4, "pixel_accuracy": 0.7,
+        "iou": [0.7, 0.2], "seconds": 50.0, "train_seconds": 40.0, "images_per_second": 8.0, "peak_memory_bytes": 1,
+        "is_best": False,
+    }  # fmt: skip
+    return Epoch(**values | changes)
 
 
 def test_before_the_first_record() -> None:

@@ -1,0 +1,41 @@
+"""Which run is the demo's: the one that was made as such, on its data, with its settings."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from core.home import demo_dir
+from core.training import demo_run, runs
+from core.training.config import TrainingConfig, preset
+from core.training.runs import Run, create_run
+
+DEMO = preset("demo")
+
+
+def made(name: str = "demo", config: TrainingConfig = DEMO) -> Run:
+    return create_run(name, demo_dir(), "demo", config)
+
+
+def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once renamed, it was taken for a run of somebody's own, and the demo began anew."""
+    monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_dir())
+    renamed = runs.rename(made(), "my first night")
+    assert renamed.name == "my first night"
+    assert demo_run.is_demo(renamed)
+    assert demo_run.demo_run() == renamed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: made("mine"),
+        lambda: runs.rename(made("mine"), "demo"),
+        lambda: made(config=dataclasses.replace(DEMO, seed=1)),
+        lambda: create_run("demo", demo_dir().parent, "demo", DEMO),
+    ],
+    ids=["made as another", "called demo", "other settings", "other data"],
+)
+def test_a_run_of_one_s_own_is_not_the_demo(make: Callable[[], Run]) -> None:
+    """The demo trains its run to 50 epochs without asking."""
+    assert not demo_run.is_demo(make())
