@@ -230,7 +230,7 @@ def show_evaluate(document: Document) -> str:
         f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
         f"{'pixel accuracy':<16}{_percent(document['pixel_accuracy']):>8}{_floor_of(document, 'pixel_accuracy')}",
     ]
-    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou")
+    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
     lines += [f"{name.replace('_', ' '):<16}{_percent(document[name]):>8}" for name in names]
     lines += [f"  {c['name']:<14}{_percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
     return "\n".join(lines)

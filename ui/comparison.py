@@ -46,6 +46,8 @@ SCORE_COLUMNS = {
                           "the background weighs most."),
     "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the image "
                                 "diagonal): how well outlines are followed. Background everywhere has none to score."),
+    "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
+                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse."),
 }  # fmt: skip
 
 FLOOR_MEANING = "What predicting background everywhere scores on the same images. A model has to beat it."

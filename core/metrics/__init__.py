@@ -1,7 +1,9 @@
 """From masks to numbers that can be trusted: count first, score after.
 
     confusion.py    one image -> its confusion counts; counts -> IoU
-    boundary.py     one image -> counts along the contours (boundary IoU)
+    boundary.py     one image -> counts along the contours (boundary IoU, boundary F)
+    errors.py       one image -> wrong pixels by kind
+    calibration.py  confidence of pixels -> bins -> reliability curve, ECE
     scores.py       counts of many images -> `Scores`, every one of them in [0, 1] or None, and the floor beside them
     conventions.py  the same counts -> the mean IoU that other libraries would print
     comparison.py   counts of two predictions on the same images -> difference, interval, verdict; ranking

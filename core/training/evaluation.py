@@ -14,15 +14,15 @@ from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes, read_pair
 from core.data.transforms import mask_to_tensor
 from core.errors import CheckpointError, DataError
-from core.metrics.boundary import boundary_counts
-from core.metrics.confusion import confusion_counts, void_pixels
+from core.metrics.calibration import Bins, calibration_bins
 from core.model.checkpoint import CheckpointMeta, open_checkpoint
 from core.model.device import choose_device
 from core.model.predictor import Predictor, resolve
 from core.training import evaluations
 from core.training.distributed import World
-from core.training.evaluations import ImageResult
+from core.training.evaluations import ImageResult, judge
 from core.training.loss import cross_entropy
+from core.voc import VOID
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,19 @@ def _judge(
     height, width = truth_HW.shape
     predicted_HW = resolve(logits_KSS, (height, width)).mask_HW
     squashed_SS = mask_to_tensor(truth_HW, image_size).to(logits_KSS.device)
-    return ImageResult(
-        name=name,
+    return judge(
+        name,
+        truth_HW,
+        predicted_HW,
+        len(classes),
         loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),
         mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, len(classes)),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, len(classes)),
-        void_pixels=void_pixels(truth_HW, len(classes)),
+        bins_3B=_calibration(logits_KSS, squashed_SS),
     )
+
+
+def _calibration(logits_KSS: Tensor, truth_SS: Tensor) -> Bins:
+    confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
+    counted_SS = truth_SS != VOID
+    is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
+    return calibration_bins(confidence_SS[counted_SS].cpu().numpy(), is_right.cpu().numpy())
