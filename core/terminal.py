@@ -236,6 +236,18 @@ def show_evaluate(document: Document) -> str:
     return "\n".join(lines)
 
 
+def show_compare(document: Document) -> str:
+    """Return the verdict, both scores beside the floor, and the images that gained and lost most."""
+    lines = [f"{document['sentence']}."]
+    lines += [f"  {side.upper()}  {_percent(document[side]['miou']):>8}{_floor_of(document[side])}" for side in "ab"]
+    for kind in ("winners", "losers"):
+        lines.append(f"{kind}:" if document[kind] else f"no {kind}")
+        lines += [
+            f"  {image['image']}  {_percent(image['a'])} -> {_percent(image['b'])}" for image in document[kind][:5]
+        ]
+    return "\n".join(lines)
+
+
 def show_inspect(document: Document) -> str:
     """Return what a checkpoint is."""
     meta = document["meta"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from core.data.images import mask_image, png_bytes, read_pair
 from core.data.transforms import mask_to_tensor
 from core.errors import CheckpointError, DataError
 from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.confusion import Counts
 from core.model.checkpoint import CheckpointMeta, open_checkpoint
 from core.model.device import choose_device
 from core.model.predictor import Predictor, resolve
@@ -33,6 +35,16 @@ class Evaluated:
     repairs: tuple[str, ...]
     results: tuple[ImageResult, ...]
     images_per_second: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What `evaluate --json` prints of a checkpoint, the images' names and their counts_NKK; `repairs` in words."""
+
+    document: dict[str, Any]
+    names: list[str]
+    counts_NKK: Counts
+    repairs: tuple[str, ...] = ()
 
 
 def open_predictor(path: Path) -> tuple[Predictor, CheckpointMeta, tuple[str, ...]]:
@@ -77,6 +89,24 @@ def evaluate_checkpoint(
             images_per_second=evaluated.images_per_second,
         )
     return evaluated
+
+
+def judge_checkpoint(
+    path: Path, dataset: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None
+) -> Judged:
+    """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one."""
+    found = evaluations.find(path.resolve().parent / "eval", _hash_of(path), split, fingerprint(dataset.split(split)))
+    about = {"checkpoint": str(path), "split": split}
+    if found:
+        return Judged(found.as_dict() | about, *found.counts())
+    evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
+    scores = evaluations.summarize(evaluated.results, dataset.class_names)
+    return Judged(
+        about | scores.as_dict() | {"images_per_second": evaluated.images_per_second},
+        [result.name for result in evaluated.results],
+        np.array([result.counts_KK for result in evaluated.results], dtype=np.int64),
+        evaluated.repairs,
+    )
 
 
 def _hash_of(path: Path) -> str:
