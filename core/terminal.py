@@ -224,7 +224,10 @@ def show_import(document: Document) -> str:
 
 
 def show_evaluate(document: Document) -> str:
-    """Return a table of scores, the floor beside them."""
+    """Return a table of scores, the floor beside them, and what is odd about them."""
+    from core.metrics.guard import suspicion
+    from core.metrics.scores import Scores
+
     lines = [
         f"{document['images']} photos of {document['split']}, {document['images_per_second']:.1f} a second",
         f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
@@ -233,6 +236,8 @@ def show_evaluate(document: Document) -> str:
     names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
     lines += [f"{name.replace('_', ' '):<16}{_percent(document[name]):>8}" for name in names]
     lines += [f"  {c['name']:<14}{_percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
+    if odd := suspicion(Scores.from_dict(document)):
+        lines.append(f"Do not believe these scores yet: {odd.cause}.")
     return "\n".join(lines)
 
 
