@@ -9,13 +9,15 @@ from core import jobs
 from core.errors import DataError
 from core.training import evaluations, runs
 from core.training.evaluations import Evaluation
-from ui import cached
+from ui import cached, cached_comparison
 from ui.checkpoints import Choice, default_pair, list_choices
-from ui.comparison import headline, require_same_data
+from ui.comparison import require_same_data
+from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.score_view import Side, show_class_bars, show_curves, show_table
+from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict
+from ui.why_view import show_why
 from ui.words import count
 
 
@@ -61,11 +63,16 @@ def splits_of(chosen: Sequence[Choice]) -> list[str]:
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     found = [(choice, find(choice, split)) for choice in chosen]
-    missing = [choice for choice, evaluation in found if evaluation is None]
+    missing = [choice for choice, evaluation in found if evaluation is None or is_old(evaluation)]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
         st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
     return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
+
+
+def is_old(evaluation: Evaluation) -> bool:
+    """Tell whether an evaluation lacks what today's keep, so that it is worth doing again."""
+    return cached_comparison.details(evaluation.path) is None
 
 
 def find(choice: Choice, split: str) -> Evaluation | None:
@@ -111,17 +118,23 @@ def offer_evaluation(choice: Choice, split: str) -> None:
 
 
 def show(sides: Sequence[Side]) -> None:
-    """Show the sentence, the table, the curves, the classes and the images."""
+    """Show the verdict, the table, the curves and what they cost; then why, and the images."""
     require_same_data([(side.label, side.evaluation) for side in sides])
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
-        st.subheader(headline(a.label, b.label, a.evaluation.scores, b.evaluation.scores), anchor=False)
+        show_verdict(a, b)
     show_table(sides)
+    if len(sides) > 2:
+        show_ranking(sides)
     st.subheader("Training", anchor=False)
     show_curves(sides)
+    show_cost(sides)
+    with st.expander("Published results, and numbers from elsewhere"):
+        show_published(sides)
+        ask_number()
     if len(sides) > 1:
-        st.subheader("Classes", anchor=False)
-        show_class_bars(a, b)
+        st.subheader("Why", anchor=False)
+        show_why(a, b)
         st.subheader("Images", anchor=False)
         show_gallery(a, b)
 

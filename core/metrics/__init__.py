@@ -8,6 +8,8 @@
     conventions.py  the same counts -> the mean IoU that other libraries would print
     guard.py        scores -> what is odd about them and its likely cause, in words
     image_scores.py counts of two predictions -> what each scored on each image, who gained and who lost
+    object_size.py  counts -> IoU against how much of an image a class covers
+    published.py    others' results, with their protocol
     comparison.py   counts of two predictions on the same images -> difference, interval, verdict; ranking
     verdict.py      the verdict in a sentence
 
