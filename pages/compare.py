@@ -6,11 +6,10 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
-from core.errors import DataError
 from core.training import evaluations, runs
 from core.training.evaluations import Evaluation
 from ui import cached, cached_comparison
-from ui.checkpoints import Choice, default_pair, list_choices
+from ui.checkpoints import Choice, default_pair, fingerprint_of, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
@@ -51,18 +50,10 @@ def keep_choice() -> None:
     st.query_params["checkpoint"] = st.session_state["checkpoints"]
 
 
-def splits_of(chosen: Sequence[Choice]) -> list[str]:
-    """Return the splits of the first run's data, val first; val alone if the data is gone."""
-    try:
-        names = list(cached.dataset(chosen[0].run.data).splits) if chosen else []
-    except DataError:
-        names = []
-    return ["val", *(name for name in names if name != "val")]
-
-
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
-    found = [(choice, find(choice, split)) for choice in chosen]
+    data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
+    found = [(choice, find(choice, split, data[choice.run.data])) for choice in chosen]
     missing = [choice for choice, evaluation in found if evaluation is None or is_old(evaluation)]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
@@ -75,12 +66,8 @@ def is_old(evaluation: Evaluation) -> bool:
     return cached_comparison.details(evaluation.path) is None
 
 
-def find(choice: Choice, split: str) -> Evaluation | None:
-    """Return the stored evaluation of a checkpoint and of its run's data as both are now; without the data, any."""
-    try:
-        data = cached.fingerprint(cached.dataset(choice.run.data), split)
-    except DataError:
-        data = None
+def find(choice: Choice, split: str, data: str | None) -> Evaluation | None:
+    """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
     return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
 
 
