@@ -6,16 +6,17 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
-from core.errors import DataError
 from core.training import evaluations, runs
 from core.training.evaluations import Evaluation
-from ui import cached
-from ui.checkpoints import Choice, default_pair, list_choices
-from ui.comparison import headline, require_same_data
+from ui import cached, cached_comparison
+from ui.checkpoints import Choice, default_pair, fingerprint_of, list_choices, splits_of
+from ui.comparison import require_same_data
+from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.score_view import Side, show_class_bars, show_curves, show_table
+from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict
+from ui.why_view import show_why
 from ui.words import count
 
 
@@ -49,31 +50,24 @@ def keep_choice() -> None:
     st.query_params["checkpoint"] = st.session_state["checkpoints"]
 
 
-def splits_of(chosen: Sequence[Choice]) -> list[str]:
-    """Return the splits of the first run's data, val first; val alone if the data is gone."""
-    try:
-        names = list(cached.dataset(chosen[0].run.data).splits) if chosen else []
-    except DataError:
-        names = []
-    return ["val", *(name for name in names if name != "val")]
-
-
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
-    found = [(choice, find(choice, split)) for choice in chosen]
-    missing = [choice for choice, evaluation in found if evaluation is None]
+    data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
+    found = [(choice, find(choice, split, data[choice.run.data])) for choice in chosen]
+    missing = [choice for choice, evaluation in found if evaluation is None or is_old(evaluation)]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
         st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
     return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
 
 
-def find(choice: Choice, split: str) -> Evaluation | None:
-    """Return the stored evaluation of a checkpoint and of its run's data as both are now; without the data, any."""
-    try:
-        data = cached.fingerprint(cached.dataset(choice.run.data), split)
-    except DataError:
-        data = None
+def is_old(evaluation: Evaluation) -> bool:
+    """Tell whether an evaluation lacks what today's keep, so that it is worth doing again."""
+    return cached_comparison.details(evaluation.path) is None
+
+
+def find(choice: Choice, split: str, data: str | None) -> Evaluation | None:
+    """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
     return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
 
 
@@ -111,17 +105,23 @@ def offer_evaluation(choice: Choice, split: str) -> None:
 
 
 def show(sides: Sequence[Side]) -> None:
-    """Show the sentence, the table, the curves, the classes and the images."""
+    """Show the verdict, the table, the curves and what they cost; then why, and the images."""
     require_same_data([(side.label, side.evaluation) for side in sides])
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
-        st.subheader(headline(a.label, b.label, a.evaluation.scores, b.evaluation.scores), anchor=False)
+        show_verdict(a, b)
     show_table(sides)
+    if len(sides) > 2:
+        show_ranking(sides)
     st.subheader("Training", anchor=False)
     show_curves(sides)
+    show_cost(sides)
+    with st.expander("Published results, and numbers from elsewhere"):
+        show_published(sides)
+        ask_number()
     if len(sides) > 1:
-        st.subheader("Classes", anchor=False)
-        show_class_bars(a, b)
+        st.subheader("Why", anchor=False)
+        show_why(a, b)
         st.subheader("Images", anchor=False)
         show_gallery(a, b)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.classes import VOC_CLASSES, Classes
+from core.errors import DataError
 from core.training.records import RunLog
 from core.training.runs import Run, list_runs
 from ui import cached
@@ -100,3 +101,20 @@ def default_pair(choices: Sequence[Choice]) -> list[Choice]:
         if len(milestones) > 1:
             return [milestones[0], milestones[-1]]
     return [choices[0], choices[-1]] if len(choices) > 1 else list(choices)
+
+
+def splits_of(chosen: Sequence[Choice]) -> list[str]:
+    """Return the splits of the first run's data, val first; val alone if the data is gone."""
+    try:
+        names = list(cached.dataset(chosen[0].run.data).splits) if chosen else []
+    except DataError:
+        names = []
+    return ["val", *(name for name in names if name != "val")]
+
+
+def fingerprint_of(data: str, split: str) -> str | None:
+    """Return the fingerprint of a split as it is now, None if the data is gone."""
+    try:
+        return cached.fingerprint(cached.dataset(data), split)
+    except DataError:
+        return None

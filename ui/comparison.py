@@ -1,26 +1,24 @@
-"""What a comparison of checkpoints says: its sentence, table, warnings and the order of the images; pure functions.
+"""What a comparison of checkpoints says: its tables, warnings and the order of the images; pure functions.
 
 A is the checkpoint compared against, B the one that is judged. Scores come as fractions and leave as percent.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from core.errors import DataError
-from core.metrics.confusion import Counts, iou
-from core.metrics.conventions import mean
+from core.metrics.comparison import Ranked
+from core.metrics.guard import Suspicion
+from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
 from core.training.evaluations import Evaluation
 from core.voc import BACKGROUND
 from ui.words import percent
 
 FLOOR_LABEL = "Floor"
-ON_THE_FLOOR = 0.005
-"""A score this close to the floor, in fractions, counts as on it."""
 
 
 class ScoreColumn(NamedTuple):
@@ -46,18 +44,51 @@ SCORE_COLUMNS = {
                           "the background weighs most."),
     "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the image "
                                 "diagonal): how well outlines are followed. Background everywhere has none to score."),
+    "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
+                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse."),
 }  # fmt: skip
 
 FLOOR_MEANING = "What predicting background everywhere scores on the same images. A model has to beat it."
 
 
-def score_table(scored: Sequence[tuple[str, Scores]]) -> pd.DataFrame:
-    """Return a row of percentages for every label, and the floor as the last one; absent values are NaN."""
+HEADLINE = "atrous"
+CONVENTIONS = {
+    HEADLINE: ScoreColumn("Mean over classes that occur", "Over the whole set; a class that occurs nowhere is "
+                          "left out, one only predicted counts 0. The headline of this dashboard."),
+    "voc_devkit": ScoreColumn("VOC devkit", "Plain mean over all classes; one that occurs nowhere makes it undefined."),
+    "torchvision": ScoreColumn("torchvision", "As the VOC devkit: `iu.mean()` in references/segmentation."),
+    "mmseg": ScoreColumn("mmseg", "Mean over the classes that occur (`nanmean`): the same as the headline."),
+    "torchmetrics_jaccard": ScoreColumn("torchmetrics JaccardIndex", "Macro average; a class that occurs nowhere "
+                                        "weighs nothing: the same as the headline."),
+    "torchmetrics_mean_iou_per_image": ScoreColumn("torchmetrics MeanIoU", "Mean over all pairs of an image and a "
+                                                   "class in it: images with many classes weigh more."),
+    "smp_macro": ScoreColumn("SMP macro", "A class that occurs nowhere counts as a perfect 1, which flatters."),
+    "smp_micro": ScoreColumn("SMP micro", "All classes taken as one: the background decides."),
+    "mean_of_images": ScoreColumn("Mean of images", "Each image scored alone, then the mean over the images."),
+}  # fmt: skip
+"""Names of `core.metrics.conventions`, what they are called and what they do."""
+
+
+def score_table(
+    scored: Sequence[tuple[str, Scores]], convention: str = HEADLINE, floor_by_rule: float | None = None
+) -> pd.DataFrame:
+    """Return a row of percentages for every label, and the floor as the last one; absent values are NaN.
+
+    With a `convention` other than the headline's its mIoU is one more column, whose floor is `floor_by_rule`.
+    """
     rows = [*scored, (FLOOR_LABEL, floor_scores(scored[0][1]))]
     columns = {
         column.label: [_points(getattr(scores, name)) for _, scores in rows] for name, column in SCORE_COLUMNS.items()
     }
+    if convention != HEADLINE:
+        by_rule = [_points(scores.conventions[convention]) for _, scores in scored]
+        columns = {rule_label(convention): [*by_rule, _points(floor_by_rule)]} | columns
     return pd.DataFrame(columns, index=pd.Index([label for label, _ in rows], name="Checkpoint"), dtype=float)
+
+
+def rule_label(convention: str) -> str:
+    """Return the title of the column with the mIoU by a convention."""
+    return f"mIoU, {CONVENTIONS[convention].label}"
 
 
 def _points(fraction: float | None) -> float:
@@ -72,38 +103,28 @@ def floor_scores(scores: Scores) -> Scores:
     return score(guessed_KK[None], [entry.name for entry in scores.classes])
 
 
-def headline(a_label: str, b_label: str, a: Scores, b: Scores) -> str:
-    """Say in one sentence where B stands against A and the floor."""
-    standing = f"{b_label}: mIoU {percent(b.miou)}"
-    if a.miou is not None and b.miou is not None:
-        standing += f", {difference(b.miou - a.miou)} {a_label}"
-    return f"{standing}; floor {percent(b.floor.miou)}"
+def warning(label: str, found: Suspicion) -> str:
+    """Say what is odd about a checkpoint's scores: those on the floor or below it, and the likely cause."""
+    facts = [
+        f"{SCORE_COLUMNS[hit.name].label} {percent(hit.value)} is {hit.place} the floor of {percent(hit.floor)}"
+        for hit in found.on_floor
+    ]
+    return f"{label}: {', '.join([*facts, found.cause])}." if facts else f"{label}: {found.cause}."
 
 
-def difference(fraction: float) -> str:
-    """Return `41.0 points above`, `0.3 points below` or `the same as`."""
-    points = f"{abs(100 * fraction):.1f}"
-    if points == "0.0":
-        return "the same as"
-    return f"{points} points {'above' if fraction > 0 else 'below'}"
-
-
-def floor_warnings(label: str, scores: Scores) -> list[str]:
-    """Say of each score that has a floor whether it sits on or below it."""
-    pairs = (
-        ("mIoU", scores.miou, scores.floor.miou),
-        ("pixel accuracy", scores.pixel_accuracy, scores.floor.pixel_accuracy),
-    )
-    warnings = []
-    for name, value, floor in pairs:
-        if value is None or floor is None or value >= floor + ON_THE_FLOOR:
-            continue
-        place, verdict = ("below", "does better") if value < floor - ON_THE_FLOOR else ("on", "does as well")
-        warnings.append(
-            f"{label}: {name} {percent(value)} is {place} the floor of {percent(floor)}; "
-            f"predicting background everywhere {verdict}."
-        )
-    return warnings
+def ranking_table(ranked: Sequence[Ranked], labels: Sequence[str]) -> pd.DataFrame:
+    """Return places, mIoU with its interval in percent, and which checkpoints cannot be told apart."""
+    rows = [
+        {
+            "Place": f"{each.place}" if not each.ties_with else f"{each.place} =",
+            "Checkpoint": labels[each.index],
+            "mIoU": _points(each.miou),
+            "Interval": f"{percent(each.low)} to {percent(each.high)}",
+            "Cannot be told apart from": ", ".join(labels[other] for other in each.ties_with),
+        }
+        for each in ranked
+    ]
+    return pd.DataFrame(rows)
 
 
 def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
@@ -118,40 +139,10 @@ def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class ImageScore:
-    """The mIoU of one image under A and B, None where it has no counted pixel, and its true and predicted classes."""
-
-    name: str
-    a: float | None
-    b: float | None
-    true_ids: frozenset[int]
-    predicted_ids: frozenset[int]
-
-    @property
-    def gain(self) -> float:
-        """How much higher B scores than A."""
-        return (self.b or 0.0) - (self.a or 0.0)
+ORDERS = ("Largest gain", "Largest loss", "Worst first", "Random", "Name")
 
 
-def score_images(names: Sequence[str], a_NKK: Counts, b_NKK: Counts) -> list[ImageScore]:
-    """Score every image alone, from the counts of both on the same images."""
-    return [
-        ImageScore(
-            name, mean(iou(a_KK)), mean(iou(b_KK)), _present(a_KK.sum(axis=1)), _present((a_KK + b_KK).sum(axis=0))
-        )
-        for name, a_KK, b_KK in zip(names, a_NKK, b_NKK, strict=True)
-    ]
-
-
-def _present(pixels_K: Counts) -> frozenset[int]:
-    return frozenset(np.flatnonzero(pixels_K).tolist())
-
-
-ORDERS = ("Largest gain", "Largest loss", "Worst first", "Name")
-
-
-def in_order(images: Sequence[ImageScore], order: str) -> list[ImageScore]:
+def in_order(images: Sequence[ImageScore], order: str, seed: int = 0) -> list[ImageScore]:
     """Return the images in one of `ORDERS`; the worst are those with the lowest score under B."""
     match order:
         case "Largest gain":
@@ -160,5 +151,7 @@ def in_order(images: Sequence[ImageScore], order: str) -> list[ImageScore]:
             return sorted(images, key=lambda image: image.gain)
         case "Worst first":
             return sorted(images, key=lambda image: 1.0 if image.b is None else image.b)
+        case "Random":
+            return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
         case _:
             return sorted(images, key=lambda image: image.name)

@@ -6,6 +6,7 @@ so that one figure fits the light and the dark theme. All else is grey, which sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import plotly.graph_objects as go
 
@@ -13,6 +14,7 @@ from core.classes import Classes
 from core.metrics.scores import ClassScore, Scores
 from core.training.records import Epoch, RunLog
 from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor, literal
+from ui.image_filter import ImageFilter
 
 PALE = 0.4
 BAR_PX = 18
@@ -45,8 +47,12 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
     pairs = [pair for pair in zip(a.classes, b.classes, strict=True) if not pair[0].iou is pair[1].iou is None]
     pairs.sort(key=lambda pair: _iou(pair[1]) - _iou(pair[0]))
     figure = go.Figure()
-    for label, opacity, entries in ((b_label, 1.0, [b for _, b in pairs]), (a_label, PALE, [a for a, _ in pairs])):
-        figure.add_trace(_bars(label, opacity, entries, classes))
+    sides: tuple[tuple[Literal["a", "b"], str, float, list[ClassScore]], ...] = (
+        ("b", b_label, 1.0, [b for _, b in pairs]),
+        ("a", a_label, PALE, [a for a, _ in pairs]),
+    )
+    for side, label, opacity, entries in sides:
+        figure.add_trace(_bars(label, opacity, entries, classes, side))
         # The bars have many colours and so no entry of their own in the legend: a grey one stands for them.
         figure.add_trace(_legend_entry(label, opacity))
     _lay_out(figure, height=110 + 2 * BAR_PX * len(pairs))
@@ -62,7 +68,9 @@ def _iou(entry: ClassScore) -> float:
     return entry.iou or 0.0
 
 
-def _bars(label: str, opacity: float, entries: Sequence[ClassScore], classes: Classes) -> go.Bar:
+def _bars(
+    label: str, opacity: float, entries: Sequence[ClassScore], classes: Classes, side: Literal["a", "b"]
+) -> go.Bar:
     return go.Bar(
         name=label,
         orientation="h",
@@ -80,6 +88,7 @@ def _bars(label: str, opacity: float, entries: Sequence[ClassScore], classes: Cl
         constraintext="none",
         cliponaxis=False,
         showlegend=False,
+        customdata=[ImageFilter("class", (entry.id,), side).text() for entry in entries],
         hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
     )
 

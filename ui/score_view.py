@@ -1,16 +1,18 @@
-"""Checkpoints side by side on the screen: table, warnings, curves and class bars."""
+"""Checkpoints side by side on the screen: verdict, ranking, table, warnings and curves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import streamlit as st
 
+from core.metrics.guard import explain
+from core.metrics.verdict import sentence
 from core.training.evaluations import Evaluation
-from ui import cached
+from ui import cached, cached_comparison
 from ui.checkpoints import Choice, run_names
-from ui.comparison import SCORE_COLUMNS, floor_warnings, score_table
-from ui.score_charts import Curve, class_bars, loss_curves, miou_curves
-from ui.words import MISSING
+from ui.comparison import CONVENTIONS, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
+from ui.score_charts import Curve, loss_curves, miou_curves
+from ui.words import MISSING, percent, plain
 
 
 class Side(NamedTuple):
@@ -25,12 +27,54 @@ class Side(NamedTuple):
         return self.choice.label
 
 
+METHOD = (
+    "As many images as there are, drawn from them with replacement, 10,000 times; both checkpoints are scored on the "
+    "same draws (paired bootstrap). The interval holds the middle of the differences. It says how sure these images "
+    "make us about these two checkpoints, not what another training would give."
+)
+
+
+RULES = "Libraries average IoU by different rules.\n\n" + "\n".join(
+    f"- *{column.label}*: {column.meaning}" for column in CONVENTIONS.values()
+)
+
+
+def show_verdict(a: Side, b: Side) -> None:
+    """Say in a sentence whether B is better than A."""
+    found = cached_comparison.compared(a.evaluation.path, b.evaluation.path)
+    st.subheader(plain(sentence(found, a.label, b.label)), anchor=False, help=METHOD)
+
+
+def show_ranking(sides: Sequence[Side]) -> None:
+    """Draw the order of several checkpoints; those that cannot be told apart share it."""
+    ranked = cached_comparison.ranked([side.evaluation.path for side in sides])
+    st.markdown("**Ranking**")
+    st.dataframe(
+        ranking_table(ranked, [side.label for side in sides]), hide_index=True, key="ranking", width="content",
+        column_config={
+            "Place": st.column_config.TextColumn(
+                help="1 + the number of checkpoints that are better beyond doubt; = where some cannot be told apart. "
+                "All pairs together are right as often as one interval (Bonferroni)."
+            ),
+            "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
+            "Interval": st.column_config.TextColumn(help="95 % interval of this mIoU alone, over images."),
+        },
+    )  # fmt: skip
+
+
 def show_table(sides: Sequence[Side]) -> None:
-    """Draw every score of every checkpoint in percent, the floor's too, and say which of them are on the floor."""
-    table = score_table([(side.label, side.evaluation.scores) for side in sides])
+    """Draw every score of every checkpoint in percent, the floor's too, and say which should not be believed."""
+    convention = st.selectbox(
+        "mIoU by the rule of", list(CONVENTIONS), key="rule", width=300, bind="query-params",
+        format_func=lambda name: CONVENTIONS[name].label,
+        help=RULES,
+    )  # fmt: skip
+    floor = cached_comparison.floor_conventions(sides[0].evaluation.path)[convention]
+    table = score_table([(side.label, side.evaluation.scores) for side in sides], convention, floor)
+    meanings = {column.label: column.meaning for column in SCORE_COLUMNS.values()}
+    meanings[rule_label(convention)] = CONVENTIONS[convention].meaning
     columns = {
-        column.label: st.column_config.NumberColumn(help=column.meaning, format="%.1f %%")
-        for column in SCORE_COLUMNS.values()
+        label: st.column_config.NumberColumn(help=meaning, format="%.1f %%") for label, meaning in meanings.items()
     }
     st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
     evaluation = sides[0].evaluation
@@ -38,9 +82,33 @@ def show_table(sides: Sequence[Side]) -> None:
         f"{evaluation.scores.images} images of `{evaluation.data}`, whole, at their masks' own size. "
         "The floor is what predicting background everywhere scores on them."
     )
-    warnings = [warning for side in sides for warning in floor_warnings(side.label, side.evaluation.scores)]
-    if warnings:
-        st.warning("\n".join(f"- {warning}" for warning in warnings))
+    show_warnings(sides)
+
+
+def show_warnings(sides: Sequence[Side]) -> None:
+    """Say of each checkpoint why its scores should not be believed yet."""
+    found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
+    if warnings := [warning(label, odd) for label, odd in found if odd]:
+        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
+
+
+def ask_number() -> None:
+    """Take a number that somebody read elsewhere, and say what is odd about it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "Score", list(SCORE_COLUMNS), key="elsewhere", width=200, format_func=lambda n: SCORE_COLUMNS[n].label
+        )
+        value = st.number_input("Value as printed", value=None, key="elsewhere value", width=200, format="%.5f")
+    if value is None:
+        return
+    floor = ELSEWHERE_FLOORS.get(name)
+    odd = explain(value, floor)
+    beside = f" (floor on VOC 2012 about {percent(floor)})" if floor else ""
+    st.markdown(f"{SCORE_COLUMNS[name].label} {value:g}{beside}: {odd.cause if odd else 'possible'}.")
+
+
+ELSEWHERE_FLOORS = {"miou": 0.035, "pixel_accuracy": 0.6985}
+"""What predicting background everywhere scores on VOC 2012 val, about."""
 
 
 def show_curves(sides: Sequence[Side]) -> None:
@@ -62,13 +130,3 @@ def show_curves(sides: Sequence[Side]) -> None:
     with right:
         st.markdown("**Loss** on training and validation photos")
         st.plotly_chart(loss_curves(curves), key="loss", alt="Training and validation loss over epochs")
-
-
-def show_class_bars(a: Side, b: Side) -> None:
-    """Draw the IoU of every class under A and B."""
-    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
-    st.plotly_chart(figure, key="classes", alt=f"IoU of every class under {a.label} and {b.label}")
-    pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
-    absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]
-    if absent:
-        st.caption(f"In neither the truth nor a prediction, so without a score: {', '.join(absent)}.")

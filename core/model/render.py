@@ -7,7 +7,7 @@ from PIL import Image
 from core.voc import BACKGROUND, VOID
 
 DISAGREEMENT_COLOR = (230, 60, 60)
-
+LIT_COLOR = (255, 221, 51)
 
 VOID_COLOR = (255, 0, 170)
 
@@ -32,6 +32,12 @@ def show_void(photo: Image.Image, mask_HW: NDArray[np.uint8]) -> Image.Image:
     grey_HW3 = 160 + np.asarray(photo.convert("L").convert("RGB"), dtype=np.uint16) * 3 // 8
     grey_HW3[mask_HW == VOID] = VOID_COLOR
     return Image.fromarray(grey_HW3.astype(np.uint8))
+
+
+def light(photo: Image.Image, lit_HW: NDArray[np.bool_]) -> Image.Image:
+    """Return an RGB photo in dark grey with the marked pixels in yellow, however few they are."""
+    grey_HW3 = np.asarray(photo.convert("L").convert("RGB")) // 3
+    return Image.fromarray(np.where(lit_HW[..., None], np.array(LIT_COLOR, dtype=np.uint8), grey_HW3))
 
 
 def difference(a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8], truth_HW: NDArray[np.uint8]) -> Image.Image:

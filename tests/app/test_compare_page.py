@@ -2,20 +2,25 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.classes import VOC_CLASSES
 from core.errors import CheckpointError
+from core.home import demo_dir
 from core.training import evaluations
 from core.training.runs import Run, create_run
+from core.voc import CLASS_NAMES
 from tests.app.conftest import CAT, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from ui.comparison import SCORE_COLUMNS
+from ui.image_filter import parse
 
 Visit = Callable[..., AppTest]
 MakeRun = Callable[..., Run]
@@ -69,29 +74,136 @@ def test_the_table_holds_the_stored_scores_and_the_floor(visit: Visit, run: Run)
         stored = evaluations.find(run.eval_dir, evaluations.file_hash(run.path / file), "val", None)
         assert stored is not None
         for name, column in SCORE_COLUMNS.items():
-            assert table.loc[label, column.label] == pytest.approx(100 * getattr(stored.scores, name))
+            assert table.loc[label, column.label] == pytest.approx(100 * (getattr(stored.scores, name)))
     floor = stored.scores.floor
     assert table.loc["Floor", "mIoU"] == pytest.approx(100 * floor.miou)
     assert table.loc["Floor", "Pixel accuracy"] == pytest.approx(100 * floor.pixel_accuracy)
     assert math.isnan(table.loc["Floor", "Boundary IoU"])
     # Its rivals on the floor: the run that predicts background everywhere scores the same in every column.
-    for column in list(SCORE_COLUMNS.values())[:-1]:
+    for column in list(SCORE_COLUMNS.values())[:-2]:
         assert table.loc["Floor", column.label] == pytest.approx(table.loc["1 epoch", column.label])
 
 
-def test_the_headline_says_points_and_floor(visit: Visit, run: Run) -> None:
+def test_two_images_decide_nothing(visit: Visit, run: Run) -> None:
     app = visit("compare")
-    table = app.dataframe[0].value
-    a, b = table.loc["1 epoch", "mIoU"], table.loc["3 epochs", "mIoU"]
-    said = app.subheader.values
-    assert f"3 epochs: mIoU {b:.1f} %, {b - a:.1f} points above 1 epoch; floor {a:.1f} %" in said
+    a, b = (app.dataframe[0].value.loc[label, "mIoU"] for label in ("1 epoch", "3 epochs"))
+    assert app.subheader[0].value == (
+        "3 epochs and 1 epoch cannot be told apart on 2 images, which takes at least 10: "
+        f"difference in mIoU +{b - a:.1f} points"
+    )
+
+
+def test_twelve_images_that_all_gain_decide(visit: Visit, make_run: MakeRun, home: Path) -> None:
+    make_pairs(demo_dir(), num_val=12)
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 3, guess_half)
+    app = visit("compare")
+    assert not app.exception
+    assert re.fullmatch(
+        r"3 epochs beat 1 epoch by [\d.]+ points of mIoU, 95 % interval [\d.]+ to [\d.]+", app.subheader[0].value
+    )
+
+
+def test_several_checkpoints_are_ranked_with_ties(visit: Visit, run: Run) -> None:
+    store_milestone(run, 2, guess_half)
+    ids = [f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 2, 3)]
+    app = visit("compare", checkpoint=ids)
+    ranking = next(frame.value for frame in app.dataframe if "Place" in frame.value)
+    assert ranking["Place"].tolist() == ["1 ="] * 3
+    assert ranking["Cannot be told apart from"][0] == "1 epoch, 3 epochs"
 
 
 def test_a_score_on_the_floor_is_told(visit: Visit, run: Run) -> None:
     app = visit("compare")
-    warnings = app.warning[0].value.splitlines()
-    assert len(warnings) == 2
-    assert all(text.startswith("- 1 epoch: ") and "is on the floor of" in text for text in warnings)
+    (warning,) = app.warning[0].value.splitlines()
+    assert warning.startswith("- 1 epoch: mIoU ")
+    assert warning.count("is on the floor of") == 2
+    assert "it predicts background everywhere" in warning
+
+
+def test_the_rule_of_another_library_is_a_column_of_its_own(visit: Visit, run: Run) -> None:
+    app = visit("compare")
+    app.selectbox(key="rule").set_value("smp_macro").run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    stored = evaluations.find(run.eval_dir, evaluations.file_hash(run.path / "epoch_001.pt"), "val", None)
+    assert stored is not None
+    # The first checkpoint is the floor itself, and so is its score by any rule.
+    expected = 100 * (stored.scores.conventions["smp_macro"] or 0)
+    assert table["mIoU, SMP macro"].tolist()[::2] == pytest.approx([expected, expected])
+    assert table["mIoU, SMP macro"].iloc[1] > expected > table["mIoU"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("only", "shown", "words"),
+    [
+        (f"cell:a:{CAT}>0", 2, "cat that 1 epoch called background"),
+        (f"cell:b:{CAT}>0", 1, "cat that 3 epochs called background"),
+        (f"class:b:{CAT}", 1, "pixels of cat wrong under 3 epochs"),
+        ("kind:a:0", 2, "missed pixels under 1 epoch"),
+        ("bin:b:13", 2, "pixels that 3 epochs was 86 to 93 % sure of"),
+        ("size:b:4", 2, "an object class that covers 30 to 100 % of the image"),
+        ("image:b:1", 1, "the mark that was clicked"),
+    ],
+)
+def test_a_clicked_mark_chooses_its_images_and_lights_their_pixels(
+    visit: Visit, run: Run, only: str, shown: int, words: str
+) -> None:
+    app = visit("compare", only=only)
+    assert not app.exception
+    assert f"Only images with **{words}**: {shown} image" in texts(app)
+    assert len(app.image) == shown * (PER_IMAGE + 1)
+    assert app.image[0].captions[0].startswith("Lit: ")
+    next(button for button in app.button if button.label == "All images").click().run()
+    assert len(app.image) == 2 * PER_IMAGE
+
+
+def test_a_filter_that_is_none_is_left_alone(visit: Visit, run: Run) -> None:
+    for only in ("cell:b:99>3", "kind:b:7", "cell:b:3", "image:b", "nonsense"):
+        app = visit("compare", only=only)
+        assert not app.exception
+        assert len(app.image) == 2 * PER_IMAGE
+
+
+@pytest.mark.parametrize("tab", ["Classes", "Confusion", "Images", "Errors", "Confidence", "Size"])
+def test_every_tab_draws_marks_that_can_be_clicked(visit: Visit, run: Run, tab: str) -> None:
+    app = visit("compare", why=tab)
+    assert not app.exception
+    keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")][2:]
+    assert len(keys) == 3 + 2 * (tab == "Confusion")
+    asked = [text for spec in specs for trace in spec["data"] for text in trace.get("customdata", [])]
+    assert asked
+    assert all(parse(text, len(CLASS_NAMES)) for text in asked)
+
+
+def test_pictures_can_be_laid_under_a_slider(visit: Visit, run: Run) -> None:
+    app = visit("compare", view="Slider")
+    assert not app.exception
+    assert len(app.image) == 0
+    assert len(app.get("bidi_component")) == 2
+
+
+def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(visit: Visit, run: Run) -> None:
+    for path in run.eval_dir.glob("*/counts.npz"):
+        with np.load(path) as counts:
+            old = {name: counts[name] for name in ("names", "counts_NKK", "boundary_N3K")}
+        np.savez_compressed(path, **old)
+        about = json.loads((path.parent / "scores.json").read_text())
+        (path.parent / "scores.json").write_text(json.dumps(about | {"schema": 1}))
+    app = visit("compare", why="Errors")
+    assert not app.exception
+    assert "did not keep kinds of errors" in texts(app)
+    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
+
+
+def test_numbers_from_elsewhere_are_explained(visit: Visit, run: Run) -> None:
+    app = visit("compare")
+    app.selectbox(key="elsewhere").set_value("recall")
+    app.number_input(key="elsewhere value").set_value(112.0).run()
+    assert "Recall 112: above 1, and above 100 if it is percent: a sum" in texts(app)
 
 
 def test_every_picture_has_words(visit: Visit, run: Run) -> None:
@@ -121,8 +233,7 @@ def test_the_class_bars_have_the_classes_own_colours(visit: Visit, run: Run) -> 
 def test_the_choice_is_kept_in_the_query_string(visit: Visit, run: Run) -> None:
     wanted = [f"{run.path.name}/epoch_003.pt", f"{run.path.name}/epoch_001.pt"]
     app = visit("compare", checkpoint=wanted)
-    assert "1 epoch: mIoU" in app.subheader[0].value
-    assert "points below 3 epochs" in app.subheader[0].value
+    assert app.subheader[0].value.startswith("1 epoch and 3 epochs ")
     app.multiselect(key="checkpoints").set_value(wanted[:1]).run()
     assert app.query_params["checkpoint"] == wanted[0]
     assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"]
@@ -169,7 +280,7 @@ def test_data_that_is_gone_leaves_the_scores(visit: Visit, run: Run, demo_data: 
     app = visit("compare")
     assert not app.exception
     assert "There is no folder" in app.error[0].value
-    assert len(app.dataframe) == 1
+    assert len(app.dataframe[0].value) == 3
 
 
 @pytest.fixture
@@ -200,8 +311,7 @@ def test_an_evaluation_that_runs_shows_how_far_it_is(visit: Visit, run: Run, las
     assert not app.button
     store_milestone(run, 3, guess_half, file="last.pt")
     app.run()
-    assert "last (3 epochs): mIoU" in app.subheader[0].value
-    assert "the same as 3 epochs" in app.subheader[0].value
+    assert "last (3 epochs) and 3 epochs cannot be told apart" in app.subheader[0].value
 
 
 def test_an_evaluation_that_failed_says_why(visit: Visit, run: Run, last: list[str]) -> None:

@@ -170,6 +170,11 @@ def test_pages_and_ui_never(banned: str) -> None:
     assert [str(file) for file in files if re.search(banned, file.read_text(encoding="utf-8"))] == []
 
 
+def test_caches_are_kept_in_two_modules() -> None:
+    users = [module_name(file) for file in SOURCES if "st.cache_" in file.read_text(encoding="utf-8")]
+    assert users == ["ui.cached", "ui.cached_comparison"]
+
+
 def test_a_page_is_at_most_150_lines() -> None:
     pages = [APP, *sorted((PROJECT_ROOT / "pages").glob("*.py"))]
     assert [file.name for file in pages if len(file.read_text().splitlines()) > 150] == []

@@ -104,3 +104,31 @@ def test_void_only_images_and_no_images_have_no_value() -> None:
 def test_a_void_only_image_changes_nothing() -> None:
     counts_NKK = np.concatenate([count(), np.zeros((1, K, K), dtype=np.int64)])
     assert conventions(counts_NKK) == conventions(count())
+
+
+def devkit(truth_NHW: NDArray[np.int64], predicted_NHW: NDArray[np.int64], num: int) -> float:
+    """Follow `VOCevalseg.m` (VOC2012 devkit) line by line, as fractions.
+
+    sumim = 1+gtim+resim*num; hs = histc(sumim(locs), 1:num*num); confcounts(:) = confcounts(:) + hs(:)
+    gtj = sum(confcounts(j,:)); resj = sum(confcounts(:,j)); gtjresj = confcounts(j,j)
+    accuracies(j) = 100*gtjresj/(gtj+resj-gtjresj); avacc = mean(accuracies)
+    """
+    confcounts = np.zeros((num, num), order="F")
+    for gtim, resim in zip(truth_NHW, predicted_NHW, strict=True):
+        locs = gtim < 255
+        sumim = 1 + gtim + resim * num
+        hs = np.array([(sumim[locs] == bin_).sum() for bin_ in range(1, num * num + 1)])
+        confcounts += hs.reshape(num, num, order="F")
+    accuracies = []
+    for j in range(num):
+        gtj, resj, gtjresj = confcounts[j, :].sum(), confcounts[:, j].sum(), confcounts[j, j]
+        union = gtj + resj - gtjresj
+        accuracies.append(gtjresj / union if union else np.nan)
+    return float(np.mean(accuracies))
+
+
+def test_agrees_with_the_voc_devkit() -> None:
+    expected = devkit(TRUTH_NHW, PREDICTED_NHW, 4)
+    assert conventions(count(num_classes=4))["voc_devkit"] == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(devkit(TRUTH_NHW, PREDICTED_NHW, K))
+    assert conventions(count())["voc_devkit"] is None

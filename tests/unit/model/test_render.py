@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from core.model.render import DISAGREEMENT_COLOR, colorize, difference, overlay
+from core.model.render import DISAGREEMENT_COLOR, LIT_COLOR, colorize, difference, light, overlay
 from core.voc import PALETTE, VOID
 
 MASK_HW = np.array([[0, 8], [15, VOID]], dtype=np.uint8)
@@ -35,3 +35,12 @@ def test_a_difference_shows_who_is_right() -> None:
     b = np.array([[1, 2, 1, 3, 2]], dtype=np.uint8)
     shown = np.asarray(difference(a, b, truth))[0].tolist()
     assert shown == [[235] * 3, [60, 160, 80], [50, 110, 220], list(DISAGREEMENT_COLOR), [255] * 3]
+
+
+def test_lit_pixels_stand_out_of_a_dark_photo() -> None:
+    photo = Image.new("RGB", (4, 3), (250, 250, 250))
+    lit_HW = np.zeros((3, 4), dtype=np.bool_)
+    lit_HW[1, 2] = True
+    picture = np.asarray(light(photo, lit_HW))
+    assert picture[1, 2].tolist() == list(LIT_COLOR)
+    assert (picture[~lit_HW] < 90).all()

@@ -1,15 +1,17 @@
 """What a comparison says, and its figures, for scores that are written down by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.classes import VOC_CLASSES
-from core.metrics.confusion import Counts
+from core.metrics.guard import suspicion
+from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
 from core.training.records import Epoch, RunLog, RunStarted
-from ui.comparison import difference, floor_scores, floor_warnings, headline, in_order, score_images, score_table
+from ui.comparison import floor_scores, in_order, score_table, warning
 from ui.score_charts import THEME_COLORS, Curve, class_bars, loss_curves, miou_curves
 
 NAMES = ("background", "aeroplane", "bicycle")
@@ -24,58 +26,46 @@ def scores(counts: Sequence[Sequence[int]]) -> Scores:
 FLOOR, GOOD = scores(FLOOR_COUNTS), scores(GOOD_COUNTS)
 
 
-def test_the_headline_names_score_gain_and_floor() -> None:
-    # 85 / 92 and 8 / 15 against 90 / 100 and 0 / 10: means of 72.9 % and 45.0 %.
-    assert headline("10 epochs", "50 epochs", FLOOR, GOOD) == (
-        "50 epochs: mIoU 72.9 %, 27.9 points above 10 epochs; floor 45.0 %"
-    )
-    assert headline("50 epochs", "10 epochs", GOOD, FLOOR) == (
-        "10 epochs: mIoU 45.0 %, 27.9 points below 50 epochs; floor 45.0 %"
-    )
-
-
-@pytest.mark.parametrize(
-    ("fraction", "text"),
-    [(0.41, "41.0 points above"), (-0.003, "0.3 points below"), (0.0004, "the same as"), (0.0, "the same as")],
-)
-def test_a_difference_in_words(fraction: float, text: str) -> None:
-    assert difference(fraction) == text
-
-
 def test_the_floor_is_a_row_of_what_background_everywhere_scores() -> None:
     floor = floor_scores(GOOD)
     assert floor.miou == GOOD.floor.miou == FLOOR.miou
     assert floor.pixel_accuracy == GOOD.floor.pixel_accuracy
     table = score_table([("A", FLOOR), ("B", GOOD)])
     assert list(table.index) == ["A", "B", "Floor"]
-    columns = [column for column in table.columns if column != "Boundary IoU"]
+    columns = [column for column in table.columns if not column.startswith("Boundary")]
     assert table.loc["A", columns].tolist() == table.loc["Floor", columns].tolist()
 
 
-def test_scores_on_the_floor_and_below_it_are_told() -> None:
-    assert floor_warnings("B", GOOD) == []
-    on_it = floor_warnings("A", FLOOR)
-    assert [text.split(";")[0] for text in on_it] == [
-        "A: mIoU 45.0 % is on the floor of 45.0 %",
-        "A: pixel accuracy 90.0 % is on the floor of 90.0 %",
-    ]
-    below = floor_warnings("C", scores([[40, 50, 0], [5, 5, 0], [0, 0, 0]]))
-    assert all("is below the floor of" in text and text.endswith("does better.") for text in below)
-    assert len(below) == 2
+def test_a_warning_names_the_scores_on_the_floor_and_the_cause() -> None:
+    assert suspicion(GOOD) is None
+    found = suspicion(FLOOR)
+    assert found is not None
+    text = warning("A", found)
+    assert text.startswith(
+        "A: mIoU 45.0 % is on the floor of 45.0 %, Pixel accuracy 90.0 % is on the floor of 90.0 %, it "
+    )
+    assert text.endswith(".")
+    assert warning("B", replace(found, on_floor=())) == f"B: {found.cause}."
 
 
-def test_images_are_scored_alone_and_ordered() -> None:
-    void = [[0, 0, 0]] * 3
-    a_NKK: Counts = np.array([FLOOR_COUNTS, GOOD_COUNTS, void], dtype=np.int64)
-    b_NKK: Counts = np.array([GOOD_COUNTS, FLOOR_COUNTS, void], dtype=np.int64)
-    images = score_images(["gains", "loses", "empty"], a_NKK, b_NKK)
-    assert [image.b for image in images] == [GOOD.miou, FLOOR.miou, None]
-    assert images[0].true_ids == {0, 1}
-    assert images[2].true_ids == images[2].predicted_ids == frozenset()
-    names = {order: [image.name for image in in_order(images, order)] for order in ("Largest gain", "Largest loss")}
-    assert names == {"Largest gain": ["gains", "empty", "loses"], "Largest loss": ["loses", "empty", "gains"]}
-    assert [image.name for image in in_order(images, "Worst first")] == ["loses", "gains", "empty"]
-    assert [image.name for image in in_order(images, "Name")] == ["empty", "gains", "loses"]
+IMAGES = [
+    ImageScore(index, name, a, b)
+    for index, (name, a, b) in enumerate([("x", 0.2, 0.9), ("y", 0.8, 0.5), ("z", None, None)])
+]
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [("Largest gain", "xzy"), ("Largest loss", "yzx"), ("Worst first", "yxz"), ("Name", "xyz")],
+)
+def test_images_in_order(order: str, names: str) -> None:
+    assert "".join(image.name for image in in_order(IMAGES, order)) == names
+
+
+def test_a_random_order_has_a_seed() -> None:
+    orders = [tuple(image.name for image in in_order(IMAGES, "Random", seed)) for seed in range(20)]
+    assert orders == [tuple(image.name for image in in_order(IMAGES, "Random", seed)) for seed in range(20)]
+    assert len(set(orders)) > 3
 
 
 def test_bars_have_class_colours_and_leave_absent_classes_out() -> None:

@@ -1,0 +1,71 @@
+"""Two checkpoints compared in a real browser: a cell of the matrix, its images, and the slider by keyboard."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from core.data.demo import write_demo
+from core.training.config import preset, with_settings
+from core.training.runs import Run, create_run
+from core.voc import BACKGROUND, CLASS_NAMES, VOID
+from tests.app.conftest import write_records
+from tests.app.stored import Mask, guess_background, store_milestone
+from tests.e2e.conftest import Dashboard, Visit
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PAGE_MS = 120_000
+
+
+def confuse(truth_HW: Mask, index: int) -> Mask:
+    """Predict the truth, but call every third image's objects a sofa."""
+    predicted_HW = np.where(truth_HW == VOID, BACKGROUND, truth_HW).astype(np.uint8)
+    if index % 3 == 0:
+        predicted_HW[predicted_HW > 0] = CLASS_NAMES.index("sofa")
+    return predicted_HW
+
+
+@pytest.fixture
+def run(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """A finished run with two evaluated checkpoints, the first of which predicts background everywhere."""
+    monkeypatch.setenv("ATROUS_HOME", str(dashboard.home))
+    scenes = write_demo(tmp_path / "scenes", num_train=2, num_val=12)
+    run = create_run("drawn", scenes, "demo", with_settings(preset("demo"), {"epochs": 2}))
+    write_records(run, 2, ended="finished")
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 2, confuse)
+    return run
+
+
+def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit: Visit, run: Run) -> None:
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/compare?why=Confusion")
+    expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
+    expect(page.get_by_text("1 epoch: mIoU")).to_contain_text("it predicts background everywhere")
+
+    sofa = page.get_by_test_id("stPlotlyChart").nth(3)  # after the two curves and A's matrix, B's
+    cells = sofa.locator(".points path")
+    expect(cells).not_to_have_count(0)
+    cells.last.click(force=True)
+    expect(page.get_by_text("Only images with")).to_contain_text("that 2 epochs")
+    expect(page.get_by_alt_text("pixels lit:").first).to_be_visible()
+
+    page.get_by_test_id("stButtonGroup").get_by_text("Slider", exact=True).click()
+    slider = page.get_by_role("slider", name="how much of A: 1 epoch is shown").first
+    expect(slider).to_have_value("50")
+    slider.press("ArrowRight")
+    expect(slider).to_have_value("51")
+    slider.press("Home")
+    right = page.get_by_alt_text(": B: 2 epochs").first
+    expect(right).to_have_css("clip-path", "inset(0px 0px 0px 0%)")
+
+    page.get_by_role("button", name="All images").click()
+    expect(page.get_by_text("of 12 images of val")).to_be_visible()
+    assert visit.complaints == []
+    log = dashboard.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception" not in log

@@ -1,0 +1,176 @@
+"""Where and why A and B differ, on the screen; every mark that is clicked chooses the images of the gallery."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.metrics.calibration import reliability
+from core.metrics.object_size import size_scores
+from core.training.evaluations import Details
+from ui import cached_comparison as cached
+from ui.score_charts import class_bars
+from ui.score_view import Side
+from ui.why_charts import (
+    SHARES,
+    change_figure,
+    confusion_figure,
+    errors_figure,
+    reliability_figure,
+    scatter_figure,
+    size_figure,
+)
+from ui.words import percent, plain
+
+ONLY = "only"
+"""Key of the query string that holds which images are looked at."""
+
+TABS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
+CLICK = "Click a mark to see its images below, with its pixels lit."
+ERRORS_MEANING = (
+    "*Missed*: an object called background. *Invented*: background called an object. *Confused*: an object called "
+    "another. *Boundary*: any of these where the outline is off by no more than 2 % of the image diagonal."
+)
+SIZE_MEANING = (
+    "An object is here what one image shows of one class; its IoU is that of the class in that image. The mean is over "
+    "objects: a large one counts no more than a small one."
+)
+
+
+class Chart(NamedTuple):
+    """A figure whose marks can be clicked, what stands above it, and how a screen reader calls it."""
+
+    key: str
+    title: str
+    figure: go.Figure
+    alt: str
+
+
+def show_why(a: Side, b: Side) -> None:
+    """Draw the tabs; only the open one is computed."""
+    tabs = st.tabs(TABS, key="why", bind="query-params")
+    draw: tuple[Callable[[Side, Side], None], ...] = (_classes, _confusion, _images, _errors, _confidence, _size)
+    for tab, show in zip(tabs, draw, strict=True):
+        if tab.open:
+            with tab:
+                show(a, b)
+
+
+def _classes(a: Side, b: Side) -> None:
+    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
+    _show(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
+    pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
+    absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]
+    if absent:
+        st.caption(f"In neither the truth nor a prediction, so without a score: {plain(', '.join(absent))}.")
+    st.caption(CLICK)
+
+
+def _confusion(a: Side, b: Side) -> None:
+    share = st.segmented_control("Cells show", list(SHARES), default="Of the truth", required=True, key="share")
+    st.caption(f"{SHARES[share]} {CLICK}")
+    a_KK, b_KK = (np.array(side.evaluation.scores.confusion, dtype=np.int64) for side in (a, b))
+    classes = b.choice.classes
+    left, right = st.columns(2)
+    with left:
+        _show(Chart("confusion a", f"**A: {plain(a.label)}**", confusion_figure(a_KK, classes, share, "a"),
+                    f"Confusion matrix of {a.label}"))  # fmt: skip
+    with right:
+        _show(Chart("confusion b", f"**B: {plain(b.label)}**", confusion_figure(b_KK, classes, share, "b"),
+                    f"Confusion matrix of {b.label}"))  # fmt: skip
+    _show(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
+                change_figure(a_KK, b_KK, classes, share), "Difference of the confusion matrices"))  # fmt: skip
+
+
+def _images(a: Side, b: Side) -> None:
+    images = cached.images(a.evaluation.path, b.evaluation.path)
+    better = sum(image.gain > 0 for image in images)
+    worse = sum(image.gain < 0 for image in images)
+    title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
+    _show(Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B"))
+    st.caption(f"Above the line B is better. {CLICK}")
+
+
+def _errors(a: Side, b: Side) -> None:
+    found = [cached.details(side.evaluation.path) for side in (a, b)]
+    if _is_too_old(found, "kinds of errors"):
+        return
+    shares = [_error_shares(side.evaluation.path) for side in (a, b)]
+    _show(
+        Chart(
+            "errors",
+            "**What went wrong**",
+            errors_figure(shares, (a.label, b.label)),
+            "Share of the pixels wrong, by kind",
+        )
+    )
+    st.caption(f"{ERRORS_MEANING} {CLICK}")
+
+
+def _error_shares(path: Path) -> list[float]:
+    details, counts_NKK = cached.details(path), cached.counts(path)[1]
+    errors = details.errors_N4.sum(axis=0) if details else np.zeros(4)
+    return [float(count) / max(1, int(counts_NKK.sum())) for count in errors]
+
+
+def _confidence(a: Side, b: Side) -> None:
+    found = [cached.details(side.evaluation.path) for side in (a, b)]
+    if _is_too_old(found, "confidence"):
+        return
+    curves = [reliability(details.bins_N3B.sum(axis=0)) for details in found if details]
+    labels = (a.label, b.label)
+    with st.container(horizontal=True):
+        for name, label, curve in zip("AB", labels, curves, strict=True):
+            boast = curve.overconfidence
+            direction = "too sure" if boast and boast > 0 else "too unsure"
+            st.metric(
+                f"{name}: expected calibration error", percent(curve.ece), border=True,
+                delta=None if boast is None else f"{direction} by {percent(abs(boast))}",
+                delta_color="off", delta_arrow="off",
+                help=f"{label}. Mean gap between confidence and the share that is right, in 15 bins weighted by pixels "
+                "(Guo et al. 2017), at the size the model works at.",
+            )  # fmt: skip
+    _show(
+        Chart(
+            "confidence",
+            "**Is it as sure as it is right?**",
+            reliability_figure(curves, labels),
+            "Share right over confidence",
+        )
+    )
+    st.caption(f"On the line, of the pixels a model is 80 % sure of, 80 % are right; below it is too sure. {CLICK}")
+
+
+def _size(a: Side, b: Side) -> None:
+    sizes = [size_scores(cached.counts(side.evaluation.path)[1]) for side in (a, b)]
+    _show(
+        Chart(
+            "size", "**IoU against object size**", size_figure(sizes, (a.label, b.label)), "Mean IoU of objects by size"
+        )
+    )
+    st.caption(f"{SIZE_MEANING} {CLICK}")
+
+
+def _is_too_old(found: list[Details | None], what: str) -> bool:
+    if None not in found:
+        return False
+    st.info(
+        f"One of the two was evaluated by a version that did not keep {what} yet; evaluate it again, below the table."
+    )
+    return True
+
+
+def _show(chart: Chart) -> None:
+    """Draw a chart; a click on a mark puts its filter into the query string."""
+    if chart.title:
+        st.markdown(chart.title)
+
+    def choose() -> None:
+        points = st.session_state[chart.key].selection.points
+        asked = points[0].get("customdata") if points else None
+        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
+
+    st.plotly_chart(chart.figure, key=chart.key, alt=chart.alt, selection_mode="points", on_select=choose)
