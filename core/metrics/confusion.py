@@ -79,7 +79,7 @@ def marginals(counts_KK: Counts) -> tuple[Counts, Counts, Counts]:
     return np.diagonal(counts_KK, axis1=-2, axis2=-1), counts_KK.sum(axis=-1), counts_KK.sum(axis=-2)
 
 
-def ratio(part: Counts, whole: Counts) -> NDArray[np.float64]:
+def ratio(part: Counts | NDArray[np.float64], whole: Counts | NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide elementwise in float64; NaN, without a warning, where `whole` is 0."""
     quotient = np.full(whole.shape, np.nan)
     np.divide(part, whole, out=quotient, where=whole != 0)

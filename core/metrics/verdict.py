@@ -1,0 +1,71 @@
+"""A comparison in one sentence, in English or Portuguese: the one place below the screen that writes points."""
+
+from typing import Literal
+
+from core.metrics.comparison import MIN_IMAGES, Comparison
+
+Language = Literal["en", "pt"]
+
+SENTENCES = {
+    "en": {
+        "beat": "{winner} beat {loser} by {delta} points of mIoU, {confidence} % interval {low} to {high}",
+        "undecided": "{b} and {a} cannot be told apart on {images}: difference in mIoU {signed_delta} points, "
+        "{confidence} % interval {signed_low} to {signed_high}",
+        "few": "{b} and {a} cannot be told apart on {images}, which takes at least {least}: difference in mIoU "
+        "{signed_delta} points",
+        "nothing": "{b} and {a} cannot be compared: nothing in the masks is counted",
+        "one image": "1 image",
+        "images": "{number} images",
+    },
+    "pt": {
+        "beat": "{winner} contra {loser}: {delta} pontos de mIoU a mais, intervalo de {confidence} % de {low} a {high}",
+        "undecided": "{b} e {a} não se distinguem em {images}: diferença de mIoU de {signed_delta} pontos, "
+        "intervalo de {confidence} % de {signed_low} a {signed_high}",
+        "few": "{b} e {a} não se distinguem em {images}, são necessárias ao menos {least}: diferença de mIoU de "
+        "{signed_delta} pontos",
+        "nothing": "{b} e {a} não podem ser comparados: nada nas máscaras é contado",
+        "one image": "1 imagem",
+        "images": "{number} imagens",
+    },
+}  # fmt: skip
+
+
+def sentence(comparison: Comparison, a_label: str, b_label: str, language: Language = "en") -> str:
+    """Say who beat whom and by how much, or that nobody did; without a full stop.
+
+    Points are percentage points of mIoU with one decimal, as `50 epochs beat 10 epochs by 21.4 points of mIoU, 95 %
+    interval 17.9 to 24.8`.
+    """
+    words = SENTENCES[language]
+    delta, low, high = comparison.delta_miou, comparison.low, comparison.high
+    if delta is None or low is None or high is None:
+        return words["nothing"].format(a=a_label, b=b_label)
+    is_worse = comparison.verdict == "worse"
+    near, far = (-high, -low) if is_worse else (low, high)
+
+    def points(fraction: float, sign: str = "") -> str:
+        text = f"{100 * fraction + 0.0:{sign}.1f}"
+        text = text.replace("-0.0", "0.0").replace("+0.0", "0.0")
+        return text.replace(".", ",") if language == "pt" else text
+
+    return words[_kind(comparison)].format(
+        a=a_label,
+        b=b_label,
+        winner=a_label if is_worse else b_label,
+        loser=b_label if is_worse else a_label,
+        delta=points(abs(delta)),
+        low=points(near),
+        high=points(far),
+        signed_delta=points(delta, "+"),
+        signed_low=points(low, "+"),
+        signed_high=points(high, "+"),
+        confidence=f"{100 * comparison.confidence:g}",
+        images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
+        least=MIN_IMAGES,
+    )
+
+
+def _kind(comparison: Comparison) -> str:
+    if comparison.verdict != "undecided":
+        return "beat"
+    return "few" if comparison.images < MIN_IMAGES else "undecided"
