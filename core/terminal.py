@@ -224,15 +224,32 @@ def show_import(document: Document) -> str:
 
 
 def show_evaluate(document: Document) -> str:
-    """Return a table of scores, the floor beside them."""
+    """Return a table of scores, the floor beside them, and what is odd about them."""
+    from core.metrics.guard import suspicion
+    from core.metrics.scores import Scores
+
     lines = [
         f"{document['images']} photos of {document['split']}, {document['images_per_second']:.1f} a second",
         f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
         f"{'pixel accuracy':<16}{_percent(document['pixel_accuracy']):>8}{_floor_of(document, 'pixel_accuracy')}",
     ]
-    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou")
+    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
     lines += [f"{name.replace('_', ' '):<16}{_percent(document[name]):>8}" for name in names]
     lines += [f"  {c['name']:<14}{_percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
+    if odd := suspicion(Scores.from_dict(document)):
+        lines.append(f"Do not believe these scores yet: {odd.cause}.")
+    return "\n".join(lines)
+
+
+def show_compare(document: Document) -> str:
+    """Return the verdict, both scores beside the floor, and the images that gained and lost most."""
+    lines = [f"{document['sentence']}."]
+    lines += [f"  {side.upper()}  {_percent(document[side]['miou']):>8}{_floor_of(document[side])}" for side in "ab"]
+    for kind in ("winners", "losers"):
+        lines.append(f"{kind}:" if document[kind] else f"no {kind}")
+        lines += [
+            f"  {image['image']}  {_percent(image['a'])} -> {_percent(image['b'])}" for image in document[kind][:5]
+        ]
     return "\n".join(lines)
 
 

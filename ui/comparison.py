@@ -4,15 +4,13 @@ A is the checkpoint compared against, B the one that is judged. Scores come as f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from core.errors import DataError
-from core.metrics.confusion import Counts, iou
-from core.metrics.conventions import mean
+from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
 from core.training.evaluations import Evaluation
 from core.voc import BACKGROUND
@@ -46,6 +44,8 @@ SCORE_COLUMNS = {
                           "the background weighs most."),
     "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the image "
                                 "diagonal): how well outlines are followed. Background everywhere has none to score."),
+    "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
+                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse."),
 }  # fmt: skip
 
 FLOOR_MEANING = "What predicting background everywhere scores on the same images. A model has to beat it."
@@ -116,36 +116,6 @@ def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
                 f"{first_label} and {label} were scored on different data ({where}): their scores cannot be compared. "
                 "Choose checkpoints that were scored on the same images."
             )
-
-
-@dataclass(frozen=True)
-class ImageScore:
-    """The mIoU of one image under A and B, None where it has no counted pixel, and its true and predicted classes."""
-
-    name: str
-    a: float | None
-    b: float | None
-    true_ids: frozenset[int]
-    predicted_ids: frozenset[int]
-
-    @property
-    def gain(self) -> float:
-        """How much higher B scores than A."""
-        return (self.b or 0.0) - (self.a or 0.0)
-
-
-def score_images(names: Sequence[str], a_NKK: Counts, b_NKK: Counts) -> list[ImageScore]:
-    """Score every image alone, from the counts of both on the same images."""
-    return [
-        ImageScore(
-            name, mean(iou(a_KK)), mean(iou(b_KK)), _present(a_KK.sum(axis=1)), _present((a_KK + b_KK).sum(axis=0))
-        )
-        for name, a_KK, b_KK in zip(names, a_NKK, b_NKK, strict=True)
-    ]
-
-
-def _present(pixels_K: Counts) -> frozenset[int]:
-    return frozenset(np.flatnonzero(pixels_K).tolist())
 
 
 ORDERS = ("Largest gain", "Largest loss", "Worst first", "Name")

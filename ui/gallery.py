@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from core.classes import Classes
 from core.data.dataset import Dataset, Sample
 from core.errors import DataError
+from core.metrics.confusion import Counts
+from core.metrics.image_scores import ImageScore, score_images
 from core.voc import VOID
 from ui import cached
 from ui.cached import View
-from ui.comparison import ORDERS, ImageScore, in_order, score_images
+from ui.comparison import ORDERS, in_order
 from ui.legend import show_legend
 from ui.score_view import Side
 from ui.words import count, percent, points
@@ -32,25 +35,27 @@ def show_gallery(a: Side, b: Side) -> None:
     _, b_NKK = cached.evaluation_counts(b.evaluation.path)
     data = cached.dataset(a.evaluation.data)
     samples = {sample.name: sample for sample in data.split(a.evaluation.split)}
-    on_page = _ask(score_images(names, a_NKK, b_NKK), data)
+    on_page = _ask(score_images(names, a_NKK, b_NKK), a_NKK.sum(axis=2), data)
     st.caption(f"A is {a.label}, B is {b.label}. {DIFFERENCE_MEANING}")
-    show_legend({VOID}.union(*(image.true_ids | image.predicted_ids for image in on_page)), data.classes)
+    shown = [image.index for image in on_page]
+    present_K = (a_NKK[shown] + b_NKK[shown]).sum(axis=(0, 1)) + a_NKK[shown].sum(axis=(0, 2))
+    show_legend({VOID, *np.flatnonzero(present_K).tolist()}, data.classes)
     for image in on_page:
         if image.name not in samples:
             raise DataError(f"{image.name} is no longer in {data.root}; evaluate the checkpoints again.")
         _show_image(image, samples[image.name], data.classes, (a, b))
 
 
-def _ask(images: Sequence[ImageScore], data: Dataset) -> list[ImageScore]:
+def _ask(images: Sequence[ImageScore], truth_NK: Counts, data: Dataset) -> list[ImageScore]:
     """Ask for an order, a class and a page, and return the images on it."""
-    present = sorted({class_id for image in images for class_id in image.true_ids})
+    present = np.flatnonzero(truth_NK.sum(axis=0)).tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = st.selectbox("Sort by", ORDERS, key="order", width=180, help="By the mIoU of each image; gain: B - A.")
         wanted = st.selectbox(
             "Class", [None, *present], key="class", width=180, help="Only images whose truth has this class.",
             format_func=lambda class_id: "All classes" if class_id is None else data.class_names[class_id],
         )  # fmt: skip
-        shown = in_order([image for image in images if wanted is None or wanted in image.true_ids], order)
+        shown = in_order([image for image in images if wanted is None or truth_NK[image.index, wanted]], order)
         pages = max(1, -(-len(shown) // PER_PAGE))
         page = st.pagination(pages, key=f"page {order} {wanted}") if pages > 1 else 1
     first = (page - 1) * PER_PAGE

@@ -1,4 +1,4 @@
-"""Commands that judge a checkpoint: evaluate and inspect."""
+"""Commands that judge checkpoints: evaluate, compare and inspect."""
 
 import argparse
 from contextlib import nullcontext
@@ -32,6 +32,46 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     return about | scores.as_dict() | {"images_per_second": evaluated.images_per_second}
 
 
+def compare(arguments: argparse.Namespace) -> Document:
+    """Tell whether checkpoint B is better than A on the same images; evaluates what has not been."""
+    from core.data.dataset import open_dataset
+    from core.metrics import comparison
+    from core.metrics.image_scores import losers, score_images, winners
+    from core.metrics.verdict import sentence
+    from core.training.evaluation import judge_checkpoint
+
+    dataset = open_dataset(arguments.data)
+    sides = []
+    for path in (arguments.a, arguments.b):
+        with telling(f"evaluating {path.name}", "photo", None) as on_progress:
+            sides.append(judge_checkpoint(path, dataset, arguments.split, on_progress))
+        for repair in sides[-1].repairs:
+            say(f"{path.name}: {repair}.")
+    a, b = sides
+    found = comparison.compare(a.counts_NKK, b.counts_NKK)
+    images = score_images(a.names, a.counts_NKK, b.counts_NKK)
+    return {
+        "a": a.document,
+        "b": b.document,
+        "delta_miou": found.delta_miou,
+        "interval": [found.low, found.high],
+        "confidence": found.confidence,
+        "resamples": found.resamples,
+        "verdict": found.verdict,
+        "sentence": sentence(found, *_labels(arguments.a, arguments.b)),
+        "classes": found.as_dict()["classes"],
+        "winners": [image.as_dict() for image in winners(images)],
+        "losers": [image.as_dict() for image in losers(images)],
+    }
+
+
+def _labels(a: Path, b: Path) -> tuple[str, str]:
+    """Return what tells two files apart: their names, their folders' too if those are the same."""
+    if a.name != b.name:
+        return a.name, b.name
+    return str(a), str(b)
+
+
 def inspect(arguments: argparse.Namespace) -> Document:
     """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
     from core.model.checkpoint import open_checkpoint
@@ -58,6 +98,16 @@ def add_to(add: Add) -> None:
     command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
     command.add_argument("--masks", type=Path, metavar="OUT", help="new folder for the predicted index masks")
     command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+
+    command = add(
+        compare,
+        terminal.show_compare,
+        "compare checkpoints/RUN/epoch_010.pt checkpoints/RUN/epoch_050.pt --data datasets/demo --split val",
+    )
+    command.add_argument("a", type=Path, metavar="A", help="checkpoint that is compared against")
+    command.add_argument("b", type=Path, metavar="B", help="checkpoint that is judged")
+    command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
+    command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
 
     command = add(inspect, terminal.show_inspect, "inspect checkpoints/RUN/best.pt")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")

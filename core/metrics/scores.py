@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.boundary import boundary_iou
+from core.metrics.boundary import boundary_f, boundary_iou
 from core.metrics.confusion import Counts, iou, marginals, ratio
 from core.metrics.conventions import conventions, mean
 from core.voc import BACKGROUND
@@ -27,7 +27,10 @@ from core.voc import BACKGROUND
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """The scores of one class; the table in the module docstring says when one is None."""
+    """The scores of one class; the table in the module docstring says when one is None.
+
+    `boundary_iou` and `boundary_f` are None where contours were not counted, or there is none.
+    """
 
     id: int
     name: str
@@ -37,9 +40,11 @@ class ClassScore:
     f1: float | None
     truth_pixels: int
     predicted_pixels: int
+    boundary_iou: float | None = None
+    boundary_f: float | None = None
 
     def __post_init__(self) -> None:
-        for field in ("iou", "precision", "recall", "f1"):
+        for field in ("iou", "precision", "recall", "f1", "boundary_iou", "boundary_f"):
             _check_fraction(f"{field} of class {self.name}", getattr(self, field))
         for field in ("id", "truth_pixels", "predicted_pixels"):
             _check_count(f"{field} of class {self.name}", getattr(self, field))
@@ -67,8 +72,8 @@ class Scores:
     """All scores of one prediction on one data set, in the shape of `evaluate --json`.
 
     Fractions are in [0, 1] or None; a value outside raises ValueError, here and on reading.
-    `void_share` is the share of pixels that were not counted; `boundary_iou` is None if it was not counted;
-    `confusion` has the truth in its rows; `conventions` holds other libraries' mean IoU by name.
+    `void_share` is the share of pixels that were not counted; `boundary_iou` and `boundary_f` are None if contours were
+    not counted; `confusion` has the truth in its rows; `conventions` holds other libraries' mean IoU by name.
     """
 
     images: int
@@ -82,6 +87,7 @@ class Scores:
     f1: float | None
     fw_iou: float | None
     boundary_iou: float | None
+    boundary_f: float | None
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     conventions: dict[str, float | None]
@@ -133,11 +139,17 @@ class Scores:
 
 _FRACTIONS = (
     "void_share", "miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou",
+    "boundary_f",
 )  # fmt: skip
 
 
 def score(
-    counts_NKK: Counts, class_names: Sequence[str], *, void_pixels: int = 0, boundary_N3K: Counts | None = None
+    counts_NKK: Counts,
+    class_names: Sequence[str],
+    *,
+    void_pixels: int = 0,
+    boundary_N3K: Counts | None = None,
+    contour_N4K: Counts | None = None,
 ) -> Scores:
     """Score a prediction from the counts of its images.
 
@@ -146,6 +158,7 @@ def score(
         class_names: the K names, in the order of the ids.
         void_pixels: pixels that were not counted, over all images.
         boundary_N3K: boundary counts of the same images (`boundary_counts`), shape (N, 3, K).
+        contour_N4K: contour counts of the same images (`contour_counts`), shape (N, 4, K).
 
     Raises:
         ValueError: a shape does not fit, or counts are negative or not integers.
@@ -154,7 +167,14 @@ def score(
     _check_counts("counts", counts_NKK, (len(counts_NKK), num_classes, num_classes))
     counts_KK = counts_NKK.sum(axis=0)
     _, truth_K, _ = marginals(counts_KK)
-    classes = _class_scores(counts_KK, class_names)
+    boundary_iou_K, boundary_f_K = np.full((2, num_classes), np.nan)
+    if boundary_N3K is not None:
+        _check_counts("boundary counts", boundary_N3K, (len(counts_NKK), 3, num_classes))
+        boundary_iou_K = boundary_iou(boundary_N3K.sum(axis=0))
+    if contour_N4K is not None:
+        _check_counts("contour counts", contour_N4K, (len(counts_NKK), 4, num_classes))
+        boundary_f_K = boundary_f(contour_N4K.sum(axis=0))
+    classes = _class_scores(counts_KK, class_names, boundary_iou_K, boundary_f_K)
     present = [c for c in classes if c.truth_pixels]
     recall = _mean_of([c.recall for c in present])
     return Scores(
@@ -168,7 +188,8 @@ def score(
         recall=recall,
         f1=_mean_of([c.f1 for c in present]),
         fw_iou=_frequency_weighted(iou(counts_KK), truth_K),
-        boundary_iou=None if boundary_N3K is None else _mean_boundary(boundary_N3K, counts_NKK.shape[:2]),
+        boundary_iou=mean(boundary_iou_K),
+        boundary_f=mean(boundary_f_K),
         classes=classes,
         confusion=tuple(tuple(row) for row in counts_KK.tolist()),
         conventions=conventions(counts_NKK),
@@ -196,7 +217,12 @@ def floor_of_pixels(truth_K: Counts) -> Floor:
     return Floor(pixel_accuracy=share, miou=share / (1 + int(num_foreground)))
 
 
-def _class_scores(counts_KK: Counts, class_names: Sequence[str]) -> tuple[ClassScore, ...]:
+def _class_scores(
+    counts_KK: Counts,
+    class_names: Sequence[str],
+    boundary_iou_K: NDArray[np.float64],
+    boundary_f_K: NDArray[np.float64],
+) -> tuple[ClassScore, ...]:
     hits_K, truth_K, predicted_K = marginals(counts_KK)
     iou_K = iou(counts_KK)
     precision_K = ratio(hits_K, predicted_K)
@@ -213,6 +239,8 @@ def _class_scores(counts_KK: Counts, class_names: Sequence[str]) -> tuple[ClassS
             f1=_or_none(f1_K[k]),
             truth_pixels=int(truth_K[k]),
             predicted_pixels=int(predicted_K[k]),
+            boundary_iou=_or_none(boundary_iou_K[k]),
+            boundary_f=_or_none(boundary_f_K[k]),
         )
         for k, name in enumerate(class_names)
     )
@@ -222,12 +250,6 @@ def _frequency_weighted(iou_K: NDArray[np.float64], truth_K: Counts) -> float | 
     """Return the mean IoU weighted by the classes' shares of the truth."""
     total = int(truth_K.sum())
     return float(np.nansum(iou_K * truth_K)) / total if total else None
-
-
-def _mean_boundary(boundary_N3K: Counts, images_and_classes: tuple[int, ...]) -> float | None:
-    num_images, num_classes = images_and_classes
-    _check_counts("boundary counts", boundary_N3K, (num_images, 3, num_classes))
-    return mean(boundary_iou(boundary_N3K.sum(axis=0)))
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:

@@ -118,6 +118,16 @@ WORDS = {
     "well.",
     "below the floor": "{label}: {score} of {value} is below the floor of {floor}; predicting background everywhere "
     "does better.",
+    "suspicion": "{label}: {cause}",
+    "cause void objects": "Beside void, the masks hold background alone: they are probably black and white.",
+    "cause mostly void": "Most of the masks is void or has an id that no class has: colours were probably read as ids.",
+    "cause background everywhere": "It predicts background everywhere, which is what the floor is.",
+    "cause one class everywhere": "It predicts one and the same class everywhere.",
+    "cause wrong palette": "The masks were probably numbered colour by colour in each picture; they need one palette.",
+    "cause offset ids": "The predicted ids are shifted against the true ones: the classes are counted from another "
+    "one.",
+    "cause shuffled classes": "Another order of the classes would explain its prediction far better.",
+    "cause untrained": "It has learned too little to beat a guess; the score says so, whatever its digits.",
     "invented": "{label} predicts classes that none of the scored images has: {names}. Each counts 0 in its mean IoU.",
     "miou": "Mean IoU",
     "pixel_accuracy": "Pixel accuracy",
@@ -127,6 +137,7 @@ WORDS = {
     "f1": "F1 (Dice)",
     "fw_iou": "Frequency-weighted IoU",
     "boundary_iou": "Boundary IoU",
+    "boundary_f": "Boundary F",
     "iou": "IoU",
     "short precision": "Precision",
     "short recall": "Recall",
@@ -200,7 +211,9 @@ WORDS = {
     "define boundary_iou": "IoU of the pixels G (truth) and D (prediction) of a class that lie within 2 % of the "
     "image diagonal from its contour; the mean is over the classes that have one (Cheng et al. 2021, arXiv "
     "2103.16562).",
-    "define floor": "Mean IoU of predicting background (class 0) everywhere. Its boundary IoU is not computed.",
+    "define boundary_f": "Harmonic mean of p, the share of the predicted contour of a class near its true one, and r, "
+    "the share of the true contour near the predicted one; near is within 0.75 % of the image diagonal.",
+    "define floor": "Mean IoU of predicting background (class 0) everywhere. Its boundary scores are not computed.",
     "define delta": "Difference between two checkpoints, with an interval by paired bootstrap over images (Efron and "
     "Tibshirani 1993; widened after Hesterberg 2015, arXiv 1411.5279).",
     "conventions caption": "The same predictions as a “mean IoU” by the rules of other libraries, in percent; a dash "

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.images import mask_image, read_mask, read_photo
-from core.metrics.confusion import Counts, iou
-from core.metrics.conventions import mean
+from core.data.images import mask_image, read_photo
+from core.metrics.image_scores import ImageScore
 from core.model.render import difference
 
 LONGEST_PX = 320
@@ -29,30 +28,24 @@ class Chosen:
     reason: str
 
 
-def choose(first_NKK: Counts, last_NKK: Counts, each: int = 2) -> list[Chosen]:
-    """Choose the photos with the largest gain of the last over the first, those in the middle, and the largest loss.
+def choose(images: Sequence[ImageScore], *, is_pair: bool, each: int = 2) -> list[Chosen]:
+    """Choose the images that gained most from A to B, those in the middle, and those that lost most.
 
-    Sorted by the difference of their own mIoU, ties by their order; none is chosen twice. Of one checkpoint, given
-    as both, the best, the middle and the worst photos are meant.
+    Sorted by their gain, ties by their order; none is chosen twice, nor one without a counted pixel. Unless `is_pair`,
+    B is the only checkpoint: its best, middle and worst images are chosen.
     """
-    first_N, last_N = image_mious(first_NKK), image_mious(last_NKK)
-    measured = last_N if first_NKK is last_NKK else last_N - first_N
-    order = [int(i) for i in np.argsort(-measured, kind="stable") if not np.isnan(measured[i])]
+    scored = [image for image in images if image.b is not None]
+    ranked = sorted(scored, key=lambda image: -(image.gain if is_pair else image.b or 0.0))
+    order = [image.index for image in ranked]
     each = max(1, min(each, len(order) // 3))
     middle = max(0, (len(order) - each) // 2)
     picked = [
         *((index, "gain") for index in order[:each]),
         *((index, "median") for index in order[middle : middle + each]),
-        *((index, "loss") for index in order[len(order) - each :]),
+        *((index, "loss") for index in order[max(0, len(order) - each) :]),
     ]
-    reasons = dict(reversed(picked))  # of a photo that is picked twice, the first reason stays
+    reasons = dict(reversed(picked))  # of an image that is picked twice, the first reason stays
     return [Chosen(index, reasons[index]) for index in dict.fromkeys(index for index, _ in picked)]
-
-
-def image_mious(counts_NKK: Counts) -> NDArray[np.float64]:
-    """Return the mIoU of every image alone, shape (N,), NaN where nothing is counted."""
-    values = (mean(iou_K) for iou_K in iou(counts_NKK))
-    return np.array([np.nan if value is None else value for value in values])
 
 
 def photo_uri(file: Path) -> str:
@@ -73,11 +66,6 @@ def difference_uri(masks: Sequence[NDArray[np.uint8]], truth_HW: NDArray[np.uint
     picture = difference(masks[0], masks[-1], truth_HW)
     shrunk = picture.resize(_small(picture.size), Image.Resampling.NEAREST).quantize(8)
     return _uri(shrunk, "PNG", optimize=True)
-
-
-def read_prediction(file: Path, num_classes: int) -> NDArray[np.uint8]:
-    """Read a predicted mask; one that is damaged raises `DataError`."""
-    return read_mask(file, num_classes)
 
 
 def _small(size: tuple[int, int]) -> tuple[int, int]:

@@ -23,6 +23,13 @@ def formulas() -> dict[str, Markup]:
                 _size(joined(_sub("G", "k"), _operator("∪"), _sub("D", "k"))),
             ),
         ),
+        "boundary_f": _equation(
+            _sub("bF", "k"),
+            _over(
+                joined(_twice(_sub("p", "k")), _sub("r", "k")),
+                _sum(_sub("p", "k"), _sub("r", "k")),
+            ),
+        ),
         "floor": _equation(
             "mIoU₀", joined(_over(_number("1"), _size(_name("T"))), _over(_sub("n", "0"), _total(_sub("n", "k"))))
         ),

@@ -122,6 +122,19 @@ WORDS = {
     "on the floor": "{label}: {score} de {value} está no piso de {floor}; prever fundo em todos os pixels dá o mesmo.",
     "below the floor": "{label}: {score} de {value} está abaixo do piso de {floor}; prever fundo em todos os pixels "
     "dá mais.",
+    "suspicion": "{label}: {cause}",
+    "cause void objects": "Além de void, as máscaras só contêm fundo: provavelmente são a preto e branco.",
+    "cause mostly void": "A maior parte das máscaras é void ou não tem classe: provavelmente cores foram lidas como "
+    "ids.",
+    "cause background everywhere": "Prevê fundo em todos os pixels, que é precisamente o piso.",
+    "cause one class everywhere": "Prevê uma só classe em todos os pixels.",
+    "cause wrong palette": "As máscaras foram provavelmente numeradas cor a cor em cada imagem; falta uma paleta "
+    "comum.",
+    "cause offset ids": "Os ids previstos estão deslocados em relação aos verdadeiros: a contagem começa noutra "
+    "classe.",
+    "cause shuffled classes": "Outra ordem das classes explicaria muito melhor a previsão.",
+    "cause untrained": "Aprendeu demasiado pouco para superar um palpite; é o que o resultado diz, tenha os "
+    "algarismos que tiver.",
     "invented": "{label} prevê classes que nenhuma das imagens avaliadas contém: {names}. Cada uma conta 0 na IoU "
     "média.",
     "miou": "IoU média (mIoU)",
@@ -132,6 +145,7 @@ WORDS = {
     "f1": "F1 (Dice)",
     "fw_iou": "IoU ponderada pela frequência",
     "boundary_iou": "IoU de contorno",
+    "boundary_f": "F de contorno",
     "iou": "IoU",
     "short precision": "Precisão",
     "short recall": "Revocação",
@@ -204,7 +218,10 @@ WORDS = {
     "define fw_iou": "IoU ponderada pela fração dos pixels de cada classe; o fundo é o que mais pesa.",
     "define boundary_iou": "IoU dos pixels G (verdade) e D (previsão) de uma classe que distam do seu contorno até 2 "
     "% da diagonal da imagem; a média é sobre as classes que a têm (Cheng et al. 2021, arXiv 2103.16562).",
-    "define floor": "IoU média de prever fundo (classe 0) em todos os pixels. A sua IoU de contorno não é calculada.",
+    "define boundary_f": "Combinação (F1) de p, a fração do contorno previsto de uma classe que está perto do "
+    "verdadeiro, e r, a fração do contorno verdadeiro perto do previsto; perto é até 0,75 % da diagonal da imagem.",
+    "define floor": "IoU média de prever fundo (classe 0) em todos os pixels. Os seus resultados de contorno não são "
+    "calculados.",
     "define delta": "Diferença entre dois checkpoints, com intervalo por bootstrap emparelhado sobre imagens (Efron e "
     "Tibshirani 1993; alargado segundo Hesterberg 2015, arXiv 1411.5279).",
     "conventions caption": "As mesmas previsões como «IoU média» pelas regras de outras bibliotecas, em percentagem; "

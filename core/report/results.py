@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.images import read_mask
 from core.metrics.comparison import Comparison
+from core.metrics.confusion import Counts
+from core.metrics.guard import floor_hits, suspicion
+from core.metrics.image_scores import score_images
 from core.report.blocks import (
     Cell,
     figure,
@@ -20,16 +24,13 @@ from core.report.blocks import (
 )
 from core.report.charts import NUM_COLORS, Bars, bar_chart, swatch
 from core.report.content import Content, Judged
-from core.report.figures import Chosen, choose, difference_uri, image_mious, mask_uri, photo_uri, read_prediction
+from core.report.figures import Chosen, choose, difference_uri, mask_uri, photo_uri
 from core.report.formulas import formulas
 from core.report.markup import Markup, joined, tag
 from core.report.tables import SCORE_NAMES, class_tables, conventions_table, scored_classes, scores_table
 from core.report.verdicts import Verdicts
 from core.report.words import Words
 from core.voc import VOID
-
-ON_THE_FLOOR = 0.005
-"""A score this close to the floor, in fractions, counts as on it."""
 
 Mask = NDArray[np.uint8]
 
@@ -50,16 +51,14 @@ def evaluation_section(content: Content, words: Words) -> Markup:
 
 
 def warnings(content: Content, words: Words) -> list[str]:
-    """Say of each checkpoint which of its scores do not beat the floor, and which classes it invents."""
+    """Say of each checkpoint which scores do not beat the floor, their likely cause, and which classes it invents."""
     said = []
-    for label, judged in zip(words.labels(content), content.judged, strict=True):
-        for name in ("miou", "pixel_accuracy"):
-            value, floor = getattr(judged.scores, name), getattr(content.floor, name)
-            if value is None or floor is None or value >= floor + ON_THE_FLOOR:
-                continue
-            key = "below the floor" if value < floor - ON_THE_FLOOR else "on the floor"
-            written = {"value": words.percent(value), "floor": words.percent(floor)}
-            said.append(words(key, label=label, score=words(name), **written))
+    for label, judged, counts_NKK in zip(words.labels(content), content.judged, content.counts_CNKK, strict=True):
+        for hit in floor_hits(judged.scores):
+            written = {"value": words.percent(hit.value), "floor": words.percent(hit.floor)}
+            said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
+        if found := suspicion(judged.scores, counts_NKK):
+            said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
         invented = [entry.name for entry in judged.scores.classes if entry.is_invented]
         if invented:
             said.append(words("invented", label=label, names=words.listed(invented)))
@@ -90,7 +89,8 @@ def figures_section(content: Content, words: Words) -> Markup:
     is_pair = len(content.judged) > 1
     intro = words("figures intro", first=labels[0], last=labels[-1]) if is_pair else words("figures intro one")
     shown, present = [], {VOID}
-    for chosen in choose(content.counts_CNKK[0], content.counts_CNKK[-1]):
+    images = score_images(content.names, content.counts_CNKK[0], content.counts_CNKK[-1])
+    for chosen in choose(images, is_pair=is_pair):
         picture, ids = _photo(chosen, content, words)
         shown.append(picture)
         present |= ids
@@ -111,9 +111,9 @@ def _photo(chosen: Chosen, content: Content, words: Words) -> tuple[Markup, set[
     name = content.names[chosen.index]
     sample = next(sample for sample in content.data.split(content.split) if sample.name == name)
     num_classes, palette = len(content.classes), content.classes.palette
-    truth_HW = read_prediction(sample.mask, num_classes)
-    masks = [read_prediction(judged.evaluation.mask_path(name), num_classes) for judged in content.judged]
-    mious = [float(image_mious(counts_NKK[chosen.index : chosen.index + 1])[0]) for counts_NKK in content.counts_CNKK]
+    truth_HW = read_mask(sample.mask, num_classes)
+    masks = [read_mask(judged.evaluation.mask_path(name), num_classes) for judged in content.judged]
+    mious = [_miou_of(chosen.index, counts_NKK) for counts_NKK in content.counts_CNKK]
     pictures = [_picture(photo_uri(sample.photo), words("input"), words("photo alt", name=name))]
     for label, mask_HW, miou in zip(words.labels(content), masks, mious, strict=True):
         alt = words("output alt", label=label, name=name, classes=_shown(mask_HW, content, words))
@@ -128,6 +128,12 @@ def _photo(chosen: Chosen, content: Content, words: Words) -> tuple[Markup, set[
     about = _photo_caption(chosen, name, mious[-1] - mious[0], words, is_pair=len(masks) > 1)
     ids = {int(k) for mask_HW in (truth_HW, *masks) for k in np.unique(mask_HW)}
     return tag("figure", tag("figcaption", about), tag("div", *pictures, class_="pictures"), class_="photo"), ids
+
+
+def _miou_of(index: int, counts_NKK: Counts) -> float:
+    """Return the mIoU of one image that has a counted pixel."""
+    one_NKK = counts_NKK[index : index + 1]
+    return score_images([""], one_NKK, one_NKK)[0].b or 0.0
 
 
 def _photo_caption(chosen: Chosen, name: str, change: float, words: Words, *, is_pair: bool) -> str:

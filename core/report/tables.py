@@ -7,7 +7,9 @@ from core.metrics.scores import ClassScore, Scores
 from core.report.content import Content
 from core.report.words import Words
 
-SCORE_NAMES = ("miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou")
+SCORE_NAMES = (
+    "miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f",
+)  # fmt: skip
 CLASS_SCORE_NAMES = ("iou", "precision", "recall", "f1")
 CHECKPOINTS_A_TABLE = 2
 """Four scores by class of two checkpoints and the floor fill the width of a page."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,16 @@ from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes, read_pair
 from core.data.transforms import mask_to_tensor
 from core.errors import CheckpointError, DataError
-from core.metrics.boundary import boundary_counts
-from core.metrics.confusion import confusion_counts, void_pixels
+from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.confusion import Counts
 from core.model.checkpoint import CheckpointMeta, open_checkpoint
 from core.model.device import choose_device
 from core.model.predictor import Predictor, resolve
 from core.training import evaluations
 from core.training.distributed import World
-from core.training.evaluations import ImageResult
+from core.training.evaluations import ImageResult, judge
 from core.training.loss import cross_entropy
+from core.voc import VOID
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,16 @@ class Evaluated:
     repairs: tuple[str, ...]
     results: tuple[ImageResult, ...]
     images_per_second: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What `evaluate --json` prints of a checkpoint, the images' names and their counts_NKK; `repairs` in words."""
+
+    document: dict[str, Any]
+    names: list[str]
+    counts_NKK: Counts
+    repairs: tuple[str, ...] = ()
 
 
 def open_predictor(path: Path) -> tuple[Predictor, CheckpointMeta, tuple[str, ...]]:
@@ -77,6 +89,24 @@ def evaluate_checkpoint(
             images_per_second=evaluated.images_per_second,
         )
     return evaluated
+
+
+def judge_checkpoint(
+    path: Path, dataset: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None
+) -> Judged:
+    """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one."""
+    found = evaluations.find(path.resolve().parent / "eval", _hash_of(path), split, fingerprint(dataset.split(split)))
+    about = {"checkpoint": str(path), "split": split}
+    if found:
+        return Judged(found.as_dict() | about, *found.counts())
+    evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
+    scores = evaluations.summarize(evaluated.results, dataset.class_names)
+    return Judged(
+        about | scores.as_dict() | {"images_per_second": evaluated.images_per_second},
+        [result.name for result in evaluated.results],
+        np.array([result.counts_KK for result in evaluated.results], dtype=np.int64),
+        evaluated.repairs,
+    )
 
 
 def _hash_of(path: Path) -> str:
@@ -132,11 +162,19 @@ def _judge(
     height, width = truth_HW.shape
     predicted_HW = resolve(logits_KSS, (height, width)).mask_HW
     squashed_SS = mask_to_tensor(truth_HW, image_size).to(logits_KSS.device)
-    return ImageResult(
-        name=name,
+    return judge(
+        name,
+        truth_HW,
+        predicted_HW,
+        len(classes),
         loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),
         mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, len(classes)),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, len(classes)),
-        void_pixels=void_pixels(truth_HW, len(classes)),
+        bins_3B=_calibration(logits_KSS, squashed_SS),
     )
+
+
+def _calibration(logits_KSS: Tensor, truth_SS: Tensor) -> Bins:
+    confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
+    counted_SS = truth_SS != VOID
+    is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
+    return calibration_bins(confidence_SS[counted_SS].cpu().numpy(), is_right.cpu().numpy())

@@ -2,7 +2,7 @@
 
     eval/val-3f1c90ab12de-77aa01b2c3d4/     split, hash of the checkpoint file, hash of the data
         scores.json     the scores and what they are of
-        counts.npz      names, counts_NKK and boundary_N3K of the images, int64
+        counts.npz      the images' names and everything that was counted on each (`ImageResult`)
         masks/NAME.png  the predicted masks
 
 Neither torch nor streamlit is imported here.
@@ -15,31 +15,72 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from core import jobs
 from core.errors import RunError
 from core.files import new_folder, write_json
-from core.metrics.confusion import Counts
+from core.metrics.boundary import boundary_counts, contour_counts, fill_void
+from core.metrics.calibration import Bins
+from core.metrics.confusion import Counts, Ids, confusion_counts, void_pixels
+from core.metrics.errors import error_counts
 from core.metrics.scores import Scores, score
 
-SCHEMA = 1
-"""Version of the format and of the scores' rules: raise it when either changes, and old scores are not compared."""
+SCHEMA = 2
+"""Version of the format and of the scores' rules: raise it when either changes.
+
+1: without contours, kinds of errors and calibration. It is scored anew from its counts as it is opened; what is not in
+it is None, until somebody evaluates again.
+"""
 
 HASH_LENGTH = 12
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a checkpoint did on one image: its predicted mask as a PNG file's bytes, its loss and its counts."""
+    """What a checkpoint did on one image: its predicted mask as a PNG file's bytes, its loss and its counts.
+
+    `counts_KK`, `boundary_3K`, `contour_4K` and `errors_4` are int64, of the mask at its own size (`core.metrics`);
+    `bins_3B` (`calibration_bins`) is of the pixels of the size the model works at, as the loss is.
+    """
 
     name: str
     loss: float
     mask_png: bytes
+    void_pixels: int
     counts_KK: Counts
     boundary_3K: Counts
-    void_pixels: int
+    contour_4K: Counts
+    errors_4: Counts
+    bins_3B: Bins
+
+
+def judge(
+    name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
+) -> ImageResult:
+    """Count everything there is to count on the masks of one image."""
+    filled_HW = fill_void(truth_HW, num_classes)
+    return ImageResult(
+        name=name,
+        loss=loss,
+        mask_png=mask_png,
+        void_pixels=void_pixels(truth_HW, num_classes),
+        counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
+        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes, filled_HW=filled_HW),
+        contour_4K=contour_counts(truth_HW, predicted_HW, num_classes, filled_HW=filled_HW),
+        errors_4=error_counts(truth_HW, predicted_HW, num_classes),
+        bins_3B=bins_3B,
+    )
+
+
+@dataclass(frozen=True)
+class Details:
+    """What helps to see why, image by image: wrong pixels by kind (`core.metrics.errors`) and calibration."""
+
+    errors_N4: Counts
+    bins_N3B: Bins
 
 
 @dataclass(frozen=True)
@@ -70,18 +111,27 @@ class Evaluation:
         with np.load(self.path / "counts.npz", allow_pickle=False) as stored:
             return [str(name) for name in stored["names"]], stored["counts_NKK"]
 
+    def details(self) -> Details | None:
+        """Return what else was counted; None if it was evaluated before that was done."""
+        with np.load(self.path / "counts.npz", allow_pickle=False) as stored:
+            return Details(stored["errors_N4"], stored["bins_N3B"]) if "errors_N4" in stored else None
+
 
 def summarize(results: Sequence[ImageResult], class_names: Sequence[str]) -> Scores:
     """Return the scores over all images."""
     num_classes = len(class_names)
-    counts_NKK = np.array([result.counts_KK for result in results], dtype=np.int64)
-    boundary_N3K = np.array([result.boundary_3K for result in results], dtype=np.int64)
     return score(
-        counts_NKK.reshape(-1, num_classes, num_classes),
+        _stacked([result.counts_KK for result in results], num_classes, num_classes),
         class_names,
         void_pixels=sum(result.void_pixels for result in results),
-        boundary_N3K=boundary_N3K.reshape(-1, 3, num_classes),
+        boundary_N3K=_stacked([result.boundary_3K for result in results], 3, num_classes),
+        contour_N4K=_stacked([result.contour_4K for result in results], 4, num_classes),
     )
+
+
+def _stacked(counts: Sequence[Counts], *shape: int) -> Counts:
+    """Return the counts of all images, also of none, with the images on the first axis."""
+    return np.array(counts, dtype=np.int64).reshape(-1, *shape)
 
 
 def store(  # noqa: PLR0913 - all of it is what the evaluation is of
@@ -113,6 +163,9 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
             names=np.array([result.name for result in results]),
             counts_NKK=np.array([result.counts_KK for result in results]),
             boundary_N3K=np.array([result.boundary_3K for result in results]),
+            contour_N4K=np.array([result.contour_4K for result in results]),
+            errors_N4=np.array([result.errors_4 for result in results]),
+            bins_N3B=np.array([result.bins_3B for result in results]),
         )
         write_json(folder / "scores.json", about)
     return load(final)
@@ -127,14 +180,25 @@ def load(path: Path) -> Evaluation:
     """Read a stored evaluation; one that is damaged raises `RunError`."""
     try:
         about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
-        if about["schema"] != SCHEMA:
+        if about["schema"] not in (1, SCHEMA):
             raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
         values = {field.name: about[field.name] for field in fields(Evaluation) if field.name not in ("path", "scores")}
-        return Evaluation(path=path, scores=Scores.from_dict(about["scores"]), **values)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        scores = _rescored(path, about["scores"]) if about["schema"] == 1 else Scores.from_dict(about["scores"])
+        return Evaluation(path=path, scores=scores, **values)
+    except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise RunError(
             f"The stored evaluation {path} cannot be read ({error}); delete it and evaluate again."
         ) from error
+
+
+def _rescored(path: Path, old: dict[str, Any]) -> Scores:
+    """Return the scores of an evaluation of version 1 by the rules of today, from the counts that it keeps."""
+    with np.load(path / "counts.npz", allow_pickle=False) as counts:
+        counts_NKK, boundary_N3K = counts["counts_NKK"], counts["boundary_N3K"]
+    share, num_counted = old["void_share"] or 0.0, int(counts_NKK.sum())
+    num_void = round(share / (1 - share) * num_counted) if share < 1 else 1
+    names = [entry["name"] for entry in old["classes"]]
+    return score(counts_NKK, names, void_pixels=num_void, boundary_N3K=boundary_N3K)
 
 
 def stored(eval_dir: Path) -> list[Path]:

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from core.data.dataset import fingerprint, open_dataset
 from core.data.images import mask_image, png_bytes, read_mask
-from core.metrics.boundary import boundary_counts
-from core.metrics.confusion import confusion_counts, void_pixels
+from core.metrics.calibration import Bins, calibration_bins
 from core.training import evaluations
-from core.training.evaluations import Evaluation, ImageResult
+from core.training.evaluations import Evaluation
 from core.training.runs import Run
 from core.voc import VOID
 
@@ -31,6 +30,13 @@ def guess_half(truth_HW: Mask, index: int) -> Mask:
     return predicted_HW
 
 
+def bins_of(truth_HW: Mask, predicted_HW: Mask) -> Bins:
+    """Return the calibration of a model that is 90 % sure of everything."""
+    counted = truth_HW != VOID
+    confidence = np.full(int(counted.sum()), 0.9, dtype=np.float32)
+    return calibration_bins(confidence, (truth_HW == predicted_HW)[counted])
+
+
 def store_milestone(
     run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = ""
 ) -> Evaluation:
@@ -44,13 +50,14 @@ def store_milestone(
         truth_HW = read_mask(sample.mask, dataset.num_classes)
         predicted_HW = guess(truth_HW, index)
         results.append(
-            ImageResult(
-                name=sample.name,
+            evaluations.judge(
+                sample.name,
+                truth_HW,
+                predicted_HW,
+                dataset.num_classes,
                 loss=1.0,
                 mask_png=png_bytes(mask_image(predicted_HW)),
-                counts_KK=confusion_counts(truth_HW, predicted_HW, dataset.num_classes),
-                boundary_3K=boundary_counts(truth_HW, predicted_HW, dataset.num_classes),
-                void_pixels=void_pixels(truth_HW, dataset.num_classes),
+                bins_3B=bins_of(truth_HW, predicted_HW),
             )
         )
     return evaluations.store(

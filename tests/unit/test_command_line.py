@@ -281,7 +281,7 @@ def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
     ended = core("evaluate", checkpoint, "--data", tiny_voc, "--split", "val", "--masks", tmp_path / "masks", "--json")
     document = ended.document()
     promised = """checkpoint split images void_share floor miou pixel_accuracy mean_accuracy precision recall f1 fw_iou
-        boundary_iou classes confusion conventions images_per_second"""
+        boundary_iou boundary_f classes confusion conventions images_per_second"""
     assert set(document) == set(promised.split())
     assert (document["images"], document["split"]) == (2, "val")
     assert np.array(document["confusion"]).shape == (21, 21)
@@ -289,6 +289,44 @@ def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
         with Image.open(tmp_path / "masks" / f"{name}.png") as mask:
             assert (mask.mode, mask.size) == ("P", (48, 40))
     assert not list(checkpoint.parent.glob("eval")), "the checkpoint lies in no run"
+
+
+def test_compare_tells_whether_b_is_better(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
+    same = tmp_path / "same.pt"
+    same.write_bytes(checkpoint.read_bytes())
+    document = core("compare", checkpoint, same, "--data", tiny_voc, "--split", "val", "--json").document()
+    promised = {"a", "b", "delta_miou", "interval", "confidence", "verdict", "winners", "losers"}
+    assert promised <= set(document)
+    single = core("evaluate", same, "--data", tiny_voc, "--split", "val", "--json").document()
+    speed = {"images_per_second": 0}
+    assert document["b"] | speed == single | speed
+    assert (document["delta_miou"], document["interval"], document["verdict"]) == (0, [0, 0], "undecided")
+    assert document["winners"] == document["losers"] == []
+    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 images")
+    shown = core("compare", checkpoint, same, "--data", tiny_voc)
+    assert shown.out.splitlines()[0] == document["sentence"] + "."
+
+
+def test_compare_evaluates_once(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
+    """What lies in a run keeps its evaluation, and it is used until the checkpoint or the data changes."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    files = [run / "epoch_001.pt", run / "epoch_002.pt"]
+    for file in files:
+        file.write_bytes(checkpoint.read_bytes())
+    first = core("compare", *files, "--data", tiny_voc, "--json").document()
+    (kept,) = (run / "eval").glob("val-*")  # the two files are the same, and so is their evaluation
+    made = (kept / "scores.json").stat().st_mtime_ns
+    assert core("compare", *files, "--data", tiny_voc, "--json").document() == first
+    assert (kept / "scores.json").stat().st_mtime_ns == made
+    mask = next((tiny_voc / "SegmentationClass").glob("photo_4.png"))
+    with Image.open(mask) as image:
+        changed = image.copy()
+    changed.putpixel((0, 0), 5)
+    changed.save(mask)
+    again = core("compare", *files, "--data", tiny_voc, "--json").document()
+    assert again["a"]["confusion"] != first["a"]["confusion"]
 
 
 def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(

@@ -11,7 +11,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from core.metrics.boundary import boundary_counts, boundary_iou, boundary_region, distance_px, fill_void
+from core.metrics.boundary import (
+    boundary_counts,
+    boundary_f,
+    boundary_iou,
+    boundary_region,
+    contour_counts,
+    distance_px,
+    fill_void,
+    near,
+)
 from core.metrics.confusion import Counts, Ids
 from core.voc import VOID
 
@@ -153,7 +162,7 @@ def test_all_void_counts_nothing(void_as: VoidAs) -> None:
 @DETERMINISTIC
 @given(arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, VOID, VOID, VOID, VOID])))
 def test_void_takes_the_id_of_a_nearest_pixel(truth_HW: Ids) -> None:
-    filled_HW = fill_void(truth_HW, truth_HW != VOID)
+    filled_HW = fill_void(truth_HW, K)
     known = [(int(y), int(x)) for y, x in zip(*np.nonzero(truth_HW != VOID), strict=True)]
     for (y, x), filled in np.ndenumerate(filled_HW) if known else ():
         distances = [max(abs(y - known_y), abs(x - known_x)) for known_y, known_x in known]
@@ -179,3 +188,50 @@ def test_wrong_masks_are_refused() -> None:
         boundary_counts(np.zeros((2, 3), int), np.zeros((3, 2), int), K)
     with pytest.raises(ValueError, match="outside"):
         boundary_counts(np.zeros((2, 3), int), np.full((2, 3), K), K)
+
+
+def f_by_loops(truth_HW: Ids, predicted_HW: Ids, tolerance: int) -> dict[int, float]:
+    """Score outlines with sets of places; every pixel of a class with a neighbour that is not, or outside, is one."""
+
+    def line(mask_HW: Ids, k: int) -> set[tuple[int, int]]:
+        own = {(int(y), int(x)) for y, x in zip(*np.nonzero(mask_HW == k), strict=True)}
+        steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        return {(y, x) for y, x in own if any((y + dy, x + dx) not in own for dy, dx in steps)}
+
+    def share_near(these: set[tuple[int, int]], those: set[tuple[int, int]]) -> float:
+        found = [any(max(abs(y - v), abs(x - u)) <= tolerance for v, u in those) for y, x in these]
+        return sum(found) / len(found) if found else 0.0
+
+    scores = {}
+    for k in range(K):
+        truth, predicted = line(truth_HW, k), line(predicted_HW, k)
+        p, r = share_near(predicted, truth), share_near(truth, predicted)
+        if truth or predicted:
+            scores[k] = 2 * p * r / (p + r) if p + r else 0.0
+    return scores
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boundary_f_agrees_with_loops(seed: int) -> None:
+    truth_HW, predicted_HW = discs((60, 220), seed), discs((60, 220), seed + 100)  # 0.75 % of its diagonal is 1.7 px
+    f_K = boundary_f(contour_counts(truth_HW, predicted_HW, K))
+    assert {k: f for k, f in enumerate(f_K) if not np.isnan(f)} == pytest.approx(f_by_loops(truth_HW, predicted_HW, 2))
+
+
+def test_boundary_f_forgives_what_lies_within_the_tolerance() -> None:
+    """An outline one pixel off is right, three pixels off is not; a class without an outline has no score."""
+    truth_HW = np.zeros((60, 100), dtype=np.uint8)
+    truth_HW[20:40, 30:60] = 1
+    scores = [boundary_f(contour_counts(truth_HW, np.roll(truth_HW, d, 1), K)) for d in (0, 1, 3)]
+    assert scores[0].tolist()[:2] == scores[1].tolist()[:2] == [1.0, 1.0]
+    assert scores[2][1] < 0.8
+    assert np.isnan(scores[0][2])
+    missed = boundary_f(contour_counts(truth_HW, np.zeros_like(truth_HW), K))
+    assert missed[1] == 0
+
+
+@DETERMINISTIC
+@given(arrays(np.bool_, (9, 11)), st.integers(1, 4))
+def test_near_agrees_with_a_filter(region_HW: NDArray[np.bool_], distance: int) -> None:
+    expected = ndimage.maximum_filter(region_HW, 2 * distance + 1, mode="constant")
+    np.testing.assert_array_equal(near(region_HW, distance), expected)

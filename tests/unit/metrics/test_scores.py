@@ -19,7 +19,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-from core.metrics.boundary import boundary_counts
+from core.metrics.boundary import boundary_counts, contour_counts
 from core.metrics.confusion import Counts, Ids, confusion_counts, void_pixels
 from core.metrics.scores import ClassScore, Floor, Scores, floor, floor_of_pixels, score
 from core.voc import CLASS_NAMES, VOID
@@ -27,7 +27,7 @@ from core.voc import CLASS_NAMES, VOID
 K = 5
 NAMES = ("background", "cat", "dog", "cow", "ship")
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=50)
-MEANS = ("miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou")
+MEANS = ("miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
 PER_CLASS = ("iou", "precision", "recall", "f1")
 
 COUNTS = arrays(np.int64, (3, K, K), elements=st.sampled_from([0, 0, 0, 1, 2, 7, 10**9]))
@@ -44,6 +44,7 @@ def score_masks(truth_NHW: Ids, predicted_NHW: Ids) -> Scores:
         NAMES,
         void_pixels=sum(void_pixels(truth_HW, K) for truth_HW in truth_NHW),
         boundary_N3K=np.stack([boundary_counts(*pair, K, void_as="other") for pair in pairs]),
+        contour_N4K=np.stack([contour_counts(*pair, K) for pair in pairs]),
     )
 
 
@@ -314,7 +315,7 @@ def test_floor_from_images_sums_and_pixels(counts_NKK: Counts) -> None:
 
 EVALUATE_KEYS = [  # DESIGN, section 8, less what the caller adds: checkpoint, split, images_per_second
     "images", "void_share", "floor", "miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou",
-    "boundary_iou", "classes", "confusion", "conventions",
+    "boundary_iou", "boundary_f", "classes", "confusion", "conventions",
 ]  # fmt: skip
 
 
@@ -342,6 +343,7 @@ def test_as_dict_has_exactly_the_keys_of_evaluate() -> None:
     assert list(document) == EVALUATE_KEYS
     assert list(document["floor"]) == ["pixel_accuracy", "miou"]
     class_keys = ["id", "name", "iou", "precision", "recall", "f1", "truth_pixels", "predicted_pixels"]
+    class_keys += ["boundary_iou", "boundary_f"]
     assert [list(entry) for entry in document["classes"]] == [class_keys, class_keys]
     assert document["confusion"] == [[6, 0], [2, 0]]
     assert document["boundary_iou"] == pytest.approx((2 / 5 + 0) / 2)

@@ -11,10 +11,10 @@ import pytest
 
 from core.data.images import mask_image, png_bytes
 from core.errors import RunError
-from core.metrics.boundary import boundary_counts
-from core.metrics.confusion import confusion_counts
+from core.metrics.calibration import calibration_bins
 from core.training import evaluations
 from core.training.evaluations import Evaluation, ImageResult
+from core.voc import VOID
 
 NAMES = ("background", "cat", "dog")
 Store = Callable[..., Evaluation]
@@ -22,13 +22,15 @@ Store = Callable[..., Evaluation]
 
 def result(name: str, seed: int) -> ImageResult:
     truth_HW, predicted_HW = np.random.default_rng(seed).integers(0, 3, (2, 12, 10)).astype(np.uint8)
-    return ImageResult(
-        name=name,
+    truth_HW[0, :7] = VOID
+    return evaluations.judge(
+        name,
+        truth_HW,
+        predicted_HW,
+        3,
         loss=0.5,
         mask_png=png_bytes(mask_image(predicted_HW)),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, 3),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, 3),
-        void_pixels=7,
+        bins_3B=calibration_bins(np.array([0.9, 0.4], dtype=np.float32), np.array([True, False])),
     )
 
 
@@ -60,11 +62,17 @@ def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
     found = evaluations.load(kept.path)
     assert found == kept
     assert found.scores == evaluations.summarize(RESULTS, NAMES)
-    assert found.scores.void_share == 14 / (14 + 240)
+    assert found.scores.void_share == 14 / 240
     names, counts_NKK = found.counts()
     assert names == ["a", "b"]
     np.testing.assert_array_equal(counts_NKK, [each.counts_KK for each in RESULTS])
     assert counts_NKK.dtype == np.int64
+    details = found.details()
+    assert details is not None
+    np.testing.assert_array_equal(
+        details.errors_N4.sum(axis=1), [(r.counts_KK.sum() - np.trace(r.counts_KK)) for r in RESULTS]
+    )
+    np.testing.assert_array_equal(details.bins_N3B, [result.bins_3B for result in RESULTS])
     assert found.mask_path("b").read_bytes() == RESULTS[1].mask_png
     assert found.as_dict()["split"] == "val"
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["images_per_second"] == 2.5
@@ -129,3 +137,24 @@ def test_a_store_that_fails_leaves_nothing(store: Store, tmp_path: Path) -> None
     with pytest.raises(ValueError, match="JSON"):
         store(images_per_second=float("nan"))
     assert not (tmp_path / "eval").exists()
+
+
+def test_an_evaluation_of_version_1_is_opened_and_scored_anew(store: Store) -> None:
+    """Version 1 knew neither contours nor kinds of errors nor calibration; its counts are enough for the rest."""
+    kept = store()
+    about = json.loads((kept.path / "scores.json").read_text())
+    about["schema"] = 1
+    del about["scores"]["boundary_f"]
+    for entry in about["scores"]["classes"]:
+        del entry["boundary_iou"], entry["boundary_f"]
+    (kept.path / "scores.json").write_text(json.dumps(about))
+    with np.load(kept.path / "counts.npz") as counts:
+        old = {name: counts[name] for name in ("names", "counts_NKK", "boundary_N3K")}
+    np.savez_compressed(kept.path / "counts.npz", **old)
+    found = evaluations.load(kept.path)
+    classes = tuple(replace(entry, boundary_f=None) for entry in kept.scores.classes)
+    assert found.scores == replace(kept.scores, boundary_f=None, classes=classes)
+    assert found.details() is None
+    (kept.path / "counts.npz").write_bytes(b"cut short")
+    with pytest.raises(RunError, match="delete it and evaluate again"):
+        evaluations.load(kept.path)

@@ -173,13 +173,17 @@ FOUND = Comparison(
         ),
         (
             {"delta_miou": 0.004, "low": -0.011, "high": 0.0204, "verdict": "undecided"},
-            "50 epochs and 10 epochs cannot be told apart on 40 images: "
-            + "difference in mIoU +0.4 points, 95 % interval -1.1 to +2.0",
+            (
+                "50 epochs and 10 epochs cannot be told apart on 40 images: "
+                "difference in mIoU +0.4 points, 95 % interval -1.1 to +2.0"
+            ),
         ),
         (
             {"delta_miou": -0.0001, "low": -0.0001, "high": 0.0001, "verdict": "undecided"},
-            "50 epochs and 10 epochs cannot be told apart on 40 images: "
-            + "difference in mIoU 0.0 points, 95 % interval 0.0 to 0.0",
+            (
+                "50 epochs and 10 epochs cannot be told apart on 40 images: "
+                "difference in mIoU 0.0 points, 95 % interval 0.0 to 0.0"
+            ),
         ),
     ],
 )
