@@ -15,6 +15,7 @@ from ui.comparison import headline, require_same_data
 from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
+from ui.report_view import show_exports
 from ui.score_view import Side, show_class_bars, show_curves, show_table
 from ui.words import count
 
@@ -124,6 +125,7 @@ def show(sides: Sequence[Side]) -> None:
         show_class_bars(a, b)
         st.subheader("Images", anchor=False)
         show_gallery(a, b)
+    show_exports(sides)
 
 
 with open_page("Compare"):

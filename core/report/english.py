@@ -97,7 +97,7 @@ WORDS = {
     "checkpoints judged here",
     "leg mark": "Dotted vertical lines: a new leg begins.",
     "epochs caption": "{run}, epoch by epoch; the floor’s mean IoU is {miou}, its pixel accuracy {accuracy}",
-    "epochs thinned": "Every {stride}th epoch, the best and the last; all of them are in the exported table.",
+    "epochs thinned": "One epoch in {stride}, the best and the last; all of them are in the exported table.",
     "epoch": "Epoch",
     "train loss": "Training loss",
     "val loss": "Validation loss",
