@@ -7,6 +7,9 @@ from core.report.markup import Markup, joined, tag
 from core.report.tables import ScoreTable
 from core.report.words import Words
 
+LONG = 20
+"""Tables of more rows may break at the end of a page, others move to the next."""
+
 
 class Cell(NamedTuple):
     """A cell: what it shows, and the number behind it, which a copy of the table or a script can take."""
@@ -45,6 +48,7 @@ def table(
         over = [tag("th", name, scope="colgroup", colspan=span) for name, span in groups]
         lines.insert(0, tag("tr", tag("td"), *over, class_="groups"))
     body = [tag("tr", tag("th", label, scope="row"), *map(_cell, cells)) for label, cells in rows]
+    css = f"{css} long".strip() if len(body) > LONG else css
     whole = tag("table", _caption(caption), tag("thead", *lines), tag("tbody", *body), class_=css or None)
     return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
 
@@ -66,7 +70,8 @@ def facts(caption: str, rows: Sequence[tuple[str, str | Cell]]) -> Markup:
     for name, value in rows:
         cell = value if isinstance(value, Cell) else text_cell(value)
         body.append(tag("tr", tag("th", name, scope="row"), _cell(cell._replace(is_number=False))))
-    return tag("table", _caption(caption), tag("tbody", *body), class_="facts")
+    css = "facts long" if len(body) > LONG else "facts"
+    return tag("table", _caption(caption), tag("tbody", *body), class_=css)
 
 
 def score_table(scores: ScoreTable, words: Words, *, css: str = "") -> Markup:

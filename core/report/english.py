@@ -127,7 +127,7 @@ WORDS = {
     "cause offset ids": "The predicted ids are shifted against the true ones: the classes are counted from another "
     "one.",
     "cause shuffled classes": "Another order of the classes would explain its prediction far better.",
-    "cause untrained": "It has learned too little to beat a guess; the score says so, whatever its digits.",
+    "cause untrained": "It has learned too little to beat a guess: too few steps, or a poor learning rate.",
     "invented": "{label} predicts classes that none of the scored images has: {names}. Each counts 0 in its mean IoU.",
     "miou": "Mean IoU",
     "pixel_accuracy": "Pixel accuracy",

@@ -133,8 +133,7 @@ WORDS = {
     "cause offset ids": "Os ids previstos estão deslocados em relação aos verdadeiros: a contagem começa noutra "
     "classe.",
     "cause shuffled classes": "Outra ordem das classes explicaria muito melhor a previsão.",
-    "cause untrained": "Aprendeu demasiado pouco para superar um palpite; é o que o resultado diz, tenha os "
-    "algarismos que tiver.",
+    "cause untrained": "Aprendeu pouco para superar um palpite: poucos passos, ou má taxa de aprendizagem.",
     "invented": "{label} prevê classes que nenhuma das imagens avaliadas contém: {names}. Cada uma conta 0 na IoU "
     "média.",
     "miou": "IoU média (mIoU)",

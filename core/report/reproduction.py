@@ -26,7 +26,7 @@ def reproduction_section(content: Content, words: Words, version: str) -> Markup
 def _commands(content: Content, words: Words) -> list[str]:
     """Return the commands that make the runs, their scores and this report again, `RUN` standing for a run's folder."""
     runs_named = [f"RUN_{k}" for k in range(1, len(content.trained) + 1)] if len(content.trained) > 1 else ["RUN"]
-    is_drawn = any(Path(each.run.data) == demo_dir() and not is_demo(each.run) for each in content.trained)
+    is_drawn = Path(content.evaluation.data) == demo_dir() and not all(is_demo(each.run) for each in content.trained)
     lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
     for trained, name in zip(content.trained, runs_named, strict=True):
         lines += _commands_of(trained, content, f"checkpoints/{name}")

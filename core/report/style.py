@@ -44,7 +44,7 @@ header .lead { margin: 1.6rem 0 1.4rem; }
 .standing dt { font-size: 0.85rem; color: var(--soft); font-weight: 400; margin: 0; }
 .standing dd { font-size: 1.7rem; font-weight: 600; margin: 0; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .standing div:first-child dd { color: var(--soft); font-weight: 400; }
-nav ol { columns: 2 14rem; margin: 0; padding-left: 1.4rem; font-size: 0.92rem; line-height: 1.7; }
+nav ol { columns: 2 13rem; margin: 0; padding-left: 1.4rem; font-size: 0.92rem; line-height: 1.7; }
 
 .scroll { overflow-x: auto; margin: 1.4rem 0; }
 table { border-collapse: collapse; font-size: 0.88rem; line-height: 1.35; width: 100%; }
@@ -59,7 +59,6 @@ th:first-child { padding-left: 0.1rem; }
 thead th { font-size: 0.8rem; font-weight: 600; vertical-align: bottom; }
 thead .groups th { text-align: center; border-bottom: 1px solid var(--rule); }
 tbody tr + tr { border-top: 1px solid var(--faint); }
-tbody th { font-size: 0.85rem; }
 .n { text-align: right; font-variant-numeric: tabular-nums lining-nums; white-space: nowrap; }
 thead .n { white-space: normal; }
 .floor-cell { color: var(--soft); font-style: italic; }
@@ -97,8 +96,10 @@ svg text.small { font-size: 8.5px; }
 .photo { margin: 1.6rem 0; }
 .photo > figcaption { color: var(--ink); font-weight: 600; margin: 0 0 0.4rem; overflow-wrap: anywhere; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.6rem; }
-.pictures figure { margin: 0; }
-.pictures img { display: block; width: 100%; height: auto; border: 1px solid var(--rule); image-rendering: auto; }
+.pictures figure { margin: 0; max-width: 13rem; }
+.pictures img {
+  display: block; max-width: 100%; max-height: 13rem; width: auto; height: auto; border: 1px solid var(--rule);
+}
 .pictures figcaption { font-size: 0.78rem; margin-top: 0.25rem; }
 
 .note { color: var(--soft); font-size: 0.85rem; overflow-wrap: anywhere; white-space: pre-line; }
@@ -130,24 +131,22 @@ dd math { width: fit-content; }
   @bottom-center { content: counter(page); font: 9pt sans-serif; color: #55606d; }
 }
 @media print {
-  html { color-scheme: light; }
-  body { max-width: none; padding: 0; font-size: 10pt; line-height: 1.45; background: none; }
-  h1 { font-size: 20pt; } h2 { font-size: 13.5pt; margin-top: 9mm; }
+  html { color-scheme: light; font-size: 10pt; }
+  body { max-width: none; padding: 0; line-height: 1.45; background: none; }
+  h2 { margin-top: 9mm; }
   h2, caption, .photo > figcaption { break-after: avoid; }
   p { max-width: none; orphans: 3; widows: 3; }
   tr, .photo, figure, .warning, dt, dd, .colours, pre { break-inside: avoid; }
   dt { break-after: avoid; }
   thead { display: table-header-group; }
   table { break-inside: avoid; }
-  table.epochs { break-inside: auto; }
+  table.long { break-inside: auto; }
   .scroll { overflow: visible; }
-  table { font-size: 8.5pt; } thead th { font-size: 8pt; } caption, figcaption, .note { font-size: 8.5pt; }
   th, td { padding: 0.8mm 1.6mm; }
   a { color: inherit; text-decoration: none; }
   .pictures { grid-template-columns: repeat(auto-fit, minmax(24mm, 1fr)); gap: 2mm; }
   .pair { grid-template-columns: 1fr 1fr; gap: 0 6mm; }
-  .single { max-width: 125mm; }
-  pre { font-size: 8pt; }
+  .single { max-width: 112mm; }
   svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
