@@ -78,6 +78,22 @@ def output_folder(path: Path) -> Iterator[Path]:
         raise DataError(f"The folder {path} cannot be written: {error.strerror}; choose another.") from error
 
 
+def refuse_existing(path: Path) -> None:
+    """Raise `DataError` if a file that a person named is there already: nothing is overwritten."""
+    if path.exists():
+        raise DataError(f"{path} exists already; name a new file, nothing is overwritten.")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that a person named, whole or not at all; one that exists or cannot be written is a `DataError`."""
+    refuse_existing(path)
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+
+
 def read_lines(file: Path) -> list[str]:
     """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
     try:

@@ -253,6 +253,11 @@ def show_compare(document: Document) -> str:
     return "\n".join(lines)
 
 
+def show_report(document: Document) -> str:
+    """Return where the report is, and its tables if they were asked for."""
+    return "\n".join(document[key] for key in ("file", "tables") if key in document)
+
+
 def show_inspect(document: Document) -> str:
     """Return what a checkpoint is."""
     meta = document["meta"]

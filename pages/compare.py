@@ -15,6 +15,7 @@ from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
+from ui.report_view import show_exports
 from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict
 from ui.why_view import show_why
 from ui.words import count
@@ -124,6 +125,7 @@ def show(sides: Sequence[Side]) -> None:
         show_why(a, b)
         st.subheader("Images", anchor=False)
         show_gallery(a, b)
+    show_exports(sides)
 
 
 with open_page("Compare"):

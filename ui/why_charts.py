@@ -16,7 +16,7 @@ from core.metrics.confusion import Counts, ratio
 from core.metrics.errors import KINDS
 from core.metrics.image_scores import ImageScore
 from core.metrics.object_size import SizeScore
-from ui.charts import NEUTRAL, THEME_COLORS, blank
+from ui.charts import NEUTRAL, THEME_COLORS, blank, literal
 from ui.image_filter import ImageFilter, size_words
 
 Share = Literal["Counts", "Of the truth", "Of the prediction"]
@@ -77,11 +77,12 @@ def _cells(
 ) -> go.Figure:  # fmt: skip
     """Draw cells as square marks: those of a heat map cannot be clicked."""
     shown = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
-    names = [classes.names[k] for k in shown]
+    names = [literal(classes.names[k]) for k in shown]
     size = 26 if len(shown) <= 12 else 19
     figure = blank(height=150 + (size + 3) * len(shown))
     figure.add_scatter(
-        x=[classes.names[j] for _, j in cells], y=[classes.names[i] for i, _ in cells], mode="markers+text",
+        x=[literal(classes.names[j]) for _, j in cells], y=[literal(classes.names[i]) for i, _ in cells],
+        mode="markers+text",
         text=texts, textfont={"size": 10, "color": colors}, showlegend=False,
         customdata=[ImageFilter("cell", cell, side).text() for cell in cells], hovertext=hover,
         marker=marker | {"symbol": "square", "size": size, "opacity": 1, "line": {"width": 0}},
@@ -110,7 +111,7 @@ def scatter_figure(images: Sequence[ImageScore], a_label: str, b_label: str) -> 
     )  # fmt: skip
     figure.add_scatter(
         x=[image.a for image in scored], y=[image.b for image in scored], mode="markers", showlegend=False,
-        text=[image.name for image in scored], marker={"size": 8, "opacity": 0.6, "color": THEME_COLORS[0]},
+        text=[literal(image.name) for image in scored], marker={"size": 8, "opacity": 0.6, "color": THEME_COLORS[0]},
         customdata=[ImageFilter("image", (image.index,)).text() for image in scored],
         hovertemplate="%{text}: A %{x:.1%}, B %{y:.1%}<extra></extra>",
     )  # fmt: skip

@@ -23,6 +23,7 @@ from tests.small_data import draw_pair
 
 COMMANDS = (
     "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
+    "report",
 )  # fmt: skip
 MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
 
@@ -178,6 +179,9 @@ WRONG = [
     "evaluate {checkpoint} --data {voc} --masks {full}",
     "evaluate {checkpoint} --data {voc} --masks {text}",
     "evaluate {checkpoint} --data {voc} --masks {text}/a/b",
+    "report {none}",
+    "report {empty}",
+    "report {text} --out {out}",
     "segment {none} --checkpoint {checkpoint} --out {out}",
     "segment {photo} {text} --checkpoint {checkpoint} --out {out}",
     "segment {empty} --checkpoint {checkpoint} --out {out}",
@@ -379,3 +383,33 @@ def test_photos_of_one_name_get_files_of_their_own(core: Command, checkpoint: Pa
     for photo, mask in zip(document["photos"], masks, strict=True):
         with Image.open(mask) as image:
             assert list(image.size) == photo["size"]
+
+
+def test_report_evaluates_what_is_missing_and_writes_one_file(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    from core.training.config import TrainingConfig
+    from core.training.runs import create_run
+
+    run = create_run("reported", tiny_voc, "report", TrainingConfig(epochs=1))
+    shutil.copy(checkpoint, run.path / "epoch_001.pt")
+    out = tmp_path / "mine.html"
+    ended = core("report", run.path, "--out", out, "--tables", tmp_path / "tables", "--language", "pt", "--json")
+    assert ended.document() == {"file": str(out), "tables": str(tmp_path / "tables")}
+    assert "epoch_001.pt is not evaluated on val yet" in ended.err
+    assert '<html lang="pt">' in out.read_text(encoding="utf-8")
+    names = {"scores.csv", "classes.csv", "epochs.csv", "report.json", "tables.tex"}
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == names
+
+    before = files_under(tmp_path)
+    assert "exists already" in core("report", run.path, "--out", out).sentence()
+    assert "holds files already" in core("report", run.path, "--tables", tmp_path / "tables").sentence()
+    assert "cannot be written" in core("report", run.path, "--out", tmp_path / "no" / "a.html").sentence()
+    assert files_under(tmp_path) == before
+
+    written = [core("report", run.path, "--json") for _ in range(2)]
+    assert [ended.err for ended in written] == ["", ""], "it is evaluated once"
+    assert [ended.document() for ended in written] == [
+        {"file": str(run.path / "report.html")}, {"file": str(run.path / "report-2.html")},
+    ]  # fmt: skip
+    assert core("report", run.path, "--language", "fr").code == 2

@@ -1,0 +1,112 @@
+"""The tables of a report for other programs: CSV and JSON with fractions as they are, LaTeX in percent for a thesis."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import core
+from core.data.doctor import csv_text
+from core.metrics.scores import Scores
+from core.metrics.verdict import Language
+from core.report.content import Content
+from core.report.latex import document
+from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, class_tables, scores_table
+from core.report.verdicts import Verdicts
+from core.report.words import Words
+
+FLOOR = "floor"
+
+
+def tables(content: Content, verdicts: Verdicts, language: Language = "en") -> dict[str, bytes]:
+    """Return the files of a folder of tables by name; only LaTeX's words depend on the language."""
+    return {
+        "scores.csv": scores_csv(content),
+        "classes.csv": classes_csv(content),
+        "epochs.csv": epochs_csv(content),
+        "report.json": report_json(content, verdicts),
+        "tables.tex": tables_tex(content, language),
+    }
+
+
+def scores_csv(content: Content) -> bytes:
+    """Return a row of scores for every checkpoint, and the floor's as the last; a score that is absent is empty."""
+    rows = [
+        {**about, "images": scores.images, **{name: getattr(scores, name) for name in SCORE_NAMES}}
+        for about, scores in _sides(content)
+    ]
+    return _csv(["run", "checkpoint", "epoch", "split", "images", *SCORE_NAMES], rows)
+
+
+def classes_csv(content: Content) -> bytes:
+    """Return a row for every class of every checkpoint, and of the floor."""
+    names = (*CLASS_SCORE_NAMES, "truth_pixels", "predicted_pixels")
+    rows = [
+        {**about, "class_id": entry.id, "class": entry.name, **{name: getattr(entry, name) for name in names}}
+        for about, scores in _sides(content)
+        for entry in scores.classes
+    ]
+    return _csv(["run", "checkpoint", "epoch", "split", "class_id", "class", *names], rows)
+
+
+def epochs_csv(content: Content) -> bytes:
+    """Return a row for every epoch of every run, with the floor of its validation split."""
+    names = ["epoch", "train_loss", "val_loss", "miou", "pixel_accuracy", "images_per_second", "seconds"]
+    rows = [
+        {
+            "run": trained.run.path.name,
+            **{name: getattr(epoch, name) for name in names},
+            "floor_miou": trained.log.legs[-1].floor.get("miou"),
+            "floor_pixel_accuracy": trained.log.legs[-1].floor.get("pixel_accuracy"),
+        }
+        for trained in content.trained
+        if trained.log.legs
+        for epoch in trained.log.epochs
+    ]
+    return _csv(["run", *names, "floor_miou", "floor_pixel_accuracy"], rows)
+
+
+def report_json(content: Content, verdicts: Verdicts) -> bytes:
+    """Return everything that was compared as one JSON document; absent values are null."""
+    about = content.evaluation
+    document: dict[str, Any] = {
+        "atrous": core.__version__,
+        "data": about.data,
+        "split": about.split,
+        "fingerprint": about.fingerprint,
+        FLOOR: content.floor.as_dict(),
+        "checkpoints": [
+            {
+                "run": judged.run.path.name,
+                "checkpoint": judged.file.name,
+                "epoch": judged.epoch,
+                "sha256": judged.evaluation.checkpoint_hash,
+                **judged.scores.as_dict(),
+            }
+            for judged in content.judged
+        ],
+        "against_floor": [comparison.as_dict() for comparison in verdicts.against_floor],
+        "against_first": [comparison.as_dict() for comparison in verdicts.against_first],
+        "runs": [
+            {"run": trained.run.path.name, "name": trained.run.name, "settings": trained.run.config.as_dict()}
+            for trained in content.trained
+        ],
+    }
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def tables_tex(content: Content, language: Language) -> bytes:
+    """Return the tables of scores as a LaTeX document of its own, from which each can be copied."""
+    words = Words(language)
+    return document([scores_table(content, words), *class_tables(content, words)], words).encode()
+
+
+def _sides(content: Content) -> Iterable[tuple[dict[str, Any], Scores]]:
+    for judged in content.judged:
+        about = {"run": judged.run.path.name, "checkpoint": judged.file.name, "epoch": judged.epoch}
+        yield about | {"split": content.split}, judged.scores
+    yield {"run": "", "checkpoint": FLOOR, "epoch": None, "split": content.split}, content.floor
+
+
+def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
+    cells = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    return csv_text(names, cells).encode()

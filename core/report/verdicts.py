@@ -1,0 +1,33 @@
+"""Who beats whom: every checkpoint against the floor, the others against the first, and a ranking of three or more."""
+
+from dataclasses import dataclass
+
+from core.metrics.comparison import Comparison, Ranked, compare, ranking
+from core.report.content import Content
+
+RANKED_FROM = 3
+"""With two checkpoints the comparison says all that a ranking could."""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Comparisons on the same images, in the order of the checkpoints; `against_first` begins with the second."""
+
+    against_floor: tuple[Comparison, ...]
+    against_first: tuple[Comparison, ...]
+    ranking: tuple[Ranked, ...]
+
+    @property
+    def headline(self) -> Comparison:
+        """The last checkpoint against the first; a single one against the floor."""
+        return self.against_first[-1] if self.against_first else self.against_floor[0]
+
+
+def decide(content: Content) -> Verdicts:
+    """Compare everything that is judged; the same content gives the same numbers (`core.metrics.comparison`)."""
+    first_NKK, *others = content.counts_CNKK
+    return Verdicts(
+        against_floor=tuple(compare(content.floor_NKK, counts_NKK) for counts_NKK in content.counts_CNKK),
+        against_first=tuple(compare(first_NKK, counts_NKK) for counts_NKK in others),
+        ranking=ranking(list(content.counts_CNKK)) if len(content.judged) >= RANKED_FROM else (),
+    )

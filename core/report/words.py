@@ -1,0 +1,132 @@
+"""A report's language: its words, and how it writes numbers, times and the names of checkpoints.
+
+Percent exists only here; a missing number is a dash, never a zero. Spaces within a number are narrow and do not break.
+"""
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+from core.metrics.comparison import Comparison
+from core.metrics.verdict import Language, sentence
+from core.report import english, portuguese
+from core.report.content import Content, Judged
+from core.training.config import TrainingConfig
+
+LANGUAGES: tuple[Language, ...] = ("en", "pt")
+
+MISSING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+HARD_SPACE = "\N{NO-BREAK SPACE}"
+
+
+class Words:
+    """The words of one language, by key: `words("verdict")`."""
+
+    def __init__(self, language: Language = "en") -> None:
+        self.language = language
+        self._words, self._months = (
+            (portuguese.WORDS, portuguese.MONTHS) if language == "pt" else (english.WORDS, english.MONTHS)
+        )
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return a text with what stands in its braces filled in."""
+        return self._words[key].format(**values)
+
+    def setting(self, name: str) -> str:
+        """Return what a setting of a run is called."""
+        if self.language == "pt":
+            return portuguese.SETTINGS[name]
+        return next(str(field.metadata["label"]) for field in dataclasses.fields(TrainingConfig) if field.name == name)
+
+    def value(self, value: Any) -> str:
+        """Return the value of a setting."""
+        if isinstance(value, bool):
+            return self("yes" if value else "no")
+        return self._localized(f"{value:g}") if isinstance(value, float) else str(value)
+
+    def listed(self, names: list[str]) -> str:
+        """Return `a, b and c`."""
+        return self("and").join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+    # --- numbers ----------------------------------------------------------------------------------------------------
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """Return a number with so many decimals: 1,464.5 in English, 1 464,5 in Portuguese."""
+        if value is None:
+            return MISSING
+        text = f"{value:,.{digits}f}"
+        if float(text.replace(",", "")) == 0:
+            text = text.removeprefix("-")
+        if self.language == "pt":
+            text = text.replace(",", NARROW).replace(".", ",")
+        return text.replace("-", MINUS)
+
+    def per_cent(self, fraction: float | None) -> str:
+        """Return a fraction in per cent without the sign, for tables that say so: 0.4321 is 43.2."""
+        return self.number(None if fraction is None else 100 * fraction, 1)
+
+    def percent(self, fraction: float | None) -> str:
+        """Return a fraction as percent: 43.2 %."""
+        return MISSING if fraction is None else f"{self.per_cent(fraction)}{HARD_SPACE}%"
+
+    def points(self, fraction: float | None) -> str:
+        """Return a difference of fractions in percentage points, with its sign unless it rounds to zero."""
+        written = self.per_cent(fraction)
+        is_positive = fraction is not None and round(100 * fraction, 1) > 0
+        return f"+{written}" if is_positive else written
+
+    def interval(self, low: float | None, high: float | None, *, signed: bool = True) -> str:
+        """Return the two ends of an interval in points."""
+        if low is None or high is None:
+            return MISSING
+        write = self.points if signed else self.per_cent
+        return self("epoch range", first=write(low), last=write(high))
+
+    def _localized(self, text: str) -> str:
+        return text.replace(".", ",") if self.language == "pt" else text
+
+    # --- times ------------------------------------------------------------------------------------------------------
+
+    def duration(self, seconds: float) -> str:
+        """Return a time in its two largest units: 45 s, 2 min 10 s, 3 h 5 min."""
+        whole = round(seconds)
+        for size, unit, small, smaller in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
+            if whole >= size:
+                rest = whole % size // small
+                written = f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+                return written.replace(" ", HARD_SPACE)
+        return f"{whole}{HARD_SPACE}s"
+
+    def moment(self, when: datetime) -> str:
+        """Return a date with its time of day."""
+        month = self._months[when.month - 1]
+        return self("date", day=when.day, month=month, year=when.year, time=f"{when:%H:%M}")
+
+    # --- checkpoints ------------------------------------------------------------------------------------------------
+
+    def label(self, judged: Judged, content: Content) -> str:
+        """Return what a checkpoint is called: its epochs, after the run where there are several."""
+        epochs = "" if judged.epoch is None else self._epochs(judged.epoch)
+        if judged.file.name.startswith("epoch_"):
+            label = epochs
+        else:
+            label = self("saved label", file=judged.file.name, epochs=epochs) if epochs else judged.file.name
+        if len(content.trained) == 1:
+            return label
+        return self("named label", run=content.run_name(judged.run), label=label)
+
+    def labels(self, content: Content) -> list[str]:
+        """Return what the checkpoints are called, in their order."""
+        return [self.label(judged, content) for judged in content.judged]
+
+    def _epochs(self, count: int) -> str:
+        return self("one epoch label") if count == 1 else self("epochs label", count=count)
+
+    def verdict(self, comparison: Comparison, a_label: str, b_label: str) -> str:
+        """Return a comparison as a sentence."""
+        said = sentence(comparison, a_label, b_label, self.language)
+        if said.startswith(self("the floor")):  # names of runs keep their letters
+            said = f"{said[0].upper()}{said[1:]}"
+        return f"{said}."

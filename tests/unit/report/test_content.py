@@ -1,0 +1,140 @@
+"""Which checkpoints are reported on, and what is said when there is nothing to report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import DataError, RunError
+from core.metrics.image_scores import ImageScore
+from core.report.charts import Series, line_chart, nice_ticks
+from core.report.content import Content, gather, judge
+from core.report.figures import choose
+from core.report.markup import Markup, tag
+from core.training.runs import Run
+from tests.app.stored import store_milestone
+from tests.small_data import write_voc
+from tests.unit.report.conftest import MakeRun, fine
+from tests.unit.report.reading import read
+
+
+def test_milestones_are_judged_in_order_and_without_one_the_best(run: Run) -> None:
+    assert [each.file.name for each in judge([run], "val")] == ["epoch_002.pt", "epoch_004.pt"]
+    for file in run.checkpoints():
+        file.unlink()
+    store_milestone(run, 3, fine, file="best.pt")
+    judged = judge([run], "val")
+    assert [(each.file.name, each.epoch) for each in judged] == [("best.pt", 3)]
+
+
+def test_what_is_not_evaluated_says_which_command_does_it(run: Run, one_sentence: Callable[..., str]) -> None:
+    file = run.path / "epoch_006.pt"
+    file.write_bytes(b"other weights")
+    with pytest.raises(RunError) as raised:
+        judge([run], "val")
+    assert f"python -m core evaluate {file} --data {run.data} --split val" in one_sentence(raised.value, file)
+
+
+def test_what_is_not_evaluated_is_evaluated_on_request(run: Run) -> None:
+    file = run.path / "epoch_006.pt"
+    file.write_bytes(b"weights of first after 6")
+    asked: list[Path] = []
+
+    def evaluate(checkpoint: Path, dataset: object, split: str) -> None:
+        asked.append(checkpoint)
+        store_milestone(run, 6, fine)
+
+    judged = judge([run], "val", evaluate)
+    assert asked == [file]
+    assert judged[-1].scores == judged[-2].scores
+
+
+def test_a_run_without_a_checkpoint_is_told_to_train(run: Run, one_sentence: Callable[..., str]) -> None:
+    for file in run.checkpoints():
+        file.unlink()
+    with pytest.raises(RunError, match="has no checkpoint yet; train it") as raised:
+        judge([run], "val")
+    one_sentence(raised.value, run.path)
+
+
+def test_scores_on_different_images_are_not_compared(make_run: MakeRun, tmp_path: Path) -> None:
+    other = write_voc(tmp_path / "other" / "VOC2012", num_train=4, num_val=11)
+    with pytest.raises(DataError, match="were scored on different images"):
+        gather([*judge([make_run()], "val"), *judge([make_run("second", data=other)], "val")])
+
+
+def test_nothing_to_report_is_said(content: Content) -> None:
+    with pytest.raises(RunError, match="no checkpoint to report on"):
+        gather([])
+
+
+def test_runs_of_one_name_are_called_by_their_folders(make_run: MakeRun) -> None:
+    content = gather(judge([make_run(), make_run()], "val"))
+    names = [trained.name for trained in content.trained]
+    assert names == [trained.run.path.name for trained in content.trained]
+    assert len(set(names)) == 2
+
+
+def test_legs_share_the_epochs_that_count(content: Content) -> None:
+    legs = content.trained[0].legs
+    assert [[epoch.epoch for epoch in leg.epochs] for leg in legs] == [[1, 2], [3, 4]]
+    assert [(leg.seconds, leg.seconds_per_epoch, leg.images_per_second) for leg in legs] == [(40.0, 20.0, 12.5)] * 2
+
+
+# --- which photos ---------------------------------------------------------------------------------------------------
+
+
+def image(index: int, a: float | None, b: float | None) -> ImageScore:
+    return ImageScore(index, f"photo_{index}", a, b)
+
+
+def test_photos_are_chosen_by_gain_each_once() -> None:
+    gains = [0.1, -0.3, 0.5, 0.0, 0.4, -0.2, 0.2, 0.3, -0.1]
+    images = [image(k, 0.4, 0.4 + gain) for k, gain in enumerate(gains)]
+    chosen = choose([*images, image(9, None, None)], is_pair=True)
+    assert [(each.index, each.reason) for each in chosen] == [
+        (2, "gain"), (4, "gain"), (6, "median"), (0, "median"), (5, "loss"), (1, "loss"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+def test_few_photos_are_all_different(count: int) -> None:
+    chosen = choose([image(k, 0.1, 0.1 * k) for k in range(count)], is_pair=True)
+    indices = [each.index for each in chosen]
+    assert len(set(indices)) == len(indices) == min(count, 3)
+    assert not chosen or chosen[0] == type(chosen[0])(count - 1, "gain")
+
+
+def test_of_one_checkpoint_the_best_and_worst_are_chosen() -> None:
+    chosen = choose([image(k, score, score) for k, score in enumerate([0.2, 0.9, 0.5])], is_pair=False)
+    assert [each.index for each in chosen] == [1, 2, 0]
+
+
+# --- markup and charts ----------------------------------------------------------------------------------------------
+
+
+def test_a_text_is_escaped_and_markup_is_not() -> None:
+    assert tag("p", "1 < 2 & ", tag("b", "x"), class_="a", data_value='"', title=None) == (
+        '<p class="a" data-value="&quot;">1 &lt; 2 &amp; <b>x</b></p>'
+    )
+    assert tag("img", alt="<") == '<img alt="&lt;">'
+    assert isinstance(tag("p"), Markup)
+
+
+@pytest.mark.parametrize(
+    ("highest", "ticks"),
+    [(1.0, [0, 0.25, 0.5, 0.75, 1.0]), (2.7, [0, 1, 2, 3]), (0.113, [0, 0.05, 0.1, 0.15]), (0.0, [0, 1])],
+)
+def test_ticks_are_round_and_reach_the_highest(highest: float, ticks: list[float]) -> None:
+    np.testing.assert_allclose(nice_ticks(highest), ticks)
+
+
+def test_a_line_has_a_gap_where_a_value_is_missing() -> None:
+    series = Series("a", 0, [(1, 0.1), (2, None), (3, 0.2), (4, 0.4)], marked=frozenset({4.0}))
+    chart = read(line_chart("t", [series], x_title="x", write=str, floor=0.1, dividers=[2]))
+    path = chart.all("path")[0].attributes["d"]
+    assert (path.count("M"), path.count("L")) == (2, 1)
+    assert len(chart.all("circle")) == 1
+    ends = [line.attributes["class"] for line in chart.all("line")]
+    assert (ends.count("floor"), ends.count("divider")) == (1, 1)

@@ -1,0 +1,97 @@
+"""Two languages that say the same, each in its own way of writing numbers."""
+
+import re
+import string
+from dataclasses import fields
+from datetime import UTC, datetime
+
+import pytest
+
+from core.metrics.guard import suspicion
+from core.report import english, portuguese
+from core.report.words import LANGUAGES, Words
+from core.training.config import SETTING_TYPES, TrainingConfig
+
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+
+def braces(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_have_the_same_keys_with_the_same_braces() -> None:
+    assert list(english.WORDS) == list(portuguese.WORDS)
+    for key, text in english.WORDS.items():
+        assert braces(text) == braces(portuguese.WORDS[key]), key
+    assert all(text.strip() for words in (english.WORDS, portuguese.WORDS) for text in words.values())
+    assert len(english.MONTHS) == len(portuguese.MONTHS) == 12
+
+
+def test_every_setting_has_a_name_in_both_languages() -> None:
+    assert list(portuguese.SETTINGS) == list(SETTING_TYPES) == [field.name for field in fields(TrainingConfig)]
+    assert Words("en").setting("batch_size") == "Batch size"
+    assert Words("pt").setting("batch_size") == "Tamanho do lote (batch)"
+
+
+def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
+    import inspect
+
+    from core.metrics import guard
+
+    kinds = set(re.findall(r'return "([a-z ]+)", ', inspect.getsource(guard))) | {"untrained"}
+    assert {"shuffled classes", "wrong palette", "untrained"} <= kinds
+    assert suspicion is guard.suspicion
+    assert {f"cause {kind}" for kind in kinds} == {key for key in english.WORDS if key.startswith("cause ")}
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "en", "pt"),
+    [
+        (0, 0, "0", "0"),
+        (1464, 0, "1,464", f"1{NARROW}464"),
+        (2949185, 0, "2,949,185", f"2{NARROW}949{NARROW}185"),
+        (1234.56, 1, "1,234.6", f"1{NARROW}234,6"),
+        (-0.04, 1, "0.0", "0,0"),
+        (-2.25, 2, "−2.25", "−2,25"),
+        (None, 1, "–", "–"),
+    ],
+)
+def test_numbers_follow_the_language(value: float | None, digits: int, en: str, pt: str) -> None:
+    assert Words("en").number(value, digits) == en
+    assert Words("pt").number(value, digits) == pt
+
+
+def test_fractions_leave_as_percent() -> None:
+    en, pt = Words("en"), Words("pt")
+    assert (en.percent(0.4321), pt.percent(0.4321)) == ("43.2\N{NO-BREAK SPACE}%", "43,2\N{NO-BREAK SPACE}%")
+    assert (en.percent(None), en.per_cent(1.0)) == ("–", "100.0")
+    assert [en.points(value) for value in (0.0214, -0.0214, 0.0001, -0.0001)] == ["+2.1", "−2.1", "0.0", "0.0"]
+    assert pt.interval(-0.011, 0.0204) == "−1,1 a +2,0"
+    assert en.interval(None, 0.1) == "–"
+    assert (en.value(0.001), pt.value(0.001), en.value(value=True), pt.value(value=False)) == (
+        "0.001",
+        "0,001",
+        "yes",
+        "não",
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0.4, "0 s"), (59.6, "1 min"), (75, "1 min 15 s"), (3600, "1 h"), (90_000, "25 h")]
+)
+def test_durations_have_two_units(seconds: float, written: str) -> None:
+    for language in LANGUAGES:
+        assert Words(language).duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == written
+
+
+def test_dates() -> None:
+    when = datetime(2026, 12, 1, 18, 7, tzinfo=UTC)
+    assert Words("en").moment(when) == "1 December 2026, 18:07"
+    assert Words("pt").moment(when) == "1 de dezembro de 2026, 18:07"
+
+
+def test_lists() -> None:
+    assert Words("en").listed(["a"]) == "a"
+    assert Words("en").listed(["a", "b", "c"]) == "a, b and c"
+    assert Words("pt").listed(["a", "b"]) == "a e b"
+    assert Words("pt").listed([]) == ""
