@@ -212,18 +212,60 @@ def test_a_disk_too_small_is_told_before_an_epoch_is_spent(make_run: Callable[..
 # --- data that goes -------------------------------------------------------------------------------------------------
 
 
+def replace_by_junk(file: Path) -> bytes:
+    """Put junk in the place of a file at once, and return what it held."""
+    whole = file.read_bytes()
+    junk = file.with_suffix(".junk")
+    junk.write_bytes(b"junk" * 1000)
+    junk.replace(file)
+    return whole
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_a_photo_that_turns_to_junk_ends_a_run_in_words(
+def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
     make_run: Callable[..., Run], data: Path, num_workers: int
 ) -> None:
+    """The leg that goes on has its pixels since it began, and needs the file no more."""
     run = make_run(num_workers=num_workers)
     photo = data / "JPEGImages" / "photo_3.jpg"
-    whole = photo.read_bytes()
     runs.start(run)
     until_record(run, Epoch)
-    replacement = photo.with_suffix(".junk")
-    replacement.write_bytes(b"junk" * 1000)
-    replacement.replace(photo)
+    whole = replace_by_junk(photo)
+    until_record(run, Epoch, len(epochs_told(run)) + 2)
+    jobs.request_stop(run.path)
+    until_state(run, "stopped")
+    runs.start(run)
+    until_state(run, "failed")
+    assert str(photo) in reason(run)
+    assert "\n" not in reason(run)
+    assert "Traceback" not in jobs.output_of(run.path)
+    photo.write_bytes(whole)
+    goes_on(run)
+
+
+def test_a_mask_that_turns_to_junk_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
+    run = make_run()
+    mask = data / "SegmentationClass" / "photo_9.png"
+    runs.start(run)
+    until_record(run, Epoch)
+    whole = replace_by_junk(mask)
+    until_state(run, "failed")
+    assert str(mask) in reason(run)
+    assert "\n" not in reason(run)
+    assert "Traceback" not in jobs.output_of(run.path)
+    mask.write_bytes(whole)
+    goes_on(run)
+
+
+def test_without_kept_pixels_a_photo_that_turns_to_junk_ends_a_run_in_words(
+    make_run: Callable[..., Run], data: Path, home: Path
+) -> None:
+    (home / "cache").write_text("a file in the place of the folder: nothing can be kept")
+    run = make_run()
+    photo = data / "JPEGImages" / "photo_3.jpg"
+    runs.start(run)
+    until_record(run, Epoch)
+    whole = replace_by_junk(photo)
     until_state(run, "failed")
     assert str(photo) in reason(run)
     assert "\n" not in reason(run)
