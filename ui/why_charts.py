@@ -86,6 +86,7 @@ def _cells(
         text=texts, textfont={"size": 10, "color": colors}, showlegend=False,
         customdata=[ImageFilter("cell", cell, side).text() for cell in cells], hovertext=hover,
         marker=marker | {"symbol": "square", "size": size, "opacity": 1, "line": {"width": 0}},
+        unselected={"marker": {"opacity": 0.7}},  # plotly's own 0.2 hides the other cells, in the dark above all
         hovertemplate="%{y} called %{x}: %{hovertext}<extra></extra>",
     )  # fmt: skip
     axis = {

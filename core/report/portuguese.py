@@ -269,6 +269,7 @@ SETTINGS = {
     "init": "Pesos iniciais",
     "aux_weight": "Peso da perda auxiliar",
     "freeze": "Camadas congeladas",
+    "store_features": "Guardar as características da parte congelada",
     "precision": "Aritmética",
     "num_workers": "Processos de leitura",
     "checkpoint_seconds": "Intervalo mínimo entre gravações (s)",

@@ -257,7 +257,7 @@ def estimate_for(data: Path, **changes: Any) -> Estimate:
     """Return an estimate for the demo preset on some data, as its job would leave it."""
     return Estimate(
         seconds_per_image=0.05, seconds_per_step=0.8, seconds_per_epoch=10.0, total_seconds=120.0,
-        preparation_seconds=1.0, preflight_seconds=4.0, train_seconds=8.0, validation_seconds=2.0,
+        preparation_seconds=1.0, preflight_seconds=4.0, features_seconds=0.0, train_seconds=8.0, validation_seconds=2.0,
         last_validation_seconds=4.0, checkpoint_seconds=2.0, num_checkpoints=3, epochs=10, batch_size=16,
         steps_per_epoch=10, num_train_images=160, num_val_images=40, peak_memory_bytes=2_000_000_000, precision="bf16",
         is_extrapolated=False, device="a CPU (2 threads)", left_out=("fp32 arithmetic",), measuring_seconds=20.0,
