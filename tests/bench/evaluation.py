@@ -27,8 +27,8 @@ from core.model.device import choose_device, choose_precision
 from core.model.predictor import Predictor
 from core.training.evaluation import evaluate
 from core.voc import VOID
+from tests.bench._rounds import Act, median_seconds, tell
 from tests.bench.inference import steady_model
-from tests.bench.rounds import Act, median_seconds, tell
 
 SIZE_PX = 256
 PHOTO_SIZE = (500, 375)

@@ -23,7 +23,7 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
 from core.model.predictor import Predictor
 from core.training.evaluation import evaluate
-from tests.bench.rounds import seconds_of, tell
+from tests.bench._rounds import seconds_of, tell
 
 BASE = 48
 TIMES = (1, 2, 4, 8)

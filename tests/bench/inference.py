@@ -23,7 +23,7 @@ from core.data.transforms import photo_to_tensor
 from core.model.architectures import build_model
 from core.model.device import choose_device, choose_precision
 from core.model.predictor import Predictor
-from tests.bench.rounds import Act, median_seconds, tell
+from tests.bench._rounds import Act, median_seconds, tell
 
 SIZE_PX = 520
 PHOTO_SIZE = (500, 375)

@@ -16,8 +16,8 @@ from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device, choose_precision
 from core.training.memory import peak_memory_bytes
-from tests.bench.report_loop import report_loop
-from tests.bench.rounds import tell
+from tests.bench._report_loop import report_loop
+from tests.bench._rounds import tell
 from tests.bench.training import BATCH_SIZE, SIZE_PX, epochs_of, our_loop, prepare
 
 IMAGES = 2 * BATCH_SIZE

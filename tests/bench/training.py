@@ -16,8 +16,8 @@ from core.data.demo import write_demo
 from core.model.device import choose_device, choose_precision
 from core.training.config import TrainingConfig
 from core.training.loop import TrainingLoop
-from tests.bench.report_loop import report_loop
-from tests.bench.rounds import median_seconds, seconds_of, tell
+from tests.bench._report_loop import report_loop
+from tests.bench._rounds import median_seconds, seconds_of, tell
 
 SIZE_PX = int(os.environ.get("BENCH_SIZE_PX", "256"))
 BATCH_SIZE = 4
