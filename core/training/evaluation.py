@@ -176,6 +176,7 @@ def _judge(name: str, pair: WholePair, logits_KSS: Tensor, classes: Classes) -> 
 
 def _calibration(logits_KSS: Tensor, truth_SS: Tensor) -> Bins:
     confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
-    counted_SS = truth_SS != VOID
+    # Weights that ran away answer with NaN, which is told by the loss; it has no place among confidences.
+    counted_SS = (truth_SS != VOID) & confidence_SS.isfinite()
     is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
     return calibration_bins(confidence_SS[counted_SS].cpu().numpy(), is_right.cpu().numpy())
