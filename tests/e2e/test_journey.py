@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
-from core.training.config import PRESET_HELP
+from core.training.config import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, palette_bytes
 from tests.e2e.conftest import Dashboard, Visit
 
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 PAGE_MS = 60_000
 TRAINING_MS = 300_000
 PHOTO_SIZE = (330, 210)
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture
@@ -83,8 +84,11 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     folder = page.get_by_label("Folder on this computer")
     folder.fill(str(scenes))
     folder.press("Enter")
-    page.get_by_test_id("stButtonGroup").get_by_text("Demo", exact=True).last.click()
+    # Of the presets: while those were still being drawn, the demo among the data sets was the last one.
+    presets = page.get_by_test_id("stButtonGroup").filter(has_text="Best accuracy")
+    presets.get_by_text("Demo", exact=True).click()
     expect(page.get_by_text(PRESET_HELP["demo"])).to_be_visible()
+    expect(page.get_by_label("Image size (px)", exact=True).first).to_have_value(str(PRESETS["demo"].image_size))
     set_number(page, "Epochs", "1")
     set_number(page, "Image size (px)", "64")
     page.get_by_role("button", name="Start training").click()
@@ -93,7 +97,11 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
 
 
 def set_number(page: Page, label: str, value: str) -> None:
-    """Type into a number input and hand it over."""
+    """Type into a number input and hand it over, once the page is at rest.
+
+    Typed while the settings of a preset were still being drawn, the preset's own value came back.
+    """
+    page.wait_for_selector(AT_REST)
     box = page.get_by_label(label, exact=True).first
     box.fill(value)
     box.press("Enter")
@@ -105,7 +113,7 @@ def go_to(page: Page, name: str) -> None:
 
     Leaving while pictures were still on their way, the browser asked for some that the server had forgotten by then.
     """
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_selector(AT_REST)
     page.wait_for_load_state("networkidle")
     page.get_by_role("link", name=name).first.click()
 
