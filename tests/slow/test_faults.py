@@ -53,6 +53,14 @@ def reason(run: Run) -> str:
     return last.reason
 
 
+def until_failed_in_words(run: Run, file: Path) -> None:
+    """Wait until a run has failed, with one sentence that names the file."""
+    until_state(run, "failed")
+    assert str(file) in reason(run)
+    assert "\n" not in reason(run)
+    assert "Traceback" not in jobs.output_of(run.path)
+
+
 def goes_on(run: Run) -> None:
     """Check that all checkpoints open, and that the run goes on from the last and tells every epoch once."""
     for file in run.checkpoints():
@@ -235,10 +243,7 @@ def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
     jobs.request_stop(run.path)
     until_state(run, "stopped")
     runs.start(run)
-    until_state(run, "failed")
-    assert str(photo) in reason(run)
-    assert "\n" not in reason(run)
-    assert "Traceback" not in jobs.output_of(run.path)
+    until_failed_in_words(run, photo)
     photo.write_bytes(whole)
     goes_on(run)
 
@@ -249,10 +254,7 @@ def test_a_mask_that_turns_to_junk_ends_a_run_in_words(make_run: Callable[..., R
     runs.start(run)
     until_record(run, Epoch)
     whole = replace_by_junk(mask)
-    until_state(run, "failed")
-    assert str(mask) in reason(run)
-    assert "\n" not in reason(run)
-    assert "Traceback" not in jobs.output_of(run.path)
+    until_failed_in_words(run, mask)
     mask.write_bytes(whole)
     goes_on(run)
 
@@ -266,10 +268,7 @@ def test_without_kept_pixels_a_photo_that_turns_to_junk_ends_a_run_in_words(
     runs.start(run)
     until_record(run, Epoch)
     whole = replace_by_junk(photo)
-    until_state(run, "failed")
-    assert str(photo) in reason(run)
-    assert "\n" not in reason(run)
-    assert "Traceback" not in jobs.output_of(run.path)
+    until_failed_in_words(run, photo)
     photo.write_bytes(whole)
     goes_on(run)
 
@@ -279,10 +278,7 @@ def test_a_data_folder_that_goes_ends_a_run_in_words(make_run: Callable[..., Run
     runs.start(run)
     until_record(run, Epoch)
     away = data.rename(data.with_name("away"))
-    until_state(run, "failed")
-    assert str(data) in reason(run)
-    assert "\n" not in reason(run)
-    assert "Traceback" not in jobs.output_of(run.path)
+    until_failed_in_words(run, data)
     away.rename(data)
     goes_on(run)
 
