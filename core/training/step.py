@@ -161,7 +161,8 @@ class TrainingStep:
         inputs = images_N3SS.to(self._device, dtype_of(self._precision) if self._config.store_features else None)
         with autocast(self._device, self._precision):
             outputs = self._trained(inputs.contiguous(memory_format=torch.channels_last))
-            loss = segmentation_loss(outputs, masks_NSS, self._config.aux_weight, self._class_weights_K, total)
+        # Outside autocast: it would enlarge the logits in bf16.
+        loss = segmentation_loss(outputs, masks_NSS, self._config.aux_weight, self._class_weights_K, total)
         # Processes average their gradients, which are to add up.
         torch.autograd.backward(loss * self._world.size)
         return float(loss.detach())
