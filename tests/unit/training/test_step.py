@@ -15,15 +15,16 @@ from core.training.step import TrainingStep
 from core.voc import VOID
 
 CPU = torch.device("cpu")
+PRECISIONS = ("fp32", "bf16")
 SMALL: dict[str, Any] = {"architecture": MOBILENET, "output_stride": 16, "image_size": 32, "precision": "fp32"}
 WEIGHTS_K = torch.tensor([0.2, 1.0, 3.0])
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
 
 
-def step_on(**settings: Any) -> TrainingStep:
+def step_on(precision: str = "fp32", **settings: Any) -> TrainingStep:
     torch.manual_seed(0)
     model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True)
-    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), CPU, "fp32", WEIGHTS_K)
+    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), CPU, precision, WEIGHTS_K)
 
 
 def batch(size: int = 8) -> tuple[Tensor, Tensor]:
@@ -77,6 +78,16 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(parts: int) -> None:
     largest = max(float(value.abs().max()) for value in whole.values())
     # The loss itself is computed in float32.
     assert max(float((whole[key] - in_parts[key]).abs().max()) for key in whole) < 1e-6 * max(1.0, largest)
+
+
+def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
+    """Autocast once reached the loss, which enlarged the logits in bf16 and could not add fp32 to them.
+
+    Every training in bf16 ended at its first step, unseen on machines that train in fp32.
+    """
+    losses = {precision: step_on(precision).take(*batch(2), steps_done=0, learning_rate=1e-3) for precision in PRECISIONS}
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+    assert losses["bf16"] != losses["fp32"]
 
 
 def test_running_out_of_memory_halves_the_batch_until_it_fits_and_says_so_each_time() -> None:
