@@ -91,6 +91,16 @@ def test_a_frozen_backbone_changes_neither_weights_nor_batchnorm_statistics(tiny
     )
 
 
+def test_losses_and_scores_do_not_depend_on_the_number_of_loading_processes(tiny_voc: Path) -> None:
+    alone, helped = (loop_on(tiny_voc, num_workers=number, flip=True, epochs=2) for number in (0, 2))
+    records = [list(loop.epochs(never)) for loop in (alone, helped)]
+    assert told(records[0]) == told(records[1])
+    assert [result.name for result in alone.results] == [result.name for result in helped.results]
+    assert all(
+        (one.counts_KK == other.counts_KK).all() for one, other in zip(alone.results, helped.results, strict=True)
+    )
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_every_optimizer_moves_every_weight(tiny_voc: Path, optimizer: str) -> None:
     loop = loop_on(tiny_voc, optimizer=optimizer, aux_weight=0.5)
