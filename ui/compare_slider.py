@@ -4,9 +4,9 @@ A range input lies over the pictures, unseen, so that the browser itself brings 
 pictures travel as data, so that nothing is asked of any server.
 """
 
-import base64
-
 import streamlit as st
+
+from ui.pictures import data_url
 
 HTML = """
 <div class="pictures">
@@ -59,8 +59,8 @@ def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str
     _mount(
         key=key,
         data={
-            "left": _data_url(left),
-            "right": _data_url(right),
+            "left": data_url(left, "jpeg"),
+            "right": data_url(right, "jpeg"),
             "left_name": names[0],
             "right_name": names[1],
             "left_alt": f"{image}: {names[0]}",
@@ -68,7 +68,3 @@ def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str
             "label": f"{image}: how much of {names[0]} is shown",
         },
     )
-
-
-def _data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -1,5 +1,6 @@
 """Pictures in rows of one height, however wide or tall each is, so that a page of them stays calm."""
 
+import base64
 import io
 
 import streamlit as st
@@ -15,3 +16,8 @@ def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW
     with Image.open(io.BytesIO(picture)) as image:
         width = min(WIDEST * height_px, max(1, round(height_px * image.width / image.height)))
     st.image(picture, caption, width=width, alt=alt)
+
+
+def data_url(picture: bytes, kind: str) -> str:
+    """Return an encoded picture as an address that holds all of it; `kind` is jpeg or png."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
