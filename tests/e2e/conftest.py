@@ -49,11 +49,11 @@ def start_dashboard(tmp_path: Path) -> Iterator[Callable[..., Dashboard]]:
 
     def start(port: int | None = None) -> Dashboard:
         """Start `streamlit run` on a port, a free one unless told, and wait until it answers."""
-        port = port or _free_port()
+        port = port or free_port()
         log = tmp_path / f"server_{len(started)}.log"
         url = f"http://127.0.0.1:{port}"
         started.append(Dashboard(url, log, home, _serve(port, home, log)))
-        _wait_for(f"{url}/_stcore/health", started[-1].process)
+        wait_for_server(f"{url}/_stcore/health", started[-1].process)
         return started[-1]
 
     yield start
@@ -70,7 +70,7 @@ def dashboard(start_dashboard: Callable[..., Dashboard]) -> Dashboard:
     return start_dashboard()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -85,7 +85,7 @@ def _serve(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
         )  # fmt: skip
 
 
-def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+def wait_for_server(url: str, server: "subprocess.Popen[bytes]") -> None:
     """Ask until the server answers; a connection that is refused costs no time, so each round waits on the process."""
     for _ in range(10 * START_TIMEOUT_S):
         try:
