@@ -28,8 +28,9 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     for repair in evaluated.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
-    about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split, "precision": evaluated.precision}
-    return about | scores.as_dict() | {"images_per_second": evaluated.images_per_second}
+    about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
+    speed = {"images_per_second": evaluated.images_per_second, "number_format": evaluated.number_format}
+    return about | scores.as_dict() | speed
 
 
 def compare(arguments: argparse.Namespace) -> Document:

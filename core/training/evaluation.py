@@ -29,13 +29,16 @@ from core.voc import VOID
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A checkpoint's results on a split; `repairs` tells in words what was mended in a foreign file."""
+    """A checkpoint's results on a split; `repairs` tells in words what was mended in a foreign file.
+
+    `number_format` is that of the model, fp32 or bf16: `precision` is a score.
+    """
 
     meta: CheckpointMeta
     repairs: tuple[str, ...]
     results: tuple[ImageResult, ...]
     images_per_second: float
-    precision: str
+    number_format: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def evaluate_checkpoint(
             results=results,
             class_names=dataset.class_names,
             images_per_second=images_per_second,
+            number_format=predictor.precision,
         )
     return evaluated
 

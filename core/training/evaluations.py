@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -36,6 +36,8 @@ it is None, until somebody evaluates again.
 """
 
 HASH_LENGTH = 12
+
+ABOUT = ("checkpoint", "checkpoint_hash", "epoch", "split", "data", "fingerprint", "images_per_second")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A stored evaluation."""
+    """A stored evaluation; `number_format` is the model's, fp32 or bf16, and None where it was not kept yet."""
 
     path: Path
     checkpoint: str
@@ -96,11 +98,12 @@ class Evaluation:
     fingerprint: str
     images_per_second: float | None
     scores: Scores
+    number_format: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document that `evaluate --json` prints."""
         about = {"checkpoint": self.checkpoint, "split": self.split, "images_per_second": self.images_per_second}
-        return about | self.scores.as_dict()
+        return about | {"number_format": self.number_format} | self.scores.as_dict()
 
     def mask_path(self, name: str) -> Path:
         """Return the file of an image's predicted mask."""
@@ -137,7 +140,7 @@ def _stacked(counts: Sequence[Counts], *shape: int) -> Counts:
 def store(  # noqa: PLR0913 - all of it is what the evaluation is of
     eval_dir: Path, *, checkpoint: str, checkpoint_hash: str, epoch: int | None,
     split: str, data: str, fingerprint: str, results: Sequence[ImageResult],
-    class_names: Sequence[str], images_per_second: float | None = None,
+    class_names: Sequence[str], images_per_second: float | None = None, number_format: str | None = None,
 ) -> Evaluation:  # fmt: skip
     """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back."""
     about = {
@@ -149,6 +152,7 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
         "data": data,
         "fingerprint": fingerprint,
         "images_per_second": images_per_second,
+        "number_format": number_format,
         "scores": summarize(results, class_names).as_dict(),
     }
     final = eval_dir / key(split, checkpoint_hash, fingerprint)
@@ -182,7 +186,7 @@ def load(path: Path) -> Evaluation:
         about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
         if about["schema"] not in (1, SCHEMA):
             raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
-        values = {field.name: about[field.name] for field in fields(Evaluation) if field.name not in ("path", "scores")}
+        values = {name: about[name] for name in ABOUT} | {"number_format": about.get("number_format")}
         scores = _rescored(path, about["scores"]) if about["schema"] == 1 else Scores.from_dict(about["scores"])
         return Evaluation(path=path, scores=scores, **values)
     except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:

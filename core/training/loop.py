@@ -81,8 +81,9 @@ class TrainingLoop:
     """A model in training: build it, optionally `load_state`, then take records from `epochs`.
 
     `model` is the one that is validated and saved: the one in training, or with `ema_decay` the average of its weights.
-    `results` holds the last validation image by image. A loop that `is_resumed` needs no pretrained weights, because
-    `load_state` brings its own. In a `world` of several it is to `connect`; records and `results` are of all of them.
+    `results` holds the last validation image by image, `number_format` what it was computed in. A loop that
+    `is_resumed` needs no pretrained weights, because `load_state` brings its own. In a `world` of several it is to
+    `connect`; records and `results` are of all of them.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class TrainingLoop:
             for pairs, has_flips in ((self.squashed, config.flip), (self.squashed_val, False))
         )
         self.results: list[ImageResult] = []
+        self.number_format = self.precision
         torch.manual_seed(mixed_seed(config.seed))
         model = build_model(
             config.architecture,
@@ -293,7 +295,7 @@ class TrainingLoop:
         self.world.align_statistics(self.model)
         predictor, pairs = self.ready_to_judge(are_masks_kept=may_be_last)
         pairs.open_kept()
-        self.results = []
+        self.results, self.number_format = [], predictor.precision
         told_s = time.perf_counter()
         for result in evaluate_together(self.world, predictor, pairs, self.classes, batch_size=batch_size):
             self.results.append(result)

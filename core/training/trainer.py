@@ -368,6 +368,7 @@ class _Leg:
             results=self._loop.results,
             class_names=self._loop.classes.names,
             images_per_second=len(self._val) / seconds,
+            number_format=self._loop.number_format,
         )
 
     def _save_samples(self, epoch: int) -> None:

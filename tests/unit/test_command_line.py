@@ -285,7 +285,7 @@ def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
     ended = core("evaluate", checkpoint, "--data", tiny_voc, "--split", "val", "--masks", tmp_path / "masks", "--json")
     document = ended.document()
     promised = """checkpoint split images void_share floor miou pixel_accuracy mean_accuracy precision recall f1 fw_iou
-        boundary_iou boundary_f classes confusion conventions images_per_second"""
+        boundary_iou boundary_f classes confusion conventions images_per_second number_format"""
     assert set(document) == set(promised.split())
     assert (document["images"], document["split"]) == (2, "val")
     assert np.array(document["confusion"]).shape == (21, 21)

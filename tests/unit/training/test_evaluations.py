@@ -58,7 +58,7 @@ def store(tmp_path: Path, checkpoint: Path) -> Store:
 
 
 def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
-    kept = store(images_per_second=2.5)
+    kept = store(images_per_second=2.5, number_format="bf16")
     found = evaluations.load(kept.path)
     assert found == kept
     assert found.scores == evaluations.summarize(RESULTS, NAMES)
@@ -74,7 +74,7 @@ def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
     )
     np.testing.assert_array_equal(details.bins_N3B, [result.bins_3B for result in RESULTS])
     assert found.mask_path("b").read_bytes() == RESULTS[1].mask_png
-    assert found.as_dict()["split"] == "val"
+    assert (found.as_dict()["split"], found.as_dict()["number_format"]) == ("val", "bf16")
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["images_per_second"] == 2.5
     assert found.checkpoint_hash == evaluations.file_hash(checkpoint)
 
@@ -147,6 +147,7 @@ def test_an_evaluation_of_version_1_is_opened_and_scored_anew(store: Store) -> N
     del about["scores"]["boundary_f"]
     for entry in about["scores"]["classes"]:
         del entry["boundary_iou"], entry["boundary_f"]
+    del about["number_format"]
     (kept.path / "scores.json").write_text(json.dumps(about))
     with np.load(kept.path / "counts.npz") as counts:
         old = {name: counts[name] for name in ("names", "counts_NKK", "boundary_N3K")}
