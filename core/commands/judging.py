@@ -29,8 +29,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
         say(f"{arguments.checkpoint.name}: {repair}.")
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
     about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
-    speed = {"images_per_second": evaluated.images_per_second, "number_format": evaluated.number_format}
-    return about | scores.as_dict() | speed
+    return about | scores.as_dict() | evaluated.speed()
 
 
 def compare(arguments: argparse.Namespace) -> Document:

@@ -40,6 +40,10 @@ class Evaluated:
     images_per_second: float
     number_format: str
 
+    def speed(self) -> dict[str, Any]:
+        """Return how fast it was, and in what, as JSON types."""
+        return {"images_per_second": self.images_per_second, "number_format": self.number_format}
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -103,7 +107,7 @@ def judge_checkpoint(
     evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
     return Judged(
-        about | scores.as_dict() | {"images_per_second": evaluated.images_per_second},
+        about | scores.as_dict() | evaluated.speed(),
         [result.name for result in evaluated.results],
         np.array([result.counts_KK for result in evaluated.results], dtype=np.int64),
         evaluated.repairs,
