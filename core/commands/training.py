@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from core.training.runs import Run
 
 if TYPE_CHECKING:
     from core.training.distributed import World
+
+NICENESS = 5
 
 
 def demo(arguments: argparse.Namespace) -> Document:
@@ -123,8 +125,14 @@ def _new_run(arguments: argparse.Namespace) -> Run:
 
 def _give_way() -> None:
     """Train at a lower priority, so that a dashboard on the same machine stays quick."""
-    if hasattr(os, "nice"):
-        os.nice(5)
+    if not hasattr(os, "nice"):
+        return
+    os.nice(NICENESS)
+    # Linux first shares the processors among sessions (sched(7), "The autogroup feature"): in one of its own, which a
+    # page starts a trainer in, a niceness counts only once the session has it too.
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _train_leg(

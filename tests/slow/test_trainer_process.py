@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from core import jobs
+from core.commands.training import NICENESS
 from core.data.dataset import open_dataset
 from core.data.images import read_photo
 from core.errors import RunError
@@ -107,6 +108,19 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
     log = read_log(run.log_path)
     assert [leg.steps_done for leg in log.legs] == [0, steps_done]
     assert (run.path / f"epoch_{target:03d}.pt").exists()
+
+
+def test_a_trainer_gives_way_to_other_sessions_too(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    """Its niceness alone did nothing: Linux shares the processors among sessions, and a trainer has its own."""
+    run = make_run(epochs=200)
+    runs.start(run)
+    until_record(run, Step)
+    (trainer,) = trainers(tmp_path)
+    autogroup = Path(f"/proc/{trainer.pid}/autogroup")
+    if not autogroup.exists():
+        pytest.skip("this kernel shares the processors among processes alone")
+    assert trainer.nice() == NICENESS
+    assert autogroup.read_text().split()[-1] == str(NICENESS)
 
 
 def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[..., Run], tmp_path: Path) -> None:
