@@ -12,6 +12,7 @@ from core.metrics.calibration import reliability
 from core.metrics.object_size import size_scores
 from core.training.evaluations import Details
 from ui import cached_comparison as cached
+from ui.image_filter import parse
 from ui.score_charts import class_bars
 from ui.score_view import Side
 from ui.why_charts import (
@@ -52,14 +53,21 @@ class Chart(NamedTuple):
 def show_why(a: Side, b: Side) -> None:
     """Draw the tabs; only the open one is computed."""
     tabs = st.tabs(TABS, key="why", bind="query-params")
-    draw: tuple[Callable[[Side, Side], None], ...] = (_classes, _confusion, _images, _errors, _confidence, _size)
+    draw: tuple[Callable[[Side, Side], list[go.Figure]], ...] = (
+        _classes,
+        _confusion,
+        _images,
+        _errors,
+        _confidence,
+        _size,
+    )
     for tab, show in zip(tabs, draw, strict=True):
         if tab.open:
             with tab:
-                show(a, b)
+                _offer_by_name(show(a, b), a, b)
 
 
-def _classes(a: Side, b: Side) -> None:
+def _classes(a: Side, b: Side) -> list[go.Figure]:
     figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
     _show(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
     pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
@@ -67,47 +75,43 @@ def _classes(a: Side, b: Side) -> None:
     if absent:
         st.caption(f"In neither the truth nor a prediction, so without a score: {plain(', '.join(absent))}.")
     st.caption(CLICK)
+    return [figure]
 
 
-def _confusion(a: Side, b: Side) -> None:
+def _confusion(a: Side, b: Side) -> list[go.Figure]:
     share = st.segmented_control("Cells show", list(SHARES), default="Of the truth", required=True, key="share")
     st.caption(f"{SHARES[share]} {CLICK}")
     a_KK, b_KK = (np.array(side.evaluation.scores.confusion, dtype=np.int64) for side in (a, b))
     classes = b.choice.classes
-    left, right = st.columns(2)
-    with left:
-        _show(Chart("confusion a", f"**A: {plain(a.label)}**", confusion_figure(a_KK, classes, share, "a"),
-                    f"Confusion matrix of {a.label}"))  # fmt: skip
-    with right:
-        _show(Chart("confusion b", f"**B: {plain(b.label)}**", confusion_figure(b_KK, classes, share, "b"),
-                    f"Confusion matrix of {b.label}"))  # fmt: skip
+    figures = [confusion_figure(a_KK, classes, share, "a"), confusion_figure(b_KK, classes, share, "b")]
+    for column, name, side, figure in zip(st.columns(2), "ab", (a, b), figures, strict=True):
+        with column:
+            _show(Chart(f"confusion {name}", f"**{name.upper()}: {plain(side.label)}**", figure,
+                        f"Confusion matrix of {side.label}"))  # fmt: skip
     _show(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
                 change_figure(a_KK, b_KK, classes, share), "Difference of the confusion matrices"))  # fmt: skip
+    return figures
 
 
-def _images(a: Side, b: Side) -> None:
+def _images(a: Side, b: Side) -> list[go.Figure]:
     images = cached.images(a.evaluation.path, b.evaluation.path)
     better = sum(image.gain > 0 for image in images)
     worse = sum(image.gain < 0 for image in images)
     title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
     _show(Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B"))
     st.caption(f"Above the line B is better. {CLICK}")
+    return []  # the gallery has each image by name
 
 
-def _errors(a: Side, b: Side) -> None:
+def _errors(a: Side, b: Side) -> list[go.Figure]:
     found = [cached.details(side.evaluation.path) for side in (a, b)]
     if _is_too_old(found, "kinds of errors"):
-        return
+        return []
     shares = [_error_shares(side.evaluation.path) for side in (a, b)]
-    _show(
-        Chart(
-            "errors",
-            "**What went wrong**",
-            errors_figure(shares, (a.label, b.label)),
-            "Share of the pixels wrong, by kind",
-        )
-    )
+    figure = errors_figure(shares, (a.label, b.label))
+    _show(Chart("errors", "**What went wrong**", figure, "Share of the pixels wrong, by kind"))
     st.caption(f"{ERRORS_MEANING} {CLICK}")
+    return [figure]
 
 
 def _error_shares(path: Path) -> list[float]:
@@ -116,10 +120,10 @@ def _error_shares(path: Path) -> list[float]:
     return [float(count) / max(1, int(counts_NKK.sum())) for count in errors]
 
 
-def _confidence(a: Side, b: Side) -> None:
+def _confidence(a: Side, b: Side) -> list[go.Figure]:
     found = [cached.details(side.evaluation.path) for side in (a, b)]
     if _is_too_old(found, "confidence"):
-        return
+        return []
     curves = [reliability(details.bins_N3B.sum(axis=0)) for details in found if details]
     labels = (a.label, b.label)
     with st.container(horizontal=True):
@@ -133,25 +137,18 @@ def _confidence(a: Side, b: Side) -> None:
                 help=f"{label}. Mean gap between confidence and the share that is right, in 15 bins weighted by pixels "
                 "(Guo et al. 2017), at the size the model works at.",
             )  # fmt: skip
-    _show(
-        Chart(
-            "confidence",
-            "**Is it as sure as it is right?**",
-            reliability_figure(curves, labels),
-            "Share right over confidence",
-        )
-    )
+    figure = reliability_figure(curves, labels)
+    _show(Chart("confidence", "**Is it as sure as it is right?**", figure, "Share right over confidence"))
     st.caption(f"On the line, of the pixels a model is 80 % sure of, 80 % are right; below it is too sure. {CLICK}")
+    return [figure]
 
 
-def _size(a: Side, b: Side) -> None:
+def _size(a: Side, b: Side) -> list[go.Figure]:
     sizes = [size_scores(cached.counts(side.evaluation.path)[1]) for side in (a, b)]
-    _show(
-        Chart(
-            "size", "**IoU against object size**", size_figure(sizes, (a.label, b.label)), "Mean IoU of objects by size"
-        )
-    )
+    figure = size_figure(sizes, (a.label, b.label))
+    _show(Chart("size", "**IoU against object size**", figure, "Mean IoU of objects by size"))
     st.caption(f"{SIZE_MEANING} {CLICK}")
+    return [figure]
 
 
 def _is_too_old(found: list[Details | None], what: str) -> bool:
@@ -174,3 +171,22 @@ def _show(chart: Chart) -> None:
         st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
 
     st.plotly_chart(chart.figure, key=chart.key, alt=chart.alt, selection_mode="points", on_select=choose)
+
+
+def _offer_by_name(figures: list[go.Figure], a: Side, b: Side) -> None:
+    """Offer the marks of figures in a list too: to the keyboard, and where a mark is small."""
+    classes, labels = b.choice.classes, {"a": a.label, "b": b.label}
+    marks = [str(mark) for figure in figures for trace in figure.data for mark in trace.customdata or ()]
+    asked = {mark: found for mark in marks if (found := parse(mark, len(classes)))}
+    if not asked:
+        return
+
+    def choose() -> None:
+        st.query_params[ONLY] = st.session_state["mark"] or ""
+
+    only = st.query_params.get(ONLY)
+    st.session_state["mark"] = only if only in asked else None
+    st.selectbox(
+        "Or choose a mark by name", list(asked), key="mark", on_change=choose, placeholder="Its images stand below",
+        format_func=lambda mark: asked[mark].words(classes, labels[asked[mark].side]),
+    )  # fmt: skip

@@ -179,6 +179,20 @@ def test_every_tab_draws_marks_that_can_be_clicked(visit: Visit, run: Run, tab: 
     assert all(parse(text, len(CLASS_NAMES)) for text in asked)
 
 
+def test_a_mark_can_be_chosen_by_name_without_a_mouse(visit: Visit, run: Run) -> None:
+    app = visit("compare", why="Confusion")
+    by_name = app.selectbox(key="mark")
+    assert by_name.value is None
+    by_name.select_index(0).run()
+    assert not app.exception
+    only = app.query_params["only"]
+    assert parse(only, len(CLASS_NAMES))
+    assert "Only images with" in texts(app)
+    next(button for button in app.button if button.label == "All images").click().run()
+    assert app.query_params.get("only", "") == ""
+    assert app.selectbox(key="mark").value is None
+
+
 def test_pictures_can_be_laid_under_a_slider(visit: Visit, run: Run) -> None:
     app = visit("compare", view="Slider")
     assert not app.exception
