@@ -9,7 +9,7 @@ from core import jobs
 from core.training import estimate
 from core.training.config import TrainingConfig
 from core.training.estimate import Estimate
-from core.training.records import RunLog
+from core.training.log import RunLog
 from core.training.runs import Run
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors

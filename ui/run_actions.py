@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import jobs
 from core.training import runs
-from core.training.records import RunLog
+from core.training.log import RunLog
 from core.training.runs import Run
 from ui.page import showing_errors
 

@@ -9,7 +9,8 @@ import streamlit as st
 from core import jobs
 from core.training import runs
 from core.training.health import health
-from core.training.records import Epoch, Record, RunEnded, RunLog, seconds_between, to_line
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunEnded, seconds_between, to_line
 from core.training.runs import Run
 from ui import cached, charts
 from ui.checkpoints import run_names

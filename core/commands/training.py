@@ -17,7 +17,8 @@ from core.terminal import TrainingProgress, progress_bar, say, telling
 from core.training import demo_run, evaluations, machine, runs
 from core.training import estimate as estimates
 from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
-from core.training.records import RunEnded, read_log
+from core.training.log import read_log
+from core.training.records import RunEnded
 from core.training.runs import Run
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from core.errors import DataError, RunError
 from core.files import write_json
 from core.home import home
 from core.training.config import TrainingConfig, preset, with_settings
-from core.training.records import RunLog
+from core.training.log import RunLog
 from core.training.runs import Run, live_runs
 
 if TYPE_CHECKING:

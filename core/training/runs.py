@@ -23,7 +23,8 @@ from core.home import checkpoints_dir
 from core.jobs import is_held, launch
 from core.training import machine
 from core.training.config import TrainingConfig, from_dict, preset
-from core.training.records import Record, RunEnded, RunLog, read_log, seconds_between
+from core.training.log import RunLog, read_log
+from core.training.records import Record, RunEnded, seconds_between
 
 SCHEMA = 1
 """Version of `config.json` and of `about.json`."""

@@ -23,8 +23,9 @@ from core.training import estimate as estimates
 from core.training import timing
 from core.training.config import PRESETS, TrainingConfig, parse_settings, preset, with_settings
 from core.training.estimate import Estimate, changes_of, compare, estimate_job_dir, find_estimate
+from core.training.log import RunLog
 from core.training.loop import Progress
-from core.training.records import Epoch, Record, RunLog
+from core.training.records import Epoch, Record
 from core.training.runs import create_run
 from core.training.timing import Costs, Limits, extrapolated, time_steps
 from tests.small_data import write_voc
