@@ -14,7 +14,7 @@ from core.training.prediction import compare
 from core.training.runs import Run
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import count, duration, megabytes, percent
+from ui.words import count, duration, megabytes, percent, plain
 
 NOTABLE_SHARE = 0.1
 RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
@@ -30,7 +30,7 @@ def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None
         _show(found)
         return
     if error := jobs.error(job):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
         with st.spinner("Starting …"):
             kept_estimates.start_estimate(data, preset_name, config)
