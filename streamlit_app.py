@@ -8,7 +8,7 @@ from ui import cached
 from ui.page import link_to, open_page, showing_errors
 from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
 from ui.sources import make_demo_data
-from ui.words import STATES, count
+from ui.words import STATES, count, plain
 
 MAX_CARDS = 12
 NUM_THUMBNAILS = 5
@@ -128,7 +128,7 @@ def main() -> None:
     is_live = any(entry.is_live for entry in entries)
     st.fragment(show_runs, run_every=TICK_S if is_live else None)(was_live=is_live)
     for sentence in runs.broken_runs():
-        st.warning(sentence, icon=":material/folder_off:")
+        st.warning(plain(sentence), icon=":material/folder_off:")
     st.subheader("Data", anchor=False)
     show_data()
 

@@ -18,7 +18,7 @@ from ui.page import link_to, open_page, showing_errors
 from ui.report_view import show_exports
 from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict
 from ui.why_view import show_why
-from ui.words import count
+from ui.words import count, plain
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
@@ -98,7 +98,7 @@ def job_of(choice: Choice, split: str) -> Path:
 def offer_evaluation(choice: Choice, split: str) -> None:
     """Draw the button that starts an evaluation, and why the last one failed if it did."""
     if error := jobs.error(job_of(choice, split)):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     if st.button(f"Evaluate {choice.label} on {split}", key=f"evaluate {choice.id}", icon=":material/rule:"):
         with st.spinner("Starting …"):
             evaluations.start(choice.run.eval_dir, choice.file, choice.run.data, split)

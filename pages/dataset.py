@@ -17,7 +17,7 @@ from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.sources import data_source, is_there, source_query
 from ui.split_view import show_splits
-from ui.words import count
+from ui.words import count, plain
 
 CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 
@@ -39,7 +39,7 @@ def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
     job = analysis.job_dir(path)
     error = jobs.error(job)
     if not jobs.is_held(job) and error:
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         if not st.button("Read the files again", icon=":material/refresh:"):
             return None
     jobs.start(job, ["stats", str(path)])

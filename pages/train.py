@@ -12,6 +12,7 @@ from ui.page import open_page, showing_errors
 from ui.run_actions import ask_action, edit_run
 from ui.run_samples import show_samples
 from ui.run_setup import ask_new_run
+from ui.words import plain, without_pictures
 
 NEW = "new"
 
@@ -23,7 +24,7 @@ def ask_run(runs_there: list[Run]) -> Run | None:
     options = [NEW, *known]
     wanted = st.query_params.get("run") or live or next(iter(known), NEW)
     if wanted not in options:
-        st.warning(f"There is no run {wanted} in {checkpoints_dir()}; it may have been moved or deleted.")
+        st.warning(f"There is no run {plain(wanted)} in {checkpoints_dir()}; it may have been moved or deleted.")
         wanted = NEW
     # Without a key: once labels or choices change, the box takes what the query string says.
     chosen = st.selectbox(
@@ -42,7 +43,7 @@ def follow(run: Run, runs_there: list[Run]) -> None:
         run_view.show_state(state)
     run_view.show_about(run, log)
     if run.note:
-        st.markdown(run.note)
+        st.markdown(without_pictures(run.note))
     ask_action(run, log, state)
     st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state, runs_there)
     edit_run(run, state)
@@ -70,7 +71,7 @@ def main() -> None:
     """Ask for a run, then set one up or follow it."""
     st.title("Train", anchor=False)
     for sentence in runs.broken_runs():
-        st.warning(sentence, icon=":material/folder_off:")
+        st.warning(plain(sentence), icon=":material/folder_off:")
     runs_there = runs.list_runs()
     run = ask_run(runs_there)
     if run is None:

@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 
 from core import jobs
-from core.training.records import Record, read_log
+from core.training.log import read_log
+from core.training.records import Record
 from core.training.runs import Run, run_state
 
 DEADLINE_S = 120.0

@@ -29,7 +29,7 @@ from core.errors import DataError
 from core.model.photo import ClassArea, class_areas, open_photo
 from core.model.render import colorize, difference, overlay, show_void
 from core.training import evaluations
-from core.training.records import RunLog
+from core.training.log import RunLog
 from ui.charts import NEUTRAL
 from ui.score_charts import Curve
 

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.classes import Classes
-from core.training.records import RunLog, thin
+from core.training.log import RunLog, thin
 
 NEUTRAL = "#8a929b"
 """Grey that reads on white and on near-black: outlines, the floor."""

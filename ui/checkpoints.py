@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
-from core.training.records import RunLog
+from core.training.log import RunLog
 from core.training.runs import Run, list_runs
 from ui import cached
 from ui.words import percent

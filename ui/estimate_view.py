@@ -6,14 +6,15 @@ from typing import Any
 import streamlit as st
 
 from core import jobs
-from core.training import estimate
+from core.training import kept_estimates
 from core.training.config import TrainingConfig
 from core.training.estimate import Estimate
-from core.training.records import RunLog
+from core.training.log import RunLog
+from core.training.prediction import compare
 from core.training.runs import Run
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import count, duration, megabytes, percent
+from ui.words import count, duration, megabytes, percent, plain
 
 NOTABLE_SHARE = 0.1
 RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
@@ -21,18 +22,18 @@ RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
 
 def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None:
     """Show how long these settings will take, or how far the measuring is, or offer to measure."""
-    job = estimate.estimate_job_dir(data, config)
+    job = kept_estimates.estimate_job_dir(data, config)
     if jobs.is_held(job):
         st.fragment(_show_measuring, run_every=POLL_S)(job)
         return
-    if found := estimate.find_estimate(data, config):
+    if found := kept_estimates.find_estimate(data, config):
         _show(found)
         return
     if error := jobs.error(job):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
         with st.spinner("Starting …"):
-            estimate.start_estimate(data, preset_name, config)
+            kept_estimates.start_estimate(data, preset_name, config)
         st.rerun()
 
 
@@ -85,8 +86,8 @@ def _show_alternatives(found: Estimate) -> None:
 
 def show_prediction(run: Run, log: RunLog) -> None:
     """Draw what was estimated before the run beside what it takes; nothing if nothing was."""
-    found = estimate.estimate_of(run)
-    held = estimate.compare(found, log) if found else None
+    found = kept_estimates.estimate_of(run)
+    held = compare(found, log) if found else None
     if held is None:
         return
     st.caption(

@@ -14,7 +14,7 @@ from ui import cached
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, typed_path
-from ui.words import MISSING, count
+from ui.words import MISSING, count, plain
 
 PER_PAGE = 50
 THUMBNAIL_PX = 96
@@ -106,7 +106,7 @@ def _offer_repair(root: Path) -> None:
         st.fragment(_show_repair, run_every=POLL_S)(job)
         return
     if error := jobs.error(job):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     if out.is_dir() and any(out.iterdir()):
         st.success(f"There is a copy in `{out}`.", icon=":material/check:")
         link_to("Dataset", "Look at the copy", source=FOLDER, data=str(out))

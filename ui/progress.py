@@ -3,7 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
-from core.training.records import Preflight, Preparing, Record, RunLog, Validating, seconds_between
+from core.training.log import RunLog
+from core.training.records import Preflight, Preparing, Record, Validating, seconds_between
 
 RECENT_EPOCHS = 5
 USUAL_TRAINING_SHARE = 0.9

@@ -4,9 +4,10 @@ import streamlit as st
 
 from core import jobs
 from core.training import runs
-from core.training.records import RunLog
+from core.training.log import RunLog
 from core.training.runs import Run
 from ui.page import showing_errors
+from ui.words import plain
 
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
@@ -14,7 +15,7 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
     if state in runs.LIVE_STATES:
         ask_stop(run)
     elif lost := runs.lost_state(run, log):
-        st.warning(lost, icon=":material/link_off:")
+        st.warning(plain(lost), icon=":material/link_off:")
     elif state == "finished":
         ask_extension(run, log)
     elif st.button("Start" if state == "new" else "Resume", type="primary", icon=":material/play_arrow:"):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.dataset import Dataset
 from core.errors import DataError
-from core.training.records import thin
+from core.training.log import thin
 from core.training.runs import Run
 from core.voc import VOID
 from ui import cached

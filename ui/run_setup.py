@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.training import estimate, runs
+from core.training import kept_estimates, runs
 from core.training.config import PRESET_HELP, PRESET_LABELS, PRESETS, preset
 from ui import cached
 from ui.estimate_view import offer_estimate
@@ -35,6 +35,6 @@ def ask_new_run() -> None:
             data.split("train"), data.split("val")
             run = runs.create_run(run_name, data.root, name, config)
             st.query_params["run"] = run.path.name
-            estimate.keep_with(run)
+            kept_estimates.keep_with(run)
             runs.start(run)
         st.rerun()

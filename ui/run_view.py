@@ -9,13 +9,14 @@ import streamlit as st
 from core import jobs
 from core.training import runs
 from core.training.health import health
-from core.training.records import Epoch, Record, RunEnded, RunLog, seconds_between, to_line
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunEnded, seconds_between, to_line
 from core.training.runs import Run
 from ui import cached, charts
 from ui.checkpoints import run_names
 from ui.progress import progress_of
 from ui.score_charts import Curve, loss_curves, miou_curves
-from ui.words import MISSING, STATES, count, duration, megabytes, percent, points
+from ui.words import MISSING, STATES, count, duration, megabytes, percent, plain, points
 
 TICK_S = 2.0
 """Seconds between two looks at a live run."""
@@ -132,7 +133,7 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
     """Say what went wrong, if anything: how the run ended, what it warned of, lines of the log that are damaged."""
     reason = log.last.reason if isinstance(log.last, RunEnded) else ""
     if state == "failed":
-        st.error(f"The run failed: {reason}", icon=":material/error:")
+        st.error(f"The run failed: {plain(reason)}", icon=":material/error:")
     if state == "crashed":
         st.error("The trainer ended without a word; below is the end of what it printed.", icon=":material/bolt:")
     if state in ("failed", "crashed"):
@@ -141,9 +142,9 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
         st.info("This run was made but never started.")
     for advice in health(log, state=state):
         box, icon = ADVICE_BOXES[advice.severity]
-        box(advice.sentence, icon=icon)
+        box(plain(advice.sentence), icon=icon)
     for message in dict.fromkeys(warned.message for warned in log.warnings):
-        st.warning(message, icon=":material/warning:")
+        st.warning(plain(message), icon=":material/warning:")
     if log.bad_lines:
         st.warning(
             f"{count(len(log.bad_lines), 'line')} of {run.log_path.name} cannot be read and left out: "
@@ -211,7 +212,7 @@ def show_classes(log: RunLog) -> None:
         st.plotly_chart(figure, key="growth", alt="IoU of each class after each epoch")
     absent = [name for name, value in zip(classes.names, epoch.iou, strict=False) if value is None]
     if absent:
-        st.caption(f"Not among the validation photos, so without a score: {', '.join(absent)}.")
+        st.caption(f"Not among the validation photos, so without a score: {plain(', '.join(absent))}.")
 
 
 # --- details --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from core.errors import DataError
 from core.home import demo_dir
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import megabytes
+from ui.words import megabytes, plain
 
 DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
@@ -103,7 +103,7 @@ def offer_voc() -> None:
         st.fragment(_show_download, run_every=POLL_S)(folder)
         return
     if error := jobs.error(folder):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     st.info(
         "VOC 2012 is not here yet: 17,125 photos, 2,913 of them with masks; a download of 2.0 GB, and as much again "
         f"unpacked. A download that was cut off goes on where it stopped. {CITATION}.",

@@ -34,6 +34,11 @@ def plain(text: str) -> str:
     return MARKDOWN.sub(r"\\\1", text)
 
 
+def without_pictures(markdown: str) -> str:
+    """Return Markdown that fetches nothing: a note may come with the folder of a run from elsewhere."""
+    return markdown.replace("![", "!\\[")
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
     """Return a fraction as percent: 0.4321 is `43.2 %`."""
     return MISSING if fraction is None else f"{100 * fraction:.{digits}f} %"

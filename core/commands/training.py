@@ -14,10 +14,11 @@ from core.commands.document import Add, Document
 from core.errors import CoreError
 from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, say, telling
-from core.training import demo_run, evaluations, machine, runs
+from core.training import demo_run, evaluations, kept_estimates, machine, runs
 from core.training import estimate as estimates
 from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
-from core.training.records import RunEnded, read_log
+from core.training.log import read_log
+from core.training.records import RunEnded
 from core.training.runs import Run
 
 if TYPE_CHECKING:
@@ -157,11 +158,11 @@ def estimate(arguments: argparse.Namespace) -> Document:
 
     _give_way()  # as the trainer will
     with telling("timing", "setting", arguments.job) as on_progress:
-        estimates.refuse_if_training()
+        kept_estimates.refuse_if_training()
         config = with_settings(preset(arguments.preset), parse_settings(arguments.set))
         found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()
         if arguments.job:
-            write_json(arguments.job / estimates.FILE, found)
+            write_json(arguments.job / kept_estimates.FILE, found)
     return found
 
 

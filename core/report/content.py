@@ -15,7 +15,8 @@ from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 from core.training import evaluations
 from core.training.evaluations import Evaluation
-from core.training.records import Epoch, RunLog, RunStarted, read_log
+from core.training.log import RunLog, read_log
+from core.training.records import Epoch, RunStarted
 from core.training.runs import Run
 from core.voc import BACKGROUND
 

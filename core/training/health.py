@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from core.training.records import Epoch, Record, RunEnded, RunLog, Step
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunEnded, Step
 from core.voc import BACKGROUND
 
 SEVERITIES = ("error", "warning", "info")

@@ -23,7 +23,8 @@ from core.home import checkpoints_dir
 from core.jobs import is_held, launch
 from core.training import machine
 from core.training.config import TrainingConfig, from_dict, preset
-from core.training.records import Record, RunEnded, RunLog, read_log, seconds_between
+from core.training.log import RunLog, read_log
+from core.training.records import Record, RunEnded, seconds_between
 
 SCHEMA = 1
 """Version of `config.json` and of `about.json`."""
@@ -120,6 +121,8 @@ def open_run(path: Path) -> Run:
         if about["schema"] > SCHEMA:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         config = from_dict(about["settings"])
+        if not NAME_PATTERN.fullmatch(about["name"]):
+            raise ValueError("its name is not one that can be given")
         name, note = _about(path, about["name"])
         return Run(
             path=path.resolve(), name=name, data=about["data"], preset=about["preset"],
@@ -135,7 +138,7 @@ def _about(path: Path, first_name: str) -> tuple[str, str]:
     """Return the name and the note that a person gave; without either, or where they cannot be read, the first name."""
     try:
         about = json.loads((path / "about.json").read_text(encoding="utf-8"))
-        return str(about["name"]), str(about["note"])
+        return about["name"] if NAME_PATTERN.fullmatch(about["name"]) else first_name, str(about["note"])
     except (OSError, KeyError, TypeError, ValueError):
         return first_name, ""
 

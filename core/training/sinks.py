@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.files import replacing
-from core.training.records import Epoch, Record, RunLog, RunStarted, Step
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunStarted, Step
 
 COLUMNS = (
     "epoch", "step", "train_loss", "val_loss", "miou", "pixel_accuracy", "floor", "learning_rate", "seconds",

@@ -1,18 +1,16 @@
 """What a training costs on this machine: real steps, real validation and a real checkpoint, timed; nothing is kept.
 
-A step is timed as the trainer takes it, the loading of its photos included. Where a step on a whole batch would take
-long, smaller batches are timed instead, and the time is taken to grow linearly with the photos.
+A step is timed as the trainer takes it, the loading of its photos included (see `step_timing`).
 """
 
 import itertools
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -26,18 +24,8 @@ from core.model.device import choose_device, choose_precision, device_name
 from core.training.config import TrainingConfig, with_settings
 from core.training.evaluation import evaluate
 from core.training.features import FeaturePairs, HeadPredictor
-from core.training.loop import VALIDATION_BATCH_SIZE, Progress, TrainingLoop
-from core.training.memory import peak_memory_bytes
-from core.training.records import Record
-
-Clock = Callable[[], float]
-"""Tells a time in seconds, as `time.perf_counter` does."""
-
-SMALL_BATCH = 2
-"""Photos in the steps that are timed first, to tell how large a batch can be timed; BatchNorm needs two."""
-
-SELF_WARMING_S = 4.0
-"""A first step this long counts too: what it does only once (memory, kernels) takes some tenths of a second."""
+from core.training.loop import VALIDATION_BATCH_SIZE, TrainingLoop
+from core.training.step_timing import Clock, Limits, Stopwatch, extrapolated, time_steps
 
 VALIDATION_SHARE = 0.25
 """Validation is timed for this share of the time that steps are: it is a smaller part of an epoch."""
@@ -55,21 +43,6 @@ AS_FAST = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none", "
 """Settings that leave the time of a step as it is: weights that hardly move cannot run into NaN, random ones need no
 download, without class weights the photos are not counted for every model that is built, and of the photos that are
 timed none is left out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How long a measurement may take.
-
-    enough_s         steps are timed until they sum up to this
-    longest_step_s   a step that would take longer is extrapolated from smaller batches, of 2 and at least 4
-    most_s           no larger batch is begun that would make the timing of steps longer than this
-    """
-
-    enough_s: float
-    longest_step_s: float
-    most_s: float
-
 
 CHOSEN = Limits(enough_s=8.0, longest_step_s=15.0, most_s=45.0)
 ALTERNATIVE = Limits(enough_s=4.0, longest_step_s=6.0, most_s=12.0)
@@ -133,49 +106,6 @@ class OtherWork:
         return total, total - every.idle - getattr(every, "iowait", 0.0), ours
 
 
-class Loop(Protocol):
-    """What steps are timed of: a `TrainingLoop`."""
-
-    progress: Progress
-    device: torch.device
-
-    def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
-        """Train through an epoch; `should_stop` is asked before every step, once its batch is loaded."""
-
-
-class Stopwatch:
-    """Takes the times between its marks until there are enough of them; it waits for the GPU before each."""
-
-    def __init__(self, device: torch.device, enough_s: float, clock: Clock) -> None:
-        self._device = device
-        self._enough_s = enough_s
-        self._clock = clock
-        self._marks_s: list[float] = []
-
-    def mark(self) -> bool:
-        """Note the time, and tell whether enough was timed."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self._marks_s.append(self._clock())
-        return self.has_enough
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether something was timed, and for long enough."""
-        times_s = self._times_s()
-        return bool(times_s) and sum(times_s) >= self._enough_s
-
-    @property
-    def median_s(self) -> float:
-        """The usual time between two marks."""
-        return statistics.median(self._times_s())
-
-    def _times_s(self) -> list[float]:
-        """Return the times without the first, which warms up, unless that is long enough to tell as well."""
-        times_s = [later - earlier for earlier, later in itertools.pairwise(self._marks_s)]
-        return times_s if times_s and times_s[0] >= SELF_WARMING_S else times_s[1:]
-
-
 def measure(
     config: TrainingConfig,
     dataset: Dataset,
@@ -236,62 +166,6 @@ def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = ti
     per_pair_s = (clock() - began_s) / len(some)
     counted_twice = len(train) if config.class_weighting == "balanced" else 0
     return per_pair_s * (len(samples) + counted_twice)
-
-
-# --- steps ----------------------------------------------------------------------------------------------------------
-
-
-class StepCost(NamedTuple):
-    """What a step costs; the memory is the most that was in use so far."""
-
-    seconds: float
-    peak_memory_bytes: int
-
-
-def time_steps(build: Callable[[int], Loop], batch_size: int, limits: Limits, clock: Clock) -> dict[int, StepCost]:
-    """Return what a step costs by the photos in it: the whole batch, or smaller ones where that would take too long.
-
-    `build` gives a loop with so many photos in a batch.
-    """
-    if batch_size <= 2 * SMALL_BATCH:
-        return {batch_size: time_step(build(batch_size), limits.enough_s, clock)}
-    began_s = clock()
-    # Nothing here holds on to a loop while the next one is built: two may not fit into memory.
-    small = time_step(build(SMALL_BATCH), limits.enough_s / 2, clock)
-    per_photo_s = small.seconds / SMALL_BATCH
-    size = 2 * SMALL_BATCH
-    while size < batch_size and min(2 * size, batch_size) * per_photo_s <= limits.longest_step_s:
-        size = min(2 * size, batch_size)
-    if clock() - began_s + size * per_photo_s > limits.most_s:
-        return {SMALL_BATCH: small}
-    larger = time_step(build(size), limits.enough_s, clock)
-    return {size: larger} if size == batch_size else {SMALL_BATCH: small, size: larger}
-
-
-def time_step(loop: Loop, enough_s: float, clock: Clock) -> StepCost:
-    """Train until enough steps are timed, from one loaded batch to the next, over as many epochs as that takes."""
-    watch = Stopwatch(loop.device, enough_s, clock)
-    if loop.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(loop.device)
-    while not watch.has_enough:
-        loop.progress = Progress()
-        for _ in loop.train_epoch(watch.mark):
-            pass
-    return StepCost(watch.median_s, peak_memory_bytes(loop.device))
-
-
-def extrapolated(by_size: Mapping[int, float], size: int) -> float:
-    """Return the value at `size`: as it was measured there, else on the line through the two sizes that were.
-
-    What a step costs whatever its batch is never less than nothing; of a single size, it is taken to be nothing.
-    """
-    if size in by_size:
-        return by_size[size]
-    smaller, larger = min(by_size), max(by_size)
-    if smaller == larger:
-        return by_size[smaller] * size / smaller
-    per_photo = max(0.0, (by_size[larger] - by_size[smaller]) / (larger - smaller))
-    return min(by_size[larger] + per_photo * (size - larger), by_size[larger] * size / larger)
 
 
 # --- a loop of each size, one after the other -----------------------------------------------------------------------

@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT, demo_dir
 from core.training.config import preset, with_settings
-from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunStarted, Step
+from core.training.log import LogWriter
+from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 

@@ -14,7 +14,7 @@ from core import jobs
 from core.data.analysis import files_key
 from core.data.images import write_mask
 from core.files import write_json
-from core.training import estimate, runs
+from core.training import estimate, kept_estimates, runs
 from core.training.config import TrainingConfig, preset
 from core.training.estimate import Alternative, Estimate
 from core.training.records import Validating, Warned
@@ -265,7 +265,7 @@ def estimate_for(data: Path, **changes: Any) -> Estimate:
                                   total_seconds=40.0, ratio=0.33, gives_up="Nearly everything.",
                                   is_extrapolated=False),),
         created_s=time.time(), data=str(data), files_key=files_key(data), settings=preset("demo").as_dict(),
-        machine=estimate._machine_key(), others_share=0.0, **changes,
+        machine=estimate.machine_key(), others_share=0.0, **changes,
     )  # fmt: skip
 
 
@@ -281,9 +281,9 @@ def test_how_long_it_takes_is_measured_on_request(
 
 
 def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> None:
-    folder = estimate.estimate_job_dir(demo_data, preset("demo"))
+    folder = kept_estimates.estimate_job_dir(demo_data, preset("demo"))
     folder.mkdir(parents=True)
-    write_json(folder / estimate.FILE, estimate_for(demo_data).as_dict())
+    write_json(folder / kept_estimates.FILE, estimate_for(demo_data).as_dict())
     app = visit("train", run="new")
     assert not app.exception
     said = texts(app)
@@ -296,7 +296,7 @@ def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> 
 def test_what_was_estimated_stays_beside_what_it_takes(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run()
     write_records(run, 3, ended="finished")
-    write_json(run.path / estimate.FILE, estimate_for(demo_data).as_dict())
+    write_json(run.path / kept_estimates.FILE, estimate_for(demo_data).as_dict())
     assert "Estimated 2 min in all; at the pace of the 3 epochs done" in texts(visit("train"))
 
 

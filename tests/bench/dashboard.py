@@ -23,7 +23,8 @@ from core import jobs
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT, checkpoints_dir, demo_dir
 from core.training.config import preset
-from core.training.records import Checkpoint, Epoch, LogWriter, Record, RunEnded, RunStarted, Step
+from core.training.log import LogWriter
+from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 from tests.reads import counted_reads

@@ -22,7 +22,8 @@ from core.model.predictor import Predictor
 from core.training import runs
 from core.training.evaluation import evaluate
 from core.training.evaluations import summarize
-from core.training.records import RunLog, read_log, seconds_between
+from core.training.log import RunLog, read_log
+from core.training.records import seconds_between
 from tests.bench._report_loop import report_loop
 from tests.bench._rounds import seconds_of, tell
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
 from core.training.config import TrainingConfig
-from core.training.records import read_log
+from core.training.log import read_log
 from core.training.runs import Run, create_run, run_state
 from tests.e2e.conftest import Dashboard, Visit
 from tests.processes import SETTINGS, epochs_told, trainers, until

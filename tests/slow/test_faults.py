@@ -15,7 +15,8 @@ from core.home import PROJECT_ROOT
 from core.model.checkpoint import open_checkpoint
 from core.training import runs
 from core.training.config import TrainingConfig
-from core.training.records import Checkpoint, Epoch, Preparing, RunEnded, read_log
+from core.training.log import read_log
+from core.training.records import Checkpoint, Epoch, Preparing, RunEnded
 from core.training.runs import Run, create_run, run_state
 from tests.processes import SETTINGS, epochs_told, trainers, until, until_record, until_state
 from tests.small_data import write_voc

@@ -14,7 +14,8 @@ import torch
 from core.home import PROJECT_ROOT
 from core.model.checkpoint import open_checkpoint
 from core.training.config import TrainingConfig
-from core.training.records import Epoch, read_log
+from core.training.log import read_log
+from core.training.records import Epoch
 from core.training.runs import Run, create_run, run_state
 from tests.processes import SETTINGS
 from tests.small_data import write_voc

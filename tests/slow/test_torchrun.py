@@ -13,7 +13,8 @@ from core.home import PROJECT_ROOT
 from core.model.checkpoint import open_checkpoint
 from core.training.distributed import ALONE
 from core.training.evaluation import evaluate_checkpoint
-from core.training.records import RunEnded, read_log
+from core.training.log import read_log
+from core.training.records import RunEnded
 from core.training.runs import list_runs
 from tests.programs.ten_losses import ten_losses
 from tests.small_data import write_voc

@@ -29,7 +29,8 @@ from core.training import runs
 from core.training.config import TrainingConfig
 from core.training.evaluations import file_hash, load
 from core.training.evaluations import stored as evaluated
-from core.training.records import Checkpoint, Record, RunEnded, Step, read_log
+from core.training.log import read_log
+from core.training.records import Checkpoint, Record, RunEnded, Step
 from core.training.runs import Run, create_run, run_state
 from core.training.trainer import train
 from core.voc import CLASS_NAMES, VOID

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from core.voc import VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
-TO_REPLACE = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 MAX_NAME = 100
 MAX_NAME_BYTES = 200
 """File systems take 255 bytes, suffixes and those of temporary files included."""
@@ -99,12 +97,18 @@ def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Dra
     """Give each drawing a short name of its own without spaces: in a split list the first word is the name."""
     taken: set[str] = set()
     for drawing in drawings:
-        stem = TO_REPLACE.sub("_", drawing.name)
+        stem = _told(drawing.name)
         tails = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
         name = next(name for name in (_cut(stem, tail) for tail in tails) if name.casefold() not in taken)
         taken.add(name.casefold())
         notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, _cut(stem, "") != stem)
         yield name, drawing
+
+
+def _told(name: str) -> str:
+    """Return a name that a data set tells: of signs that print, no spaces or slashes among them, and not hidden."""
+    shown = "".join(sign if sign.isprintable() and sign not in " /\\" else "_" for sign in name)
+    return f"_{shown}" if shown.startswith(".") else shown
 
 
 def _cut(stem: str, tail: str) -> str:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from core.report.content import Content, gather, judge
 from core.training.config import TrainingConfig
-from core.training.records import Epoch, LogWriter, RunEnded, RunStarted
+from core.training.log import LogWriter
+from core.training.records import Epoch, RunEnded, RunStarted
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES, VOID
 from tests.app.stored import store_milestone

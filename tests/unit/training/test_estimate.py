@@ -20,13 +20,18 @@ from core.data.dataset import open_dataset
 from core.errors import DataError, RunError
 from core.files import write_json
 from core.training import estimate as estimates
-from core.training import timing
+from core.training import kept_estimates, timing
+from core.training.alternatives import changes_of
 from core.training.config import PRESETS, TrainingConfig, parse_settings, preset, with_settings
-from core.training.estimate import Estimate, changes_of, compare, estimate_job_dir, find_estimate
+from core.training.estimate import Estimate
+from core.training.kept_estimates import estimate_job_dir, find_estimate
+from core.training.log import RunLog
 from core.training.loop import Progress
-from core.training.records import Epoch, Record, RunLog
+from core.training.prediction import compare
+from core.training.records import Epoch, Record
 from core.training.runs import create_run
-from core.training.timing import Costs, Limits, extrapolated, time_steps
+from core.training.step_timing import Limits, extrapolated, time_steps
+from core.training.timing import Costs
 from tests.small_data import write_voc
 
 SMALL = TrainingConfig(
@@ -277,12 +282,12 @@ def kept(tiny_voc: Path) -> Path:
         data=str(tiny_voc),
         files_key=estimates.files_key(tiny_voc),
         settings=SMALL.as_dict(),
-        machine=estimates._machine_key(),
+        machine=estimates.machine_key(),
     )
     folder = estimate_job_dir(tiny_voc, SMALL)
     folder.mkdir(parents=True)
-    write_json(folder / estimates.FILE, found.as_dict())
-    return folder / estimates.FILE
+    write_json(folder / kept_estimates.FILE, found.as_dict())
+    return folder / kept_estimates.FILE
 
 
 def test_an_estimate_is_found_for_its_settings_and_data_alone(kept: Path, tiny_voc: Path, home: Path) -> None:
@@ -323,13 +328,13 @@ def test_an_estimate_ends_with_its_data(kept: Path, tiny_voc: Path) -> None:
 
 def test_a_run_keeps_the_estimate_it_was_started_with(kept: Path, tiny_voc: Path) -> None:
     run = create_run("first", tiny_voc, "report", SMALL)
-    assert estimates.estimate_of(run) is None, "as in runs from before there were estimates"
-    assert estimates.keep_with(run) == find_estimate(tiny_voc, SMALL)
+    assert kept_estimates.estimate_of(run) is None, "as in runs from before there were estimates"
+    assert kept_estimates.keep_with(run) == find_estimate(tiny_voc, SMALL)
     kept.unlink()
-    assert estimates.estimate_of(run)
+    assert kept_estimates.estimate_of(run)
     other = create_run("second", tiny_voc, "report", SMALL)
-    assert estimates.keep_with(other) is None
-    assert not (other.path / estimates.FILE).exists()
+    assert kept_estimates.keep_with(other) is None
+    assert not (other.path / kept_estimates.FILE).exists()
 
 
 def test_what_a_run_took_is_held_against_the_estimate(kept: Path, tiny_voc: Path) -> None:
@@ -362,7 +367,7 @@ def test_the_job_is_asked_for_the_same_settings(tiny_voc: Path, monkeypatch: pyt
     asked: list[Any] = []
     monkeypatch.setattr(jobs, "start", lambda *arguments: asked.append(arguments))
     config = replace(preset("demo"), flip=False, epochs=7, weight_decay=1e-7, architecture=SMALL.architecture)
-    estimates.start_estimate(tiny_voc, "demo", config)
+    kept_estimates.start_estimate(tiny_voc, "demo", config)
     folder, (command, _, data, _, name, *settings) = asked[0]
     assert (folder, command, data, name) == (estimate_job_dir(tiny_voc, config), "estimate", str(tiny_voc), "demo")
     assert with_settings(preset(name), parse_settings(settings[1::2])) == config
@@ -371,7 +376,7 @@ def test_the_job_is_asked_for_the_same_settings(tiny_voc: Path, monkeypatch: pyt
 def test_nothing_is_timed_beside_a_run(tiny_voc: Path) -> None:
     run = create_run("busy", tiny_voc, "report", SMALL)
     with jobs.hold(run.path), pytest.raises(RunError, match=r"busy is being trained.*\.$"):
-        estimates.start_estimate(tiny_voc, "report", SMALL)
+        kept_estimates.start_estimate(tiny_voc, "report", SMALL)
     assert not estimate_job_dir(tiny_voc, SMALL).exists()
 
 
@@ -423,4 +428,4 @@ def test_what_goes_wrong_in_the_job_is_told_where_the_page_looks(
     sentence = capsys.readouterr().err.strip()
     assert sentence == jobs.error(folder)
     assert "There is no folder" in sentence
-    assert not (folder / estimates.FILE).exists()
+    assert not (folder / kept_estimates.FILE).exists()

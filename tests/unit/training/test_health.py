@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.training.health import BLIND_EPOCHS, SEVERITIES, WINDOW_EPOCHS, Advice, background_only_epochs, health
-from core.training.records import Epoch, Record, RunEnded, RunLog, RunStarted, Step
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunEnded, RunStarted, Step
 
 GB = 10**9
 NOW_S = 10_000.0

@@ -18,9 +18,10 @@ from core.errors import CheckpointError, CoreError, RunError
 from core.model.checkpoint import open_checkpoint
 from core.training import preflight as preflights
 from core.training.config import TrainingConfig
+from core.training.log import read_log
 from core.training.loop import TrainingLoop
 from core.training.preflight import needed_bytes, preflight
-from core.training.records import Preflight, RunEnded, read_log
+from core.training.records import Preflight, RunEnded
 from core.training.runs import Run, create_run
 from core.training.trainer import train
 
@@ -98,7 +99,7 @@ def test_a_run_is_bit_for_bit_the_one_without(make_run: Callable[..., Run], monk
     leg(run, extend_to=1)
     leg(run, extend_to=2)
     assert sum(b'"kind":"preflight"' in line for line in run.log_path.read_bytes().splitlines()) == 2
-    monkeypatch.setattr("core.training.trainer.preflight", lambda *_: iter(()))
+    monkeypatch.setattr("core.training.leg.preflight", lambda *_: iter(()))
     without = make_run()
     leg(without)
     first, second = (open_checkpoint(each.path / "last.pt") for each in (run, without))
@@ -125,7 +126,7 @@ def test_what_does_not_work_ends_the_run_before_it_begins(
     elif what == "memory":
         monkeypatch.setattr(preflights, "available_bytes", lambda _: 150_000_000)
     elif what == "checkpoint":
-        monkeypatch.setattr("core.training.trainer.verify_checkpoint", refuse)
+        monkeypatch.setattr("core.training.leg.verify_checkpoint", refuse)
     else:
         monkeypatch.setattr(preflights, "evaluate", lambda *_: iter([NanResult()]))
     run = make_run()

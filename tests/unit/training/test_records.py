@@ -13,25 +13,21 @@ import pytest
 
 from core.errors import RunError
 from core.home import PROJECT_ROOT
+from core.training.log import RESERVE_BYTES, LogWriter, RunLog, read_log, thin
 from core.training.records import (
     KINDS,
-    RESERVE_BYTES,
     Checkpoint,
     Epoch,
-    LogWriter,
     Preflight,
     Preparing,
     Record,
     RunEnded,
-    RunLog,
     RunStarted,
     Step,
     Validating,
     Warned,
     from_line,
-    read_log,
     seconds_between,
-    thin,
     to_line,
 )
 
@@ -259,7 +255,8 @@ SHORT = """
 import resource, sys
 from pathlib import Path
 from core.errors import RunError
-from core.training.records import LogWriter, Warned
+from core.training.log import LogWriter
+from core.training.records import Warned
 writer = LogWriter(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 written = 0

@@ -20,7 +20,8 @@ from core.home import PROJECT_ROOT, checkpoints_dir
 from core.jobs import hold, is_held
 from core.training import machine, runs
 from core.training.config import parse_settings, preset, with_settings
-from core.training.records import LogWriter, Record, RunEnded, RunStarted, Step, read_log
+from core.training.log import LogWriter, read_log
+from core.training.records import Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run, list_runs, open_run, run_state
 
 NOW_S = 1_000_000.0

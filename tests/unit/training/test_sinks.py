@@ -10,7 +10,8 @@ import pytest
 from core import jobs
 from core.training import sinks
 from core.training.config import TrainingConfig
-from core.training.records import Epoch, LogWriter, Record, RunStarted, Step, Warned, read_log
+from core.training.log import LogWriter, read_log
+from core.training.records import Epoch, Record, RunStarted, Step, Warned
 from core.training.runs import create_run
 from core.training.sinks import COLUMNS, open_sinks, table_of
 from core.training.trainer import train

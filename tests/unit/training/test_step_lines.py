@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.training.records import LogWriter, RunLog, RunStarted, Step, Warned, read_log, to_line
+from core.training.log import LogWriter, RunLog, read_log
+from core.training.records import RunStarted, Step, Warned, to_line
 from core.training.step_lines import LIMIT
 
 STARTED = RunStarted(

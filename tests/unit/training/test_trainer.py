@@ -17,21 +17,14 @@ from core.data.dataset import fingerprint, open_dataset
 from core.data.images import write_mask
 from core.errors import CheckpointError, CoreError, RunError
 from core.model.checkpoint import open_checkpoint, save_checkpoint
-from core.training import evaluations, trainer
+from core.training import evaluations, silence
 from core.training.config import TrainingConfig
 from core.training.evaluation import evaluate_checkpoint
-from core.training.records import (
-    Checkpoint,
-    Preflight,
-    Preparing,
-    Record,
-    RunEnded,
-    RunStarted,
-    Step,
-    Warned,
-    read_log,
-)
+from core.training.leg import READING
+from core.training.log import read_log
+from core.training.records import Checkpoint, Preflight, Preparing, Record, RunEnded, RunStarted, Step, Warned
 from core.training.runs import Run, create_run, run_state
+from core.training.silence import Silence
 from core.training.step import TrainingStep
 from core.training.trainer import train
 from core.voc import CLASS_NAMES
@@ -180,7 +173,7 @@ def test_a_checkpoint_that_reads_back_otherwise_is_never_told_as_saved(
         save_checkpoint(path, spoiled, *rest)
 
     run = make_run()
-    monkeypatch.setattr("core.training.trainer.save_checkpoint", save_on_a_bad_disk)
+    monkeypatch.setattr("core.training.leg.save_checkpoint", save_on_a_bad_disk)
     with pytest.raises(CheckpointError, match="other weights"):
         leg(run)
     assert [file.name for file in run.path.glob("*.pt*")] == [], "nothing takes the place of a good one"
@@ -232,9 +225,9 @@ def test_reading_thousands_of_photos_is_told_about(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On 3,000 photos the run was silent for minutes before its first record."""
-    monkeypatch.setattr("core.training.trainer.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("core.training.leg.TELL_EVERY_S", 0.0)
     records = leg_ended_at(make_run(), Preflight)
-    reading = [record for record in records if isinstance(record, Preparing) and record.doing == trainer.READING]
+    reading = [record for record in records if isinstance(record, Preparing) and record.doing == READING]
     assert [(record.done, record.total) for record in reading] == [(done, 6) for done in range(7)]
 
 
@@ -336,7 +329,7 @@ def test_a_folder_that_vanishes_in_mid_run_is_told_in_words(
 def test_a_machine_that_slept_is_told(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(epochs=2)
     clock = {"now": 0.0}
-    monkeypatch.setattr(trainer, "seconds_awake_and_asleep", lambda: clock["now"])
+    monkeypatch.setattr(silence, "seconds_awake_and_asleep", lambda: clock["now"])
     take = TrainingStep.take
 
     def sleep_and_take(step: TrainingStep, *arguments: Any, **named: Any) -> float:
@@ -350,8 +343,8 @@ def test_a_machine_that_slept_is_told(make_run: Callable[..., Run], monkeypatch:
 
 def test_slow_steps_are_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 700.0, 1000.0, 1650.0])
-    monkeypatch.setattr(trainer, "seconds_awake_and_asleep", lambda: next(times))
-    clock = trainer._Clock(900.0)
+    monkeypatch.setattr(silence, "seconds_awake_and_asleep", lambda: next(times))
+    clock = Silence(900.0)
     assert list(clock.told_gap()) == []
-    clock = trainer._Clock(0.0)
+    clock = Silence(0.0)
     assert [told.message[:22] for told in clock.told_gap()] == ["No progress for 11 min"]

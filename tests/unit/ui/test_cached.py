@@ -11,7 +11,8 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.errors import DataError
-from core.training.records import LogWriter, RunLog, Warned, to_line
+from core.training.log import LogWriter, RunLog
+from core.training.records import Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
 from tests.unit.ui.test_progress import epoch, leg, step

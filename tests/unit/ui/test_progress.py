@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.training.records import Epoch, Record, RunEnded, RunLog, RunStarted, Step, Validating, to_line
+from core.training.log import RunLog
+from core.training.records import Epoch, Record, RunEnded, RunStarted, Step, Validating, to_line
 from ui.progress import progress_of
 
 

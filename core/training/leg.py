@@ -1,0 +1,255 @@
+"""One continuous stretch of training of a run: its preparation, its epochs, what is kept after each, and its end."""
+
+import platform
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+
+import core
+from core.data.dataset import Dataset, fingerprint
+from core.errors import CheckpointError
+from core.files import replacing
+from core.metrics.scores import floor_of_pixels
+from core.model.architectures import count_parameters
+from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, save_checkpoint, verify_checkpoint
+from core.model.device import device_name
+from core.training import evaluations
+from core.training.loop import TrainingLoop
+from core.training.preflight import preflight
+from core.training.records import Checkpoint, Epoch, Preflight, Preparing, Record, RunEnded, RunStarted, Warned
+from core.training.runs import Run
+from core.training.silence import Silence
+from core.training.sinks import NO_TENSORBOARD, has_tensorboard
+
+NUM_SAMPLES = 4
+"""Validation photos whose masks are kept after every epoch, to watch the training."""
+
+READING = "Reading every photo and mask once"
+COMPUTING = "Computing the backbone's features of every photo once"
+TELL_EVERY_S = 1.0
+
+
+class Leg:
+    """One continuous stretch of training of a run."""
+
+    def __init__(self, run: Run, loop: TrainingLoop, dataset: Dataset, last: OpenedCheckpoint | None) -> None:
+        self._run = run
+        self._loop = loop
+        self._dataset = dataset
+        self._val = dataset.split("val")
+        self._val_fingerprint = fingerprint(self._val)
+        self._fingerprint = fingerprint((*loop.train_samples, *self._val))
+        self._last_meta = last.meta if last else None
+        self._began_with = dict(vars(loop.progress))
+        self._step_seconds = 0.0
+        self._saved_s = time.monotonic()
+
+    def records(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
+        """Train, and yield every record of the leg in order."""
+        with closing(self._preparation()) as preparation:
+            for record in preparation:
+                yield record
+                if should_stop():
+                    preparation.close()  # puts the loop back to where it was
+                    yield self._ended()
+                    return
+        yield self._started()
+        yield from self._warnings()
+        silence = Silence(10 * self._step_seconds)
+        for record in self._loop.epochs(should_stop):
+            yield from silence.told_gap()
+            yield record
+            if isinstance(record, Epoch):
+                yield from self._after_epoch(record)
+            silence.go_on()
+        yield from self._end()
+
+    def _preparation(self) -> Generator[Record, None, None]:
+        """Find out what would end the leg later: read every pair, and try what is to come."""
+        yield from self._read_pairs()
+        if self._loop.is_over:
+            return
+        files = {"best.pt": False, f"epoch_{self._loop.config.epochs:03d}.pt": False, "last.pt": True}
+        for record in preflight(self._loop, self._run.path, lambda path: self._write(path, with_training=True), files):
+            if isinstance(record, Preflight):
+                self._step_seconds = record.step_seconds
+            yield record
+        yield from _told_by_the_second(COMPUTING, self._loop.keep_features())
+
+    def _read_pairs(self) -> Iterator[Record]:
+        """Read every pair once: a damaged photo is found and named now, not hours later. Fills the floor."""
+        train, val = self._loop.squashed, self._loop.squashed_val
+        pixels_K, total = np.zeros(self._dataset.num_classes, dtype=np.int64), len(train) + len(val)
+
+        def read() -> Iterator[tuple[int, int]]:
+            for done, of_this_K in enumerate(chain(train.keep(), val.keep()), start=1):
+                if done > len(train):
+                    np.add(pixels_K, of_this_K, out=pixels_K)
+                yield done, total
+
+        yield Preparing(doing=READING, done=0, total=total)
+        yield from _told_by_the_second(READING, read())
+        self._floor = floor_of_pixels(pixels_K)
+
+    def _started(self) -> RunStarted:
+        loop, progress = self._loop, self._loop.progress
+        return RunStarted(
+            config=loop.config.as_dict(),
+            device=device_name(loop.device),
+            precision=loop.precision,
+            num_params=count_parameters(loop.model),
+            num_train_images=len(loop.train_samples),
+            num_val_images=len(self._val),
+            steps_per_epoch=loop.steps_per_epoch,
+            epochs_done=progress.epochs_done,
+            steps_done=progress.steps_done,
+            class_names=list(loop.classes.names),
+            class_colors=list(loop.classes.colors),
+            floor=vars(self._floor),
+            versions=versions(),
+            fingerprint=self._fingerprint,
+            num_processes=loop.world.size,
+        )
+
+    def _warnings(self) -> Iterator[Warned]:
+        for note in self._loop.notes:
+            yield Warned(message=f"{note}.")
+        if self._loop.config.tensorboard and not has_tensorboard():
+            yield Warned(message=NO_TENSORBOARD)
+        if self._last_meta and self._last_meta.fingerprint != self._fingerprint:
+            yield Warned(message="The data has changed since the last leg; scores before and after do not compare.")
+        before = (self._last_meta.config if self._last_meta else {}).get("epochs")
+        config = self._loop.config
+        if (
+            before
+            and config.schedule != "constant"
+            and config.total_schedule_epochs > max(before, config.schedule_epochs)
+        ):
+            yield Warned(
+                message=f"The {config.schedule} schedule was planned for {before} epochs and is now stretched over "
+                f"{config.epochs}: the learning rate jumps."
+            )
+
+    def _after_epoch(self, epoch: Epoch) -> Iterator[Record]:
+        self._save_samples(epoch.epoch)
+        is_last = self._loop.is_over
+        if epoch.is_best:
+            yield self._save("best.pt")
+        if is_last:
+            yield self._save(f"epoch_{epoch.epoch:03d}.pt")
+            self._store_evaluation(f"epoch_{epoch.epoch:03d}.pt", epoch.seconds - epoch.train_seconds)
+        if is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds:
+            yield self._save("last.pt", with_training=True)
+            self._saved_s = time.monotonic()
+
+    def _end(self) -> Iterator[Record]:
+        if not self._loop.is_over and vars(self._loop.progress) != self._began_with:
+            yield self._save("last.pt", with_training=True)
+        yield self._ended()
+
+    def _ended(self) -> RunEnded:
+        progress, is_over = self._loop.progress, self._loop.is_over
+        return RunEnded(
+            outcome="finished" if is_over else "stopped",
+            reason=self._loop.end_reason if is_over else "asked to stop",
+            epochs_done=progress.epochs_done,
+            best_epoch=progress.best_epoch,
+            best_miou=progress.best_miou,
+        )
+
+    def _save(self, name: str, *, with_training: bool = False) -> Checkpoint:
+        """Write a checkpoint, open it again and compare: only then does it take the place of the one before."""
+        path = self._run.path / name
+        written = path.with_name(f".{name}.part")
+        try:
+            self._write(written, with_training=with_training)
+            written.replace(path)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(str(written), str(path))) from error
+        finally:
+            written.unlink(missing_ok=True)
+        size = path.stat().st_size
+        return Checkpoint(file=name, epoch=self._loop.progress.epochs_done, verified=True, size_bytes=size)
+
+    def _write(self, path: Path, *, with_training: bool) -> None:
+        save_checkpoint(path, self._loop.model, self._meta(), self._loop.state() if with_training else None)
+        verify_checkpoint(path, self._loop.model)
+
+    def _meta(self) -> CheckpointMeta:
+        loop, config = self._loop, self._loop.config
+        epochs_done = loop.progress.epochs_done
+        earlier = self._last_meta.lineage if self._last_meta else (f"{config.init} weights",)
+        return CheckpointMeta(
+            architecture=config.architecture,
+            class_names=loop.classes.names,
+            class_colors=loop.classes.colors,
+            output_stride=config.output_stride,
+            has_aux_head=config.aux_weight > 0,
+            image_size=config.image_size,
+            epoch=epochs_done,
+            scores=self._scores(),
+            config=config.as_dict(),
+            data=str(self._dataset.root),
+            fingerprint=self._fingerprint,
+            versions=versions(),
+            lineage=(*earlier, f"{self._run.path.name}, epoch {epochs_done}"),
+        )
+
+    def _scores(self) -> dict[str, float | None]:
+        if self._loop.progress.step_in_epoch or len(self._loop.results) != len(self._val):
+            return {}  # in mid-epoch the results are of other weights
+        scores = evaluations.summarize(self._loop.results, self._loop.classes.names)
+        floor = scores.floor
+        return {
+            "miou": scores.miou,
+            "pixel_accuracy": scores.pixel_accuracy,
+            "floor_miou": floor.miou,
+            "floor_pixel_accuracy": floor.pixel_accuracy,
+        }
+
+    def _store_evaluation(self, name: str, seconds: float) -> None:
+        evaluations.store(
+            self._run.eval_dir,
+            checkpoint=name,
+            checkpoint_hash=evaluations.file_hash(self._run.path / name),
+            epoch=self._loop.progress.epochs_done,
+            split="val",
+            data=str(self._dataset.root),
+            fingerprint=self._val_fingerprint,
+            results=self._loop.results,
+            class_names=self._loop.classes.names,
+            images_per_second=len(self._val) / seconds,
+            number_format=self._loop.number_format,
+        )
+
+    def _save_samples(self, epoch: int) -> None:
+        folder = self._run.path / "samples" / f"epoch_{epoch:03d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for result in self._loop.results[:NUM_SAMPLES]:
+            with replacing(folder / f"{result.name}.png") as file:
+                file.write(result.mask_png)
+
+
+def _told_by_the_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:
+    """Take (done, total) after every step of a preparation, and tell one a second."""
+    told_s = time.monotonic()
+    for done, total in steps:
+        if time.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = time.monotonic()
+            yield Preparing(doing=doing, done=done, total=total)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a training computes."""
+    return {
+        "atrous": core.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),  # a subclass of str that checkpoints would pickle
+        "torchvision": str(torchvision.__version__),
+    }

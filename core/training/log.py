@@ -1,0 +1,202 @@
+"""The file `log.jsonl` of a run: its one writer, and the reader that follows it.
+
+The trainer is the only writer. A reader keeps a byte offset, so that following a run costs only what is new.
+"""
+
+import errno
+import math
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from core.errors import RunError
+from core.training.records import Checkpoint, Epoch, Preflight, Record, RunStarted, Step, Warned, from_line, to_line
+from core.training.step_lines import StepLines, is_step
+
+RESERVE_BYTES = 64 * 1024
+"""Room kept free while a leg goes on, so that on a full disk its end can still be told."""
+
+T = TypeVar("T")
+
+
+class LogWriter:
+    """Appends records to a log, each whole or not at all. A log that cannot be written raises `RunError`.
+
+    A half line that a killed writer left is closed first, so that it stays alone. While the writer is open, a file
+    beside the log keeps a little room for the last record of all, which tells the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reserve = path.with_name(f".{path.name}.reserve")
+        try:
+            is_torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+            self._file = path.open("ab", buffering=0)
+            self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
+            if is_torn:
+                self._append(b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, record: Record) -> None:
+        """Append one record and hand it to the operating system at once."""
+        try:
+            self._append(to_line(record).encode())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write_last(self, record: Record) -> None:
+        """Append the record that tells the end, in the room that was kept for it."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
+        self.write(record)
+
+    def _append(self, line: bytes) -> None:
+        end = os.fstat(self._file.fileno()).st_size
+        if self._file.write(line) != len(line):  # the disk is full: a half line would spoil the next
+            self._file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"The log {self._path} cannot be written: {error.strerror}; see to that and resume the run, whose last "
+            "checkpoint is intact."
+        )
+
+    def close(self) -> None:
+        """Close the file and give the reserve back."""
+        self._file.close()
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
+
+
+def _step_from_line(line: str) -> Step:
+    record = from_line(line)
+    assert isinstance(record, Step)  # noqa: S101 - `is_step` told so
+    return record
+
+
+class RunLog:
+    """The records of a run as far as they are read, in the order in which the surviving training happened.
+
+    Steps are read once somebody looks at them, so that a folder of long runs opens at once. What a leg trained after
+    the checkpoint that the next leg started from is lost, and dropped here too: every epoch and step appears once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reset()
+
+    def _reset(self) -> None:
+        self._offset = 0
+        self.legs: list[RunStarted] = []
+        self._steps: StepLines[Step] = StepLines(_step_from_line)
+        self._num_steps = 0
+        self.epochs: list[Epoch] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.warnings: list[Warned] = []
+        self.preflight: Preflight | None = None
+        self._last: Record | None = None
+        self._is_step_last = False
+        self.bad_lines: list[str] = []
+
+    def read_new(self) -> int:
+        """Read what was appended since the last call and return the number of records; the rest waits for its end."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+        if size < self._offset:
+            self._reset()
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        lines = [line for line in whole.split(b"\n") if line.strip()]
+        for line in lines:
+            self.take(line)
+        self._steps = self._steps.thinned()
+        self._num_steps = len(self._steps)
+        return len(lines)
+
+    def newest(self) -> Record | None:
+        """Return the last record in the file by now, reading what was appended since, and take none of it."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                lines = file.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            lines = []
+        for line in reversed(lines):
+            with suppress(ValueError):
+                return from_line(line.decode("utf-8", errors="replace"))
+        return self.last
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps so far; of very many, fewer of the older ones."""
+        return self._steps.first(self._num_steps)
+
+    @property
+    def last(self) -> Record | None:
+        """The last record that could be read."""
+        return (self._steps.last() if self._is_step_last else None) or self._last
+
+    def take(self, line: bytes) -> None:
+        """Take one whole line of the log."""
+        self._is_step_last = is_step(line)
+        if self._is_step_last:
+            self._steps.append(line)
+            self._num_steps += 1
+        else:
+            self._take_record(line.decode("utf-8", errors="replace"))
+
+    def _take_record(self, line: str) -> None:
+        try:
+            record = from_line(line)
+        except ValueError:
+            self.bad_lines.append(line)
+            return
+        self._last = record
+        match record:
+            case RunStarted():
+                self._begin_leg(record)
+            case Epoch():
+                self.epochs.append(record)
+            case Checkpoint():
+                self.checkpoints.append(record)
+            case Warned():
+                self.warnings.append(record)
+            case Preflight():
+                self.preflight = record
+
+    def _begin_leg(self, started: RunStarted) -> None:
+        self.legs.append(started)
+        self._steps = self._steps.until(started.steps_done)
+        self._num_steps = len(self._steps)
+        self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]
+
+    @property
+    def best_epoch(self) -> Epoch | None:
+        """The epoch with the highest validation mIoU so far."""
+        scored = [epoch for epoch in self.epochs if epoch.miou is not None]
+        return max(scored, key=lambda epoch: epoch.miou or 0.0, default=None)
+
+
+def read_log(path: Path) -> RunLog:
+    """Read a whole log; a missing file gives an empty one."""
+    log = RunLog(path)
+    log.read_new()
+    return log
+
+
+def thin(points: Sequence[T], limit: int = 2000) -> list[T]:
+    """Return at most about `limit` of the points, evenly spread, the first and the last among them."""
+    if len(points) <= limit:
+        return list(points)
+    stride = math.ceil(len(points) / (limit - 1))
+    thinned = list(points[::stride])
+    return thinned if thinned[-1] is points[-1] else [*thinned, points[-1]]
