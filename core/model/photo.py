@@ -1,33 +1,28 @@
 """A photo that somebody wants segmented: opening it, whatever it is, and what its mask holds.
 
 A photo is the bytes of a file from anywhere, so it is believed nothing: only picture formats that are decoded here
-are tried, and its size is judged before any of its pixels is read. Torch is not imported.
+are tried, and what it declares is judged before any of its pixels is read (`photo_limits`). Torch is not imported.
 """
 
+import functools
 import io
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.data.images import upright_rgb
+from core.data.srgb import DEEP_GREY, has_broken_profile, to_srgb
 from core.errors import PhotoError
+from core.model.photo_limits import begins_as_photo, check_file, check_header, too_large
 
-MAX_PIXELS = 50_000_000
-"""The largest photo: a 50-megapixel camera's; segmenting one takes about a gigabyte of memory."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 """What is decoded, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
 
-SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif")
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
 """How files of these formats usually end."""
-
-UNSCALED_MODES = ("I", "F")
-"""Pixels that are measurements: nothing says which value is white."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +35,91 @@ class ClassArea:
     mean_confidence: float
 
 
-def open_photo(data: bytes, name: str) -> Image.Image:
-    """Return a photo as upright RGB from the bytes of its file; `name` is what the messages call it.
+@dataclass(frozen=True)
+class NotedPhoto:
+    """A photo as upright RGB, and what was decided on the way, each in a sentence for whoever brought it."""
 
-    Of an animation the first picture is taken. What is no photo, is cut short, or has more than `MAX_PIXELS` raises
-    `PhotoError`.
+    photo: Image.Image
+    notes: tuple[str, ...]
+
+
+def open_photo(data: bytes, name: str) -> Image.Image:
+    """Return a photo as upright RGB from the bytes of its file; see `open_noted`."""
+    return open_noted(data, name).photo
+
+
+def open_noted(data: bytes, name: str) -> NotedPhoto:
+    """Open a photo as training opens its photos: upright, in sRGB, what is transparent laid on white.
+
+    Of an animation, or a file of several pictures, the first is taken.
+
+    Args:
+        data: the bytes of the file; what is in them decides, not how the file's name ends.
+        name: what the messages call it.
+
+    Raises:
+        PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.
     """
+    name = _on_one_line(name)
+    check_file(data, name)
+    stored, has_more = _decoded(data, name)
+    return NotedPhoto(to_srgb(stored), tuple(_notes(stored, has_more=has_more)))
+
+
+def _decoded(data: bytes, name: str) -> tuple[Image.Image, bool]:
+    """Return the first picture of a file, upright, in the mode it is stored in, and whether there are more."""
+    _register_heif()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            _check_size(photo, name)
-            _check_mode(photo, name)
-            return upright_rgb(photo)
-    except UnidentifiedImageError:
-        raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
+            check_header(photo, name)
+            return ImageOps.exif_transpose(photo), _has_more(photo)
+    except PhotoError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(f"{name} {_too_large()}") from None
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
-        raise PhotoError(f"{name} is damaged or was cut short ({error}); copy or save it again.") from error
+        raise PhotoError(f"{name} {too_large()}") from None
+    except MemoryError:
+        raise PhotoError(f"{name} does not fit in memory; make it smaller, or end other programs.") from None
+    except Exception as error:  # a decoder raises whatever the damage leads it to
+        if isinstance(error, UnidentifiedImageError) and not begins_as_photo(data):
+            raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
+        raise PhotoError(f"{name} is damaged or was cut short{_reason(error)}; copy or save it again.") from error
 
 
-def _check_size(photo: Image.Image, name: str) -> None:
-    if photo.width * photo.height > MAX_PIXELS:
-        raise PhotoError(f"{name} is {photo.width} x {photo.height} px and {_too_large()}")
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, in brackets; Pillow's word for a file of no known kind says nothing."""
+    said = _on_one_line(str(error)).strip(" .")
+    return "" if isinstance(error, UnidentifiedImageError) or not said else f" ({said})"
 
 
-def _check_mode(photo: Image.Image, name: str) -> None:
-    if photo.mode in UNSCALED_MODES:
-        raise PhotoError(
-            f"{name} holds measurements (mode {photo.mode}), not colours; save it with 8 bits per channel."
-        )
+def _has_more(photo: Image.Image) -> bool:
+    """Tell whether a file holds further pictures; those that a phone's JPEG carries along are not meant."""
+    try:
+        return photo.format != "MPO" and bool(getattr(photo, "is_animated", False))
+    except Exception:  # noqa: BLE001  what follows the first picture may be damaged as it likes
+        return True
 
 
-def _too_large() -> str:
-    return f"has more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first."
+def _on_one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+@functools.cache
+def _register_heif() -> None:
+    """Let Pillow open HEIC files, without the thumbnails and depths that come with a phone's."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def _notes(stored: Image.Image, *, has_more: bool) -> list[str]:
+    notes = ["Only the first of its pictures is used."] if has_more else []
+    if stored.mode.startswith(DEEP_GREY):
+        notes.append("Its 16-bit greys are scaled to 8 bits.")
+    if stored.has_transparency_data:
+        notes.append("What is transparent in it is laid on white.")
+    if has_broken_profile(stored):
+        notes.append("Its colour profile cannot be used and is ignored.")
+    return notes
 
 
 def file_stem(name: str) -> str:

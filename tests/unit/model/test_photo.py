@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from core.errors import PhotoError
-from core.model import photo as photo_module
 from core.model.photo import FORMATS, class_areas, file_stem, open_photo
 
 ORIENTATION = 0x0112
@@ -80,12 +79,26 @@ def test_a_single_pixel_is_a_photo() -> None:
     assert open_photo(encoded(Image.new("RGB", (1, 1)), "PNG"), "dot.png").size == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello, I am a text file\n", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF-3.0\n", bytes(999)]
-)
+@pytest.mark.parametrize("data", [b"hello, I am a text file\n", bytes(999)])
 def test_what_is_no_photo_is_called_that(data: bytes) -> None:
     with pytest.raises(PhotoError, match=r"^notes\.txt is not a photo that can be read; save it as JPEG"):
         open_photo(data, "notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "is empty; copy"),
+        (b"%PDF-1.7", "is a PDF document, not a photo; save its picture"),
+        (b"PK\x03\x04" + bytes(99), "is a ZIP archive or an office document, not a photo; take the photos out"),
+        (b"<?xml version='1.0'?><svg/>", "is a drawing (SVG), not a photo; save it as PNG."),
+        (b"\xff\xd8\xff\xe0", "is damaged or was cut short; copy"),
+    ],
+)
+def test_what_a_file_is_instead_is_named(data: bytes, what: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        open_photo(data, "photo.jpg")
+    assert str(caught.value).startswith(f"photo.jpg {what}")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -101,7 +114,8 @@ def test_a_photo_that_is_too_large_is_refused_before_it_is_decoded(monkeypatch: 
         raise AssertionError("pixels were read")
 
     data = encoded(Image.new("1", (8000, 6300)), "PNG")
-    monkeypatch.setattr(photo_module, "upright_rgb", fail)
+    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     with pytest.raises(PhotoError, match=r"^wall\.png is 8000 x 6300 px and has more than 50 megapixels"):
         open_photo(data, "wall.png")
 
