@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from core.data.srgb import DEEP_GREY, has_broken_profile, to_srgb
 from core.errors import PhotoError
 from core.model.photo_limits import begins_as_photo, check_file, check_header, too_large
+from core.voc import VOID
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 """What is decoded, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
@@ -24,15 +25,20 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
 """How files of these formats usually end."""
 
+VOID_NAME = "void"
+COUNTED_PIXELS = 1_000_000
+"""How many pixels are counted at a time."""
+
 
 @dataclass(frozen=True)
 class ClassArea:
-    """A class in a mask: its share of the pixels and the mean probability the model gave it there, in [0, 1]."""
+    """A class in a mask: its share of the pixels, and the mean probability of the best class there, both in [0, 1]."""
 
     id: int
     name: str
     share: float
     mean_confidence: float
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -130,23 +136,32 @@ def file_stem(name: str) -> str:
 def class_areas(
     mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], class_names: Sequence[str]
 ) -> tuple[ClassArea, ...]:
-    """Return the classes in a mask, largest first.
+    """Return the classes in a mask, largest first; what is void in it (`abstain`) is one of them.
 
     Args:
-        mask_HW: class ids below the number of names.
-        confidence_HW: the probability of that class at each pixel, in [0, 1].
+        mask_HW: class ids below the number of names, or void.
+        confidence_HW: the probability of the best class at each pixel, in [0, 1].
         class_names: names in the order of the ids.
     """
-    num_classes = len(class_names)
-    pixels_K = np.bincount(mask_HW.ravel(), minlength=num_classes)
-    confidence_K = np.bincount(mask_HW.ravel(), weights=confidence_HW.ravel(), minlength=num_classes)
-    order = sorted(np.flatnonzero(pixels_K).tolist(), key=lambda class_id: -pixels_K[class_id])
+    pixels_256, confidence_256 = np.zeros(256, np.int64), np.zeros(256)
+    rows = max(1, COUNTED_PIXELS // mask_HW.shape[1])
+    for top in range(0, mask_HW.shape[0], rows):  # `bincount` widens what it counts to 8 bytes a pixel
+        ids, confidence = mask_HW[top : top + rows].ravel(), confidence_HW[top : top + rows].ravel()
+        pixels_256 += np.bincount(ids, minlength=256)
+        confidence_256 += np.bincount(ids, weights=confidence, minlength=256)
+    order = sorted(np.flatnonzero(pixels_256).tolist(), key=lambda class_id: -pixels_256[class_id])
     return tuple(
         ClassArea(
             class_id,
-            class_names[class_id],
-            share=float(pixels_K[class_id] / mask_HW.size),
-            mean_confidence=min(1.0, float(confidence_K[class_id] / pixels_K[class_id])),
+            VOID_NAME if class_id == VOID else class_names[class_id],
+            share=float(pixels_256[class_id] / mask_HW.size),
+            mean_confidence=min(1.0, float(confidence_256[class_id] / pixels_256[class_id])),
+            pixels=int(pixels_256[class_id]),
         )
         for class_id in order
     )
+
+
+def abstain(mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+    """Return a mask that is void wherever the model is less sure than a threshold in [0, 1] of its best class."""
+    return np.where(confidence_HW >= threshold, mask_HW, np.uint8(VOID))

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from core.errors import PhotoError
-from core.model.photo import FORMATS, class_areas, file_stem, open_photo
+from core.model.photo import FORMATS, abstain, class_areas, file_stem, open_photo
+from core.voc import VOID
 
 ORIENTATION = 0x0112
 
@@ -158,3 +159,27 @@ def test_areas_are_shares_and_means_largest_first() -> None:
     assert [(area.id, area.name) for area in areas] == [(0, "background"), (2, "dog"), (1, "cat")]
     assert [area.share for area in areas] == pytest.approx([5 / 8, 2 / 8, 1 / 8])
     assert [area.mean_confidence for area in areas] == pytest.approx([0.9, 0.6, 0.4])
+    assert [area.pixels for area in areas] == [5, 2, 1]
+
+
+def test_where_the_model_is_unsure_the_mask_is_void() -> None:
+    mask_HW = np.array([[0, 1, 2, 2]], dtype=np.uint8)
+    confidence_HW = np.array([[0.9, 0.5, 0.49, np.nan]], dtype=np.float32)
+    unsure_HW = abstain(mask_HW, confidence_HW, 0.5)
+    assert unsure_HW.dtype == np.uint8
+    assert unsure_HW.tolist() == [[0, 1, VOID, VOID]]
+    areas = class_areas(unsure_HW[:, :3], confidence_HW[:, :3], ["background", "cat", "dog"])
+    assert {(area.id, area.name, area.pixels) for area in areas} == {
+        (0, "background", 1), (1, "cat", 1), (VOID, "void", 1),
+    }  # fmt: skip
+
+
+def test_areas_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mask_HW = rng.integers(0, 3, (50, 40)).astype(np.uint8)
+    confidence_HW = rng.random((50, 40)).astype(np.float32)
+    whole = class_areas(mask_HW, confidence_HW, "abc")
+    monkeypatch.setattr("core.model.photo.COUNTED_PIXELS", 90)
+    pieces = class_areas(mask_HW, confidence_HW, "abc")
+    assert [(area.id, area.pixels) for area in pieces] == [(area.id, area.pixels) for area in whole]
+    assert [area.mean_confidence for area in pieces] == pytest.approx([area.mean_confidence for area in whole])
