@@ -8,7 +8,6 @@ import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,11 +125,6 @@ def _notes(stored: Image.Image, *, has_more: bool) -> list[str]:
     if has_broken_profile(stored):
         notes.append("Its colour profile cannot be used and is ignored.")
     return notes
-
-
-def file_stem(name: str) -> str:
-    """Return the last part of a file's name without its ending, whatever path it came with; never empty."""
-    return PurePosixPath(name.replace("\\", "/")).stem or "photo"
 
 
 def class_areas(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from core.errors import PhotoError
-from core.model.photo import FORMATS, abstain, class_areas, file_stem, open_photo
+from core.model.photo import FORMATS, abstain, class_areas, open_photo
 from core.voc import VOID
 
 ORIENTATION = 0x0112
@@ -136,20 +136,6 @@ def test_measurements_are_no_photo() -> None:
 
 def test_formats_that_start_other_programs_are_not_tried() -> None:
     assert not set(FORMATS) & {"EPS", "WMF", "PSD", "FITS"}
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("cat.jpg", "cat"),
-        ("../../etc/passwd", "passwd"),
-        (r"C:\photos\my cat.JPG", "my cat"),
-        ("a.b.png", "a.b"),
-        ("", "photo"),
-    ],
-)
-def test_the_stem_never_leads_elsewhere(name: str, stem: str) -> None:
-    assert file_stem(name) == stem
 
 
 def test_areas_are_shares_and_means_largest_first() -> None:
