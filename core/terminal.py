@@ -275,8 +275,9 @@ def show_segment(document: Document) -> str:
     lines = []
     for photo in document["photos"]:
         shares = ", ".join(f"{c['name']} {_percent(c['share'])}" for c in photo["classes"])
-        lines.append(f"{photo['file']}: {shares}\n  {photo['mask']}\n  {photo['overlay']}")
-    return "\n".join(lines)
+        files = [photo["mask"], photo["overlay"], *photo.get("cutouts", [])]
+        lines += [f"{photo['file']}: {shares}", *(f"  {file}" for file in files)]
+    return "\n".join(lines + [document[key] for key in ("polygons", "csv", "zip") if key in document])
 
 
 def show_bench(document: Document) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.images import png_bytes
-from core.model.photo import file_stem, open_photo
+from core.model.names import file_stem
+from core.model.photo import open_photo
 from core.model.render import colorize, overlay
 from ui.cached import Segmented, framed
 

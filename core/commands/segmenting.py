@@ -1,8 +1,12 @@
-"""The command that segments photos."""
+"""The command that segments photos.
+
+All photos are read before any is segmented, and all names that may be written are looked up: one broken photo among a
+hundred, or one file that is there already, is told before anything is written.
+"""
 
 import argparse
-import itertools
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +14,157 @@ from core import terminal
 from core.classes import Classes
 from core.commands.document import Add, Document
 from core.errors import PhotoError
+from core.files import refuse_existing, replacing, write_new
+from core.palettes import OWN, PALETTES, recolored
 from core.terminal import progress_bar, say
+
+POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
 
 def segment(arguments: argparse.Namespace) -> Document:
-    """Write the mask and the overlay of photos, each at the photo's own size."""
+    """Write the mask and the overlay of photos, each at the photo's own size; nothing is overwritten."""
+    from core.model.names import file_stems
+    from core.model.passes import Passes
     from core.model.predictor import open_predictor
 
-    targets = _targets(arguments.photos, arguments.out)
-    for path in arguments.photos:
-        _read_photo(
-            path
-        )  # all are read before any is written, but not all kept: a hundred large photos fill the memory
+    passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
+    stems = file_stems(str(path) for path in arguments.photos)
+    _refuse_existing(arguments, stems)
+    for path in arguments.photos:  # read, not kept: a hundred large photos fill the memory
+        for note in _read_photo(path).notes:
+            say(f"{path}: {note}")
     predictor, opened = open_predictor(arguments.checkpoint)
+    classes = opened.meta.classes
+    _refuse_existing_cutouts(arguments, stems, classes)
     _make_folder(arguments.out)
     for repair in opened.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
-    with progress_bar("segmenting", "photo") as on_progress:
-        documents = []
-        for path, (mask, overlay) in zip(arguments.photos, targets, strict=True):
-            began_s = time.perf_counter()
-            photo = _read_photo(path)
-            classes = _segment_photo(predictor, photo, opened.meta.classes, mask, overlay)
-            about = {"file": str(path), "size": list(photo.size), "mask": str(mask), "overlay": str(overlay)}
-            documents.append(about | {"classes": classes, "seconds": time.perf_counter() - began_s})
-            on_progress(len(documents), len(arguments.photos))
-    return {"photos": documents}
+    return _Segmenting(arguments, predictor, passes, classes).run(stems)
+
+
+class _Segmenting:
+    """Segments photos one after the other and writes what was asked for."""
+
+    def __init__(self, arguments: argparse.Namespace, predictor: Any, passes: Any, classes: Classes) -> None:
+        from core.model.coco_file import CocoFile
+
+        self._arguments, self._predictor, self._passes, self._classes = arguments, predictor, passes, classes
+        self._shown = recolored(classes, arguments.palette)
+        self._coco = CocoFile(classes) if arguments.polygons else None
+        self._areas: list[tuple[str, Any]] = []
+        self._written: list[Path] = []
+
+    def run(self, stems: list[str]) -> Document:
+        """Return the document; the photos' stems are in their order."""
+        photos: list[Document] = []
+        with progress_bar("segmenting", "photo") as on_progress:
+            for path, stem in zip(self._arguments.photos, stems, strict=True):
+                photos.append(self._segment(path, stem))
+                on_progress(len(photos), len(stems))
+        return {"photos": photos} | self._write_for_all()
+
+    def _segment(self, path: Path, stem: str) -> Document:
+        from core.model.exports import mask_and_overlay
+        from core.model.photo import abstain, class_areas
+        from core.model.tiling import segment as predict
+
+        began_s = time.perf_counter()
+        photo = _read_photo(path).photo
+        prediction = predict(self._predictor, photo, self._passes, with_confidence=True)
+        mask_HW, confidence_HW = prediction.mask_HW, prediction.confidence_HW
+        assert confidence_HW is not None  # noqa: S101 - it was asked for
+        if self._arguments.abstain is not None:
+            mask_HW = abstain(mask_HW, confidence_HW, self._arguments.abstain)
+        areas = class_areas(mask_HW, confidence_HW, self._classes.names)
+        mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, shown=self._shown))
+        document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
+        document |= self._cut_out(stem, photo, mask_HW)
+        if self._coco:
+            self._coco.add(path.name, mask_HW, confidence_HW)
+        self._areas.append((path.name, areas))
+        if self._passes.count(*photo.size) > 1:
+            document["passes"] = self._passes.count(*photo.size)
+        return document | {"classes": [vars(area) for area in areas], "seconds": time.perf_counter() - began_s}
+
+    def _cut_out(self, stem: str, photo: Any, mask_HW: Any) -> Document:
+        from core.model.exports import cutouts
+
+        if not self._arguments.cutouts:
+            return {}
+        return {"cutouts": self._write(cutouts(stem, photo, mask_HW, self._classes))}
+
+    def _write(self, members: Iterable[tuple[str, bytes]]) -> list[str]:
+        written = []
+        for name, content in members:
+            write_new(self._arguments.out / name, content)
+            written.append(self._arguments.out / name)
+        self._written += written
+        return [str(file) for file in written]
+
+    def _write_for_all(self) -> Document:
+        """Write what there is one of for all photos, and say where."""
+        from core.model.exports import areas_csv
+
+        document: Document = {}
+        if self._coco:
+            (document["polygons"],) = self._write([(POLYGONS_FILE, self._coco.to_bytes())])
+        if self._arguments.csv:
+            (document["csv"],) = self._write([(CSV_FILE, areas_csv(self._areas).encode())])
+        if self._arguments.zip:
+            self._zip(self._arguments.zip)
+            document["zip"] = str(self._arguments.zip)
+        return document
+
+    def _zip(self, target: Path) -> None:
+        from core.model.exports import write_zip
+
+        def members() -> Iterator[tuple[str, bytes]]:
+            for file in self._written:
+                yield file.name, file.read_bytes()
+
+        refuse_existing(target)
+        try:
+            with replacing(target) as file:
+                write_zip(file, members())
+        except OSError as error:
+            raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
 
 
 def _read_photo(path: Path) -> Any:
-    from core.model.photo import open_photo
+    from core.model.photo import open_noted
+    from core.model.photo_limits import check_file_size
 
     try:
-        return open_photo(path.read_bytes(), str(path))
+        check_file_size(path.stat().st_size, str(path))
+        return open_noted(path.read_bytes(), str(path))
     except OSError as error:
         raise PhotoError(f"The photo {path} cannot be read: {error.strerror}; check its name.") from error
 
 
-def _targets(photos: list[Path], folder: Path) -> list[tuple[Path, Path]]:
-    """Name the files to write after the photos; nothing that exists is overwritten."""
-    stems: list[str] = []
-    for path in photos:
-        names = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
-        stems.append(next(name for name in names if name not in stems))
-    targets = [(folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png") for stem in stems]
-    for file in (file for pair in targets for file in pair):
+def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
+    """Raise an error if a file to be written is there already, or the zip has no folder to lie in."""
+    names = [f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay")]
+    names += [POLYGONS_FILE] if arguments.polygons else []
+    names += [CSV_FILE] if arguments.csv else []
+    _refuse(arguments.out / name for name in names)
+    if arguments.zip:
+        refuse_existing(arguments.zip)
+        if not arguments.zip.parent.is_dir():
+            raise PhotoError(f"There is no folder {arguments.zip.parent} for the zip; make it, or choose another.")
+
+
+def _refuse_existing_cutouts(arguments: argparse.Namespace, stems: list[str], classes: Classes) -> None:
+    from core.model.names import cutout_name
+
+    if arguments.cutouts:
+        named = [(stem, class_id) for stem in stems for class_id in range(1, len(classes))]
+        _refuse(arguments.out / cutout_name(stem, class_id, classes.names[class_id]) for stem, class_id in named)
+
+
+def _refuse(files: Iterable[Path]) -> None:
+    for file in files:
         if file.exists():
             raise PhotoError(f"{file} exists already; choose another --out, nothing is overwritten.")
-    return targets
 
 
 def _make_folder(folder: Path) -> None:
@@ -67,22 +174,38 @@ def _make_folder(folder: Path) -> None:
         raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}; choose another --out.") from error
 
 
-def _segment_photo(predictor: Any, photo: Any, classes: Classes, mask: Path, overlay: Path) -> Any:
-    from core.data.images import png_bytes, write_mask
-    from core.files import replacing
-    from core.model.photo import class_areas
-    from core.model.render import overlay as lay_over
+def _scales(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
-    prediction = predictor.predict(photo, with_confidence=True)
-    write_mask(mask, prediction.mask_HW, classes.palette)
-    with replacing(overlay) as file:
-        file.write(png_bytes(lay_over(photo, prediction.mask_HW, classes.palette)))
-    return [vars(area) for area in class_areas(prediction.mask_HW, prediction.confidence_HW, classes.names)]
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
 
 
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(segment, terminal.show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
-    command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO")
+    command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
     command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")
+    passes = command.add_argument_group("more passes, each of which takes as long as the first")
+    passes.add_argument("--flip", action="store_true", help="the mirrored photo too, and the mean of both")
+    passes.add_argument(
+        "--scales", type=_scales, metavar="S,S", default=(1.0,), help="the mean over several sizes, as 0.75,1,1.25"
+    )
+    passes.add_argument("--tiles", type=int, metavar="PX", help="overlapping tiles of this many px, for large photos")
+    wanted = command.add_argument_group("what is written besides")
+    wanted.add_argument(
+        "--abstain", type=_fraction, metavar="P", help="void (255) where the model is less sure than P, 0 to 1"
+    )
+    wanted.add_argument("--cutouts", action="store_true", help="each class cut out of its photo, as PNG with alpha")
+    wanted.add_argument("--polygons", action="store_true", help=f"{POLYGONS_FILE}: the objects of all photos, as COCO")
+    wanted.add_argument("--csv", action="store_true", help=f"{CSV_FILE}: the classes of all photos and their shares")
+    wanted.add_argument("--zip", type=Path, metavar="FILE", help="all that was written, once more in one file")
+    wanted.add_argument(
+        "--palette", choices=PALETTES, default=OWN,
+        help="of the overlays: the classes' own, or one for every kind of colour vision; masks keep their own",
+    )  # fmt: skip

@@ -34,7 +34,7 @@ from core.files import replacing
 from core.home import home
 from core.voc import VOID
 
-SCHEMA = 2
+SCHEMA = 3
 """Goes up whenever what is stored, or how it is counted, changes."""
 WRITABLE_BITS = 0o222
 

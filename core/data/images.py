@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.data.srgb import to_srgb
 from core.errors import DataError
 from core.files import replacing
 from core.voc import PALETTE, VOID
@@ -45,15 +46,8 @@ def read_photo(path: Path) -> Image.Image:
 
 
 def upright_rgb(photo: Image.Image) -> Image.Image:
-    """Return a picture of any mode as RGB, its EXIF orientation applied, transparency laid on white."""
-    photo = ImageOps.exif_transpose(photo)
-    if photo.mode.startswith("I;16"):
-        # Pillow clips 16-bit greys at 255 instead of scaling them: the photo would turn white.
-        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
-    if photo.has_transparency_data:
-        ground = Image.new("RGBA", photo.size, "white")
-        photo = Image.alpha_composite(ground, photo.convert("RGBA"))
-    return photo.convert("RGB")
+    """Return a picture of any mode as sRGB (`to_srgb`), its EXIF orientation applied, transparency laid on white."""
+    return to_srgb(ImageOps.exif_transpose(photo))
 
 
 def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:

@@ -28,8 +28,8 @@ from core.data.transforms import squash_mask, squash_photo
 from core.files import new_folder
 from core.home import home
 
-SCHEMA = 1
-"""Goes up whenever the same files would be squashed otherwise."""
+SCHEMA = 2
+"""Goes up whenever the same files would be squashed otherwise. 2: colour profiles are applied."""
 
 
 class WholePair(NamedTuple):

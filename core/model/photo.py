@@ -1,105 +1,161 @@
 """A photo that somebody wants segmented: opening it, whatever it is, and what its mask holds.
 
 A photo is the bytes of a file from anywhere, so it is believed nothing: only picture formats that are decoded here
-are tried, and its size is judged before any of its pixels is read. Torch is not imported.
+are tried, and what it declares is judged before any of its pixels is read (`photo_limits`). Torch is not imported.
 """
 
+import functools
 import io
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.data.images import upright_rgb
+from core.data.srgb import DEEP_GREY, has_broken_profile, to_srgb
 from core.errors import PhotoError
+from core.model.photo_limits import begins_as_photo, check_file, check_header, too_large
+from core.voc import VOID
 
-MAX_PIXELS = 50_000_000
-"""The largest photo: a 50-megapixel camera's; segmenting one takes about a gigabyte of memory."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 """What is decoded, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
 
-SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif")
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
 """How files of these formats usually end."""
 
-UNSCALED_MODES = ("I", "F")
-"""Pixels that are measurements: nothing says which value is white."""
+VOID_NAME = "void"
+COUNTED_PIXELS = 1_000_000
+"""How many pixels are counted at a time."""
 
 
 @dataclass(frozen=True)
 class ClassArea:
-    """A class in a mask: its share of the pixels and the mean probability the model gave it there, in [0, 1]."""
+    """A class in a mask: its share of the pixels, and the mean probability of the best class there, both in [0, 1]."""
 
     id: int
     name: str
     share: float
     mean_confidence: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class NotedPhoto:
+    """A photo as upright RGB, and what was decided on the way, each in a sentence for whoever brought it."""
+
+    photo: Image.Image
+    notes: tuple[str, ...]
 
 
 def open_photo(data: bytes, name: str) -> Image.Image:
-    """Return a photo as upright RGB from the bytes of its file; `name` is what the messages call it.
+    """Return a photo as upright RGB from the bytes of its file; see `open_noted`."""
+    return open_noted(data, name).photo
 
-    Of an animation the first picture is taken. What is no photo, is cut short, or has more than `MAX_PIXELS` raises
-    `PhotoError`.
+
+def open_noted(data: bytes, name: str) -> NotedPhoto:
+    """Open a photo as training opens its photos: upright, in sRGB, what is transparent laid on white.
+
+    Of an animation, or a file of several pictures, the first is taken.
+
+    Args:
+        data: the bytes of the file; what is in them decides, not how the file's name ends.
+        name: what the messages call it.
+
+    Raises:
+        PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.
     """
+    name = _on_one_line(name)
+    check_file(data, name)
+    stored, has_more = _decoded(data, name)
+    return NotedPhoto(to_srgb(stored), tuple(_notes(stored, has_more=has_more)))
+
+
+def _decoded(data: bytes, name: str) -> tuple[Image.Image, bool]:
+    """Return the first picture of a file, upright, in the mode it is stored in, and whether there are more."""
+    _register_heif()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            _check_size(photo, name)
-            _check_mode(photo, name)
-            return upright_rgb(photo)
-    except UnidentifiedImageError:
-        raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
+            check_header(photo, name)
+            return ImageOps.exif_transpose(photo), _has_more(photo)
+    except PhotoError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(f"{name} {_too_large()}") from None
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
-        raise PhotoError(f"{name} is damaged or was cut short ({error}); copy or save it again.") from error
+        raise PhotoError(f"{name} {too_large()}") from None
+    except MemoryError:
+        raise PhotoError(f"{name} does not fit in memory; make it smaller, or end other programs.") from None
+    except Exception as error:  # a decoder raises whatever the damage leads it to
+        if isinstance(error, UnidentifiedImageError) and not begins_as_photo(data):
+            raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
+        raise PhotoError(f"{name} is damaged or was cut short{_reason(error)}; copy or save it again.") from error
 
 
-def _check_size(photo: Image.Image, name: str) -> None:
-    if photo.width * photo.height > MAX_PIXELS:
-        raise PhotoError(f"{name} is {photo.width} x {photo.height} px and {_too_large()}")
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, in brackets; Pillow's word for a file of no known kind says nothing."""
+    said = _on_one_line(str(error)).strip(" .")
+    return "" if isinstance(error, UnidentifiedImageError) or not said else f" ({said})"
 
 
-def _check_mode(photo: Image.Image, name: str) -> None:
-    if photo.mode in UNSCALED_MODES:
-        raise PhotoError(
-            f"{name} holds measurements (mode {photo.mode}), not colours; save it with 8 bits per channel."
-        )
+def _has_more(photo: Image.Image) -> bool:
+    """Tell whether a file holds further pictures; those that a phone's JPEG carries along are not meant."""
+    try:
+        return photo.format != "MPO" and bool(getattr(photo, "is_animated", False))
+    except Exception:  # noqa: BLE001  what follows the first picture may be damaged as it likes
+        return True
 
 
-def _too_large() -> str:
-    return f"has more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first."
+def _on_one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def file_stem(name: str) -> str:
-    """Return the last part of a file's name without its ending, whatever path it came with; never empty."""
-    return PurePosixPath(name.replace("\\", "/")).stem or "photo"
+@functools.cache
+def _register_heif() -> None:
+    """Let Pillow open HEIC files, without the thumbnails and depths that come with a phone's."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def _notes(stored: Image.Image, *, has_more: bool) -> list[str]:
+    notes = ["Only the first of its pictures is used."] if has_more else []
+    if stored.mode.startswith(DEEP_GREY):
+        notes.append("Its 16-bit greys are scaled to 8 bits.")
+    if stored.has_transparency_data:
+        notes.append("What is transparent in it is laid on white.")
+    if has_broken_profile(stored):
+        notes.append("Its colour profile cannot be used and is ignored.")
+    return notes
 
 
 def class_areas(
     mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], class_names: Sequence[str]
 ) -> tuple[ClassArea, ...]:
-    """Return the classes in a mask, largest first.
+    """Return the classes in a mask, largest first; what is void in it (`abstain`) is one of them.
 
     Args:
-        mask_HW: class ids below the number of names.
-        confidence_HW: the probability of that class at each pixel, in [0, 1].
+        mask_HW: class ids below the number of names, or void.
+        confidence_HW: the probability of the best class at each pixel, in [0, 1].
         class_names: names in the order of the ids.
     """
-    num_classes = len(class_names)
-    pixels_K = np.bincount(mask_HW.ravel(), minlength=num_classes)
-    confidence_K = np.bincount(mask_HW.ravel(), weights=confidence_HW.ravel(), minlength=num_classes)
-    order = sorted(np.flatnonzero(pixels_K).tolist(), key=lambda class_id: -pixels_K[class_id])
+    pixels_256, confidence_256 = np.zeros(256, np.int64), np.zeros(256)
+    rows = max(1, COUNTED_PIXELS // mask_HW.shape[1])
+    for top in range(0, mask_HW.shape[0], rows):  # `bincount` widens what it counts to 8 bytes a pixel
+        ids, confidence = mask_HW[top : top + rows].ravel(), confidence_HW[top : top + rows].ravel()
+        pixels_256 += np.bincount(ids, minlength=256)
+        confidence_256 += np.bincount(ids, weights=confidence, minlength=256)
+    order = sorted(np.flatnonzero(pixels_256).tolist(), key=lambda class_id: -pixels_256[class_id])
     return tuple(
         ClassArea(
             class_id,
-            class_names[class_id],
-            share=float(pixels_K[class_id] / mask_HW.size),
-            mean_confidence=min(1.0, float(confidence_K[class_id] / pixels_K[class_id])),
+            VOID_NAME if class_id == VOID else class_names[class_id],
+            share=float(pixels_256[class_id] / mask_HW.size),
+            mean_confidence=min(1.0, float(confidence_256[class_id] / pixels_256[class_id])),
+            pixels=int(pixels_256[class_id]),
         )
         for class_id in order
     )
+
+
+def abstain(mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+    """Return a mask that is void wherever the model is less sure than a threshold in [0, 1] of its best class."""
+    return np.where(confidence_HW >= threshold, mask_HW, np.uint8(VOID))

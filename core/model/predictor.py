@@ -6,31 +6,21 @@ For the same reason all of them take the number format that `mask_precision` cho
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from core.data.transforms import normalize, squash_photo
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
+from core.model.enlarging import Prediction, resolve
 from core.model.inference import ready_to_predict
 
 SAME_MASK = 0.995
 """Share of the pixels that must keep their class for bf16 to be taken."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A mask_HW of class ids (uint8) and, if asked for, the probability of that class at each pixel (float32)."""
-
-    mask_HW: NDArray[np.uint8]
-    confidence_HW: NDArray[np.float32] | None = None
 
 
 class Predictor:
@@ -56,30 +46,10 @@ class Predictor:
             logits_NKSS: Tensor = self._model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
         return logits_NKSS.float()
 
-    def predict(self, photo: Image.Image, *, with_confidence: bool = False) -> Prediction:
-        """Segment an RGB photo at its own size."""
-        return resolve(self.logits([photo])[0], (photo.height, photo.width), with_confidence=with_confidence)
-
-
-@torch.inference_mode()
-def resolve(logits_KSS: Tensor, size: tuple[int, int], *, with_confidence: bool = False) -> Prediction:
-    """Enlarge logits to (height, width) and take the best class of each pixel; a tie goes to the lower id.
-
-    One class is enlarged at a time: 21 of them at once would take a gigabyte for a 12-megapixel photo.
-    """
-    best = torch.full(size, -torch.inf, device=logits_KSS.device)
-    mask = torch.zeros(size, dtype=torch.uint8, device=logits_KSS.device)
-    total = torch.zeros(size, device=logits_KSS.device)
-    for class_id, logits_SS in enumerate(logits_KSS):
-        score = F.interpolate(logits_SS[None, None], size, mode="bilinear", align_corners=False)[0, 0]
-        mask[score > best] = class_id
-        if with_confidence:
-            # The softmax denominator relative to the best score so far, so that no exponential overflows.
-            higher = torch.maximum(best, score)
-            total = total * torch.exp(best - higher) + torch.exp(score - higher)
-        best = torch.maximum(best, score)
-    confidence = (1 / total).cpu().numpy() if with_confidence else None
-    return Prediction(mask.cpu().numpy(), confidence)
+    def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
+        """Segment an RGB photo at its own size, in one pass; `tiling.segment` knows more ways."""
+        size = (photo.height, photo.width)
+        return resolve(self.logits([photo])[0], size, with_confidence=with_confidence, with_runner_up=with_runner_up)
 
 
 def open_predictor(checkpoint: Path | OpenedCheckpoint) -> tuple[Predictor, OpenedCheckpoint]:

@@ -1,8 +1,12 @@
-"""Masks as pictures: overlays on the photo, colours, and where two masks differ."""
+"""Masks as pictures: overlays on the photo, outlines, colours, confidence, and where two masks differ."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from core.voc import BACKGROUND, VOID
 
@@ -11,6 +15,13 @@ LIT_COLOR = (255, 221, 51)
 
 VOID_COLOR = (255, 0, 170)
 
+ONLY_A_COLOR, ONLY_B_COLOR, OTHER_CLASS_COLOR = (230, 159, 0), (0, 114, 178), (204, 121, 167)
+"""Orange, blue and reddish purple of Okabe and Ito, which all colour vision tells apart."""
+
+CONFIDENCE_COLORS = ((0, 32, 76), (124, 123, 120), (255, 233, 69))
+
+STRIP_PIXELS = 500_000
+
 
 def colorize(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8]) -> Image.Image:
     """Return a mask in the colours of a palette as RGB."""
@@ -18,20 +29,101 @@ def colorize(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8]) -> Ima
 
 
 def overlay(
-    photo: Image.Image, mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8], opacity: float = 0.6
+    photo: Image.Image,
+    mask_HW: NDArray[np.uint8],
+    palette_2563: NDArray[np.uint8],
+    opacity: float = 0.6,
+    outline_px: int = 0,
 ) -> Image.Image:
-    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void has its own colour."""
-    painted = (mask_HW != BACKGROUND)[..., None]
-    photo_HW3 = np.asarray(photo, dtype=np.float32)
-    mixed = photo_HW3 + opacity * painted * (palette_2563[mask_HW] - photo_HW3)
-    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void has its own colour.
+
+    Args:
+        photo: RGB.
+        mask_HW: class ids, or void.
+        palette_2563: the colour of every id.
+        opacity: of the objects' colours, in [0, 1].
+        outline_px: how wide each object's edge is drawn in its full colour, 0 for no edges.
+    """
+    laid_over = np.array(photo)
+    edge_HW = outline(mask_HW, outline_px) if outline_px else None
+    for rows in _strips(mask_HW):
+        ids_hW, photo_hW3 = mask_HW[rows], laid_over[rows].astype(np.float32)
+        strength_hW1 = np.where(ids_hW == BACKGROUND, np.float32(0), np.float32(opacity))[..., None]
+        if edge_HW is not None:
+            strength_hW1[edge_HW[rows]] = 1
+        laid_over[rows] = np.rint(photo_hW3 + strength_hW1 * (palette_2563[ids_hW] - photo_hW3))
+    return Image.fromarray(laid_over)
+
+
+def outline(mask_HW: NDArray[np.uint8], width_px: int = 1) -> NDArray[np.bool_]:
+    """Tell which pixels of objects, or of void, lie within so many px of another id; the frame's end is no edge."""
+    square = 2 * width_px + 1
+    highest_HW = ndimage.maximum_filter(mask_HW, square, mode="nearest")
+    lowest_HW = ndimage.minimum_filter(mask_HW, square, mode="nearest")
+    is_edge_HW: NDArray[np.bool_] = (highest_HW != lowest_HW) & (mask_HW != BACKGROUND)
+    return is_edge_HW
+
+
+def shade(picture: Image.Image, confidence_HW: NDArray[np.float32]) -> Image.Image:
+    """Return an RGB picture, a photo or an overlay, the darker the less sure the model was: black at no confidence."""
+    shaded = np.array(picture)
+    for rows in _strips(confidence_HW):
+        shaded[rows] = np.rint(shaded[rows] * confidence_HW[rows, :, None])
+    return Image.fromarray(shaded)
+
+
+def confidence_map(confidence_HW: NDArray[np.float32]) -> Image.Image:
+    """Return confidence in [0, 1] as RGB from dark blue over grey to yellow, which all colour vision can read.
+
+    The colours are the ends and the middle of cividis (Nunez, Anderton and Renslow 2018), and straight lines between.
+    """
+    steps = np.linspace(0, 1, 256)
+    colors_2563 = np.stack([np.interp(steps, (0, 0.5, 1), channel) for channel in zip(*CONFIDENCE_COLORS, strict=True)])
+    levels_HW = np.rint(255 * np.clip(confidence_HW, 0, 1)).astype(np.uint8)
+    return Image.fromarray(np.rint(colors_2563.T).astype(np.uint8)[levels_HW])
+
+
+def a_against_b(photo: Image.Image, a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8]) -> Image.Image:
+    """Show where two masks of one photo differ, without a truth: on the photo in pale grey, all else left as it is.
+
+    Orange: A sees an object where B sees background. Blue: B does. Purple: they see different objects. Where either is
+    void, they do not differ.
+    """
+    differs = (a_HW != b_HW) & (a_HW != VOID) & (b_HW != VOID)
+    picture = _pale(photo)
+    picture[differs] = OTHER_CLASS_COLOR
+    picture[differs & (b_HW == BACKGROUND)] = ONLY_A_COLOR
+    picture[differs & (a_HW == BACKGROUND)] = ONLY_B_COLOR
+    return Image.fromarray(picture)
+
+
+def cutout(photo: Image.Image, mask_HW: NDArray[np.uint8], class_id: int) -> Image.Image:
+    """Return a class cut out of an RGB photo, as RGBA of its size; what is transparent keeps nothing of the photo."""
+    is_class_HW = mask_HW == class_id
+    cut_HW4 = np.zeros((*mask_HW.shape, 4), dtype=np.uint8)
+    np.copyto(cut_HW4[..., :3], np.asarray(photo), where=is_class_HW[..., None])
+    cut_HW4[..., 3] = is_class_HW * np.uint8(255)
+    return Image.fromarray(cut_HW4)
+
+
+def _strips(array_HW: NDArray[Any]) -> Iterator[slice]:
+    """Give the rows of a picture in strips: numbers in floating point take twelve times the memory of a picture."""
+    num_rows = max(1, STRIP_PIXELS // array_HW.shape[1])
+    for top in range(0, array_HW.shape[0], num_rows):
+        yield slice(top, top + num_rows)
+
+
+def _pale(photo: Image.Image) -> NDArray[np.uint8]:
+    """Return an RGB photo in pale grey, (H, W, 3)."""
+    paler = [160 + level * 3 // 8 for level in range(256)]
+    return np.array(photo.convert("L").point(paler).convert("RGB"))
 
 
 def show_void(photo: Image.Image, mask_HW: NDArray[np.uint8]) -> Image.Image:
     """Return an RGB photo in pale grey with the void of its mask in pink: what is never trained on or counted."""
-    grey_HW3 = 160 + np.asarray(photo.convert("L").convert("RGB"), dtype=np.uint16) * 3 // 8
+    grey_HW3 = _pale(photo)
     grey_HW3[mask_HW == VOID] = VOID_COLOR
-    return Image.fromarray(grey_HW3.astype(np.uint8))
+    return Image.fromarray(grey_HW3)
 
 
 def light(photo: Image.Image, lit_HW: NDArray[np.bool_]) -> Image.Image:

@@ -18,7 +18,8 @@ from core.errors import CheckpointError, DataError
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.model.checkpoint import CheckpointMeta
-from core.model.predictor import Predictor, open_predictor, resolve
+from core.model.enlarging import resolve
+from core.model.predictor import Predictor, open_predictor
 from core.training import evaluations
 from core.training.distributed import World
 from core.training.evaluations import ImageResult, judge

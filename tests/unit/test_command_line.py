@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from core.__main__ import main
 from core.home import PROJECT_ROOT
 from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint import CheckpointMeta, save_checkpoint
-from core.voc import CLASS_NAMES
+from core.voc import CLASS_NAMES, VOID
 from tests.small_data import draw_pair
 
 COMMANDS = (
@@ -120,6 +121,9 @@ def test_the_help_names_every_command(core: Command) -> None:
     "arguments",
     [
         [], ["dance"], ["stats"], ["stats", "a", "b"], ["evaluate", "c.pt"], ["segment", "p.jpg", "--out", "o"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--scales", "a,b"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--abstain", "2"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--palette", "pastel"],
         ["train"], ["train", "run", "--new", "n"], ["train", "--new", "n"], ["train", "run", "--data", "d"],
         ["train", "run", "--set", "epochs=1"], ["train", "run", "--preset", "demo"],
         ["train", "--new", "n", "--data", "d", "--extend", "5"], ["train", "run", "--extend", "ten"],
@@ -189,6 +193,11 @@ WRONG = [
     "segment {photo} --checkpoint {checkpoint} --out {full}",
     "segment {photo} --checkpoint {checkpoint} --out {text}",
     "segment {photo} --checkpoint {checkpoint} --out {text}/a/b",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --scales 9",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --tiles 9",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --zip {text}",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --zip {none}/all.zip",
+    "segment {photo} {damaged}/JPEGImages/photo_0.jpg --checkpoint {checkpoint} --out {out} --cutouts --csv",
     "bench nothing",
 ]
 
@@ -384,6 +393,57 @@ def test_photos_of_one_name_get_files_of_their_own(core: Command, checkpoint: Pa
     for photo, mask in zip(document["photos"], masks, strict=True):
         with Image.open(mask) as image:
             assert list(image.size) == photo["size"]
+
+
+def test_segment_writes_what_else_is_asked_for(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    photos = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png"]
+    for number, photo in enumerate(photos):
+        photo.parent.mkdir()
+        draw_pair(number, (150, 90))[0].save(photo)
+    out, archive = tmp_path / "out", tmp_path / "all.zip"
+    ended = core(
+        "segment", *photos, "--checkpoint", checkpoint, "--out", out, "--json", "--flip", "--scales", "1,1.25",
+        "--tiles", 70, "--abstain", 0.01, "--cutouts", "--polygons", "--csv", "--zip", archive, "--palette", "safe",
+    )  # fmt: skip
+    document = ended.document()
+    assert set(document) == {"photos", "polygons", "csv", "zip"}
+    written = {Path(document["polygons"]), Path(document["csv"])}
+    for photo in document["photos"]:
+        assert photo["passes"] == 4 * 3 * 2
+        written |= {Path(photo["mask"]), Path(photo["overlay"]), *map(Path, photo["cutouts"])}
+        assert len(photo["cutouts"]) == sum(entry["id"] not in (0, VOID) for entry in photo["classes"])
+    assert {path.name for path in written} >= {"cat_mask.png", "cat-2_mask.png", "objects.json", "classes.csv"}
+    assert {out / path for path in files_under(out)} == written
+    with zipfile.ZipFile(archive) as opened:
+        assert {name: opened.read(name) for name in opened.namelist()} == {f.name: f.read_bytes() for f in written}
+    objects = json.loads(Path(document["polygons"]).read_text())
+    assert [image["file_name"] for image in objects["images"]] == ["cat.png", "cat.png"]
+    lines = Path(document["csv"]).read_text().splitlines()
+    assert len(lines) == 1 + sum(len(photo["classes"]) for photo in document["photos"])
+
+    said = core("segment", photos[0], "--checkpoint", checkpoint, "--out", tmp_path / "again", "--cutouts")
+    assert said.code == 0
+    assert "cat_overlay.png" in said.out
+    once_more = core("segment", photos[0], "--checkpoint", checkpoint, "--out", tmp_path / "again", "--csv")
+    assert "nothing is overwritten" in once_more.sentence()
+
+
+def test_a_model_that_is_never_sure_enough_leaves_void(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    draw_pair(0)[0].save(tmp_path / "photo.png")
+    arguments = ("segment", tmp_path / "photo.png", "--checkpoint", checkpoint, "--out", tmp_path / "out")
+    (photo,) = core(*arguments, "--abstain", 1, "--json").document()["photos"]
+    assert [entry["name"] for entry in photo["classes"]] == ["void"]
+    with Image.open(photo["mask"]) as mask:
+        assert (np.asarray(mask) == VOID).all()
+
+
+def test_what_is_decided_about_a_photo_is_said_beside_the_document(
+    core: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    Image.new("RGBA", (30, 20), (200, 0, 0, 0)).save(tmp_path / "cut.png")
+    ended = core("segment", tmp_path / "cut.png", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--json")
+    assert ended.document()["photos"]
+    assert "cut.png: What is transparent in it is laid on white." in ended.err
 
 
 def test_report_evaluates_what_is_missing_and_writes_one_file(

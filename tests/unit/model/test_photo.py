@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from core.errors import PhotoError
-from core.model import photo as photo_module
-from core.model.photo import FORMATS, class_areas, file_stem, open_photo
+from core.model.photo import FORMATS, abstain, class_areas, open_photo
+from core.voc import VOID
 
 ORIENTATION = 0x0112
 
@@ -80,12 +80,26 @@ def test_a_single_pixel_is_a_photo() -> None:
     assert open_photo(encoded(Image.new("RGB", (1, 1)), "PNG"), "dot.png").size == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello, I am a text file\n", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF-3.0\n", bytes(999)]
-)
+@pytest.mark.parametrize("data", [b"hello, I am a text file\n", bytes(999)])
 def test_what_is_no_photo_is_called_that(data: bytes) -> None:
     with pytest.raises(PhotoError, match=r"^notes\.txt is not a photo that can be read; save it as JPEG"):
         open_photo(data, "notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "is empty; copy"),
+        (b"%PDF-1.7", "is a PDF document, not a photo; save its picture"),
+        (b"PK\x03\x04" + bytes(99), "is a ZIP archive or an office document, not a photo; take the photos out"),
+        (b"<?xml version='1.0'?><svg/>", "is a drawing (SVG), not a photo; save it as PNG."),
+        (b"\xff\xd8\xff\xe0", "is damaged or was cut short; copy"),
+    ],
+)
+def test_what_a_file_is_instead_is_named(data: bytes, what: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        open_photo(data, "photo.jpg")
+    assert str(caught.value).startswith(f"photo.jpg {what}")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -101,7 +115,8 @@ def test_a_photo_that_is_too_large_is_refused_before_it_is_decoded(monkeypatch: 
         raise AssertionError("pixels were read")
 
     data = encoded(Image.new("1", (8000, 6300)), "PNG")
-    monkeypatch.setattr(photo_module, "upright_rgb", fail)
+    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     with pytest.raises(PhotoError, match=r"^wall\.png is 8000 x 6300 px and has more than 50 megapixels"):
         open_photo(data, "wall.png")
 
@@ -123,20 +138,6 @@ def test_formats_that_start_other_programs_are_not_tried() -> None:
     assert not set(FORMATS) & {"EPS", "WMF", "PSD", "FITS"}
 
 
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("cat.jpg", "cat"),
-        ("../../etc/passwd", "passwd"),
-        (r"C:\photos\my cat.JPG", "my cat"),
-        ("a.b.png", "a.b"),
-        ("", "photo"),
-    ],
-)
-def test_the_stem_never_leads_elsewhere(name: str, stem: str) -> None:
-    assert file_stem(name) == stem
-
-
 def test_areas_are_shares_and_means_largest_first() -> None:
     mask_HW = np.array([[0, 0, 0, 2], [0, 0, 2, 1]], dtype=np.uint8)
     confidence_HW = np.array([[1, 1, 1, 0.5], [1, 0.5, 0.7, 0.4]], dtype=np.float32)
@@ -144,3 +145,27 @@ def test_areas_are_shares_and_means_largest_first() -> None:
     assert [(area.id, area.name) for area in areas] == [(0, "background"), (2, "dog"), (1, "cat")]
     assert [area.share for area in areas] == pytest.approx([5 / 8, 2 / 8, 1 / 8])
     assert [area.mean_confidence for area in areas] == pytest.approx([0.9, 0.6, 0.4])
+    assert [area.pixels for area in areas] == [5, 2, 1]
+
+
+def test_where_the_model_is_unsure_the_mask_is_void() -> None:
+    mask_HW = np.array([[0, 1, 2, 2]], dtype=np.uint8)
+    confidence_HW = np.array([[0.9, 0.5, 0.49, np.nan]], dtype=np.float32)
+    unsure_HW = abstain(mask_HW, confidence_HW, 0.5)
+    assert unsure_HW.dtype == np.uint8
+    assert unsure_HW.tolist() == [[0, 1, VOID, VOID]]
+    areas = class_areas(unsure_HW[:, :3], confidence_HW[:, :3], ["background", "cat", "dog"])
+    assert {(area.id, area.name, area.pixels) for area in areas} == {
+        (0, "background", 1), (1, "cat", 1), (VOID, "void", 1),
+    }  # fmt: skip
+
+
+def test_areas_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mask_HW = rng.integers(0, 3, (50, 40)).astype(np.uint8)
+    confidence_HW = rng.random((50, 40)).astype(np.float32)
+    whole = class_areas(mask_HW, confidence_HW, "abc")
+    monkeypatch.setattr("core.model.photo.COUNTED_PIXELS", 90)
+    pieces = class_areas(mask_HW, confidence_HW, "abc")
+    assert [(area.id, area.pixels) for area in pieces] == [(area.id, area.pixels) for area in whole]
+    assert [area.mean_confidence for area in pieces] == pytest.approx([area.mean_confidence for area in whole])

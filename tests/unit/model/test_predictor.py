@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torchvision.models.segmentation import DeepLabV3
 
@@ -15,33 +14,11 @@ from core.data.dataset import Sample
 from core.data.images import write_mask
 from core.data.pixels import SquashedPairs
 from core.data.transforms import photo_to_tensor
-from core.model.predictor import Predictor, resolve
+from core.model.predictor import Predictor
 from core.training.evaluation import evaluate
 from tests.small_data import draw_pair
 
 CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize("size", [(50, 70), (8, 8), (5, 90), (1, 1)])
-def test_resolving_equals_interpolate_argmax_and_softmax(size: tuple[int, int]) -> None:
-    logits_KSS = torch.randn(21, 16, 16, generator=torch.Generator().manual_seed(0)) * 5
-    whole_KHW = F.interpolate(logits_KSS[None], size, mode="bilinear", align_corners=False)[0]
-    prediction = resolve(logits_KSS, size, with_confidence=True)
-    assert prediction.mask_HW.dtype == np.uint8
-    np.testing.assert_array_equal(prediction.mask_HW, whole_KHW.argmax(0))
-    assert prediction.confidence_HW is not None
-    np.testing.assert_allclose(prediction.confidence_HW, whole_KHW.softmax(0).amax(0), atol=1e-6)
-
-
-def test_huge_logits_do_not_overflow_and_a_tie_goes_to_the_lower_id() -> None:
-    logits_KSS = torch.tensor([-3e4, 3e4, 3e4, -3e4]).view(4, 1, 1).expand(4, 2, 2)
-    prediction = resolve(logits_KSS, (3, 3), with_confidence=True)
-    assert (prediction.mask_HW == 1).all()
-    np.testing.assert_allclose(prediction.confidence_HW, 0.5)
-
-
-def test_confidence_is_left_out_unless_asked_for() -> None:
-    assert resolve(torch.zeros(2, 4, 4), (4, 4)).confidence_HW is None
 
 
 @pytest.mark.parametrize("size", [(48, 40), (31, 97), (300, 20), (1, 1)])

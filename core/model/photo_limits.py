@@ -1,0 +1,110 @@
+"""What is refused before a pixel of a photo is decoded: what is no photo, too many pixels, too little memory.
+
+A file of a few kilobytes may declare pixels for more memory than there is. All that is judged here stands in its
+first bytes and its header.
+"""
+
+from PIL import Image
+
+from core.errors import PhotoError
+from core.free_memory import free_bytes
+
+MAX_PIXELS = 50_000_000
+"""The largest photo: a 50-megapixel camera's; segmenting one takes about a gigabyte and a half of memory."""
+
+MAX_FILE_BYTES = 300_000_000
+"""The largest file: `MAX_PIXELS` of 16 bits and three colours, not compressed."""
+
+PIXEL_BYTES = 30
+"""Memory for a pixel at most, from its decoding to its overlay; `dev/LOG.md` says how it was measured."""
+
+UNSCALED_MODES = ("I", "F")
+"""Pixels that are measurements: nothing says which value is white."""
+
+SAVE, TAKE_OUT, EXPORT = "save it as JPEG, PNG or WebP", "take the photos out of it first", "export it as JPEG"
+
+KINDS = (
+    (0, b"%PDF", "a PDF document", "save its picture as JPEG, PNG or WebP"),
+    (0, b"%!PS", "a PostScript drawing", SAVE),
+    (0, b"PK\x03\x04", "a ZIP archive or an office document", TAKE_OUT),
+    (0, b"Rar!", "an archive", TAKE_OUT),
+    (0, b"7z\xbc\xaf", "an archive", TAKE_OUT),
+    (0, b"\x1f\x8b", "an archive", TAKE_OUT),
+    (4, b"ftypmp4", "a film", "save one of its pictures as JPEG or PNG"),
+    (4, b"ftypisom", "a film", "save one of its pictures as JPEG or PNG"),
+    (4, b"ftypqt", "a film", "save one of its pictures as JPEG or PNG"),
+    (4, b"ftypcrx", "a camera's raw file", EXPORT),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file", EXPORT),
+    (0, b"8BPS", "a Photoshop document", SAVE),
+    (0, b"\0\0\0\x0cjP", "a JPEG 2000 picture", SAVE),
+    (0, b"\xff\x0a", "a JPEG XL picture", SAVE),
+)
+"""How files begin that people take for photos: at which byte, with what, what it is, what to do."""
+
+MARKUP = ((b"<svg", "a drawing (SVG)", "save it as PNG"), (b"<html", "a web page", "save the photo itself"))
+"""What stands in the first lines of a text in angle brackets, what it is, what to do."""
+
+MARKUP_BYTES = 4096
+
+PHOTO_SIGNS = (
+    (0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"RIFF"), (0, b"GIF8"), (0, b"II*\0"), (0, b"MM\0*"), (4, b"ftyp"),
+)  # fmt: skip
+"""How photos begin."""
+
+DNG_VERSION, SUBFILE_TYPE = 50706, 254
+"""Tags of a TIFF file that only a camera's raw file has, and by which a file begins with a mere thumbnail."""
+
+
+def check_file(data: bytes, name: str) -> None:
+    """Raise `PhotoError` for a file that is empty, too large or known to be something else than a photo."""
+    if not data:
+        raise PhotoError(f"{name} is empty; copy or save it again.")
+    check_file_size(len(data), name)
+    for offset, sign, what, remedy in KINDS:
+        if data[offset : offset + len(sign)] == sign:
+            raise PhotoError(f"{name} is {what}, not a photo; {remedy}.")
+    start = data[:MARKUP_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for sign, what, remedy in MARKUP:
+        if start.startswith(b"<") and sign in start:
+            raise PhotoError(f"{name} is {what}, not a photo; {remedy}.")
+
+
+def begins_as_photo(data: bytes) -> bool:
+    """Tell whether the first bytes are those of a photo, whatever follows."""
+    return any(data[offset : offset + len(sign)] == sign for offset, sign in PHOTO_SIGNS)
+
+
+def check_file_size(size: int, name: str) -> None:
+    """Raise `PhotoError` for a file of more than `MAX_FILE_BYTES`."""
+    if size > MAX_FILE_BYTES:
+        raise PhotoError(
+            f"{name} has {size / 1e6:,.0f} MB, more than {MAX_FILE_BYTES // 1_000_000} MB; save it smaller, as JPEG."
+        )
+
+
+def check_header(photo: Image.Image, name: str) -> None:
+    """Raise `PhotoError` for a photo, opened and not decoded yet, that is too large or holds no colours."""
+    if photo.width * photo.height > MAX_PIXELS:
+        raise PhotoError(f"{name} is {photo.width} x {photo.height} px and {too_large()}")
+    needed, free = PIXEL_BYTES * photo.width * photo.height, free_bytes()
+    if needed > free:
+        raise PhotoError(
+            f"{name} is {photo.width} x {photo.height} px and needs about {needed / 1e6:,.0f} MB of memory, where "
+            f"{free / 1e6:,.0f} MB are free; make it smaller, or end other programs."
+        )
+    if photo.mode in UNSCALED_MODES:
+        raise PhotoError(
+            f"{name} holds measurements (mode {photo.mode}), not colours; save it with 8 bits per channel."
+        )
+    if photo.format == "TIFF" and _is_thumbnail(photo):
+        raise PhotoError(f"{name} is a camera's raw file, or begins with a thumbnail; export it as JPEG.")
+
+
+def _is_thumbnail(photo: Image.Image) -> bool:
+    tags = getattr(photo, "tag_v2", {})
+    return DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0) == 1
+
+
+def too_large() -> str:
+    """Return the end of the sentence about a photo of too many pixels."""
+    return f"has more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first."
