@@ -267,7 +267,12 @@ def show_inspect(document: Document) -> str:
         f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
     mended = zip(document["problems"], document["repairs"], strict=False)
-    return "\n".join(lines + [f"  {problem}: {repair}" for problem, repair in mended])
+    lines += [f"  {problem}: {repair}" for problem, repair in mended]
+    for kind in ("missing", "dropped"):
+        keys = document[kind]
+        more = f" and {len(keys) - 8} more" if len(keys) > 8 else ""
+        lines += [f"{kind}: {', '.join(keys[:8])}{more}"] if keys else []
+    return "\n".join(lines)
 
 
 def show_segment(document: Document) -> str:

@@ -85,6 +85,7 @@ def inspect(arguments: argparse.Namespace) -> Document:
         "meta": opened.meta.as_dict(),
         "problems": list(opened.problems),
         "repairs": list(opened.repairs),
+        **opened.keys.as_dict(),
     }
 
 
