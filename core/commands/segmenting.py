@@ -8,6 +8,7 @@ from typing import Any
 
 from core import terminal
 from core.classes import Classes
+from core.commands.checkpoints import find_checkpoint
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.terminal import progress_bar, say
@@ -16,13 +17,15 @@ from core.terminal import progress_bar, say
 def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size."""
     from core.model.predictor import open_predictor
+    from core.model.pretrained import open_named
 
     targets = _targets(arguments.photos, arguments.out)
     for path in arguments.photos:
         _read_photo(
             path
         )  # all are read before any is written, but not all kept: a hundred large photos fill the memory
-    predictor, opened = open_predictor(arguments.checkpoint)
+    find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+    predictor, opened = open_predictor(open_named(arguments.checkpoint))
     _make_folder(arguments.out)
     for repair in opened.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
@@ -84,5 +87,5 @@ def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(segment, terminal.show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO")
-    command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
+    command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help="a file, or a model on offer")
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")

@@ -27,6 +27,7 @@ CHUNK_BYTES = 1 << 20
 
 WRAPPINGS = (
     "model", "state_dict", "model_state_dict", "model_state", "net", "network", "module", "weights", "params",
+    "checkpoint",
 )  # fmt: skip
 AVERAGED = ("model_ema", "ema", "state_dict_ema", "ema_state_dict")
 """Names under which programs keep weights, and those for averages of weights."""
@@ -71,7 +72,7 @@ def read_weights_file(path: Path) -> Content:
     if head.startswith(b"PK\x03\x04"):
         return _read_zip(path)
     _refuse_others(path, head)
-    return Content(_load(path, is_mapped=False), LEGACY)
+    return Content(_load(path, LEGACY, is_mapped=False), LEGACY)
 
 
 def damaged_sentence(path: Path, why: str = "") -> str:
@@ -110,7 +111,7 @@ def _refuse_others(path: Path, head: bytes) -> None:
             raise CheckpointError(pickled_sentence(path, list_names(file), ()))
 
 
-def _load(path: Path, *, is_mapped: bool) -> Any:
+def _load(path: Path, container: str, *, is_mapped: bool) -> Any:
     """Let PyTorch read weights and JSON types, and nothing else.
 
     Bytes from anywhere make its unpickler raise almost anything: IndexError, struct.error, UnicodeDecodeError.
@@ -118,16 +119,16 @@ def _load(path: Path, *, is_mapped: bool) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped or None)
     except Exception as error:
-        found = _pickled_in(path)
-        is_newer = "Unsupported operand" in str(error) and zipfile.is_zipfile(path)  # than torch.save's protocol
+        found = _pickled_in(path, container)
+        is_newer = "Unsupported operand" in str(error) and container == ZIP  # than torch.save's protocol
         if found.foreign or is_newer:
             raise CheckpointError(pickled_sentence(path, found, (*WRAPPINGS, *AVERAGED))) from error
         why = "" if isinstance(error, pickle.UnpicklingError) else str(error).split("\n", 1)[0]
         raise CheckpointError(damaged_sentence(path, why)) from error
 
 
-def _pickled_in(path: Path) -> Pickled:
-    if not zipfile.is_zipfile(path):
+def _pickled_in(path: Path, container: str) -> Pickled:
+    if container == LEGACY:
         with path.open("rb") as file:
             return list_names(file)
     with zipfile.ZipFile(path) as archive:
@@ -153,7 +154,7 @@ def _read_zip(path: Path) -> Content:
     # A zip file is mapped, so that its weights are in memory once; one that was packed again, compressed, cannot be.
     # Windows cannot replace a file that is mapped, and last.pt is replaced while its run goes on.
     is_stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    return Content(_load(path, is_mapped=is_stored and sys.platform != "win32"), ZIP)
+    return Content(_load(path, ZIP, is_mapped=is_stored and sys.platform != "win32"), ZIP)
 
 
 def _refuse_bomb(path: Path, entries: list[zipfile.ZipInfo]) -> None:

@@ -8,6 +8,9 @@ from core.model.architectures import MOBILENET
 ANCHORS = ("classifier.4.weight", "classifier.0.convs.0.0.weight", "classifier.0.convs.1.0.weight", "classifier.4.bias")
 """Weights of torchvision's DeepLabV3 by which it is found below any prefix."""
 
+HEAD = "classifier."
+"""No prefix, though some name their head so and its layers as torchvision does."""
+
 KNOWN_PREFIXES = ("module.", "_orig_mod.", "model.")
 """DataParallel's and DistributedDataParallel's, torch.compile's, Lightning's."""
 
@@ -18,7 +21,7 @@ RESNET_OF_LAST_BLOCK = {5: "deeplabv3_resnet50", 22: "deeplabv3_resnet101"}
 def prefixes_of(keys: Collection[str]) -> list[str]:
     """Return what stands before a DeepLabV3's names: "" for none, several where there are several models."""
     found = {key.removesuffix(anchor) for anchor in ANCHORS for key in keys if key.endswith(anchor)}
-    return sorted(prefix for prefix in found if not prefix or prefix.endswith("."))
+    return sorted(prefix for prefix in found if not prefix or (prefix.endswith(".") and not prefix.endswith(HEAD)))
 
 
 def without_known_prefixes(keys: Collection[str]) -> list[str]:
@@ -34,7 +37,7 @@ def architecture_of(keys: Collection[str]) -> str | None:
     blocks = [int(found[1]) for found in map(STAGE_3.match, keys) if found]
     if blocks:
         return RESNET_OF_LAST_BLOCK.get(max(blocks)) if _has(keys, "backbone.layer1.0.conv3.") else None
-    return MOBILENET if _has(keys, "backbone.0.0.") else None
+    return MOBILENET if _has(keys, "backbone.1.block.") else None
 
 
 def is_deeplab(keys: Collection[str]) -> bool:

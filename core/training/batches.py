@@ -6,6 +6,7 @@ from torch import nn
 from core.data.loader import TrainingBatches, TrainingPairs
 from core.data.pixels import SquashedPairs
 from core.data.transforms import TrainingTransform
+from core.model import free_memory
 from core.training import memory
 from core.training.config import TrainingConfig
 from core.training.distributed import World
@@ -29,7 +30,7 @@ def training_batches(
 
 def memory_share(device: torch.device, world: World) -> int:
     """Return the bytes that this process can still have, where it shares the machine's memory with others."""
-    available = memory.available_bytes(device)
+    available = free_memory.available_bytes(device)
     return available if device.type == "cuda" else available // world.local_size
 
 

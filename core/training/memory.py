@@ -1,4 +1,4 @@
-"""How much memory a step takes, how much there is, and whether an error says that there was too little.
+"""How much memory a step takes, and whether an error says that there was too little.
 
 What a step keeps for its backward pass is counted on PyTorch's meta device, where tensors have shapes and no contents:
 exact, and without a byte of it. Measured against the peak of real steps (ResNet-50 and MobileNetV3, 128 to 192 px,
@@ -7,7 +7,6 @@ fp32 and bf16), the rest of a step is a tenth of that, and one to two times the 
 
 import functools
 import sys
-from pathlib import Path
 
 import psutil
 import torch
@@ -28,9 +27,6 @@ MAX_AUTOMATIC_BATCH_SIZE = 64
 WEIGHT_COPIES = 4
 """Beside the weights there are at most their gradients, two moments (Adam) and copies in bf16."""
 
-CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-"""Limit and use of a container's memory below /sys/fs/cgroup, version 2 and version 1."""
-
 OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -39,37 +35,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
-
-
-def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the bytes that can still be had: of the GPU, else of the machine or, if that is less, its container."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + cached
-    available = int(psutil.virtual_memory().available)
-    for limit_file, use_file in CGROUP_FILES:
-        limit, use = _number_in(cgroup / limit_file), _number_in(cgroup / use_file)
-        if limit is not None and use is not None:
-            # What files are cached in counts as used, and is given back when asked for.
-            cached = _inactive_file_bytes((cgroup / use_file).with_name("memory.stat"))
-            available = min(available, max(0, limit - max(0, use - cached)))
-    return available
-
-
-def _number_in(file: Path) -> int | None:
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None  # "max": no limit
-
-
-def _inactive_file_bytes(file: Path) -> int:
-    try:
-        values = dict(line.split(" ", 1) for line in file.read_text(encoding="ascii").splitlines())
-    except (OSError, ValueError):
-        return 0
-    return int(values.get("total_inactive_file", values.get("inactive_file", 0)))
 
 
 def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:

@@ -17,11 +17,12 @@ import torch
 
 from core.data.pixels import SquashedPairs
 from core.errors import RunError
+from core.model.free_memory import available_bytes
 from core.model.predictor import Predictor
 from core.training.distributed import Order
 from core.training.evaluation import evaluate
 from core.training.loop import Progress, TrainingLoop
-from core.training.memory import available_bytes, peak_memory_bytes
+from core.training.memory import peak_memory_bytes
 from core.training.records import Preflight, Preparing, Record, Warned
 
 NUM_PHOTOS = 2

@@ -23,7 +23,7 @@ from tests.small_data import draw_pair
 
 COMMANDS = (
     "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
-    "report",
+    "report", "export", "models",
 )  # fmt: skip
 MOBILE = ["--set", f"architecture={MOBILENET}", "--set", "output_stride=16", "--set", "image_size=32"]
 

@@ -64,7 +64,7 @@ def what_becomes_of(file: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("kind", FILES)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_a_file_with_damage_opens_whole_or_says_why(
     tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject

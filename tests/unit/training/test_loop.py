@@ -16,6 +16,7 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.data.pixels import SquashedPairs
 from core.errors import DataError, RunError
+from core.model import free_memory
 from core.model.predictor import Predictor
 from core.training import memory
 from core.training.config import TrainingConfig, from_dict
@@ -266,14 +267,14 @@ def test_a_batch_size_of_zero_takes_what_fits_and_keeps_it_on_a_smaller_machine(
     root = write_voc(tmp_path / "voc", num_train=8, num_val=2)
     photo = memory.photo_bytes(TrainingConfig(**SMALL), 21, "fp32")
     weights = 4 * 4 * 11_000_000
-    monkeypatch.setattr(memory, "available_bytes", lambda _: int((weights + 5 * photo) / memory.SAFE_SHARE))
+    monkeypatch.setattr(free_memory, "available_bytes", lambda _: int((weights + 5 * photo) / memory.SAFE_SHARE))
     loop = loop_on(root, batch_size=0, epochs=2)
     assert (loop.batch_size, loop.steps_per_epoch) == (4, 2)
     (note,) = loop.notes
     assert note.startswith("A batch size of 4 was chosen: a photo takes about 1.")
     list(loop.epochs(lambda: loop.progress.epochs_done == 1))
 
-    monkeypatch.setattr(memory, "available_bytes", lambda _: 10**12)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda _: 10**12)
     assert loop_on(root, batch_size=0).batch_size == 8, "as many as there are"
     dataset, config = open_dataset(root), loop.config
     second = TrainingLoop(config, dataset.split("train"), dataset.split("val"), VOC_CLASSES, CPU, is_resumed=True)
@@ -286,12 +287,12 @@ def test_a_batch_the_machine_would_be_killed_for_is_split_before_the_first_step(
 ) -> None:
     """Linux grants memory that is not there, and ends whoever uses it: no error ever comes that could be caught."""
     photo = memory.photo_bytes(TrainingConfig(**SMALL), 21, "fp32")
-    monkeypatch.setattr(memory, "available_bytes", lambda _: 3 * photo)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda _: 3 * photo)
     loop = loop_on(tiny_voc, batch_size=4)
     records = list(loop.epochs(never))
     assert isinstance(records[0], Warned)
     assert "A batch of 4 does not fit in memory: goes on with 2 x 2" in records[0].message
-    monkeypatch.setattr(memory, "available_bytes", lambda _: photo)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda _: photo)
     with pytest.raises(RunError, match="Even 2 photos of 32 px"):
         loop_on(tiny_voc, batch_size=4)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.classes import VOC_CLASSES
+from core.model import free_memory
 from core.model.architectures import CoarseLogits, build_model
 from core.training import memory
 from core.training.config import TrainingConfig
@@ -74,12 +75,12 @@ def files(folder: Path, **texts: str) -> Path:
 
 def test_a_container_s_limit_counts_where_it_is_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8 * GB))
-    assert memory.available_bytes(CPU, tmp_path) == 8 * GB
+    assert free_memory.available_bytes(CPU, tmp_path) == 8 * GB
     version_2 = files(
         tmp_path, memory__max=f"{4 * GB}\n", memory__current=f"{3 * GB}\n", memory__stat=f"anon 5\ninactive_file {GB}\n"
     )
-    assert memory.available_bytes(CPU, version_2) == 2 * GB
-    assert memory.available_bytes(CPU, files(tmp_path, memory__max="max\n")) == 8 * GB
+    assert free_memory.available_bytes(CPU, version_2) == 2 * GB
+    assert free_memory.available_bytes(CPU, files(tmp_path, memory__max="max\n")) == 8 * GB
     (tmp_path / "old" / "memory").mkdir(parents=True)
     files(
         tmp_path / "old" / "memory",
@@ -87,7 +88,7 @@ def test_a_container_s_limit_counts_where_it_is_lower(tmp_path: Path, monkeypatc
         memory__usage_in_bytes=f"{2 * GB}\n",
         memory__stat=f"inactive_file 0\ntotal_inactive_file {GB // 2}\n",
     )
-    assert memory.available_bytes(CPU, tmp_path / "old") == 0, "never below nothing"
+    assert free_memory.available_bytes(CPU, tmp_path / "old") == 0, "never below nothing"
 
 
 def test_a_real_refusal_of_memory_is_known_as_one_and_other_errors_are_not() -> None:
