@@ -64,7 +64,7 @@ endef
 	$(call install,requirements.txt)
 	@touch $@
 
-.venv/.installed-dev: requirements-dev.txt requirements.txt constraints.txt
+.venv/.installed-dev: requirements-dev.txt requirements-onnx.txt requirements.txt constraints.txt
 	@echo "Installing into .venv, with what the tests need; the first time this fetches several GB."
 	$(call install,requirements-dev.txt)
 	@touch .venv/.installed $@

@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from core.commands import benchmarks, data, judging, reporting, segmenting, training
+from core.commands import benchmarks, checkpoints, data, judging, reporting, segmenting, training
 from core.commands.document import Document
 from core.errors import CoreError
 from core.terminal import say
 
-FAMILIES = (training, data, judging, reporting, segmenting, benchmarks)
+FAMILIES = (training, data, judging, checkpoints, reporting, segmenting, benchmarks)
 
 
 def main() -> int:

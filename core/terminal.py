@@ -267,7 +267,29 @@ def show_inspect(document: Document) -> str:
         f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
     mended = zip(document["problems"], document["repairs"], strict=False)
-    return "\n".join(lines + [f"  {problem}: {repair}" for problem, repair in mended])
+    lines += [f"  {problem}: {repair}" for problem, repair in mended]
+    for kind in ("missing", "dropped"):
+        keys = document[kind]
+        more = f" and {len(keys) - 8} more" if len(keys) > 8 else ""
+        lines += [f"{kind}: {', '.join(keys[:8])}{more}"] if keys else []
+    return "\n".join(lines)
+
+
+def show_export(document: Document) -> str:
+    """Return where the file is, and how far its logits lie from the checkpoint's."""
+    away = "bit for bit the same" if document["difference"] == 0 else f"{document['difference']:.1g} of the largest"
+    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, logits compared: {away}\n{document['file']}"
+
+
+def show_models(document: Document) -> str:
+    """Return a table of the models on offer."""
+    lines = [f"{'model':<22}{'size':>8}{'mIoU*':>8}  file"]
+    lines += [
+        f"{m['name']:<22}{m['size_bytes'] / 1e6:>5.0f} MB{_percent(m['miou']):>8}  "
+        f"{m['file'] if m['is_downloaded'] else 'not downloaded yet'}"
+        for m in document["models"]
+    ]
+    return "\n".join([*lines, "* told by torchvision, on COCO's validation photos with VOC's classes"])
 
 
 def show_segment(document: Document) -> str:

@@ -1,10 +1,11 @@
-"""Commands that judge checkpoints: evaluate, compare and inspect."""
+"""Commands that judge checkpoints: evaluate and compare."""
 
 import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
 from core import terminal
+from core.commands.checkpoints import find_checkpoint
 from core.commands.document import Add, Document
 from core.files import output_folder
 from core.terminal import say, telling
@@ -21,7 +22,8 @@ def evaluate(arguments: argparse.Namespace) -> Document:
         output_folder(arguments.masks) if arguments.masks else nullcontext() as masks,
     ):
         dataset = open_dataset(arguments.data)
-        evaluated = evaluate_checkpoint(arguments.checkpoint, dataset, arguments.split, on_progress)
+        checkpoint = find_checkpoint(arguments.checkpoint)
+        evaluated = evaluate_checkpoint(checkpoint, dataset, arguments.split, on_progress)
         if masks:
             for result in evaluated.results:
                 (masks / f"{result.name}.png").write_bytes(result.mask_png)
@@ -44,7 +46,7 @@ def compare(arguments: argparse.Namespace) -> Document:
     sides = []
     for path in (arguments.a, arguments.b):
         with telling(f"evaluating {path.name}", "photo", None) as on_progress:
-            sides.append(judge_checkpoint(path, dataset, arguments.split, on_progress))
+            sides.append(judge_checkpoint(find_checkpoint(path), dataset, arguments.split, on_progress))
         for repair in sides[-1].repairs:
             say(f"{path.name}: {repair}.")
     a, b = sides
@@ -72,22 +74,6 @@ def _labels(a: Path, b: Path) -> tuple[str, str]:
     return str(a), str(b)
 
 
-def inspect(arguments: argparse.Namespace) -> Document:
-    """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
-    from core.model.checkpoint import open_checkpoint
-
-    opened = open_checkpoint(arguments.checkpoint)
-    opened.build()
-    return {
-        "format": opened.format,
-        "architecture": opened.meta.architecture,
-        "classes": list(opened.meta.class_names),
-        "meta": opened.meta.as_dict(),
-        "problems": list(opened.problems),
-        "repairs": list(opened.repairs),
-    }
-
-
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(
@@ -108,6 +94,3 @@ def add_to(add: Add) -> None:
     command.add_argument("b", type=Path, metavar="B", help="checkpoint that is judged")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
-
-    command = add(inspect, terminal.show_inspect, "inspect checkpoints/RUN/best.pt")
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")

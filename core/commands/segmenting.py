@@ -12,6 +12,7 @@ from typing import Any
 
 from core import terminal
 from core.classes import Classes
+from core.commands.checkpoints import find_checkpoint
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.files import refuse_existing, replacing, write_new
@@ -26,6 +27,7 @@ def segment(arguments: argparse.Namespace) -> Document:
     from core.model.names import file_stems
     from core.model.passes import Passes
     from core.model.predictor import open_predictor
+    from core.model.pretrained import open_named
 
     passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
     stems = file_stems(str(path) for path in arguments.photos)
@@ -33,7 +35,8 @@ def segment(arguments: argparse.Namespace) -> Document:
     for path in arguments.photos:  # read, not kept: a hundred large photos fill the memory
         for note in _read_photo(path).notes:
             say(f"{path}: {note}")
-    predictor, opened = open_predictor(arguments.checkpoint)
+    find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+    predictor, opened = open_predictor(open_named(arguments.checkpoint))
     classes = opened.meta.classes
     _refuse_existing_cutouts(arguments, stems, classes)
     _make_folder(arguments.out)
@@ -189,7 +192,7 @@ def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(segment, terminal.show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
-    command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
+    command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help="a file, or a model on offer")
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")
     passes = command.add_argument_group("more passes, each of which takes as long as the first")
     passes.add_argument("--flip", action="store_true", help="the mirrored photo too, and the mean of both")

@@ -1,4 +1,4 @@
-"""Room for VOC 2012 on the disk, and what the disk says when there is none, in one sentence."""
+"""Room for a download on the disk, and what the disk says when there is none, in one sentence."""
 
 import errno
 import math
@@ -11,21 +11,24 @@ from core.errors import DataError
 
 TAR_BYTES = 1_999_639_040
 """Size of VOC's tar, for where a server does not tell; unpacked it takes as much again."""
+VOC = "VOC 2012"
+"""What is downloaded, in a sentence, unless something else is named."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def check_room(folder: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int, what: str = VOC) -> None:
     """Raise `DataError` unless that many bytes are free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
+        variable = "ATROUS_HOME" if what == VOC else "TORCH_HOME"
         raise DataError(
-            f"VOC 2012 needs {megabytes(needed)} in {folder}, where {megabytes(free)} are free; make room, "
-            "or let ATROUS_HOME name a folder on another disk."
+            f"There is no room: {what} needs {megabytes(needed)} in {folder}, where {megabytes(free)} are free; "
+            f"make room, or let {variable} name a folder on another disk."
         )
 
 
 @contextmanager
-def saving(folder: Path, needed: int, then: str = "start again") -> Iterator[None]:
+def saving(folder: Path, needed: int, then: str = "start again", what: str = VOC) -> Iterator[None]:
     """Turn what the disk says into one `DataError`; errors without a number are not the disk's and pass."""
     try:
         yield
@@ -33,7 +36,7 @@ def saving(folder: Path, needed: int, then: str = "start again") -> Iterator[Non
         if error.errno is None:
             raise
         if error.errno in FULL:
-            full = f"The disk is full: VOC 2012 needs {megabytes(needed)} more in {folder}"
+            full = f"The disk is full: {what} needs {megabytes(needed)} more in {folder}"
             raise DataError(f"{full}; make room and {then}.") from error
         raise DataError(f"The folder {folder} cannot be written: {error.strerror}; check whose it is.") from error
 

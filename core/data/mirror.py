@@ -1,15 +1,16 @@
-"""Fetching a large file from one of several mirrors: what was cut off goes on where it stopped, also elsewhere."""
+"""Fetching a large file from one of several servers: what was cut off goes on where it stopped, also elsewhere."""
 
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib import request
 from urllib.error import HTTPError, URLError
 
-from core.data.disk import TAR_BYTES, check_room, megabytes, saving, words_of
+from core.data.disk import TAR_BYTES, VOC, check_room, megabytes, saving, words_of
 from core.errors import DataError
 
 TIMEOUT_S = 30.0
@@ -22,11 +23,34 @@ OnBytes = Callable[[int, int], None]
 """(bytes of the file that are there, bytes in all), called often."""
 
 
-class _MirrorError(Exception):
-    """Why a mirror is given up, in a few words."""
+@dataclass(frozen=True)
+class Expected:
+    """What a whole file is known by.
+
+    Args:
+        algorithm: hashlib's name of a hash, and
+        digest: how it begins, in hexadecimal digits; "" for any.
+        size: bytes, for servers that do not tell.
+        what: what a sentence about the disk calls it.
+        copies: how often the file must fit on the disk.
+    """
+
+    algorithm: str
+    digest: str
+    size: int
+    what: str = VOC
+    copies: int = 1
 
 
-class _CutError(_MirrorError):
+class MirrorError(Exception):
+    """Why a server is given up, in a few words."""
+
+
+class UnreachableError(MirrorError):
+    """There is no way to the server, as without a network."""
+
+
+class _CutError(MirrorError):
     """Why an answer ended early: asking again may help."""
 
 
@@ -36,11 +60,12 @@ def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnBytes) -> None:
         if not url.lower().startswith(("http://", "https://")):
             raise DataError(f"The mirror {url} is no web address; give one that begins with http:// or https://.")
     part = tar.with_name(f"{tar.name}.part")
+    expected = Expected("md5", md5, TAR_BYTES, copies=2)  # unpacked, it takes as much again
     failures = []
     for url in urls:
         try:
-            _fetch_from(url, part, md5, on_bytes)
-        except _MirrorError as error:
+            fetch_whole(url, part, expected, on_bytes)
+        except MirrorError as error:
             failures.append(f"{url.split('/')[2] or url} ({error})")
         else:
             part.replace(tar)
@@ -52,26 +77,30 @@ def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnBytes) -> None:
     )
 
 
-def _fetch_from(url: str, part: Path, md5: str, on_bytes: OnBytes) -> None:
-    """Complete the partial file from one mirror; with a wrong MD5 it is removed."""
+def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
+    """Complete the partial file from one server, or raise `MirrorError`; with a wrong hash it is removed.
+
+    A disk that is full raises `DataError`.
+    """
     has_beginning = _bytes_of(part) > 0
-    _complete(url, part, on_bytes)
-    found = _md5_of(part)
-    if found == md5:
+    _complete(url, part, expected, on_bytes)
+    found = _digest_of(part, expected.algorithm)
+    if found.startswith(expected.digest):
         return
     part.unlink()
     if not has_beginning:
-        raise _MirrorError(f"it sent another file: MD5 {found}, not {md5}")
-    # The beginning came from elsewhere, or is older than this start: what is wrong need not be this mirror's.
-    _fetch_from(url, part, md5, on_bytes)
+        name, shown = expected.algorithm.upper().replace("SHA", "SHA-"), found[: len(expected.digest)]
+        raise MirrorError(f"it sent another file: {name} {shown}, not {expected.digest}")
+    # The beginning came from elsewhere, or is older than this start: what is wrong need not be this server's.
+    fetch_whole(url, part, expected, on_bytes)
 
 
-def _complete(url: str, part: Path, on_bytes: OnBytes) -> None:
+def _complete(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
     """Ask for what is missing until nothing is, as long as every few attempts bring something new."""
     attempts, most = 0, _bytes_of(part)
     while True:
         try:
-            _ask(url, part, on_bytes)
+            _ask(url, part, expected, on_bytes)
         except _CutError:
             attempts = 0 if _bytes_of(part) > most else attempts + 1
             most = max(most, _bytes_of(part))
@@ -81,7 +110,7 @@ def _complete(url: str, part: Path, on_bytes: OnBytes) -> None:
             return
 
 
-def _ask(url: str, part: Path, on_bytes: OnBytes) -> None:
+def _ask(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
     """Send one request for what is missing and save the answer, which may be the whole file once more."""
     have = _bytes_of(part)
     try:
@@ -90,15 +119,15 @@ def _ask(url: str, part: Path, on_bytes: OnBytes) -> None:
         with error:
             if error.code == 416 and have:  # there is nothing after what we have: the MD5 tells whether it is right
                 return
-            raise _MirrorError(f"it answers {error.code} {error.reason}".strip()) from error
+            raise MirrorError(f"it answers {error.code} {error.reason}".strip()) from error
     except URLError as error:
-        raise _MirrorError(words_of(error.reason)) from error
+        raise UnreachableError(words_of(error.reason)) from error
     except (OSError, HTTPException) as error:
         raise _CutError(words_of(error)) from error
     except ValueError as error:
-        raise _MirrorError(f"no usable address: {words_of(error)}") from error
+        raise MirrorError(f"no usable address: {words_of(error)}") from error
     with response:
-        _save(response, part, have, on_bytes)
+        _save(response, part, have, expected, on_bytes)
 
 
 def _open(url: str, have: int) -> HTTPResponse:
@@ -115,21 +144,22 @@ def _open(url: str, have: int) -> HTTPResponse:
     return response
 
 
-def _save(response: HTTPResponse, part: Path, have: int, on_bytes: OnBytes) -> None:
+def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_bytes: OnBytes) -> None:
     """Append an answer to the partial file, or begin that anew where the server sends everything."""
     begin, total = _extent_of(response)
     if begin not in (0, have):
-        raise _MirrorError(f"it sent the bytes from {begin} on instead of those from {have}")
+        raise MirrorError(f"it sent the bytes from {begin} on instead of those from {have}")
     if response.headers.get_content_type() == "text/html":
-        raise _MirrorError("it answers with a web page")
-    needed = 2 * (total or TAR_BYTES) - have
-    check_room(part.parent, needed)
-    with saving(part.parent, needed, "start again, which goes on where it stopped"), part.open(_mode(begin)) as file:
+        raise MirrorError("it answers with a web page")
+    needed = expected.copies * (total or expected.size) - have
+    check_room(part.parent, needed, expected.what)
+    then = "start again, which goes on where it stopped"
+    with saving(part.parent, needed, then, expected.what), part.open(_mode(begin)) as file:
         done = begin
         for data in _pieces_of(response):
             file.write(data)
             done += len(data)
-            on_bytes(done, total or max(TAR_BYTES, done))
+            on_bytes(done, total or max(expected.size, done))
         file.flush()
         os.fsync(file.fileno())
     if total is not None and done < total:
@@ -147,7 +177,7 @@ def _extent_of(response: HTTPResponse) -> tuple[int, int | None]:
         return 0, length
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     if not found:
-        raise _MirrorError("it sent a part without telling which")
+        raise MirrorError("it sent a part without telling which")
     begin = int(found[1])
     if found[2] != "*":
         return begin, int(found[2])
@@ -170,6 +200,6 @@ def _bytes_of(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _md5_of(path: Path) -> str:
+def _digest_of(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -5,14 +5,12 @@
      "meta":     what `CheckpointMeta` holds, as JSON types,
      "training": only in last.pt: optimizer, counters; what a run needs to go on}
 
-Files from elsewhere that hold torchvision's DeepLabV3 under any of the usual wrappings open too; what had to be
-guessed or mended is told in words, and nothing is ever loaded in part.
+Files from elsewhere that hold torchvision's DeepLabV3 under any of the usual wrappings open too (`core.model.foreign`);
+what had to be guessed or mended is told in words, and nothing is ever loaded in part.
 """
 
-import pickle
-import struct
-import sys
-from dataclasses import asdict, dataclass, field, fields
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,13 @@ from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import Classes, classes_of
-from core.errors import CheckpointError
+from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import build_model
-from core.voc import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD
+from core.model.archive import SAFETENSORS, Content, read_weights_file
+from core.model.fitting import NO_KEYS, KeyLists, default_stride, is_plain
+from core.model.foreign import mend
+from core.voc import IMAGE_MEAN, IMAGE_STD
 
 FORMAT = "atrous-checkpoint"
 VERSION = 1
@@ -32,8 +33,10 @@ VERSION = 1
 FOREIGN_IMAGE_SIZE = 520
 """Image size assumed for files that do not tell: that of torchvision's segmentation weights."""
 
-WRAPPINGS = ("model", "state_dict", "model_state_dict", "model_state", "net")
-PREFIXES = ("module.", "_orig_mod.", "model.")
+META_KEY = "atrous"
+"""Under which an exported file carries the meta: in safetensors' metadata, in a state dict's `_metadata`."""
+
+MAX_IMAGE_SIZE = 8192
 VERIFY_SIZE_PX = 65
 VERIFY_TOLERANCE = 1e-4
 
@@ -71,7 +74,7 @@ class CheckpointMeta:
 
 @dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A file that was opened: its weights, its meta, and in words what was unusual and what was done about it."""
+    """A file that was opened: its weights, its meta, and what was unusual and done about it, in words and as lists."""
 
     path: Path
     state: dict[str, Tensor]
@@ -80,22 +83,26 @@ class OpenedCheckpoint:
     training: dict[str, Any] | None
     problems: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    keys: KeyLists = NO_KEYS
 
     def build(self) -> DeepLabV3:
         """Return a fresh model in evaluation mode holding the weights, every one of them."""
         meta = self.meta
-        with torch.device("meta"):
-            model = build_model(
-                meta.architecture,
-                len(meta.class_names),
-                output_stride=meta.output_stride,
-                has_aux_head=meta.has_aux_head,
-            )
+        try:
+            with torch.device("meta"):
+                model = build_model(
+                    meta.architecture,
+                    len(meta.class_names),
+                    output_stride=meta.output_stride,
+                    has_aux_head=meta.has_aux_head,
+                )
+        except ConfigError as error:
+            raise CheckpointError(f"{self.path} does not fit this version of Atrous: {error}") from error
         try:
             model.load_state_dict(self.state, assign=True)
         except RuntimeError as error:
             raise CheckpointError(
-                f"The weights in {self.path} do not fit {meta.architecture}: {_first_lines(error)}"
+                f"The weights in {self.path} do not fit {meta.architecture}: {first_lines(error)}"
             ) from error
         return model.to(memory_format=torch.channels_last).eval()
 
@@ -133,7 +140,7 @@ def _why_not_written(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return _first_lines(error)
+    return first_lines(error)
 
 
 def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
@@ -166,139 +173,85 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
 def open_checkpoint(path: Path) -> OpenedCheckpoint:
     """Read a checkpoint file, ours or foreign, without running anything in it.
 
-    A file that is missing, damaged, pickled, of another architecture or of a newer version raises `CheckpointError`.
+    A file that is missing, damaged, pickled, of another architecture or of a newer version raises `CheckpointError`;
+    weights that are no whole model raise its `MisfitError`, which lists them.
     """
     path = Path(path)
-    document = _read(path)
+    content = read_weights_file(path)
+    document = content.document
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds a {type(document).__name__}, not the weights of a model.")
     if document.get("format") == FORMAT:
         return _open_own(path, document)
-    return _open_foreign(path, document)
+    return _open_foreign(path, content)
 
 
-def _read(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-        if head[:1] == b"\x80" and head[1:2] > b"\x02":
-            raise CheckpointError(_pickled_sentence(path))  # pickle.dump: torch itself writes protocol 2
-        # A zip file is mapped, so that looking at its meta does not read all of its weights.
-        # Windows cannot replace a file that is mapped, and last.pt is replaced while its run goes on.
-        is_mapped = head == b"PK\x03\x04" and sys.platform != "win32"
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped or None)
-    except FileNotFoundError:
-        raise CheckpointError(f"There is no checkpoint {path}.") from None
-    except pickle.UnpicklingError as error:
-        is_pickled = "GLOBAL" in str(error)
-        raise CheckpointError(_pickled_sentence(path) if is_pickled else _damaged_sentence(path)) from error
-    except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise CheckpointError(_damaged_sentence(path)) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no PyTorch file or was cut short ({_first_lines(error)}); copy or save it again."
-        ) from error
-
-
-def _damaged_sentence(path: Path) -> str:
-    return f"{path} is no PyTorch file or was cut short; copy or save it again."
-
-
-def _pickled_sentence(path: Path) -> str:
-    return (
-        f"{path} holds pickled Python objects, and opening those could run code: it stays closed. Where it was made, "
-        "save the weights alone: torch.save(model.state_dict(), 'weights.pt')."
-    )
-
-
-def _open_own(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
+def _open_own(path: Path, document: dict[Any, Any]) -> OpenedCheckpoint:
     version = document.get("version")
     if isinstance(version, int) and version > VERSION:
         raise CheckpointError(f"{path} was written by a newer version of Atrous; update this one.")
-    known = {declared.name for declared in fields(CheckpointMeta)}
     try:
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in document["meta"].items()
-            if name in known
-        }
-        meta = CheckpointMeta(**values)
+        meta = meta_of(document["meta"])
         state = dict(document["model"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not a whole checkpoint: {error}; save it again.") from error
+        if not all(isinstance(value, Tensor) and is_plain(value) for value in state.values()):
+            raise TypeError("its weights are no plain numbers")
+    except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
+        raise CheckpointError(f"{path} is not a whole checkpoint: {first_lines(error)}; save it again.") from error
     return OpenedCheckpoint(path, state, meta, f"{FORMAT} {version}", document.get("training"))
 
 
-# --- files from elsewhere -------------------------------------------------------------------------------------------
+def meta_of(values: dict[str, Any]) -> CheckpointMeta:
+    """Return what a file tells of itself; wrong types and bounds raise `TypeError`, `ValueError` or `DataError`."""
+    known = {declared.name for declared in fields(CheckpointMeta)}
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in known
+    }
+    meta = CheckpointMeta(**told)
+    texts = (meta.architecture, *meta.class_names, *meta.class_colors, *meta.lineage)
+    numbers = (meta.output_stride, meta.image_size, *meta.image_mean, *meta.image_std)
+    if not all(isinstance(value, str) for value in texts) or not all(isinstance(n, int | float) for n in numbers):
+        raise TypeError("its meta holds values of other types than it should")
+    if not 1 <= meta.image_size <= MAX_IMAGE_SIZE:
+        raise ValueError(f"its image size is {meta.image_size}")
+    meta.classes  # noqa: B018 - which checks names and colours
+    return meta
 
 
-def _open_foreign(path: Path, document: dict[str, Any]) -> OpenedCheckpoint:
-    problems, repairs = ["it does not say how photos were prepared, its classes or its output stride"], []
-    repairs.append(f"{FOREIGN_IMAGE_SIZE} px, ImageNet normalization and output stride 8 are assumed")
-    for name in WRAPPINGS:
-        if isinstance(document.get(name), dict):
-            others = sorted(str(key) for key in document if key != name)
-            problems.append(f"the weights are wrapped in '{name}'" + (f" beside {', '.join(others)}" if others else ""))
-            repairs.append(f"'{name}' is unwrapped and the rest dropped")
-            document = document[name]
-            break
-    state = _fp32_tensors(document, problems, repairs)
-    state = _without_prefixes(state, problems, repairs)
-    architecture = _recognize(path, state)
-    num_classes = state["classifier.4.weight"].shape[0]
-    has_voc_classes = num_classes == len(CLASS_NAMES)
-    if not has_voc_classes:
-        problems.append(f"it has {num_classes} classes without names")
-        repairs.append("the classes are numbered")
+def _open_foreign(path: Path, content: Content) -> OpenedCheckpoint:
+    told = _told_meta(path, content)
+    found = mend(path, content.document, told.class_names if told else ())
+    kind = "safetensors" if content.container == SAFETENSORS else "state dict"
+    if told and (told.architecture, told.class_names) == (found.architecture, found.class_names):
+        meta = replace(told, has_aux_head=found.has_aux_head)
+        format_ = f"{FORMAT} as {kind}"
+        return OpenedCheckpoint(path, found.state, meta, format_, None, found.problems, found.repairs, found.keys)
     meta = CheckpointMeta(
-        architecture=architecture,
-        class_names=CLASS_NAMES if has_voc_classes else tuple(f"class {index}" for index in range(num_classes)),
-        output_stride=16 if "mobilenet" in architecture else 8,
-        has_aux_head=any(key.startswith("aux_classifier.") for key in state),
+        architecture=found.architecture,
+        class_names=found.class_names,
+        output_stride=default_stride(found.architecture),
+        has_aux_head=found.has_aux_head,
         image_size=FOREIGN_IMAGE_SIZE,
     )
-    opened = OpenedCheckpoint(path, state, meta, "state dict", None, tuple(problems), tuple(repairs))
-    opened.build()
-    return opened
+    problems = ("it does not say how photos were prepared, its classes or its output stride", *found.problems)
+    assumed = f"{FOREIGN_IMAGE_SIZE} px, ImageNet normalization and output stride {meta.output_stride} are assumed"
+    return OpenedCheckpoint(path, found.state, meta, kind, None, problems, (assumed, *found.repairs), found.keys)
 
 
-def _fp32_tensors(document: dict[str, Any], problems: list[str], repairs: list[str]) -> dict[str, Tensor]:
-    state = {str(key): value for key, value in document.items() if isinstance(value, Tensor)}
-    if others := [str(key) for key in document if str(key) not in state]:
-        problems.append(f"beside the weights it holds {', '.join(others)}")
-        repairs.append("what is no tensor is dropped")
-    if any(value.dtype in (torch.float16, torch.bfloat16, torch.float64) for value in state.values()):
-        problems.append("its numbers are not in fp32")
-        repairs.append("they are turned into fp32")
-        state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    return state
+def _told_meta(path: Path, content: Content) -> CheckpointMeta | None:
+    """Return the meta that an exported file of ours carries beside its weights; None in other files."""
+    carried: Any = getattr(content.document, "_metadata", None)
+    values = carried.get(META_KEY) if isinstance(carried, dict) else None
+    try:
+        if content.container == SAFETENSORS:
+            values = json.loads(content.metadata.get(META_KEY, "null"))
+        return meta_of(values) if values else None
+    except (TypeError, ValueError, AttributeError, DataError, RecursionError) as error:
+        raise CheckpointError(
+            f"What {path} says of itself is damaged: {first_lines(error)}; export it again."
+        ) from error
 
 
-def _without_prefixes(state: dict[str, Tensor], problems: list[str], repairs: list[str]) -> dict[str, Tensor]:
-    for prefix in PREFIXES:
-        if state and all(key.startswith(prefix) for key in state):
-            problems.append(f"every key begins with '{prefix}'")
-            repairs.append(f"'{prefix}' is taken off")
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state
-
-
-def _recognize(path: Path, state: dict[str, Tensor]) -> str:
-    """Tell the architecture from the names of the weights."""
-    if any("low_level" in key or key.startswith(("decoder.", "classifier.project")) for key in state):
-        raise CheckpointError(f"{path} is a DeepLabV3+ (it has a decoder); this project opens DeepLabV3 only.")
-    if "classifier.4.weight" not in state:
-        shown = ", ".join(list(state)[:3]) or "none"
-        raise CheckpointError(f"{path} holds no DeepLabV3 of torchvision (its first keys: {shown}).")
-    if "backbone.layer3.22.conv1.weight" in state:
-        return "deeplabv3_resnet101"
-    if "backbone.layer3.5.conv1.weight" in state:
-        return "deeplabv3_resnet50"
-    if "backbone.0.0.weight" in state:
-        return "deeplabv3_mobilenet_v3_large"
-    raise CheckpointError(f"{path} holds a DeepLabV3 on a backbone this project does not know.")
-
-
-def _first_lines(error: BaseException, count: int = 2) -> str:
+def first_lines(error: BaseException, count: int = 2) -> str:
+    """Return how an error's text begins, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:count])[:300] or type(error).__name__

@@ -1,14 +1,10 @@
 """Where a model starts from: random weights, an ImageNet backbone, or the whole model trained on COCO.
 
-Pretrained weights are torchvision's and are downloaded once, by torchvision, into torch hub's cache folder.
+Pretrained weights are torchvision's and are downloaded once into torch hub's cache folder (`core.model.hub`).
 """
 
-import contextlib
-import io
-import pickle
 import sys
-from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +15,11 @@ from torchvision.models.segmentation import (
     DeepLabV3_ResNet50_Weights,
     DeepLabV3_ResNet101_Weights,
 )
+from tqdm import tqdm
 
-from core.errors import WeightsError
+from core.errors import CheckpointError, WeightsError
+from core.model.archive import read_weights_file
+from core.model.hub import OnBytes, download
 
 BACKBONES: dict[str, WeightsEnum] = {
     "deeplabv3_resnet50": ResNet50_Weights.IMAGENET1K_V1,
@@ -47,27 +46,27 @@ def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
     return _load_matching(model, fetch(WHOLE_MODELS[architecture]), "the COCO model")
 
 
-def cached_file(weights: WeightsEnum) -> Path:
-    """Return where torch hub keeps the file of these weights."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-
-
 def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
-    """Return the state dict of torchvision's weights, downloading it once, its checksum verified."""
-    file = cached_file(weights)
-    by_hand = f"download {weights.url} elsewhere and save it as {file}"
+    """Return the state dict of torchvision's weights, downloading it once, its hash compared."""
+    size = round(weights.meta["_file_size"] * 2**20)
+    with tqdm(desc="weights", unit="B", unit_scale=True, disable=None, file=sys.stderr, leave=False) as bar:
+        file = download(weights.url, size, _moving(bar))
+    again = f"delete the file, or download {weights.url} elsewhere and save it as {file}"
     try:
-        # torch hub announces a download on stdout, which belongs to the result.
-        with contextlib.redirect_stdout(io.StringIO()):
-            state: dict[str, Tensor] = weights.get_state_dict(
-                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-            )
-    except (URLError, ConnectionError, TimeoutError) as error:
-        raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, LookupError, TypeError, ValueError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"The weights {file} are damaged ({first_line}); delete the file, or {by_hand}.") from error
+        state = read_weights_file(file).document
+    except CheckpointError as error:
+        raise WeightsError(f"The weights {file} are damaged ({str(error).removesuffix('.')}); {again}.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"The weights {file} are damaged (they are no state dict); {again}.")
     return state
+
+
+def _moving(bar: "tqdm[Any]") -> OnBytes:
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
 
 
 def _keys_of(state: dict[str, Tensor], module: torch.nn.Module) -> dict[str, Tensor]:

@@ -182,6 +182,23 @@ def test_a_page_is_at_most_150_lines() -> None:
     assert [file.name for file in pages if len(file.read_text().splitlines()) > 150] == []
 
 
+def test_nothing_is_opened_as_a_pickle() -> None:
+    """Read from the calls, not from the text: a sentence for a user may name what this project never does."""
+    calls = [
+        (ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
+        for file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    loads = [keywords for name, keywords in calls if name == "torch.load"]
+    assert loads
+    assert all(keywords.get("weights_only") == "True" for keywords in loads)
+    assert all(keywords.get("weights_only", "True") == "True" for _, keywords in calls)
+    assert all(keywords.get("allow_pickle", "False") == "False" for _, keywords in calls)
+    assert set(importers_of("pickle")) == {"core.model.archive"}, "and that one for the name of its error alone"
+    assert not [name for name, _ in calls if name in ("pickle.load", "pickle.loads", "pickle.Unpickler")]
+
+
 def test_readme_s_map_names_every_module() -> None:
     blocks = re.findall(r"^```[a-z]*\n(.*?)^```", (PROJECT_ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
     tree = next((block for block in blocks if "streamlit_app.py" in block and "core/" in block), "")

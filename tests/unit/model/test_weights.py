@@ -11,7 +11,8 @@ from torchvision.models import mobilenet_v3_large, resnet50
 
 from core.errors import WeightsError
 from core.model.architectures import MOBILENET, build_model
-from core.model.weights import BACKBONES, WHOLE_MODELS, cached_file, initialize
+from core.model.hub import hub_file
+from core.model.weights import BACKBONES, WHOLE_MODELS, initialize
 
 RESNET = "deeplabv3_resnet50"
 Stand = Callable[[object, object], Path]
@@ -30,7 +31,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put(weights: object, document: object) -> Path:
     """Save a stand-in where torch hub looks for the file of these weights."""
-    file = cached_file(weights)  # type: ignore[arg-type]
+    file = hub_file(weights.url)  # type: ignore[attr-defined]
     file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(document, file)
     return file
@@ -42,7 +43,7 @@ def filled(state: dict[str, torch.Tensor], value: float) -> OrderedDict[str, tor
 
 
 def test_the_cache_is_that_of_this_test(tmp_path: Path) -> None:
-    assert cached_file(BACKBONES[RESNET]).is_relative_to(tmp_path)
+    assert hub_file(BACKBONES[RESNET].url).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize(("init", "table"), [("imagenet", BACKBONES), ("coco-voc", WHOLE_MODELS)])
@@ -52,7 +53,7 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(init: str, ta
         initialize(model, MOBILENET, init)
     text = str(caught.value)
     assert "\n" not in text
-    assert str(cached_file(table[MOBILENET])) in text  # type: ignore[arg-type]
+    assert str(hub_file(table[MOBILENET].url)) in text  # type: ignore[attr-defined]
     assert table[MOBILENET].url in text  # type: ignore[attr-defined]
     assert "No network" in text
 

@@ -1,0 +1,88 @@
+"""Commands about checkpoint files: inspect, export and models."""
+
+import argparse
+from contextlib import nullcontext
+from pathlib import Path
+
+from core import jobs, terminal
+from core.commands.document import Add, Document
+from core.terminal import progress_bar, say
+
+
+def find_checkpoint(given: Path) -> Path:
+    """Return the file of a checkpoint that a person named: a path, or a model on offer, downloaded if need be."""
+    from core.model.pretrained import checkpoint_file
+
+    with progress_bar(f"downloading {given}", "MB") as show:
+        return checkpoint_file(given, lambda done, total: show(done // 10**6, total // 10**6))
+
+
+def inspect(arguments: argparse.Namespace) -> Document:
+    """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
+    from core.model.pretrained import open_named
+
+    find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+    opened = open_named(arguments.checkpoint)
+    opened.build()
+    return {
+        "format": opened.format,
+        "architecture": opened.meta.architecture,
+        "classes": list(opened.meta.class_names),
+        "meta": opened.meta.as_dict(),
+        "problems": list(opened.problems),
+        "repairs": list(opened.repairs),
+        **opened.keys.as_dict(),
+    }
+
+
+def export(arguments: argparse.Namespace) -> Document:
+    """Write a checkpoint for other programs, reopen the file and compare its logits."""
+    from core.model.export import export as write
+    from core.model.pretrained import open_named
+
+    find_checkpoint(arguments.checkpoint)
+    opened = open_named(arguments.checkpoint)
+    for repair in opened.repairs:
+        say(f"{arguments.checkpoint.name}: {repair}.")
+    written = write(opened, arguments.format, arguments.out).as_dict()
+    meta = opened.meta
+    return written | {
+        "architecture": meta.architecture,
+        "classes": list(meta.class_names),
+        "image_size": meta.image_size,
+        "image_mean": list(meta.image_mean),
+        "image_std": list(meta.image_std),
+    }
+
+
+def models(arguments: argparse.Namespace) -> Document:
+    """List the models on offer, trained on COCO with VOC's classes, or download one."""
+    from core.model.pretrained import download_pretrained, pretrained_model, pretrained_models
+
+    if arguments.download:
+        model = pretrained_model(arguments.download)
+        job = arguments.job
+        with progress_bar(model.name, "MB") as show, jobs.running(job) if job else nullcontext() as note:
+
+            def on_progress(done: int, total: int) -> None:
+                show(done // 10**6, total // 10**6)
+                if note:
+                    note(done, total)
+
+            download_pretrained(model, on_progress)
+    return {"models": [model.as_dict() for model in pretrained_models()]}
+
+
+def add_to(add: Add) -> None:
+    """Declare the arguments."""
+    command = add(inspect, terminal.show_inspect, "inspect checkpoints/RUN/best.pt")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
+
+    command = add(export, terminal.show_export, "export checkpoints/RUN/best.pt --format onnx --out best.onnx")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
+    command.add_argument("--format", required=True, metavar="F", help="state-dict, safetensors, onnx or torch-export")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+
+    command = add(models, terminal.show_models, "models --download coco-voc-resnet50")
+    command.add_argument("--download", metavar="NAME", help="download this one")
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress

@@ -1,0 +1,72 @@
+"""Files of weights from the web, in torch hub's cache folder: downloaded once, whole and checked, or not there at all.
+
+    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth         whole; its hash began as its name says
+    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth.part    what has come until now; goes on from there
+
+The folder is the one that torchvision uses, so what is there serves both. Imports no torch.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from core.data.mirror import Expected, MirrorError, UnreachableError, fetch_whole
+from core.errors import DataError, WeightsError
+
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
+"""torchvision's file names end in the first digits of the file's SHA-256."""
+
+OnBytes = Callable[[int, int], None]
+"""(bytes that are there, bytes in all), called often."""
+
+
+def hub_folder() -> Path:
+    """Return where torch hub keeps downloaded weights; the rule is `torch.hub.get_dir`'s."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME") or str(Path(cache) / "torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def hub_file(url: str) -> Path:
+    """Return where the file of an address lies, or will."""
+    return hub_folder() / url.rpartition("/")[2]
+
+
+def download(url: str, size: int, on_bytes: OnBytes | None = None) -> Path:
+    """Return the file of an address, fetched if it is not there yet; `size` in bytes is for servers that tell none.
+
+    Without a network, from a server that fails, or with another hash than its name says, `WeightsError` tells how to
+    get the file by hand. What came before a cut is kept, and the next call goes on from there; a file with a wrong hash
+    is removed. Two processes that ask for the same file wait for each other.
+    """
+    file = hub_file(url)
+    if file.is_file():
+        return file
+    by_hand = f"download {url} elsewhere and save it as {file}"
+    digest = HASH_IN_NAME.search(file.name)
+    expected = Expected("sha256", digest[1] if digest else "", size, what=f"the weights {file.name}")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(part.with_suffix(".lock")):
+            if not file.is_file():  # somebody else may have fetched it while this one waited
+                fetch_whole(url, part, expected, on_bytes or _ignore)
+                part.replace(file)
+    except UnreachableError as error:
+        raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
+    except MirrorError as error:
+        raise WeightsError(f"The weights {file.name} cannot be downloaded ({error}); {by_hand}.") from error
+    except DataError as error:  # no room on the disk
+        raise WeightsError(str(error)) from error
+    except OSError as error:
+        raise WeightsError(
+            f"The folder {file.parent} cannot be written ({error.strerror}); let TORCH_HOME name another."
+        ) from error
+    return file
+
+
+def _ignore(_done: int, _total: int) -> None:
+    pass

@@ -1,0 +1,132 @@
+"""The models on offer: torchvision's DeepLabV3, trained on COCO's photos of VOC's classes, downloaded on first use.
+
+A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is asked for. What is known of them is
+written down here, so that a page can list them without importing torch; a test holds it against torchvision's own.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import WeightsError
+from core.model.hub import OnBytes, download, hub_file
+
+if TYPE_CHECKING:
+    from core.model.checkpoint import OpenedCheckpoint
+
+SERVER = "https://download.pytorch.org/models/"
+IMAGE_SIZE = 520
+SOURCE = "torchvision, trained on COCO's photos with VOC's classes"
+
+
+@dataclass(frozen=True)
+class PretrainedModel:
+    """A model on offer; its scores are fractions, told by torchvision for COCO's validation photos, not VOC's."""
+
+    name: str
+    architecture: str
+    output_stride: int
+    file_name: str
+    size_bytes: int
+    miou: float
+    pixel_accuracy: float
+
+    @property
+    def url(self) -> str:
+        """Where it is downloaded from."""
+        return SERVER + self.file_name
+
+    @property
+    def path(self) -> Path:
+        """Where its file lies, or will."""
+        return hub_file(self.url)
+
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether its file is there."""
+        return self.path.is_file()
+
+    def as_dict(self) -> dict[str, str | float | bool]:
+        """Return it as JSON types."""
+        about = {name: getattr(self, name) for name in ("name", "architecture", "size_bytes", "miou", "pixel_accuracy")}
+        return about | {"is_downloaded": self.is_downloaded, "file": str(self.path), "url": self.url}
+
+
+MODELS = (
+    PretrainedModel(
+        "coco-voc-mobilenet", "deeplabv3_mobilenet_v3_large", 16, "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        44_357_000, 0.603, 0.912,
+    ),
+    PretrainedModel(
+        "coco-voc-resnet50", "deeplabv3_resnet50", 8, "deeplabv3_resnet50_coco-cd0a2569.pth",
+        168_312_000, 0.664, 0.924,
+    ),
+    PretrainedModel(
+        "coco-voc-resnet101", "deeplabv3_resnet101", 8, "deeplabv3_resnet101_coco-586e9e4e.pth",
+        244_545_000, 0.674, 0.924,
+    ),
+)  # fmt: skip
+
+
+def pretrained_models() -> tuple[PretrainedModel, ...]:
+    """Return the models on offer, the smallest first."""
+    return MODELS
+
+
+def pretrained_model(name: str) -> PretrainedModel:
+    """Return the model of a name; one that is not on offer raises `WeightsError`."""
+    for model in MODELS:
+        if model.name == name:
+            return model
+    raise WeightsError(f"There is no model '{name}' on offer; there are {', '.join(model.name for model in MODELS)}.")
+
+
+def download_pretrained(model: PretrainedModel, on_progress: OnBytes | None = None) -> Path:
+    """Return the model's file, downloaded if need be and its hash compared; `WeightsError` says what to do instead."""
+    return download(model.url, model.size_bytes, on_progress)
+
+
+def open_pretrained(model: PretrainedModel, on_progress: OnBytes | None = None) -> "OpenedCheckpoint":
+    """Open a model on offer, downloading it if need be, for `open_predictor`.
+
+    What its file does not tell is known here: classes, photo size, output stride. A file that is not what its name says
+    raises `CheckpointError`, one that cannot be had `WeightsError`.
+    """
+    from dataclasses import replace
+
+    from core.model.checkpoint import CheckpointMeta, open_checkpoint
+    from core.voc import CLASS_NAMES
+
+    opened = open_checkpoint(download_pretrained(model, on_progress))
+    if (opened.meta.architecture, len(opened.meta.class_names)) != (model.architecture, len(CLASS_NAMES)):
+        raise WeightsError(f"{model.path} holds another model than {model.name}; delete it and download it again.")
+    meta = CheckpointMeta(
+        architecture=model.architecture,
+        class_names=CLASS_NAMES,
+        output_stride=model.output_stride,
+        has_aux_head=opened.meta.has_aux_head,
+        image_size=IMAGE_SIZE,
+        lineage=(SOURCE,),
+    )
+    return replace(opened, meta=meta, format=model.name, problems=opened.problems[1:], repairs=opened.repairs[1:])
+
+
+def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None) -> Path:
+    """Return the file that is meant where a checkpoint is asked for: a model on offer by its name, else a path."""
+    if _is_name(name_or_path):
+        return download_pretrained(pretrained_model(str(name_or_path)), on_progress)
+    return Path(name_or_path)
+
+
+def open_named(name_or_path: str | Path, on_progress: OnBytes | None = None) -> "OpenedCheckpoint":
+    """Open the checkpoint that is meant: a model on offer by its name, else a file."""
+    from core.model.checkpoint import open_checkpoint
+
+    if _is_name(name_or_path):
+        return open_pretrained(pretrained_model(str(name_or_path)), on_progress)
+    return open_checkpoint(Path(name_or_path))
+
+
+def _is_name(name_or_path: str | Path) -> bool:
+    """Whether it is a name on offer, and no file of that name is there."""
+    return str(name_or_path) in {model.name for model in MODELS} and not Path(name_or_path).exists()

@@ -1,0 +1,77 @@
+"""What the tests of checkpoint files share: comparing states, refusals, and files that would run code."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models.segmentation import DeepLabV3
+
+from core.errors import CheckpointError
+from core.model.architectures import MOBILENET, build_model
+from core.model.checkpoint import CheckpointMeta, open_checkpoint
+from core.voc import CLASS_NAMES
+
+META = CheckpointMeta(
+    architecture=MOBILENET,
+    class_names=CLASS_NAMES,
+    output_stride=16,
+    has_aux_head=False,
+    image_size=64,
+    epoch=3,
+    scores={"miou": 0.25, "boundary_iou": None},
+    config={"epochs": 3, "flip": False},
+    data="/data/VOC2012",
+    fingerprint="f00d",
+    versions={"torch": "2"},
+    lineage=("random weights", "run, epoch 3"),
+)
+
+
+def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def refused(path: Path) -> CheckpointError:
+    """Open and build, as every command does; return the error."""
+    with pytest.raises(CheckpointError) as caught:
+        open_checkpoint(path).build()
+    return caught.value
+
+
+def same_logits(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    """Whether two models answer alike, bit for bit, on a fixed image."""
+    image = torch.randn((1, 3, 64, 48), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return torch.equal(first(image)["out"], second(image)["out"])
+
+
+def thin_state(**options: Any) -> dict[str, torch.Tensor]:
+    """A whole DeepLabV3's state dict in which every weight is one number, repeated without being stored: 100 kB."""
+    with torch.device("meta"):
+        model: DeepLabV3 = build_model(MOBILENET, 3, output_stride=16, **options)
+    return {
+        key: torch.full((), 0.5 if value.is_floating_point() else 1, dtype=value.dtype).expand(value.shape)
+        for key, value in model.state_dict().items()
+    }
+
+
+def repacked(file: Path, target: Path, *, method: int = zipfile.ZIP_STORED, **replaced: bytes) -> Path:
+    """Pack a zip file anew, with another content for entries whose names end so (data_pkl: data.pkl)."""
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(target, "w", method) as packed:
+        for entry in source.infolist():
+            ending = entry.filename.rpartition("/")[2].replace(".", "_")
+            packed.writestr(entry.filename, replaced.get(ending, source.read(entry)))
+    return target
+
+
+class Malicious:
+    """Makes a folder when a careless reader unpickles it."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.canary),)

@@ -1,0 +1,206 @@
+"""Files of every kind in the place of weights: opened, or called by their name; too large or damaged ones refused."""
+
+import gzip
+import random
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models.segmentation import DeepLabV3
+
+from core.model import archive
+from core.model.archive import LEGACY, ZIP, read_weights_file
+from core.model.checkpoint import open_checkpoint, save_checkpoint
+from tests.small_models import META, is_equal, refused, repacked, same_logits
+
+Check = Callable[[object, Path], str]
+
+
+# --- what is no weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello world\n", b"<html>404</html>", b'{"epochs": 10}\n', b"version https://git-lfs.github.com/spec/v1\n",
+     b"PK is no zip", b"\x89PNG\r\n\x1a\n"],
+)  # fmt: skip
+def test_what_is_no_pytorch_file_is_called_so(tmp_path: Path, data: bytes, one_sentence: Check) -> None:
+    """A web page or a Git LFS pointer in place of weights was called "pickled Python objects"."""
+    file = tmp_path / "weights.pt"
+    file.write_bytes(data)
+    assert "no PyTorch file or was cut short" in one_sentence(refused(file), file)
+
+
+def test_any_garbage_is_refused_in_words(tmp_path: Path) -> None:
+    """Some bytes sent IndexError or struct.error out of torch's unpickler."""
+    rng = random.Random(0)
+    file = tmp_path / "garbage.pt"
+    for length in [*range(1, 60)] * 5:
+        file.write_bytes(bytes(rng.randrange(128) for _ in range(length)))
+        refused(file)
+    for opcode in range(256):
+        file.write_bytes(bytes([opcode]))
+        refused(file)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused(mobilenet: DeepLabV3, tmp_path: Path, share: float, one_sentence: Check) -> None:
+    save_checkpoint(tmp_path / "whole.pt", mobilenet, META)
+    data = (tmp_path / "whole.pt").read_bytes()
+    file = tmp_path / "cut.pt"
+    file.write_bytes(data[: int(share * len(data))])
+    assert "cut short" in one_sentence(refused(file), file)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path, one_sentence: Check) -> None:
+    assert "There is no checkpoint" in one_sentence(refused(tmp_path / "none.pt"), tmp_path / "none.pt")
+    one_sentence(refused(tmp_path), tmp_path)
+
+
+def test_a_single_tensor_is_no_model(tmp_path: Path, one_sentence: Check) -> None:
+    torch.save(torch.zeros(3), tmp_path / "t.pt")
+    assert "holds a Tensor" in one_sentence(refused(tmp_path / "t.pt"), tmp_path / "t.pt")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x89HDF\r\n\x1a\n and so on", "Keras"),
+        (gzip.compress(b"weights"), "gzip archive; unpack it first"),
+        (b"GGUF\x03\x00\x00\x00", "language model"),
+        (b"\x93NUMPY\x01\x00", "NumPy array"),
+    ],
+)
+def test_files_of_other_libraries_are_named(tmp_path: Path, data: bytes, says: str, one_sentence: Check) -> None:
+    file = tmp_path / "weights.pt"
+    file.write_bytes(data)
+    assert says in one_sentence(refused(file), file)
+
+
+def test_an_archive_of_numpy_arrays_and_another_zip_file_are_named(tmp_path: Path, one_sentence: Check) -> None:
+    np.savez(tmp_path / "weights.npz", weight=np.zeros(3))
+    assert "zip archive of NumPy arrays" in one_sentence(refused(tmp_path / "weights.npz"), tmp_path / "weights.npz")
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as packed:
+        packed.writestr("run/best.pt", b"")
+    assert "it holds run/best.pt" in one_sentence(refused(tmp_path / "run.zip"), tmp_path / "run.zip")
+
+
+class Shallow(torch.nn.Module):
+    """The smallest model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 2, 1)
+
+    def forward(self, images_N3HW: torch.Tensor) -> torch.Tensor:
+        return self.conv(images_N3HW)
+
+
+def test_torchscript_is_a_program_and_the_way_to_its_weights_is_told(tmp_path: Path, one_sentence: Check) -> None:
+    file = tmp_path / "traced.pt"
+    with pytest.warns(FutureWarning, match=r"torch\.jit"):  # of torch.jit itself
+        torch.jit.save(torch.jit.trace(Shallow(), torch.zeros(1, 3, 4, 4)), file)
+    text = one_sentence(refused(file), file)
+    assert "is a TorchScript archive" in text
+    assert "torch.save(torch.jit.load('traced.pt').state_dict(), 'weights.pt')" in text
+
+
+def test_a_program_of_torch_export_is_named(tmp_path: Path, one_sentence: Check) -> None:
+    file = tmp_path / "exported.pt2"
+    torch.export.save(torch.export.export(Shallow().eval(), (torch.zeros(1, 3, 4, 4),)), file)
+    text = one_sentence(refused(file), file)
+    assert "is a program of torch.export" in text
+    assert "torch.export.load('exported.pt2').state_dict" in text
+
+
+# --- what is too large, and what is damaged -------------------------------------------------------------------------
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path, one_sentence: Check) -> None:
+    """Two gigabytes of nothing, which take no room on the disk."""
+    file = tmp_path / "huge.pt"
+    with file.open("wb") as opened:
+        opened.truncate(archive.MAX_FILE_BYTES + 1)
+    assert "2.1 GB" in one_sentence(refused(file), file)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, one_sentence: Check) -> None:
+    """Three megabytes that would unpack to three gigabytes: nothing of them is read, nor kept in memory."""
+    file = tmp_path / "bomb.pt"
+    zeros = b"\0" * 2**20
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        packed.writestr("bomb/data.pkl", b"\x80\x02}.")
+        with packed.open("bomb/data/0", "w", force_zip64=True) as entry:
+            for _ in range(2100):
+                entry.write(zeros)
+    assert file.stat().st_size < 20 * 2**20
+    assert "would unpack to 2.2 GB" in one_sentence(refused(file), file)
+
+
+def test_a_description_that_is_too_large_is_refused(tmp_path: Path, one_sentence: Check) -> None:
+    """A pickle takes fifty times its size once it is read."""
+    file = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("bomb/data.pkl", b"]" * (archive.MAX_PICKLE_BYTES + 1))
+    assert "would unpack to 0.1 GB" in one_sentence(refused(file), file)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 10**9) + b'{"a":1}',
+        struct.pack("<Q", 7) + b'{"a":1}',
+        struct.pack("<Q", 2) + b"{}" + b"left over",
+        struct.pack("<Q", 60) + b'{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,99999999]}}'[:60],
+        b"\x02",
+        b"",
+    ],
+)
+def test_a_damaged_safetensors_file_is_called_so(tmp_path: Path, data: bytes, one_sentence: Check) -> None:
+    """A header that claims more than there is once made readers take the memory for it."""
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(data)
+    assert "no whole safetensors file" in one_sentence(refused(file), file)
+
+
+def test_a_compressed_zip_file_is_not_mapped(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+    """Mapped as it lay, a file that was packed again ended in "Trying to resize storage that is not resizable"."""
+    torch.save(mobilenet.state_dict(), tmp_path / "whole.pt")
+    packed = repacked(tmp_path / "whole.pt", tmp_path / "packed.pt", method=zipfile.ZIP_DEFLATED)
+    assert same_logits(open_checkpoint(packed).build(), mobilenet)
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_single_flipped_bit_among_the_weights_is_found(mobilenet: DeepLabV3, tmp_path: Path, is_own: bool) -> None:
+    """PyTorch compares no checksums of a file that it maps: one weight was another, and nothing said so."""
+    file = tmp_path / "best.pt"
+    if is_own:
+        save_checkpoint(file, mobilenet, META)
+    else:
+        torch.save(mobilenet.state_dict(), file)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert "Bad CRC-32" in str(refused(file))
+
+
+def test_zip_and_legacy_hold_the_same(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+    state = mobilenet.state_dict()
+    for container in (ZIP, LEGACY):
+        torch.save(state, tmp_path / container, _use_new_zipfile_serialization=container == ZIP)
+        content = read_weights_file(tmp_path / container)
+        assert content.container == container
+        assert is_equal(content.document, state)
+
+
+def test_safetensors_are_told_by_their_content(tmp_path: Path) -> None:
+    save_file({"a": torch.arange(3.0)}, tmp_path / "weights.bin", metadata={"format": "pt"})
+    content = read_weights_file(tmp_path / "weights.bin")
+    assert content.metadata == {"format": "pt"}
+    assert is_equal(content.document, {"a": torch.arange(3.0)})

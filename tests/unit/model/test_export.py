@@ -1,0 +1,172 @@
+"""Files for other programs: what they compute is what the checkpoint computes, checked by another reader than ours."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
+
+from core.errors import CheckpointError, ConfigError, CoreError, DataError
+from core.model import export as exports
+from core.model.architectures import build_model
+from core.model.checkpoint import OpenedCheckpoint, open_checkpoint, save_checkpoint
+from core.model.export import FORMATS, TOLERANCE, export
+from tests.small_models import META, is_equal, same_logits
+
+NAMES = ("background", "apple", "leaf")
+APPLES = replace(
+    META, class_names=NAMES, class_colors=("#000000", "#cc2222", "#22aa22"), has_aux_head=True, image_size=48
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> DeepLabV3:
+    """A MobileNet of three classes whose logits differ clearly, as those of a trained one do."""
+    torch.manual_seed(0)
+    made = build_model(META.architecture, 3, output_stride=16, has_aux_head=True).train()
+    with torch.no_grad():
+        for _ in range(3):
+            made(torch.rand(2, 3, 64, 64))
+        made.classifier[4].weight *= 20
+    return made.eval()
+
+
+@pytest.fixture
+def opened(model: DeepLabV3, tmp_path: Path) -> OpenedCheckpoint:
+    save_checkpoint(tmp_path / "best.pt", model, APPLES)
+    return open_checkpoint(tmp_path / "best.pt")
+
+
+def logits_of(model: DeepLabV3, images_N3HW: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return model(images_N3HW)["out"]
+
+
+@pytest.mark.parametrize("export_format", ["state-dict", "safetensors"])
+def test_weights_come_back_bit_for_bit_with_classes_size_and_stride(
+    opened: OpenedCheckpoint, tmp_path: Path, export_format: str
+) -> None:
+    written = export(opened, export_format, tmp_path / "out.file")
+    assert (written.difference, written.tolerance) == (0, 0)
+    again = open_checkpoint(written.file)
+    assert again.meta == APPLES
+    assert (again.problems, again.repairs) == ((), ())
+    assert is_equal(again.state, dict(opened.state))
+    assert same_logits(again.build(), opened.build())
+
+
+def test_the_state_dict_loads_into_torchvision_s_own_model(
+    opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
+) -> None:
+    export(opened, "state-dict", tmp_path / "weights.pt")
+    theirs = deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3, aux_loss=True)
+    theirs.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True), strict=True)
+    assert same_logits(theirs.eval(), model)
+
+
+def test_safetensors_are_plain_ones(opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path) -> None:
+    export(opened, "safetensors", tmp_path / "w.safetensors")
+    assert is_equal(load_file(tmp_path / "w.safetensors"), dict(model.state_dict()))
+    with safe_open(tmp_path / "w.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["atrous"])["class_names"] == list(NAMES)
+
+
+def test_onnx_gives_the_same_logits_at_any_batch_and_size(
+    opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
+) -> None:
+    """Exported with the size of its example, it answered a photo of another size with an error of ONNX Runtime."""
+    written = export(opened, "onnx", tmp_path / "best.onnx")
+    assert 0 < written.difference <= TOLERANCE
+    assert [path.name for path in tmp_path.iterdir() if "onnx" in path.name] == ["best.onnx"], "weights inside"
+    onnx.checker.check_model(tmp_path / "best.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "best.onnx", providers=["CPUExecutionProvider"])
+    assert json.loads(session.get_modelmeta().custom_metadata_map["atrous"])["class_names"] == list(NAMES)
+    for shape in ((1, 3, 48, 48), (3, 3, 33, 80), (1, 3, 200, 17)):
+        images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        expected_NKHW = logits_of(model, images_N3HW).numpy()
+        (found_NKHW,) = session.run(None, {"images": images_N3HW.numpy()})
+        assert found_NKHW.shape == expected_NKHW.shape
+        assert np.abs(found_NKHW - expected_NKHW).max() <= TOLERANCE * np.abs(expected_NKHW).max()
+
+
+def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
+    opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
+) -> None:
+    export(opened, "torch-export", tmp_path / "best.pt2")
+    told = {"atrous.json": ""}
+    program = torch.export.load(tmp_path / "best.pt2", extra_files=told).module()
+    assert json.loads(told["atrous.json"])["class_names"] == list(NAMES)
+    for shape in ((1, 3, 48, 48), (3, 3, 33, 80)):
+        images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        expected_NKHW = logits_of(model, images_N3HW)
+        assert (program(images_N3HW) - expected_NKHW).abs().max() <= TOLERANCE * expected_NKHW.abs().max()
+    with pytest.raises(CheckpointError, match=r"is a program of torch\.export"):
+        open_checkpoint(tmp_path / "best.pt2")
+
+
+# --- what is not written --------------------------------------------------------------------------------------------
+
+
+def refused(kind: type[CoreError], opened: OpenedCheckpoint, export_format: str, out: Path) -> str:
+    """Export in vain and return the sentence; nothing is left beside what was there."""
+    before = {path.name: path.read_bytes() for path in opened.path.parent.iterdir() if path.is_file()}
+    with pytest.raises(kind) as caught:
+        export(opened, export_format, out)
+    assert {path.name: path.read_bytes() for path in opened.path.parent.iterdir() if path.is_file()} == before
+    assert not list(opened.path.parent.glob(".export*"))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_nothing_is_overwritten(opened: OpenedCheckpoint, tmp_path: Path, export_format: str) -> None:
+    (tmp_path / "there.file").write_text("mine")
+    assert "nothing is overwritten" in refused(DataError, opened, export_format, tmp_path / "there.file")
+
+
+@pytest.mark.parametrize("export_format", ["state-dict", "safetensors"])
+def test_a_folder_that_is_not_there_is_told(opened: OpenedCheckpoint, tmp_path: Path, export_format: str) -> None:
+    assert "cannot be written" in refused(DataError, opened, export_format, tmp_path / "gone" / "w.file")
+
+
+def test_a_format_that_does_not_exist_is_told(opened: OpenedCheckpoint, tmp_path: Path) -> None:
+    text = refused(ConfigError, opened, "tflite", tmp_path / "w.tflite")
+    assert "choose one of state-dict, safetensors, onnx, torch-export" in text
+
+
+def test_without_its_packages_onnx_says_what_to_install(
+    opened: OpenedCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    text = refused(ConfigError, opened, "onnx", tmp_path / "w.onnx")
+    assert "needs onnxruntime; install with: python -m pip install -r requirements-onnx.txt" in text
+
+
+def wrong_by(distance: float) -> Callable[..., Any]:
+    """Return a writer whose file gives logits that are off."""
+
+    def write(_opened: OpenedCheckpoint, model: torch.nn.Module, file: Path) -> Callable[..., torch.Tensor]:
+        file.write_bytes(b"a program")
+        return lambda images_N3HW: model(images_N3HW) + distance
+
+    return write
+
+
+@pytest.mark.parametrize(("distance", "says"), [(0.5, "of the largest, more than"), (float("nan"), "by inf")])
+def test_a_program_that_computes_something_else_is_not_kept(
+    opened: OpenedCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distance: float, says: str
+) -> None:
+    monkeypatch.setitem(exports.FORMATS, "onnx", wrong_by(distance))
+    text = refused(CheckpointError, opened, "onnx", tmp_path / "w.onnx")
+    assert "would give other logits" in text
+    assert says in text
