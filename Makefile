@@ -14,7 +14,7 @@ python := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format e2e bench lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
@@ -33,10 +33,15 @@ test: .venv/.installed-dev ## every test that needs no browser
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
 	$(python) -m pytest -m e2e $(ARGS)
 
-check: .venv/.installed-dev ## lint, formatting and types; changes nothing
+check: .venv/.installed-dev ## lint, formatting, types, dead code, known vulnerabilities; changes nothing
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+	$(python) -m vulture
+	$(python) .ci/audit.py
+
+audit: .venv/.installed-dev ## known vulnerabilities of the pinned packages; says so where nobody can be asked
+	$(python) .ci/audit.py
 
 format: .venv/.installed-dev ## rewrite the code into the project's format
 	$(python) -m ruff check --fix .

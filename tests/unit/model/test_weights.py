@@ -14,7 +14,6 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.weights import BACKBONES, WHOLE_MODELS, cached_file, initialize
 
 RESNET = "deeplabv3_resnet50"
-Stand = Callable[[object, object], Path]
 
 
 @pytest.fixture(autouse=True)
