@@ -9,12 +9,12 @@ PYTHON ?= python3
 ARGS ?=
 BENCH ?=
 
-python := .venv/bin/python
+python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check audit format e2e bench lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench image lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
@@ -49,6 +49,13 @@ format: .venv/.installed-dev ## rewrite the code into the project's format
 
 bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
 	$(python) -m core bench $(BENCH)
+
+image: ## build the container and see that it answers; needs docker
+	docker build --tag atrous .
+	@id=$$(docker run --detach --rm --init atrous); trap 'docker stop $$id >/dev/null' EXIT; \
+	for second in $$(seq 90); do \
+	  test "$$(docker inspect --format '{{.State.Health.Status}}' $$id)" != healthy || exit 0; sleep 1; \
+	done; docker logs $$id; echo "The container did not answer within 90 s; its log is above." >&2; exit 1
 
 clean: ## remove caches; runs, data and .venv stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
