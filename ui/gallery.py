@@ -164,7 +164,7 @@ def _mask(mask: Path, wall: Wall) -> bytes:
 
 
 def _difference(a: Path, b: Path, sample: Sample, wall: Wall) -> bytes:
-    return cached.disagreement(a, b, sample.mask, num_classes=wall.data.num_classes, size_px=PICTURE_PX)
+    return cached_comparison.disagreement(a, b, sample.mask, num_classes=wall.data.num_classes, size_px=PICTURE_PX)
 
 
 def _lit(image: ImageScore, sample: Sample, wall: Wall) -> bytes:
