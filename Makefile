@@ -8,13 +8,14 @@
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+MINUTES ?= 30
 
 python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check audit format e2e bench image lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench soak image lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
@@ -49,6 +50,9 @@ format: .venv/.installed-dev ## rewrite the code into the project's format
 
 bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
 	$(python) -m core bench $(BENCH)
+
+soak: .venv/.installed-dev ## everything a person does, again and again, for MINUTES=30
+	$(python) -m tests.soak.soak --minutes $(MINUTES)
 
 image: ## build the container and see that it answers; needs docker
 	docker build --tag atrous .

@@ -174,8 +174,8 @@ def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes,
 
 @st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
 def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> bytes:
-    files = (Path(file.path) for file in (photo, truth, predicted))
-    return encoded(strip(*files, colors, size_px), "PNG")
+    picture = strip(Path(photo.path), Path(truth.path), Path(predicted.path), colors, size_px)
+    return encoded(picture, "PNG")
 
 
 def film(photo: Path, truth: Path, predicted: Sequence[Path], *, classes: Classes, size_px: int = 280) -> bytes:
