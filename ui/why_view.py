@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from core.metrics.calibration import reliability
 from core.metrics.object_size import size_scores
 from core.training.evaluations import Details
 from ui import cached_comparison as cached
+from ui.clickable import Chart, show_chart
 from ui.score_charts import class_bars
 from ui.score_view import Side
 from ui.why_charts import (
@@ -25,9 +24,6 @@ from ui.why_charts import (
 )
 from ui.words import percent, plain
 
-ONLY = "only"
-"""Key of the query string that holds which images are looked at."""
-
 TABS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
@@ -38,15 +34,6 @@ SIZE_MEANING = (
     "An object is here what one image shows of one class; its IoU is that of the class in that image. The mean is over "
     "objects: a large one counts no more than a small one."
 )
-
-
-class Chart(NamedTuple):
-    """A figure whose marks can be clicked, what stands above it, and how a screen reader calls it."""
-
-    key: str
-    title: str
-    figure: go.Figure
-    alt: str
 
 
 def show_why(a: Side, b: Side) -> None:
@@ -61,7 +48,7 @@ def show_why(a: Side, b: Side) -> None:
 
 def _classes(a: Side, b: Side) -> None:
     figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
-    _show(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
+    show_chart(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
     pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
     absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]
     if absent:
@@ -76,12 +63,12 @@ def _confusion(a: Side, b: Side) -> None:
     classes = b.choice.classes
     left, right = st.columns(2)
     with left:
-        _show(Chart("confusion a", f"**A: {plain(a.label)}**", confusion_figure(a_KK, classes, share, "a"),
+        show_chart(Chart("confusion a", f"**A: {plain(a.label)}**", confusion_figure(a_KK, classes, share, "a"),
                     f"Confusion matrix of {a.label}"))  # fmt: skip
     with right:
-        _show(Chart("confusion b", f"**B: {plain(b.label)}**", confusion_figure(b_KK, classes, share, "b"),
+        show_chart(Chart("confusion b", f"**B: {plain(b.label)}**", confusion_figure(b_KK, classes, share, "b"),
                     f"Confusion matrix of {b.label}"))  # fmt: skip
-    _show(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
+    show_chart(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
                 change_figure(a_KK, b_KK, classes, share), "Difference of the confusion matrices"))  # fmt: skip
 
 
@@ -90,7 +77,9 @@ def _images(a: Side, b: Side) -> None:
     better = sum(image.gain > 0 for image in images)
     worse = sum(image.gain < 0 for image in images)
     title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
-    _show(Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B"))
+    show_chart(
+        Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B")
+    )
     st.caption(f"Above the line B is better. {CLICK}")
 
 
@@ -99,7 +88,7 @@ def _errors(a: Side, b: Side) -> None:
     if _is_too_old(found, "kinds of errors"):
         return
     shares = [_error_shares(side.evaluation.path) for side in (a, b)]
-    _show(
+    show_chart(
         Chart(
             "errors",
             "**What went wrong**",
@@ -133,7 +122,7 @@ def _confidence(a: Side, b: Side) -> None:
                 help=f"{label}. Mean gap between confidence and the share that is right, in 15 bins weighted by pixels "
                 "(Guo et al. 2017), at the size the model works at.",
             )  # fmt: skip
-    _show(
+    show_chart(
         Chart(
             "confidence",
             "**Is it as sure as it is right?**",
@@ -146,7 +135,7 @@ def _confidence(a: Side, b: Side) -> None:
 
 def _size(a: Side, b: Side) -> None:
     sizes = [size_scores(cached.counts(side.evaluation.path)[1]) for side in (a, b)]
-    _show(
+    show_chart(
         Chart(
             "size", "**IoU against object size**", size_figure(sizes, (a.label, b.label)), "Mean IoU of objects by size"
         )
@@ -161,16 +150,3 @@ def _is_too_old(found: list[Details | None], what: str) -> bool:
         f"One of the two was evaluated by a version that did not keep {what} yet; evaluate it again, below the table."
     )
     return True
-
-
-def _show(chart: Chart) -> None:
-    """Draw a chart; a click on a mark puts its filter into the query string."""
-    if chart.title:
-        st.markdown(chart.title)
-
-    def choose() -> None:
-        points = st.session_state[chart.key].selection.points
-        asked = points[0].get("customdata") if points else None
-        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
-
-    st.plotly_chart(chart.figure, key=chart.key, alt=chart.alt, selection_mode="points", on_select=choose)
