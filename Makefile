@@ -8,13 +8,14 @@
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+MINUTES ?= 30
 
-python := .venv/bin/python
+python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format e2e bench lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench soak image lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
@@ -33,10 +34,15 @@ test: .venv/.installed-dev ## every test that needs no browser
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
 	$(python) -m pytest -m e2e $(ARGS)
 
-check: .venv/.installed-dev ## lint, formatting and types; changes nothing
+check: .venv/.installed-dev ## lint, formatting, types, dead code, known vulnerabilities; changes nothing
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+	$(python) -m vulture
+	$(python) .ci/audit.py
+
+audit: .venv/.installed-dev ## known vulnerabilities of the pinned packages; says so where nobody can be asked
+	$(python) .ci/audit.py
 
 format: .venv/.installed-dev ## rewrite the code into the project's format
 	$(python) -m ruff check --fix .
@@ -44,6 +50,16 @@ format: .venv/.installed-dev ## rewrite the code into the project's format
 
 bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
 	$(python) -m core bench $(BENCH)
+
+soak: .venv/.installed-dev ## everything a person does, again and again, for MINUTES=30
+	$(python) -m tests.soak.soak --minutes $(MINUTES)
+
+image: ## build the container and see that it answers; needs docker
+	docker build --tag atrous .
+	@id=$$(docker run --detach --rm --init atrous); trap 'docker stop $$id >/dev/null' EXIT; \
+	for second in $$(seq 90); do \
+	  test "$$(docker inspect --format '{{.State.Health.Status}}' $$id)" != healthy || exit 0; sleep 1; \
+	done; docker logs $$id; echo "The container did not answer within 90 s; its log is above." >&2; exit 1
 
 clean: ## remove caches; runs, data and .venv stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,7 +9,7 @@ from core.data.stats import SplitStats
 from core.voc import BACKGROUND, VOID
 from ui import cached
 from ui.cached import View
-from ui.data_view import ONLY
+from ui.clickable import ONLY
 from ui.legend import show_legend
 from ui.page import showing_errors
 from ui.photo_filter import PhotoFilter, parse

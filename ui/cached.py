@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from core.classes import Classes, palette_of
 from core.data.analysis import Analysis, files_key, find
@@ -25,13 +24,12 @@ from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, 
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import mask_image, png_bytes, read_mask, read_photo
 from core.data.stats import SplitStats
-from core.errors import DataError
 from core.model.photo import ClassArea, class_areas, open_photo
-from core.model.render import colorize, difference, overlay, show_void
+from core.model.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
-from ui.charts import NEUTRAL
 from ui.score_charts import Curve
+from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip
 
 if TYPE_CHECKING:
     from core.model.checkpoint import CheckpointMeta
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 DAY_S = 24 * 3600
 CURVE_PX = 500
 """About the width of a curve on the screen."""
-LEAST_PX = 8
 FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
 
@@ -151,15 +148,15 @@ def thumbnail(
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
 def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: View, size_px: int) -> bytes:
     if view == "photo" or mask is None:
-        return _encode(_reduced(read_photo(Path(photo.path)), size_px), "JPEG")
+        return encoded(reduced(read_photo(Path(photo.path)), size_px), "JPEG")
     mask_HW, palette_2563 = read_mask(Path(mask.path), len(colors)), palette_of(colors)
     if view == "mask":
-        return _encode(framed(colorize(_reduced_mask(mask_HW, size_px), palette_2563)), "PNG")
-    small = _reduced(read_photo(Path(photo.path)), size_px)
+        return encoded(framed(colorize(reduced_mask(mask_HW, size_px), palette_2563)), "PNG")
+    small = reduced(read_photo(Path(photo.path)), size_px)
     small_mask = np.asarray(Image.fromarray(mask_HW).resize(small.size, Image.Resampling.NEAREST))
     if view == "void":
-        return _encode(show_void(small, small_mask), "JPEG")
-    return _encode(overlay(small, small_mask, palette_2563), "JPEG")
+        return encoded(show_void(small, small_mask), "JPEG")
+    return encoded(overlay(small, small_mask, palette_2563), "JPEG")
 
 
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:
@@ -177,20 +174,8 @@ def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes,
 
 @st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
 def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> bytes:
-    return _encode(_strip(photo, truth, predicted, colors, size_px), "PNG")
-
-
-def _strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> Image.Image:
-    masks = [_reduced_mask(read_mask(Path(file.path), len(colors)), size_px) for file in (truth, predicted)]
-    colored = [colorize(mask_HW, palette_of(colors)) for mask_HW in masks]
-    parts = [framed(picture) for picture in (_reduced(read_photo(Path(photo.path)), size_px), *colored)]
-    gap = size_px // 24
-    strip = Image.new("RGBA", (sum(part.width for part in parts) + 2 * gap, max(part.height for part in parts)))
-    left = 0
-    for part in parts:
-        strip.paste(part, (left, 0))
-        left += part.width + gap
-    return strip
+    picture = strip(Path(photo.path), Path(truth.path), Path(predicted.path), colors, size_px)
+    return encoded(picture, "PNG")
 
 
 def film(photo: Path, truth: Path, predicted: Sequence[Path], *, classes: Classes, size_px: int = 280) -> bytes:
@@ -200,56 +185,12 @@ def film(photo: Path, truth: Path, predicted: Sequence[Path], *, classes: Classe
 
 @st.cache_data(max_entries=12, ttl=DAY_S, show_spinner="Putting the film together …")
 def _film(photo: Stamp, truth: Stamp, predicted: tuple[Stamp, ...], colors: tuple[str, ...], size_px: int) -> bytes:
-    first, *others = (_strip(photo, truth, mask, colors, size_px) for mask in predicted)
+    files = Path(photo.path), Path(truth.path)
+    first, *others = (strip(*files, Path(mask.path), colors, size_px) for mask in predicted)
     pauses_ms = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
     buffer = io.BytesIO()
     first.save(buffer, "WEBP", save_all=True, append_images=others, duration=pauses_ms, loop=0, quality=80)
     return buffer.getvalue()
-
-
-def framed(picture: Image.Image) -> Image.Image:
-    """Return a picture with a thin grey frame, without which a mask's black background has no end in the dark."""
-    return ImageOps.expand(picture, border=2, fill=NEUTRAL)
-
-
-def _reduced(photo: Image.Image, size_px: int) -> Image.Image:
-    small = photo.copy()
-    small.thumbnail((size_px, size_px))
-    return _wide_enough(small)
-
-
-def _wide_enough(small: Image.Image) -> Image.Image:
-    """Return a picture of at least a few pixels on each side: a line of pixels cannot be shown."""
-    return small.resize((max(small.width, LEAST_PX), max(small.height, LEAST_PX)), Image.Resampling.NEAREST)
-
-
-def _reduced_mask(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    small = Image.fromarray(mask_HW)
-    small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
-    return np.asarray(_wide_enough(small))
-
-
-def _encode(image: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
-    return buffer.getvalue()
-
-
-def disagreement(a: Path, b: Path, truth: Path, *, num_classes: int, size_px: int = 320) -> bytes:
-    """Return where two predicted masks differ (`render.difference`) as a PNG file at most `size_px` on a side.
-
-    A mask that cannot be read, or is of another size than the truth, raises `DataError`.
-    """
-    return _disagreement(stamp(a), stamp(b), stamp(truth), num_classes, size_px)
-
-
-@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
-def _disagreement(a: Stamp, b: Stamp, truth: Stamp, num_classes: int, size_px: int) -> bytes:
-    a_HW, b_HW, truth_HW = (read_mask(Path(file.path), num_classes) for file in (a, b, truth))
-    if not a_HW.shape == b_HW.shape == truth_HW.shape:
-        raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
-    small = (_reduced_mask(mask_HW, size_px) for mask_HW in (a_HW, b_HW, truth_HW))
-    return _encode(difference(*small), "PNG")
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------
@@ -310,16 +251,6 @@ def _figure(name: str, key: object, _draw: Callable[[Any], go.Figure], _subject:
 
 
 # --- checkpoints and evaluations ------------------------------------------------------------------------------------
-
-
-def evaluation_counts(path: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of an evaluation's images and their counts_NKK; not to be written to."""
-    return _evaluation_counts(stamp(path / "counts.npz"))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _evaluation_counts(file: Stamp) -> tuple[list[str], NDArray[np.int64]]:
-    return evaluations.load(Path(file.path).parent).counts()
 
 
 def file_hash(path: Path) -> str:

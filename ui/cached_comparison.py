@@ -3,7 +3,6 @@
 Beside `cached.py` the only use of `st.cache_*`; every cache is bounded and keyed by path, time and size of files.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,21 +20,26 @@ from core.metrics.confusion import Counts
 from core.metrics.conventions import conventions
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore, score_images
-from core.model.render import colorize, light, overlay
+from core.model.render import colorize, difference, light, overlay
 from core.training import evaluations
 from core.training.evaluations import Details
 from core.voc import BACKGROUND
-from ui import cached
-from ui.cached import DAY_S, Stamp, framed, stamp
+from ui.cached import DAY_S, Stamp, stamp
 from ui.image_filter import ImageFilter
 from ui.image_filter import parse as parse_filter
+from ui.thumbnails import encoded, framed, reduced_mask
 
 COUNTS = "counts.npz"
 
 
 def counts(path: Path) -> tuple[list[str], Counts]:
     """Return the names of an evaluation's images and their counts_NKK; not to be written to."""
-    return cached.evaluation_counts(path)
+    return _stored_counts(stamp(path / COUNTS))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _stored_counts(file: Stamp) -> tuple[list[str], Counts]:
+    return evaluations.load(Path(file.path).parent).counts()
 
 
 def compared(a: Path, b: Path) -> Comparison:
@@ -118,8 +122,8 @@ def mask_picture(mask: Path, *, classes: Classes, shown: Sequence[int], size_px:
 
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
 def _mask_picture(mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
-    small_HW = _small(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
-    return _encoded(framed(colorize(small_HW, palette_of(colors))), "PNG")
+    small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
+    return encoded(framed(colorize(small_HW, palette_of(colors))), "PNG")
 
 
 def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequence[int], size_px: int) -> bytes:
@@ -129,8 +133,8 @@ def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequenc
 
 @st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
 def _overlay_picture(photo: Stamp, mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
-    small_HW = _small(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
-    return _encoded(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)), "JPEG")
+    small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
+    return encoded(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)), "JPEG")
 
 
 def lit_picture(
@@ -150,24 +154,29 @@ def _lit_picture(photo: Stamp, truth: Stamp, predicted: Stamp, only: str, num_cl
     lit = Image.fromarray(255 * wanted.lit(truth_HW, predicted_HW, num_classes).astype(np.uint8))
     lit.thumbnail((size_px, size_px), Image.Resampling.BOX)  # a single pixel leaves its trace
     lit_HW = np.asarray(lit)
-    return _encoded(light(_photo(photo, lit_HW), lit_HW > 0), "JPEG")
+    return encoded(light(_photo(photo, lit_HW), lit_HW > 0), "JPEG")
 
 
 def _only(mask_HW: NDArray[np.uint8], shown: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.where(np.isin(mask_HW, shown), mask_HW, BACKGROUND).astype(np.uint8)
 
 
-def _small(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    small = Image.fromarray(mask_HW)
-    small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
-    return np.asarray(small)
-
-
 def _photo(photo: Stamp, like_HW: NDArray[np.uint8]) -> Image.Image:
     return read_photo(Path(photo.path)).resize((like_HW.shape[1], like_HW.shape[0]), Image.Resampling.BILINEAR)
 
 
-def _encoded(picture: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind)
-    return buffer.getvalue()
+def disagreement(a: Path, b: Path, truth: Path, *, num_classes: int, size_px: int = 320) -> bytes:
+    """Return where two predicted masks differ (`render.difference`) as a PNG file at most `size_px` on a side.
+
+    A mask that cannot be read, or is of another size than the truth, raises `DataError`.
+    """
+    return _disagreement(stamp(a), stamp(b), stamp(truth), num_classes, size_px)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _disagreement(a: Stamp, b: Stamp, truth: Stamp, num_classes: int, size_px: int) -> bytes:
+    a_HW, b_HW, truth_HW = (read_mask(Path(file.path), num_classes) for file in (a, b, truth))
+    if not a_HW.shape == b_HW.shape == truth_HW.shape:
+        raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
+    small = (reduced_mask(mask_HW, size_px) for mask_HW in (a_HW, b_HW, truth_HW))
+    return encoded(difference(*small), "PNG")

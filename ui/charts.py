@@ -20,6 +20,10 @@ NEUTRAL = "#8a929b"
 THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
 """Placeholders for `chartCategoricalColors`, of which .streamlit/config.toml sets five for light and for dark."""
 
+TEXT, WHITE = "#000037", "#ffffff"
+"""What is written on a mark: a placeholder that Streamlit fills in with nearly black in light and nearly white in dark,
+for faint marks, and white for strong ones."""
+
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX = 24

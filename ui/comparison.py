@@ -48,8 +48,6 @@ SCORE_COLUMNS = {
                               "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse."),
 }  # fmt: skip
 
-FLOOR_MEANING = "What predicting background everywhere scores on the same images. A model has to beat it."
-
 
 HEADLINE = "atrous"
 CONVENTIONS = {

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from core.classes import Classes
 from core.data.stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
-from ui.charts import NEUTRAL, THEME_COLORS, blank, class_bars, literal
+from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal
 from ui.photo_filter import PhotoFilter
 
 HEAT_COLUMNS = 6
@@ -21,7 +21,7 @@ HEAT_SCALE = ((0.0, "rgba(21,130,150,0.08)"), (0.35, "#158296"), (0.7, "#e6a23c"
 """From nothing to all of it; dark and bright differ in lightness, so that nobody needs to tell hues apart."""
 
 
-TOGETHER_SCALE = ((0.0, "rgba(15,102,116,0.08)"), (0.35, "rgba(15,102,116,0.25)"), (0.36, "#3b8591"), (1.0, "#0f6674"))
+TOGETHER_SCALE = ((0.0, "rgba(15,102,116,0.08)"), (0.359, "rgba(15,102,116,0.25)"), (0.36, "#347e89"), (1.0, "#0f6674"))
 STRONG = 0.36
 """Pale cells have grey numbers; from this share of the most on they are full, with white numbers."""
 
@@ -85,7 +85,7 @@ def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     figure.add_scatter(  # marks instead of a heat map's cells: only marks can be clicked
         x=[names[column] for _, column in pairs], y=[names[row] for row, _ in pairs],
         mode="markers+text", text=[f"{number:,}" for number in counts],
-        textfont={"size": 12, "color": ["#ffffff" if number >= STRONG * most else NEUTRAL for number in counts]},
+        textfont={"size": 12, "color": [WHITE if number >= STRONG * most else TEXT for number in counts]},
         customdata=[PhotoFilter(class_ids=tuple(dict.fromkeys(pair))).text() for pair in pairs],
         marker={"symbol": "square", "size": 24, "color": [min(1.0, number / most) for number in counts],
                 "colorscale": TOGETHER_SCALE, "cmin": 0, "cmax": 1, "opacity": 1, "line": {"width": 0}},

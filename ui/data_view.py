@@ -1,9 +1,7 @@
 """The statistics of a split on the screen: facts, and charts whose marks choose the photos below them."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from core.classes import Classes
@@ -11,10 +9,8 @@ from core.data.facts import MIN_OBJECT_SHARE
 from core.data.stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from ui import data_charts
+from ui.clickable import Chart, show_chart
 from ui.words import MISSING, count, percent, plain
-
-ONLY = "only"
-"""Key of the query string that holds which photos are looked at."""
 
 FLOOR_HELP = (
     "Predicting background everywhere scores this much: it is the share of the pixels that are background. "
@@ -22,15 +18,6 @@ FLOOR_HELP = (
 )
 CLICK = "Click a mark to see its photos below."
 TABS = ("Classes", "Together", "Where", "Objects", "Sizes and light")
-
-
-class Chart(NamedTuple):
-    """A figure whose marks can be clicked: what stands above it, and how a screen reader calls it."""
-
-    key: str
-    title: str
-    figure: go.Figure
-    alt: str
 
 
 def show_facts(stats: SplitStats) -> None:
@@ -148,19 +135,6 @@ def _side_by_side(*charts: Chart) -> None:
 
 
 def _show(chart: Chart) -> None:
-    """Draw a chart; a click on a mark that has a filter puts it into the query string."""
-    if chart.title:
-        st.markdown(chart.title)
-
-    def choose() -> None:
-        points = st.session_state[chart.key].selection.points
-        asked = points[0].get("customdata") if points else None
-        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
-
-    is_clickable = any(trace.customdata is not None for trace in chart.figure.data)
-    st.plotly_chart(
-        chart.figure, key=chart.key, alt=chart.alt, selection_mode="points",
-        on_select=choose if is_clickable else "ignore",
-    )  # fmt: skip
-    if is_clickable:
+    """Draw a chart, and say so if its marks can be clicked."""
+    if show_chart(chart):
         st.caption(CLICK)

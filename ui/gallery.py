@@ -13,12 +13,12 @@ from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageScore
 from core.voc import VOID
 from ui import cached, cached_comparison
+from ui.clickable import ONLY
 from ui.compare_slider import show_slider
 from ui.comparison import ORDERS, in_order
 from ui.image_filter import ImageFilter, parse
 from ui.legend import show_legend
 from ui.score_view import Side
-from ui.why_view import ONLY
 from ui.words import count, percent, plain, points
 
 PER_PAGE = 6
@@ -164,7 +164,7 @@ def _mask(mask: Path, wall: Wall) -> bytes:
 
 
 def _difference(a: Path, b: Path, sample: Sample, wall: Wall) -> bytes:
-    return cached.disagreement(a, b, sample.mask, num_classes=wall.data.num_classes, size_px=PICTURE_PX)
+    return cached_comparison.disagreement(a, b, sample.mask, num_classes=wall.data.num_classes, size_px=PICTURE_PX)
 
 
 def _lit(image: ImageScore, sample: Sample, wall: Wall) -> bytes:

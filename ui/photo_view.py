@@ -13,7 +13,8 @@ from core.data.images import png_bytes
 from core.model.names import file_stem
 from core.model.photo import open_photo
 from core.model.render import colorize, overlay
-from ui.cached import Segmented, framed
+from ui.cached import Segmented
+from ui.thumbnails import framed
 
 SHOWN_PX = 1280
 """Photos are shown at most this large on a side; downloads have the photo's own size."""

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import jobs
-from core.training import runs
+from core.training import run_edits, runs
 from core.training.log import RunLog
 from core.training.runs import Run
 from ui.page import showing_errors
@@ -58,11 +58,11 @@ def edit_run(run: Run, state: str) -> None:
     with st.expander("Name, note, delete", icon=":material/edit_note:"), showing_errors():
         name = st.text_input("Name", run.name, max_chars=60, key=f"{run.path.name}.name", width=460)
         note = st.text_area(
-            "Note", run.note, max_chars=runs.MAX_NOTE, key=f"{run.path.name}.note",
+            "Note", run.note, max_chars=run_edits.MAX_NOTE, key=f"{run.path.name}.note",
             placeholder="What this run is for, what was learned from it",
         )  # fmt: skip
         if st.button("Save", icon=":material/save:", disabled=(name, note) == (run.name, run.note)):
-            runs.set_note(runs.rename(run, name), note)
+            run_edits.set_note(run_edits.rename(run, name), note)
             st.rerun()
         _offer_deletion(run, is_live=state in runs.LIVE_STATES)
 
@@ -73,6 +73,6 @@ def _offer_deletion(run: Run, *, is_live: bool) -> None:
         disabled=is_live, help="A run that is being trained cannot be deleted; stop it first." if is_live else None,
     )  # fmt: skip
     if st.button("Delete the run", icon=":material/delete_forever:", disabled=is_live or not is_sure):
-        runs.delete(run)
+        run_edits.delete(run)
         del st.query_params["run"]
         st.rerun()

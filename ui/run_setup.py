@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.training import kept_estimates, runs
-from core.training.config import PRESET_HELP, PRESET_LABELS, PRESETS, preset
+from core.training.presets import PRESET_HELP, PRESET_LABELS, PRESETS, preset
 from ui import cached
 from ui.estimate_view import offer_estimate
 from ui.forms import settings_form

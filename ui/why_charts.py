@@ -16,7 +16,7 @@ from core.metrics.confusion import Counts, ratio
 from core.metrics.errors import KINDS
 from core.metrics.image_scores import ImageScore
 from core.metrics.object_size import SizeScore
-from ui.charts import NEUTRAL, THEME_COLORS, blank, literal
+from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
 from ui.image_filter import ImageFilter, size_words
 
 Share = Literal["Counts", "Of the truth", "Of the prediction"]
@@ -25,8 +25,17 @@ SHARES: dict[Share, str] = {
     "Of the truth": "Rows sum to 100 %: of a class's true pixels, what each was called (diagonal: recall).",
     "Of the prediction": "Columns sum to 100 %: of what was called a class, what it is (diagonal: precision).",
 }
-CONFUSION_SCALE = ((0.0, "rgba(21,130,150,0.05)"), (0.35, "#3b8591"), (1.0, "#0a4650"))
-CHANGE_SCALE = ((0.0, "#b5651d"), (0.5, "rgba(138,146,155,0.08)"), (1.0, "#0f6674"))
+STRONG = 0.3
+"""From this share on a cell is solid: on what lies between faint and solid, no text can be read."""
+
+CONFUSION_SCALE = (
+    (0.0, "rgba(21,130,150,0.05)"), (STRONG - 0.001, "rgba(21,130,150,0.25)"), (STRONG, "#347e89"), (1.0, "#0f6674"),
+)  # fmt: skip
+STRONG_CHANGE = 0.5
+CHANGE_SCALE = (
+    (0.0, "#8f4a0e"), (0.25, "#a9580f"), (0.251, "rgba(181,101,29,0.25)"), (0.5, "rgba(138,146,155,0.08)"),
+    (0.749, "rgba(15,102,116,0.25)"), (0.75, "#347e89"), (1.0, "#0f6674"),
+)  # fmt: skip
 """Less and more: brown and teal differ to colour-blind eyes too."""
 
 LEAST_SHOWN = 0.0005
@@ -45,7 +54,7 @@ def confusion_figure(counts_KK: Counts, classes: Classes, share: Share, side: Li
     shown = [text if value >= WRITTEN else "" for text, value in zip(texts, values, strict=True)]
     hover = [f"{int(counts_KK[cell]):,} px, {100 * shares_KK[cell]:.1f} %" for cell in cells]
     marker = {"color": values, "colorscale": CONFUSION_SCALE, "cmin": 0, "cmax": 1}
-    colors = ["#ffffff" if value >= 0.3 else NEUTRAL for value in values]
+    colors = [WHITE if value >= STRONG else TEXT for value in values]
     return _cells(cells, classes, counts_KK, marker, shown, colors, hover, side)
 
 
@@ -57,7 +66,7 @@ def change_figure(a_KK: Counts, b_KK: Counts, classes: Classes, share: Share) ->
     reach = max((abs(value) for value in values), default=1.0)
     texts = [f"{100 * value:+.0f}" if abs(value) >= 0.05 else "" for value in values]
     hover = [f"{100 * value:+.1f} points" for value in values]
-    colors = ["#ffffff" if abs(value) >= 0.5 * reach else NEUTRAL for value in values]
+    colors = [WHITE if abs(value) >= STRONG_CHANGE * reach else TEXT for value in values]
     marker = {"color": values, "colorscale": CHANGE_SCALE, "cmin": -reach, "cmax": reach}
     return _cells(cells, classes, a_KK + b_KK, marker, texts, colors, hover, "b")
 

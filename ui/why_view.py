@@ -1,8 +1,6 @@
 """Where and why A and B differ, on the screen; every mark that is clicked chooses the images of the gallery."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,6 +10,7 @@ from core.metrics.calibration import reliability
 from core.metrics.object_size import size_scores
 from core.training.evaluations import Details
 from ui import cached_comparison as cached
+from ui.clickable import ONLY, Chart, show_chart
 from ui.image_filter import parse
 from ui.score_charts import class_bars
 from ui.score_view import Side
@@ -26,9 +25,6 @@ from ui.why_charts import (
 )
 from ui.words import percent, plain
 
-ONLY = "only"
-"""Key of the query string that holds which images are looked at."""
-
 TABS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
@@ -41,27 +37,10 @@ SIZE_MEANING = (
 )
 
 
-class Chart(NamedTuple):
-    """A figure whose marks can be clicked, what stands above it, and how a screen reader calls it."""
-
-    key: str
-    title: str
-    figure: go.Figure
-    alt: str
-
-
 def show_why(a: Side, b: Side) -> None:
     """Draw the tabs; only the open one is computed."""
     tabs = st.tabs(TABS, key="why", bind="query-params")
-    draw: tuple[Callable[[Side, Side], list[go.Figure]], ...] = (
-        _classes,
-        _confusion,
-        _images,
-        _errors,
-        _confidence,
-        _size,
-    )
-    for tab, show in zip(tabs, draw, strict=True):
+    for tab, show in zip(tabs, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True):
         if tab.open:
             with tab:
                 _offer_by_name(show(a, b), a, b)
@@ -69,7 +48,7 @@ def show_why(a: Side, b: Side) -> None:
 
 def _classes(a: Side, b: Side) -> list[go.Figure]:
     figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
-    _show(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
+    show_chart(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
     pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
     absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]
     if absent:
@@ -86,9 +65,9 @@ def _confusion(a: Side, b: Side) -> list[go.Figure]:
     figures = [confusion_figure(a_KK, classes, share, "a"), confusion_figure(b_KK, classes, share, "b")]
     for column, name, side, figure in zip(st.columns(2), "ab", (a, b), figures, strict=True):
         with column:
-            _show(Chart(f"confusion {name}", f"**{name.upper()}: {plain(side.label)}**", figure,
+            show_chart(Chart(f"confusion {name}", f"**{name.upper()}: {plain(side.label)}**", figure,
                         f"Confusion matrix of {side.label}"))  # fmt: skip
-    _show(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
+    show_chart(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
                 change_figure(a_KK, b_KK, classes, share), "Difference of the confusion matrices"))  # fmt: skip
     return figures
 
@@ -98,7 +77,9 @@ def _images(a: Side, b: Side) -> list[go.Figure]:
     better = sum(image.gain > 0 for image in images)
     worse = sum(image.gain < 0 for image in images)
     title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
-    _show(Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B"))
+    show_chart(
+        Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B")
+    )
     st.caption(f"Above the line B is better. {CLICK}")
     return []  # the gallery has each image by name
 
@@ -109,7 +90,7 @@ def _errors(a: Side, b: Side) -> list[go.Figure]:
         return []
     shares = [_error_shares(side.evaluation.path) for side in (a, b)]
     figure = errors_figure(shares, (a.label, b.label))
-    _show(Chart("errors", "**What went wrong**", figure, "Share of the pixels wrong, by kind"))
+    show_chart(Chart("errors", "**What went wrong**", figure, "Share of the pixels wrong, by kind"))
     st.caption(f"{ERRORS_MEANING} {CLICK}")
     return [figure]
 
@@ -138,7 +119,7 @@ def _confidence(a: Side, b: Side) -> list[go.Figure]:
                 "(Guo et al. 2017), at the size the model works at.",
             )  # fmt: skip
     figure = reliability_figure(curves, labels)
-    _show(Chart("confidence", "**Is it as sure as it is right?**", figure, "Share right over confidence"))
+    show_chart(Chart("confidence", "**Is it as sure as it is right?**", figure, "Share right over confidence"))
     st.caption(f"On the line, of the pixels a model is 80 % sure of, 80 % are right; below it is too sure. {CLICK}")
     return [figure]
 
@@ -146,7 +127,7 @@ def _confidence(a: Side, b: Side) -> list[go.Figure]:
 def _size(a: Side, b: Side) -> list[go.Figure]:
     sizes = [size_scores(cached.counts(side.evaluation.path)[1]) for side in (a, b)]
     figure = size_figure(sizes, (a.label, b.label))
-    _show(Chart("size", "**IoU against object size**", figure, "Mean IoU of objects by size"))
+    show_chart(Chart("size", "**IoU against object size**", figure, "Mean IoU of objects by size"))
     st.caption(f"{SIZE_MEANING} {CLICK}")
     return [figure]
 
@@ -158,19 +139,6 @@ def _is_too_old(found: list[Details | None], what: str) -> bool:
         f"One of the two was evaluated by a version that did not keep {what} yet; evaluate it again, below the table."
     )
     return True
-
-
-def _show(chart: Chart) -> None:
-    """Draw a chart; a click on a mark puts its filter into the query string."""
-    if chart.title:
-        st.markdown(chart.title)
-
-    def choose() -> None:
-        points = st.session_state[chart.key].selection.points
-        asked = points[0].get("customdata") if points else None
-        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
-
-    st.plotly_chart(chart.figure, key=chart.key, alt=chart.alt, selection_mode="points", on_select=choose)
 
 
 def _offer_by_name(figures: list[go.Figure], a: Side, b: Side) -> None:

@@ -16,8 +16,10 @@ from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, say, telling
 from core.training import demo_run, evaluations, kept_estimates, machine, runs
 from core.training import estimate as estimates
-from core.training.config import PRESET_HELP, SETTING_TYPES, parse_settings, preset, with_settings
+from core.training.assignments import parse_settings
+from core.training.config import SETTING_TYPES, with_settings
 from core.training.log import read_log
+from core.training.presets import PRESET_HELP, preset
 from core.training.records import RunEnded
 from core.training.runs import Run
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.checks import ExaminedPair
+from core.data.color_counts import MAX_COLORS
 from core.data.dataset import LAYOUTS, Contents
 from core.data.images import MASK_MODES, load_picture, write_mask
 from core.data.problems import Problem
-from core.data.readings import MAX_COLORS, Form, Reading
+from core.data.readings import Form, Reading
 from core.data.remedies import Unmendable, colors_of, copied, resized, translate, turned, values_of, write_photo
 from core.voc import BACKGROUND, VOID
 

@@ -7,8 +7,8 @@ all masks, `Reading` what was concluded.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,16 +16,15 @@ from PIL import Image
 
 from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, classes_of, classes_of_palette
 from core.data.checks import ExaminedPair
+from core.data.color_counts import MAX_COLORS, ColorCount, num_bright
 from core.data.dataset import Contents
 from core.data.images import MASK_MODES, load_picture
 from core.data.mask_checks import LOSSY_FORMATS, Colors, MaskFacts, are_grey_levels, luminances, strays
-from core.data.remedies import Unmendable, colors_of, values_of
+from core.data.remedies import Unmendable, values_of
 from core.voc import BACKGROUND, VOID
 
 Form = Literal["ids", "colours", "greys", "levels"]
 
-MAX_COLORS = 64
-"""Masks with more colours than this, greys not counted, are photos, or their edges are blended."""
 BINARY = frozenset((BACKGROUND, VOID))
 LEVELS = frozenset(("grey mask", "binary mask"))
 """What the doctor finds where values are grey levels and no ids."""
@@ -45,7 +44,7 @@ class Survey:
 
     forms: Mapping[str, Form]
     levels: frozenset[int]
-    colors: "ColorCount"
+    colors: ColorCount
     has_ids: bool
     kept: frozenset[str]
 
@@ -63,48 +62,6 @@ class Reading:
     pictures: frozenset[str]
     kept: frozenset[str]
     guessed_background: str
-
-
-@dataclass
-class ColorCount:
-    """Pixels by colour (0xRRGGBB), and the masks whose border shows it; transparent pixels count as black.
-
-    No more is kept than can be of use: a mask of more than `MAX_COLORS` colours is one of `pictures`, and once all
-    masks have more than that together, nothing is added any more.
-    """
-
-    pixels: Counter[int] = field(default_factory=Counter)
-    at_border: Counter[int] = field(default_factory=Counter)
-    num_masks: int = 0
-    pictures: set[str] = field(default_factory=set)
-
-    def add(self, name: str, picture: Image.Image) -> None:
-        """Count the colours of a mask."""
-        color_HW, is_clear_HW = colors_of(picture)
-        color_HW = np.where(is_clear_HW, 0, color_HW)
-        found, counts = np.unique(color_HW, return_counts=True)
-        if _num_bright(found.tolist()) > MAX_COLORS:
-            self.pictures.add(name)
-        elif _num_bright(self.pixels) <= MAX_COLORS:
-            border = np.concatenate([color_HW[0], color_HW[-1], color_HW[:, 0], color_HW[:, -1]])
-            self.pixels.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-            self.at_border.update(np.unique(border).tolist())
-            self.num_masks += 1
-
-    def background(self) -> int:
-        """Return black if any mask has it, else the most frequent of the colours that are at most masks' borders."""
-        if 0 in self.pixels or len(self.pixels) < 2:
-            return 0
-        return max(self.pixels, key=lambda its: (2 * self.at_border[its] > self.num_masks, self.pixels[its], -its))
-
-
-def _is_grey(color: int) -> bool:
-    return color >> 16 == color >> 8 & 255 == color & 255
-
-
-def _num_bright(colors: Iterable[int]) -> int:
-    """Return how many colours are no greys."""
-    return sum(not _is_grey(color) for color in colors)
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
@@ -252,7 +209,7 @@ def _are_levels(values: frozenset[int], classes: Classes) -> bool:
 
 def _are_greys(colors: Mapping[int, int], classes: Classes) -> bool:
     """Tell whether colour pictures are grey throughout, and not in colours of classes that happen to be grey."""
-    return not _num_bright(colors) and not colors.keys() <= ids_by_color(classes).keys()
+    return not num_bright(colors) and not colors.keys() <= ids_by_color(classes).keys()
 
 
 # --- concluding -----------------------------------------------------------------------------------------------------

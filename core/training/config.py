@@ -1,4 +1,4 @@
-"""What a training run is asked to do: one frozen dataclass, its presets, and how settings are read from text and JSON.
+"""What a training run is asked to do: one frozen dataclass, checked as it is made, and read from JSON.
 
 Each setting is declared once, with its default, label, help and bounds; the same declaration validates, draws the
 form and builds the help of `--set`.
@@ -250,52 +250,17 @@ class TrainingConfig:
 SETTING_TYPES: dict[str, type] = typing.get_type_hints(TrainingConfig)
 
 
-def preset(name: str) -> TrainingConfig:
-    """Return a preset by name, or raise `ConfigError` naming those that exist."""
-    if name not in PRESETS:
-        raise ConfigError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
-    return PRESETS[name]
-
-
 def with_settings(config: TrainingConfig, changes: Mapping[str, Any]) -> TrainingConfig:
     """Return a copy with some settings changed; an unknown name or a bad value raises `ConfigError`."""
     for name in changes:
         if name not in SETTING_TYPES:
-            raise ConfigError(f"There is no setting '{name}'{_suggestion(name)}.")
+            raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
     return dataclasses.replace(config, **changes)
 
 
 def from_dict(settings: Mapping[str, Any]) -> TrainingConfig:
     """Build a config from JSON; settings that are missing take their default, unknown ones raise `ConfigError`."""
     return with_settings(TrainingConfig(), settings)
-
-
-def parse_settings(assignments: list[str]) -> dict[str, Any]:
-    """Read `key=value` texts of the command line into typed values."""
-    return dict(_parse_assignment(text) for text in assignments)
-
-
-def _parse_assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    name = name.strip()
-    if not equals:
-        raise ConfigError(f"'{text}' is not a setting; write key=value, as in epochs=10.")
-    if name not in SETTING_TYPES:
-        raise ConfigError(f"There is no setting '{name}'{_suggestion(name)}.")
-    return name, _parse_value(name, value.strip())
-
-
-def _parse_value(name: str, text: str) -> Any:
-    wanted = SETTING_TYPES[name]
-    if wanted is bool:
-        if text.lower() in ("true", "yes", "1", "false", "no", "0"):
-            return text.lower() in ("true", "yes", "1")
-        raise ConfigError(f"{name} is '{text}'; write true or false.")
-    try:
-        return wanted(text)
-    except ValueError:
-        kind = {int: "a whole number", float: "a number"}[wanted]
-        raise ConfigError(f"{name} is '{text}'; it must be {kind}.") from None
 
 
 def _check(declared: "dataclasses.Field[Any]", value: Any) -> None:
@@ -312,64 +277,7 @@ def _check(declared: "dataclasses.Field[Any]", value: Any) -> None:
         raise ConfigError(f"{name} is {value}; it must lie between {low} and {high}. {about['help']}")
 
 
-def _suggestion(name: str) -> str:
+def suggestion(name: str) -> str:
+    """Return the end of a sentence about a setting that does not exist: the one that was meant, or all there are."""
     close = difflib.get_close_matches(name, SETTING_TYPES, n=1)
     return f"; did you mean '{close[0]}'" if close else f"; the settings are {', '.join(SETTING_TYPES)}"
-
-
-# Below the checks that creating a config goes through.
-PRESETS: dict[str, TrainingConfig] = {
-    "report": TrainingConfig(precision="fp32"),
-    "cpu-fast": TrainingConfig(
-        epochs=30,
-        batch_size=16,
-        image_size=128,
-        learning_rate=1e-3,
-        optimizer="adamw",
-        weight_decay=0.01,
-        schedule="one-cycle",
-        output_stride=16,
-        flip=True,
-        scale_min=0.75,
-        scale_max=1.25,
-    ),
-    # torchvision's references/segmentation: SGD at 0.02 for batches of 8 x 4, so 0.01 for 16; poly; 480 px crops of
-    # photos scaled by 0.5 to 2. Ours squashes photos to a square and does not train the auxiliary head 10 times faster.
-    "best": TrainingConfig(
-        epochs=30,
-        batch_size=16,
-        image_size=480,
-        learning_rate=0.01,
-        optimizer="sgd",
-        weight_decay=1e-4,
-        schedule="poly",
-        output_stride=8,
-        init="imagenet",
-        aux_weight=0.5,
-        flip=True,
-        scale_min=0.5,
-        scale_max=2.0,
-    ),
-    "demo": TrainingConfig(
-        batch_size=16,
-        image_size=96,
-        learning_rate=1e-3,
-        optimizer="adamw",
-        weight_decay=0.01,
-        schedule="one-cycle",
-        schedule_epochs=50,
-        output_stride=16,
-        flip=True,
-    ),
-}
-
-PRESET_LABELS = {"report": "Report", "cpu-fast": "CPU fast", "best": "Best accuracy", "demo": "Demo"}
-
-PRESET_HELP = {
-    "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
-    "cpu-fast": "Photos without a GPU: 128 px at stride 16, 30 epochs; gives up fine outlines and small objects. "
-    "With a network, init=imagenet makes it far better.",
-    "best": "torchvision's recipe from an ImageNet backbone: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
-    "and downloads the backbone once.",
-    "demo": "ResNet-50 on small images: 10 epochs in about two minutes on two cores, planned to be extended to 50.",
-}

@@ -8,8 +8,8 @@ from core.data.demo import write_demo
 from core.home import datasets_dir, demo_dir
 from core.jobs import is_held
 from core.training import evaluations
-from core.training.config import preset
 from core.training.log import read_log
+from core.training.presets import preset
 from core.training.runs import Run, create_run, launch_trainer, list_runs
 
 NAME = "demo"

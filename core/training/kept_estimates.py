@@ -18,8 +18,9 @@ from core.data.analysis import files_key
 from core.errors import DataError, RunError
 from core.files import write_json
 from core.home import home
-from core.training.config import TrainingConfig, preset
+from core.training.config import TrainingConfig
 from core.training.estimate import Estimate, from_dict, machine_key
+from core.training.presets import preset
 from core.training.runs import Run, live_runs
 
 FILE = "estimate.json"

@@ -8,7 +8,6 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -34,47 +33,13 @@ from core.training.distributed import ALONE, Order, World
 from core.training.evaluation import evaluate_together
 from core.training.evaluations import ImageResult, summarize
 from core.training.features import Backbone, FeaturePairs, HeadPredictor
-from core.training.records import Epoch, Record, Step, Validating, Warned
+from core.training.progress import RECORD_EVERY_S, Progress, StepClock
+from core.training.records import Epoch, Record, Validating, Warned
 from core.training.schedule import learning_rate_factor
 from core.training.step import SMALLER_STEPS, TrainingStep
 
-RECORD_EVERY_S = 1.0
 VALIDATION_BATCH_SIZE = 8
 """Photos at once in the validation between epochs; after the last, whose masks are kept, it is 1 as in `evaluate`."""
-
-
-@dataclass
-class Progress:
-    """How far a run has come; all of it goes into last.pt. `loss_sum` and `step_in_epoch` are of the current epoch.
-
-    `patience_since` is the epoch from which patience is counted, if none since was the best.
-    """
-
-    epochs_done: int = 0
-    steps_done: int = 0
-    step_in_epoch: int = 0
-    loss_sum: float = 0.0
-    best_epoch: int | None = None
-    best_miou: float | None = None
-    patience_since: int = 0
-
-
-@dataclass
-class _Clock:
-    """Collects what happened since the last step record, which come about one a second."""
-
-    since_s: float = field(default_factory=time.perf_counter)
-    images: int = 0
-    steps: int = 0
-    loss_sum: float = 0.0
-
-    def add(self, loss: float, images: int) -> None:
-        self.loss_sum += loss
-        self.images += images
-        self.steps += 1
-
-    def is_due(self) -> bool:
-        return time.perf_counter() - self.since_s >= RECORD_EVERY_S
 
 
 class TrainingLoop:
@@ -139,16 +104,12 @@ class TrainingLoop:
     @property
     def is_over(self) -> bool:
         """Whether all epochs are done, or patience is at its end."""
-        return self.progress.epochs_done >= self.config.epochs or self._is_impatient(self.progress.epochs_done)
+        return self.progress.is_over(self.config)
 
     @property
     def end_reason(self) -> str:
         """Why training is over, in words."""
-        progress = self.progress
-        if progress.epochs_done >= self.config.epochs:
-            return f"{progress.epochs_done} epochs done"
-        best = f" than in epoch {progress.best_epoch}" if progress.best_epoch else ""
-        return f"no better validation mIoU{best} for {self.config.patience} epochs: ended after {progress.epochs_done}"
+        return self.progress.end_reason(self.config)
 
     def state(self) -> dict[str, Any]:
         """Return what, beside the weights, is needed to go on: optimizer, progress, and how a batch is trained."""
@@ -161,7 +122,7 @@ class TrainingLoop:
         """
         self._step.load_state(weights, state)
         self.progress = Progress(**state["progress"])
-        if self._is_impatient(self.progress.epochs_done):
+        if self.progress.is_impatient(self.config.patience, self.progress.epochs_done):
             self.progress.patience_since = self.progress.epochs_done
         self._set_batch_size(self.config.batch_size or state.get("batch_size", LEAST_BATCH_SIZE))
 
@@ -184,11 +145,6 @@ class TrainingLoop:
             if not (yield from self._validate(should_stop)):
                 return
             yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
-
-    def _is_impatient(self, epochs_done: int) -> bool:
-        """Tell whether patience is at its end after so many epochs, if the best is still the best by then."""
-        patience, progress = self.config.patience, self.progress
-        return 0 < patience <= epochs_done - max(progress.best_epoch or 0, progress.patience_since)
 
     # --- features ---------------------------------------------------------------------------------------------------
 
@@ -249,20 +205,19 @@ class TrainingLoop:
         progress = self.progress
         epoch = progress.epochs_done + 1
         self._train_mode()
-        clock = _Clock()
+        clock = StepClock()
         self._waiting = Waiting(self._batches.epoch(epoch, first=progress.step_in_epoch))
         for images, masks in self._waiting:
             yield from self._take_notes()
             if self.world.any_of(should_stop()):
                 return
             loss = self._step.take(images, masks, steps_done=progress.steps_done, learning_rate=self._learning_rate())
-            progress.steps_done += 1
-            progress.step_in_epoch += 1
-            progress.loss_sum += loss
+            progress.add(loss)
             clock.add(loss, len(images) * self.world.size)
             if clock.is_due() or progress.step_in_epoch == self.steps_per_epoch:
-                yield self._step_record(epoch, clock)
-                clock = _Clock()
+                learning_rate = float(self._step.optimizer.param_groups[0]["lr"])
+                yield clock.record(epoch, progress.steps_done, learning_rate)
+                clock = StepClock()
         yield from self._take_notes()
 
     def _take_notes(self) -> Iterator[Warned]:
@@ -276,21 +231,12 @@ class TrainingLoop:
         factor = learning_rate_factor(self.config.schedule, self.progress.steps_done / total_steps)
         return self.config.learning_rate * factor
 
-    def _step_record(self, epoch: int, clock: _Clock) -> Step:
-        return Step(
-            epoch=epoch,
-            step=self.progress.steps_done,
-            loss=clock.loss_sum / clock.steps,
-            learning_rate=float(self._step.optimizer.param_groups[0]["lr"]),
-            images_per_second=clock.images / (time.perf_counter() - clock.since_s),
-        )
-
     # --- validation -------------------------------------------------------------------------------------------------
 
     def _validate(self, should_stop: Callable[[], bool]) -> Generator[Record, None, bool]:
         """Fill `results` from every validation photo; returns False if asked to stop before the last."""
         epochs = self.progress.epochs_done + 1
-        may_be_last = epochs == self.config.epochs or self._is_impatient(epochs)
+        may_be_last = epochs == self.config.epochs or self.progress.is_impatient(self.config.patience, epochs)
         batch_size = 1 if may_be_last else VALIDATION_BATCH_SIZE
         self.world.align_statistics(self.model)
         predictor, pairs = self.ready_to_judge(are_masks_kept=may_be_last)
@@ -322,17 +268,13 @@ class TrainingLoop:
         """Count the epoch as done and tell how it went."""
         progress = self.progress
         scores = summarize(self.results, self.classes.names)
-        is_best = scores.miou is not None and (progress.best_miou is None or scores.miou > progress.best_miou)
         train_loss = progress.loss_sum / self.steps_per_epoch
         val_loss = statistics.fmean(result.loss for result in self.results)
         if not math.isfinite(val_loss):
             raise RunError(
                 f"The validation loss became {val_loss} in epoch {progress.epochs_done + 1}; {SMALLER_STEPS}."
             )
-        progress.epochs_done += 1
-        progress.step_in_epoch, progress.loss_sum = 0, 0.0
-        if is_best:
-            progress.best_epoch, progress.best_miou = progress.epochs_done, scores.miou
+        is_best = progress.finish_epoch(scores.miou)
         return Epoch(
             epoch=progress.epochs_done,
             step=progress.steps_done,

@@ -17,8 +17,6 @@ class Prediction:
     """
 
     epochs_done: int
-    predicted_epoch_seconds: float
-    actual_epoch_seconds: float
     predicted_seconds: float
     actual_seconds: float
     ratio: float
@@ -37,8 +35,6 @@ def compare(found: Estimate, log: RunLog) -> Prediction | None:
     actual_s = sum(epoch.seconds for epoch in log.epochs)
     return Prediction(
         epochs_done=done,
-        predicted_epoch_seconds=predicted_s / done,
-        actual_epoch_seconds=actual_s / done,
         predicted_seconds=predicted_s,
         actual_seconds=actual_s,
         ratio=actual_s / predicted_s,

@@ -20,8 +20,9 @@ from core.errors import RunError
 from core.model.predictor import Predictor
 from core.training.distributed import Order
 from core.training.evaluation import evaluate
-from core.training.loop import Progress, TrainingLoop
+from core.training.loop import TrainingLoop
 from core.training.memory import available_bytes, peak_memory_bytes
+from core.training.progress import Progress
 from core.training.records import Preflight, Preparing, Record, Warned
 
 NUM_PHOTOS = 2

@@ -1,4 +1,4 @@
-"""Run folders: creating, naming, listing, starting, extending and deleting them, and what state one is in.
+"""Run folders: creating, listing, starting and extending them, and what state one is in.
 
 A run is a folder; the trainer writes it; everything else reads it. Whether a trainer lives is answered by the kernel,
 through a lock on the file `lock`, never by a process id. What a person calls a run and notes about it is in
@@ -22,8 +22,9 @@ from core.files import write_json
 from core.home import checkpoints_dir
 from core.jobs import is_held, launch
 from core.training import machine
-from core.training.config import TrainingConfig, from_dict, preset
+from core.training.config import TrainingConfig, from_dict
 from core.training.log import RunLog, read_log
+from core.training.presets import preset
 from core.training.records import Record, RunEnded, seconds_between
 
 SCHEMA = 1
@@ -31,7 +32,6 @@ SCHEMA = 1
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
 
-MAX_NOTE = 10_000
 DELETING = ".deleting-"
 """What the name of a run's folder begins with while it is deleted."""
 
@@ -76,7 +76,7 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
     `folder` is where runs live (default: `checkpoints/`). A name that is not a plain file name raises `RunError`;
     an existing folder is never reused.
     """
-    _check_name(name)
+    check_name(name)
     created = datetime.now().astimezone()
     stem = f"{created:%Y-%m-%d_%H%M}_{name.replace(' ', '_')}"
     path = _make_new_folder(folder or checkpoints_dir(), stem)
@@ -93,7 +93,8 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
     return open_run(path)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `RunError` unless a run can be called so."""
     if not NAME_PATTERN.fullmatch(name):
         raise RunError(
             f"'{name}' cannot name a run; use up to 60 letters, digits, spaces and . _ + -, a letter or digit first."
@@ -172,49 +173,6 @@ def _run_folders(folder: Path | None) -> list[Path]:
     folder = folder or checkpoints_dir()
     found = (path.parent for path in folder.glob("*/config.json"))
     return sorted(path for path in found if not path.name.startswith("."))
-
-
-# --- what a person does with a folder ---------------------------------------------------------------------------------
-
-
-def rename(run: Run, name: str) -> Run:
-    """Call a run otherwise, and return it anew; its folder keeps the name it was made with. A bad name: `RunError`."""
-    _check_name(name)
-    return _write_about(run, name, run.note)
-
-
-def set_note(run: Run, text: str) -> Run:
-    """Keep a text of up to 10,000 characters about a run, and return the run anew; a longer one raises `RunError`."""
-    if len(text) > MAX_NOTE:
-        raise RunError(f"The note on {run.name} has {len(text):,} characters; shorten it to {MAX_NOTE:,}.")
-    return _write_about(run, run.name, text)
-
-
-def _write_about(run: Run, name: str, note: str) -> Run:
-    try:
-        write_json(run.path / "about.json", {"schema": SCHEMA, "name": name, "note": note})
-    except OSError as error:
-        raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
-    return open_run(run.path)
-
-
-def delete(run: Run) -> None:
-    """Delete a run with its checkpoints for good; one that is being trained or evaluated raises `RunError`.
-
-    The folder is renamed first: whatever interrupts the rest, no half run is ever seen.
-    """
-    with machine.starting():
-        if is_held(run.path):
-            raise RunError(f"{run.path.name} is being trained; stop it before you delete it.")
-        if any(is_held(job) for job in run.eval_dir.glob("job-*")):
-            raise RunError(f"{run.path.name} is being evaluated; delete it afterwards.")
-        leaving = run.path.with_name(f"{DELETING}{run.path.name}")
-        try:
-            shutil.rmtree(leaving, ignore_errors=True)
-            run.path.rename(leaving)
-            shutil.rmtree(leaving)
-        except OSError as error:
-            raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check whose folder it is.") from error
 
 
 # --- what state a run is in ------------------------------------------------------------------------------------------

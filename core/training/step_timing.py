@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from core.training.loop import Progress
 from core.training.memory import peak_memory_bytes
+from core.training.progress import Progress
 from core.training.records import Record
 
 Clock = Callable[[], float]

@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT, demo_dir
-from core.training.config import preset, with_settings
+from core.training.config import with_settings
 from core.training.log import LogWriter
+from core.training.presets import preset
 from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES

@@ -16,7 +16,7 @@ from core import jobs
 from core.model.architectures import build_model
 from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.model.predictor import Predictor
-from core.training.config import preset
+from core.training.presets import preset
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES, palette_bytes
 from tests.app.conftest import links, make_pairs, texts, write_records

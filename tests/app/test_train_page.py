@@ -15,8 +15,9 @@ from core.data.analysis import files_key
 from core.data.images import write_mask
 from core.files import write_json
 from core.training import estimate, kept_estimates, runs
-from core.training.config import TrainingConfig, preset
+from core.training.config import TrainingConfig
 from core.training.estimate import Alternative, Estimate
+from core.training.presets import preset
 from core.training.records import Validating, Warned
 from core.training.runs import Run
 from tests.app.conftest import CAT, append, epoch_record, texts, write_records

@@ -22,8 +22,8 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT, checkpoints_dir, demo_dir
-from core.training.config import preset
 from core.training.log import LogWriter
+from core.training.presets import preset
 from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES

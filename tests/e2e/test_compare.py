@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
-from core.training.config import preset, with_settings
+from core.training.config import with_settings
+from core.training.presets import preset
 from core.training.runs import Run, create_run
 from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records

@@ -207,7 +207,7 @@ def test_a_run_stopped_in_mid_epoch_tells_every_step_once(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With SGD, whose momentum goes on too."""
-    monkeypatch.setattr("core.training.loop.RECORD_EVERY_S", 0.0)
+    monkeypatch.setattr("core.training.progress.RECORD_EVERY_S", 0.0)
     settings = {"epochs": 2, "optimizer": "sgd", "schedule": "poly", "flip": True, "scale_max": 1.5}
     whole, stopped = make_run("whole", **settings), make_run("stopped", **settings)
     trained_here(whole)

@@ -16,7 +16,9 @@ SOURCES = [APP, *(file for room in ("core", "ui", "pages") for file in sorted((P
 
 LIGHT = (
     "core.voc", "core.classes", "core.errors", "core.home", "core.files", "core.jobs",
-    "core.training.config", "core.training.records", "core.training.log", "core.training.machine", "core.training.runs",
+    "core.training.config", "core.training.presets", "core.training.assignments",
+    "core.training.records", "core.training.log", "core.training.machine", "core.training.runs",
+    "core.training.run_edits",
     "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.kept_estimates",
     "core.training.prediction", "core.training.health",
     "core.report.page", "core.report.exports",

@@ -25,8 +25,9 @@ from core.data.repair_names import new_names
 from core.errors import DataError, RunError
 from core.home import PROJECT_ROOT
 from core.model.photo import file_stem
-from core.training.config import preset
-from core.training.runs import create_run, list_runs, open_run, rename
+from core.training.presets import preset
+from core.training.run_edits import rename
+from core.training.runs import create_run, list_runs, open_run
 from tests.small_data import write_voc
 from tests.unit.test_architecture import SOURCES, importers_of
 from ui import image_filter, photo_filter

@@ -1,4 +1,4 @@
-"""labelme: a folder with a JSON file for each photo, in which shapes are drawn over each other in their order.
+"""JSON files of labelme, one for each photo, in a folder: shapes are drawn over each other in their order.
 
 Polygons, rectangles (by two corners or, since labelme 5.5, by four; oriented ones too), circles and masks become
 regions, edges included, as labelme itself draws them. Points and lines have no area and are skipped. `_background_`

@@ -16,11 +16,11 @@ from PIL import Image
 from core.__main__ import main
 from core.classes import Classes
 from core.data.checks import ExaminedPair, PhotoFacts
+from core.data.color_counts import ColorCount
 from core.data.dataset import open_dataset
 from core.data.doctor import examine
 from core.data.images import mask_image, read_mask, read_photo, write_mask
 from core.data.problems import Entry
-from core.data.readings import ColorCount
 from core.data.repair import RepairReport, repair
 from core.data.repair_splits import Splits, settle
 from core.data.stats import split_stats

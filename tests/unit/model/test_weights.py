@@ -15,7 +15,6 @@ from core.model.hub import hub_file
 from core.model.weights import BACKBONES, WHOLE_MODELS, initialize
 
 RESNET = "deeplabv3_resnet50"
-Stand = Callable[[object, object], Path]
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,8 @@ from core.report.page import SECTIONS, render
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES, Words
-from core.training.runs import Run, set_note
+from core.training.run_edits import set_note
+from core.training.runs import Run
 from tests.app.stored import guess_background, store_milestone
 from tests.small_data import write_voc
 from tests.unit.report.conftest import NUM_VAL, WORSE, MakeRun, fine, rough

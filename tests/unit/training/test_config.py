@@ -7,17 +7,9 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from core.training.config import (
-    PRESET_HELP,
-    PRESET_LABELS,
-    PRESETS,
-    SETTING_TYPES,
-    TrainingConfig,
-    from_dict,
-    parse_settings,
-    preset,
-    with_settings,
-)
+from core.training.assignments import parse_settings
+from core.training.config import SETTING_TYPES, TrainingConfig, from_dict, with_settings
+from core.training.presets import PRESET_HELP, PRESET_LABELS, PRESETS, preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainingConfig)}
 BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]

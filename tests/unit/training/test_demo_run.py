@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from core.home import demo_dir
-from core.training import demo_run, runs
-from core.training.config import TrainingConfig, preset
+from core.training import demo_run, run_edits
+from core.training.config import TrainingConfig
+from core.training.presets import preset
 from core.training.runs import Run, create_run
 
 DEMO = preset("demo")
@@ -20,7 +21,7 @@ def made(name: str = "demo", config: TrainingConfig = DEMO) -> Run:
 def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once renamed, it was taken for a run of somebody's own, and the demo began anew."""
     monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_dir())
-    renamed = runs.rename(made(), "my first night")
+    renamed = run_edits.rename(made(), "my first night")
     assert renamed.name == "my first night"
     assert demo_run.is_demo(renamed)
     assert demo_run.demo_run() == renamed
@@ -30,7 +31,7 @@ def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> No
     "make",
     [
         lambda: made("mine"),
-        lambda: runs.rename(made("mine"), "demo"),
+        lambda: run_edits.rename(made("mine"), "demo"),
         lambda: made(config=dataclasses.replace(DEMO, seed=1)),
         lambda: create_run("demo", demo_dir().parent, "demo", DEMO),
     ],

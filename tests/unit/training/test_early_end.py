@@ -15,7 +15,7 @@ from core.training import evaluations
 from core.training.config import TrainingConfig
 from core.training.evaluation import evaluate_checkpoint
 from core.training.log import read_log
-from core.training.loop import Progress
+from core.training.progress import Progress
 from core.training.records import Record, RunEnded
 from core.training.runs import Run, create_run, open_run, run_state
 from core.training.trainer import train

@@ -22,12 +22,14 @@ from core.files import write_json
 from core.training import estimate as estimates
 from core.training import kept_estimates, timing
 from core.training.alternatives import changes_of
-from core.training.config import PRESETS, TrainingConfig, parse_settings, preset, with_settings
+from core.training.assignments import parse_settings
+from core.training.config import TrainingConfig, with_settings
 from core.training.estimate import Estimate
 from core.training.kept_estimates import estimate_job_dir, find_estimate
 from core.training.log import RunLog
-from core.training.loop import Progress
 from core.training.prediction import compare
+from core.training.presets import PRESETS, preset
+from core.training.progress import Progress
 from core.training.records import Epoch, Record
 from core.training.runs import create_run
 from core.training.step_timing import Limits, extrapolated, time_steps

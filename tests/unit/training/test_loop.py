@@ -21,7 +21,8 @@ from core.training import memory
 from core.training.config import TrainingConfig, from_dict
 from core.training.evaluation import evaluate
 from core.training.evaluations import summarize
-from core.training.loop import Progress, TrainingLoop
+from core.training.loop import TrainingLoop
+from core.training.progress import Progress
 from core.training.records import Epoch, Record, Step, Warned, from_line, to_line
 from tests.small_data import write_voc
 

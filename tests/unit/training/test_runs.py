@@ -18,9 +18,11 @@ from core import jobs
 from core.errors import RunError
 from core.home import PROJECT_ROOT, checkpoints_dir
 from core.jobs import hold, is_held
-from core.training import machine, runs
-from core.training.config import parse_settings, preset, with_settings
+from core.training import machine, run_edits, runs
+from core.training.assignments import parse_settings
+from core.training.config import with_settings
 from core.training.log import LogWriter, read_log
+from core.training.presets import preset
 from core.training.records import Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run, list_runs, open_run, run_state
 
@@ -292,26 +294,26 @@ def test_the_end_of_what_was_printed_is_shown(run: Run) -> None:
 
 def test_a_run_is_renamed_and_its_config_and_folder_stay(run: Run) -> None:
     config = (run.path / "config.json").read_bytes()
-    renamed = runs.rename(runs.set_note(run, "Übung: to 50\nepochs"), "second try")
+    renamed = run_edits.rename(run_edits.set_note(run, "Übung: to 50\nepochs"), "second try")
     assert (renamed.name, renamed.note, renamed.path) == ("second try", "Übung: to 50\nepochs", run.path)
     assert open_run(run.path) == renamed == list_runs()[0]
     assert (run.path / "config.json").read_bytes() == config
-    assert runs.set_note(renamed, "").name == "second try"
+    assert run_edits.set_note(renamed, "").name == "second try"
     with hold(run.path):
-        assert runs.rename(run, "third").name == "third", "a live one too"
+        assert run_edits.rename(run, "third").name == "third", "a live one too"
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "é", "x" * 61])
 def test_a_run_is_renamed_to_plain_names_only(run: Run, name: str) -> None:
     with pytest.raises(RunError, match="cannot name a run"):
-        runs.rename(run, name)
+        run_edits.rename(run, name)
     assert open_run(run.path) == run
 
 
 def test_a_note_has_an_end(run: Run) -> None:
-    runs.set_note(run, "x" * runs.MAX_NOTE)
+    run_edits.set_note(run, "x" * run_edits.MAX_NOTE)
     with pytest.raises(RunError, match="shorten it to 10,000"):
-        runs.set_note(run, "x" * (runs.MAX_NOTE + 1))
+        run_edits.set_note(run, "x" * (run_edits.MAX_NOTE + 1))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"name": "x"}', b"\xff"])
@@ -324,7 +326,7 @@ def test_a_run_is_deleted_with_all_that_is_in_it(run: Run, tiny_voc: Path) -> No
     other = create_run("other", tiny_voc, "demo", preset("demo"))
     (run.path / "eval" / "val-1").mkdir(parents=True)
     (run.path / "eval" / "val-1" / "scores.json").touch()
-    runs.delete(run)
+    run_edits.delete(run)
     assert list(checkpoints_dir().iterdir()) == [other.path]
     with pytest.raises(RunError, match="is not a run folder"):
         open_run(run.path)
@@ -332,11 +334,11 @@ def test_a_run_is_deleted_with_all_that_is_in_it(run: Run, tiny_voc: Path) -> No
 
 def test_a_run_that_is_worked_on_is_not_deleted(run: Run) -> None:
     with hold(run.path), pytest.raises(RunError, match="is being trained"):
-        runs.delete(run)
+        run_edits.delete(run)
     job = run.eval_dir / "job-val-best"
     job.mkdir(parents=True)
     with hold(job), pytest.raises(RunError, match="is being evaluated"):
-        runs.delete(run)
+        run_edits.delete(run)
     assert list_runs() == [run]
 
 
@@ -352,7 +354,7 @@ def test_what_an_interrupted_deletion_left_is_seen_by_nobody_and_swept(
     with monkeypatch.context() as patched:
         patched.setattr("shutil.rmtree", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            runs.delete(run)
+            run_edits.delete(run)
     (left,) = (path for path in checkpoints_dir().iterdir() if path.name.startswith("."))
     assert (left / "config.json").exists()
     assert runs.broken_runs() == []

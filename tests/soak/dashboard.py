@@ -1,0 +1,114 @@
+"""A real server and a real browser for the soak: started, listened to, and ended with what they left running."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.home import PROJECT_ROOT
+from core.training.runs import Run
+from tests.processes import trainers, until
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+"""What Streamlit's browser code asks for below a page in vain."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running dashboard."""
+
+    url: str
+    log: Path
+    process: psutil.Process
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """Start `streamlit run` on a free port, wait until it answers, and end it afterwards with what it left running."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log, url = home.parent / "server.log", f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--server.headless=true"], cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        until(lambda: answers(f"{url}/_stcore/health"), "the server to answer")
+        yield Server(url, log, psutil.Process(process.pid))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        for trainer in trainers(home):
+            trainer.kill()
+            trainer.wait(timeout=30)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server answers."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own server
+        return bool(answer.status == 200)
+    return False
+
+
+@contextmanager
+def browsing() -> Iterator[Browser | None]:
+    """Start the system's chromium; None where there is none."""
+    with ExitStack() as stack:
+        if not CHROMIUM:
+            yield None
+            return
+        playwright = stack.enter_context(sync_playwright())
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        stack.callback(chromium.close)
+        yield chromium
+
+
+def visit(errors: list[str], server: Server, browser: Browser | None, pages: tuple[str, ...], run: Run) -> None:
+    """Open pages in a fresh tab each, wait until they are drawn, and close them; note what the console complains of."""
+    if browser is None:
+        return
+    for name in pages:
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        listen(page, name or "home", errors)
+        try:
+            page.goto(f"{server.url}/{name}" + (f"?run={run.path.name}" if name == "train" else ""))
+            page.wait_for_selector("h1", timeout=60_000)
+            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
+            page.reload()
+            page.wait_for_selector("h1", timeout=60_000)
+            shown = page.locator('[data-testid="stException"]')
+            errors += [f"{name or 'home'} shows {text[:300]}" for text in shown.all_inner_texts()]
+        finally:
+            page.close()
+
+
+def listen(page: Page, name: str, errors: list[str]) -> None:
+    """Note exceptions, errors in the console, and requests to elsewhere."""
+    page.on("pageerror", lambda error: errors.append(f"{name}: {error}"))
+
+    def hear(message: Any) -> None:
+        if message.type == "error" and not message.location["url"].endswith(PROBES):
+            errors.append(f"{name}: {message.text} {message.location['url']}")
+
+    def watch(request: Any) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            errors.append(f"{name} asked elsewhere: {request.url}")
+
+    page.on("console", hear)
+    page.on("request", watch)

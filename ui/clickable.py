@@ -1,0 +1,36 @@
+"""A figure whose marks choose photos: a click puts the filter of a mark into the query string."""
+
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+import streamlit as st
+
+ONLY = "only"
+"""The part of the query string that holds the filter."""
+
+
+class Chart(NamedTuple):
+    """A figure whose marks can be clicked: what stands above it, and how a screen reader calls it."""
+
+    key: str
+    title: str
+    figure: go.Figure
+    alt: str
+
+
+def show_chart(chart: Chart) -> bool:
+    """Draw a chart, and tell whether it has marks with a filter (`customdata`), which a click asks for."""
+    if chart.title:
+        st.markdown(chart.title)
+
+    def choose() -> None:
+        points = st.session_state[chart.key].selection.points
+        asked = points[0].get("customdata") if points else None
+        st.query_params[ONLY] = asked[0] if isinstance(asked, list) else asked or ""
+
+    is_clickable = any(trace.customdata is not None for trace in chart.figure.data)
+    st.plotly_chart(
+        chart.figure, key=chart.key, alt=chart.alt, selection_mode="points",
+        on_select=choose if is_clickable else "ignore",
+    )  # fmt: skip
+    return is_clickable
