@@ -7,63 +7,57 @@ import streamlit as st
 
 from core.model.photo import SUFFIXES
 from core.training import runs
-from ui import cached
-from ui.checkpoints import Choice, best_first, list_choices, scored_label
+from ui import cached, cached_segments
+from ui.cached_segments import Segmented
 from ui.legend import show_areas
+from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models
 from ui.page import link_to, open_page
-from ui.photo_view import SHOWN_PX, SIDE_BY_SIDE, Photo, ask_view, show_downloads, show_pictures
+from ui.passes_form import ask_passes
+from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
+from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
+from ui.photo_pair import show_pair
+from ui.photo_view import SHOWN_PX, Photo, show_pictures
 from ui.sources import is_demo
-from ui.words import count, percent
+from ui.words import count, plain
 
-OWN, SAMPLE = "Your photos", "Sample"
+OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
+MAX_PHOTOS = 50
 
 
-def say_what_is_missing() -> None:
-    """Say why nothing can be segmented yet, and where to go."""
+def say_what_there_is(models: Sequence[Model]) -> None:
+    """Where no run has a checkpoint yet, say so, and where to go."""
+    if any(model.choice for model in models):
+        return
     if live := runs.live_runs():
         st.info(f"{live[0].name} is being trained; photos can be segmented once its first checkpoint is written.")
     else:
-        st.info("There are no checkpoints yet: train a run first, for instance the demo.")
+        st.info(
+            "There are no checkpoints yet: train a run first, for instance the demo, or take a model on offer below."
+        )
     link_to("Train", "Go to Train")
 
 
-def ask_checkpoint(choices: Sequence[Choice]) -> Choice:
-    """Ask for a checkpoint. The query string holds the choice; the widget takes its value from there."""
-    by_id = {choice.id: choice for choice in best_first(choices)}
-    wanted = st.query_params.get("checkpoint")
-    st.session_state["checkpoint"] = wanted if wanted in by_id else next(iter(by_id))
-    chosen = st.selectbox(
-        "Checkpoint", list(by_id), key="checkpoint", format_func=lambda choice_id: scored_label(by_id[choice_id]),
-        on_change=keep_choice, help="Every checkpoint of every run, the highest validation mIoU first.",
-    )  # fmt: skip
-    return by_id[chosen]
-
-
-def keep_choice() -> None:
-    """Write the chosen checkpoint to the query string."""
-    st.query_params["checkpoint"] = st.session_state["checkpoint"]
-
-
-def ask_photo(choice: Choice) -> Photo | None:
-    """Ask for photos of one's own or for a sample; of several, for the one to look at."""
-    source = st.segmented_control("Photo from", [OWN, SAMPLE], default=OWN, required=True, key="photo_source")
-    if source == SAMPLE:
-        return ask_sample(choice)
+def ask_photos(model: Model) -> list[Photo]:
+    """Ask for photos of one's own, one from the camera, or a sample."""
+    sources = [OWN, CAMERA, *([SAMPLE] if model.choice else [])]
+    source = st.segmented_control("Photo from", sources, default=OWN, required=True, key="photo_source")
+    if source == SAMPLE and model.choice:
+        return [ask_sample(model.choice.run.data)]
+    if source == CAMERA:
+        taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
+        return [Photo("camera.jpg", taken.getvalue())] if taken else []
     files = st.file_uploader(
         "Your photos", type=SUFFIXES, accept_multiple_files=True, key="photos", label_visibility="collapsed",
         help="They stay on this machine, in memory, while this page is open, and are never written to disk.",
     )  # fmt: skip
-    if not files:
-        return None
-    numbered = {f"{number}. {file.name}": file for number, file in enumerate(files, start=1)}
-    first, *others = numbered
-    shown = numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
-    return Photo(shown.name, shown.getvalue())
+    if len(files) > MAX_PHOTOS:
+        st.warning(f"The first {MAX_PHOTOS} of {len(files)} photos are taken.")
+    return [Photo(file.name, file.getvalue()) for file in files[:MAX_PHOTOS]]
 
 
-def ask_sample(choice: Choice) -> Photo:
+def ask_sample(data_path: str) -> Photo:
     """Ask for a validation photo of the data that the checkpoint's run was trained on."""
-    data = cached.dataset(choice.run.data)
+    data = cached.dataset(data_path)
     samples = {sample.name: sample for sample in data.split("val")}
     name = st.selectbox("Validation photo", list(samples), key="sample", help="No checkpoint was trained on these.")
     path, mask = samples[name].photo, samples[name].mask
@@ -71,48 +65,82 @@ def ask_sample(choice: Choice) -> Photo:
     return Photo(path.name, path.read_bytes(), truth)
 
 
-def describe(choice: Choice) -> None:
-    """Say what the checkpoint is, how good it is, and what it was trained on, as its run's log tells."""
-    log = cached.run_log(choice.run.log_path)
-    num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
-    epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
-    st.caption(
-        f"`{choice.id}`: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
-        f"{percent(choice.floor)}. Trained on {num_photos}`{choice.run.data}`."
-    )
+def ask_which(photos: Sequence[Photo]) -> Photo:
+    """Ask which of several photos to look at."""
+    numbered = {f"{number}. {photo.name}": photo for number, photo in enumerate(photos, start=1)}
+    first, *others = numbered
+    return numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
 
 
-def act_and_show(choice: Choice, photo: Photo) -> None:
-    """Segment the photo and show its overlay, its classes and the downloads."""
-    result = cached.segmented(choice.file, photo.data, photo.name)
-    if not photo.truth and is_demo(Path(choice.run.data)):
+def warn_of_demo(model: Model, photo: Photo) -> None:
+    """Say so where a model of drawn scenes is asked about a photo."""
+    if model.choice and not photo.truth and is_demo(Path(model.choice.run.data)):
         st.info(
             "This checkpoint has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
             "not what DeepLabV3 can do.", icon=":material/draw:",
         )  # fmt: skip
-    view = ask_view()
-    left, right = (st, st) if view.kind == SIDE_BY_SIDE else st.columns([2, 1], gap="medium")
-    with left.container():
-        show_pictures(photo, result, view)
+
+
+def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> None:
+    """Segment the photo that is looked at, and show its overlay, its classes and the downloads."""
+    photo = ask_which(photos)
+    result = cached_segments.segmented(model.source, photo.data, photo.name)
+    warn_of_demo(model, photo)
+    for note in result.notes:
+        st.caption(f"{plain(photo.name)}: {plain(note)}")
+    look = ask_look(result.areas, result.classes)
+    if other:
+        b = cached_segments.segmented(other.source, photo.data, photo.name)
+        show_pair(photo, result, b, (model.label, other.label), look)
+        return
+    left, right = (st, st) if look.kind == SIDE_BY_SIDE else st.columns([2, 1], gap="medium")
+    pictures, table = left.container(), right.container()
     with right.container():
-        show_areas(result.areas, result.classes)
-        show_downloads(photo, result, view.opacity)
-        for repair in cached.loaded_model(choice.file).repairs:
-            st.caption(f"The checkpoint is not one of ours: {repair}.")
+        image_size = cached_segments.loaded_model(model.source).meta.image_size
+        passes = ask_passes(result.size, image_size, result.seconds)
+    result = cached_segments.segmented(model.source, photo.data, photo.name, passes)
+    with pictures:
+        show_pictures(photo, result, look)
+    with table:
+        show_areas(shown_areas(result, look), look.colors(result.classes))
+        st.caption(f"{result.size[0]} x {result.size[1]} px in {result.seconds:.1f} s.")
+    with right.container():
+        show_downloads(photo, result, look)
+    if len(photos) > 1:
+        segment_all(model, photos, look)
+
+
+def segment_all(model: Model, photos: Sequence[Photo], look: Look) -> None:
+    """Offer to segment every photo, and then all of it in one zip."""
+    if not st.toggle(f"Segment all {count(len(photos), 'photo')}", key="all"):
+        return
+    bar = st.progress(0.0)
+    results: list[Segmented] = []
+    for number, photo in enumerate(photos, start=1):
+        bar.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
+        results.append(cached_segments.segmented(model.source, photo.data, photo.name))
+    bar.empty()
+    stems = stems_of(photos)
+    offer_all([Taken(*each, look) for each in zip(stems, photos, results, strict=True)])
 
 
 def main() -> None:
-    """Ask for a checkpoint and a photo, segment, show."""
+    """Ask for a model and photos, segment, show."""
     st.title("Segment", anchor=False)
-    choices = list_choices()
-    if not choices:
-        say_what_is_missing()
+    models = list_models()
+    say_what_there_is(models)
+    left, right = st.columns(2)
+    with left:
+        model = ask_model(models)
+    if model is None or not is_ready(model):
         return
-    choice = ask_checkpoint(choices)
-    describe(choice)
-    photo = ask_photo(choice)
-    if photo:
-        act_and_show(choice, photo)
+    with right:
+        other = ask_other(models, model)
+    if other and not is_ready(other):
+        return
+    describe(model)
+    if photos := ask_photos(model):
+        act_and_show(model, other, photos)
 
 
 with open_page("Segment"):

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError
 from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint import CheckpointMeta, open_checkpoint
+from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint
 from core.voc import CLASS_NAMES
 
 META = CheckpointMeta(
@@ -28,6 +29,18 @@ META = CheckpointMeta(
     versions={"torch": "2"},
     lineage=("random weights", "run, epoch 3"),
 )
+
+
+def save_lively_model(path: Path, *, seed: int = 0, image_size: int = 64) -> Path:
+    """Write a checkpoint whose masks hold several classes; one of random weights sees one class everywhere."""
+    torch.manual_seed(seed)
+    model = build_model(MOBILENET, len(CLASS_NAMES), output_stride=16).train()
+    with torch.no_grad():
+        for _ in range(8):  # statistics of its own, so that what it says depends on what it sees
+            model(torch.randn(4, 3, 96, 96))
+        model.classifier[-1].weight.mul_(30)
+    save_checkpoint(path, model.eval(), replace(META, image_size=image_size))
+    return path
 
 
 def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

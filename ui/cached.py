@@ -9,7 +9,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -22,9 +21,8 @@ from core.classes import Classes, palette_of
 from core.data.analysis import Analysis, files_key, find
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
-from core.data.images import mask_image, png_bytes, read_mask, read_photo
+from core.data.images import read_mask, read_photo
 from core.data.stats import SplitStats
-from core.model.photo import ClassArea, class_areas, open_photo
 from core.model.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
@@ -32,8 +30,7 @@ from ui.score_charts import Curve
 from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip
 
 if TYPE_CHECKING:
-    from core.model.checkpoint import CheckpointMeta
-    from core.model.predictor import Predictor
+    pass
 
 DAY_S = 24 * 3600
 CURVE_PX = 500
@@ -261,51 +258,3 @@ def file_hash(path: Path) -> str:
 @st.cache_data(max_entries=256, show_spinner=False)
 def _file_hash(file: Stamp) -> str:
     return evaluations.file_hash(Path(file.path))
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A checkpoint ready to segment, what it is, and in words what was odd about the file and how it was mended."""
-
-    predictor: "Predictor"
-    meta: "CheckpointMeta"
-    format: str
-    problems: tuple[str, ...]
-    repairs: tuple[str, ...]
-
-
-def loaded_model(checkpoint: Path) -> LoadedModel:
-    """Return the model of a checkpoint, opened once; one that does not open raises `CheckpointError`."""
-    return _loaded_model(stamp(checkpoint))
-
-
-@st.cache_resource(max_entries=2, ttl=DAY_S, show_spinner="Opening the checkpoint …")
-def _loaded_model(file: Stamp) -> LoadedModel:
-    from core.model.predictor import open_predictor
-
-    predictor, opened = open_predictor(Path(file.path))
-    return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
-
-
-@dataclass(frozen=True)
-class Segmented:
-    """What a model made of a photo: the index mask at the photo's own size as a PNG file, and the classes in it."""
-
-    mask_png: bytes
-    areas: tuple[ClassArea, ...]
-    classes: Classes
-
-
-def segmented(checkpoint: Path, photo: bytes, name: str) -> Segmented:
-    """Return the mask of a photo; a file that is no photo raises `PhotoError`. Kept: the mask, never the photo."""
-    return _segmented(stamp(checkpoint), photo, name)
-
-
-@st.cache_data(max_entries=32, ttl=3600, show_spinner="Segmenting …")
-def _segmented(checkpoint: Stamp, data: bytes, name: str) -> Segmented:
-    photo = open_photo(data, name)
-    model = _loaded_model(checkpoint)
-    prediction = model.predictor.predict(photo, with_confidence=True)
-    assert prediction.confidence_HW is not None  # noqa: S101 - it was asked for
-    areas = class_areas(prediction.mask_HW, prediction.confidence_HW, model.meta.class_names)
-    return Segmented(png_bytes(mask_image(prediction.mask_HW, model.meta.classes.palette)), areas, model.meta.classes)

@@ -59,8 +59,8 @@ def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str
     _mount(
         key=key,
         data={
-            "left": data_url(left, "jpeg"),
-            "right": data_url(right, "jpeg"),
+            "left": data_url(left),
+            "right": data_url(right),
             "left_name": names[0],
             "right_name": names[1],
             "left_alt": f"{image}: {names[0]}",

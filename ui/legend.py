@@ -1,7 +1,7 @@
 """Which colour is which class: a line of chips, or a table, the same under every picture with masks."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
@@ -15,6 +15,16 @@ from ui.words import percent
 def show_legend(class_ids: Iterable[int], classes: Classes) -> None:
     """Draw a colour chip and a name for each class; id 255 is named void."""
     chips = [_chip(classes.css_color(k), "void" if k == VOID else classes.names[k]) for k in sorted(set(class_ids))]
+    _show_chips(chips)
+
+
+def show_colors(meanings: Mapping[str, tuple[int, int, int]]) -> None:
+    """Draw a colour chip (RGB) and its meaning for each."""
+    chips = [_chip("rgb({}, {}, {})".format(*color), meaning) for meaning, color in meanings.items()]
+    _show_chips(chips)
+
+
+def _show_chips(chips: Sequence[str]) -> None:
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25rem .9rem;font-size:.875rem">{"".join(chips)}</div>')
 
 

@@ -4,15 +4,15 @@ Class, confidence and runner-up travel as the three channels of one PNG that is 
 up in it, so that pointing at the photo asks nothing of any server.
 """
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image
 
+from core.data.images import png_bytes
 from core.voc import VOID
+from ui.cached_segments import Answers
 from ui.pictures import data_url
 
 HTML = """
@@ -104,12 +104,12 @@ _mount = st.components.v2.component("photo_inspector", html=HTML, css=CSS, js=JS
 
 
 def show_inspector(picture: bytes, answers: bytes, *, class_names: Sequence[str], alt: str, key: str) -> None:
-    """Draw a JPEG picture that tells about its pixels; `answers` is what `answers_png` made, of any size."""
+    """Draw a picture (JPEG or PNG) that tells about its pixels; `answers` is what `answers_png` made, of any size."""
     _mount(
         key=key,
         data={
-            "picture": data_url(picture, "jpeg"),
-            "answers": data_url(answers, "png"),
+            "picture": data_url(picture),
+            "answers": data_url(answers),
             "names": list(class_names),
             "void": VOID,
             "undecided": UNDECIDED,
@@ -118,8 +118,6 @@ def show_inspector(picture: bytes, answers: bytes, *, class_names: Sequence[str]
     )
 
 
-def answers_png(mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.uint8], runner_up_HW: NDArray[np.uint8]) -> bytes:
-    """Return ids, confidence (255 is certain) and the ids of the runners-up as the channels of a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.dstack([mask_HW, confidence_HW, runner_up_HW])).save(buffer, format="PNG")
-    return buffer.getvalue()
+def answers_png(answers: Answers) -> bytes:
+    """Return ids, confidence and runners-up as the channels of a PNG file."""
+    return png_bytes(Image.fromarray(np.dstack(answers)))

@@ -1,25 +1,29 @@
-"""A segmented photo on the screen and as downloads: overlay, mask, side by side."""
+"""A segmented photo on the screen: one picture that tells about its pixels, a slider, or several side by side."""
 
 import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.images import png_bytes
-from core.model.names import file_stem
 from core.model.photo import open_photo
-from core.model.render import colorize, overlay
-from ui.cached import Segmented
-from ui.thumbnails import framed
+from core.model.render import colorize
+from ui.cached_segments import Answers, Segmented
+from ui.compare_slider import show_slider
+from ui.photo_inspector import answers_png, show_inspector
+from ui.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
+from ui.thumbnails import framed, reduced
 
 SHOWN_PX = 1280
 """Photos are shown at most this large on a side; downloads have the photo's own size."""
 
-OVERLAY, MASK, SIDE_BY_SIDE = "Overlay", "Mask", "Side by side"
+ALTS = {
+    OVERLAY: "{} with its classes laid over it",
+    MASK: "The mask of {}",
+    CONFIDENCE: "How sure the model is of {}",
+}
 
 
 class Photo(NamedTuple):
@@ -30,70 +34,47 @@ class Photo(NamedTuple):
     truth: bytes | None = None
 
 
-class View(NamedTuple):
-    """How a segmented photo is looked at; `opacity` of the classes is a fraction."""
-
-    kind: str
-    opacity: float
-
-
-def ask_view() -> View:
-    """Ask how to look at the photo."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control("View", [OVERLAY, MASK, SIDE_BY_SIDE], default=OVERLAY, required=True, key="view")
-        percentage = st.slider(
-            "Opacity", 0, 100, 60, step=5, format="%d %%", key="opacity", disabled=kind == MASK, width=260,
-            help="How strongly the class colours cover the photo.",
+def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
+    """Draw the photo as `look` asks."""
+    small = small_photo(photo)
+    answers = result.answers().reduced(*small.size)
+    if look.kind == SIDE_BY_SIDE:
+        _show_row(photo, small, answers, result, look)
+    elif look.kind == SLIDER:
+        show_slider(
+            jpeg(small), jpeg(look.laid_over(small, answers, result.classes)),
+            names=("Photo", "Overlay"), image=photo.name, key="slider",
         )  # fmt: skip
-    return View(kind, percentage / 100)
-
-
-def show_pictures(photo: Photo, result: Segmented, view: View) -> None:
-    """Draw the photo with its mask laid over it, the mask alone, or both beside the photo (and the truth)."""
-    small, mask_HW = _reduced(open_photo(photo.data, photo.name), _mask(result))
-    palette_2563 = result.classes.palette
-    covered = overlay(small, mask_HW, palette_2563, view.opacity)
-    laid_over = (covered, "Overlay", f"{photo.name} with its classes laid over it")
-    mask = (framed(colorize(mask_HW, palette_2563)), "Mask", f"The mask of {photo.name}")
-    if view.kind == SIDE_BY_SIDE:
-        truth = [(photo.truth, "Truth", f"The true mask of {photo.name}")] if photo.truth else []
-        _show_row([(small, photo.name, photo.name), laid_over, mask, *truth])
     else:
-        image, _, alt = mask if view.kind == MASK else laid_over
-        st.image(image, alt=alt)
+        picture = look.picture(small, answers, result.classes)
+        told = answers._replace(mask_HW=look.abstaining(answers))
+        show_inspector(
+            png_bytes(picture) if look.kind == MASK else jpeg(picture), answers_png(told),
+            class_names=result.classes.names, alt=ALTS[look.kind].format(photo.name), key="inspector",
+        )  # fmt: skip
 
 
-def _show_row(pictures: Sequence[tuple[Image.Image | bytes, str, str]]) -> None:
+def small_photo(photo: Photo) -> Image.Image:
+    """Return the photo, RGB, as large as it is shown."""
+    return reduced(open_photo(photo.data, photo.name), SHOWN_PX)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """Return a picture as the bytes of a JPEG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _show_row(photo: Photo, small: Image.Image, answers: Answers, result: Segmented, look: Look) -> None:
+    covered = look.laid_over(small, answers, result.classes)
+    mask = framed(colorize(look.shown_mask(answers), look.colors(result.classes).palette))
+    truth = [(photo.truth, "Truth", f"The true mask of {photo.name}")] if photo.truth else []
+    pictures: Sequence[tuple[Image.Image | bytes, str, str]] = [
+        (small, photo.name, photo.name),
+        (covered, "Overlay", ALTS[OVERLAY].format(photo.name)),
+        (mask, "Mask", ALTS[MASK].format(photo.name)),
+        *truth,
+    ]
     for column, (image, caption, alt) in zip(st.columns(len(pictures)), pictures, strict=True):
         column.image(image, caption, alt=alt, width="stretch")
-
-
-def show_downloads(photo: Photo, result: Segmented, opacity: float) -> None:
-    """Offer the index mask and the overlay as PNG files of the photo's own size."""
-    stem = file_stem(photo.name)
-    with st.container(horizontal=True):
-        st.download_button(
-            "Index mask", result.mask_png, f"{stem}_mask.png", "image/png",
-            icon=":material/download:", on_click="ignore",
-            help="PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
-        )  # fmt: skip
-        st.download_button(
-            "Overlay", lambda: _overlay_png(photo, result, opacity), f"{stem}_overlay.png", "image/png",
-            icon=":material/download:", on_click="ignore",
-            help="The photo with the classes laid over it, at its own size.",
-        )  # fmt: skip
-
-
-def _overlay_png(photo: Photo, result: Segmented, opacity: float) -> bytes:
-    return png_bytes(overlay(open_photo(photo.data, photo.name), _mask(result), result.classes.palette, opacity))
-
-
-def _mask(result: Segmented) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(result.mask_png)))
-
-
-def _reduced(photo: Image.Image, mask_HW: NDArray[np.uint8]) -> tuple[Image.Image, NDArray[np.uint8]]:
-    """Shrink a photo and its mask to what is shown; the mask by taking the nearest pixel, so that ids stay ids."""
-    photo.thumbnail((SHOWN_PX, SHOWN_PX))
-    mask = Image.fromarray(mask_HW).resize(photo.size, Image.Resampling.NEAREST)
-    return photo, np.asarray(mask)

@@ -6,6 +6,7 @@ import io
 import streamlit as st
 from PIL import Image
 
+PNG_SIGNATURE = b"\x89PNG"
 ROW_HEIGHT_PX = 132
 WIDEST = 3
 """Width over height beyond which a picture is drawn lower than its row."""
@@ -18,6 +19,7 @@ def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW
     st.image(picture, caption, width=width, alt=alt)
 
 
-def data_url(picture: bytes, kind: str) -> str:
-    """Return an encoded picture as an address that holds all of it; `kind` is jpeg or png."""
+def data_url(picture: bytes) -> str:
+    """Return a picture, the bytes of a PNG or JPEG file, as an address that holds all of it."""
+    kind = "png" if picture.startswith(PNG_SIGNATURE) else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

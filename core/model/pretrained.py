@@ -118,6 +118,11 @@ def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None
     return Path(name_or_path)
 
 
+def checkpoint_path(name_or_path: str | Path) -> Path:
+    """Return where the file that is meant lies, or will once it is downloaded."""
+    return pretrained_model(str(name_or_path)).path if _is_name(name_or_path) else Path(name_or_path)
+
+
 def open_named(name_or_path: str | Path, on_progress: OnBytes | None = None) -> "OpenedCheckpoint":
     """Open the checkpoint that is meant: a model on offer by its name, else a file."""
     from core.model.checkpoint import open_checkpoint

@@ -11,34 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from core.__main__ import main
-from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint import CheckpointMeta, save_checkpoint
-from core.voc import CLASS_NAMES
 from tests.photo_files import encoded, scene, turned, wide_profile, with_transparency
 from tests.small_data import write_list, write_voc
+from tests.small_models import save_lively_model
 
 NUM_REAL_PHOTOS = 6
 
 
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint whose masks hold several classes; one of random weights sees one class everywhere."""
-    torch.manual_seed(0)
-    model = build_model(MOBILENET, 21, output_stride=16).train()
-    with torch.no_grad():
-        for _ in range(8):  # statistics of its own, so that what it says depends on what it sees
-            model(torch.randn(4, 3, 96, 96))
-        model.classifier[-1].weight.mul_(30)
-    file = tmp_path_factory.mktemp("models") / "epoch_001.pt"
-    meta = CheckpointMeta(
-        architecture=MOBILENET, class_names=CLASS_NAMES, output_stride=16, has_aux_head=False, image_size=96
-    )
-    save_checkpoint(file, model.eval(), meta)
-    return file
+    """A checkpoint whose masks hold several classes."""
+    return save_lively_model(tmp_path_factory.mktemp("models") / "epoch_001.pt", image_size=96)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:

@@ -1,0 +1,143 @@
+"""Models that are open, and what they made of photos: kept between reruns, bounded, shared by all sessions.
+
+A photo itself is never kept: what comes back to a page is its mask, how sure that is, and which class came second.
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.classes import Classes
+from core.data.images import mask_image, png_bytes
+from core.model.passes import ONCE, Passes
+from core.model.photo import ClassArea, class_areas, open_noted
+from core.model.pretrained import checkpoint_path
+from core.model.shelf import ModelShelf
+from ui.cached import Stamp, stamp
+
+if TYPE_CHECKING:
+    from core.model.checkpoint import CheckpointMeta
+    from core.model.predictor import Predictor
+
+
+class ModelKey(NamedTuple):
+    """A model as a person named it, a path or a name on offer, and its file as it is now."""
+
+    source: str
+    file: Stamp
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint ready to segment, what it is, and in words what was odd about the file and how it was mended."""
+
+    predictor: "Predictor"
+    meta: "CheckpointMeta"
+    format: str
+    problems: tuple[str, ...]
+    repairs: tuple[str, ...]
+
+
+def loaded_model(source: str | Path) -> LoadedModel:
+    """Return the model of a checkpoint, opened once; one that does not open raises `CheckpointError`."""
+    return _shelf().get(_key(source))
+
+
+def _key(source: str | Path) -> ModelKey:
+    return ModelKey(str(source), stamp(checkpoint_path(source)))
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> ModelShelf[ModelKey, LoadedModel]:
+    return ModelShelf(_open)
+
+
+def _open(key: ModelKey) -> LoadedModel:
+    from core.model.predictor import open_predictor
+    from core.model.pretrained import open_named
+
+    predictor, opened = open_predictor(open_named(key.source))
+    return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a model made of a photo, as PNG files of the photo's own size, and what was noted on the way.
+
+    `confidence_png` is grey, 255 for certain; `runner_up_png` holds the ids of the classes that came second.
+    """
+
+    mask_png: bytes
+    confidence_png: bytes
+    runner_up_png: bytes
+    areas: tuple[ClassArea, ...]
+    classes: Classes
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the photo."""
+        with Image.open(io.BytesIO(self.mask_png)) as mask:
+            return mask.size
+
+    def answers(self) -> "Answers":
+        """Return all three as arrays."""
+        return Answers(*(np.asarray(Image.open(io.BytesIO(png))) for png in self._pngs()))
+
+    def _pngs(self) -> tuple[bytes, bytes, bytes]:
+        return self.mask_png, self.confidence_png, self.runner_up_png
+
+
+class Answers(NamedTuple):
+    """What a model says of every pixel: the id of its class, how sure it is (255 is 1), and the id that came second."""
+
+    mask_HW: NDArray[np.uint8]
+    confidence_HW: NDArray[np.uint8]
+    runner_up_HW: NDArray[np.uint8]
+
+    @property
+    def sureness(self) -> NDArray[np.float32]:
+        """Return confidence_HW in [0, 1]."""
+        return self.confidence_HW.astype(np.float32) / np.float32(255)
+
+    def reduced(self, width: int, height: int) -> "Answers":
+        """Return them at another size by taking the nearest pixel, so that ids stay ids."""
+        return Answers(
+            *(np.asarray(Image.fromarray(array).resize((width, height), Image.Resampling.NEAREST)) for array in self)
+        )
+
+
+def segmented(source: str | Path, photo: bytes, name: str, passes: Passes = ONCE) -> Segmented:
+    """Return what a model makes of a photo; a file that is no photo raises `PhotoError`."""
+    return _segmented(_key(source), photo, name, passes)
+
+
+@st.cache_data(max_entries=24, ttl=3600, show_spinner="Segmenting …")
+def _segmented(key: ModelKey, data: bytes, name: str, passes: Passes) -> Segmented:
+    from core.model.tiling import segment
+
+    noted = open_noted(data, name)
+    model = _shelf().get(key)
+    began_s = time.perf_counter()
+    prediction = segment(model.predictor, noted.photo, passes, with_confidence=True, with_runner_up=True)
+    seconds = time.perf_counter() - began_s
+    mask_HW, confidence_HW, runner_up_HW = prediction.mask_HW, prediction.confidence_HW, prediction.runner_up_HW
+    assert confidence_HW is not None  # noqa: S101 - both were asked for
+    assert runner_up_HW is not None  # noqa: S101
+    return Segmented(
+        mask_png=png_bytes(mask_image(mask_HW, model.meta.classes.palette)),
+        confidence_png=png_bytes(Image.fromarray(np.rint(255 * confidence_HW).astype(np.uint8))),
+        runner_up_png=png_bytes(Image.fromarray(runner_up_HW)),
+        areas=class_areas(mask_HW, confidence_HW, model.meta.class_names),
+        classes=model.meta.classes,
+        notes=noted.notes,
+        seconds=seconds,
+    )

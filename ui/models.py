@@ -1,0 +1,161 @@
+"""What photos can be segmented with: the checkpoints of runs, models on offer, and a file that somebody brings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core import jobs
+from core.home import home
+from core.model.brought import SUFFIXES, bring
+from core.model.pretrained import PretrainedModel, pretrained_models
+from ui import cached, cached_segments
+from ui.checkpoints import Choice, best_first, list_choices, scored_label
+from ui.job_view import POLL_S, show_job
+from ui.page import showing_errors
+from ui.words import count, megabytes, percent, plain
+
+BROUGHT = "file"
+"""What stands for a file that somebody brought in the query string: the next visit has to bring it again."""
+
+MAX_CHECKPOINT_MB = 1000
+OFFER_NAMES = {
+    "deeplabv3_mobilenet_v3_large": "DeepLabV3 MobileNetV3", "deeplabv3_resnet50": "DeepLabV3 ResNet-50",
+    "deeplabv3_resnet101": "DeepLabV3 ResNet-101",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to choose: `source` is a path or a name on offer, `choice` or `offer` what is known of it."""
+
+    id: str
+    label: str
+    source: str
+    choice: Choice | None = None
+    offer: PretrainedModel | None = None
+
+
+def list_models() -> list[Model]:
+    """Return every checkpoint of every run, the best first, then the models on offer, the smallest first."""
+    trained = [
+        Model(choice.id, scored_label(choice), str(choice.file), choice=choice) for choice in best_first(list_choices())
+    ]
+    return trained + [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in pretrained_models()]
+
+
+def _offer_label(offer: PretrainedModel) -> str:
+    place = "here" if offer.is_downloaded else f"download {megabytes(offer.size_bytes)}"
+    return f"{OFFER_NAMES[offer.architecture]}, trained on COCO photos ({place})"
+
+
+def ask_model(models: Sequence[Model]) -> Model | None:
+    """Ask for a model. The query string holds the choice; None while a file is awaited."""
+    by_id = {model.id: model for model in models} | {BROUGHT: Model(BROUGHT, "A checkpoint file of yours …", "")}
+    wanted = st.query_params.get("checkpoint")
+    st.session_state["checkpoint"] = wanted if wanted in by_id else next(iter(by_id))
+    chosen = st.selectbox(
+        "Checkpoint", list(by_id), key="checkpoint", format_func=lambda model_id: by_id[model_id].label,
+        on_change=_keep_choice, help="Every checkpoint of every run, the highest validation mIoU first; then "
+        "torchvision's models, which know VOC's 20 classes without any training here.",
+    )  # fmt: skip
+    return _ask_file() if chosen == BROUGHT else by_id[chosen]
+
+
+def _keep_choice() -> None:
+    st.query_params["checkpoint"] = st.session_state["checkpoint"]
+
+
+def ask_other(models: Sequence[Model], first: Model) -> Model | None:
+    """Ask for a second model to set against the first; None if none is wanted."""
+    by_id = {model.id: model for model in models if model.id != first.id}
+    wanted = st.query_params.get("against")
+    st.session_state["against"] = wanted if wanted in by_id else None
+    chosen = st.selectbox(
+        "Against", list(by_id), index=None, key="against", format_func=lambda model_id: by_id[model_id].label,
+        on_change=_keep_other, placeholder="nothing: one model alone", help="A second model for the same photo: where "
+        "do the two disagree?",
+    )  # fmt: skip
+    return by_id[chosen] if chosen else None
+
+
+def _keep_other() -> None:
+    if chosen := st.session_state["against"]:
+        st.query_params["against"] = chosen
+    else:
+        st.query_params.pop("against", None)
+
+
+def _ask_file() -> Model | None:
+    """Ask for a checkpoint file, and say what the doctor makes of it."""
+    file = st.file_uploader(
+        "Checkpoint file", type=SUFFIXES, key="checkpoint_file", max_upload_size=MAX_CHECKPOINT_MB,
+        help="PyTorch or safetensors. Nothing in it is run: a file that holds pickled objects stays closed.",
+    )  # fmt: skip
+    if file is None:
+        return None
+    path = bring(home() / "cache" / "brought", file.name, file.getvalue())
+    opened = cached_segments.loaded_model(path)
+    for problem, repair in zip(opened.problems, opened.repairs, strict=False):
+        st.caption(f"{plain(file.name)}: {plain(problem)}; {plain(repair)}.")
+    return Model(f"{BROUGHT}:{path.name}", file.name, str(path))
+
+
+def is_ready(model: Model) -> bool:
+    """Tell whether a model can be used now; of one that is still to be downloaded say so, and offer that."""
+    if model.offer is None or model.offer.is_downloaded:
+        return True
+    folder = home() / "cache" / f"download-{model.offer.name}"
+    if jobs.is_held(folder):
+        st.fragment(_show_download, run_every=POLL_S)(folder, model.offer)
+        return False
+    if error := jobs.error(folder):
+        st.error(plain(error), icon=":material/error:")
+    st.info(f"{model.label}. It stays on this machine, where torchvision keeps its weights: `{model.offer.path}`.",
+            icon=":material/cloud_download:")  # fmt: skip
+    if st.button(f"Download {megabytes(model.offer.size_bytes)}", type="primary", icon=":material/download:",
+                 key=f"download {model.id}"):  # fmt: skip
+        with st.spinner("Starting …"):
+            jobs.start(folder, ["models", "--download", model.offer.name])
+        st.rerun()
+    return False
+
+
+def _show_download(folder: Path, offer: PretrainedModel) -> None:
+    with showing_errors():
+        progress = jobs.progress(folder)
+        if progress is None:
+            st.rerun()
+        show_job(
+            progress, offer.name, "asking the server", lambda done, total: f"{megabytes(done)} of {megabytes(total)}"
+        )
+        st.caption("It goes on when this page or the server is closed.")
+
+
+def describe(model: Model) -> None:
+    """Say what a model is, how good it is, and what it was trained on."""
+    if model.choice:
+        _describe_choice(model.choice)
+    elif model.offer:
+        st.caption(
+            f"`{model.offer.name}`: torchvision's {OFFER_NAMES[model.offer.architecture]}, trained on COCO photos of "
+            f"VOC's 20 classes; mIoU {percent(model.offer.miou)} on COCO's validation photos, by torchvision. Not a "
+            "score on your data."
+        )
+    else:
+        meta = cached_segments.loaded_model(model.source).meta
+        scores = f"validation mIoU {percent(meta.scores['miou'])}" if meta.scores.get("miou") else "no score is known"
+        st.caption(
+            f"{plain(model.label)}: {meta.architecture}, {count(len(meta.class_names), 'class', 'classes')}; {scores}."
+        )
+
+
+def _describe_choice(choice: Choice) -> None:
+    log = cached.run_log(choice.run.log_path)
+    num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
+    epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
+    st.caption(
+        f"`{choice.id}`: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
+        f"{percent(choice.floor)}. Trained on {num_photos}`{choice.run.data}`."
+    )
