@@ -14,6 +14,7 @@ from core.model.brought import MAX_KEPT, SUFFIXES, bring
 def test_the_same_content_is_kept_once_and_the_oldest_goes(tmp_path: Path) -> None:
     first = bring(tmp_path, "mine.pth", b"0")
     assert bring(tmp_path, "other name.pth", b"0") == first
+    os.utime(first, (0, 0))
     for number in range(1, MAX_KEPT + 2):
         path = bring(tmp_path, "mine.pth", str(number).encode())
         os.utime(path, (number, number))
