@@ -78,10 +78,10 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
     """
     write = _writer_of(export_format)
     refuse_existing(out)
-    # Copies: the weights of a mapped file are parts of one storage, which torch.export cannot take apart.
+    # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
     opened = replace(opened, state=state)
-    model = LogitsOnly(opened.build())
+    model = LogitsOnly(opened.build().to(memory_format=torch.contiguous_format))
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
             # Under its final name already: some formats write it into the file.
