@@ -57,12 +57,12 @@ class Exported:
 
 
 class LogitsOnly(nn.Module):
-    """A DeepLabV3 that takes and gives a tensor, without its auxiliary head."""
+    """A DeepLabV3 that takes and gives a tensor: without its auxiliary head, its weights contiguous."""
 
     def __init__(self, model: DeepLabV3) -> None:
         super().__init__()
         model.aux_classifier = None
-        self.model = model
+        self.model = model.to(memory_format=torch.contiguous_format)
 
     def forward(self, images_N3HW: Tensor) -> Tensor:
         """Return logits_NKHW."""
@@ -81,7 +81,7 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
     # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
     opened = replace(opened, state=state)
-    model = LogitsOnly(opened.build().to(memory_format=torch.contiguous_format))
+    model = LogitsOnly(opened.build())
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
             # Under its final name already: some formats write it into the file.
