@@ -18,9 +18,9 @@ LIGHT = (
     "core.voc", "core.classes", "core.errors", "core.home", "core.files", "core.jobs",
     "core.training.config", "core.training.records", "core.training.machine", "core.training.runs",
     "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.health",
-    "core.report.page", "core.report.exports",
+    "core.report.page", "core.report.exports", "core.model.hub", "core.model.pretrained",
 )  # fmt: skip
-"""What Home and Compare import: neither torch nor streamlit, not even through others."""
+"""What Home and Compare import, and the list of models on offer: no torch and no streamlit, not even through others."""
 
 ROOMS = ("report", "training", "model", "data", "metrics", "")
 """The rooms of core, each of which may import itself and those to its right; "" is the modules that lie in no room."""
