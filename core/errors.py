@@ -5,7 +5,8 @@
     |- DataError            a folder, split list, photo or mask that cannot be used
     |- PhotoError           a photo somebody wants segmented cannot be used
     |- WeightsError         pretrained weights cannot be had
-    |- CheckpointError      a checkpoint file that cannot be opened, or failed its verification
+    |- CheckpointError      a checkpoint file that cannot be opened, or failed its verification; where weights are
+    |                       missing or do not fit, its `MisfitError` (core.model.fitting), which lists them
     `- RunError             a run folder that cannot be created, read, started or extended
 
 Anything else that is raised is a bug and must be seen as one.

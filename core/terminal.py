@@ -258,40 +258,6 @@ def show_report(document: Document) -> str:
     return "\n".join(document[key] for key in ("file", "tables") if key in document)
 
 
-def show_inspect(document: Document) -> str:
-    """Return what a checkpoint is."""
-    meta = document["meta"]
-    shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
-    lines = [
-        f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
-        f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
-    ]
-    mended = zip(document["problems"], document["repairs"], strict=False)
-    lines += [f"  {problem}: {repair}" for problem, repair in mended]
-    for kind in ("missing", "dropped"):
-        keys = document[kind]
-        more = f" and {len(keys) - 8} more" if len(keys) > 8 else ""
-        lines += [f"{kind}: {', '.join(keys[:8])}{more}"] if keys else []
-    return "\n".join(lines)
-
-
-def show_export(document: Document) -> str:
-    """Return where the file is, and how far its logits lie from the checkpoint's."""
-    away = "bit for bit the same" if document["difference"] == 0 else f"{document['difference']:.1g} of the largest"
-    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, logits compared: {away}\n{document['file']}"
-
-
-def show_models(document: Document) -> str:
-    """Return a table of the models on offer."""
-    lines = [f"{'model':<22}{'size':>8}{'mIoU*':>8}  file"]
-    lines += [
-        f"{m['name']:<22}{m['size_bytes'] / 1e6:>5.0f} MB{_percent(m['miou']):>8}  "
-        f"{m['file'] if m['is_downloaded'] else 'not downloaded yet'}"
-        for m in document["models"]
-    ]
-    return "\n".join([*lines, "* told by torchvision, on COCO's validation photos with VOC's classes"])
-
-
 def show_segment(document: Document) -> str:
     """Return the classes found in each photo, and the files written."""
     lines = []

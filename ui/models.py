@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
+from core.errors import CheckpointError
 from core.home import home
 from core.model.brought import SUFFIXES, bring
 from core.model.pretrained import PretrainedModel, pretrained_models
@@ -96,7 +97,10 @@ def _ask_file() -> Model | None:
     if file is None:
         return None
     path = bring(home() / "cache" / "brought", file.name, file.getvalue())
-    opened = cached_segments.loaded_model(path)
+    try:
+        opened = cached_segments.loaded_model(path)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(path), file.name)) from error
     for problem, repair in zip(opened.problems, opened.repairs, strict=False):
         st.caption(f"{plain(file.name)}: {plain(problem)}; {plain(repair)}.")
     return Model(f"{BROUGHT}:{path.name}", file.name, str(path))

@@ -4,7 +4,7 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
-from core import jobs, terminal
+from core import jobs
 from core.commands.document import Add, Document
 from core.terminal import progress_bar, say
 
@@ -73,16 +73,50 @@ def models(arguments: argparse.Namespace) -> Document:
     return {"models": [model.as_dict() for model in pretrained_models()]}
 
 
+def show_inspect(document: Document) -> str:
+    """Return what a checkpoint is."""
+    meta = document["meta"]
+    shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
+    lines = [
+        f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
+        f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
+    ]
+    mended = zip(document["problems"], document["repairs"], strict=False)
+    lines += [f"  {problem}: {repair}" for problem, repair in mended]
+    for kind in ("missing", "dropped"):
+        keys = document[kind]
+        more = f" and {len(keys) - 8} more" if len(keys) > 8 else ""
+        lines += [f"{kind}: {', '.join(keys[:8])}{more}"] if keys else []
+    return "\n".join(lines)
+
+
+def show_export(document: Document) -> str:
+    """Return where the file is, and how far its logits lie from the checkpoint's."""
+    away = "bit for bit the same" if document["difference"] == 0 else f"{document['difference']:.1g} of the largest"
+    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, logits compared: {away}\n{document['file']}"
+
+
+def show_models(document: Document) -> str:
+    """Return a table of the models on offer."""
+    lines = [f"{'model':<22}{'size':>8}{'mIoU*':>8}  file"]
+    lines += [
+        f"{m['name']:<22}{m['size_bytes'] / 1e6:>5.0f} MB{100 * m['miou']:>6.1f} %  "
+        f"{m['file'] if m['is_downloaded'] else 'not downloaded yet'}"
+        for m in document["models"]
+    ]
+    return "\n".join([*lines, "* told by torchvision, on COCO's validation photos with VOC's classes"])
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(inspect, terminal.show_inspect, "inspect checkpoints/RUN/best.pt")
+    command = add(inspect, show_inspect, "inspect checkpoints/RUN/best.pt")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
 
-    command = add(export, terminal.show_export, "export checkpoints/RUN/best.pt --format onnx --out best.onnx")
+    command = add(export, show_export, "export checkpoints/RUN/best.pt --format onnx --out best.onnx")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
     command.add_argument("--format", required=True, metavar="F", help="state-dict, safetensors, onnx or torch-export")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
 
-    command = add(models, terminal.show_models, "models --download coco-voc-resnet50")
+    command = add(models, show_models, "models --download coco-voc-resnet50")
     command.add_argument("--download", metavar="NAME", help="download this one")
     command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress

@@ -24,9 +24,10 @@ def bring(folder: Path, name: str, data: bytes) -> Path:
     """
     suffix = Path(name).suffix.lower().removeprefix(".")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}.{suffix if suffix in SUFFIXES else SUFFIXES[0]}"
-    if path.exists():
-        return path
     try:
+        if path.exists():
+            path.touch()  # the newest again
+            return path
         folder.mkdir(parents=True, exist_ok=True)
         _forget(folder, MAX_KEPT - 1)
         with replacing(path) as file:

@@ -57,12 +57,12 @@ class Exported:
 
 
 class LogitsOnly(nn.Module):
-    """A DeepLabV3 that takes and gives a tensor, without its auxiliary head."""
+    """A DeepLabV3 that takes and gives a tensor: without its auxiliary head, its weights contiguous."""
 
     def __init__(self, model: DeepLabV3) -> None:
         super().__init__()
         model.aux_classifier = None
-        self.model = model
+        self.model = model.to(memory_format=torch.contiguous_format)
 
     def forward(self, images_N3HW: Tensor) -> Tensor:
         """Return logits_NKHW."""
@@ -78,7 +78,7 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
     """
     write = _writer_of(export_format)
     refuse_existing(out)
-    # Copies: the weights of a mapped file are parts of one storage, which torch.export cannot take apart.
+    # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
     opened = replace(opened, state=state)
     model = LogitsOnly(opened.build())

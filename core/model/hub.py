@@ -51,7 +51,7 @@ def download(url: str, size: int, on_bytes: OnBytes | None = None) -> Path:
     part = file.with_name(f"{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(part.with_suffix(".lock")):
+        with FileLock(file.with_name(f".{file.name}.lock")):
             if not file.is_file():  # somebody else may have fetched it while this one waited
                 fetch_whole(url, part, expected, on_bytes or _ignore)
                 part.replace(file)

@@ -21,9 +21,9 @@ LIGHT = (
     "core.training.run_edits",
     "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.kept_estimates",
     "core.training.prediction", "core.training.health",
-    "core.report.page", "core.report.exports",
+    "core.report.page", "core.report.exports", "core.model.hub", "core.model.pretrained",
 )  # fmt: skip
-"""What Home and Compare import: neither torch nor streamlit, not even through others."""
+"""What Home and Compare import, and the list of models on offer: no torch and no streamlit, not even through others."""
 
 ROOMS = ("report", "training", "model", "data", "metrics", "")
 """The rooms of core, each of which may import itself and those to its right; "" is the modules that lie in no room."""

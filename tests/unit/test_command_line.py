@@ -175,6 +175,13 @@ WRONG = [
     "inspect {text}",
     "inspect {photo}",
     "inspect {empty}",
+    "inspect coco-voc-mobilenet",
+    "export {none} --format state-dict --out {out}",
+    "export {checkpoint} --format tflite --out {out}",
+    "export {checkpoint} --format state-dict --out {text}",
+    "export {checkpoint} --format safetensors --out {none}/out.safetensors",
+    "models --download resnet50",
+    "models --download coco-voc-resnet101",
     "evaluate {text} --data {voc}",
     "evaluate {checkpoint} --data {voc} --split test",
     "evaluate {checkpoint} --data {none} --masks {out}",
@@ -190,6 +197,7 @@ WRONG = [
     "segment {photo} {text} --checkpoint {checkpoint} --out {out}",
     "segment {empty} --checkpoint {checkpoint} --out {out}",
     "segment {photo} --checkpoint {text} --out {out}",
+    "segment {photo} --checkpoint coco-voc-resnet50 --out {out}",
     "segment {photo} --checkpoint {checkpoint} --out {full}",
     "segment {photo} --checkpoint {checkpoint} --out {text}",
     "segment {photo} --checkpoint {checkpoint} --out {text}/a/b",
@@ -287,6 +295,51 @@ def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path:
     torch.save({f"module.{key}": value for key, value in torch.load(checkpoint)["model"].items()}, bare)
     shown = core("inspect", bare).out
     assert "'module.' is taken off" in shown
+
+
+def test_inspect_lists_what_is_missing_and_dropped(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    state = dict(torch.load(checkpoint)["model"])
+    del state["backbone.0.1.num_batches_tracked"]
+    torch.save({"state_dict": state, "optimizer": {}}, tmp_path / "foreign.pt")
+    document = core("inspect", tmp_path / "foreign.pt", "--json").document()
+    lists = {name: document[name] for name in ("missing", "unexpected", "misshaped", "dropped")}
+    assert lists == {
+        "missing": ["backbone.0.1.num_batches_tracked"], "unexpected": [], "misshaped": [], "dropped": ["optimizer"],
+    }  # fmt: skip
+    shown = core("inspect", tmp_path / "foreign.pt").out
+    assert "missing: backbone.0.1.num_batches_tracked\ndropped: optimizer" in shown
+
+
+def test_export_writes_a_file_that_opens_again(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "best.safetensors"
+    document = core("export", checkpoint, "--format", "safetensors", "--out", out, "--json").document()
+    about = "file format size_bytes difference tolerance architecture classes image_size image_mean image_std"
+    assert set(document) == set(about.split())
+    assert (document["file"], document["size_bytes"], document["difference"]) == (str(out), out.stat().st_size, 0)
+    again = core("inspect", out, "--json").document()
+    assert (again["format"], again["meta"]["image_size"], again["problems"]) == (
+        "atrous-checkpoint as safetensors", 64, [],
+    )  # fmt: skip
+    shown = core("export", out, "--format", "state-dict", "--out", tmp_path / "weights.pt").out
+    assert "logits compared: bit for bit the same" in shown
+
+
+def test_a_model_on_offer_is_listed_and_segments_by_its_name(core: Command, tmp_path: Path) -> None:
+    document = core("models", "--json").document()
+    assert [model["name"] for model in document["models"]] == [
+        "coco-voc-mobilenet", "coco-voc-resnet50", "coco-voc-resnet101",
+    ]  # fmt: skip
+    assert not any(model["is_downloaded"] for model in document["models"])
+    file = Path(document["models"][0]["file"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(build_model(MOBILENET, 21, output_stride=16, has_aux_head=True).state_dict(), file)
+    assert str(file) in core("models", "--download", "coco-voc-mobilenet").out
+    draw_pair(0, (48, 40))[0].save(tmp_path / "photo.png")
+    ended = core(
+        "segment", tmp_path / "photo.png", "--checkpoint", "coco-voc-mobilenet", "--out", tmp_path / "out", "--json"
+    )
+    assert ended.document()["photos"][0]["size"] == [48, 40]
+    assert ended.err == "", "nothing about it had to be assumed"
 
 
 def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 
 from core.errors import CheckpointError, ConfigError, CoreError, DataError
@@ -170,3 +170,26 @@ def test_a_program_that_computes_something_else_is_not_kept(
     text = refused(CheckpointError, opened, "onnx", tmp_path / "w.onnx")
     assert "would give other logits" in text
     assert says in text
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_exported_weights_that_somebody_halved_open_as_fp32_with_their_classes(
+    opened: OpenedCheckpoint, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    export(opened, "safetensors", tmp_path / "w.safetensors")
+    with safe_open(tmp_path / "w.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    halved = {key: value.to(dtype) for key, value in load_file(tmp_path / "w.safetensors").items()}
+    save_file(halved, tmp_path / "half.safetensors", metadata=metadata)
+    again = open_checkpoint(tmp_path / "half.safetensors")
+    assert again.meta == APPLES
+    assert again.repairs == ("they are turned into fp32",)
+
+
+def test_a_meta_that_was_damaged_is_told(opened: OpenedCheckpoint, tmp_path: Path) -> None:
+    export(opened, "safetensors", tmp_path / "w.safetensors")
+    state = load_file(tmp_path / "w.safetensors")
+    for told in ("{", '{"architecture": 3}', "[" * 100_000, '{"class_names": null}'):
+        save_file(state, tmp_path / "odd.safetensors", metadata={"atrous": told})
+        with pytest.raises(CheckpointError, match=r"says of itself is damaged"):
+            open_checkpoint(tmp_path / "odd.safetensors")
