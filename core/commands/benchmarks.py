@@ -15,6 +15,8 @@ from core.terminal import say
 def bench(arguments: argparse.Namespace) -> Document:
     """Run the benchmarks, or one of them."""
     programs = sorted(path.stem for path in (PROJECT_ROOT / "tests" / "bench").glob("[a-z]*.py"))
+    if not programs:  # as in the container, which carries no tests
+        raise ConfigError(f"There are no benchmarks in {PROJECT_ROOT / 'tests' / 'bench'}; run them from a clone.")
     if arguments.name and arguments.name not in programs:
         raise ConfigError(f"There is no benchmark '{arguments.name}'; there are {', '.join(programs)}.")
     results = [_run_program(name) for name in ([arguments.name] if arguments.name else programs)]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.home import PROJECT_ROOT
@@ -26,13 +25,23 @@ PROBES = ("/_stcore/health", "/_stcore/host-config")
 """What Streamlit's browser code asks for below a page in vain."""
 
 
+TROUBLE = ("Traceback", "Uncaught", "ERROR", "Fatal", "Segmentation")
+
+
 @dataclass(frozen=True)
 class Server:
     """A running dashboard."""
 
     url: str
     log: Path
-    process: psutil.Process
+    process: "subprocess.Popen[bytes]"
+
+    def trouble(self) -> list[str]:
+        """Return what is wrong with it: that it has ended, and the lines of its log that tell of an error."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        told = [f"server: {line}" for line in lines if line.startswith(TROUBLE)]
+        code = self.process.poll()
+        return told if code is None else [*told, f"the server ended with {code}: {' / '.join(lines[-3:])}"]
 
 
 @contextmanager
@@ -50,7 +59,7 @@ def serving(home: Path) -> Iterator[Server]:
         )  # fmt: skip
     try:
         until(lambda: answers(f"{url}/_stcore/health"), "the server to answer")
-        yield Server(url, log, psutil.Process(process.pid))
+        yield Server(url, log, process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)

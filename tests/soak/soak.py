@@ -53,8 +53,6 @@ MOST_NEW_FILES = 12
 OTHERS = ("playwright", "torchinductor_")
 """What the browser and torch keep in the temporary folder."""
 
-TROUBLE = ("Traceback", "Uncaught", "ERROR")
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -101,12 +99,13 @@ def main() -> int:
         data = write_voc(Path(folder) / "data" / "VOC2012")
         with serving(home) as server, browsing() as browser:
             rounds = 0
-            while rounds == 0 or time.monotonic() - began_s < 60 * minutes:
+            while rounds == 0 or (server.process.poll() is None and time.monotonic() - began_s < 60 * minutes):
                 rounds += 1
                 play(soak, rounds, data, server, browser)
-                soak.samples.append(look(rounds, began_s, server.process, home))
-                tell(soak.samples[-1])
-        soak.errors += [f"server: {line}" for line in server.log.read_text().splitlines() if line.startswith(TROUBLE)]
+                if server.process.poll() is None:
+                    soak.samples.append(look(rounds, began_s, psutil.Process(server.process.pid), home))
+                    tell(soak.samples[-1])
+            soak.errors += server.trouble()
         soak.left += left_behind(home)
     return conclude(soak, minutes, has_browser=bool(CHROMIUM))
 
@@ -201,6 +200,9 @@ def growth_mb(samples: list[Sample]) -> float | None:
 
 def conclude(soak: Soak, minutes: float, *, has_browser: bool) -> int:
     """Print the tables and the JSON document, and return the exit code."""
+    if not soak.samples:
+        print("The server ended in the first round: " + " / ".join(soak.errors))
+        return 1
     grown = growth_mb(soak.samples)
     later = soak.samples[WARM_ROUNDS:] or soak.samples[-1:]
     new_files = soak.samples[-1].open_files - later[0].open_files
