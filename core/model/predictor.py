@@ -56,16 +56,18 @@ def open_predictor(checkpoint: Path | OpenedCheckpoint) -> tuple[Predictor, Open
     """Make a checkpoint ready to predict, in the number format that keeps its masks; raises `CheckpointError`."""
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
     model, device, size = opened.build(), choose_device(), opened.meta.image_size
-    precision = mask_precision(model, image_size=size, device=device)
+    wanted = str(opened.meta.config.get("precision", "auto"))
+    precision = mask_precision(model, image_size=size, device=device, wanted=wanted)
     return Predictor(model, image_size=size, device=device, precision=precision), opened
 
 
-def mask_precision(model: nn.Module, *, image_size: int, device: torch.device) -> str:
+def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, wanted: str = "auto") -> str:
     """Return the number format for masks that are kept or shown: bf16 where it is fast and changes next to nothing.
 
-    Tried on one picture, the same for all: a model that is near a tie everywhere is asked in fp32.
+    Tried on one picture, the same for all: a model that is near a tie everywhere is asked in fp32, and so is one that
+    was to be trained in nothing else (`wanted`).
     """
-    if choose_precision("auto", device) == "fp32":
+    if "fp32" in (wanted, choose_precision("auto", device)):
         return "fp32"
     exact_KSS, rounded_KSS = (
         Predictor(model, image_size=image_size, device=device, precision=precision).logits_of(_blobs(image_size))[0]

@@ -261,7 +261,7 @@ class TrainingLoop:
             return head, self.features_val
         precision = self.precision
         if are_masks_kept:
-            precision = mask_precision(self.model, image_size=size, device=self.device)
+            precision = mask_precision(self.model, image_size=size, device=self.device, wanted=self.config.precision)
         return Predictor(self.model, image_size=size, device=self.device, precision=precision), self.squashed_val
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:

@@ -130,6 +130,15 @@ def test_a_printer_s_inks_are_what_its_profile_says() -> None:
     assert np.ptp(profiled, axis=-1).max() <= 2
 
 
+@pytest.mark.parametrize("kind", ["PNG transparent, wide", "TIFF CMYK", "PNG 16 bits grey", "PNG palette transparent"])
+def test_the_strips_in_which_colours_are_converted_are_not_to_be_seen(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = np.asarray(open_photo(GOOD[kind][0](), kind))
+    monkeypatch.setattr("core.data.srgb.STRIP_PIXELS", 3 * scene().width)
+    np.testing.assert_array_equal(np.asarray(open_photo(GOOD[kind][0](), kind)), whole)
+
+
 @pytest.mark.parametrize(
     ("kind", "note"),
     [
