@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import VOC_CLASSES
@@ -14,7 +15,8 @@ from core.data.dataset import Sample
 from core.data.images import write_mask
 from core.data.pixels import SquashedPairs
 from core.data.transforms import photo_to_tensor
-from core.model.predictor import Predictor
+from core.model import predictor as predictor_module
+from core.model.predictor import Predictor, mask_precision
 from core.training.evaluation import evaluate
 from tests.small_data import draw_pair
 
@@ -52,3 +54,25 @@ def test_a_page_predicts_what_validation_counted(mobilenet: DeepLabV3, tmp_path:
     (tmp_path / "predicted.png").write_bytes(result.mask_png)
     with Image.open(tmp_path / "predicted.png") as stored:
         np.testing.assert_array_equal(np.asarray(stored), predictor.predict(photo).mask_HW)
+
+
+class Opinion(nn.Module):
+    """Answers which colour is strongest at each pixel; with an `offset` so large that bf16 cannot tell them apart."""
+
+    def __init__(self, offset: float) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.tensor(offset))
+
+    def forward(self, images_N3SS: Tensor) -> dict[str, Tensor]:
+        return {"out": images_N3SS + self.offset}
+
+
+@pytest.mark.parametrize(
+    ("offset", "wanted", "expected"), [(0.0, "auto", "bf16"), (1000.0, "auto", "fp32"), (0.0, "fp32", "fp32")]
+)
+def test_masks_are_made_in_bf16_only_where_it_keeps_them_and_fp32_was_not_asked_for(
+    offset: float, wanted: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in fp32 was once judged in bf16 after its last epoch alone: 5 + 5 epochs were not 10 any more."""
+    monkeypatch.setattr(predictor_module, "choose_precision", lambda *_: "bf16")
+    assert mask_precision(Opinion(offset), image_size=64, device=CPU, wanted=wanted) == expected
