@@ -1,8 +1,10 @@
 """A copy of a model made ready to predict: the same function, cheaper.
 
 Batch statistics are folded into the convolutions before them, the auxiliary head is left out, and on a CPU the weights
-are packed once into the layout in which oneDNN multiplies them. PyTorch packs them anew in every call, which for one
-photo takes about as long as the multiplication itself.
+are packed once into the layout in which oneDNN multiplies them: PyTorch packs them anew in every call, which for one
+photo takes about as long as the multiplication itself. There, what follows a convolution (an activation, the sum of a
+residual block) is done to each of its results while it is still in the processor, not in further passes over memory,
+which in bf16 take a third of the time.
 """
 
 import copy
@@ -11,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.resnet import Bottleneck
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.device import dtype_of
@@ -31,6 +35,7 @@ def ready_to_predict(model: nn.Module, input_shape: tuple[int, ...], precision: 
     ready.to(dtype_of(precision)).to(memory_format=torch.channels_last)
     if next(ready.parameters()).device.type == "cpu" and can_pack(precision):
         _pack_weights(ready, input_shape)
+        _fuse_what_follows(ready)
     return ready
 
 
@@ -66,16 +71,65 @@ class PackedConv2d(nn.Module):
             list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups,
         )  # fmt: skip
         weight = convolution.weight.detach()
+        self.activation = "none"
         # Plain attributes: a packed tensor cannot be saved, copied or moved.
         self._packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *self._arguments, input_shape)
         self._bias = None if convolution.bias is None else convolution.bias.detach()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Return what the convolution does."""
+        """Return what the convolution does, and then the activation."""
         convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            images_NCHW, self._packed, self._bias, *self._arguments, "none", [], ""
+            images_NCHW, self._packed, self._bias, *self._arguments, self.activation, [], ""
         )
         return convolved
+
+    def add_and_relu(self, images_NCHW: Tensor, others_NCHW: Tensor) -> Tensor:
+        """Return what the convolution does, plus `others_NCHW`, where that is above 0."""
+        added: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
+            images_NCHW, others_NCHW, self._packed, self._bias, *self._arguments, "add", None, "relu", [], None
+        )
+        return added
+
+
+class FusedBottleneck(nn.Module):
+    """A residual block of torchvision's ResNets, whose convolutions are packed."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        super().__init__()
+        self._conv1, self._conv2, self._conv3 = block.conv1, block.conv2, block.conv3
+        self._conv1.activation = self._conv2.activation = "relu"
+        self._downsample = block.downsample
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return what the block does."""
+        identity_NCHW = images_NCHW if self._downsample is None else self._downsample(images_NCHW)
+        added: Tensor = self._conv3.add_and_relu(self._conv2(self._conv1(images_NCHW)), identity_NCHW)
+        return added
+
+
+ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Hardswish: "hardswish"}
+"""What oneDNN calls them."""
+
+
+def _fuse_what_follows(model: nn.Module) -> None:
+    """Hand activations and residual sums to the packed convolutions before them."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Bottleneck):
+                parent._modules[name] = FusedBottleneck(child)
+        if isinstance(parent, (nn.Sequential, IntermediateLayerGetter)):
+            _fuse_activations(parent)
+
+
+def _fuse_activations(sequence: nn.Module) -> None:
+    """Hand activations to the convolutions before them, among modules that run one after the other."""
+    before: nn.Module | None = None
+    for name, child in list(sequence.named_children()):
+        if isinstance(before, PackedConv2d) and type(child) in ACTIVATIONS:
+            before.activation = ACTIVATIONS[type(child)]
+            sequence._modules[name] = nn.Identity()
+        if not isinstance(child, nn.Identity):  # what is left of a BatchNorm
+            before = child
 
 
 def _pack_weights(model: nn.Module, input_shape: tuple[int, ...]) -> None:
