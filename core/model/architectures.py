@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torchvision.models import resnet50, resnet101
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
-from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
 from core.errors import ConfigError
+from core.model.dilated import DilatedConv2d
 
 RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
 MOBILENET = "deeplabv3_mobilenet_v3_large"
@@ -32,18 +33,28 @@ def build_model(
     if architecture not in ARCHITECTURES:
         raise ConfigError(f"There is no architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
     if architecture == MOBILENET:
-        return _build_mobilenet(num_classes, output_stride, has_aux_head=has_aux_head)
+        return _trained_fast(_build_mobilenet(num_classes, output_stride, has_aux_head=has_aux_head))
     if output_stride not in ATROUS_RATES:
         raise ConfigError(
             f"output_stride is {output_stride}; {architecture} has {' and '.join(map(str, ATROUS_RATES))}."
         )
     resnet = RESNETS[architecture](weights=None, replace_stride_with_dilation=DILATED_STAGES[output_stride])
     stages = {"layer4": "out"} | ({"layer3": "aux"} if has_aux_head else {})
-    return DeepLabV3(
-        IntermediateLayerGetter(resnet, return_layers=stages),
-        DeepLabHead(2048, num_classes, ATROUS_RATES[output_stride]),
-        FCNHead(1024, num_classes) if has_aux_head else None,
+    return _trained_fast(
+        DeepLabV3(
+            IntermediateLayerGetter(resnet, return_layers=stages),
+            DeepLabHead(2048, num_classes, ATROUS_RATES[output_stride]),
+            FCNHead(1024, num_classes) if has_aux_head else None,
+        )
     )
+
+
+def _trained_fast(model: DeepLabV3) -> DeepLabV3:
+    """Let the dilated convolutions of ASPP leave padding out of their weights' gradients."""
+    for branch in model.classifier[0].convs:
+        if isinstance(branch, ASPPConv):
+            branch[0] = DilatedConv2d.of(branch[0])
+    return model
 
 
 def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool) -> DeepLabV3:

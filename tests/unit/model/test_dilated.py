@@ -1,0 +1,83 @@
+"""The dilated convolution that skips padding in its weights' gradient, against torch's own."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.model import dilated
+from core.model.architectures import ARCHITECTURES, build_model
+from core.model.dilated import DilatedConv2d, weights_gradient
+
+
+def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Conv2d]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn((2, 5, *size), generator=generator, dtype=dtype)
+    torch.manual_seed(1)
+    return images.requires_grad_(), nn.Conv2d(5, 3, 3, padding=1, bias=False, dtype=dtype)
+
+
+@pytest.mark.parametrize("rate", [1, 2, 5, 6, 7, 30])
+@pytest.mark.parametrize("size", [(6, 6), (7, 3), (1, 9)])
+def test_gradients_are_torch_s_own(size: tuple[int, int], rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All taps inside, some, or none but the centre; in double precision, so that nothing but an error shows."""
+    monkeypatch.setitem(dilated.WORTHWHILE, torch.float64, 1.0)
+    images, plain = tensors(size)
+    plain.padding = plain.dilation = (rate, rate)
+    own, own_images = DilatedConv2d.of(copy.deepcopy(plain)), images.detach().clone().requires_grad_()
+    outer = torch.randn((2, 3, *size), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for convolution, seen in ((plain, images), (own, own_images)):
+        given = convolution(seen.to(memory_format=torch.channels_last))
+        given.backward(outer)
+    assert type(given.grad_fn).__name__ == "_DilatedBackward"
+    torch.testing.assert_close(own.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(own_images.grad, images.grad)
+
+
+def test_no_gradient_of_the_input_is_computed_where_none_is_wanted() -> None:
+    images, plain = tensors((4, 4), torch.float32)
+    plain.padding = plain.dilation = (9, 9)
+    own = DilatedConv2d.of(plain)
+    own(images.detach()).sum().backward()
+    assert images.grad is None
+    assert own.weight.grad is not None
+    assert (own.weight.grad[:, :, 1, 1] != 0).all()
+    assert own.weight.grad.abs().sum() == own.weight.grad[:, :, 1, 1].abs().sum(), "the other taps meet padding alone"
+
+
+def test_under_autocast_it_computes_in_bf16_and_gives_fp32_gradients() -> None:
+    images, plain = tensors((4, 4), torch.float32)
+    plain.padding = plain.dilation = (3, 3)
+    own = DilatedConv2d.of(copy.deepcopy(plain))
+    for convolution in (plain, own):
+        with torch.autocast("cpu", torch.bfloat16):
+            given = convolution(images)
+        assert given.dtype == torch.bfloat16
+        given.float().square().sum().backward()
+    assert own.weight.grad is not None
+    assert own.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(own.weight.grad, plain.weight.grad, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_torch_s_own_code_is_kept_where_it_is_the_faster_one(is_training: bool) -> None:
+    images, plain = tensors((32, 32), torch.float32)
+    plain.padding = plain.dilation = (2, 2) if is_training else (30, 30)
+    own = DilatedConv2d.of(plain).train(is_training)
+    assert type(own(images).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_models_have_it_in_the_head_with_the_same_weights_and_keys(architecture: str) -> None:
+    model = build_model(architecture, 3, output_stride=16)
+    found = [name for name, module in model.named_modules() if isinstance(module, DilatedConv2d)]
+    assert found == [f"classifier.0.convs.{number}.0" for number in (1, 2, 3)]
+    rates = [model.get_submodule(name).dilation for name in found]
+    assert rates == ([(12, 12), (24, 24), (36, 36)] if "mobilenet" in architecture else [(6, 6), (12, 12), (18, 18)])
+
+
+def test_the_gradient_lies_in_the_weights_shape() -> None:
+    gradient = weights_gradient(torch.ones(1, 2, 5, 4), torch.ones(1, 3, 5, 4), 1)
+    assert gradient.shape == (3, 2, 3, 3)
+    assert gradient[0, 0].tolist() == [[12, 16, 12], [15, 20, 15], [12, 16, 12]]
