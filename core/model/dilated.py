@@ -1,8 +1,8 @@
 """A dilated convolution whose weights' gradient leaves out what falls into the padding.
 
-At an ASPP rate of 24 on a map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at 36
-all of it. oneDNN skips that forwards and for the gradient of the inputs, but not for the gradient of the weights, where
-a convolution of rate 36 took twenty times a 1 x 1 convolution's time. The numbers are the same but for rounding.
+At an ASPP rate of 24 on a map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at
+36 all of it. oneDNN skips that forwards and for the gradient of the inputs, but not for the gradient of the weights,
+where a convolution of rate 36 took twenty times as long as one by one. The numbers are the same but for rounding.
 """
 
 import itertools
@@ -68,15 +68,16 @@ class _Dilated(torch.autograd.Function):
         (gradient_NKHW,) = outer
         of_images = None
         if ctx.needs_input_grad[0]:
+            sides = [ctx.rate, ctx.rate]
             of_images = torch.ops.aten.convolution_backward(
-                gradient_NKHW, images_NCHW, weight_KC33, None, [1, 1], [ctx.rate] * 2, [ctx.rate] * 2, False, [0, 0], 1,
-                [True, False, False],
+                gradient_NKHW, images_NCHW, weight_KC33, bias_sizes=None, stride=[1, 1], padding=sides, dilation=sides,
+                transposed=False, output_padding=[0, 0], groups=1, output_mask=[True, False, False],
             )[0]  # fmt: skip
         return of_images, weights_gradient(images_NCHW, gradient_NKHW, ctx.rate), None
 
 
 def weights_gradient(images_NCHW: Tensor, gradient_NKHW: Tensor, rate: int) -> Tensor:
-    """Return the gradient of a 3 x 3 kernel, (K, C, 3, 3): every tap is a product over the places where it meets pixels.
+    """Return the gradient of a 3 x 3 kernel, (K, C, 3, 3): each tap is a product over the places where it meets pixels.
 
     Args:
         images_NCHW: what the convolution took; padded by `rate` on all sides.

@@ -11,6 +11,7 @@ import copy
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models._utils import IntermediateLayerGetter
@@ -32,6 +33,7 @@ def ready_to_predict(model: nn.Module, input_shape: tuple[int, ...], precision: 
     if isinstance(ready, DeepLabV3):
         ready.aux_classifier = None
     _fold_statistics(ready)
+    _pool_at_once(ready)
     ready.to(dtype_of(precision)).to(memory_format=torch.channels_last)
     if next(ready.parameters()).device.type == "cpu" and can_pack(precision):
         _pack_weights(ready, input_shape)
@@ -62,6 +64,21 @@ def _fold_statistics(model: nn.Module) -> None:
             before = (name, child)
 
 
+class MeanOfMap(nn.Module):
+    """The mean over a map, (N, C, 1, 1), as `AdaptiveAvgPool2d(1)`, which in bf16 makes a copy in fp32 first."""
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the mean."""
+        return F.avg_pool2d(images_NCHW, list(images_NCHW.shape[-2:]))
+
+
+def _pool_at_once(model: nn.Module) -> None:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size == 1:
+                parent._modules[name] = MeanOfMap()
+
+
 class PackedConv2d(nn.Module):
     """A convolution whose weights lie in oneDNN's own layout, chosen for inputs of `input_shape`, (N, C, H, W)."""
 
@@ -83,10 +100,10 @@ class PackedConv2d(nn.Module):
         )
         return convolved
 
-    def add_and_relu(self, images_NCHW: Tensor, others_NCHW: Tensor) -> Tensor:
-        """Return what the convolution does, plus `others_NCHW`, where that is above 0."""
-        added: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
-            images_NCHW, others_NCHW, self._packed, self._bias, *self._arguments, "add", None, "relu", [], None
+    def add_to_and_relu(self, others_NCHW: Tensor, images_NCHW: Tensor) -> Tensor:
+        """Add what the convolution does to `others_NCHW`, in place, and return that where it is above 0."""
+        added: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
+            others_NCHW, images_NCHW, self._packed, self._bias, *self._arguments, "add", None, "relu", [], None
         )
         return added
 
@@ -101,9 +118,13 @@ class FusedBottleneck(nn.Module):
         self._downsample = block.downsample
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Return what the block does."""
+        """Return what the block does; without a downsampling branch it writes over `images_NCHW`.
+
+        Nobody else needs those: a stage whose result is handed on is followed by one that begins with such a branch.
+        """
+        convolved_NCHW = self._conv2(self._conv1(images_NCHW))
         identity_NCHW = images_NCHW if self._downsample is None else self._downsample(images_NCHW)
-        added: Tensor = self._conv3.add_and_relu(self._conv2(self._conv1(images_NCHW)), identity_NCHW)
+        added: Tensor = self._conv3.add_to_and_relu(identity_NCHW, convolved_NCHW)
         return added
 
 

@@ -1,11 +1,12 @@
 """Segmenting one photo of VOC's size: `python -m core bench inference`.
 
 DeepLabV3-ResNet50 at output stride 8, 520 px, a photo of 500 x 375 px, from the photo to its mask. Against eager fp32
-torchvision doing the same, and against ONNX Runtime and OpenVINO where they are installed (`pip install openvino
-onnxruntime onnx onnxscript`), which are given the squashed image and asked for the logits alone. In turn, medians.
+torchvision doing the same, and against ONNX Runtime (`requirements-onnx.txt`) and OpenVINO (`pip install openvino`)
+where they are installed, which squash the photo and enlarge the logits as torchvision does. In turn, medians.
 """
 
 import importlib.util
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.data.demo import write_demo
 from core.data.images import read_photo
 from core.data.transforms import photo_to_tensor
 from core.model.architectures import build_model
+from core.model.checkpoint import open_checkpoint
 from core.model.device import choose_device, choose_precision
 from core.model.predictor import Predictor
 from tests.bench._rounds import Act, median_seconds, tell
@@ -30,6 +32,11 @@ PHOTO_SIZE = (500, 375)
 NUM_CLASSES = 21
 ROUNDS = 5
 
+CHECKPOINT = os.environ.get("BENCH_CHECKPOINT", "")
+"""A trained DeepLabV3-ResNet50 of VOC's classes: how many pixels bf16 keeps depends on how sure a model is."""
+
+Segment = Callable[[Image.Image], np.ndarray]
+
 
 def main() -> None:
     """Time single photos, then tell."""
@@ -38,26 +45,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photo = drawn_photo(Path(folder))
         eager = eager_torchvision(model, device)
-        acts: dict[str, Act] = {"torchvision_fp32": lambda: eager(photo)}
-        masks: dict[str, Callable[[], np.ndarray]] = {}
+        ours: dict[str, Segment] = {}
         for precision in ("fp32", *(["bf16"] if choose_precision("auto", device) == "bf16" else [])):
             predictor = Predictor(model, image_size=SIZE_PX, device=device, precision=precision)
-            acts[precision] = masks[precision] = lambda predictor=predictor: predictor.predict(photo).mask_HW  # type: ignore[misc]
-        acts |= peers(model, photo_to_tensor(photo, SIZE_PX)[None], Path(folder))
+            ours[precision] = lambda photo, predictor=predictor: predictor.predict(photo).mask_HW  # type: ignore[misc]
+        others = peers(model, Path(folder))
+        everybody = {"torchvision_fp32": eager} | ours | others
+        acts: dict[str, Act] = {name: lambda segment=segment: segment(photo) for name, segment in everybody.items()}  # type: ignore[misc]
         seconds = median_seconds(acts, ROUNDS)
         truth_HW = eager(photo)
-        figures = {f"{name}_s": value for name, value in seconds.items()}
-        figures |= {f"{name}_same_pixels": float((act() == truth_HW).mean()) for name, act in masks.items()}
+        same = {name: float((segment(photo) == truth_HW).mean()) for name, segment in (ours | others).items()}
+    figures = {f"{name}_s": value for name, value in seconds.items()}
+    figures |= {f"{name}_same_pixels": share for name, share in same.items()}
     yardstick = seconds["torchvision_fp32"]
-    tell("inference", figures, {name: yardstick / value for name, value in seconds.items() if name in masks} | {
-        f"{ours}_over_{peer}": seconds[peer] / seconds[ours] for ours in masks for peer in seconds
-        if peer not in masks and peer != "torchvision_fp32"
-    })  # fmt: skip
+    ratios = {name: yardstick / seconds[name] for name in ours}
+    ratios |= {f"{name}_over_{peer}": seconds[peer] / seconds[name] for name in ours for peer in others}
+    tell("inference", figures, ratios)
 
 
 def steady_model() -> nn.Module:
-    """Return a model with random weights whose classes differ clearly, as those of a trained one do."""
+    """Return the model of `BENCH_CHECKPOINT`, else one with random weights whose classes differ."""
     torch.manual_seed(0)
+    if CHECKPOINT:
+        trained = build_model("deeplabv3_resnet50", NUM_CLASSES).eval()
+        trained.load_state_dict(open_checkpoint(Path(CHECKPOINT)).state)
+        return trained
     model = build_model("deeplabv3_resnet50", NUM_CLASSES).train()
     with torch.no_grad():
         for _ in range(3):  # statistics that belong to the weights
@@ -72,16 +84,26 @@ def drawn_photo(folder: Path) -> Image.Image:
     return read_photo(sample.photo).resize(PHOTO_SIZE)
 
 
-def eager_torchvision(model: nn.Module, device: torch.device) -> Callable[[Image.Image], np.ndarray]:
+def eager_torchvision(model: nn.Module, device: torch.device) -> Segment:
     """Return what segments a photo as torchvision's documentation does: eager, fp32, contiguous."""
     plain = build_model("deeplabv3_resnet50", NUM_CLASSES).to(device).eval()
     plain.load_state_dict(model.state_dict())
 
-    def segment(photo: Image.Image) -> np.ndarray:
+    def logits_of(images_N3SS: Tensor) -> Tensor:
         with torch.no_grad():
-            logits_NKSS: Tensor = plain(photo_to_tensor(photo, SIZE_PX)[None].to(device))["out"]
-            size = (photo.height, photo.width)
-            return F.interpolate(logits_NKSS, size, mode="bilinear", align_corners=False)[0].argmax(0).cpu().numpy()
+            logits_NKSS: Tensor = plain(images_N3SS.to(device))["out"]
+        return logits_NKSS
+
+    return segmenting(logits_of)
+
+
+def segmenting(logits_of: Callable[[Tensor], Tensor]) -> Segment:
+    """Return what squashes a photo, asks for logits, enlarges them and takes the best class of each pixel."""
+
+    def segment(photo: Image.Image) -> np.ndarray:
+        logits_NKSS = logits_of(photo_to_tensor(photo, SIZE_PX)[None])
+        size = (photo.height, photo.width)
+        return F.interpolate(logits_NKSS, size, mode="bilinear", align_corners=False)[0].argmax(0).cpu().numpy()
 
     return segment
 
@@ -99,19 +121,20 @@ class _Logits(nn.Module):
         return logits
 
 
-def peers(model: nn.Module, image_13SS: Tensor, folder: Path) -> dict[str, Act]:
+def peers(model: nn.Module, folder: Path) -> dict[str, Segment]:
     """Return OpenVINO and ONNX Runtime on the same model, where they are installed."""
-    acts: dict[str, Act] = {}
-    wrapped = _Logits(model).eval()
+    found: dict[str, Segment] = {}
+    wrapped, image_13SS = _Logits(model).eval(), torch.zeros(1, 3, SIZE_PX, SIZE_PX)
     if importlib.util.find_spec("openvino"):
         import openvino
 
         converted = openvino.convert_model(wrapped, example_input=image_13SS)
         core = openvino.Core()
-        kinds = ["f32", *(["bf16"] if choose_precision("auto", torch.device("cpu")) == "bf16" else [])]
-        for kind in kinds:
+        for kind in ("f32", *(["bf16"] if choose_precision("auto", torch.device("cpu")) == "bf16" else [])):
             compiled = core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": kind})
-            acts[f"openvino_{kind}"] = lambda compiled=compiled: compiled([image_13SS.numpy()])  # type: ignore[misc]
+            found[f"openvino_{kind}"] = segmenting(
+                lambda images, compiled=compiled: torch.from_numpy(compiled([images.numpy()])[0])  # type: ignore[misc]
+            )
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnxscript"):
         import onnxruntime
 
@@ -119,8 +142,10 @@ def peers(model: nn.Module, image_13SS: Tensor, folder: Path) -> dict[str, Act]:
         torch.onnx.export(wrapped, (image_13SS,), file, dynamo=True, verbose=False)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        acts["onnxruntime_fp32"] = lambda: session.run(None, {name: image_13SS.numpy()})
-    return acts
+        found["onnxruntime_fp32"] = segmenting(
+            lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
+        )
+    return found
 
 
 if __name__ == "__main__":

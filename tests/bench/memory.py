@@ -18,8 +18,9 @@ from core.model.device import choose_device, choose_precision
 from core.training.memory import peak_memory_bytes
 from tests.bench._report_loop import report_loop
 from tests.bench._rounds import tell
-from tests.bench.training import BATCH_SIZE, SIZE_PX, epochs_of, our_loop, prepare
+from tests.bench.training import SIZE_PX, epochs_of, our_loop, prepare
 
+BATCH_SIZE = 4
 IMAGES = 2 * BATCH_SIZE
 
 
@@ -49,7 +50,7 @@ def train(kind: str, folder: str) -> None:
     if kind == "report":
         train_epoch, _ = report_loop(dataset.split("train"), dataset.num_classes, SIZE_PX, BATCH_SIZE, device)
     else:
-        loop = our_loop(dataset, precision=kind, output_stride=8)
+        loop = our_loop(dataset, precision=kind, output_stride=8, batch_size=BATCH_SIZE)
         prepare(loop)
         train_epoch = epochs_of(loop, 1)
     for _ in range(2):

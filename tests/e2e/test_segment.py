@@ -1,0 +1,98 @@
+"""A photo in a real browser: what the picture tells under the cursor, what is saved, and two models at once."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from core.data.demo import write_demo
+from core.model.enlarging import Prediction
+from core.model.photo import open_photo
+from core.model.predictor import open_predictor
+from core.training.config import TrainingConfig
+from core.training.runs import Run, create_run
+from core.voc import CLASS_NAMES
+from tests.e2e.conftest import Dashboard, Visit
+from tests.small_models import save_lively_model
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PAGE_MS = 120_000
+SIZE = (320, 240)
+STEP = 1 / 64
+"""How far an arrow key moves the cursor, as a share of the picture's sides."""
+
+
+@pytest.fixture
+def run(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """A run on drawn scenes with two checkpoints that see several classes."""
+    monkeypatch.setenv("ATROUS_HOME", str(dashboard.home))
+    run = create_run("drawn", write_demo(tmp_path / "scenes", num_train=2, num_val=1), "report", TrainingConfig())
+    for epoch in (1, 2):
+        save_lively_model(run.path / f"epoch_{epoch:03d}.pt", seed=epoch)
+    return run
+
+
+def drawn_photo() -> bytes:
+    colors = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(colors).resize(SIZE, Image.Resampling.BICUBIC).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def sentence_at(x: float, y: float, prediction: Prediction) -> str:
+    """Return what the picture should tell at shares of its sides."""
+    column, row = int(x * SIZE[0]), int(y * SIZE[1])
+    assert prediction.confidence_HW is not None
+    assert prediction.runner_up_HW is not None
+    level = round(255 * float(prediction.confidence_HW[row, column]))
+    first, second = (CLASS_NAMES[ids[row, column]] for ids in (prediction.mask_HW, prediction.runner_up_HW))
+    return f"{first}, {round(level / 2.55)} % sure, else {second}"
+
+
+def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
+    dashboard: Dashboard, visit: Visit, run: Run
+) -> None:
+    page, photo = visit.page, drawn_photo()
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    predictor, _ = open_predictor(run.path / "epoch_001.pt")
+    image = open_photo(photo, "photo")
+    prediction = predictor.predict(image, with_confidence=True, with_runner_up=True)
+
+    page.goto(f"{dashboard.url}/segment?checkpoint={run.path.name}/epoch_001.pt")
+    page.locator("input[type=file]").first.set_input_files(
+        files=[{"name": "holiday.png", "mimeType": "image/png", "buffer": photo}]
+    )
+    picture = page.get_by_role("application", name="holiday.png with its classes laid over it")
+    expect(picture).to_be_visible()
+    picture.focus()
+    for number in (1, 2):
+        picture.press("ArrowRight")
+        expect(picture.locator(".told")).to_have_text(sentence_at(0.5 + number * STEP, 0.5, prediction))
+    picture.press("Escape")
+    expect(picture.locator(".told")).to_be_hidden()
+    picture.hover(position={"x": 5, "y": 5})
+    expect(picture.locator(".told")).to_be_visible()
+
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Index mask").click()
+    assert downloading.value.suggested_filename == "holiday_mask.png"
+    with Image.open(downloading.value.path()) as saved:
+        np.testing.assert_array_equal(np.asarray(saved), prediction.mask_HW)
+
+    page.get_by_test_id("stButtonGroup").get_by_text("Confidence", exact=True).click()
+    expect(page.get_by_role("application", name="How sure the model is of holiday.png")).to_be_visible()
+
+    page.get_by_role("combobox", name="Against").click()
+    page.get_by_role("option", name="2 epochs").click()
+    expect(page.get_by_text("Where they disagree")).to_be_visible()
+    slider = page.get_by_role("slider", name="how much of A: 1 epoch is shown")
+    expect(slider).to_have_value("50")
+    assert visit.complaints == []
+    log = dashboard.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception" not in log
