@@ -48,7 +48,7 @@ WARM_ROUNDS = 2
 
 MOST_GROWTH_MB_PER_ROUND = 8.0
 MOST_NEW_FILES = 120
-"""Open files more at the end than after the warm rounds: Streamlit holds three for each session of the last two minutes."""
+"""Open files more at the end than after the warm rounds: Streamlit holds three for each session of the last 120 s."""
 
 OTHERS = ("playwright", "torchinductor_")
 """What the browser and torch keep in the temporary folder."""
