@@ -25,7 +25,9 @@ from core.errors import CoreError, RunError
 from core.files import write_json
 from core.home import PROJECT_ROOT
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
+"""On a machine at five times its load 30 s were too few; whoever begins sooner is not waited for longer."""
+
 LOCK_PROBE_S = 0.02
 NOTE_EVERY_S = 0.3
 """How often a job notes its progress at most."""

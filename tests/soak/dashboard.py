@@ -88,13 +88,24 @@ def browsing() -> Iterator[Browser | None]:
         yield chromium
 
 
-def visit(errors: list[str], server: Server, browser: Browser | None, pages: tuple[str, ...], run: Run) -> None:
-    """Open pages in a fresh tab each, wait until they are drawn, and close them; note what the console complains of."""
+def visit(
+    errors: list[str],
+    server: Server,
+    browser: Browser | None,
+    pages: tuple[str, ...],
+    run: Run,
+    *,
+    late: list[str] | None = None,
+) -> None:
+    """Open pages in a fresh tab each, wait until they are drawn, and close them; note what the console complains of.
+
+    Pictures that the server no longer has go to `late` where that is given: a live page has replaced them by then.
+    """
     if browser is None:
         return
     for name in pages:
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        listen(page, name or "home", errors)
+        listen(page, name or "home", errors, errors if late is None else late)
         try:
             page.goto(f"{server.url}/{name}" + (f"?run={run.path.name}" if name == "train" else ""))
             page.wait_for_selector("h1", timeout=60_000)
@@ -107,13 +118,14 @@ def visit(errors: list[str], server: Server, browser: Browser | None, pages: tup
             page.close()
 
 
-def listen(page: Page, name: str, errors: list[str]) -> None:
-    """Note exceptions, errors in the console, and requests to elsewhere."""
+def listen(page: Page, name: str, errors: list[str], late: list[str]) -> None:
+    """Note exceptions, errors in the console, and requests to elsewhere; pictures that are gone on their own."""
     page.on("pageerror", lambda error: errors.append(f"{name}: {error}"))
 
     def hear(message: Any) -> None:
+        text = f"{message.text} {message.location['url']}"
         if message.type == "error" and not message.location["url"].endswith(PROBES):
-            errors.append(f"{name}: {message.text} {message.location['url']}")
+            (late if "/media/" in text else errors).append(f"{name}: {text}")
 
     def watch(request: Any) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):

@@ -47,8 +47,8 @@ WARM_ROUNDS = 2
 """Rounds in which caches fill, which is no growth."""
 
 MOST_GROWTH_MB_PER_ROUND = 8.0
-MOST_NEW_FILES = 12
-"""Open files more at the end than after the warm rounds: each tab that is still open takes a few."""
+MOST_NEW_FILES = 120
+"""Open files more at the end than after the warm rounds: Streamlit holds three for each session of the last 120 s."""
 
 OTHERS = ("playwright", "torchinductor_")
 """What the browser and torch keep in the temporary folder."""
@@ -74,6 +74,8 @@ class Soak:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """Pictures of a live run that were replaced before the browser fetched them: one epoch is shorter than a look."""
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -121,7 +123,7 @@ def play(soak: Soak, number: int, data: Path, server: Server, browser: Browser |
         runs.start(run)
         until_record(run, Epoch)
     with soak.doing("look while it trains"):
-        visit(soak.errors, server, browser, ("", "train"), run)
+        visit(soak.errors, server, browser, ("", "train"), run, late=soak.late)
     with soak.doing("stop"):
         jobs.request_stop(run.path)
         until_state(run, "stopped")
@@ -222,6 +224,7 @@ def conclude(soak: Soak, minutes: float, *, has_browser: bool) -> int:
         "new_open_files": new_files,
         "errors": len(soak.errors),
         "left": len(soak.left),
+        "late_pictures": len(soak.late),
     }
     document = {"name": "soak", "device": f"CPU ({os.cpu_count()} threads)", "has_browser": has_browser}
     document |= {"figures": figures, "errors": soak.errors, "left": soak.left}

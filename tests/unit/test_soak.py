@@ -34,7 +34,7 @@ def test_what_nobody_should_find_is_found(tmp_path: Path) -> None:
     [
         (Soak(samples([200] * 6)), 0),
         (Soak(samples([200, 200, *range(200, 300, 20)])), 1),
-        (Soak(samples([200, 200, 200]) + samples([200], open_files=90)), 1),
+        (Soak(samples([200, 200, 200]) + samples([200], open_files=190)), 1),
         (Soak(samples([200]), errors=["train: it broke"]), 1),
         (Soak(samples([200]), left=["tmp/x"]), 1),
         (Soak(), 1),
