@@ -15,7 +15,7 @@ from ui import cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import POLL_S, show_job
 from ui.page import showing_errors
-from ui.words import count, megabytes, percent, plain
+from ui.words import code, count, megabytes, percent, plain
 
 BROUGHT = "file"
 """What stands for a file that somebody brought in the query string: the next visit has to bring it again."""
@@ -116,7 +116,7 @@ def is_ready(model: Model) -> bool:
         return False
     if error := jobs.error(folder):
         st.error(plain(error), icon=":material/error:")
-    st.info(f"{model.label}. It stays on this machine, where torchvision keeps its weights: `{model.offer.path}`.",
+    st.info(f"{model.label}. It stays on this machine, where torchvision keeps its weights: {code(model.offer.path)}.",
             icon=":material/cloud_download:")  # fmt: skip
     if st.button(f"Download {megabytes(model.offer.size_bytes)}", type="primary", icon=":material/download:",
                  key=f"download {model.id}"):  # fmt: skip
@@ -160,6 +160,6 @@ def _describe_choice(choice: Choice) -> None:
     num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
     epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
     st.caption(
-        f"`{choice.id}`: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
-        f"{percent(choice.floor)}. Trained on {num_photos}`{choice.run.data}`."
+        f"{code(choice.id)}: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
+        f"{percent(choice.floor)}. Trained on {num_photos}{code(choice.run.data)}."
     )

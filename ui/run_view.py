@@ -16,7 +16,7 @@ from ui import cached, charts
 from ui.checkpoints import run_names
 from ui.progress import progress_of
 from ui.score_charts import Curve, loss_curves, miou_curves
-from ui.words import MISSING, STATES, count, duration, megabytes, percent, plain, points
+from ui.words import MISSING, STATES, code, count, duration, megabytes, percent, plain, points
 
 TICK_S = 2.0
 """Seconds between two looks at a live run."""
@@ -78,7 +78,7 @@ def show_state(state: str) -> None:
 def show_about(run: Run, log: RunLog) -> None:
     """Say in one line what the run is: made when, on what data, on what machine."""
     made = f"{datetime.fromtimestamp(run.created_s).astimezone():%d %b %Y, %H:%M}"
-    facts = [f"made {made}", f"preset {run.preset}", f"data `{run.data}`"]
+    facts = [f"made {made}", f"preset {run.preset}", f"data {code(run.data)}"]
     if log.legs:
         leg = log.legs[-1]
         photos = f"{count(leg.num_train_images, 'training photo')}, {leg.num_val_images:,} for validation"
@@ -229,7 +229,7 @@ def show_details(run: Run, log: RunLog) -> None:
         st.caption("This command makes and trains the same run again:")
         st.code(runs.command(run), language="bash", wrap_lines=True)
         if log.last:
-            st.caption(f"The latest record of `{run.log_path}`:")
+            st.caption(f"The latest record of {code(run.log_path)}:")
             st.code(to_line(log.last).strip(), language="json", wrap_lines=True)
         st.caption("The end of what the trainer printed:")
         st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)

@@ -12,7 +12,7 @@ from ui import cached, cached_comparison
 from ui.checkpoints import Choice, run_names
 from ui.comparison import CONVENTIONS, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
 from ui.score_charts import Curve, loss_curves, miou_curves
-from ui.words import MISSING, percent, plain
+from ui.words import MISSING, code, percent, plain
 
 
 class Side(NamedTuple):
@@ -79,7 +79,7 @@ def show_table(sides: Sequence[Side]) -> None:
     st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
     evaluation = sides[0].evaluation
     st.caption(
-        f"{evaluation.scores.images} images of `{evaluation.data}`, whole, at their masks' own size. "
+        f"{evaluation.scores.images} images of {code(evaluation.data)}, whole, at their masks' own size. "
         "The floor is what predicting background everywhere scores on them."
     )
     show_warnings(sides)

@@ -34,6 +34,11 @@ def plain(text: str) -> str:
     return MARKDOWN.sub(r"\\\1", text)
 
 
+def code(text: object) -> str:
+    """Return a path or an id as Markdown's code; a backtick in it, which would end that, becomes an apostrophe."""
+    return f"`{' '.join(str(text).replace('`', chr(39)).split())}`"
+
+
 def without_pictures(markdown: str) -> str:
     """Return Markdown that fetches nothing: a note may come with the folder of a run from elsewhere."""
     return markdown.replace("![", "!\\[")

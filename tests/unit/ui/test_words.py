@@ -1,7 +1,7 @@
 import pytest
 
 from core.training import runs
-from ui.words import MISSING, STATES, count, duration, megabytes, percent, points
+from ui.words import MISSING, STATES, code, count, duration, megabytes, percent, points
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,9 @@ def test_sizes_and_counts() -> None:
 def test_every_state_of_a_run_has_its_words() -> None:
     assert set(runs.LIVE_STATES) <= STATES.keys()
     assert {"new", "finished", "stopped", "failed", "crashed"} <= STATES.keys()
+
+
+def test_code_stays_code_whatever_is_in_it() -> None:
+    """A run's data folder called after Markdown once could end its backticks and draw a picture from elsewhere."""
+    assert code("/data/VOC2012") == "`/data/VOC2012`"
+    assert code("a`![](http://elsewhere/x.png)`b\nc") == "`a'![](http://elsewhere/x.png)'b c`"
