@@ -3,11 +3,13 @@
 #
 #   make PYTHON=python3.12 demo               which Python makes .venv
 #   make test ARGS="-k scores -x"             more arguments for pytest or streamlit
+#   make test JOBS=4                          on so many processes; each wants a core and up to 3 GB
 #   make bench BENCH=name                     one benchmark
 
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+JOBS ?= 2
 MINUTES ?= 30
 
 python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
@@ -29,7 +31,7 @@ run: .venv/.installed ## open the dashboard
 	$(python) -m streamlit run streamlit_app.py $(ARGS)
 
 test: .venv/.installed-dev ## every test that needs no browser
-	$(python) -m pytest -m "not e2e" --durations=10 $(ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --durations=20 $(ARGS)
 
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
 	$(python) -m pytest -m e2e $(ARGS)
