@@ -1,4 +1,4 @@
-"""Where Atrous keeps what it makes: `checkpoints/`, `datasets/` and `exports/` beside the code, or in `$ATROUS_HOME`."""
+"""Where Atrous keeps what it makes: `checkpoints/`, `datasets/`, `exports/`, beside the code or in `$ATROUS_HOME`."""
 
 import os
 from pathlib import Path

@@ -51,9 +51,7 @@ def test_a_state_dict_is_written_beside_the_earlier_one(visit: Visit, run: Run) 
     assert len(list(exports_dir().iterdir())) == 2
 
 
-def test_what_is_not_installed_is_told_in_one_sentence(
-    visit: Visit, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_installed_is_told_in_one_sentence(visit: Visit, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "onnx" else find(name, *rest))
     app = press_export(visit("segment"), "onnx")
