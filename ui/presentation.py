@@ -123,10 +123,9 @@ def _distance_sentence(scores: Scores) -> str:
     floor = scores.floor.miou
     if floor is None or scores.miou is None:
         return "The floor is what calling every pixel background scores on the same photos."
-    distance = scores.miou - floor
-    side = "above" if distance > 0 else "away from"
-    apart = points(distance).removeprefix("+") if distance > 0 else points(distance)
-    return f"The floor is what calling every pixel background scores on the same photos: B is {apart} {side} it."
+    apart = points(abs(scores.miou - floor)).removeprefix("+")
+    place = "on it" if apart == "0.0 points" else f"{apart} {'above' if scores.miou > floor else 'below'} it"
+    return f"The floor is what calling every pixel background scores on the same photos: B is {place}."
 
 
 def _interval_sentence(found: Comparison) -> str:

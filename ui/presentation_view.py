@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.errors import DataError
 from core.metrics.verdict import sentence
+from core.training.log import RunLog
 from core.voc import VOID
 from ui import cached, cached_comparison
 from ui.legend import show_legend
@@ -27,10 +29,12 @@ from ui.words import percent, plain
 STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 4rem) 1rem; }
 .st-key-story h1 { font-size: clamp(1.75rem, 3.75vw, 4.5rem); line-height: 1.15; padding: 0; }
-.st-key-story p, .st-key-story .stHtml > div { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important; line-height: 1.35; }
+.st-key-story p, .st-key-story .stHtml > div { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important;
+  line-height: 1.35; }
 .st-key-story [data-testid="stCaptionContainer"] p { font-size: clamp(1rem, 1.4vw, 1.7rem) !important; }
 .st-key-story [data-testid="stMetricValue"] p { font-size: clamp(3rem, 7vw, 8.5rem) !important; line-height: 1.1; }
 .st-key-story img { max-height: 50vh; object-fit: contain; }
+.st-key-verdict h1 { font-size: clamp(1.75rem, 4.75vw, 6rem); }
 .st-key-samples img { max-height: 25vh; }
 @media (min-width: 640px) { /* in the bar that the menu is in, which is empty otherwise */
   .stMainBlockContainer { padding-top: 0.75rem; }
@@ -77,31 +81,50 @@ def _show_data(pair: Pair) -> None:
             mask = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="mask", size_px=PICTURE_PX)
             column.image(photo, width="stretch", alt=f"{sample.name}: photo")
             column.image(mask, width="stretch", alt=f"{sample.name}: true mask")
-    st.caption(f"The first of {plain(split)}, each with its true mask.")
+    st.caption(f"The first photos of {plain(split)}, each above its true mask.")
 
 
 def _show_training(pair: Pair) -> None:
     st.title("Training", anchor=False)
-    curves = curves_of(pair)
-    for column, figure, name in zip(
-        st.columns(2, gap="medium"), (loss_curves(curves), miou_curves(curves)), ("Loss", "Validation mIoU"),
-        strict=True,
-    ):  # fmt: skip
-        figure.update_layout(height=CHART_PX, font_size=CHART_FONT_PX, legend_font_size=CHART_FONT_PX)
-        figure.update_xaxes(tickfont_size=CHART_FONT_PX, title_font_size=CHART_FONT_PX)
-        figure.update_yaxes(tickfont_size=CHART_FONT_PX, title_font_size=CHART_FONT_PX)
-        alt = f"{name} over epochs{', with the floor, A and B marked' if name != 'Loss' else ''}"
-        column.plotly_chart(figure, key=name, alt=alt, config={"displayModeBar": False})
+    curves, logs = curves_of(pair), [cached.run_log(side.choice.run.log_path) for side in pair]
+    loss, miou = loss_curves(curves), miou_curves(curves)
+    for name, side, log in zip("AB", pair, logs, strict=True):
+        _name_dot(miou, name, log, side.choice.epoch)
+    left, right = st.columns(2, gap="medium")
+    for column, figure, alt in (
+        (left, loss, "Training and validation loss over epochs"),
+        (right, miou, "Validation mIoU over epochs, with the floor, A and B marked"),
+    ):
+        _enlarge(figure)
+        column.plotly_chart(figure, key=alt, alt=alt, config={"displayModeBar": False})
     lines = [
-        f"{name} · {training_sentence(side.label, cached.run_log(side.choice.run.log_path), side.choice.epoch)}"
-        for name, side in zip("AB", pair, strict=True)
+        f"{name} · {training_sentence(side.label, log, side.choice.epoch)}"
+        for name, side, log in zip("AB", pair, logs, strict=True)
     ]
     st.markdown("  \n".join(map(plain, lines)))
 
 
+def _name_dot(figure: go.Figure, name: str, log: RunLog, epoch: int | None) -> None:
+    """Write the name of a checkpoint over its dot, if it has one."""
+    miou = next((each.miou for each in log.epochs if each.epoch == epoch), None)
+    if miou is not None:
+        figure.add_annotation(
+            x=epoch, y=miou, text=f"<b>{name}</b>", showarrow=False, yshift=20, font_size=CHART_FONT_PX + 4
+        )
+
+
+def _enlarge(figure: go.Figure) -> None:
+    """Make a chart readable from the last row."""
+    figure.update_layout(height=CHART_PX, font_size=CHART_FONT_PX, legend_font_size=CHART_FONT_PX)
+    for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(tickfont_size=CHART_FONT_PX, title_font_size=CHART_FONT_PX)
+    figure.update_traces(line_width=3, selector={"mode": "lines"})
+
+
 def _show_verdict(pair: Pair) -> None:
     found = cached_comparison.compared(pair.a.evaluation.path, pair.b.evaluation.path)
-    st.title(f"{plain(sentence(found, pair.a.label, pair.b.label))}.", anchor=False)
+    with st.container(key="verdict"):
+        st.title(f"{plain(sentence(found, pair.a.label, pair.b.label))}.", anchor=False)
     floor = pair.b.evaluation.scores.floor.miou
     numbers = {
         f"{name} · {plain(side.label)}": side.evaluation.scores.miou for name, side in zip("AB", pair, strict=True)
