@@ -1,5 +1,6 @@
 """Writing files so that a reader sees the old one or the new one, never half of it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -82,6 +83,12 @@ def refuse_existing(path: Path) -> None:
     """Raise `DataError` if a file that a person named is there already: nothing is overwritten."""
     if path.exists():
         raise DataError(f"{path} exists already; name a new file, nothing is overwritten.")
+
+
+def unused(path: Path) -> Path:
+    """Return a path that nothing is at: this one, or else with -2 after its stem, -3 and so on."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], numbered) if not each.exists())
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Where Atrous keeps what it makes: `checkpoints/` and `datasets/` beside the code, or under `$ATROUS_HOME`."""
+"""Where Atrous keeps what it makes: `checkpoints/`, `datasets/`, `exports/`, beside the code or in `$ATROUS_HOME`."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 def home() -> Path:
-    """Return the folder that holds `checkpoints/` and `datasets/`."""
+    """Return the folder that holds `checkpoints/`, `datasets/` and `exports/`."""
     return Path(os.environ.get("ATROUS_HOME") or PROJECT_ROOT).resolve()
 
 
@@ -19,6 +19,11 @@ def checkpoints_dir() -> Path:
 def datasets_dir() -> Path:
     """Return the folder of the data sets that Atrous itself makes or downloads."""
     return home() / "datasets"
+
+
+def exports_dir() -> Path:
+    """Return the folder of the models that the dashboard wrote for other programs."""
+    return home() / "exports"
 
 
 def demo_dir() -> Path:

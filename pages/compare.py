@@ -8,8 +8,8 @@ import streamlit as st
 from core import jobs
 from core.training import evaluations, runs
 from core.training.evaluations import Evaluation
-from ui import cached, cached_comparison
-from ui.checkpoints import Choice, default_pair, fingerprint_of, list_choices, splits_of
+from ui import cached_comparison
+from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
@@ -54,7 +54,7 @@ def keep_choice() -> None:
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
-    found = [(choice, find(choice, split, data[choice.run.data])) for choice in chosen]
+    found = [(choice, evaluation_of(choice, split, data[choice.run.data])) for choice in chosen]
     missing = [choice for choice, evaluation in found if evaluation is None or is_old(evaluation)]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
@@ -65,11 +65,6 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
 def is_old(evaluation: Evaluation) -> bool:
     """Tell whether an evaluation lacks what today's keep, so that it is worth doing again."""
     return cached_comparison.details(evaluation.path) is None
-
-
-def find(choice: Choice, split: str, data: str | None) -> Evaluation | None:
-    """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
-    return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
 
 
 def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:
@@ -111,6 +106,7 @@ def show(sides: Sequence[Side]) -> None:
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
         show_verdict(a, b)
+        link_to("Present", "Present", checkpoint=[a.choice.id, b.choice.id], split=a.evaluation.split)
     show_table(sides)
     if len(sides) > 2:
         show_ranking(sides)

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
+from core.training import evaluations
+from core.training.evaluations import Evaluation
 from core.training.log import RunLog
 from core.training.runs import Run, list_runs
 from ui import cached
@@ -84,6 +86,13 @@ def _label(file: Path, epoch: int | None) -> str:
     return f"{file.stem} ({epochs})" if epochs else file.stem
 
 
+def without_run(choices: Sequence[Choice]) -> list[Choice]:
+    """Return the choices labelled without their run's name, if all are of one run."""
+    if len({choice.run.path for choice in choices}) > 1:
+        return list(choices)
+    return [replace(choice, label=_label(choice.file, choice.epoch)) for choice in choices]
+
+
 def best_first(choices: Sequence[Choice]) -> list[Choice]:
     """Return the choices by validation mIoU, highest first; those without one last, otherwise in their order."""
     return sorted(choices, key=lambda choice: -1.0 if choice.miou is None else choice.miou, reverse=True)
@@ -118,3 +127,8 @@ def fingerprint_of(data: str, split: str) -> str | None:
         return cached.fingerprint(cached.dataset(data), split)
     except DataError:
         return None
+
+
+def evaluation_of(choice: Choice, split: str, data: str | None) -> Evaluation | None:
+    """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
+    return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)

@@ -10,10 +10,12 @@ from core import jobs
 from core.errors import CheckpointError
 from core.home import home
 from core.model.brought import SUFFIXES, bring
+from core.model.names import file_stem
 from core.model.pretrained import PretrainedModel, pretrained_models
 from ui import cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import POLL_S, show_job
+from ui.model_export import offer_export
 from ui.page import showing_errors
 from ui.words import code, count, megabytes, percent, plain
 
@@ -36,6 +38,11 @@ class Model:
     source: str
     choice: Choice | None = None
     offer: PretrainedModel | None = None
+
+    @property
+    def stem(self) -> str:
+        """What a file that is made of it is called, without its ending."""
+        return file_stem(self.label if self.choice is None and self.offer is None else self.id.replace("/", "_"))
 
 
 def list_models() -> list[Model]:
@@ -138,28 +145,31 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
 
 
 def describe(model: Model) -> None:
-    """Say what a model is, how good it is, and what it was trained on."""
+    """Say what a model is, how good it is, and what it was trained on; offer it to other programs."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_description(model))
+        offer_export(model.source, model.stem)
+
+
+def _description(model: Model) -> str:
     if model.choice:
-        _describe_choice(model.choice)
-    elif model.offer:
-        st.caption(
+        return _description_of_choice(model.choice)
+    if model.offer:
+        return (
             f"`{model.offer.name}`: torchvision's {OFFER_NAMES[model.offer.architecture]}, trained on COCO photos of "
             f"VOC's 20 classes; mIoU {percent(model.offer.miou)} on COCO's validation photos, by torchvision. Not a "
             "score on your data."
         )
-    else:
-        meta = cached_segments.loaded_model(model.source).meta
-        scores = f"validation mIoU {percent(meta.scores['miou'])}" if meta.scores.get("miou") else "no score is known"
-        st.caption(
-            f"{plain(model.label)}: {meta.architecture}, {count(len(meta.class_names), 'class', 'classes')}; {scores}."
-        )
+    meta = cached_segments.loaded_model(model.source).meta
+    scores = f"validation mIoU {percent(meta.scores['miou'])}" if meta.scores.get("miou") else "no score is known"
+    return f"{plain(model.label)}: {meta.architecture}, {count(len(meta.class_names), 'class', 'classes')}; {scores}."
 
 
-def _describe_choice(choice: Choice) -> None:
+def _description_of_choice(choice: Choice) -> str:
     log = cached.run_log(choice.run.log_path)
     num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
     epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
-    st.caption(
+    return (
         f"{code(choice.id)}: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
         f"{percent(choice.floor)}. Trained on {num_photos}{code(choice.run.data)}."
     )

@@ -6,7 +6,7 @@ else is a bug and passes through.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import streamlit as st
 
@@ -27,6 +27,8 @@ class Page(NamedTuple):
     file: str
     icon: str
     purpose: str
+    is_listed: bool = True
+    """Whether the sidebar leads to it."""
 
 
 PAGES: dict[str, Page] = {
@@ -35,17 +37,23 @@ PAGES: dict[str, Page] = {
     "Train": Page("pages/train.py", ":material/model_training:", "Start a run and watch it learn"),
     "Compare": Page("pages/compare.py", ":material/balance:", "Judge checkpoints on the same images"),
     "Segment": Page("pages/segment.py", ":material/auto_awesome:", "Segment a photo of your own"),
+    "Present": Page("pages/present.py", ":material/slideshow:", "Two checkpoints on a projector", is_listed=False),
 }
 
 
 @contextmanager
 def open_page(title: str) -> Iterator[None]:
-    """Configure the page called `title`, draw the links, and show a `CoreError` of the block as one sentence."""
-    st.set_page_config(page_title=f"{title} · Atrous", page_icon=FAVICON, layout="wide")
+    """Configure the page called `title`, draw the links, and show a `CoreError` of the block as one sentence.
+
+    On a page that the sidebar does not lead to, the sidebar is closed at first.
+    """
+    sidebar: Literal["auto", "collapsed"] = "auto" if PAGES[title].is_listed else "collapsed"
+    st.set_page_config(page_title=f"{title} · Atrous", page_icon=FAVICON, layout="wide", initial_sidebar_state=sidebar)
     with st.sidebar:
         st.subheader("Atrous", anchor=False)
         for name, other in PAGES.items():
-            st.page_link(other.file, label=name, icon=other.icon, help=other.purpose)
+            if other.is_listed:
+                st.page_link(other.file, label=name, icon=other.icon, help=other.purpose)
     with showing_errors():
         yield
 
@@ -59,6 +67,6 @@ def showing_errors() -> Iterator[None]:
         st.error(plain(str(error)), icon=":material/error:")
 
 
-def link_to(title: str, label: str, **query: str) -> None:
+def link_to(title: str, label: str, **query: str | list[str]) -> None:
     """Draw a link to the page called `title`; `query` becomes its query string."""
     st.page_link(PAGES[title].file, label=label, icon=PAGES[title].icon, query_params=query)

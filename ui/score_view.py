@@ -111,11 +111,11 @@ ELSEWHERE_FLOORS = {"miou": 0.035, "pixel_accuracy": 0.6985}
 """What predicting background everywhere scores on VOC 2012 val, about."""
 
 
-def show_curves(sides: Sequence[Side]) -> None:
-    """Draw validation mIoU and the losses of the runs over their epochs."""
+def curves_of(sides: Sequence[Side]) -> list[Curve]:
+    """Return a curve for each run, with the epochs of its checkpoints marked."""
     runs = list({side.choice.run.path: side.choice.run for side in sides}.values())
     names = run_names(runs)
-    curves = [
+    return [
         Curve(
             names[run.path],
             cached.run_log(run.log_path),
@@ -123,6 +123,11 @@ def show_curves(sides: Sequence[Side]) -> None:
         )
         for run in runs
     ]
+
+
+def show_curves(sides: Sequence[Side]) -> None:
+    """Draw validation mIoU and the losses of the runs over their epochs."""
+    curves = curves_of(sides)
     left, right = st.columns(2)
     with left:
         st.markdown("**Validation mIoU**, the compared checkpoints as dots")

@@ -92,8 +92,10 @@ def show_inspect(document: Document) -> str:
 
 def show_export(document: Document) -> str:
     """Return where the file is, and how far its logits lie from the checkpoint's."""
-    away = "bit for bit the same" if document["difference"] == 0 else f"{document['difference']:.1g} of the largest"
-    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, logits compared: {away}\n{document['file']}"
+    from core.model.export import nearness
+
+    compared = f"logits compared: {nearness(document['difference'])}"
+    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, {compared}\n{document['file']}"
 
 
 def show_models(document: Document) -> str:

@@ -51,9 +51,19 @@ class Exported:
     difference: float
     tolerance: float
 
+    @property
+    def nearness(self) -> str:
+        """How near the logits are, in words."""
+        return nearness(self.difference)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return vars(self) | {"file": str(self.file)}
+
+
+def nearness(difference: float) -> str:
+    """Return in words how far logits lie apart, given as a share of the largest."""
+    return "bit for bit the same" if difference == 0 else f"{difference:.1g} of the largest away"
 
 
 class LogitsOnly(nn.Module):

@@ -70,3 +70,23 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     log = dashboard.log.read_text()
     assert "Traceback" not in log
     assert "Exception" not in log
+
+
+def test_present_the_pair_by_arrow_keys_and_leave(dashboard: Dashboard, visit: Visit, run: Run) -> None:
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/compare")
+    page.get_by_role("link", name="Present").click()
+    expect(page.get_by_role("heading", name="2 photos to learn from, 12 to be judged by")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Training")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="Training")).to_be_visible()
+    page.get_by_role("link", name="Leave").click()
+    expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    assert visit.complaints == []

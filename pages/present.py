@@ -1,0 +1,86 @@
+"""Present: two checkpoints on a projector, one story from the data to the verdict. The query string holds the step."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ui import cached_comparison
+from ui.checkpoints import (
+    Choice,
+    default_pair,
+    evaluation_of,
+    fingerprint_of,
+    list_choices,
+    splits_of,
+    without_run,
+)
+from ui.comparison import require_same_data
+from ui.page import link_to, open_page
+from ui.presentation import choose_images, steps_of
+from ui.presentation_view import Pair, show_step
+from ui.score_view import Side
+from ui.words import plain
+
+
+def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
+    """Read the pair and the split from the query string; without any checkpoint there, the pair that Compare opens."""
+    wanted = list(dict.fromkeys(st.query_params.get_all("checkpoint")))
+    by_id = {choice.id: choice for choice in choices}
+    chosen = [by_id[choice_id] for choice_id in wanted if choice_id in by_id] if wanted else default_pair(choices)
+    split = st.query_params.get("split", "")
+    return chosen, split if split in splits_of(chosen) else "val"
+
+
+def act(chosen: Sequence[Choice], split: str) -> Pair | None:
+    """Return both sides with what they scored; say what is missing, and where that is done."""
+    if len(chosen) < 2:
+        st.info("Two checkpoints are presented, and the address does not name two that exist; choose them on Compare.")
+        link_to("Compare", "Go to Compare")
+        return None
+    sides, missing = [], []
+    for choice in without_run([chosen[0], chosen[-1]]):
+        if evaluation := evaluation_of(choice, split, fingerprint_of(choice.run.data, split)):
+            sides.append(Side(choice, evaluation))
+        else:
+            missing.append(choice.label)
+    if missing:
+        are = "are" if len(missing) > 1 else "is"
+        st.info(f"{plain(' and '.join(missing))} {are} not evaluated on {split} yet; Compare does that.")
+        link_to("Compare", "Evaluate on Compare", checkpoint=[choice.id for choice in chosen], split=split)
+        return None
+    require_same_data([(side.label, side.evaluation) for side in sides])
+    return Pair(*sides)
+
+
+def move(steps: Sequence[str], pair: Pair) -> str:
+    """Draw Back, Next and the way out; return the step that the query string asks for, the first if there is none."""
+    wanted = st.query_params.get("step")
+    place = steps.index(wanted) if wanted in steps else 0
+    with st.container(key="moves", horizontal=True, vertical_alignment="center"):
+        offer("Back", "Left", steps[max(place - 1, 0)], is_possible=place > 0)
+        offer("Next", "Right", steps[min(place + 1, len(steps) - 1)], is_possible=place + 1 < len(steps))
+        st.caption(f"{place + 1} of {len(steps)}")
+        ids = [side.choice.id for side in pair]
+        link_to("Compare", "Leave", checkpoint=ids, split=pair.b.evaluation.split)
+    return steps[place]
+
+
+def offer(label: str, key: str, step: str, *, is_possible: bool) -> None:
+    """Draw a button, also reached by an arrow key, that leads to a step."""
+    st.button(
+        label, key=label, shortcut=key, disabled=not is_possible, on_click=go_to, args=(step,),
+        type="primary" if label == "Next" else "secondary",
+    )  # fmt: skip
+
+
+def go_to(step: str) -> None:
+    """Write the step to the query string."""
+    st.query_params["step"] = step
+
+
+with open_page("Present"):
+    presented = act(*ask(list_choices()))
+    if presented:
+        images = cached_comparison.images(*(side.evaluation.path for side in presented))
+        examples = choose_images(images)
+        show_step(move(steps_of(examples), presented), presented, examples)

@@ -1,0 +1,178 @@
+"""Present: every step of the story, the way through it and out of it, and addresses that name what is not there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.training.runs import Run, create_run
+from tests.app.conftest import links, make_pairs, texts, write_records
+from tests.app.stored import guess_background, guess_half, store_milestone
+
+Visit = Callable[..., AppTest]
+STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "meaning")
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Run], home: Path) -> Run:
+    """A finished run with two milestones, evaluated on twelve photos: the first predicts background everywhere."""
+    run = make_run()
+    make_pairs(Path(run.data), num_val=12)
+    write_records(run, 3, ended="finished")
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 3, guess_half)
+    return run
+
+
+@pytest.fixture
+def ids(run: Run) -> list[str]:
+    """What stands for the pair in the address."""
+    return [f"{run.path.name}/epoch_001.pt", f"{run.path.name}/epoch_003.pt"]
+
+
+def pictures(app: AppTest) -> list[str]:
+    return [picture.alt for image in app.image for picture in image.proto.imgs]
+
+
+def test_compare_leads_to_it_with_its_pair_and_split(visit: Visit, ids: list[str]) -> None:
+    target = links(visit("compare", checkpoint=ids))["Present"]
+    assert (
+        target == f"present?checkpoint={ids[0].replace('/', '%2F')}&checkpoint={ids[1].replace('/', '%2F')}&split=val"
+    )
+
+
+def test_no_page_lists_it_and_it_leads_back(visit: Visit, ids: list[str]) -> None:
+    assert "Present" not in links(visit())
+    app = visit("present", checkpoint=ids)
+    assert "Present" not in links(app)
+    assert links(app)["Leave"].startswith("compare?checkpoint=")
+
+
+def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids, split="val")
+    assert app.button(key="Back").disabled
+    assert [button.proto.shortcut for button in app.button] == ["left", "right"]
+    for place, step in enumerate(STEPS[1:], start=2):
+        app.button(key="Next").click().run()
+        assert not app.exception
+        assert app.query_params["step"] == step
+        assert f"{place} of 8" in texts(app)
+        assert app.query_params["checkpoint"] == ids
+    assert app.button(key="Next").disabled
+    app.button(key="Back").click().run()
+    assert app.query_params["step"] == "random"
+
+
+def test_the_data(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids)
+    assert app.title[0].value == "4 photos to learn from, 12 to be judged by"
+    said = texts(app)
+    assert "1 class and the background" in said
+    assert "Calling every pixel background already gets 51.3 % of them right, and a mean IoU of 25.6 %" in said
+    assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6) for what in ("photo", "true mask")]
+
+
+def test_the_training(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids, step="training")
+    said = texts(app)
+    assert "A · 1 epoch: 20 s on Test CPU (2 threads)." in said
+    assert "B · 3 epochs: 1 min on Test CPU (2 threads)." in said
+    loss, miou = app.get("plotly_chart")
+    assert loss.proto.alt == "Training and validation loss over epochs"
+    assert all(text in miou.proto.spec for text in ("Floor 3.5 %", "<b>A</b>", "<b>B</b>"))
+
+
+def test_the_verdict(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids, step="verdict")
+    assert app.title[0].value.startswith("3 epochs beat 1 epoch by ")
+    assert " interval " in app.title[0].value
+    values = {metric.label: metric.value for metric in app.metric}
+    assert list(values) == ["A · 1 epoch", "B · 3 epochs", "Floor · background everywhere"]
+    assert values["A · 1 epoch"] == values["Floor · background everywhere"] == "25.6 %"
+    assert "it predicts background everywhere" in app.warning[0].value
+
+
+@pytest.mark.parametrize("step", ["gain", "median", "loss", "random"])
+def test_an_image(visit: Visit, ids: list[str], step: str) -> None:
+    app = visit("present", checkpoint=ids, step=step)
+    assert not app.exception
+    assert [image.captions[0].split(" · ")[0] for image in app.image] == ["Input", "Truth", "A", "B"]
+    assert all(pictures(app))
+    assert "chosen by rule and not by eye" in texts(app)
+    if step == "loss":
+        # `guess_half` sees but half of the first image.
+        assert pictures(app)[0] == "photo_4: Input"
+        assert app.title[0].value.startswith("Smallest gain: +")
+
+
+def test_the_meaning(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids, step="meaning")
+    said = texts(app)
+    assert "the same 12 photos (val)" in said
+    assert "points above it" in said
+    assert "does not cover another seed or another training" in said
+
+
+@pytest.mark.parametrize("step", ["nowhere", "../x", "9", ""])
+def test_a_step_that_is_none_begins_the_story(visit: Visit, ids: list[str], step: str) -> None:
+    app = visit("present", checkpoint=ids, step=step, split="![](http://elsewhere/x.png)")
+    assert not app.exception
+    assert "1 of 8" in texts(app)
+
+
+def test_without_a_pair_it_shows_the_one_that_compare_opens_with(visit: Visit, run: Run) -> None:
+    assert "3 epochs beat 1 epoch" in visit("present", step="verdict").title[0].value
+
+
+@pytest.mark.parametrize("wanted", [["../../etc/passwd", "x"], ["first", "first"], ["![](http://elsewhere/x.png)"]])
+def test_checkpoints_that_are_not_there_are_not_replaced_by_others(visit: Visit, run: Run, wanted: list[str]) -> None:
+    app = visit("present", checkpoint=wanted)
+    assert not app.exception
+    assert "does not name two that exist" in app.info[0].value
+    assert "Go to Compare" in links(app)
+    assert not app.button
+
+
+def test_one_checkpoint_named_twice_is_no_pair(visit: Visit, ids: list[str]) -> None:
+    assert "does not name two" in visit("present", checkpoint=[ids[0], ids[0]]).info[0].value
+
+
+def test_what_is_not_evaluated_is_told_with_the_way_to_compare(visit: Visit, run: Run, ids: list[str]) -> None:
+    app = visit("present", checkpoint=[ids[0], f"{run.path.name}/last.pt"], split="val")
+    assert not app.exception
+    assert app.info[0].value == "last (3 epochs) is not evaluated on val yet; Compare does that."
+    assert links(app)["Evaluate on Compare"].endswith("last.pt&split=val")
+    both = visit("present", checkpoint=ids, split="train")
+    assert both.info[0].value == "1 epoch and 3 epochs are not evaluated on train yet; Compare does that."
+
+
+def test_data_that_is_gone_leaves_the_verdict(visit: Visit, run: Run, ids: list[str]) -> None:
+    Path(run.data).rename(Path(run.data).with_name("moved"))
+    app = visit("present", checkpoint=ids, step="verdict")
+    assert app.title[0].value.startswith("3 epochs beat 1 epoch")
+    app.button(key="Next").click().run()
+    assert not app.exception
+    assert "There is no folder" in app.error[0].value
+    assert not app.button(key="Next").disabled
+
+
+def test_two_images_have_no_middle(visit: Visit, make_run: Callable[..., Run], demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 3, guess_half)
+    app = visit("present", step="random")
+    assert not app.exception
+    assert "1 of 6" in texts(app)
+    app = visit("present", step="meaning")
+    assert "These photos do not decide between A and B" in texts(app)
+
+
+def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, ids: list[str], tmp_path: Path) -> None:
+    elsewhere = make_pairs(tmp_path / "elsewhere", num_val=3)
+    other = create_run("other", elsewhere, "demo", run.config)
+    store_milestone(other, 9, guess_half, data=elsewhere)
+    app = visit("present", checkpoint=[ids[1], f"{other.path.name}/epoch_009.pt"])
+    assert not app.exception
+    assert "first, 3 epochs and other, 9 epochs were scored on different data" in app.error[0].value
