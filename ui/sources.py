@@ -37,10 +37,21 @@ def data_source() -> Path | None:
 
 
 def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> Path | None:
-    """Ask for a path on this computer, None until one is typed; `is_kept` keeps it in the query string."""
+    """Ask for a path on this computer, None until one is typed; `is_kept` keeps it in the query string.
+
+    A path that the system refuses to look at, be it too long or another person's, raises `DataError`.
+    """
     text = st.text_input(label, key=key, bind="query-params" if is_kept else None, placeholder=example).strip()
+    if not text:
+        return None
     # Unlike Path's, it takes ~nobody as it is. Absolute, because jobs run in another folder.
-    return Path(os.path.expanduser(text)).absolute() if text else None  # noqa: PTH111
+    path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+    except OSError as error:
+        raise DataError(f"{path} cannot be looked at: {error.strerror}; check the path and whose it is.") from error
+    return path
 
 
 def source_query() -> dict[str, str]:

@@ -12,13 +12,13 @@ from core.data.demo import write_demo
 from core.training.presets import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, palette_bytes
 from tests.e2e.conftest import Dashboard, Visit
+from tests.e2e.hands import go_to, set_number
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PAGE_MS = 60_000
 TRAINING_MS = 300_000
 PHOTO_SIZE = (330, 210)
-AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture
@@ -94,28 +94,6 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_text("0 of 1 epochs")).to_be_visible()
     expect(page.get_by_text("1 of 1 epochs done")).to_be_visible(timeout=TRAINING_MS)
-
-
-def set_number(page: Page, label: str, value: str) -> None:
-    """Type into a number input and hand it over, once the page is at rest.
-
-    Typed while the settings of a preset were still being drawn, the preset's own value came back.
-    """
-    page.wait_for_selector(AT_REST)
-    box = page.get_by_label(label, exact=True).first
-    box.fill(value)
-    box.press("Enter")
-    expect(box).to_have_value(value)
-
-
-def go_to(page: Page, name: str) -> None:
-    """Follow the link to another page once this one is at rest.
-
-    Leaving while pictures were still on their way, the browser asked for some that the server had forgotten by then.
-    """
-    page.wait_for_selector(AT_REST)
-    page.wait_for_load_state("networkidle")
-    page.get_by_role("link", name=name).first.click()
 
 
 def compare(page: Page) -> None:

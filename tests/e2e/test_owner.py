@@ -1,0 +1,143 @@
+"""Somebody with photos of their own: a folder with faults is read, repaired, trained on, and a photo segmented."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from core.classes import classes_of
+from core.training.presets import PRESET_HELP
+from tests.e2e.conftest import Dashboard, Visit
+from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, set_number, type_into
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PAGE_MS = 20_000
+TRAINING_MS = 60_000
+SIZE = (96, 64)
+NUM_PHOTOS = 14
+CLASSES = classes_of(("background", "red apple", "leaf"), ("#101010", "#cc2222", "#22aa22"))
+LYING, CUT, LARGE = 3, 6, 9
+"""The trees whose photo lies on its side, whose photo was cut short, and whose mask has twice the photo's size."""
+
+
+def tree(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a photo of an apple or a leaf, and its mask in colours."""
+    rng = np.random.default_rng(number)
+    coarse_HW3 = rng.integers(0, 120, (SIZE[1] // 8, SIZE[0] // 8, 3)).astype(np.uint8)
+    photo_HW3 = coarse_HW3.repeat(8, axis=0).repeat(8, axis=1)
+    left, top = rng.integers(2, 30), rng.integers(2, 16)
+    ids_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    ids_HW[top : top + 44, left : left + 60] = 1 + number % 2
+    mask_HW3 = CLASSES.palette[ids_HW]
+    photo_HW3[ids_HW > 0] = mask_HW3[ids_HW > 0]
+    return photo_HW3, mask_HW3
+
+
+@pytest.fixture
+def orchard(tmp_path: Path) -> Path:
+    """A folder as people have them: named classes, masks in their colours, three pairs with something wrong."""
+    root = tmp_path / "my orchard"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    lines = (f"{name} {color}\n" for name, color in zip(CLASSES.names, CLASSES.colors, strict=True))
+    (root / "classes.txt").write_text("".join(lines))
+    for number in range(NUM_PHOTOS):
+        photo_HW3, mask_HW3 = tree(number)
+        if number == LARGE:
+            mask_HW3 = mask_HW3.repeat(2, axis=0).repeat(2, axis=1)
+        Image.fromarray(mask_HW3).save(root / "masks" / f"tree_{number}.png")
+        Image.fromarray(photo_HW3).save(root / "images" / f"tree_{number}.jpg", quality=95)
+    lay_down(root / "images" / f"tree_{LYING}.jpg")
+    cut = root / "images" / f"tree_{CUT}.jpg"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    return root
+
+
+def lay_down(file: Path) -> None:
+    """Store a photo as a telephone does that was held upright: on its side, with a note which way is up."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(file) as photo:
+        photo.transpose(Image.Transpose.ROTATE_90).save(file, quality=95, exif=exif)
+
+
+def fingerprints(root: Path) -> dict[str, str]:
+    """Return a hash of every file below a folder."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_from_a_folder_with_faults_to_a_segmented_photo(
+    dashboard: Dashboard, visit: Visit, orchard: Path, tmp_path: Path
+) -> None:
+    """Nothing of one's own is touched on the way: not one byte, not one more file."""
+    page, before = visit.page, fingerprints(orchard)
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    repaired = tmp_path / "mended orchard"
+    read(page, dashboard, orchard)
+    repair(page, repaired)
+    train(page)
+    segment(page, orchard / "images" / f"tree_{LYING}.jpg")
+    assert fingerprints(orchard) == before
+    expect_no_trouble(dashboard, visit)
+
+
+def read(page: Page, dashboard: Dashboard, folder: Path) -> None:
+    """Type the folder and let the doctor read it."""
+    page.goto(f"{dashboard.url}/dataset")
+    pick(page, "A folder")
+    type_into(page.get_by_label("Folder on this computer"), str(folder))
+    expect(page.get_by_text("The doctor found")).to_contain_text("errors")
+    page.get_by_role("tab", name="Findings").click()
+    kinds = page.get_by_test_id("stButtonGroup").filter(has_text="colour mask")
+    for kind in ("colour mask", "size mismatch (1)", "rotated photo (1)", "unreadable photo (1)"):
+        expect(kinds.get_by_text(kind)).to_be_visible()
+
+
+def repair(page: Page, out: Path) -> None:
+    """Make a mended copy, look at it, and find it sound but for what was set aside."""
+    type_into(page.get_by_label("New folder for the copy"), str(out))
+    page.get_by_role("button", name="Make a repaired copy").click()
+    expect(page.get_by_text("There is a copy in")).to_be_visible()
+    page.get_by_role("link", name="Look at the copy").click()
+    expect(page.get_by_label("Folder on this computer")).to_have_value(str(out))
+    expect(page.get_by_text("The doctor found nothing wrong.")).to_be_visible()
+    assert len(list((out / "JPEGImages").iterdir())) == NUM_PHOTOS - 1
+
+
+def train(page: Page) -> None:
+    """Go on to Train with the copy, ask for a small run, and wait until it is done."""
+    go_to(page, "Train on this data")
+    pick(page, "Demo", beside="Best accuracy")
+    expect(page.get_by_text(PRESET_HELP["demo"])).to_be_visible()
+    for label, value in {"Epochs": "2", "Batch size": "4", "Image size (px)": "64"}.items():
+        set_number(page, label, value)
+    page.get_by_text("More settings").click()
+    choose(page, "Architecture", "deeplabv3_mobilenet_v3_large")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("2 of 2 epochs done")).to_be_visible(timeout=TRAINING_MS)
+    chart = page.get_by_test_id("stPlotlyChart").filter(has_text="red apple").first
+    expect(chart).to_contain_text("leaf")
+
+
+def segment(page: Page, photo: Path) -> None:
+    """Segment the photo that lies on its side: the mask stands upright and knows the owner's classes alone."""
+    go_to(page, "Segment")
+    page.locator("input[type=file]").set_input_files(photo)
+    expect(page.get_by_alt_text(f"{photo.name} with its classes laid over it")).to_be_visible()
+    names = page.locator("table td:first-child").all_text_contents()
+    assert names
+    assert set(names) <= set(CLASSES.names)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Index mask").click()
+    mask = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert (mask.mode, mask.size) == ("P", SIZE)
+    assert np.reshape(mask.getpalette() or [], (-1, 3))[: len(CLASSES)].tolist() == CLASSES.palette[:3].tolist()
+    assert set(np.unique(np.asarray(mask))) <= set(range(len(CLASSES)))
