@@ -46,7 +46,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     st.session_state["on split"] = wanted_split if wanted_split in splits else "val"
     # Not `bind`: Streamlit takes what a page has bound out of the links that lead from it to another page.
     split = st.segmented_control("Split", splits, required=True, key="on split", on_change=keep_choice)
-    return [by_id[choice_id] for choice_id in chosen], split
+    return [by_id[choice_id] for choice_id in chosen], split or "val"
 
 
 def keep_choice() -> None:
