@@ -42,13 +42,17 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
         on_change=keep_choice, help="The first is A, the one compared against; the last is B, the one judged.",
     )  # fmt: skip
     splits = splits_of([by_id[choice_id] for choice_id in chosen])
-    split = st.segmented_control("Split", splits, default="val", required=True, key="split", bind="query-params")
-    return [by_id[choice_id] for choice_id in chosen], split
+    wanted_split = st.query_params.get("split")
+    st.session_state["on split"] = wanted_split if wanted_split in splits else "val"
+    # Not `bind`: Streamlit takes what a page has bound out of the links that lead from it to another page.
+    split = st.segmented_control("Split", splits, required=True, key="on split", on_change=keep_choice)
+    return [by_id[choice_id] for choice_id in chosen], split or "val"
 
 
 def keep_choice() -> None:
-    """Write the chosen checkpoints to the query string."""
+    """Write the chosen checkpoints and the split to the query string."""
     st.query_params["checkpoint"] = st.session_state["checkpoints"]
+    st.query_params["split"] = st.session_state["on split"]
 
 
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:

@@ -113,9 +113,10 @@ def meaning_sentences(scores: Scores, split: str, found: Comparison) -> list[str
 
 
 def _images_sentence(scores: Scores, split: str) -> str:
+    seen = " Training has seen photos of this split: on new ones expect less." if split.startswith("train") else ""
     return (
         f"Every number is of the same {count(scores.images, 'photo')} ({split}), whole, at the size of their masks; "
-        f"{percent(scores.void_share)} of the pixels are void and not counted."
+        f"{percent(scores.void_share)} of the pixels are void and not counted.{seen}"
     )
 
 

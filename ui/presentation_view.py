@@ -46,7 +46,7 @@ STYLE = """<style>
 PICTURE_PX = 900
 NUM_SAMPLES = 3
 CHART_PX = 400
-CHART_FONT_PX = 18
+CHART_FONT_PX = 20
 
 
 class Pair(NamedTuple):
@@ -109,7 +109,7 @@ def _name_dot(figure: go.Figure, name: str, log: RunLog, epoch: int | None) -> N
     miou = next((each.miou for each in log.epochs if each.epoch == epoch), None)
     if miou is not None:
         figure.add_annotation(
-            x=epoch, y=miou, text=f"<b>{name}</b>", showarrow=False, yshift=20, font_size=CHART_FONT_PX + 4
+            x=epoch, y=miou, text=f"<b>{name}</b>", showarrow=False, xshift=-16, yshift=14, font_size=CHART_FONT_PX + 4
         )
 
 

@@ -336,3 +336,15 @@ def test_an_evaluation_that_failed_says_why(visit: Visit, run: Run, last: list[s
     app = visit("compare", checkpoint=last)
     assert [error.value for error in app.error] == ["last.pt was cut short; save it again."]
     assert [button.label for button in app.button] == ["Evaluate last (3 epochs) on val"]
+
+
+def test_the_split_stays_in_the_links_to_other_pages(visit: Visit, run: Run) -> None:
+    """`bind="query-params"` of the split made Streamlit drop `split=train` on the way to Present, in the browser alone.
+
+    AppTest does not change pages as a browser does, so this reads that nothing here is bound under that name.
+    """
+    app = visit("compare", split="train")
+    assert app.segmented_control(key="on split").value == "train"
+    app.segmented_control(key="on split").set_value("val").run()
+    assert app.query_params["split"] == "val"
+    assert not app.exception

@@ -77,6 +77,9 @@ def test_what_it_means_depends_on_the_verdict() -> None:
     assert "the same 12 photos (val)" in better[0]
     assert better[1].endswith("B is 56.7 points above it.")
     assert better[2].startswith("The interval leaves 0 out, and that decides. The interval covers other images")
+    assert "on new ones expect less" not in better[0]
+    seen = meaning_sentences(score(counts(80), CLASS_NAMES), "train", compare(counts(0), counts(80)))
+    assert seen[0].endswith("Training has seen photos of this split: on new ones expect less.")
     same = meaning_sentences(score(counts(0), CLASS_NAMES), "val", compare(counts(0), counts(0)))
     assert same[1].endswith("B is on it.")
     assert same[2].startswith("These photos do not decide between A and B")
