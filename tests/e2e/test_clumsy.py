@@ -23,8 +23,7 @@ from tests.small_models import Malicious, save_lively_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-PAGE_MS = 20_000
-TRAINING_MS = 120_000
+PAGE_MS = 120_000
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 LONG_NAME = "x" * 300
 
