@@ -44,6 +44,8 @@ def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> 
     text = st.text_input(label, key=key, bind="query-params" if is_kept else None, placeholder=example).strip()
     if not text:
         return None
+    if "\0" in text:
+        raise DataError("This is no path: it holds a zero byte, which none can hold; type it anew.")
     # Unlike Path's, it takes ~nobody as it is. Absolute, because jobs run in another folder.
     path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
     try:

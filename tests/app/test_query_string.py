@@ -39,3 +39,13 @@ def test_what_is_not_there_cannot_be_chosen(
     app = visit(page, **dict.fromkeys(query, value))
     assert not app.exception
     assert not [text for text in (*app.markdown, *app.warning, *app.error, *app.caption) if "![](http" in text.value]
+
+
+@pytest.mark.parametrize("path", ["/" + "x" * 300, "/a\0b"], ids=["too long", "zero byte"])
+@pytest.mark.parametrize("page", ["dataset", "train"])
+def test_a_path_that_none_can_be_is_one_sentence(visit: Callable[..., AppTest], page: str, path: str) -> None:
+    """Both pages broke with a traceback: the system refuses to look at such a path, other than at one that is not."""
+    app = visit(page, source="A folder", data=path, **({"run": "new"} if page == "train" else {}))
+    assert not app.exception
+    (told,) = [error.value for error in app.error]
+    assert "File name too long" in told or "This is no path" in told

