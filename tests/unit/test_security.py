@@ -24,7 +24,7 @@ from core.data.problems import Entry
 from core.data.repair_names import new_names
 from core.errors import DataError, RunError
 from core.home import PROJECT_ROOT
-from core.model.photo import file_stem
+from core.model.names import file_stem
 from core.training.presets import preset
 from core.training.run_edits import rename
 from core.training.runs import create_run, list_runs, open_run
