@@ -54,6 +54,13 @@ def go_to(page: Page, name: str) -> None:
     page.get_by_role("link", name=name).first.click()
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key that a button listens to, once the page is at rest: before, nobody may be listening yet."""
+    page.wait_for_selector(AT_REST)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press(key)
+
+
 def expect_no_trouble(dashboard: Dashboard, visit: Visit, *, ignored: Sequence[str] = ()) -> None:
     """Check that neither the browser nor the server complained; `ignored` are texts of complaints that may be."""
     assert [each for each in visit.complaints if not any(text in each for text in ignored)] == []

@@ -14,6 +14,7 @@ from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records
 from tests.app.stored import Mask, guess_background, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
+from tests.e2e.hands import press
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -79,13 +80,13 @@ def test_present_the_pair_by_arrow_keys_and_leave(dashboard: Dashboard, visit: V
     page.goto(f"{dashboard.url}/compare")
     page.get_by_role("link", name="Present").click()
     expect(page.get_by_role("heading", name="4 photos to learn from, 12 to be judged by")).to_be_visible()
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
-    page.keyboard.press("ArrowLeft")
+    press(page, "ArrowLeft")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
     page.get_by_role("link", name="Leave").click()
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
