@@ -29,7 +29,7 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint import CheckpointMeta, save_checkpoint
 from core.model.photo import open_photo
 from core.model.predictor import open_predictor
-from core.training.config import preset
+from core.training.presets import preset
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 from tests.bench._rounds import tell
@@ -148,7 +148,7 @@ async def person(browser: Browser, url: str, number: int, ends_s: float, seen: S
 
 async def hand_in(page: Page, photo: bytes, name: str) -> None:
     """Take the last photo away, hand in another, and wait for its picture."""
-    for remove in await page.get_by_role("button", name="Remove").all():
+    for remove in await page.get_by_test_id("stFileUploaderDeleteBtn").all():
         await remove.click()
     await page.locator("input[type=file]").first.set_input_files(
         files=[{"name": name, "mimeType": "image/png", "buffer": photo}]
