@@ -35,7 +35,7 @@ from core.voc import CLASS_NAMES
 from tests.bench._rounds import tell
 from tests.e2e.conftest import CHROMIUM, FLAGS, free_port, wait_for_server
 
-PEOPLE = 20
+PEOPLE = int(os.environ.get("BENCH_CROWD", "20"))
 SECONDS = float(os.environ.get("BENCH_CROWD_S", "60"))
 PHOTO_SIZE = (500, 375)
 ANSWER_MS = 120_000
@@ -148,8 +148,9 @@ async def person(browser: Browser, url: str, number: int, ends_s: float, seen: S
 
 async def hand_in(page: Page, photo: bytes, name: str) -> None:
     """Take the last photo away, hand in another, and wait for its picture."""
-    for remove in await page.get_by_test_id("stFileUploaderDeleteBtn").all():
+    for remove in await page.get_by_role("button", name="Remove").all():
         await remove.click()
+        await page.get_by_role("application").wait_for(state="detached")
     await page.locator("input[type=file]").first.set_input_files(
         files=[{"name": name, "mimeType": "image/png", "buffer": photo}]
     )
