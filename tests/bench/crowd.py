@@ -34,6 +34,7 @@ from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 from tests.bench._rounds import tell
 from tests.e2e.conftest import CHROMIUM, FLAGS, free_port, wait_for_server
+from tests.e2e.hands import AT_REST
 
 PEOPLE = int(os.environ.get("BENCH_CROWD", "20"))
 SECONDS = float(os.environ.get("BENCH_CROWD_S", "60"))
@@ -71,6 +72,8 @@ def main() -> None:
             server.terminate()
             server.wait(timeout=30)
         has_traceback = "Traceback" in log.read_text()
+    for error in dict.fromkeys([*seen.errors, *seen.wrong]):
+        print(error, flush=True)
     half = len(seen.resident_mb) // 2
     tell("crowd", {
         "people": PEOPLE,
@@ -109,6 +112,8 @@ async def crowd(url: str, server: psutil.Process, run: Run) -> Seen:
         await browser.close()
     predictor, _ = open_predictor(run.path / "epoch_001.pt")
     for photo, mask in answers:
+        if not mask:
+            continue
         expected_HW = predictor.predict(open_photo(photo, "photo")).mask_HW
         if not np.array_equal(np.asarray(Image.open(io.BytesIO(mask))), expected_HW):
             seen.wrong.append("a mask is not that of its photo")
@@ -138,12 +143,21 @@ async def person(browser: Browser, url: str, number: int, ends_s: float, seen: S
         alerts = await page.get_by_role("alert").all_inner_texts()
         seen.errors.extend(text for text in alerts if name not in text and "drawn scenes" not in text)
         turn += 1
-    async with page.expect_download() as downloading:
-        await page.get_by_role("button", name="Index mask").click()
-    path = await (await downloading.value).path()
-    mask = await asyncio.to_thread(path.read_bytes)
+    mask = await saved_mask(page, seen)
     await context.close()
     return photo, mask
+
+
+async def saved_mask(page: Page, seen: Seen) -> bytes:
+    """Return the index mask as it is saved once the page is at rest; one that does not come is an error, and empty."""
+    await page.wait_for_selector(AT_REST)
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Index mask").click()
+    download = await downloading.value
+    if failure := await download.failure():
+        seen.errors.append(f"the mask was not saved: {failure}")
+        return b""
+    return await asyncio.to_thread((await download.path()).read_bytes)
 
 
 async def hand_in(page: Page, photo: bytes, name: str) -> None:
