@@ -144,7 +144,6 @@ async def person(browser: Browser, url: str, number: int, ends_s: float, seen: S
         seen.errors.extend(text for text in alerts if name not in text and "drawn scenes" not in text)
         turn += 1
     mask = await saved_mask(page, seen)
-    await context.close()
     return photo, mask
 
 
