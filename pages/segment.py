@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.model.passes import Passes
 from core.model.photo import SUFFIXES
 from core.training import runs
 from ui import cached, cached_segments
@@ -107,10 +108,10 @@ def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> 
     with right.container():
         show_downloads(photo, result, look)
     if len(photos) > 1:
-        segment_all(model, photos, look)
+        segment_all(model, photos, look, passes)
 
 
-def segment_all(model: Model, photos: Sequence[Photo], look: Look) -> None:
+def segment_all(model: Model, photos: Sequence[Photo], look: Look, passes: Passes) -> None:
     """Offer to segment every photo, and then all of it in one zip."""
     if not st.toggle(f"Segment all {count(len(photos), 'photo')}", key="all"):
         return
@@ -118,7 +119,7 @@ def segment_all(model: Model, photos: Sequence[Photo], look: Look) -> None:
     results: list[Segmented] = []
     for number, photo in enumerate(photos, start=1):
         bar.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
-        results.append(cached_segments.segmented(model.source, photo.data, photo.name))
+        results.append(cached_segments.segmented(model.source, photo.data, photo.name, passes))
     bar.empty()
     stems = stems_of(photos)
     offer_all([Taken(*each, look) for each in zip(stems, photos, results, strict=True)])

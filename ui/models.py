@@ -108,7 +108,7 @@ def _ask_file() -> Model | None:
         opened = cached_segments.loaded_model(path)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(path), file.name)) from error
-    for problem, repair in zip(opened.problems, opened.repairs, strict=False):
+    for problem, repair in zip(opened.problems, opened.repairs, strict=True):
         st.caption(f"{plain(file.name)}: {plain(problem)}; {plain(repair)}.")
     return Model(f"{BROUGHT}:{path.name}", file.name, str(path))
 

@@ -81,7 +81,7 @@ def show_inspect(document: Document) -> str:
         f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
         f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
-    mended = zip(document["problems"], document["repairs"], strict=False)
+    mended = zip(document["problems"], document["repairs"], strict=True)
     lines += [f"  {problem}: {repair}" for problem, repair in mended]
     for kind in ("missing", "dropped"):
         keys = document[kind]

@@ -118,7 +118,7 @@ def _load(path: Path, container: str, *, is_mapped: bool) -> Any:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped or None)
-    except Exception as error:
+    except Exception as error:  # as the docstring says
         found = _pickled_in(path, container)
         is_newer = "Unsupported operand" in str(error) and container == ZIP  # than torch.save's protocol
         if found.foreign or is_newer:
@@ -214,7 +214,7 @@ def _read_safetensors(path: Path, size: int, head: bytes) -> Content:
             # Copies: a file that somebody overwrites while it is mapped would end the process.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
             return Content(tensors, SAFETENSORS, dict(file.metadata() or {}))
-    except Exception as error:
+    except Exception as error:  # what the library makes of any bytes
         raise CheckpointError(_safetensors_sentence(path, str(error))) from error
 
 

@@ -224,6 +224,27 @@ def test_several_photos_come_in_one_zip_under_names_of_their_own(
     )
 
 
+def test_the_zip_holds_the_mask_that_is_on_the_screen(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    """It once held masks of one pass, whatever had been chosen."""
+    app = upload(visit("segment"), ("a.jpg", photo_bytes()), ("b.png", photo_bytes("PNG")))
+    app.radio(key="passes").set_value("Mirrored, three sizes").run()
+    app.toggle(key="all").set_value(True).run()
+    assert not app.exception
+    with zipfile.ZipFile(io.BytesIO(download("segmented.zip", offered))) as all_of_it:
+        assert all_of_it.read("a_mask.png") == download("a_mask.png", offered)
+
+
+def test_a_model_without_a_run_has_no_samples(visit: Visit, run: Run, weights: Path) -> None:
+    app = visit("segment")
+    app.segmented_control(key="photo_source").set_value("Sample").run()
+    app.selectbox(key="checkpoint").set_value("file").run()
+    app.file_uploader(key="checkpoint_file").set_value(("mine.pt", weights.read_bytes(), OCTETS)).run()
+    assert not app.exception
+    assert app.segmented_control(key="photo_source").value == "Your photos"
+
+
 def test_more_passes_change_the_mask_and_tell_their_price(visit: Visit, run: Run) -> None:
     app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
     assert "1 pass, about" in texts(app)
