@@ -22,7 +22,7 @@ from ui.sources import is_demo
 from ui.words import count, plain
 
 OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
-MAX_PHOTOS = 50
+MAX_PHOTOS, MAX_PHOTO_MB = 50, 30
 
 
 def say_what_there_is(models: Sequence[Model]) -> None:
@@ -49,6 +49,7 @@ def ask_photos(model: Model) -> list[Photo]:
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     files = st.file_uploader(
         "Your photos", type=SUFFIXES, accept_multiple_files=True, key="photos", label_visibility="collapsed",
+        max_upload_size=MAX_PHOTO_MB,
         help="They stay on this machine, in memory, while this page is open, and are never written to disk.",
     )  # fmt: skip
     if len(files) > MAX_PHOTOS:

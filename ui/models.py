@@ -22,7 +22,8 @@ from ui.words import code, count, megabytes, percent, plain
 BROUGHT = "file"
 """What stands for a file that somebody brought in the query string: the next visit has to bring it again."""
 
-MAX_CHECKPOINT_MB = 1000
+MAX_CHECKPOINT_MB = 600
+"""The server's own limit, `server.maxUploadSize`: what is larger it refuses, whatever an uploader says."""
 OFFER_NAMES = {
     "deeplabv3_mobilenet_v3_large": "DeepLabV3 MobileNetV3", "deeplabv3_resnet50": "DeepLabV3 ResNet-50",
     "deeplabv3_resnet101": "DeepLabV3 ResNet-101",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ui.models import MAX_CHECKPOINT_MB
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,7 +21,7 @@ def test_the_dashboard_is_local_and_tells_nobody() -> None:
     assert config["server"]["allowedHosts"] == ["127.0.0.1", "localhost"], (
         "a name of elsewhere that points here is refused"
     )
-    assert config["server"]["maxUploadSize"] <= 50
+    assert config["server"]["maxUploadSize"] == MAX_CHECKPOINT_MB, "no uploader can ask for more than the server takes"
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showSidebarNavigation"] is False
     assert config["client"]["showErrorDetails"] == "type", "no traceback with paths in the browser"
