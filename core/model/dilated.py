@@ -1,23 +1,38 @@
-"""A dilated convolution whose weights' gradient leaves out what falls into the padding.
+"""A dilated convolution that leaves out what falls into the padding, tap by tap, where that is the faster way.
 
 At an ASPP rate of 24 on a map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at
 36 all of it. oneDNN skips that forwards and for the gradient of the inputs, but not for the gradient of the weights,
-where a convolution of rate 36 took twenty times as long as one by one. The numbers are the same but for rounding.
+where a convolution of rate 36 took twenty times as long as one by one. On processors with matrix units (AMX) its bf16
+code for 2048 channels is slow forwards too: three such convolutions took three quarters of the time of a whole model.
+The numbers are the same but for rounding.
 """
 
+import functools
 import itertools
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.model.device import choose_precision
+
 WORTHWHILE = {torch.float32: 0.5, torch.bfloat16: 0.7}
 """Share of the products that are not with padding, below which leaving the others out is faster than oneDNN's code."""
 
+CLEARLY_FASTER = 2.0
+"""So many times; where taps win, it is by three and more, else by a tenth at most, and no chance is to decide."""
+
+PROBE_REPEATS = 3
+
+Slices = tuple[slice, slice, slice]
+"""Of images_NHWC: which images, rows and columns."""
+
 
 class DilatedConv2d(nn.Conv2d):
-    """A 3 x 3 convolution as ASPP has them: it keeps the map's size and has no bias. Differs in speed alone."""
+    """A 3 x 3 convolution as ASPP has them: it keeps the map's size. Differs in speed alone."""
 
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "DilatedConv2d":
@@ -29,13 +44,14 @@ class DilatedConv2d(nn.Conv2d):
         return own
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
-        dtype = _computed_in(input)
-        is_trained = self.training and weight.requires_grad and torch.is_grad_enabled()
-        if not is_trained or _met_share(input, self.dilation[0]) > WORTHWHILE.get(dtype, 0.0):
-            plain: Tensor = super()._conv_forward(input, weight, bias)
-            return plain
-        convolved: Tensor = _Dilated.apply(input.to(dtype), weight.to(dtype), self.dilation[0])
-        return convolved
+        dtype, rate = _computed_in(input), self.dilation[0]
+        if not taps_are_faster(dtype):
+            is_trained = self.training and weight.requires_grad and torch.is_grad_enabled()
+            if not is_trained or _met_share(input, rate) > WORTHWHILE.get(dtype, 0.0):
+                plain: Tensor = super()._conv_forward(input, weight, bias)
+                return plain
+        convolved: Tensor = _Dilated.apply(input.to(dtype), weight.to(dtype), rate)
+        return convolved if bias is None else convolved + bias[:, None, None]
 
 
 def _computed_in(images_NCHW: Tensor) -> torch.dtype:
@@ -53,6 +69,61 @@ def _met_share(images_NCHW: Tensor, rate: int) -> float:
     return share
 
 
+def taps_are_faster(dtype: torch.dtype) -> bool:
+    """Tell whether a whole dilated convolution on this CPU is faster tap by tap; tried once, in bf16 alone.
+
+    In fp32 oneDNN's code stays, so that a run there is the same to the bit wherever it goes on.
+    """
+    return dtype == torch.bfloat16 and _taps_are_faster_in_bf16()
+
+
+@functools.cache
+def _taps_are_faster_in_bf16() -> bool:
+    if choose_precision("auto", torch.device("cpu")) != "bf16":
+        return False  # where it is emulated, trying alone would take minutes
+    return CLEARLY_FASTER * probe_time(convolve_by_taps) < probe_time(_convolve_plainly)
+
+
+@torch.inference_mode()
+def probe_time(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> float:
+    """Return the seconds of one convolution in bf16 as ASPP has them (2048 channels to 256, 32 px), the best of a few.
+
+    With fewer channels oneDNN's code is fast everywhere.
+    """
+    layout = torch.channels_last
+    images_NCHW = torch.ones((1, 2048, 32, 32), dtype=torch.bfloat16).contiguous(memory_format=layout)
+    weight_KC33 = torch.ones((256, 2048, 3, 3), dtype=torch.bfloat16).contiguous(memory_format=layout)
+    times_s = []
+    for _ in range(1 + PROBE_REPEATS):  # the first one warms up
+        began_s = time.perf_counter()
+        convolve(images_NCHW, weight_KC33, 12)
+        times_s.append(time.perf_counter() - began_s)
+    return min(times_s[1:])
+
+
+def _convolve_plainly(images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Tensor:
+    return F.conv2d(images_NCHW, weight_KC33, padding=rate, dilation=rate)
+
+
+def convolve_by_taps(images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Tensor:
+    """Return `F.conv2d(images, weight, padding=rate, dilation=rate)`, each tap a product, their sum taken in fp32.
+
+    Args:
+        images_NCHW: floating point; fastest in `channels_last`, in which the result lies too.
+        weight_KC33: the kernel, in the same number format.
+        rate: the dilation, and the padding on all sides.
+    """
+    images_NHWC = images_NCHW.permute(0, 2, 3, 1)
+    num_out, num_in = weight_KC33.shape[:2]
+    sums_type = torch.promote_types(torch.float32, images_NCHW.dtype)
+    sums_NHWK = images_NHWC.new_zeros((*images_NHWC.shape[:3], num_out), dtype=sums_type)
+    for tap, pixels, places in _taps(images_NHWC, rate):
+        seen_NhwC = images_NHWC[pixels]
+        products_PK = seen_NhwC.reshape(-1, num_in) @ weight_KC33[..., *tap].T
+        sums_NHWK[places] += products_PK.view(*seen_NhwC.shape[:3], num_out)
+    return sums_NHWK.to(images_NCHW.dtype).permute(0, 3, 1, 2)
+
+
 class _Dilated(torch.autograd.Function):
     """A 3 x 3 convolution, and its gradients; that of the weights tap by tap."""
 
@@ -60,7 +131,8 @@ class _Dilated(torch.autograd.Function):
     def forward(ctx: Any, images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Tensor:
         ctx.save_for_backward(images_NCHW, weight_KC33)
         ctx.rate = rate
-        return F.conv2d(images_NCHW, weight_KC33, padding=rate, dilation=rate)
+        convolve = convolve_by_taps if taps_are_faster(images_NCHW.dtype) else _convolve_plainly
+        return convolve(images_NCHW, weight_KC33, rate)
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, Tensor, None]:
@@ -85,20 +157,24 @@ def weights_gradient(images_NCHW: Tensor, gradient_NKHW: Tensor, rate: int) -> T
         rate: the dilation.
     """
     images_NHWC, gradient_NHWK = images_NCHW.permute(0, 2, 3, 1), gradient_NKHW.permute(0, 2, 3, 1)
-    height, width = images_NHWC.shape[1:3]
     num_in, num_out = images_NHWC.shape[-1], gradient_NHWK.shape[-1]
     taps_33KC = images_NHWC.new_zeros((3, 3, num_out, num_in))
-    for row, column in itertools.product(range(3), range(3)):
-        from_rows, to_rows = _meetings((row - 1) * rate, height)
-        from_columns, to_columns = _meetings((column - 1) * rate, width)
-        seen_PC = images_NHWC[:, from_rows, from_columns].reshape(-1, num_in)
-        if len(seen_PC):
-            outer_PK = gradient_NHWK[:, to_rows, to_columns].reshape(-1, num_out)
-            torch.mm(outer_PK.T, seen_PC, out=taps_33KC[row, column])
+    for tap, pixels, places in _taps(images_NHWC, rate):
+        seen_PC, outer_PK = images_NHWC[pixels].reshape(-1, num_in), gradient_NHWK[places].reshape(-1, num_out)
+        torch.mm(outer_PK.T, seen_PC, out=taps_33KC[tap])
     return taps_33KC.permute(2, 3, 0, 1)
 
 
-def _meetings(offset: int, length: int) -> tuple[slice, slice]:
-    """Return which pixels along a side a tap at an offset meets, and from which places."""
-    first, end = max(0, -offset), max(0, min(length, length - offset))
-    return slice(first + offset, end + offset) if first < end else slice(0, 0), slice(first, end)
+def _taps(images_NHWC: Tensor, rate: int) -> Iterator[tuple[tuple[int, int], Slices, Slices]]:
+    """Yield the taps that meet pixels (row and column in the kernel), which pixels, and from which places."""
+    height, width = images_NHWC.shape[1:3]
+    for row, column in itertools.product(range(3), range(3)):
+        rows, columns = _meetings((row - 1) * rate, height), _meetings((column - 1) * rate, width)
+        if rows and columns:
+            yield (row, column), (slice(None), rows[0], columns[0]), (slice(None), rows[1], columns[1])
+
+
+def _meetings(offset: int, length: int) -> tuple[slice, slice] | None:
+    """Return which pixels along a side a tap at an offset meets, and from which places; None if none."""
+    first, end = max(0, -offset), min(length, length - offset)
+    return (slice(first + offset, end + offset), slice(first, end)) if first < end else None

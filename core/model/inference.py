@@ -19,6 +19,7 @@ from torchvision.models.resnet import Bottleneck
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.device import dtype_of
+from core.model.dilated import DilatedConv2d, taps_are_faster
 
 
 def ready_to_predict(model: nn.Module, input_shape: tuple[int, ...], precision: str = "fp32") -> nn.Module:
@@ -154,10 +155,10 @@ def _fuse_activations(sequence: nn.Module) -> None:
 
 
 def _pack_weights(model: nn.Module, input_shape: tuple[int, ...]) -> None:
-    shapes = _input_shapes(model, input_shape)
+    shapes, dtype = _input_shapes(model, input_shape), next(model.parameters()).dtype
     for path, module in list(model.named_modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.Conv2d):
+            if isinstance(child, nn.Conv2d) and not (isinstance(child, DilatedConv2d) and taps_are_faster(dtype)):
                 module._modules[name] = PackedConv2d(child, shapes[f"{path}.{name}" if path else name])
 
 
