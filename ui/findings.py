@@ -11,6 +11,7 @@ from core.data import analysis
 from core.data.doctor import Finding, Report, report_csv
 from core.errors import DataError
 from ui import cached
+from ui.downloads import offer
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, typed_path
@@ -46,10 +47,7 @@ def show_findings(report: Report) -> None:
     pages = -(-len(shown) // PER_PAGE)
     page = st.pagination(pages, key=f"findings {','.join(kinds)}") if pages > 1 else 1
     _show_table(report.root, shown[(page - 1) * PER_PAGE : page * PER_PAGE])
-    st.download_button(
-        "Findings as CSV", lambda: report_csv(report), "findings.csv", "text/csv", icon=":material/download:",
-        on_click="ignore",
-    )  # fmt: skip
+    offer("Findings as CSV", lambda: report_csv(report).encode(), "findings.csv", "text/csv")
     _offer_repair(report.root)
 
 

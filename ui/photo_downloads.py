@@ -13,6 +13,7 @@ from core.model.exports import Member, areas_csv, cutouts, write_zip
 from core.model.names import file_stem, file_stems
 from core.model.photo import ClassArea, class_areas, open_photo
 from ui.cached_segments import Segmented
+from ui.downloads import offer
 from ui.photo_look import Look
 from ui.photo_view import Photo
 
@@ -139,6 +140,4 @@ def zipped(members: Iterator[Member]) -> bytes:
 
 def _offer(label: str, name: str, make: Callable[[], bytes], meaning: str) -> None:
     kinds = {"png": "image/png", "zip": "application/zip", "json": "application/json", "csv": "text/csv"}
-    st.download_button(
-        label, make, name, kinds[name.rpartition(".")[2]], icon=":material/download:", on_click="ignore", help=meaning
-    )
+    offer(label, make, name, kinds[name.rpartition(".")[2]], meaning=meaning)

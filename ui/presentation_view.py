@@ -28,6 +28,7 @@ from ui.words import percent, plain
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 4rem) 1rem; }
+.st-key-story { min-height: calc(100vh - 6rem); justify-content: center; }
 .st-key-story h1 { font-size: clamp(1.75rem, 3.75vw, 4.5rem); line-height: 1.15; padding: 0; }
 .st-key-story p, .st-key-story .stHtml > div { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important;
   line-height: 1.35; }

@@ -10,6 +10,7 @@ from core.report.content import Content, Judged, gather
 from core.report.page import render
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES
+from ui.downloads import offer
 from ui.score_view import Side
 
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "pt": "Português"}
@@ -36,14 +37,12 @@ def show_exports(sides: Sequence[Side]) -> None:
         required=True, key="report language",
     )  # fmt: skip
     with st.container(horizontal=True):
-        st.download_button(
-            "Report", lambda: render(gather(judged), language), f"{judged[0].run.path.name}-report.html", "text/html",
-            type="primary", icon=":material/description:", on_click="ignore",
+        offer(
+            "Report", lambda: render(gather(judged), language).encode(), f"{judged[0].run.path.name}-report.html",
+            "text/html", icon=":material/description:", kind="primary",
         )  # fmt: skip
         for name, (label, media_type) in TABLES.items():
-            st.download_button(
-                label, _maker(judged, name, language), name, media_type, icon=":material/table:", on_click="ignore",
-            )  # fmt: skip
+            offer(label, _maker(judged, name, language), name, media_type, icon=":material/table:")
 
 
 def _maker(judged: Sequence[Judged], name: str, language: Language) -> Callable[[], bytes]:

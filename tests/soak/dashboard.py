@@ -24,6 +24,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """What Streamlit's browser code asks for below a page in vain."""
 
+TITLE_OR_MESSAGE = "h1, [data-testid=stAlert]"
+"""What every page has: Present has no title where there is nothing to present."""
 
 TROUBLE = ("Traceback", "Uncaught", "ERROR", "Fatal", "Segmentation")
 
@@ -108,10 +110,10 @@ def visit(
         listen(page, name or "home", errors, errors if late is None else late)
         try:
             page.goto(f"{server.url}/{name}" + (f"?run={run.path.name}" if name == "train" else ""))
-            page.wait_for_selector("h1", timeout=60_000)
+            page.wait_for_selector(TITLE_OR_MESSAGE, timeout=60_000)
             page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
             page.reload()
-            page.wait_for_selector("h1", timeout=60_000)
+            page.wait_for_selector(TITLE_OR_MESSAGE, timeout=60_000)
             shown = page.locator('[data-testid="stException"]')
             errors += [f"{name or 'home'} shows {text[:300]}" for text in shown.all_inner_texts()]
         finally:
