@@ -4,6 +4,8 @@ Every page is `with open_page(TITLE): ...`. What a person can cause (`CoreError`
 else is a bug and passes through.
 """
 
+import functools
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -54,8 +56,22 @@ def open_page(title: str) -> Iterator[None]:
         for name, other in PAGES.items():
             if other.is_listed:
                 st.page_link(other.file, label=name, icon=other.icon, help=other.purpose)
-    with showing_errors():
-        yield
+    try:
+        with showing_errors():
+            yield
+    finally:
+        settle(title)
+
+
+@functools.cache
+def settle(title: str) -> None:  # noqa: ARG001 - once for each page: what it imports is there by then
+    """Keep what is there now out of all garbage collections to come.
+
+    Streamlit collects whenever a script or a live part of one ends. PyTorch, pandas and plotly are 450,000 objects that
+    never become garbage; to look at them took 0.2 s each time, in which no other page and no segmentation went on.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

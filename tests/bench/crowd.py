@@ -62,9 +62,11 @@ def main() -> None:
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
+            # A session of its own gets a share of the processors of its own; people's browsers are elsewhere.
             server = subprocess.Popen(
-                [*command, "--server.headless", "true"], cwd=PROJECT_ROOT, stdout=output, stderr=subprocess.STDOUT
-            )
+                [*command, "--server.headless", "true"], cwd=PROJECT_ROOT, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
         try:
             wait_for_server(f"{url}/_stcore/health", server)
             seen = asyncio.run(crowd(f"{url}/segment", psutil.Process(server.pid), run))
@@ -129,7 +131,7 @@ async def watch(server: psutil.Process, seen: Seen) -> None:
 
 async def person(browser: Browser, url: str, number: int, ends_s: float, seen: Seen) -> tuple[bytes, bytes]:
     """Hand in photo after photo; returns the last one and the mask that was downloaded for it."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    context = await browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = await context.new_page()
     page.set_default_timeout(ANSWER_MS)
     await page.goto(url)
