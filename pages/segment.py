@@ -74,26 +74,30 @@ def ask_which(photos: Sequence[Photo]) -> Photo:
     return numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
 
 
-def warn_of_demo(model: Model, photo: Photo) -> None:
+def warn_of_demo(models: Sequence[Model], photo: Photo) -> None:
     """Say so where a model of drawn scenes is asked about a photo."""
-    if model.choice and not photo.truth and is_demo(Path(model.choice.run.data)):
-        st.info(
-            "This checkpoint has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
-            "not what DeepLabV3 can do.", icon=":material/draw:",
-        )  # fmt: skip
+    if photo.truth:
+        return
+    for model in models:
+        if model.choice and is_demo(Path(model.choice.run.data)):
+            name = "This checkpoint" if len(models) == 1 else plain(model.label)
+            st.info(
+                f"{name} has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
+                "not what DeepLabV3 can do.", icon=":material/draw:",
+            )  # fmt: skip
 
 
 def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> None:
     """Segment the photo that is looked at, and show its overlay, its classes and the downloads."""
-    photo = ask_which(photos)
-    result = cached_segments.segmented(model.source, photo.data, photo.name)
-    warn_of_demo(model, photo)
+    photo, asked = ask_which(photos), [model, *([other] if other else [])]
+    results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in asked]
+    result = results[0]
+    warn_of_demo(asked, photo)
     for note in result.notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
-    look = ask_look(result.areas, result.classes)
+    look = ask_look([each.areas for each in results if each.classes.names == result.classes.names], result.classes)
     if other:
-        b = cached_segments.segmented(other.source, photo.data, photo.name)
-        show_pair(photo, result, b, (model.label, other.label), look)
+        show_pair(photo, results[0], results[1], (model.label, other.label), look)
         return
     left, right = (st, st) if look.kind == SIDE_BY_SIDE else st.columns([2, 1], gap="medium")
     pictures, table = left.container(), right.container()
@@ -140,7 +144,7 @@ def main() -> None:
         other = ask_other(models, model)
     if other and not is_ready(other):
         return
-    describe(model)
+    describe(model, other)
     if photos := ask_photos(model):
         act_and_show(model, other, photos)
 

@@ -145,11 +145,13 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         st.caption("It goes on when this page or the server is closed.")
 
 
-def describe(model: Model) -> None:
-    """Say what a model is, how good it is, and what it was trained on; offer it to other programs."""
+def describe(model: Model, other: Model | None) -> None:
+    """Say what models are, how good they are, and what they were trained on; offer the first to other programs."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_description(model))
         offer_export(model.source, model.stem)
+    if other:
+        st.caption(f"Against {_description(other)}")
 
 
 def _description(model: Model) -> str:

@@ -4,6 +4,7 @@ Every page is `with open_page(TITLE): ...`. What a person can cause (`CoreError`
 else is a bug and passes through.
 """
 
+import atexit
 import functools
 import gc
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ def settle(title: str) -> None:  # noqa: ARG001 - once for each page: what it im
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # libraries that count what is left at the end would complain
 
 
 @contextmanager

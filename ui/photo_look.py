@@ -70,8 +70,8 @@ class Look(NamedTuple):
         return self.laid_over(photo, answers, classes)
 
 
-def ask_look(areas: Sequence[ClassArea], classes: Classes) -> Look:
-    """Ask how to look at the photo, whose mask holds `areas`."""
+def ask_look(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> Look:
+    """Ask how to look at the photo; each of its masks, one by each model, holds some areas."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "View", list(KINDS), default=OVERLAY, required=True, key="view", bind="query-params",
@@ -83,7 +83,7 @@ def ask_look(areas: Sequence[ClassArea], classes: Classes) -> Look:
         )  # fmt: skip
         with st.popover("More", icon=":material/tune:"):
             outlines, is_shaded, palette, threshold = _ask_more()
-    return Look(kind, opacity / 100, outlines, is_shaded, palette, _ask_hidden(areas, classes), threshold / 100)
+    return Look(kind, opacity / 100, outlines, is_shaded, palette, _ask_hidden(masks, classes), threshold / 100)
 
 
 def _ask_more() -> tuple[bool, bool, str, int]:
@@ -102,14 +102,15 @@ def _ask_more() -> tuple[bool, bool, str, int]:
     return outlines, is_shaded, palette, threshold
 
 
-def _ask_hidden(areas: Sequence[ClassArea], classes: Classes) -> tuple[int, ...]:
-    """Ask which of the classes in the photo are drawn; the background never is."""
-    there = [area.id for area in areas if area.id not in (BACKGROUND, VOID)]
+def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple[int, ...]:
+    """Ask which of the classes in the photo are drawn; the background never is. Of one mask, shares are told."""
+    found = {area.id: area.share for mask in masks for area in mask if area.id not in (BACKGROUND, VOID)}
+    there = list(found)
     if not there:
         return ()
-    shares = {area.id: area.share for area in areas}
+    shares = {class_id: f" {percent(share)}" if len(masks) == 1 else "" for class_id, share in found.items()}
     shown = st.pills(
         "Classes shown", there, selection_mode="multi", default=there, key=f"shown {there}",
-        format_func=lambda class_id: f"{classes.names[class_id]} {percent(shares[class_id])}",
+        format_func=lambda class_id: classes.names[class_id] + shares[class_id],
     )  # fmt: skip
     return tuple(class_id for class_id in there if class_id not in shown)

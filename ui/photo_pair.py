@@ -26,7 +26,7 @@ def show_pair(photo: Photo, a: Segmented, b: Segmented, names: tuple[str, str], 
         st.info("The two models know different classes: compare the overlays by eye; where they differ is not shown.")
     small = small_photo(photo)
     answers = [result.answers().reduced(*small.size) for result in (a, b)]
-    pictures = [jpeg(look.laid_over(small, each, result.classes)) for each, result in zip(answers, (a, b), strict=True)]
+    pictures = [jpeg(look.picture(small, each, result.classes)) for each, result in zip(answers, (a, b), strict=True)]
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**A and B**, under a line that moves")

@@ -264,8 +264,26 @@ def test_a_against_b_shows_where_two_models_disagree(visit: Visit, run: Run, wei
     assert pictures(app) == ["cat.jpg: B: 1 epoch · mIoU 10.0 %"]
     assert "Where they disagree" in texts(app)
     assert app.image[0].proto.imgs[0].alt == "Where A and B disagree on cat.jpg"
+    assert "Against `" in texts(app), "B says what it is, too"
     app.selectbox(key="against").set_value(None).run()
     assert "against" not in app.query_params
+
+
+def test_with_two_models_every_control_reaches_both(visit: Visit, run: Run, weights: Path) -> None:
+    """The view changed nothing, classes that B alone saw could not be hidden, and of a demo as B nothing was said."""
+    save_lively_model(run.path / "epoch_001.pt", seed=1)
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    app.selectbox(key="against").select_index(0).run()
+    sliders = [app.get("bidi_component")[0].proto.json]
+    for view in ("Mask", "Confidence"):
+        app.segmented_control(key="view").set_value(view).run()
+        sliders.append(app.get("bidi_component")[0].proto.json)
+    assert not app.exception
+    assert len(set(sliders)) == 3
+    tables = [element.proto.body for element in app.get("html") if "<table" in element.proto.body]
+    seen = {name for name in CLASS_NAMES[1:] for table in tables if f">{name}<" in table or f"{name}</td>" in table}
+    assert len(tables) == 2
+    assert set(app.pills[0].options) == seen
 
 
 def test_a_checkpoint_file_is_brought_opened_and_explained(visit: Visit, run: Run, weights: Path, home: Path) -> None:
