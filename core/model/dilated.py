@@ -26,6 +26,7 @@ CLEARLY_FASTER = 2.0
 """So many times; where taps win, it is by three and more, else by a tenth at most, and no chance is to decide."""
 
 PROBE_REPEATS = 3
+"""After a first turn, which warms up."""
 
 Slices = tuple[slice, slice, slice]
 """Of images_NHWC: which images, rows and columns."""
@@ -81,9 +82,8 @@ def taps_are_faster(dtype: torch.dtype) -> bool:
 def _taps_are_faster_in_bf16() -> bool:
     if choose_precision("auto", torch.device("cpu")) != "bf16":
         return False  # where it is emulated, trying alone would take minutes
-    turns = [(probe_time(convolve_by_taps), probe_time(_convolve_plainly)) for _ in range(1 + PROBE_REPEATS)]
-    by_taps_s, plain_s = (min(times_s) for times_s in zip(*turns[1:], strict=True))  # the first ones warm up
-    return CLEARLY_FASTER * by_taps_s < plain_s
+    turns = [(probe_time(convolve_by_taps), probe_time(_convolve_plainly)) for _ in range(1 + PROBE_REPEATS)][1:]
+    return CLEARLY_FASTER * min(by_taps_s for by_taps_s, _ in turns) < min(plain_s for _, plain_s in turns)
 
 
 @torch.inference_mode()
