@@ -27,11 +27,6 @@ from tests.faulty_data import FAULTS, OWN_PALETTE, SIZE, Fault, Patient, cat_mas
 from tests.small_data import CAT, write_list, write_pairs, write_voc
 
 
-@pytest.fixture
-def patient(tmp_path: Path) -> Patient:
-    return Patient(tmp_path / "VOC2012")
-
-
 def told(report: Report) -> set[tuple[str, str, str | None, str]]:
     return {(found.kind, found.severity, found.split, found.file) for found in report.findings}
 
