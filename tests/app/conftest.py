@@ -21,6 +21,9 @@ from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarte
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 
+Visit = Callable[..., AppTest]
+MakeRun = Callable[..., Run]
+
 FLOOR = {"pixel_accuracy": 0.7, "miou": 0.035}
 CAT = CLASS_NAMES.index("cat")
 

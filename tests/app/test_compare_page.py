@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,10 @@ from core.home import demo_dir
 from core.training import evaluations
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
-from tests.app.conftest import CAT, links, make_pairs, texts, write_records
+from tests.app.conftest import CAT, MakeRun, Visit, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from ui.comparison import SCORE_COLUMNS
 from ui.image_filter import parse
-
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
 
 PER_IMAGE = 5
 """Pictures for each image: photo, truth, A, B, difference."""

@@ -1,22 +1,18 @@
 """The Dataset page: nothing yet, the demo, a folder of one's own, something broken."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.data import analysis, download
 from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.training import demo_run
-from tests.app.conftest import make_pairs, texts
-
-Visit = Callable[..., AppTest]
+from tests.app.conftest import Visit, make_pairs, texts
 
 
 @pytest.fixture

@@ -21,11 +21,9 @@ from core.model.predictor import Predictor, open_predictor
 from core.training.presets import preset
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES, VOID, palette_bytes
-from tests.app.conftest import links, make_pairs, texts, write_records
+from tests.app.conftest import MakeRun, Visit, links, make_pairs, texts, write_records
 from tests.small_models import save_lively_model
 
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
 SIZE = (50, 34)
 OCTETS = "application/octet-stream"
 

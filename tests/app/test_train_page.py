@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from core.training.estimate import Alternative, Estimate
 from core.training.presets import preset
 from core.training.records import Validating, Warned
 from core.training.runs import Run
-from tests.app.conftest import CAT, append, epoch_record, texts, write_records
-
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
+from tests.app.conftest import CAT, MakeRun, Visit, append, epoch_record, texts, write_records
 
 
 def button(app: AppTest, label: str) -> object:
