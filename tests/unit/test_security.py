@@ -32,6 +32,7 @@ HOSTILE = (
     ".hidden",
 )  # fmt: skip
 """Names that would leave their folder, or a terminal's line, if anybody joined or printed them unchecked."""
+
 NAMES = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=40),

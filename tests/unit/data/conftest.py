@@ -1,4 +1,4 @@
-"""A folder to examine and to repair."""
+"""A folder to examine and to repair, and a watch over files that nobody may read."""
 
 from pathlib import Path
 

@@ -15,6 +15,7 @@ NAMES = ("background", "cat", "dog", "cow", "ship")
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=50)
 MEANS = ("miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
 PER_CLASS = ("iou", "precision", "recall", "f1")
+
 COUNTS = arrays(np.int64, (3, K, K), elements=st.sampled_from([0, 0, 0, 1, 2, 7, 10**9]))
 MASKS = st.tuples(
     arrays(np.uint8, (2, 4, 5), elements=st.sampled_from([0, 0, 1, 2, 3, VOID])),
