@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.home import PROJECT_ROOT
-from tests.unit.test_architecture import SOURCES, importers_of
+from tests.sources import SOURCES, importers_of
 from ui.words import plain, without_pictures
 
 
