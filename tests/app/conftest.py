@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT, demo_dir
 from core.training.config import with_settings
@@ -20,6 +21,9 @@ from core.training.presets import preset
 from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
+
+Visit = Callable[..., AppTest]
+MakeRun = Callable[..., Run]
 
 FLOOR = {"pixel_accuracy": 0.7, "miou": 0.035}
 CAT = CLASS_NAMES.index("cat")
@@ -159,3 +163,16 @@ def texts(app: AppTest) -> str:
 def links(app: AppTest) -> dict[str, str]:
     """Return the page links by label, with the page and query they lead to."""
     return {link.proto.label: f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")}
+
+
+def button(app: AppTest, label: str) -> object:
+    """Return the button with this label."""
+    return next(each for each in app.button if each.label == label)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What would be started as a process of its own; nothing is."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "launch", lambda arguments, _path: started.append(arguments))
+    return started

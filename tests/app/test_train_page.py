@@ -1,34 +1,19 @@
 """The Train page: a new run, a live one, one that is over, one that broke."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
-from core.data.analysis import files_key
 from core.data.images import write_mask
-from core.files import write_json
-from core.training import estimate, kept_estimates, runs
+from core.training import runs
 from core.training.config import TrainingConfig
-from core.training.estimate import Alternative, Estimate
-from core.training.presets import preset
 from core.training.records import Validating, Warned
 from core.training.runs import Run
-from tests.app.conftest import CAT, append, epoch_record, texts, write_records
-
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
-
-
-def button(app: AppTest, label: str) -> object:
-    """Return the button with this label."""
-    return next(each for each in app.button if each.label == label)
+from tests.app.conftest import CAT, MakeRun, Visit, append, button, epoch_record, texts, write_records
 
 
 def alts(app: AppTest) -> list[str]:
@@ -249,89 +234,3 @@ def test_the_samples_can_be_played_as_a_film(visit: Visit, make_run: MakeRun, de
     app.toggle(key="film").set_value(True).run()
     assert not app.exception
     assert "epoch by epoch" in app.get("image")[0].proto.imgs[0].alt
-
-
-# --- how long it takes ----------------------------------------------------------------------------------------------
-
-
-def estimate_for(data: Path, **changes: Any) -> Estimate:
-    """Return an estimate for the demo preset on some data, as its job would leave it."""
-    return Estimate(
-        seconds_per_image=0.05, seconds_per_step=0.8, seconds_per_epoch=10.0, total_seconds=120.0,
-        preparation_seconds=1.0, preflight_seconds=4.0, features_seconds=0.0, train_seconds=8.0, validation_seconds=2.0,
-        last_validation_seconds=4.0, checkpoint_seconds=2.0, num_checkpoints=3, epochs=10, batch_size=16,
-        steps_per_epoch=10, num_train_images=160, num_val_images=40, peak_memory_bytes=2_000_000_000, precision="bf16",
-        is_extrapolated=False, device="a CPU (2 threads)", left_out=("fp32 arithmetic",), measuring_seconds=20.0,
-        alternatives=(Alternative(label="Frozen backbone", changes={"freeze": "backbone"}, seconds_per_epoch=3.0,
-                                  total_seconds=40.0, ratio=0.33, gives_up="Nearly everything.",
-                                  is_extrapolated=False),),
-        created_s=time.time(), data=str(data), files_key=files_key(data), settings=preset("demo").as_dict(),
-        machine=estimate.machine_key(), others_share=0.0, **changes,
-    )  # fmt: skip
-
-
-def test_how_long_it_takes_is_measured_on_request(
-    visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launched: list[list[str]] = []
-    monkeypatch.setattr(jobs, "launch", lambda arguments, _path: launched.append(arguments))
-    app = visit("train", run="new")
-    button(app, "How long will it take?").click().run()
-    assert not app.exception
-    assert launched[0][:5] == ["estimate", "--data", str(demo_data), "--preset", "demo"]
-
-
-def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> None:
-    folder = kept_estimates.estimate_job_dir(demo_data, preset("demo"))
-    folder.mkdir(parents=True)
-    write_json(folder / kept_estimates.FILE, estimate_for(demo_data).as_dict())
-    app = visit("train", run="new")
-    assert not app.exception
-    said = texts(app)
-    assert "About 2 min for 10 epochs" in said
-    assert "10 steps of 0.8 s" in said
-    assert "Not timed, for want of time or memory: fp32 arithmetic." in said
-    assert list(app.dataframe[0].value["Instead"]) == ["Frozen backbone"]
-
-
-def test_what_was_estimated_stays_beside_what_it_takes(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    run = make_run()
-    write_records(run, 3, ended="finished")
-    write_json(run.path / kept_estimates.FILE, estimate_for(demo_data).as_dict())
-    assert "Estimated 2 min in all; at the pace of the 3 epochs done" in texts(visit("train"))
-
-
-# --- name, note, delete ---------------------------------------------------------------------------------------------
-
-
-def test_a_run_can_be_renamed_and_noted(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    run = make_run("first")
-    write_records(run, 3, ended="finished")
-    app = visit("train")
-    app.text_input(key=f"{run.path.name}.name").set_value("the good one").run()
-    app.text_area(key=f"{run.path.name}.note").set_value("Learns slowly.").run()
-    button(app, "Save").click().run()
-    assert not app.exception
-    assert [(found.name, found.note) for found in runs.list_runs()] == [("the good one", "Learns slowly.")]
-    assert "Learns slowly." in texts(app)
-
-
-def test_a_run_is_deleted_only_once_that_is_confirmed(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    run = make_run("first")
-    write_records(run, 3, ended="finished")
-    app = visit("train")
-    assert button(app, "Delete the run").disabled
-    app.checkbox(key=f"{run.path.name}.sure").check().run()
-    button(app, "Delete the run").click().run()
-    assert not app.exception
-    assert runs.list_runs() == []
-    assert not run.path.exists()
-
-
-def test_a_live_run_cannot_be_deleted(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    run = make_run("first")
-    write_records(run, 1)
-    with jobs.hold(run.path):
-        app = visit("train")
-        assert app.checkbox(key=f"{run.path.name}.sure").disabled
-        assert button(app, "Delete the run").disabled

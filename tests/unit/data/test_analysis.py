@@ -1,11 +1,7 @@
-"""One pass over a data set: what it tells, and when it is stored, found again and counted anew."""
+"""One pass over a data set: what it tells, and where that is stored."""
 
-import io
-import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +10,16 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.data import analysis, checks, doctor
-from core.data.analysis import _seal, analyse, files_key, find, job_dir
+from core.data import doctor
+from core.data.analysis import analyse, find, job_dir
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
-from core.data.stats import SplitStats, split_stats
+from core.data.stats import split_stats
 from core.errors import DataError
 from core.home import PROJECT_ROOT
 from core.voc import CLASS_NAMES
 from tests.small_data import CAT, DOG, write_list, write_pairs, write_voc
-
-
-@pytest.fixture
-def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail whoever reads a photo or mask."""
-
-    def refuse(path: Path, what: str) -> Image.Image:
-        pytest.fail(f"the {what} {path} is read")
-
-    monkeypatch.setattr(checks, "load_picture", refuse)
-
-
-def stored_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
-
-
-def assert_equal(stats: SplitStats, expected: SplitStats) -> None:
-    assert stats == expected
-    np.testing.assert_array_equal(stats.co_occurrence_KK, expected.co_occurrence_KK)
-    np.testing.assert_array_equal(stats.heat_KGG, expected.heat_KGG)
-
+from tests.unit.data.analysed import assert_equal, stored_in
 
 # --- what it tells --------------------------------------------------------------------------------------------------
 
@@ -134,137 +110,6 @@ def counted_by_hand(samples: tuple[Sample, ...]) -> tuple[Any, Any]:
         pixels_256[ids] += counts
         images_256[ids] += 1
     return pixels_256, images_256
-
-
-# --- stored, and found again ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("no_reading")
-def test_nothing_is_stored_before_the_first_time(tiny_voc: Path) -> None:
-    assert find(tiny_voc) is None
-    assert not (tiny_voc / ".atrous").exists()
-
-
-def test_the_second_time_reads_no_photo(tiny_voc: Path, request: pytest.FixtureRequest) -> None:
-    first = analyse(tiny_voc)
-    assert stored_in(tiny_voc / ".atrous") == ["analysis.json", "heat.npz"]
-    request.getfixturevalue("no_reading")
-    (tiny_voc / "README.txt").write_text("not part of the data")
-    (tiny_voc / "JPEGImages" / "Thumbs.db").write_text("neither is this")
-    for again in (analyse(tiny_voc), find(tiny_voc), find(tiny_voc.parent)):
-        assert again == first
-        assert again is not None
-        assert_equal(again.stats("train"), first.stats("train"))
-
-
-def change_a_mask(root: Path) -> None:
-    write_mask(root / "SegmentationClass" / "photo_0.png", np.full((40, 48), DOG, dtype=np.uint8))
-
-
-def touch_a_photo(root: Path) -> None:
-    os.utime(root / "JPEGImages" / "photo_0.jpg", ns=(1, 1))
-
-
-def add_a_pair(root: Path) -> None:
-    write_pairs(root / "JPEGImages", root / "SegmentationClass", ["added"])
-
-
-def rename_a_photo(root: Path) -> None:
-    (root / "JPEGImages" / "photo_0.jpg").rename(root / "JPEGImages" / "photo_9.jpg")
-
-
-def change_a_list(root: Path) -> None:
-    write_list(root, "val", ["photo_4"])
-
-
-def add_a_list(root: Path) -> None:
-    write_list(root, "test", ["photo_4"])
-
-
-def name_the_classes(root: Path) -> None:
-    (root / "classes.txt").write_text("".join(f"class {number}\n" for number in range(30)))
-
-
-def add_augmented_masks(root: Path) -> None:
-    write_pairs(root / "unused", root / "SegmentationClassAug", ["photo_5"])
-
-
-@pytest.mark.parametrize(
-    "change",
-    [change_a_mask, touch_a_photo, add_a_pair, rename_a_photo, change_a_list, add_a_list, name_the_classes,
-     add_augmented_masks],
-)  # fmt: skip
-def test_a_change_counts_anew(tiny_voc: Path, change: Callable[[Path], None]) -> None:
-    analyse(tiny_voc)
-    key = files_key(tiny_voc)
-    change(tiny_voc)
-    assert files_key(tiny_voc) != key
-    assert find(tiny_voc) is None
-    anew = analyse(tiny_voc)
-    assert anew.report == doctor.examine(tiny_voc)
-    assert find(tiny_voc) == anew
-
-
-def test_a_changed_mask_is_seen_in_the_numbers(tiny_voc: Path) -> None:
-    assert analyse(tiny_voc).stats("train").classes[DOG].images == 2
-    change_a_mask(tiny_voc)
-    assert analyse(tiny_voc).stats("train").classes[DOG].images == 3
-
-
-def test_a_file_that_changes_while_it_is_read_counts_anew(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_pairs = doctor.read_pairs
-
-    def read_and_change(*arguments: Any) -> Any:
-        examined = read_pairs(*arguments)
-        change_a_mask(tiny_voc)
-        return examined
-
-    monkeypatch.setattr(doctor, "read_pairs", read_and_change)
-    analyse(tiny_voc)
-    assert find(tiny_voc) is None
-
-
-def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    def edit(folder: Path) -> None:
-        document = json.loads((folder / "analysis.json").read_text().partition("\n")[2])
-        change(document)
-        text = json.dumps(document)
-        (folder / "analysis.json").write_text(f"{_seal(text.encode())}\n{text}")
-
-    return edit
-
-
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "cut off": lambda folder: os.truncate(folder / "analysis.json", 300),
-    "empty": lambda folder: os.truncate(folder / "analysis.json", 0),
-    "no text": lambda folder: (folder / "analysis.json").write_bytes(b"\xff\xfe\x00"),
-    "another document": lambda folder: (folder / "analysis.json").write_text("[1, 2]"),
-    "older": edited(lambda document: document.update(schema=analysis.SCHEMA - 1)),
-    "newer": edited(lambda document: document.update(schema=analysis.SCHEMA + 1, facts=[])),
-    "no facts": edited(lambda document: document.pop("facts")),
-    "odd facts": edited(lambda document: document["facts"]["photo_0"].update(size=[1])),
-    "ids without a class": edited(lambda document: document["facts"]["photo_0"].update(pixels={"77": 48 * 40})),
-    "odd findings": edited(lambda document: document["report"].update(findings=[["a"]])),
-    "odd classes": edited(lambda document: document["classes"].update(names=["one"])),
-    "no heat": lambda folder: (folder / "heat.npz").unlink(),
-    "half the heat": lambda folder: os.truncate(folder / "heat.npz", 100),
-    "other heat": lambda folder: (folder / "heat.npz").write_bytes(other_heat()),
-}
-
-
-def other_heat() -> bytes:
-    file = io.BytesIO()
-    np.savez(file, pair=np.zeros(0, dtype=np.int32))
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_stored_and_damaged_or_of_another_version_is_counted_anew(tiny_voc: Path, damage: str) -> None:
-    first = analyse(tiny_voc)
-    DAMAGES[damage](tiny_voc / ".atrous")
-    assert find(tiny_voc) is None
-    assert analyse(tiny_voc) == first
-    assert find(tiny_voc) == first
 
 
 # --- where it is stored ---------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A run of 2 epochs and 2 more, judged at both milestones, without any training."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.report.content import Content, gather, judge
+from core.report.page import render
 from core.training.config import TrainingConfig
 from core.training.log import LogWriter
 from core.training.records import Epoch, RunEnded, RunStarted
@@ -15,8 +17,10 @@ from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES, VOID
 from tests.app.stored import store_milestone
 from tests.small_data import write_voc
+from tests.unit.report.reading import Element, read
 
 Mask = NDArray[np.uint8]
+NOW = datetime(2026, 3, 7, 9, 5, tzinfo=UTC)
 BEGAN_S = 1_700_000_000.0
 NUM_VAL = 12
 WORSE = 7
@@ -99,3 +103,8 @@ def run(make_run: MakeRun) -> Run:
 def content(run: Run) -> Content:
     """What a report on the run is written from."""
     return gather(judge([run], "val"))
+
+
+@pytest.fixture
+def page(content: Content) -> Element:
+    return read(render(content, now=NOW))

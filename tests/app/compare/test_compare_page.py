@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +15,9 @@ from core.errors import CheckpointError
 from core.home import demo_dir
 from core.training import evaluations
 from core.training.runs import Run, create_run
-from core.voc import CLASS_NAMES
-from tests.app.conftest import CAT, links, make_pairs, texts, write_records
+from tests.app.conftest import CAT, MakeRun, Visit, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from ui.comparison import SCORE_COLUMNS
-from ui.image_filter import parse
-
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
-
-PER_IMAGE = 5
-"""Pictures for each image: photo, truth, A, B, difference."""
-
-
-@pytest.fixture
-def run(make_run: MakeRun, demo_data: Path) -> Run:
-    """A finished run with two milestones: the first predicts background everywhere."""
-    run = make_run()
-    write_records(run, 3, ended="finished")
-    store_milestone(run, 1, guess_background)
-    store_milestone(run, 3, guess_half)
-    return run
 
 
 def figure(app: AppTest, key: str) -> dict[str, list[dict[str, object]]]:
@@ -136,70 +117,6 @@ def test_the_rule_of_another_library_is_a_column_of_its_own(visit: Visit, run: R
     assert table["mIoU, SMP macro"].iloc[1] > expected > table["mIoU"].iloc[0]
 
 
-@pytest.mark.parametrize(
-    ("only", "shown", "words"),
-    [
-        (f"cell:a:{CAT}>0", 2, "cat that 1 epoch called background"),
-        (f"cell:b:{CAT}>0", 1, "cat that 3 epochs called background"),
-        (f"class:b:{CAT}", 1, "pixels of cat wrong under 3 epochs"),
-        ("kind:a:0", 2, "missed pixels under 1 epoch"),
-        ("bin:b:13", 2, "pixels that 3 epochs was 86 to 93 % sure of"),
-        ("size:b:4", 2, "an object class that covers 30 to 100 % of the image"),
-        ("image:b:1", 1, "the mark that was clicked"),
-    ],
-)
-def test_a_clicked_mark_chooses_its_images_and_lights_their_pixels(
-    visit: Visit, run: Run, only: str, shown: int, words: str
-) -> None:
-    app = visit("compare", only=only)
-    assert not app.exception
-    assert f"Only images with **{words}**: {shown} image" in texts(app)
-    assert len(app.image) == shown * (PER_IMAGE + 1)
-    assert app.image[0].captions[0].startswith("Lit: ")
-    next(button for button in app.button if button.label == "All images").click().run()
-    assert len(app.image) == 2 * PER_IMAGE
-
-
-def test_a_filter_that_is_none_is_left_alone(visit: Visit, run: Run) -> None:
-    for only in ("cell:b:99>3", "kind:b:7", "cell:b:3", "image:b", "nonsense"):
-        app = visit("compare", only=only)
-        assert not app.exception
-        assert len(app.image) == 2 * PER_IMAGE
-
-
-@pytest.mark.parametrize("tab", ["Classes", "Confusion", "Images", "Errors", "Confidence", "Size"])
-def test_every_tab_draws_marks_that_can_be_clicked(visit: Visit, run: Run, tab: str) -> None:
-    app = visit("compare", why=tab)
-    assert not app.exception
-    keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
-    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")][2:]
-    assert len(keys) == 3 + 2 * (tab == "Confusion")
-    asked = [text for spec in specs for trace in spec["data"] for text in trace.get("customdata", [])]
-    assert asked
-    assert all(parse(text, len(CLASS_NAMES)) for text in asked)
-
-
-def test_a_mark_can_be_chosen_by_name_without_a_mouse(visit: Visit, run: Run) -> None:
-    app = visit("compare", why="Confusion")
-    by_name = app.selectbox(key="mark")
-    assert by_name.value is None
-    by_name.select_index(0).run()
-    assert not app.exception
-    only = app.query_params["only"]
-    assert parse(only, len(CLASS_NAMES))
-    assert "Only images with" in texts(app)
-    next(button for button in app.button if button.label == "All images").click().run()
-    assert app.query_params.get("only", "") == ""
-    assert app.selectbox(key="mark").value is None
-
-
-def test_pictures_can_be_laid_under_a_slider(visit: Visit, run: Run) -> None:
-    app = visit("compare", view="Slider")
-    assert not app.exception
-    assert len(app.image) == 0
-    assert len(app.get("bidi_component")) == 2
-
-
 def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(visit: Visit, run: Run) -> None:
     for path in run.eval_dir.glob("*/counts.npz"):
         with np.load(path) as counts:
@@ -218,24 +135,6 @@ def test_numbers_from_elsewhere_are_explained(visit: Visit, run: Run) -> None:
     app.selectbox(key="elsewhere").set_value("recall")
     app.number_input(key="elsewhere value").set_value(112.0).run()
     assert "Recall 112: above 1, and above 100 if it is percent: a sum" in texts(app)
-
-
-def test_every_picture_has_words(visit: Visit, run: Run) -> None:
-    app = visit("compare")
-    assert len(app.image) == 2 * PER_IMAGE
-    assert all(picture.alt for image in app.image for picture in image.proto.imgs)
-    assert all(chart.proto.alt for chart in app.get("plotly_chart"))
-
-
-def test_images_come_in_the_order_asked_for(visit: Visit, run: Run) -> None:
-    """`guess_half` does worse on photo_4 than on photo_5, so photo_5 gains most."""
-    app = visit("compare")
-    assert [image.captions[0] for image in app.image[::PER_IMAGE]] == ["photo_5", "photo_4"]
-    assert app.image[3].captions[0] == "B · 100.0 %"
-    for order in ("Largest loss", "Worst first", "Name"):
-        app.selectbox(key="order").set_value(order).run()
-        assert [image.captions[0] for image in app.image[::PER_IMAGE]] == ["photo_4", "photo_5"]
-        assert not app.exception
 
 
 def test_the_class_bars_have_the_classes_own_colours(visit: Visit, run: Run) -> None:

@@ -1,0 +1,123 @@
+"""What Segment gives to take away, as it is served: masks, overlays and zips of what is on the screen."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+
+from core.training.runs import Run
+from core.voc import CLASS_NAMES, VOID, palette_bytes
+from tests.app.conftest import Visit
+from tests.app.segment.photos import SIZE, photo_bytes, pictures, upload
+
+
+def download(name: str, offered: list[tuple[object, ...]]) -> bytes:
+    """Return what a click on the latest button that saves under this name would save."""
+    data = next(data for _, data, file_name, *_ in reversed(offered) if file_name == name)
+    return data() if callable(data) else data  # type: ignore[return-value]
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """The arguments of every download button that is drawn."""
+    calls: list[tuple[object, ...]] = []
+    original = st.download_button
+
+    def spy(*args: object, **settings: object) -> bool:
+        calls.append(args)
+        return bool(original(*args, **settings))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(st, "download_button", spy)
+    return calls
+
+
+def test_a_photo_is_segmented_at_its_own_size(visit: Visit, run: Run, offered: list[tuple[object, ...]]) -> None:
+    app = upload(visit("segment"), ("my cat.jpg", photo_bytes()))
+    assert not app.exception
+    assert pictures(app) == ["my cat.jpg with its classes laid over it"]
+    mask = Image.open(io.BytesIO(download("my cat_mask.png", offered)))
+    assert (mask.mode, mask.size, mask.format) == ("P", SIZE, "PNG")
+    assert bytes(mask.getpalette() or []) == palette_bytes()
+    assert set(np.unique(np.asarray(mask))) <= set(range(len(CLASS_NAMES)))
+    overlaid = Image.open(io.BytesIO(download("my cat_overlay.png", offered)))
+    assert (overlaid.mode, overlaid.size, overlaid.format) == ("RGB", SIZE, "PNG")
+
+
+def test_the_overlay_is_saved_with_the_opacity_on_the_screen(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    app = upload(visit("segment"), ("cat.png", photo_bytes("PNG")))
+    app.slider(key="opacity").set_value(0).run()
+    app.toggle(key="outlines").set_value(False).run()
+    saved = Image.open(io.BytesIO(download("cat_overlay.png", offered)))
+    np.testing.assert_array_equal(np.asarray(saved), np.asarray(Image.open(io.BytesIO(photo_bytes("PNG")))))
+
+
+def test_below_the_threshold_the_mask_is_void_and_the_table_says_so(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    app = upload(visit("segment"), ("cat.png", photo_bytes("PNG")))
+    app.slider(key="threshold").set_value(95).run()
+    assert not app.exception
+    ids = np.asarray(Image.open(io.BytesIO(download("cat_mask.png", offered))))
+    assert (ids == VOID).mean() > 0.9
+    assert "void" in next(html.proto.body for html in app.get("html") if "Confidence" in html.proto.body)
+
+
+def test_a_class_can_be_hidden_and_colours_changed_without_touching_the_mask(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    app = upload(visit("segment"), ("cat.png", photo_bytes("PNG")))
+    whole, shown = download("cat_mask.png", offered), app.pills[0]
+    laid_over = download("cat_overlay.png", offered)
+    app.segmented_control(key="palette").set_value("safe").run()
+    assert download("cat_overlay.png", offered) != laid_over
+    shown.set_value([]).run()
+    app.toggle(key="outlines").set_value(False).run()
+    assert not app.exception
+    assert download("cat_mask.png", offered) == whole
+    saved = np.asarray(Image.open(io.BytesIO(download("cat_overlay.png", offered))))
+    np.testing.assert_array_equal(saved, np.asarray(Image.open(io.BytesIO(photo_bytes("PNG")))))
+
+
+def test_every_file_to_take_away_opens(visit: Visit, run: Run, offered: list[tuple[object, ...]]) -> None:
+    upload(visit("segment"), ("cat.png", photo_bytes("PNG")))
+    with zipfile.ZipFile(io.BytesIO(download("cat_cutouts.zip", offered))) as cut:
+        names = cut.namelist()
+        assert names
+        with Image.open(io.BytesIO(cut.read(names[0]))) as picture:
+            assert (picture.mode, picture.size) == ("RGBA", SIZE)
+    coco = json.loads(download("cat_objects.json", offered))
+    assert coco["images"] == [{"id": 1, "file_name": "cat.png", "width": SIZE[0], "height": SIZE[1]}]
+    rows = download("cat_classes.csv", offered).decode().splitlines()
+    assert rows[0] == "photo,class,id,pixels,share,mean_confidence"
+    assert sum(int(row.split(",")[3]) for row in rows[1:]) == SIZE[0] * SIZE[1]
+
+
+def test_several_photos_come_in_one_zip_under_names_of_their_own(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    app = upload(visit("segment"), ("../a.jpg", photo_bytes()), ("a.png", photo_bytes("PNG")))
+    app.toggle(key="all").set_value(True).run()
+    assert not app.exception
+    with zipfile.ZipFile(io.BytesIO(download("segmented.zip", offered))) as all_of_it:
+        names = all_of_it.namelist()
+    assert {"a_mask.png", "a_overlay.png", "a-2_mask.png", "a-2_overlay.png", "objects.json", "classes.csv"} <= set(
+        names
+    )
+
+
+def test_the_zip_holds_the_mask_that_is_on_the_screen(
+    visit: Visit, run: Run, offered: list[tuple[object, ...]]
+) -> None:
+    """It once held masks of one pass, whatever had been chosen."""
+    app = upload(visit("segment"), ("a.jpg", photo_bytes()), ("b.png", photo_bytes("PNG")))
+    app.radio(key="passes").set_value("Mirrored, three sizes").run()
+    app.toggle(key="all").set_value(True).run()
+    assert not app.exception
+    with zipfile.ZipFile(io.BytesIO(download("segmented.zip", offered))) as all_of_it:
+        assert all_of_it.read("a_mask.png") == download("a_mask.png", offered)

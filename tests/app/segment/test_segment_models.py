@@ -1,0 +1,123 @@
+"""Segment with other models: two at once, files that are brought, and what is no checkpoint."""
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.training.presets import preset
+from core.training.runs import Run, create_run
+from core.voc import CLASS_NAMES
+from tests.app.conftest import Visit, make_pairs, texts
+from tests.app.segment.photos import photo_bytes, pictures, upload
+from tests.small_models import save_lively_model
+
+OCTETS = "application/octet-stream"
+
+
+def test_a_model_without_a_run_has_no_samples(visit: Visit, run: Run, weights: Path) -> None:
+    app = visit("segment")
+    app.segmented_control(key="photo_source").set_value("Sample").run()
+    app.selectbox(key="checkpoint").set_value("file").run()
+    app.file_uploader(key="checkpoint_file").set_value(("mine.pt", weights.read_bytes(), OCTETS)).run()
+    assert not app.exception
+    assert app.segmented_control(key="photo_source").value == "Your photos"
+
+
+def test_a_against_b_shows_where_two_models_disagree(visit: Visit, run: Run, weights: Path) -> None:
+    save_lively_model(run.path / "epoch_001.pt", seed=1)
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    app.selectbox(key="against").select_index(0).run()
+    assert not app.exception
+    assert app.query_params["against"] == f"{run.path.name}/epoch_001.pt"
+    assert pictures(app) == ["cat.jpg: B: 1 epoch · mIoU 10.0 %"]
+    assert "Where they disagree" in texts(app)
+    assert app.image[0].proto.imgs[0].alt == "Where A and B disagree on cat.jpg"
+    assert "Against `" in texts(app), "B says what it is, too"
+    app.selectbox(key="against").set_value(None).run()
+    assert "against" not in app.query_params
+
+
+def test_with_two_models_every_control_reaches_both(visit: Visit, run: Run, weights: Path) -> None:
+    """The view changed nothing, classes that B alone saw could not be hidden, and of a demo as B nothing was said."""
+    save_lively_model(run.path / "epoch_001.pt", seed=1)
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    app.selectbox(key="against").select_index(0).run()
+    sliders = [app.get("bidi_component")[0].proto.json]
+    for view in ("Mask", "Confidence"):
+        app.segmented_control(key="view").set_value(view).run()
+        sliders.append(app.get("bidi_component")[0].proto.json)
+    assert not app.exception
+    assert len(set(sliders)) == 3
+    tables = [element.proto.body for element in app.get("html") if "<table" in element.proto.body]
+    seen = {name for name in CLASS_NAMES[1:] for table in tables if f">{name}<" in table or f"{name}</td>" in table}
+    assert len(tables) == 2
+    assert set(app.pills[0].options) == seen
+
+
+def test_a_checkpoint_file_is_brought_opened_and_explained(visit: Visit, run: Run, weights: Path, home: Path) -> None:
+    wrapped = io.BytesIO()
+    state = {f"module.{key}": value for key, value in torch.load(weights, weights_only=True)["model"].items()}
+    torch.save({"model": state, "epoch": 3}, wrapped)
+    app = visit("segment", checkpoint="file")
+    app.file_uploader(key="checkpoint_file").set_value(
+        ("mine.pth", wrapped.getvalue(), "application/octet-stream")
+    ).run()
+    assert not app.exception
+    assert "'module.' is taken off" in texts(app)
+    assert len(list((home / "cache" / "brought").iterdir())) == 1
+    app.file_uploader(key="photos").set_value([("cat.jpg", photo_bytes(), "image/jpeg")]).run()
+    assert pictures(app) == ["cat.jpg with its classes laid over it"]
+
+
+def test_a_brought_file_that_is_pickled_stays_closed_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
+    class Canary:
+        def __reduce__(self) -> tuple[object, tuple[str, str]]:
+            return open, (str(tmp_path / "canary"), "w")
+
+    app = visit("segment", checkpoint="file")
+    data = pickle.dumps({"model": Canary()})
+    app.file_uploader(key="checkpoint_file").set_value(("bad.pt", data, OCTETS)).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert app.error[0].value.startswith("bad.pt holds pickled Python objects")
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_demo_checkpoint_on_a_real_photo_says_so(visit: Visit, run: Run, tmp_path: Path, weights: Path) -> None:
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    assert "drawn scenes only" in texts(app)
+    app.segmented_control(key="photo_source").set_value("Sample").run()
+    assert not app.exception
+    assert "drawn scenes only" not in texts(app)
+    assert app.selectbox(key="sample").options == ["photo_4", "photo_5"]
+    assert pictures(app)[0].startswith("photo_4.jpg")
+    app.segmented_control(key="view").set_value("Side by side").run()
+    assert [image.captions[0] for image in app.image] == ["photo_4.jpg", "Overlay", "Mask", "Truth"]
+    other = create_run("own", make_pairs(tmp_path / "own"), "demo", preset("demo"))
+    (other.path / "epoch_001.pt").write_bytes(weights.read_bytes())
+    app = upload(visit("segment", checkpoint=f"{other.path.name}/epoch_001.pt"), ("cat.jpg", photo_bytes()))
+    assert "drawn scenes only" not in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "was cut short"),
+        (lambda _: pickle.dumps({"model": Path("/etc")}), "could run code: it stays closed"),
+        (lambda _: b"", "was cut short"),
+    ],
+    ids=["truncated", "pickled", "empty"],
+)
+def test_a_checkpoint_that_does_not_open_is_one_sentence(
+    visit: Visit, run: Run, weights: Path, contents: Callable[[bytes], bytes], sentence: str
+) -> None:
+    (run.path / "epoch_003.pt").write_bytes(contents(weights.read_bytes()))
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    assert not app.exception
+    assert len(app.error) == 1
+    assert sentence in app.error[0].value
+    assert not pictures(app)

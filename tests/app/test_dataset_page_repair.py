@@ -1,0 +1,99 @@
+"""What the Dataset page finds and mends: faults, splits, and classes without a name."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.analysis import analyse
+from tests.app.conftest import Visit, make_pairs, texts
+
+# --- findings and repair --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A folder whose list names a photo that is not there, and with a mask that is torn."""
+    root = make_pairs(tmp_path / "mine")
+    (root / "SegmentationClass" / "photo_1.png").write_bytes(b"torn")
+    (root / "JPEGImages" / "photo_0.jpg").unlink()
+    analyse(root)
+    return root
+
+
+def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, broken: Path) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    assert not app.exception
+    assert "its photo is missing" in app.error[0].value
+    table = app.dataframe[0].value
+    assert sorted(table["Kind"]) == ["missing photo", "unreadable mask"]
+    assert sorted(table["File"]) == ["JPEGImages/photo_0.jpg", "SegmentationClass/photo_1.png"]
+    assert app.get("download_button")[0].proto.label == "Findings as CSV"
+
+
+def test_findings_by_kind(visit: Visit, broken: Path) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    app.button_group(key="kinds").set_value(["missing photo"]).run()
+    assert list(app.dataframe[0].value["Kind"]) == ["missing photo"]
+
+
+def test_clean_data_says_so(visit: Visit, demo_data: Path) -> None:
+    shades = np.random.default_rng(0).integers(0, 256, (6, 6, 8, 3), dtype=np.uint8)
+    for number, shade in enumerate(shades):  # photos that do not look alike
+        photo = Image.fromarray(shade).resize((40, 30), Image.Resampling.NEAREST)
+        photo.save(demo_data / "JPEGImages" / f"photo_{number}.jpg")
+    analyse(demo_data)
+    app = visit("dataset", look="Findings")
+    assert app.success[0].value == "6 photos and 6 masks read: nothing is wrong with them."
+
+
+def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Path, launched: list[list[str]]) -> None:
+    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    app.text_input(key="repair").set_value(str(tmp_path / "copy")).run()
+    app.button[-1].click().run()
+    assert not app.exception
+    assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "repair.csv").touch()
+    app.run()
+    assert "There is a copy" in app.success[0].value
+
+
+# --- splits and classes ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unlisted(tmp_path: Path) -> Path:
+    """Pairs without lists, whose masks have greys instead of a palette."""
+    root = make_pairs(tmp_path / "mine", num_train=8)
+    shutil.rmtree(root / "ImageSets")
+    for mask in (root / "SegmentationClass").iterdir():
+        ids_HW = np.array(Image.open(mask))
+        Image.fromarray(np.where(ids_HW == 8, 2, 0).astype(np.uint8), mode="L").save(mask)
+    analyse(root)
+    return root
+
+
+def test_random_and_stratified_are_compared_and_the_lists_written(
+    visit: Visit, unlisted: Path, launched: list[list[str]]
+) -> None:
+    app = visit("dataset", source="A folder", data=str(unlisted), look="Splits")
+    assert not app.exception
+    assert app.get("plotly_chart")
+    assert "random 80/20" in texts(app)
+    next(button for button in app.button if "stratified" in button.label).click().run()
+    assert not app.exception
+    lists = sorted(file.name for file in (unlisted / "ImageSets" / "Segmentation").iterdir())
+    assert lists == ["train.txt", "val.txt"]
+
+
+def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
+    app = visit("dataset", source="A folder", data=str(unlisted))
+    assert "they are taken to be VOC's" in app.expander[0].label
+    next(button for button in app.button if button.label == "Name the classes").click().run()
+    assert not app.exception
+    written = (unlisted / "classes.txt").read_text().splitlines()
+    assert [line.rpartition(" ")[0] for line in written] == ["background", "class 1", "class 2"]
+    assert not app.expander, "they have names now"

@@ -1,0 +1,40 @@
+"""What a person does with a run on the Train page: name, note, delete."""
+
+from pathlib import Path
+
+from core import jobs
+from core.training import runs
+from tests.app.conftest import MakeRun, Visit, button, texts, write_records
+
+
+def test_a_run_can_be_renamed_and_noted(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run("first")
+    write_records(run, 3, ended="finished")
+    app = visit("train")
+    app.text_input(key=f"{run.path.name}.name").set_value("the good one").run()
+    app.text_area(key=f"{run.path.name}.note").set_value("Learns slowly.").run()
+    button(app, "Save").click().run()
+    assert not app.exception
+    assert [(found.name, found.note) for found in runs.list_runs()] == [("the good one", "Learns slowly.")]
+    assert "Learns slowly." in texts(app)
+
+
+def test_a_run_is_deleted_only_once_that_is_confirmed(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run("first")
+    write_records(run, 3, ended="finished")
+    app = visit("train")
+    assert button(app, "Delete the run").disabled
+    app.checkbox(key=f"{run.path.name}.sure").check().run()
+    button(app, "Delete the run").click().run()
+    assert not app.exception
+    assert runs.list_runs() == []
+    assert not run.path.exists()
+
+
+def test_a_live_run_cannot_be_deleted(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run("first")
+    write_records(run, 1)
+    with jobs.hold(run.path):
+        app = visit("train")
+        assert app.checkbox(key=f"{run.path.name}.sure").disabled
+        assert button(app, "Delete the run").disabled

@@ -1,0 +1,40 @@
+"""How a run that nobody watched ended, and that it goes on."""
+
+from pathlib import Path
+
+from core import jobs
+from core.model.checkpoint import open_checkpoint
+from core.training import runs
+from core.training.log import read_log
+from core.training.records import RunEnded
+from core.training.runs import Run
+from tests.processes import epochs_told, until, until_state
+
+
+def reason(run: Run) -> str:
+    last = read_log(run.log_path).last
+    assert isinstance(last, RunEnded)
+    return last.reason
+
+
+def until_failed_in_words(run: Run, file: Path) -> None:
+    """Wait until a run has failed, with one sentence that names the file."""
+    until_state(run, "failed")
+    assert str(file) in reason(run)
+    assert "\n" not in reason(run)
+    assert "Traceback" not in jobs.output_of(run.path)
+
+
+def goes_on(run: Run) -> None:
+    """Check that all checkpoints open, and that the run goes on from the last and tells every epoch once."""
+    for file in run.checkpoints():
+        open_checkpoint(file).build()
+    target = read_log(run.log_path).epochs[-1].epoch + 1
+    legs = len(read_log(run.log_path).legs)
+    runs.start(run, extend_to=target)
+    until(lambda: len(read_log(run.log_path).legs) > legs, "the next leg")
+    until_state(run, "finished")
+    assert epochs_told(run) == list(range(1, target + 1))
+    steps = [record.step for record in read_log(run.log_path).steps]
+    assert steps == sorted(set(steps))
+    assert not list(run.path.glob(".*")), "nothing half written is left"

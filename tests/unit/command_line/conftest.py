@@ -1,0 +1,67 @@
+"""Commands that run in this process, a checkpoint for them, and what wrong inputs name."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.__main__ import main
+from core.model.architectures import MOBILENET, build_model
+from core.model.checkpoint import CheckpointMeta, save_checkpoint
+from core.voc import CLASS_NAMES
+from tests.small_data import draw_pair
+from tests.unit.command_line.calls import MOBILE, Command, Ended
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process."""
+
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    # A proxy that nobody runs: no command of these tests gets out.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = main()
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with random weights and VOC's classes."""
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("models") / "epoch_001.pt"
+    meta = CheckpointMeta(
+        architecture=MOBILENET, class_names=CLASS_NAMES, output_stride=16, has_aux_head=False, image_size=64
+    )
+    save_checkpoint(file, build_model(MOBILENET, 21, output_stride=16), meta)
+    return file
+
+
+@pytest.fixture
+def places(tmp_path: Path, tiny_voc: Path, checkpoint: Path) -> dict[str, str]:
+    """Make what the wrong inputs name."""
+    (tmp_path / "text").write_text("no photo, no checkpoint, no folder")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photo_mask.png").write_text("mine")
+    draw_pair(0)[0].save(tmp_path / "photo.png")
+    damaged = shutil.copytree(tiny_voc, tmp_path / "damaged")
+    (damaged / "JPEGImages" / "photo_0.jpg").write_bytes(b"no photo")
+    (damaged / "JPEGImages" / "photo_5.jpg").write_bytes(b"no photo")
+    two_classes = shutil.copytree(tiny_voc, tmp_path / "two_classes")
+    (two_classes / "classes.txt").write_text("ground\nobject\n")
+    names = ("none", "text", "empty", "full", "out", "photo.png", "damaged", "two_classes")
+    found = {name.removesuffix(".png"): str(tmp_path / name) for name in names}
+    return found | {"voc": str(tiny_voc), "checkpoint": str(checkpoint), "mobile": " ".join(MOBILE)}

@@ -1,0 +1,150 @@
+"""The command line as a contract: its usage, and one line for a wrong input that leaves nothing behind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.command_line.calls import Command, core_process, files_under
+
+COMMANDS = (
+    "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
+    "report", "export", "models",
+)  # fmt: skip
+
+# --- usage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_s_help_has_an_example(core: Command, command: str) -> None:
+    ended = core(command, "--help")
+    assert ended.code == 0
+    assert f"python -m core {command}" in ended.out.split("Example:")[1]
+    assert "--json" in ended.out
+
+
+def test_the_help_names_every_command(core: Command) -> None:
+    ended = core("--help")
+    assert ended.code == 0
+    assert set(COMMANDS) <= set(ended.out.replace("\n", " ").split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["dance"], ["stats"], ["stats", "a", "b"], ["evaluate", "c.pt"], ["segment", "p.jpg", "--out", "o"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--scales", "a,b"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--abstain", "2"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--palette", "pastel"],
+        ["train"], ["train", "run", "--new", "n"], ["train", "--new", "n"], ["train", "run", "--data", "d"],
+        ["train", "run", "--set", "epochs=1"], ["train", "run", "--preset", "demo"],
+        ["train", "--new", "n", "--data", "d", "--extend", "5"], ["train", "run", "--extend", "ten"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_ends_with_2(core: Command, arguments: list[str]) -> None:
+    ended = core(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "usage:" in ended.err
+
+
+def test_it_runs_as_a_program_from_any_folder(tiny_voc: Path) -> None:
+    ended = core_process("stats", tiny_voc, "--split", "val", "--json", cwd=tiny_voc)
+    assert ended.document()["images"] == 2
+    assert ended.err == ""
+    assert "no folder" in core_process("stats", tiny_voc / "none", cwd=tiny_voc).sentence()
+    assert core_process("stats").code == 2
+
+
+# --- wrong inputs ---------------------------------------------------------------------------------------------------
+
+
+WRONG = [
+    "stats {none}",
+    "stats {text}",
+    "stats {voc} --split test",
+    "stats {empty}",
+    "doctor {none}",
+    "doctor {text}",
+    "doctor {empty}",
+    "train --new ../n --data {voc}",
+    "train --new n --data {none}",
+    "train --new n --data {voc} --preset fastest",
+    "train --new n --data {voc} --set epoch=3",
+    "train --new n --data {voc} --set epochs",
+    "train --new n --data {voc} --set batch_size=1",
+    "train --new n --data {voc} {mobile} --set train_fraction=0.1",
+    "train --new n --data {voc} {mobile} --set init=imagenet",
+    "train --new n --data {damaged} {mobile}",
+    "estimate --data {none}",
+    "estimate --data {voc} --preset nothing",
+    "estimate --data {voc} {mobile} --set train_fraction=0.1",
+    "train {empty}",
+    "train {text}",
+    "train {none}",
+    "inspect {none}",
+    "inspect {text}",
+    "inspect {photo}",
+    "inspect {empty}",
+    "inspect coco-voc-mobilenet",
+    "export {none} --format state-dict --out {out}",
+    "export {checkpoint} --format tflite --out {out}",
+    "export {checkpoint} --format state-dict --out {text}",
+    "export {checkpoint} --format safetensors --out {none}/out.safetensors",
+    "models --download resnet50",
+    "models --download coco-voc-resnet101",
+    "evaluate {text} --data {voc}",
+    "evaluate {checkpoint} --data {voc} --split test",
+    "evaluate {checkpoint} --data {none} --masks {out}",
+    "evaluate {checkpoint} --data {damaged} --masks {out}",
+    "evaluate {checkpoint} --data {two_classes} --masks {out}",
+    "evaluate {checkpoint} --data {voc} --masks {full}",
+    "evaluate {checkpoint} --data {voc} --masks {text}",
+    "evaluate {checkpoint} --data {voc} --masks {text}/a/b",
+    "report {none}",
+    "report {empty}",
+    "report {text} --out {out}",
+    "segment {none} --checkpoint {checkpoint} --out {out}",
+    "segment {photo} {text} --checkpoint {checkpoint} --out {out}",
+    "segment {empty} --checkpoint {checkpoint} --out {out}",
+    "segment {photo} --checkpoint {text} --out {out}",
+    "segment {photo} --checkpoint coco-voc-resnet50 --out {out}",
+    "segment {photo} --checkpoint {checkpoint} --out {full}",
+    "segment {photo} --checkpoint {checkpoint} --out {text}",
+    "segment {photo} --checkpoint {checkpoint} --out {text}/a/b",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --scales 9",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --tiles 9",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --zip {text}",
+    "segment {photo} --checkpoint {checkpoint} --out {out} --zip {none}/all.zip",
+    "segment {photo} {damaged}/JPEGImages/photo_0.jpg --checkpoint {checkpoint} --out {out} --cutouts --csv",
+    "bench nothing",
+]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_input_is_one_sentence_and_leaves_nothing_behind(
+    core: Command, places: dict[str, str], home: Path, line: str
+) -> None:
+    before = files_under(home)
+    sentence = core(*line.format(**places).split()).sentence()
+    assert len(sentence) > 20
+    assert sentence[-1] == "."
+    kept = ("torch-home", ".training")  # what was downloaded, and the lock of the one who trains
+    folders = {Path("checkpoints"), Path("cache"), Path("cache/pixels")}  # which may stay, empty
+    left = {path for path in files_under(home) - before - folders if path.parts[0] not in kept}
+    assert left == set()
+    assert (home / "full" / "photo_mask.png").read_text() == "mine"
+
+
+def test_with_json_a_wrong_input_is_still_one_line_on_stderr(core: Command, places: dict[str, str]) -> None:
+    for line in ("stats {none} --json", "inspect {text} --json", "evaluate {text} --data {voc} --json"):
+        core(*line.format(**places).split()).sentence()
+
+
+def test_a_pickled_checkpoint_is_one_line_and_no_warning_of_torch(tmp_path: Path) -> None:
+    """torch printed a warning about the pickle protocol above the sentence."""
+    import pickle
+
+    file = tmp_path / "model.pkl"
+    file.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    assert "pickled Python objects" in core_process("inspect", file).sentence()

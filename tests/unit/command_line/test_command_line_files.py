@@ -1,0 +1,73 @@
+"""The commands that tell what data and checkpoints are, and make another file of one."""
+
+from pathlib import Path
+
+import torch
+
+from core.model.architectures import MOBILENET
+from core.voc import CLASS_NAMES
+from tests.unit.command_line.calls import Command
+
+
+def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: Path) -> None:
+    (tiny_voc / "ImageSets" / "Segmentation" / "trainval.txt").write_text("photo_0\nphoto_4\n")
+    document = core("stats", tiny_voc, "--json").document()
+    assert document["images"] == 6
+    assert document["pixels"] == 6 * 48 * 40
+    assert set(document) == {"images", "pixels", "void_share", "floor", "classes", "sizes"}
+    assert [entry["name"] for entry in document["classes"]] == list(CLASS_NAMES)
+    table = core("stats", tiny_voc, "--split", "train").out
+    assert "background everywhere" in table
+    assert "cat" in table
+
+
+def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, str]) -> None:
+    document = core("doctor", places["damaged"], "--json").document()
+    assert set(document) == {"images", "masks", "findings", "counts"}
+    assert set(document["findings"][0]) == {"file", "split", "kind", "detail", "severity"}
+    assert document["counts"] == {"unreadable photo": 2}
+    shown = core("doctor", places["damaged"])
+    assert (shown.code, shown.out.splitlines()[:2]) == (0, ["6 photos and 6 masks examined.", "2 errors"])
+    assert core("doctor", places["voc"]).out == "6 photos and 6 masks examined: nothing found.\n"
+
+
+def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    document = core("inspect", checkpoint, "--json").document()
+    promised = "format architecture classes meta problems repairs missing unexpected misshaped dropped"
+    assert set(document) == set(promised.split())
+    assert (document["format"], document["architecture"], document["problems"]) == (
+        "atrous-checkpoint 1",
+        MOBILENET,
+        [],
+    )
+    bare = tmp_path / "bare.pt"
+    torch.save({f"module.{key}": value for key, value in torch.load(checkpoint)["model"].items()}, bare)
+    shown = core("inspect", bare).out
+    assert "'module.' is taken off" in shown
+
+
+def test_inspect_lists_what_is_missing_and_dropped(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    state = dict(torch.load(checkpoint)["model"])
+    del state["backbone.0.1.num_batches_tracked"]
+    torch.save({"state_dict": state, "optimizer": {}}, tmp_path / "foreign.pt")
+    document = core("inspect", tmp_path / "foreign.pt", "--json").document()
+    lists = {name: document[name] for name in ("missing", "unexpected", "misshaped", "dropped")}
+    assert lists == {
+        "missing": ["backbone.0.1.num_batches_tracked"], "unexpected": [], "misshaped": [], "dropped": ["optimizer"],
+    }  # fmt: skip
+    shown = core("inspect", tmp_path / "foreign.pt").out
+    assert "missing: backbone.0.1.num_batches_tracked\ndropped: optimizer" in shown
+
+
+def test_export_writes_a_file_that_opens_again(core: Command, checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "best.safetensors"
+    document = core("export", checkpoint, "--format", "safetensors", "--out", out, "--json").document()
+    about = "file format size_bytes difference tolerance architecture classes image_size image_mean image_std"
+    assert set(document) == set(about.split())
+    assert (document["file"], document["size_bytes"], document["difference"]) == (str(out), out.stat().st_size, 0)
+    again = core("inspect", out, "--json").document()
+    assert (again["format"], again["meta"]["image_size"], again["problems"]) == (
+        "atrous-checkpoint as safetensors", 64, [],
+    )  # fmt: skip
+    shown = core("export", out, "--format", "state-dict", "--out", tmp_path / "weights.pt").out
+    assert "logits compared: bit for bit the same" in shown

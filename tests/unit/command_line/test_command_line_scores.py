@@ -1,0 +1,116 @@
+"""The commands that score checkpoints: one JSON document with the promised keys, and each evaluated once."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.model.architectures import MOBILENET
+from tests.unit.command_line.calls import Command, files_under
+
+
+def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    ended = core("evaluate", checkpoint, "--data", tiny_voc, "--split", "val", "--masks", tmp_path / "masks", "--json")
+    document = ended.document()
+    promised = """checkpoint split images void_share floor miou pixel_accuracy mean_accuracy precision recall f1 fw_iou
+        boundary_iou boundary_f classes confusion conventions images_per_second number_format"""
+    assert set(document) == set(promised.split())
+    assert (document["images"], document["split"]) == (2, "val")
+    assert np.array(document["confusion"]).shape == (21, 21)
+    for name in ("photo_4", "photo_5"):
+        with Image.open(tmp_path / "masks" / f"{name}.png") as mask:
+            assert (mask.mode, mask.size) == ("P", (48, 40))
+    assert not list(checkpoint.parent.glob("eval")), "the checkpoint lies in no run"
+
+
+def test_compare_tells_whether_b_is_better(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
+    same = tmp_path / "same.pt"
+    same.write_bytes(checkpoint.read_bytes())
+    document = core("compare", checkpoint, same, "--data", tiny_voc, "--split", "val", "--json").document()
+    promised = {"a", "b", "delta_miou", "interval", "confidence", "verdict", "winners", "losers"}
+    assert promised <= set(document)
+    single = core("evaluate", same, "--data", tiny_voc, "--split", "val", "--json").document()
+    speed = {"images_per_second": 0}
+    assert document["b"] | speed == single | speed
+    assert (document["delta_miou"], document["interval"], document["verdict"]) == (0, [0, 0], "undecided")
+    assert document["winners"] == document["losers"] == []
+    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 images")
+    shown = core("compare", checkpoint, same, "--data", tiny_voc)
+    assert shown.out.splitlines()[0] == document["sentence"] + "."
+
+
+def test_compare_evaluates_once(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
+    """What lies in a run keeps its evaluation, and it is used until the checkpoint or the data changes."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    files = [run / "epoch_001.pt", run / "epoch_002.pt"]
+    for file in files:
+        file.write_bytes(checkpoint.read_bytes())
+    first = core("compare", *files, "--data", tiny_voc, "--json").document()
+    (kept,) = (run / "eval").glob("val-*")  # the two files are the same, and so is their evaluation
+    made = (kept / "scores.json").stat().st_mtime_ns
+    assert core("compare", *files, "--data", tiny_voc, "--json").document() == first
+    assert (kept / "scores.json").stat().st_mtime_ns == made
+    mask = next((tiny_voc / "SegmentationClass").glob("photo_4.png"))
+    with Image.open(mask) as image:
+        changed = image.copy()
+    changed.putpixel((0, 0), 5)
+    changed.save(mask)
+    again = core("compare", *files, "--data", tiny_voc, "--json").document()
+    assert again["a"]["confusion"] != first["a"]["confusion"]
+
+
+def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(
+    core: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The trainer split a folder without lists by the run's seed, and evaluate by 0: val held training photos."""
+    from core.data.dataset import open_dataset
+    from core.training.config import TrainingConfig
+    from core.training.runs import create_run
+    from core.training.trainer import train
+    from tests.small_data import write_pairs
+
+    names = [f"p{number}" for number in range(10)]
+    write_pairs(tmp_path / "own" / "images", tmp_path / "own" / "masks", names)
+    config = TrainingConfig(
+        architecture=MOBILENET, output_stride=16, image_size=32, batch_size=4, epochs=1, seed=5, precision="fp32"
+    )
+    run = create_run("own", tmp_path / "own", "report", config)
+    for _ in train(run):
+        pass
+    judged = {file.stem for file in run.eval_dir.glob("val-*/masks/*.png")}
+    assert judged == {sample.name for sample in open_dataset(tmp_path / "own").split("val")}
+
+
+def test_report_evaluates_what_is_missing_and_writes_one_file(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    from core.training.config import TrainingConfig
+    from core.training.runs import create_run
+
+    run = create_run("reported", tiny_voc, "report", TrainingConfig(epochs=1))
+    shutil.copy(checkpoint, run.path / "epoch_001.pt")
+    out = tmp_path / "mine.html"
+    ended = core("report", run.path, "--out", out, "--tables", tmp_path / "tables", "--language", "pt", "--json")
+    assert ended.document() == {"file": str(out), "tables": str(tmp_path / "tables")}
+    assert "epoch_001.pt is not evaluated on val yet" in ended.err
+    assert '<html lang="pt">' in out.read_text(encoding="utf-8")
+    names = {"scores.csv", "classes.csv", "epochs.csv", "report.json", "tables.tex"}
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == names
+
+    before = files_under(tmp_path)
+    assert "exists already" in core("report", run.path, "--out", out).sentence()
+    assert "holds files already" in core("report", run.path, "--tables", tmp_path / "tables").sentence()
+    assert "cannot be written" in core("report", run.path, "--out", tmp_path / "no" / "a.html").sentence()
+    assert files_under(tmp_path) == before
+
+    written = [core("report", run.path, "--json") for _ in range(2)]
+    assert [ended.err for ended in written] == ["", ""], "it is evaluated once"
+    assert [ended.document() for ended in written] == [
+        {"file": str(run.path / "report.html")}, {"file": str(run.path / "report-2.html")},
+    ]  # fmt: skip
+    assert core("report", run.path, "--language", "fr").code == 2
