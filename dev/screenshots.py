@@ -9,9 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-PAGES = {
-    "home": "", "dataset": "dataset", "train": "train", "compare": "compare", "present": "present", "segment": "segment",
-}  # fmt: skip
+PAGES = {name: "" if name == "home" else name for name in ("home", "dataset", "train", "compare", "present", "segment")}
+"""Name and address of each."""
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 400))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
