@@ -1,7 +1,6 @@
 """Segment: what a checkpoint sees in a photo, at the photo's own size. Photos stay in memory and are never written."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
@@ -11,14 +10,13 @@ from core.training import runs
 from ui import cached, cached_segments
 from ui.cached_segments import Segmented
 from ui.legend import show_areas
-from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models
+from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models, warn_of_demo
 from ui.page import link_to, open_page
 from ui.passes_form import ask_passes
 from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
 from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
 from ui.photo_pair import show_pair
 from ui.photo_view import SHOWN_PX, Photo, show_pictures
-from ui.sources import is_demo
 from ui.words import count, plain
 
 OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
@@ -74,25 +72,13 @@ def ask_which(photos: Sequence[Photo]) -> Photo:
     return numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
 
 
-def warn_of_demo(models: Sequence[Model], photo: Photo) -> None:
-    """Say so where a model of drawn scenes is asked about a photo."""
-    if photo.truth:
-        return
-    for model in models:
-        if model.choice and is_demo(Path(model.choice.run.data)):
-            name = "This checkpoint" if len(models) == 1 else plain(model.label)
-            st.info(
-                f"{name} has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
-                "not what DeepLabV3 can do.", icon=":material/draw:",
-            )  # fmt: skip
-
-
 def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> None:
     """Segment the photo that is looked at, and show its overlay, its classes and the downloads."""
     photo, asked = ask_which(photos), [model, *([other] if other else [])]
     results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in asked]
     result = results[0]
-    warn_of_demo(asked, photo)
+    if not photo.truth:
+        warn_of_demo(asked)
     for note in result.notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
     look = ask_look([each.areas for each in results if each.classes.names == result.classes.names], result.classes)

@@ -17,6 +17,7 @@ from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import POLL_S, show_job
 from ui.model_export import offer_export
 from ui.page import showing_errors
+from ui.sources import is_demo
 from ui.words import code, count, megabytes, percent, plain
 
 BROUGHT = "file"
@@ -152,6 +153,17 @@ def describe(model: Model, other: Model | None) -> None:
         offer_export(model.source, model.stem)
     if other:
         st.caption(f"Against {_description(other)}")
+
+
+def warn_of_demo(models: Sequence[Model]) -> None:
+    """Say so where a model of drawn scenes is asked about a photo."""
+    for model in models:
+        if model.choice and is_demo(Path(model.choice.run.data)):
+            name = "This checkpoint" if len(models) == 1 else plain(model.label)
+            st.info(
+                f"{name} has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
+                "not what DeepLabV3 can do.", icon=":material/draw:",
+            )  # fmt: skip
 
 
 def _description(model: Model) -> str:
