@@ -47,8 +47,8 @@ def test_every_export_opens(visit: Visit, run: Run, offered: dict[str, Callable[
     names = [f"{run.path.name}-report.html", "scores.csv", "classes.csv", "tables.tex", "report.json"]
     assert list(offered) == names
     page, scores, classes, tex, document = (offered[name]() for name in names)
-    assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
-    assert "3 epochs and 1 epoch cannot be told apart on 2 images" in page
+    assert page.startswith(b'<!DOCTYPE html>\n<html lang="en">')
+    assert "3 epochs and 1 epoch cannot be told apart on 2 images" in page.decode()
     assert [row["checkpoint"] for row in csv.DictReader(io.StringIO(scores.decode()))] == [
         "epoch_001.pt", "epoch_003.pt", "floor",
     ]  # fmt: skip
@@ -62,5 +62,5 @@ def test_the_language_is_that_of_the_report(visit: Visit, run: Run, offered: dic
     control = next(each for each in app.get("button_group") if "Language" in each.proto.label)
     control.set_value("pt").run()
     assert not app.exception
-    assert '<html lang="pt">' in offered[f"{run.path.name}-report.html"]()
+    assert b'<html lang="pt">' in offered[f"{run.path.name}-report.html"]()
     assert "Piso" in offered["tables.tex"]().decode()
