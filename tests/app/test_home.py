@@ -1,20 +1,14 @@
 """Home in its four states."""
 
 import gc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.training import demo_run, runs
-from core.training.runs import Run
-from tests.app.conftest import links, texts, write_records
+from tests.app.conftest import MakeRun, Visit, links, texts, write_records
 from ui.page import settle
-
-Visit = Callable[..., AppTest]
-MakeRun = Callable[..., Run]
 
 
 def test_nothing_yet_says_what_to_do(visit: Visit) -> None:

@@ -12,11 +12,9 @@ from core.home import exports_dir
 from core.model import export as exports
 from core.model.checkpoint import open_checkpoint
 from core.training.runs import Run
-from tests.app.conftest import texts, write_records
+from tests.app.conftest import Visit, texts, write_records
 from tests.small_models import is_equal, save_lively_model
 from ui.model_export import FORMATS
-
-Visit = Callable[..., AppTest]
 
 
 @pytest.fixture

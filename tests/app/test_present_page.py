@@ -8,10 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.training.runs import Run, create_run
-from tests.app.conftest import links, make_pairs, texts, write_records
+from tests.app.conftest import Visit, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 
-Visit = Callable[..., AppTest]
 STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "meaning")
 
 

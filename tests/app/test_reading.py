@@ -4,15 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.training.records import Validating
 from core.training.runs import Run
-from tests.app.conftest import append, write_records
+from tests.app.conftest import Visit, append, write_records
 from tests.reads import counted_reads
-
-Visit = Callable[..., AppTest]
 
 
 @pytest.fixture

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from core.training.runs import Run
-from tests.app.conftest import write_records
+from tests.app.conftest import Visit, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
-
-Visit = Callable[..., AppTest]
 
 
 @pytest.fixture
