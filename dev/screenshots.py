@@ -53,6 +53,7 @@ def open_at_rest(page: Page, url: str) -> None:
     page.wait_for_selector("h1, [data-testid=stAlert]")  # Present has no title where there is nothing to present
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
     page.wait_for_load_state("networkidle")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")  # what is still to be drawn
 
 
 if __name__ == "__main__":
