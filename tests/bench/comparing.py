@@ -81,7 +81,7 @@ def store(run: Run, epoch: int, data: Dataset) -> None:
 def judge(sample: Sample, data: Dataset, wrong_share: float) -> ImageResult:
     """Count a prediction that calls so many of the pixels background."""
     truth_HW = read_mask(sample.mask, data.num_classes)
-    random = np.random.default_rng(len(sample.name))
+    random = np.random.default_rng(0)
     predicted_HW = np.where((truth_HW == VOID) | (random.random(truth_HW.shape) < wrong_share), 0, truth_HW)
     predicted_HW = predicted_HW.astype(np.uint8)
     counted = truth_HW != VOID

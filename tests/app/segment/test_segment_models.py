@@ -101,6 +101,10 @@ def test_a_demo_checkpoint_on_a_real_photo_says_so(visit: Visit, run: Run, tmp_p
     (other.path / "epoch_001.pt").write_bytes(weights.read_bytes())
     app = upload(visit("segment", checkpoint=f"{other.path.name}/epoch_001.pt"), ("cat.jpg", photo_bytes()))
     assert "drawn scenes only" not in texts(app)
+    against = app.selectbox(key="against")
+    against.set_value(f"{run.path.name}/epoch_003.pt").run()
+    assert not app.exception
+    assert "3 epochs · mIoU 30.0 % has seen drawn scenes only" in texts(app)
 
 
 @pytest.mark.parametrize(
