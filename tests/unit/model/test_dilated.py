@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.model import dilated
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
 from core.model.dilated import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
-from core.model.inference import ready_to_predict
+from core.model.inference import can_pack, ready_to_predict
 
 
 def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Conv2d]:
@@ -83,6 +83,9 @@ def test_a_model_is_the_same_with_taps_and_without(is_training: bool, monkeypatc
     """Trained under autocast, or made ready to predict, folded statistics and all."""
     torch.manual_seed(0)
     model = build_model(MOBILENET, 3, output_stride=16).train(is_training)
+    for module in model.classifier.modules():
+        if isinstance(module, nn.BatchNorm2d):  # which becomes the bias of the convolution before it
+            nn.init.uniform_(module.bias, 0.5, 1.5)
     images = torch.randn((2, 3, 64, 64), generator=torch.Generator().manual_seed(1))
     found: list[tuple[Tensor, Tensor]] = []
     for are_faster in (True, False):
@@ -96,6 +99,9 @@ def test_a_model_is_the_same_with_taps_and_without(is_training: bool, monkeypatc
             gradient = trained.classifier[0].convs[1][0].weight.grad
         else:
             ready = ready_to_predict(model, (1, 3, 64, 64), "bf16")
+            assert any(isinstance(module, DilatedConv2d) for module in ready.modules()) == are_faster or not can_pack(
+                "bf16"
+            )
             logits = ready(images.bfloat16())["out"].float()
             gradient = torch.ones(())
         found.append((logits.detach(), gradient))
