@@ -17,6 +17,8 @@ from core.errors import DataError
 
 T = TypeVar("T")
 
+CPU = torch.device("cpu")
+
 
 def mixed_seed(*parts: int) -> int:
     """Return one 63-bit seed for several small numbers, such as (seed, epoch, index), without visible pattern."""
@@ -28,12 +30,23 @@ def mixed_seed(*parts: int) -> int:
 
 
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
-    """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone."""
+    """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone.
 
-    def __init__(self, squashed: SquashedPairs, transform: TrainingTransform, seed: int) -> None:
+    With `resident_on` a device, what is kept is copied there once, and augmented there.
+    """
+
+    def __init__(
+        self,
+        squashed: SquashedPairs,
+        transform: TrainingTransform,
+        seed: int,
+        resident_on: torch.device | None = None,
+    ) -> None:
         self.squashed = squashed
         self.transform = transform
         self._seed = seed
+        self._resident_on = resident_on
+        self._resident_N4SS: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -41,7 +54,15 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def open_kept(self) -> bool:
         """Take what is read from where it is kept, if it is."""
-        return self.squashed.open_kept()
+        is_kept = self.squashed.open_kept()
+        if is_kept and self._resident_on and self._resident_N4SS is None:
+            self._resident_N4SS = self.squashed.copied_to(self._resident_on)
+        return is_kept
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether pairs come from the device they are to be resident on: loader processes cannot read there."""
+        return self._resident_N4SS is not None
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:
         """Return a batch of photos as the model takes it."""
@@ -49,11 +70,16 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         _, index = key
-        photo_3SS, mask_SS = self.squashed[index]
+        photo_3SS, mask_SS = self._squashed_pair(index)
         if self.transform.is_identity:
             return photo_3SS, mask_SS
         with self.seeded(key):
             return self.transform(photo_3SS, mask_SS)
+
+    def _squashed_pair(self, index: int) -> tuple[Tensor, Tensor]:
+        if self._resident_N4SS is None:
+            return self.squashed[index]
+        return self._resident_N4SS[index, :3], self._resident_N4SS[index, 3]
 
     @contextmanager
     def seeded(self, key: tuple[int, int]) -> Iterator[None]:
@@ -68,7 +94,7 @@ class TrainingBatches:
 
     A single leftover photo would stop BatchNorm, and a small batch counts too much. With fewer photos than a batch
     the epoch is one batch of all of them. `part` is (number, count): of every batch only each count-th photo, from the
-    number-th on, is read here; the others are another process's.
+    number-th on, is read here; the others are another process's. What comes lies on `device`.
     """
 
     def __init__(
@@ -78,6 +104,7 @@ class TrainingBatches:
         num_workers: int,
         seed: int,
         part: tuple[int, int] = (0, 1),
+        device: torch.device = CPU,
     ) -> None:
         num_samples = len(pairs)
         if num_samples < 2:
@@ -90,6 +117,7 @@ class TrainingBatches:
         self._num_workers = num_workers
         self._seed = seed
         self._part = part
+        self._device = device
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
@@ -104,12 +132,20 @@ class TrainingBatches:
         size, (number, count) = self._batch_size, self._part
         batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
         try:
-            for photos_N3SS, masks_NSS in DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers):
+            for pairs in self._loader(batches):
+                # As bytes, a quarter of what they are after normalization, and while the device still computes.
+                photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=True) for each in pairs)
                 yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
         except DataError as error:
             # A loader process hands over its whole traceback as the text; its last line holds the sentence.
             last_line = str(error).strip().splitlines()[-1]
             raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
+
+    def _loader(self, batches: list[list[tuple[int, int]]]) -> DataLoader[tuple[Tensor, Tensor]]:
+        if self._pairs.is_resident:
+            return DataLoader(self._pairs, batch_sampler=batches)
+        must_move = self._device.type == "cuda"
+        return DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers, pin_memory=must_move)
 
 
 class Waiting(Iterator[T], Generic[T]):

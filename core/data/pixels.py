@@ -61,6 +61,14 @@ class SquashedPairs:
         pixels_4SS = torch.from_numpy(np.array(self._pixels_N4SS[index]))
         return pixels_4SS[:3], pixels_4SS[3]
 
+    def copied_to(self, device: torch.device) -> Tensor:
+        """Return all pairs, which are kept, on another device: uint8, (N, 4, S, S), red, green, blue, class id."""
+        pixels_N4SS = torch.empty((len(self), 4, *(self.image_size,) * 2), dtype=torch.uint8, device=device)
+        for index in range(len(self)):  # one at a time: together they may not fit into this machine's memory
+            photo_3SS, mask_SS = self[index]
+            pixels_N4SS[index, :3], pixels_N4SS[index, 3] = photo_3SS, mask_SS
+        return pixels_N4SS
+
     def with_truth(self, index: int) -> WholePair:
         """Return a pair with its mask at its own size; one that cannot be read raises `DataError`."""
         sample = self.samples[index]

@@ -11,20 +11,24 @@ from core.training.config import TrainingConfig
 from core.training.distributed import World
 from core.training.features import FeaturePairs, TrainingFeatures
 
+RESIDENT_SHARE = 0.1
+"""How much of a GPU's free memory the photos may take that are kept there."""
+
 
 def training_batches(
-    config: TrainingConfig, source: SquashedPairs | FeaturePairs, batch_size: int, world: World
+    config: TrainingConfig, source: SquashedPairs | FeaturePairs, batch_size: int, world: World, device: torch.device
 ) -> TrainingBatches:
-    """Return this process's part of the batches of so many photos, which can be shared."""
+    """Return this process's part of the batches of so many photos, which can be shared, on a device."""
     transform = TrainingTransform(
         config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
     )
     part = (world.rank, world.size)
     if isinstance(source, FeaturePairs):  # mapped into memory: there is nothing for loader processes to do
         features = TrainingFeatures(source, transform, config.seed)
-        return TrainingBatches(features, batch_size, 0, config.seed, part)
-    pairs = TrainingPairs(source, transform, config.seed)
-    return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part)
+        return TrainingBatches(features, batch_size, 0, config.seed, part, device)
+    fits_gpu = device.type == "cuda" and source.nbytes <= RESIDENT_SHARE * memory.available_bytes(device)
+    pairs = TrainingPairs(source, transform, config.seed, resident_on=device if fits_gpu else None)
+    return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part, device)
 
 
 def memory_share(device: torch.device, world: World) -> int:

@@ -178,9 +178,10 @@ class TrainingConfig:
         group="Machine",
     )
     checkpoint_seconds: float = setting(
-        60.0,
+        120.0,
         "Save at most every (s)",
-        "last.pt is written at the end of an epoch once this much time has passed; 0 saves after every epoch.",
+        "best.pt and last.pt are written after the first epoch, after the last, and after each by which this much time "
+        "has passed since; 0 saves after every epoch.",
         low=0.0,
         high=86_400.0,
         group="Machine",

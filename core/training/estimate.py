@@ -33,7 +33,7 @@ LEAST_S = 2.0
 """With less time than this an alternative is not begun."""
 
 BEST_SHARE = 0.5
-"""Assumed share of the epochs after which best.pt is written, because they are the best so far."""
+"""Assumed share of the epochs that are the best so far."""
 
 PREFLIGHT_PHOTOS = 2
 """Validation photos that are tried before a training, beside a step and a checkpoint."""
@@ -248,9 +248,11 @@ def parts_of(costs: "Costs", config: TrainingConfig, preparation_s: float) -> Pa
 
 
 def count_checkpoints(config: TrainingConfig, seconds_per_epoch: float) -> int:
-    """Return how many checkpoints a run writes: the milestone, best.pt so often, last.pt as its setting says."""
+    """Return how many checkpoints a run writes: the milestone, last.pt as its setting says, best.pt if it is new."""
     between = max(1, math.ceil(config.checkpoint_seconds / seconds_per_epoch)) if seconds_per_epoch > 0 else 1
-    return 1 + math.ceil(BEST_SHARE * config.epochs) + math.ceil(config.epochs / between)
+    num_last = 1 + math.ceil((config.epochs - 1) / between)
+    has_new_best = 1 - (1 - BEST_SHARE) ** between
+    return 1 + num_last + math.ceil(has_new_best * num_last)
 
 
 def from_dict(document: dict[str, Any]) -> Estimate:

@@ -1,15 +1,19 @@
 """One continuous stretch of training of a run: its preparation, its epochs, what is kept after each, and its end."""
 
+import copy
+import math
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torchvision
+from torchvision.models.segmentation import DeepLabV3
 
 import core
 from core.data.dataset import Dataset, fingerprint
@@ -35,6 +39,13 @@ COMPUTING = "Computing the backbone's features of every photo once"
 TELL_EVERY_S = 1.0
 
 
+class Trained(NamedTuple):
+    """A model after an epoch, and what its checkpoint is to tell of it."""
+
+    model: DeepLabV3
+    meta: CheckpointMeta
+
+
 class Leg:
     """One continuous stretch of training of a run."""
 
@@ -48,7 +59,8 @@ class Leg:
         self._last_meta = last.meta if last else None
         self._began_with = dict(vars(loop.progress))
         self._step_seconds = 0.0
-        self._saved_s = time.monotonic()
+        self._unsaved_best: Trained | None = None
+        self._saved_s = -math.inf
 
     def records(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         """Train, and yield every record of the leg in order."""
@@ -61,6 +73,14 @@ class Leg:
                     return
         yield self._started()
         yield from self._warnings()
+        try:
+            yield from self._epochs(should_stop)
+        except Exception:  # whatever it is, it does not take the best model with it
+            yield from self._save_best()
+            raise
+        yield from self._end()
+
+    def _epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         silence = Silence(10 * self._step_seconds)
         for record in self._loop.epochs(should_stop):
             yield from silence.told_gap()
@@ -68,7 +88,6 @@ class Leg:
             if isinstance(record, Epoch):
                 yield from self._after_epoch(record)
             silence.go_on()
-        yield from self._end()
 
     def _preparation(self) -> Generator[Record, None, None]:
         """Find out what would end the leg later: read every pair, and try what is to come."""
@@ -76,7 +95,7 @@ class Leg:
         if self._loop.is_over:
             return
         files = {"best.pt": False, f"epoch_{self._loop.config.epochs:03d}.pt": False, "last.pt": True}
-        for record in preflight(self._loop, self._run.path, lambda path: self._write(path, with_training=True), files):
+        for record in preflight(self._loop, self._run.path, self._write_last, files):
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
             yield record
@@ -139,18 +158,23 @@ class Leg:
     def _after_epoch(self, epoch: Epoch) -> Iterator[Record]:
         self._save_samples(epoch.epoch)
         is_last = self._loop.is_over
+        is_due = is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds
         if epoch.is_best:
-            yield self._save("best.pt")
+            # Short epochs are nearly all the best so far, and to write and verify each would cost a tenth of the time.
+            self._unsaved_best = self._trained() if is_due else copy.deepcopy(self._trained())
+        if is_due:
+            yield from self._save_best()
         if is_last:
-            yield self._save(f"epoch_{epoch.epoch:03d}.pt")
+            yield self._save(f"epoch_{epoch.epoch:03d}.pt", self._trained())
             self._store_evaluation(f"epoch_{epoch.epoch:03d}.pt", epoch.seconds - epoch.train_seconds)
-        if is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds:
-            yield self._save("last.pt", with_training=True)
+        if is_due:
+            yield self._save_last()
             self._saved_s = time.monotonic()
 
     def _end(self) -> Iterator[Record]:
+        yield from self._save_best()
         if not self._loop.is_over and vars(self._loop.progress) != self._began_with:
-            yield self._save("last.pt", with_training=True)
+            yield self._save_last()
         yield self._ended()
 
     def _ended(self) -> RunEnded:
@@ -163,23 +187,35 @@ class Leg:
             best_miou=progress.best_miou,
         )
 
-    def _save(self, name: str, *, with_training: bool = False) -> Checkpoint:
+    # --- checkpoints ------------------------------------------------------------------------------------------------
+
+    def _save_best(self) -> Iterator[Checkpoint]:
+        """Write best.pt if it is not that of the best epoch yet; always before last.pt, which tells of that epoch."""
+        if self._unsaved_best:
+            yield self._save("best.pt", self._unsaved_best)
+            self._unsaved_best = None
+
+    def _save_last(self) -> Checkpoint:
+        return self._save("last.pt", self._trained(), self._loop.state())
+
+    def _save(self, name: str, trained: Trained, training: dict[str, Any] | None = None) -> Checkpoint:
         """Write a checkpoint, open it again and compare: only then does it take the place of the one before."""
         path = self._run.path / name
         written = path.with_name(f".{name}.part")
         try:
-            self._write(written, with_training=with_training)
+            _write(written, trained, training)
             written.replace(path)
         except CheckpointError as error:
             raise CheckpointError(str(error).replace(str(written), str(path))) from error
         finally:
             written.unlink(missing_ok=True)
-        size = path.stat().st_size
-        return Checkpoint(file=name, epoch=self._loop.progress.epochs_done, verified=True, size_bytes=size)
+        return Checkpoint(file=name, epoch=trained.meta.epoch or 0, verified=True, size_bytes=path.stat().st_size)
 
-    def _write(self, path: Path, *, with_training: bool) -> None:
-        save_checkpoint(path, self._loop.model, self._meta(), self._loop.state() if with_training else None)
-        verify_checkpoint(path, self._loop.model)
+    def _write_last(self, path: Path) -> None:
+        _write(path, self._trained(), self._loop.state())
+
+    def _trained(self) -> Trained:
+        return Trained(self._loop.model, self._meta())
 
     def _meta(self) -> CheckpointMeta:
         loop, config = self._loop, self._loop.config
@@ -234,6 +270,11 @@ class Leg:
         for result in self._loop.results[:NUM_SAMPLES]:
             with replacing(folder / f"{result.name}.png") as file:
                 file.write(result.mask_png)
+
+
+def _write(path: Path, trained: Trained, training: dict[str, Any] | None) -> None:
+    save_checkpoint(path, trained.model, trained.meta, training)
+    verify_checkpoint(path, trained.model)
 
 
 def _told_by_the_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:

@@ -187,7 +187,9 @@ class TrainingLoop:
         """Make the batches; what the machine would be killed for is split beforehand."""
         self.batch_size = min(batch_size, len(self.train_samples))
         own = self.world.share_of(self.batch_size)
-        self._batches = training_batches(self.config, self.features or self.squashed, batch_size, self.world)
+        self._batches = training_batches(
+            self.config, self.features or self.squashed, batch_size, self.world, self.device
+        )
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
             # Linux grants memory that it does not have, and ends the process when it is used.

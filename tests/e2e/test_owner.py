@@ -33,7 +33,7 @@ def tree(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     photo_HW3 = coarse_HW3.repeat(8, axis=0).repeat(8, axis=1)
     left, top = rng.integers(2, 30), rng.integers(2, 16)
     ids_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
-    ids_HW[top : top + 44, left : left + 60] = 1 + number % 2
+    ids_HW[top : top + 44, left : left + 60] = 1 + number // 2 % 2  # of both there are some among the validation photos
     mask_HW3 = CLASSES.palette[ids_HW]
     photo_HW3[ids_HW > 0] = mask_HW3[ids_HW > 0]
     return photo_HW3, mask_HW3

@@ -51,6 +51,23 @@ def test_the_same_batches_come_from_any_number_of_processes(samples: tuple[Sampl
     assert is_same(alone, list(batches(samples, workers=2).epoch(3)))
 
 
+def test_pairs_that_reside_on_a_device_make_the_same_batches(
+    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done on a GPU, done on the CPU: drawn from the same numbers, and read no more once it is there."""
+    squashed = SquashedPairs(samples, 21, 32)
+    list(squashed.keep())
+    transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
+    pairs = TrainingPairs(squashed, transform, 0, resident_on=torch.device("cpu"))
+    assert not pairs.is_resident
+    resident = TrainingBatches(pairs, 2, num_workers=2, seed=0)
+    first = list(resident.epoch(1))
+    assert pairs.is_resident
+    assert is_same(first, list(batches(samples).epoch(1)))
+    monkeypatch.delattr(SquashedPairs, "__getitem__")
+    assert is_same(first, list(resident.epoch(1)))
+
+
 def test_epochs_and_seeds_differ(samples: tuple[Sample, ...]) -> None:
     first = list(batches(samples).epoch(1))
     assert not is_same(first, list(batches(samples).epoch(2)))

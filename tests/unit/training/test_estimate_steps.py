@@ -132,9 +132,11 @@ def test_a_frozen_random_backbone_is_not_praised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkpoint_seconds", "seconds", "saves"), [(0, 10, 10), (60, 10, 2), (60, 25, 4), (60, 90, 10)]
+    ("checkpoint_seconds", "seconds", "last", "best"),
+    [(0, 10, 10, 5), (60, 10, 3, 3), (60, 25, 4, 4), (60, 90, 10, 5), (1000, 10, 2, 2)],
 )
-def test_checkpoints_are_counted_by_the_settings(checkpoint_seconds: float, seconds: float, saves: int) -> None:
+def test_checkpoints_are_counted_by_the_settings(
+    checkpoint_seconds: float, seconds: float, last: int, best: int
+) -> None:
     config = TrainingConfig(epochs=10, checkpoint_seconds=checkpoint_seconds)
-    best, milestone = 5, 1
-    assert estimates.count_checkpoints(config, seconds) == saves + best + milestone
+    assert estimates.count_checkpoints(config, seconds) == 1 + last + best
