@@ -25,7 +25,7 @@ from core.training.assignments import parse_settings
 from core.training.config import with_settings
 from core.training.presets import preset
 from core.voc import CLASS_NAMES, VOID
-from tests.unit.metrics.test_conventions import PREDICTED_NHW, TRUTH_NHW, K, count
+from tests.unit.metrics.toy import PREDICTED_NHW, TRUTH_NHW, K, count
 
 PAGES = [
     page

@@ -8,33 +8,12 @@ from torchmetrics.classification import MulticlassJaccardIndex
 from torchmetrics.functional.segmentation import mean_iou
 from torchmetrics.segmentation import MeanIoU
 
-from core.metrics.confusion import Counts, confusion_counts
 from core.metrics.conventions import conventions
 from core.voc import VOID
+from tests.unit.metrics.toy import PREDICTED_NHW, TRUTH_NHW, K, count
 
-K = 5
-# Class 2 is missed, class 3 is invented, class 4 occurs nowhere; 4 pixels are void.
-TRUTH_NHW = np.array(
-    [
-        [[0, 0, 1, VOID], [0, 0, 1, VOID], [0, 0, 1, 1]],
-        [[0, 0, 0, 0], [2, 2, 0, 0], [2, 2, VOID, VOID]],
-        [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
-    ]
-)
-PREDICTED_NHW = np.array(
-    [
-        [[0, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1]],
-        [[0, 0, 0, 0], [0, 0, 0, 3], [0, 0, 3, 3]],
-        [[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 1]],
-    ]
-)
 # Summed by hand: background 19 of 23 + 23 - 19, class 1 5 of 5 + 8 - 5, classes 2 and 3 nothing.
 HEADLINE = (19 / 27 + 5 / 8 + 0 + 0) / 4
-
-
-def count(num_classes: int = K) -> Counts:
-    pairs = zip(TRUTH_NHW, PREDICTED_NHW, strict=True)
-    return np.stack([confusion_counts(truth_HW, predicted_HW, num_classes) for truth_HW, predicted_HW in pairs])
 
 
 def one_hot(mask_NHW: NDArray[np.int64]) -> torch.Tensor:

@@ -18,6 +18,7 @@ from core.model.passes import CALM, LEAST_TILE_PX, ONCE, Passes
 from core.model.predictor import Predictor
 from core.model.tiling import segment
 from tests.photo_files import scene
+from tests.unit.model.reading import Reading
 
 CPU = torch.device("cpu")
 SIZE = 64
@@ -38,17 +39,6 @@ class Looking(nn.Module):
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     return Predictor(Looking(), image_size=SIZE, device=CPU)
-
-
-class Reading(nn.Module):
-    """A model that says what it sees: its three classes are red, green and blue, each as likely as it is strong."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(4.0))
-
-    def forward(self, images_N3SS: Tensor) -> dict[str, Tensor]:
-        return {"out": images_N3SS * self.scale}
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +174,8 @@ from PIL import Image
 from core.model.passes import Passes
 from core.model.predictor import Predictor
 from core.model.tiling import segment
-from tests.unit.model.test_tiling import Reading, scene
+from tests.photo_files import scene
+from tests.unit.model.reading import Reading
 
 class Many(Reading):
     def forward(self, images):

@@ -15,7 +15,7 @@ from core.training.log import LogWriter, RunLog
 from core.training.records import Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
-from tests.unit.ui.test_progress import epoch, leg, step
+from tests.unit.ui.made_logs import epoch, leg, step
 from ui import cached, charts
 from ui.score_charts import Curve, miou_curves
 

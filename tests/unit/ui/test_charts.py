@@ -1,7 +1,7 @@
 """Figures hold the numbers of the records, and nothing that only one theme can show."""
 
 from core.classes import VOC_CLASSES
-from tests.unit.ui.test_progress import epoch, leg, log_of, step
+from tests.unit.ui.made_logs import epoch, leg, log_of, step
 from ui import charts
 
 NAMES = ("background", "cat", "dog")

@@ -5,18 +5,13 @@ import plotly.graph_objects as go
 import pytest
 
 from core.classes import VOC_CLASSES, classes_of
-from core.data.facts import GRID, PairFacts
+from core.data.facts import GRID
 from core.data.stats import VOC_SHARES, SplitStats, summarize
+from tests.unit.ui.made_facts import facts
 from ui import data_charts
 from ui.photo_filter import parse
 
 CAT, DOG = 8, 12
-LIGHT = {"brightness": 0.52, "contrast": 0.1, "color_mean": (0.5, 0.5, 0.5), "color_std": (0.1, 0.1, 0.1)}
-
-
-def facts(pixels: dict[int, int], objects: dict[int, int], size: tuple[int, int] = (25, 5)) -> PairFacts:
-    heat = {class_id: np.full((GRID, GRID), 51, dtype=np.uint8) for class_id in pixels}
-    return PairFacts(size=size, pixels=pixels, objects=objects, heat=heat, **LIGHT)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from core.classes import classes_of
 from core.data.stats import summarize
 from core.metrics.scores import score
-from tests.unit.ui.test_data_charts import facts
-from tests.unit.ui.test_progress import epoch, leg, log_of
+from tests.unit.ui.made_facts import facts
+from tests.unit.ui.made_logs import epoch, leg, log_of
 from ui import charts, data_charts, score_charts
 
 NAME = '<a href="http://127.0.0.1/">cat</a> %{x}'
