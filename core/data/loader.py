@@ -1,8 +1,11 @@
-"""Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes."""
+"""Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes.
+
+Where photos are resized at random on a GPU, that rounds otherwise than a processor does.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 import torch
@@ -32,7 +35,7 @@ def mixed_seed(*parts: int) -> int:
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
     """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone.
 
-    With `resident_on` a device, what is kept is copied there once, and augmented there.
+    With `resident_on` a device, what is kept is copied there once, and augmented there; read as before if it is full.
     """
 
     def __init__(
@@ -55,13 +58,15 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
     def open_kept(self) -> bool:
         """Take what is read from where it is kept, if it is."""
         is_kept = self.squashed.open_kept()
-        if is_kept and self._resident_on and self._resident_N4SS is None:
-            self._resident_N4SS = self.squashed.copied_to(self._resident_on)
+        if is_kept and self._resident_on:
+            with suppress(torch.OutOfMemoryError):  # others have taken its memory meanwhile: read as before
+                self._resident_N4SS = self.squashed.copied_to(self._resident_on)
+            self._resident_on = None
         return is_kept
 
     @property
     def is_resident(self) -> bool:
-        """Whether pairs come from the device they are to be resident on: loader processes cannot read there."""
+        """Whether pairs come from another device's memory, where loader processes cannot read."""
         return self._resident_N4SS is not None
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:

@@ -11,14 +11,29 @@ from core.training.config import TrainingConfig
 from core.training.distributed import World
 from core.training.features import FeaturePairs, TrainingFeatures
 
-RESIDENT_SHARE = 0.1
-"""How much of a GPU's free memory the photos may take that are kept there."""
+RESIDENT_SHARE = 0.05
+"""How much of a GPU's free memory the photos may take that are copied there."""
+
+
+def residence(config: TrainingConfig, pairs: SquashedPairs, device: torch.device) -> torch.device | None:
+    """Return where the photos are to reside: on a GPU if they are few for it and nobody wants loader processes."""
+    if device.type != "cuda" or config.num_workers:
+        return None
+    return device if pairs.nbytes <= RESIDENT_SHARE * memory.available_bytes(device) else None
 
 
 def training_batches(
-    config: TrainingConfig, source: SquashedPairs | FeaturePairs, batch_size: int, world: World, device: torch.device
+    config: TrainingConfig,
+    source: SquashedPairs | FeaturePairs,
+    batch_size: int,
+    world: World,
+    device: torch.device,
+    resident_on: torch.device | None,
 ) -> TrainingBatches:
-    """Return this process's part of the batches of so many photos, which can be shared, on a device."""
+    """Return this process's part of the batches of so many photos, which can be shared, on a device.
+
+    Photos that are to reside on it (`residence`) are copied there once.
+    """
     transform = TrainingTransform(
         config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
     )
@@ -26,8 +41,7 @@ def training_batches(
     if isinstance(source, FeaturePairs):  # mapped into memory: there is nothing for loader processes to do
         features = TrainingFeatures(source, transform, config.seed)
         return TrainingBatches(features, batch_size, 0, config.seed, part, device)
-    fits_gpu = device.type == "cuda" and source.nbytes <= RESIDENT_SHARE * memory.available_bytes(device)
-    pairs = TrainingPairs(source, transform, config.seed, resident_on=device if fits_gpu else None)
+    pairs = TrainingPairs(source, transform, config.seed, resident_on)
     return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part, device)
 
 

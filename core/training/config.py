@@ -172,7 +172,8 @@ class TrainingConfig:
     num_workers: int = setting(
         0,
         "Loader processes",
-        "Processes that read photos beside the training; 0 reads in the training process.",
+        "Processes that read photos beside the training; 0 reads in the training process, or on a GPU copies the "
+        "photos there once, if they take little of its memory.",
         low=0,
         high=64,
         group="Machine",
@@ -181,7 +182,7 @@ class TrainingConfig:
         120.0,
         "Save at most every (s)",
         "best.pt and last.pt are written after the first epoch, after the last, and after each by which this much time "
-        "has passed since; 0 saves after every epoch.",
+        "has passed since; 0 saves after every epoch. A run that is killed goes on from there.",
         low=0.0,
         high=86_400.0,
         group="Machine",

@@ -1,6 +1,5 @@
 """One continuous stretch of training of a run: its preparation, its epochs, what is kept after each, and its end."""
 
-import copy
 import math
 import platform
 import time
@@ -8,26 +7,24 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torchvision
-from torchvision.models.segmentation import DeepLabV3
 
 import core
 from core.data.dataset import Dataset, fingerprint
-from core.errors import CheckpointError
 from core.files import replacing
 from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
-from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint, save_checkpoint, verify_checkpoint
+from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
 from core.training import evaluations
 from core.training.loop import TrainingLoop
 from core.training.preflight import preflight
 from core.training.records import Checkpoint, Epoch, Preflight, Preparing, Record, RunEnded, RunStarted, Warned
 from core.training.runs import Run
+from core.training.saving import Trained, save, write
 from core.training.silence import Silence
 from core.training.sinks import NO_TENSORBOARD, has_tensorboard
 
@@ -37,13 +34,6 @@ NUM_SAMPLES = 4
 READING = "Reading every photo and mask once"
 COMPUTING = "Computing the backbone's features of every photo once"
 TELL_EVERY_S = 1.0
-
-
-class Trained(NamedTuple):
-    """A model after an epoch, and what its checkpoint is to tell of it."""
-
-    model: DeepLabV3
-    meta: CheckpointMeta
 
 
 class Leg:
@@ -76,7 +66,7 @@ class Leg:
         try:
             yield from self._epochs(should_stop)
         except Exception:  # whatever it is, it does not take the best model with it
-            yield from self._save_best()
+            yield from self._rescue_best()
             raise
         yield from self._end()
 
@@ -156,17 +146,18 @@ class Leg:
             )
 
     def _after_epoch(self, epoch: Epoch) -> Iterator[Record]:
-        self._save_samples(epoch.epoch)
         is_last = self._loop.is_over
         is_due = is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds
         if epoch.is_best:
             # Short epochs are nearly all the best so far, and to write and verify each would cost a tenth of the time.
-            self._unsaved_best = self._trained() if is_due else copy.deepcopy(self._trained())
+            self._unsaved_best = self._trained() if is_due else self._trained().copied()
+        self._save_samples(epoch.epoch)
         if is_due:
             yield from self._save_best()
         if is_last:
-            yield self._save(f"epoch_{epoch.epoch:03d}.pt", self._trained())
-            self._store_evaluation(f"epoch_{epoch.epoch:03d}.pt", epoch.seconds - epoch.train_seconds)
+            milestone = self._run.path / f"epoch_{epoch.epoch:03d}.pt"
+            yield save(milestone, self._trained())
+            self._store_evaluation(milestone, epoch.seconds - epoch.train_seconds)
         if is_due:
             yield self._save_last()
             self._saved_s = time.monotonic()
@@ -192,27 +183,21 @@ class Leg:
     def _save_best(self) -> Iterator[Checkpoint]:
         """Write best.pt if it is not that of the best epoch yet; always before last.pt, which tells of that epoch."""
         if self._unsaved_best:
-            yield self._save("best.pt", self._unsaved_best)
+            yield save(self._run.path / "best.pt", self._unsaved_best)
             self._unsaved_best = None
 
-    def _save_last(self) -> Checkpoint:
-        return self._save("last.pt", self._trained(), self._loop.state())
-
-    def _save(self, name: str, trained: Trained, training: dict[str, Any] | None = None) -> Checkpoint:
-        """Write a checkpoint, open it again and compare: only then does it take the place of the one before."""
-        path = self._run.path / name
-        written = path.with_name(f".{name}.part")
+    def _rescue_best(self) -> Iterator[Record]:
+        """Write best.pt if it still can be, where the leg fails: why it fails is what is to be told last."""
         try:
-            _write(written, trained, training)
-            written.replace(path)
-        except CheckpointError as error:
-            raise CheckpointError(str(error).replace(str(written), str(path))) from error
-        finally:
-            written.unlink(missing_ok=True)
-        return Checkpoint(file=name, epoch=trained.meta.epoch or 0, verified=True, size_bytes=path.stat().st_size)
+            yield from self._save_best()
+        except Exception as error:  # noqa: BLE001 - what failed first is raised again
+            yield Warned(message=f"The best model was not saved either: {error}")
+
+    def _save_last(self) -> Checkpoint:
+        return save(self._run.path / "last.pt", self._trained(), self._loop.state())
 
     def _write_last(self, path: Path) -> None:
-        _write(path, self._trained(), self._loop.state())
+        write(path, self._trained(), self._loop.state())
 
     def _trained(self) -> Trained:
         return Trained(self._loop.model, self._meta())
@@ -249,11 +234,11 @@ class Leg:
             "floor_pixel_accuracy": floor.pixel_accuracy,
         }
 
-    def _store_evaluation(self, name: str, seconds: float) -> None:
+    def _store_evaluation(self, file: Path, seconds: float) -> None:
         evaluations.store(
             self._run.eval_dir,
-            checkpoint=name,
-            checkpoint_hash=evaluations.file_hash(self._run.path / name),
+            checkpoint=file.name,
+            checkpoint_hash=evaluations.file_hash(file),
             epoch=self._loop.progress.epochs_done,
             split="val",
             data=str(self._dataset.root),
@@ -270,11 +255,6 @@ class Leg:
         for result in self._loop.results[:NUM_SAMPLES]:
             with replacing(folder / f"{result.name}.png") as file:
                 file.write(result.mask_png)
-
-
-def _write(path: Path, trained: Trained, training: dict[str, Any] | None) -> None:
-    save_checkpoint(path, trained.model, trained.meta, training)
-    verify_checkpoint(path, trained.model)
 
 
 def _told_by_the_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:

@@ -26,7 +26,7 @@ from core.model.device import choose_precision
 from core.model.predictor import Predictor, mask_precision
 from core.model.weights import initialize
 from core.training import memory
-from core.training.batches import fitting_batch_size, memory_share, training_batches
+from core.training.batches import fitting_batch_size, memory_share, residence, training_batches
 from core.training.class_weights import balanced_weights
 from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.distributed import ALONE, Order, World
@@ -93,6 +93,7 @@ class TrainingLoop:
         weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
         self._step = TrainingStep(model, config, device, self.precision, weights_K, world)
         self.model = self._step.average.model if self._step.average else model
+        self._photos_reside_on = residence(config, self.squashed, device)
         self._set_batch_size(config.batch_size or self._fitting_batch_size(is_resumed=is_resumed))
         self.notes += world.notes(self.batch_size, device)
 
@@ -187,8 +188,9 @@ class TrainingLoop:
         """Make the batches; what the machine would be killed for is split beforehand."""
         self.batch_size = min(batch_size, len(self.train_samples))
         own = self.world.share_of(self.batch_size)
+        source = self.features or self.squashed
         self._batches = training_batches(
-            self.config, self.features or self.squashed, batch_size, self.world, self.device
+            self.config, source, batch_size, self.world, self.device, self._photos_reside_on
         )
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":

@@ -1,14 +1,20 @@
 """The best model between two savings: it waits in memory, and every end but a kill writes it."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torchvision.models.segmentation import DeepLabV3
 
 from core import jobs
-from core.errors import RunError
-from core.model.checkpoint import open_checkpoint
+from core.errors import CheckpointError, RunError
+from core.model.checkpoint import CheckpointMeta, open_checkpoint
+from core.training import saving
+from core.training.leg import Leg
 from core.training.log import read_log
 from core.training.progress import Progress
 from core.training.records import Checkpoint, Epoch, Record, RunEnded
@@ -61,19 +67,66 @@ def test_where_every_epoch_is_saved_so_is_its_best(make_run: Callable[..., Run])
     ]  # fmt: skip
 
 
-def test_a_run_that_fails_leaves_its_best_model(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    run, take = make_run(epochs=EPOCHS, **RARELY), TrainingStep.take
+def spoil_after_the_best(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """Let the loss become NaN in the epoch after the best, and the weights in training with it."""
+    take = TrainingStep.take
 
-    def fail(step: TrainingStep, *arguments: Any, **named: Any) -> float:
+    def spoil(step: TrainingStep, *arguments: Any, **named: Any) -> float:
         if len(read_log(run.log_path).epochs) == BEST_EPOCH:
             next(step.model.parameters()).data.fill_(torch.nan)
             raise RunError("The loss became nan.")
         return take(step, *arguments, **named)
 
-    monkeypatch.setattr(TrainingStep, "take", fail)
+    monkeypatch.setattr(TrainingStep, "take", spoil)
+
+
+def test_a_run_that_fails_leaves_its_best_model(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(epochs=EPOCHS, **RARELY)
+    spoil_after_the_best(monkeypatch, run)
     with pytest.raises(RunError, match="became nan"):
         leg(run)
     assert saved(read_log(run.log_path).checkpoints) == [("best.pt", 1), ("last.pt", 1), ("best.pt", 2)]
+    assert open_checkpoint(run.path / "best.pt").meta.epoch == BEST_EPOCH
+
+
+def test_why_a_run_failed_is_told_even_where_its_best_model_cannot_be_saved(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(epochs=EPOCHS, **RARELY)
+    spoil_after_the_best(monkeypatch, run)
+    write = saving.save_checkpoint
+
+    def write_on_a_full_disk(path: Path, model: DeepLabV3, meta: CheckpointMeta, training: Any) -> None:
+        if meta.epoch == BEST_EPOCH:
+            raise CheckpointError(f"Cannot write {path} (No space left on device).")
+        write(path, model, meta, training)
+
+    monkeypatch.setattr(saving, "save_checkpoint", write_on_a_full_disk)
+    with pytest.raises(RunError, match="became nan"):
+        leg(run)
+    log = read_log(run.log_path)
+    assert isinstance(log.last, RunEnded)
+    assert "became nan" in log.last.reason
+    assert [warned.message for warned in log.warnings] == [
+        f"The best model was not saved either: Cannot write {run.path / 'best.pt'} (No space left on device)."
+    ]
+    assert open_checkpoint(run.path / "best.pt").meta.epoch == 1
+
+
+def test_an_epoch_whose_samples_cannot_be_written_leaves_its_model(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(epochs=EPOCHS, **RARELY)
+    keep = Leg._save_samples
+
+    def keep_until_the_best(at: Leg, epoch: int) -> None:
+        if epoch == BEST_EPOCH:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        keep(at, epoch)
+
+    monkeypatch.setattr(Leg, "_save_samples", keep_until_the_best)
+    with pytest.raises(RunError, match="No space left"):
+        leg(run)
     assert open_checkpoint(run.path / "best.pt").meta.epoch == BEST_EPOCH
 
 

@@ -126,7 +126,7 @@ def test_what_does_not_work_ends_the_run_before_it_begins(
     elif what == "memory":
         monkeypatch.setattr(preflights, "available_bytes", lambda _: 150_000_000)
     elif what == "checkpoint":
-        monkeypatch.setattr("core.training.leg.verify_checkpoint", refuse)
+        monkeypatch.setattr("core.training.saving.verify_checkpoint", refuse)
     else:
         monkeypatch.setattr(preflights, "evaluate", lambda *_: iter([NanResult()]))
     run = make_run()

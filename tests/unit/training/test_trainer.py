@@ -147,7 +147,7 @@ def test_a_checkpoint_that_reads_back_otherwise_is_never_told_as_saved(
         save_checkpoint(path, spoiled, *rest)
 
     run = make_run()
-    monkeypatch.setattr("core.training.leg.save_checkpoint", save_on_a_bad_disk)
+    monkeypatch.setattr("core.training.saving.save_checkpoint", save_on_a_bad_disk)
     with pytest.raises(CheckpointError, match="other weights"):
         leg(run)
     assert [file.name for file in run.path.glob("*.pt*")] == [], "nothing takes the place of a good one"

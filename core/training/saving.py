@@ -1,0 +1,42 @@
+"""Checkpoints of a training: written beside, opened again, compared, and only then put in the place of those before."""
+
+import copy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torchvision.models.segmentation import DeepLabV3
+
+from core.errors import CheckpointError
+from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
+from core.training.records import Checkpoint
+
+
+class Trained(NamedTuple):
+    """A model after an epoch, and what its checkpoint is to tell of it."""
+
+    model: DeepLabV3
+    meta: CheckpointMeta
+
+    def copied(self) -> "Trained":
+        """Return it as it is now, in the machine's memory: a GPU may be what fails."""
+        return Trained(copy.deepcopy(self.model).cpu(), self.meta)
+
+
+def write(path: Path, trained: Trained, training: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint and open it again; a difference, or a full disk, raises `CheckpointError`."""
+    save_checkpoint(path, trained.model, trained.meta, training)
+    verify_checkpoint(path, trained.model)
+
+
+def save(path: Path, trained: Trained, training: dict[str, Any] | None = None) -> Checkpoint:
+    """Write a checkpoint that takes the place of `path` once it is verified; else it raises as `write` does."""
+    written = path.with_name(f".{path.name}.part")
+    try:
+        write(written, trained, training)
+        written.replace(path)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(written), str(path))) from error
+    finally:
+        written.unlink(missing_ok=True)
+    size = path.stat().st_size
+    return Checkpoint(file=path.name, epoch=trained.meta.epoch or 0, verified=True, size_bytes=size)
