@@ -55,9 +55,14 @@ def go_to(page: Page, name: str) -> None:
 
 
 def press(page: Page, key: str) -> None:
-    """Press a key that a button listens to, once the page is at rest: before, nobody may be listening yet."""
+    """Press a key that a button listens to, once the page is at rest and the browser has nothing left to do.
+
+    React lets a button that is drawn listen in a task of its own, which a key overtakes: where the browser was busy,
+    the first one was lost.
+    """
     page.wait_for_selector(AT_REST)
     page.wait_for_load_state("networkidle")
+    page.evaluate("() => new Promise((resolve) => requestIdleCallback(resolve))")
     page.keyboard.press(key)
 
 
