@@ -47,29 +47,25 @@ def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
     goes_on(run)
 
 
-def test_a_mask_that_turns_to_junk_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
-    run = make_run()
-    mask = data / "SegmentationClass" / "photo_9.png"
+def turns_to_junk_and_back(run: Run, file: Path) -> None:
+    """Replace a file in mid-run: the run fails in words that name it, and goes on once it is whole again."""
     runs.start(run)
     until_record(run, Epoch)
-    whole = replace_by_junk(mask)
-    until_failed_in_words(run, mask)
-    mask.write_bytes(whole)
+    whole = replace_by_junk(file)
+    until_failed_in_words(run, file)
+    file.write_bytes(whole)
     goes_on(run)
+
+
+def test_a_mask_that_turns_to_junk_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
+    turns_to_junk_and_back(make_run(), data / "SegmentationClass" / "photo_9.png")
 
 
 def test_without_kept_pixels_a_photo_that_turns_to_junk_ends_a_run_in_words(
     make_run: Callable[..., Run], data: Path, home: Path
 ) -> None:
     (home / "cache").write_text("a file in the place of the folder: nothing can be kept")
-    run = make_run()
-    photo = data / "JPEGImages" / "photo_3.jpg"
-    runs.start(run)
-    until_record(run, Epoch)
-    whole = replace_by_junk(photo)
-    until_failed_in_words(run, photo)
-    photo.write_bytes(whole)
-    goes_on(run)
+    turns_to_junk_and_back(make_run(), data / "JPEGImages" / "photo_3.jpg")
 
 
 def test_a_data_folder_that_goes_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
