@@ -156,14 +156,17 @@ def describe(model: Model, other: Model | None) -> None:
 
 
 def warn_of_demo(models: Sequence[Model]) -> None:
-    """Say so where a model of drawn scenes is asked about a photo."""
-    for model in models:
-        if model.choice and is_demo(Path(model.choice.run.data)):
-            name = "This checkpoint" if len(models) == 1 else plain(model.label)
-            st.info(
-                f"{name} has seen drawn scenes only. On a real photo, its mask shows the tool at work, "
-                "not what DeepLabV3 can do.", icon=":material/draw:",
-            )  # fmt: skip
+    """Say so where models of drawn scenes are asked about a photo; once, where both are."""
+    drawn = [model for model in models if model.choice and is_demo(Path(model.choice.run.data))]
+    if not drawn:
+        return
+    one = "This checkpoint" if len(models) == 1 else plain(drawn[0].label)
+    have = "Both checkpoints have" if len(drawn) > 1 else f"{one} has"
+    st.info(
+        f"{have} seen drawn scenes only. On a real photo, such a mask shows the tool at work, "
+        "not what DeepLabV3 can do.",
+        icon=":material/draw:",
+    )
 
 
 def _description(model: Model) -> str:

@@ -107,6 +107,16 @@ def test_a_demo_checkpoint_on_a_real_photo_says_so(visit: Visit, run: Run, tmp_p
     assert "3 epochs · mIoU 30.0 % has seen drawn scenes only" in texts(app)
 
 
+def test_of_two_demo_checkpoints_it_is_said_once(visit: Visit, run: Run, weights: Path) -> None:
+    """Two boxes with the same sentence stood above the picture."""
+    (run.path / "best.pt").write_bytes(weights.read_bytes())
+    app = upload(visit("segment", checkpoint=f"{run.path.name}/epoch_003.pt"), ("cat.jpg", photo_bytes()))
+    app.selectbox(key="against").set_value(f"{run.path.name}/best.pt").run()
+    assert not app.exception
+    assert texts(app).count("drawn scenes only") == 1
+    assert "Both checkpoints have seen drawn scenes only" in texts(app)
+
+
 @pytest.mark.parametrize(
     ("contents", "sentence"),
     [
