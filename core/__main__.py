@@ -14,7 +14,7 @@ from typing import Any
 from core.commands import benchmarks, checkpoints, data, judging, reporting, segmenting, training
 from core.commands.document import Document
 from core.errors import CoreError
-from core.terminal import say
+from core.terminal import closed_pipe_ignored, say
 
 FAMILIES = (training, data, judging, checkpoints, reporting, segmenting, benchmarks)
 
@@ -22,7 +22,7 @@ FAMILIES = (training, data, judging, checkpoints, reporting, segmenting, benchma
 def main() -> int:
     """Run one command and return the exit code."""
     parser = _parser()
-    arguments = parser.parse_args()
+    arguments = _parsed(parser)
     if problem := training.misuse(arguments):
         parser.error(problem)
     try:
@@ -33,8 +33,19 @@ def main() -> int:
     except KeyboardInterrupt:
         say("Interrupted.")
         return 130
-    print(json.dumps(document, allow_nan=False) if arguments.json else arguments.show(document))
+    result = json.dumps(document, allow_nan=False) if arguments.json else arguments.show(document)
+    with closed_pipe_ignored(sys.stdout):
+        print(result)
     return 0
+
+
+def _parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    try:
+        return parser.parse_args()
+    except SystemExit:  # after the help was printed
+        with closed_pipe_ignored(sys.stdout):
+            sys.stdout.flush()
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -186,7 +186,7 @@ def start(folder: Path, arguments: list[str]) -> None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """Hold the lock of a job and give a function of (done, total) that notes its progress; an error is noted too.
+    """Hold the lock of a job and give a function of (done, total) that notes its progress; what ends it is noted too.
 
     Once somebody asked for an end, that function raises `RunError`.
     """
@@ -206,9 +206,22 @@ def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
         try:
             yield note
             write_json(folder / "progress.json", {"is_over": True})
-        except CoreError as error:
-            write_json(folder / "progress.json", {"error": str(error)})
+        except BaseException as error:
+            with suppress(OSError):  # on a full disk; what happened is raised all the same
+                write_json(folder / "progress.json", {"error": _sentence(error, folder)})
             raise
+
+
+def _sentence(error: BaseException, folder: Path) -> str:
+    """Return what ended a job, for whoever waits for it."""
+    if isinstance(error, CoreError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "It was interrupted; start it again."
+    if isinstance(error, MemoryError):
+        return "There was not enough memory; end other programs and start it again."
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"It failed ({said}); this is a mistake of Atrous, and {folder / 'trainer.log'} says where."
 
 
 def progress(folder: Path) -> Progress | None:
@@ -226,7 +239,10 @@ def error(folder: Path) -> str | None:
         return str(noted["error"])
     if noted and not noted.get("is_over") and not is_held(folder):
         done, total = noted.get("done", 0), noted.get("total", 0)
-        return f"It ended without a word after {done} of {total}; see {folder / 'trainer.log'}."
+        return (
+            f"Its process was killed after {done} of {total}, by somebody or for want of memory; start it again, and "
+            f"if that happens again see {folder / 'trainer.log'}."
+        )
     return None
 
 

@@ -1,12 +1,13 @@
 """What a person reads on the terminal: progress on stderr (a bar where that is a terminal), results as tables."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
@@ -30,9 +31,23 @@ NOTABLE_SHARE = 0.1
 """Of the processors, taken by other programs while something was timed."""
 
 
+@contextmanager
+def closed_pipe_ignored(stream: TextIO) -> Iterator[None]:
+    """Let nobody read what is written to stdout or stderr in the block, as `| head` does: that is no error.
+
+    What is written there later goes nowhere.
+    """
+    try:
+        yield
+        stream.flush()
+    except BrokenPipeError:  # Python flushes once more as it ends, and would complain then
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def say(line: str) -> None:
     """Tell a person something; stdout is for the result."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    with closed_pipe_ignored(sys.stderr):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
@@ -118,8 +133,8 @@ class TrainingProgress:
         )
 
     def _say(self, line: str) -> None:
-        tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        with closed_pipe_ignored(sys.stderr):
+            tqdm.write(line, file=sys.stderr)
 
 
 def _percent(fraction: float | None) -> str:

@@ -26,15 +26,16 @@ from numpy.typing import NDArray
 
 from core.classes import CLASSES_FILE, Classes
 from core.data import doctor
-from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PHOTO_SUFFIXES, PLACES, read_contents
+from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, read_contents
 from core.data.facts import GRID, PairFacts
+from core.data.pair_names import PHOTO_SUFFIXES
 from core.data.stats import OnProgress, SplitStats, summarize
 from core.errors import DataError
 from core.files import replacing
 from core.home import home
 from core.voc import VOID
 
-SCHEMA = 3
+SCHEMA = 4
 """Goes up whenever what is stored, or how it is counted, changes."""
 WRITABLE_BITS = 0o222
 
@@ -128,7 +129,7 @@ def job_dir(path: Path | str) -> Path:
 def files_key(path: Path | str) -> str:
     """Return a SHA-256 over name, time of change and size of every file that the analysis reads; no file is opened."""
     root = _root(Path(path))
-    stamps = [*_stamps(root, root, (CLASSES_FILE,)), *_stamps(root, root / LISTS, (".txt",))]
+    stamps = [*_stamps(root, root, (CLASSES_FILE, *doctor.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
     for folder in (*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS):
         stamps += _stamps(root, root / folder, PHOTO_SUFFIXES)
     return hashlib.sha256("\n".join(sorted(stamps)).encode(errors="surrogateescape")).hexdigest()

@@ -13,6 +13,7 @@ from core.data.dataset import LAYOUTS, LISTS, Contents
 from core.data.facts import PairFacts, pair_facts
 from core.data.images import load_picture, upright_rgb
 from core.data.mask_checks import LOSSY_FORMATS, MaskFacts, check_mask
+from core.data.pair_names import composed, folded
 from core.data.problems import Entry, Problem
 from core.errors import DataError
 
@@ -87,6 +88,9 @@ def _check_odd_name(entry: Entry, contents: Contents) -> list[Problem]:
 def _check_names(entry: Entry) -> Iterator[Problem]:
     if entry.photo is None and entry.near_photo:
         yield _near(entry.name, entry.near_photo, is_of_mask=False)
+    elif entry.photo is None and entry.unread_photo:
+        harm = f"There is only {entry.unread_photo.name}, which is not read, and training stops at it"
+        yield Problem("missing photo", f"{harm}; save it as JPEG or PNG.", is_of_mask=False, file=entry.unread_photo)
     elif entry.photo is None:
         yield _missing("photo")
     if entry.mask is None and entry.near_mask:
@@ -105,11 +109,14 @@ def _missing(what: str) -> Problem:
 
 
 def _near(name: str, file: Path, *, is_of_mask: bool) -> Problem:
-    if file.stem.casefold() == name.casefold():
+    stem = usual = composed(file.stem)
+    if stem.casefold() == name.casefold():
         kind, what = "wrong case", f"'{name}' differs from it in capitals alone"
+    elif stem.casefold() not in folded(name):
+        kind, what, usual = "odd name", f"'{name}' differs from it by an ending", min(stem, name, key=len)
     else:
         kind, what = "odd extension", f"'{name}' is listed with its extension"
-    detail = f"{what}, so it is not found and training stops; write one name everywhere, as '{file.stem}'."
+    detail = f"{what}, so it is not found and training stops; write one name everywhere, as '{usual}'."
     return Problem(kind, detail, is_of_mask=is_of_mask)
 
 

@@ -7,23 +7,13 @@ masks' own palette colours, numbered, else VOC's.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from core.classes import (
-    CLASSES_FILE,
-    VOC_CLASSES,
-    Classes,
-    classes_of_palette,
-    has_voc_palette,
-    read_classes,
-)
+from core.classes import Classes
+from core.data.class_names import classes_of_folder
+from core.data.pair_names import PHOTO_SUFFIXES, composed, near
 from core.errors import DataError
 from core.files import read_lines
 
@@ -31,10 +21,7 @@ PLACES = (".", "VOC2012", "VOCdevkit/VOC2012")
 LAYOUTS = (("JPEGImages", "SegmentationClass"), ("images", "masks"))
 LISTS = Path("ImageSets") / "Segmentation"
 AUGMENTED_MASKS = "SegmentationClassAug"
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 TRAIN_SHARE = 0.8
-PEEKED_MASKS = 5
-"""Masks whose palette is looked at: one may be broken, or not like the others."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +102,13 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
         }
         source = f"lists in {LISTS.as_posix()}"
     else:
-        splits = random_splits(_all_pairs(photos, masks, contents.mask_dir), seed)
+        splits = random_splits(_all_pairs(photos, masks, contents.photo_dir, contents.mask_dir), seed)
         source = f"random 80/20, seed {seed}"
     root = contents.root
     if not any(splits.values()):
-        raise DataError(f"No split of {root} has a photo; fill the lists in {root / LISTS}, or remove them.")
+        raise DataError(
+            f"No photo that is listed in {root / LISTS} has a mask of its name; mend the lists, or remove them."
+        )
     return Dataset(root.resolve(), contents.classes, _in_usual_order(splits), source, contents.has_named_classes)
 
 
@@ -146,7 +135,7 @@ def _read_contents(path: Path) -> Contents:
         masks = augmented | masks
         if augmented:
             _add_trainaug(lists, root / LISTS, [name for name in augmented if name in photos])
-    classes, has_named_classes = _classes(root, masks)
+    classes, has_named_classes = classes_of_folder(root, masks)
     return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)
 
 
@@ -199,7 +188,8 @@ def _find_layout(path: Path) -> tuple[Path, Path, Path]:
 def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and _is_told(file)}
+    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and _is_told(file))
+    return {composed(file.stem): file for file in files}
 
 
 def _is_told(file: Path) -> bool:
@@ -209,7 +199,7 @@ def _is_told(file: Path) -> bool:
 
 def _listed_names(file: Path, photos: dict[str, Path]) -> list[str]:
     # Official lists of other tasks carry a second column: the name is the first word, unless a photo is called so.
-    return [line if line in photos else line.split()[0] for line in read_lines(file)]
+    return [line if line in photos else line.split()[0] for line in map(composed, read_lines(file))]
 
 
 def _listed_samples(
@@ -223,12 +213,41 @@ def _listed_samples(
     return tuple(Sample(name, photos[name], masks[name]) for name in names)
 
 
-def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], mask_dir: Path) -> list[Sample]:
+def no_masks(mask_dir: Path) -> DataError:
+    """Return what is said of a folder in which there is no mask that can be read."""
+    held = sorted(each for each in mask_dir.iterdir() if not each.name.startswith("."))
+    folders = [each.name for each in held if each.is_dir()]
+    if folders:
+        return DataError(
+            f"{mask_dir} holds folders ({', '.join(folders[:3])}) and no masks; put the masks themselves there, and "
+            f"the photos likewise, and list what is in each split in {LISTS.as_posix()}."
+        )
+    if held:
+        return DataError(f"{mask_dir} holds no masks that are read, but {held[0].name}; save each mask as a PNG.")
+    return DataError(f"{mask_dir} holds no masks; put one PNG per photo there, under the photo's name.")
+
+
+def unread_photos(photo_dir: Path) -> dict[str, Path]:
+    """Return by name the files beside the photos that are no photos to a data set, as HEIC and raw files are not."""
+    files = (file for file in sorted(photo_dir.iterdir()) if file.suffix.lower() not in PHOTO_SUFFIXES)
+    return {composed(file.stem): file for file in files if _is_told(file) and file.is_file()}
+
+
+def _no_photo(name: str, mask: Path, photo_dir: Path, photos: dict[str, Path], masks: dict[str, Path]) -> DataError:
+    remedy = "; add the photo or remove the mask"
+    if unread := unread_photos(photo_dir).get(name):
+        remedy = f", only {unread.name}, which is not read; save the photos as JPEG or PNG"
+    elif other := near(photos, masks)(name):
+        remedy = f", only {other.name}; give each pair one name, as `doctor --repair` does"
+    return DataError(f"The mask {mask} has no photo of that name{remedy}.")
+
+
+def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], photo_dir: Path, mask_dir: Path) -> list[Sample]:
     if not masks:
-        raise DataError(f"{mask_dir} holds no masks; put one PNG per photo there, under the photo's name.")
+        raise no_masks(mask_dir)
     orphans = [name for name in masks if name not in photos]
     if orphans:
-        raise DataError(f"The mask {masks[orphans[0]]} has no photo of that name; add the photo or remove the mask.")
+        raise _no_photo(orphans[0], masks[orphans[0]], photo_dir, photos, masks)
     return [Sample(name, photos[name], masks[name]) for name in sorted(masks)]
 
 
@@ -248,39 +267,3 @@ def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, .
 def _in_usual_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
     first = [name for name in ("train", "val") if name in splits]
     return {name: splits[name] for name in [*first, *(name for name in splits if name not in first)]}
-
-
-def _classes(root: Path, masks: dict[str, Path]) -> tuple[Classes, bool]:
-    """Return the classes and whether they are named: by a classes.txt, or by VOC's palette."""
-    file = root / CLASSES_FILE
-    if file.exists():
-        return read_classes(file), True
-    palette_N3 = _usual_palette(list(masks.values())[:PEEKED_MASKS])
-    if palette_N3 is None or has_voc_palette(palette_N3) or not classes_of_palette(palette_N3):
-        return VOC_CLASSES, palette_N3 is not None and has_voc_palette(palette_N3)
-    # Writers cut a palette after the last colour that a mask uses: the longest of its kind has all classes.
-    palettes = (palette for palette in map(_palette_of, masks.values()) if palette is not None)
-    longest_N3 = max((palette for palette in palettes if _begins_alike(palette_N3, palette)), key=len)
-    return classes_of_palette(longest_N3) or VOC_CLASSES, False
-
-
-def _begins_alike(a_N3: NDArray[np.uint8], b_N3: NDArray[np.uint8]) -> bool:
-    common = min(len(a_N3), len(b_N3))
-    return bool((a_N3[:common] == b_N3[:common]).all())
-
-
-def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:
-    """Return the palette that most of these masks have, shape (N, 3); None if most have none."""
-    palettes = Counter(None if palette is None else palette.tobytes() for palette in map(_palette_of, masks))
-    usual = palettes.most_common(1)[0][0] if palettes else None
-    return None if usual is None else np.frombuffer(usual, dtype=np.uint8).reshape(-1, 3)
-
-
-def _palette_of(mask: Path) -> NDArray[np.uint8] | None:
-    """Return the palette of a mask, shape (N, 3); None where it has none or cannot be read, which others will tell."""
-    try:
-        with Image.open(mask) as image:
-            palette = image.getpalette("RGB") if image.mode == "P" else None
-    except (OSError, SyntaxError, ValueError):
-        return None
-    return None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)

@@ -7,18 +7,29 @@ error where training or evaluation would fail or be wrong, a warning where it ma
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.data.checks import ExaminedPair, examine_pair
-from core.data.dataset import LISTS, PHOTO_SUFFIXES, Contents, Sample, random_splits, read_contents
+from core.data.dataset import (
+    LISTS,
+    Contents,
+    Sample,
+    no_masks,
+    random_splits,
+    read_contents,
+    unread_photos,
+)
+from core.data.pair_names import PHOTO_SUFFIXES, bare, folded, near
 from core.data.problems import Entry, Problem, Severity, printable
 from core.data.set_checks import check_set, leaks
 from core.data.stats import MAX_THREADS, OnProgress
-from core.errors import DataError
+
+UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
+"""What lists are called that lie beside the photos, where nothing reads them."""
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
@@ -86,6 +97,7 @@ def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
         *_about_splits(contents, names),
         *_about_leaks(names, examined),
         *_about_unread(contents),
+        *_about_unread_lists(contents),
         *(_finding(contents, pair.entry, problem) for pair in examined for problem in pair.problems),
         *(_finding(contents, *found) for found in check_set(contents, names, examined)),
     ]
@@ -127,43 +139,27 @@ def names_by_split(contents: Contents) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {"train": [], "val": []}
     if contents.lists:
-        masks = {name.casefold() for name in contents.masks}
+        masks = {spelling for name in contents.masks for spelling in (name.casefold(), bare(name))}
         for file, names in contents.lists.items():
             # train and val must have masks, so they are splits even if they have none.
-            if not names or file.stem in found or any(_folded(name) & masks for name in names):
+            if not names or file.stem in found or any(folded(name) & masks for name in names):
                 found[file.stem] = names
         return found
-    pairs = [
-        Sample(name, contents.photos[name], mask) for name, mask in contents.masks.items() if name in contents.photos
-    ]
+    photo_of = near(contents.photos, contents.masks)
+    photos = {name: contents.photos.get(name) or photo_of(name) for name in contents.masks}
+    pairs = [Sample(name, photo, contents.masks[name]) for name, photo in photos.items() if photo]
     return found | {split: [sample.name for sample in part] for split, part in random_splits(pairs, seed=0).items()}
-
-
-def _folded(name: str) -> set[str]:
-    """Return the ways in which a file may have the name that a list gives: another case, without the extension."""
-    path = Path(name)
-    return {name.casefold()} | ({path.stem.casefold()} if path.suffix.lower() in PHOTO_SUFFIXES else set())
-
-
-def _near(files: dict[str, Path]) -> Callable[[str], Path | None]:
-    """Return a function that finds the file of nearly a name, None where there is none or it has the very name."""
-    folded = {stem.casefold(): file for stem, file in files.items()}
-
-    def find(name: str) -> Path | None:
-        candidates = sorted(_folded(name), key=len, reverse=True) if name not in files else []
-        return next((folded[candidate] for candidate in candidates if candidate in folded), None)
-
-    return find
 
 
 def _entries(contents: Contents) -> list[Entry]:
     if not contents.masks and not contents.lists:
-        raise DataError(f"{contents.mask_dir} holds no masks; put one PNG per photo there, under the photo's name.")
+        raise no_masks(contents.mask_dir)
     splits: dict[str, list[str]] = {}
     for split, names in names_by_split(contents).items():
         for name in dict.fromkeys(names):
             splits.setdefault(name, []).append(split)
-    near_photo, near_mask = _near(contents.photos), _near(contents.masks)
+    near_photo, near_mask = near(contents.photos, contents.masks), near(contents.masks, contents.photos)
+    unread = unread_photos(contents.photo_dir)
     names = [*splits, *(name for name in contents.masks if not contents.lists and name not in splits)]
     return [
         Entry(
@@ -173,6 +169,7 @@ def _entries(contents: Contents) -> list[Entry]:
             contents.masks.get(name),
             near_photo(name),
             near_mask(name),
+            unread.get(name),
         )
         for name in names
     ]
@@ -214,6 +211,14 @@ def _about_unread(contents: Contents) -> Iterator[Finding]:
         yield Finding(file.relative_to(contents.root).as_posix(), None, "odd name", detail, "warning")
 
 
+def _about_unread_lists(contents: Contents) -> Iterator[Finding]:
+    """Tell of lists that lie where other programs want them, while the pairs are split at random."""
+    for name in UNREAD_LISTS if not contents.lists else ():
+        if (contents.root / name).is_file():
+            detail = f"This list is not read; write its names, one a line, to {(LISTS / name).as_posix()}."
+            yield Finding(name, Path(name).stem, "unread list", detail, "warning")
+
+
 def unread_pictures(contents: Contents) -> list[Path]:
     """Return the photos and masks whose names are no text, which nothing reads."""
     files = (file for folder in (contents.photo_dir, contents.mask_dir) for file in sorted(folder.iterdir()))
@@ -222,6 +227,6 @@ def unread_pictures(contents: Contents) -> list[Path]:
 
 def unlisted_pairs(contents: Contents) -> list[str]:
     """Return the names of pairs that no list names, in whatever case; none where there are no lists."""
-    listed = {folded for names in contents.lists.values() for name in names for folded in _folded(name)}
+    listed = {spelling for names in contents.lists.values() for name in names for spelling in folded(name)}
     pairs = [name for name in contents.masks if name in contents.photos] if contents.lists else []
     return [name for name in pairs if name.casefold() not in listed]

@@ -13,7 +13,8 @@ HIDDEN = {"photos": "two photos of one name", "masks": "two masks of one name"}
 class Entry:
     """A name and its files; None where one is missing. `splits` are those that hold it, the usual ones first.
 
-    `near_photo` and `near_mask` are files of nearly that name (another case, or the list gives the extension too).
+    `near_photo` and `near_mask` are files of nearly that name (see `pair_names.near`), `unread_photo` has that name and
+    is of a format that is not read.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Entry:
     mask: Path | None
     near_photo: Path | None = None
     near_mask: Path | None = None
+    unread_photo: Path | None = None
 
     @property
     def split(self) -> str | None:

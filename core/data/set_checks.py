@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from core.classes import CLASSES_FILE, VOC_CLASSES
 from core.data.checks import ExaminedPair, PhotoFacts
-from core.data.dataset import PHOTO_SUFFIXES, Contents
+from core.data.dataset import Contents
 from core.data.mask_checks import luminances
+from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.data.problems import HIDDEN, Entry, Problem
 from core.voc import BACKGROUND, VOID
 
@@ -96,7 +97,7 @@ class _Looks:
 
     def __init__(self, photos: Sequence[PhotoFacts]) -> None:
         self._hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
-        self._grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(len(photos), -1)
+        self._grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(-1, 8 * 9)
         self._light_N = self._grey_NP.sum(axis=1, dtype=np.int32)
         numbers: dict[bytes, int] = {}
         self._bytes_N = np.array([numbers.setdefault(photo.digest, len(numbers)) for photo in photos], dtype=np.int64)
@@ -162,7 +163,7 @@ def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
     by_name = {entry.name: entry for entry in entries}
     for what, folder in (("photos", contents.photo_dir), ("masks", contents.mask_dir)):
         for file in sorted(folder.iterdir()):
-            entry = by_name.get(file.stem)
+            entry = by_name.get(composed(file.stem))
             used = entry and (entry.photo if what == "photos" else entry.mask)
             if file.suffix.lower() in PHOTO_SUFFIXES and entry and used and used != file:
                 detail = f"{used.name} has the same name and is used in its place; remove or rename one of them."

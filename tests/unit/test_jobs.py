@@ -31,11 +31,32 @@ def test_an_error_is_kept_as_its_sentence(folder: Path) -> None:
     assert jobs.error(folder) == "The disk is full."
 
 
-def _die_after(folder: Path, done: int | None) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ValueError("cannot reshape\narray"),
+            "It failed (ValueError: cannot reshape array); this is a mistake of Atrous",
+        ),
+        (MemoryError(), "not enough memory"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_ends_a_job_is_said(folder: Path, error: BaseException, said: str) -> None:
+    """The pass over the files met a bug, and the page said that it ended without a word."""
+    with pytest.raises(type(error)), jobs.running(folder):
+        raise error
+    assert said in str(jobs.error(folder))
+    assert "\n" not in str(jobs.error(folder))
+
+
+def _be_killed_after(folder: Path, done: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave what a process leaves that is killed: the lock is free, and nothing is written any more."""
     with jobs.running(folder) as note:
         if done:
             note(done, 4)
-        raise KeyboardInterrupt
+        monkeypatch.setattr(jobs, "write_json", lambda _file, _document: None)
 
 
 def _go_on_though_asked_to_stop(folder: Path) -> None:
@@ -45,15 +66,14 @@ def _go_on_though_asked_to_stop(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("done", [None, 1, 4])
-def test_one_that_died_says_so_however_far_it_was(
+def test_one_that_was_killed_says_so_however_far_it_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch, done: int | None
 ) -> None:
     """A job killed before its first note, or after its last, left a page that waited for ever."""
     monkeypatch.setattr(jobs, "launch", lambda _arguments, _path: None)
     jobs.start(folder, ["stats"])
-    with pytest.raises(KeyboardInterrupt):
-        _die_after(folder, done)
-    assert "ended without a word" in str(jobs.error(folder))
+    _be_killed_after(folder, done, monkeypatch)
+    assert "was killed after" in str(jobs.error(folder))
 
 
 def test_a_stop_on_request_ends_it_in_words(folder: Path) -> None:

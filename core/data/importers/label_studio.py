@@ -20,7 +20,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import PHOTO_SUFFIXES
 from core.data.importers.brush_rle import decode_brush
 from core.data.importers.json_file import member, of_kind, read_json, size_in
 from core.data.importers.notes import Notes
@@ -28,6 +27,7 @@ from core.data.importers.photo_folder import PhotoFolder, files_in, missing_phot
 from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.importers.splits import split_of
+from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 
 EXPORTED = re.compile(r"task-(\d+)-annotation-(\d+)-by-([^-]*)-(.+)-(\d+)\.png")

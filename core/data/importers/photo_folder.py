@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.dataset import PHOTO_SUFFIXES
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Source
 from core.data.importers.splits import MASKS_OF_SPLIT, split_called, split_of
+from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")

@@ -1,9 +1,13 @@
 """The command line as a contract: its usage, and one line for a wrong input that leaves nothing behind."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from core.home import PROJECT_ROOT
 from tests.unit.command_line.calls import Command, core_process, files_under
 
 COMMANDS = (
@@ -148,3 +152,26 @@ def test_a_pickled_checkpoint_is_one_line_and_no_warning_of_torch(tmp_path: Path
     file = tmp_path / "model.pkl"
     file.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
     assert "pickled Python objects" in core_process("inspect", file).sentence()
+
+
+def _run_unread(stream: str, *arguments: object) -> tuple[int, str]:
+    """Run a command of which nobody reads stdout, or stderr; return its exit code and what the other one holds."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    other = "stderr" if stream == "stdout" else "stdout"
+    ended = subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, text=True, check=False, **{stream: writer, other: subprocess.PIPE},
+    )  # fmt: skip
+    os.close(writer)
+    return ended.returncode, str(getattr(ended, other))
+
+
+@pytest.mark.parametrize("line", ["doctor {voc}", "stats {voc} --json", "doctor --help", "models"])
+def test_a_closed_pipe_is_no_error(places: dict[str, str], line: str) -> None:
+    """`python -m core doctor DIR | head -3` printed the traceback of a BrokenPipeError, and ended with 1 or 120."""
+    assert _run_unread("stdout", *line.format(**places).split()) == (0, "")
+
+
+def test_an_error_that_nobody_reads_keeps_its_exit_code(places: dict[str, str]) -> None:
+    assert _run_unread("stderr", "stats", places["none"]) == (1, "")
