@@ -1,8 +1,9 @@
-"""Writing files so that a reader sees the old one or the new one, never half of it."""
+"""Files: written so that a reader sees the old one or the new one, never half of it; read; put in order."""
 
 import itertools
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -99,6 +100,15 @@ def write_new(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+
+
+def by_number(named: Path | str) -> list[tuple[int, str]]:
+    """Return a key that sorts files, or names, by the numbers in them: epoch_200.pt, epoch_999.pt, epoch_1000.pt."""
+    name = named.name if isinstance(named, Path) else named
+    key = []
+    for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name):
+        key += [(0, text), (len(digits.lstrip("0")), digits.lstrip("0"))]
+    return [*key, (0, name)]
 
 
 def read_lines(file: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """The checkpoints there are to choose from, with what their run's log knows of them; no file of weights is opened."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +9,10 @@ from core.errors import DataError
 from core.training import evaluations
 from core.training.evaluations import Evaluation
 from core.training.log import RunLog
+from core.training.milestones import epoch_of
 from core.training.runs import Run, list_runs
 from ui import cached
 from ui.words import percent
-
-MILESTONE = re.compile(r"epoch_(\d+)\.pt")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Choice:
     @property
     def is_milestone(self) -> bool:
         """Whether it was kept on purpose at an epoch."""
-        return MILESTONE.fullmatch(self.file.name) is not None
+        return epoch_of(self.file) is not None
 
 
 def list_choices() -> list[Choice]:
@@ -74,14 +72,14 @@ def _choice(run: Run, file: Path, log: RunLog, run_name: str) -> Choice:
 
 def _epoch_of(file: Path, log: RunLog) -> int | None:
     """Return the epoch a file was written after: a milestone's name says so, the log tells of the others."""
-    if milestone := MILESTONE.fullmatch(file.name):
-        return int(milestone[1])
+    if (epoch := epoch_of(file)) is not None:
+        return epoch
     return next((record.epoch for record in reversed(log.checkpoints) if record.file == file.name), None)
 
 
 def _label(file: Path, epoch: int | None) -> str:
     epochs = "" if epoch is None else f"{epoch} epoch{'s' if epoch != 1 else ''}"
-    if MILESTONE.fullmatch(file.name):
+    if epoch_of(file) is not None:
         return epochs
     return f"{file.stem} ({epochs})" if epochs else file.stem
 

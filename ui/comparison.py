@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError
+from core.files import by_number
 from core.metrics.comparison import Ranked
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore
@@ -152,4 +153,4 @@ def in_order(images: Sequence[ImageScore], order: str, seed: int = 0) -> list[Im
         case "Random":
             return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
         case _:
-            return sorted(images, key=lambda image: image.name)
+            return sorted(images, key=lambda image: by_number(image.name))

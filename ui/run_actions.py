@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import jobs
 from core.training import run_edits, runs
+from core.training.config import MAX_EPOCHS
 from core.training.log import RunLog
 from core.training.runs import Run
 from ui.page import showing_errors
@@ -35,10 +36,13 @@ def ask_stop(run: Run) -> None:
 def ask_extension(run: Run, log: RunLog) -> None:
     """Offer to train a finished run further."""
     done = runs.target_epochs(run, log)
+    if done >= MAX_EPOCHS:
+        st.caption(f"It has the {MAX_EPOCHS:,} epochs that a run can have.")
+        return
     usual = max(done + 1, run.config.total_schedule_epochs, 50 if done < 50 else 2 * done)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epochs = st.number_input(
-            "Extend to (epochs)", done + 1, 10_000, usual, width=160,
+            "Extend to (epochs)", done + 1, MAX_EPOCHS, min(usual, MAX_EPOCHS), width=160,
             help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
         )  # fmt: skip
         is_asked = st.button("Extend", icon=":material/resume:")

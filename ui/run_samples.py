@@ -6,7 +6,9 @@ import streamlit as st
 
 from core.data.dataset import Dataset
 from core.errors import DataError
+from core.files import by_number
 from core.training.log import thin
+from core.training.milestones import epoch_of, sample_folders
 from core.training.runs import Run
 from core.voc import VOID
 from ui import cached
@@ -18,14 +20,14 @@ FILM_FRAMES = 60
 
 def show_samples(run: Run) -> None:
     """Draw the photos with their truth and what the run made of them, after an epoch or as a film of all epochs."""
-    folders = sorted((run.path / "samples").glob("epoch_*"))
+    folders = sample_folders(run.path)
     if not folders:
         return
     st.markdown("**The same photos after each epoch**: photo, truth, prediction")
     data = _dataset_of(run)
     samples = {sample.name: sample for sample in data.split("val")}
     folder, is_film = _ask_epoch(folders)
-    for mask in sorted(folder.glob("*.png")):
+    for mask in sorted(folder.glob("*.png"), key=by_number):
         sample = samples.get(mask.stem)
         if sample is None:
             continue
@@ -34,7 +36,7 @@ def show_samples(run: Run) -> None:
             picture, what = cached.film(sample.photo, sample.mask, masks, classes=data.classes), "epoch by epoch"
         else:
             picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
-            what = f"after epoch {_epoch_of(folder)}"
+            what = f"after epoch {epoch_of(folder)}"
         alt = f"{sample.name}: the photo, its true mask, and the mask predicted {what}"
         st.image(picture, width="stretch", alt=alt)
     show_legend([*range(data.num_classes), VOID], data.classes)
@@ -50,13 +52,9 @@ def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
             return folders[-1], True
         # Without a key: a new epoch makes a new slider, which stands on that epoch.
         chosen: Path = st.select_slider(
-            "After epoch", folders, folders[-1], format_func=lambda folder: str(_epoch_of(folder))
+            "After epoch", folders, folders[-1], format_func=lambda folder: str(epoch_of(folder))
         )
     return chosen, False
-
-
-def _epoch_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("epoch_"))
 
 
 def _dataset_of(run: Run) -> Dataset:

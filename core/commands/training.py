@@ -19,6 +19,7 @@ from core.training import estimate as estimates
 from core.training.assignments import parse_settings
 from core.training.config import SETTING_TYPES, with_settings
 from core.training.log import read_log
+from core.training.milestones import milestone
 from core.training.presets import PRESET_HELP, preset
 from core.training.records import RunEnded
 from core.training.runs import Run
@@ -104,13 +105,15 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
         if arguments.new and not read_log(run.log_path).legs:
             shutil.rmtree(run.path)  # it never began: what cannot work leaves nothing behind
         raise
-    milestone = run.path / f"epoch_{ended.epochs_done:03d}.pt"
     return {
         "run": str(run.path),
         "epochs_done": ended.epochs_done,
         "outcome": ended.outcome,
         "scores": evaluations.scores_of(
-            run.eval_dir, milestone, "val", fingerprint(open_dataset(run.data).split("val"))
+            run.eval_dir,
+            milestone(run.path, ended.epochs_done),
+            "val",
+            fingerprint(open_dataset(run.data).split("val")),
         ),
     }
 

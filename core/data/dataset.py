@@ -15,7 +15,7 @@ from core.classes import Classes
 from core.data.class_names import classes_of_folder
 from core.data.pair_names import PHOTO_SUFFIXES, composed, near
 from core.errors import DataError
-from core.files import read_lines
+from core.files import by_number, read_lines
 
 PLACES = (".", "VOC2012", "VOCdevkit/VOC2012")
 LAYOUTS = (("JPEGImages", "SegmentationClass"), ("images", "masks"))
@@ -128,7 +128,11 @@ def _read_contents(path: Path) -> Contents:
     root, photo_dir, mask_dir = _find_layout(path)
     photos = _files_by_stem(photo_dir, PHOTO_SUFFIXES)
     masks = _files_by_stem(mask_dir, (".png", *PHOTO_SUFFIXES))
-    lists = {file: _listed_names(file, photos) for file in sorted((root / LISTS).glob("*.txt")) if _is_told(file)}
+    lists = {
+        file: _listed_names(file, photos)
+        for file in sorted((root / LISTS).glob("*.txt"), key=by_number)
+        if _is_told(file)
+    }
     if lists:
         # trainaug and its kin take a mask of the augmented set where VOC itself has none.
         augmented = _files_by_stem(root / AUGMENTED_MASKS, (".png",))

@@ -1,6 +1,5 @@
 """What a report tells, gathered from run folders and the stored evaluations in them."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from core.metrics.scores import Scores, score
 from core.training import evaluations
 from core.training.evaluations import Evaluation
 from core.training.log import RunLog, read_log
+from core.training.milestones import epoch_of
 from core.training.records import Epoch, RunStarted
 from core.training.runs import Run
 from core.voc import BACKGROUND
-
-MILESTONE = re.compile(r"epoch_(\d+)\.pt")
 
 Evaluate = Callable[[Path, Dataset, str], object]
 """Scores a checkpoint on a split and stores it in the run's folder (`core.training.evaluation`)."""
@@ -37,8 +35,8 @@ class Judged:
     @property
     def epoch(self) -> int | None:
         """The epoch after which it was saved."""
-        milestone = MILESTONE.fullmatch(self.file.name)
-        return int(milestone[1]) if milestone else self.evaluation.epoch
+        epoch = epoch_of(self.file)
+        return self.evaluation.epoch if epoch is None else epoch
 
     @property
     def scores(self) -> Scores:
@@ -144,7 +142,7 @@ def judge(runs: Sequence[Run], split: str, evaluate: Evaluate | None = None) -> 
 
 def _files(run: Run) -> list[Path]:
     files = run.checkpoints()
-    milestones = [file for file in files if MILESTONE.fullmatch(file.name)]
+    milestones = [file for file in files if epoch_of(file) is not None]
     if not files:
         raise RunError(f"{run.path.name} has no checkpoint yet; train it: python -m core train {run.path}.")
     return milestones or files[:1]

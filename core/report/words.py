@@ -12,6 +12,7 @@ from core.metrics.verdict import Language, sentence
 from core.report import english, portuguese
 from core.report.content import Content, Judged
 from core.training.config import TrainingConfig
+from core.training.milestones import epoch_of
 
 LANGUAGES: tuple[Language, ...] = ("en", "pt")
 
@@ -109,7 +110,7 @@ class Words:
     def label(self, judged: Judged, content: Content) -> str:
         """Return what a checkpoint is called: its epochs, after the run where there are several."""
         epochs = "" if judged.epoch is None else self._epochs(judged.epoch)
-        if judged.file.name.startswith("epoch_"):
+        if epoch_of(judged.file) is not None:
             label = epochs
         else:
             label = self("saved label", file=judged.file.name, epochs=epochs) if epochs else judged.file.name

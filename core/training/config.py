@@ -16,6 +16,8 @@ from core.errors import ConfigError
 
 ARCHITECTURES = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
 
+MAX_EPOCHS = 10_000
+
 LEAST_BATCH_SIZE = 2
 """BatchNorm over one photo has no variance."""
 
@@ -40,7 +42,7 @@ class TrainingConfig:
     """Every setting of a run. Creating one validates it; a bad value raises `ConfigError`."""
 
     epochs: int = setting(
-        10, "Epochs", "How often the model sees every training photo.", low=1, high=10_000, group="Main"
+        10, "Epochs", "How often the model sees every training photo.", low=1, high=MAX_EPOCHS, group="Main"
     )
     batch_size: int = setting(
         16,
@@ -84,7 +86,7 @@ class TrainingConfig:
         "Epochs the schedule is stretched over; 0 means as many as are trained. Give 50 to a run of 10 that will be "
         "extended to 50, and both together are one schedule.",
         low=0,
-        high=10_000,
+        high=MAX_EPOCHS,
         group="Optimization",
     )
     clip_norm: float = setting(
@@ -116,7 +118,7 @@ class TrainingConfig:
         "Patience (epochs)",
         "Epochs without a better validation mIoU after which training ends early; 0 trains all epochs.",
         low=0,
-        high=10_000,
+        high=MAX_EPOCHS,
         group="Optimization",
     )
     architecture: str = setting(

@@ -9,6 +9,7 @@ from core.home import datasets_dir, demo_dir
 from core.jobs import is_held
 from core.training import evaluations
 from core.training.log import read_log
+from core.training.milestones import milestone
 from core.training.presets import preset
 from core.training.runs import Run, create_run, launch_trainer, list_runs
 
@@ -50,7 +51,7 @@ def start_demo() -> Run:
 
 def scores(run: Run) -> dict[str, dict[str, object]]:
     """Return the stored scores of the milestones by epoch, with the keys of `evaluate --json`."""
-    files = {str(epoch): run.path / f"epoch_{epoch:03d}.pt" for epoch in MILESTONES}
+    files = {str(epoch): milestone(run.path, epoch) for epoch in MILESTONES}
     data = fingerprint(open_dataset(run.data).split("val"))
     found = {epoch: evaluations.scores_of(run.eval_dir, file, "val", data) for epoch, file in files.items()}
     return {epoch: document for epoch, document in found.items() if document}

@@ -21,6 +21,7 @@ from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
 from core.training import evaluations
 from core.training.loop import TrainingLoop
+from core.training.milestones import epoch_name, milestone
 from core.training.preflight import preflight
 from core.training.records import Checkpoint, Epoch, Preflight, Preparing, Record, RunEnded, RunStarted, Warned
 from core.training.runs import Run
@@ -84,7 +85,7 @@ class Leg:
         yield from self._read_pairs()
         if self._loop.is_over:
             return
-        files = {"best.pt": False, f"epoch_{self._loop.config.epochs:03d}.pt": False, "last.pt": True}
+        files = {"best.pt": False, f"{epoch_name(self._loop.config.epochs)}.pt": False, "last.pt": True}
         for record in preflight(self._loop, self._run.path, self._write_last, files):
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
@@ -155,9 +156,9 @@ class Leg:
         if is_due:
             yield from self._save_best()
         if is_last:
-            milestone = self._run.path / f"epoch_{epoch.epoch:03d}.pt"
-            yield save(milestone, self._trained())
-            self._store_evaluation(milestone, epoch.seconds - epoch.train_seconds)
+            file = milestone(self._run.path, epoch.epoch)
+            yield save(file, self._trained())
+            self._store_evaluation(file, epoch.seconds - epoch.train_seconds)
         if is_due:
             yield self._save_last()
             self._saved_s = time.monotonic()
@@ -250,7 +251,7 @@ class Leg:
         )
 
     def _save_samples(self, epoch: int) -> None:
-        folder = self._run.path / "samples" / f"epoch_{epoch:03d}"
+        folder = self._run.path / "samples" / epoch_name(epoch)
         folder.mkdir(parents=True, exist_ok=True)
         for result in self._loop.results[:NUM_SAMPLES]:
             with replacing(folder / f"{result.name}.png") as file:

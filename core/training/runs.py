@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, RunError
-from core.files import write_json
+from core.files import by_number, write_json
 from core.home import checkpoints_dir
 from core.jobs import is_held, launch
 from core.training import machine
 from core.training.config import TrainingConfig, from_dict
 from core.training.log import RunLog, read_log
+from core.training.milestones import milestones
 from core.training.presets import preset
 from core.training.records import Record, RunEnded, seconds_between
 
@@ -66,8 +67,7 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """Return its checkpoint files: milestones in order, then best and last."""
-        milestones = sorted(self.path.glob("epoch_*.pt"))
-        return milestones + [file for name in ("best.pt", "last.pt") if (file := self.path / name).exists()]
+        return milestones(self.path) + [file for name in ("best.pt", "last.pt") if (file := self.path / name).exists()]
 
 
 def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, folder: Path | None = None) -> Run:
@@ -172,7 +172,7 @@ def broken_runs(folder: Path | None = None) -> list[str]:
 def _run_folders(folder: Path | None) -> list[Path]:
     folder = folder or checkpoints_dir()
     found = (path.parent for path in folder.glob("*/config.json"))
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted((path for path in found if not path.name.startswith(".")), key=by_number)
 
 
 # --- what state a run is in ------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from core.training.follower import lead
 from core.training.leg import Leg
 from core.training.log import LogWriter, RunLog, read_log
 from core.training.loop import TrainingLoop
+from core.training.milestones import milestones
 from core.training.records import Record, RunEnded
 from core.training.runs import Run, next_target
 from core.training.sinks import open_sinks
@@ -126,7 +127,7 @@ def _last_checkpoint(run: Run) -> OpenedCheckpoint | None:
 
 def _newest_whole(run: Run) -> Path | None:
     """Return the newest milestone that opens, or best.pt."""
-    for file in [*sorted(run.path.glob("epoch_*.pt"), reverse=True), run.path / "best.pt"]:
+    for file in [*reversed(milestones(run.path)), run.path / "best.pt"]:
         with suppress(CheckpointError):
             open_checkpoint(file)
             return file

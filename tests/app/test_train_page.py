@@ -113,6 +113,19 @@ def test_a_finished_run_can_be_extended(
     assert not app.exception
 
 
+@pytest.mark.parametrize(("done", "proposed"), [(5_000, 10_000), (5_001, 10_000), (9_999, 10_000), (10_000, None)])
+def test_what_is_proposed_to_extend_to_can_be_asked_for(
+    visit: Visit, make_run: MakeRun, demo_data: Path, done: int, proposed: int | None
+) -> None:
+    """After 5,001 epochs twice as many were proposed, more than the form took: the page raised."""
+    run = make_run(epochs=done)
+    write_records(run, 3, ended="finished")
+    app = visit("train", run=run.path.name)
+    assert not app.exception
+    assert [entry.value for entry in app.number_input] == ([proposed] if proposed else [])
+    assert ("10,000 epochs that a run can have" in texts(app)) == (proposed is None)
+
+
 @pytest.mark.parametrize("ended", ["finished", "stopped"])
 def test_a_run_without_its_last_pt_says_what_can_be_done(
     visit: Visit, make_run: MakeRun, demo_data: Path, ended: str

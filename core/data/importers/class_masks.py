@@ -29,6 +29,7 @@ from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
+from core.files import by_number
 from core.voc import BACKGROUND
 
 SEPARATORS = "_."
@@ -48,7 +49,7 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
         splits |= {photo: part.split_of(photo) for photo in found_here}
     if not any(masks_of.values()):
         raise no_masks(parts[0], "them CLASS/PHOTO.png or PHOTO_CLASS.png")
-    labels = sorted({label for found in masks_of.values() for label, _ in found})
+    labels = sorted({label for found in masks_of.values() for label, _ in found}, key=by_number)
     classes, ids = _classes(labels, source, notes)
     for photo, found in masks_of.items():
         notes.count("Photos without any mask left out", photo, not found)

@@ -29,6 +29,7 @@ from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, num
 from core.data.importers.splits import split_of
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
+from core.files import by_number
 
 EXPORTED = re.compile(r"task-(\d+)-annotation-(\d+)-by-([^-]*)-(.+)-(\d+)\.png")
 HASH = re.compile(r"^[0-9a-f]{8}-")
@@ -83,7 +84,7 @@ def plan_label_studio(source: Source, notes: Notes) -> Plan:
     default = source.path if source.path.is_dir() else source.path.parent
     photos = PhotoFolder(source.photos or default, pngs)
     by_photo = _by_photo(chosen, _photos_of_tasks(chosen, export, photos, file or source.path), notes)
-    labels = sorted({stroke.label for annotation in by_photo.values() for stroke in annotation.strokes})
+    labels = sorted({stroke.label for annotation in by_photo.values() for stroke in annotation.strokes}, key=by_number)
     classes, ids = number_labels(labels, source.path, notes)
     drawings = [
         drawing_of(photo, partial(_paint, one.strokes, ids, notes), _size(one.strokes), split_of(photo, photos.root))

@@ -37,6 +37,7 @@ from core.data.importers.plan import (
 )
 from core.data.importers.splits import split_of
 from core.errors import DataError
+from core.files import by_number
 
 NUM_POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "oriented_rectangle": (4,)}
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
@@ -72,7 +73,7 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
         raise missing_photos(missing, len(sheets), source.path, photos.root)
     found = _one_for_each_photo(found, notes)
     labels = {label for sheet, _ in found for label in sheet.labels}
-    classes, ids = number_labels(sorted(labels), source.path, notes)
+    classes, ids = number_labels(sorted(labels, key=by_number), source.path, notes)
     drawings = []
     for sheet, photo in found:
         paint = partial(_paint, sheet.file, ids, notes)

@@ -46,6 +46,17 @@ def test_one_checkpoint_is_not_compared(visit: Visit, make_run: MakeRun, demo_da
     assert "one checkpoint so far (last (2 epochs))" in texts(app)
 
 
+def test_milestones_are_compared_in_the_order_of_their_epochs(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """As text 1000 comes before 200 and 999: from there on A and B changed places."""
+    run = make_run(epochs=1000)
+    write_records(run, 3, ended="finished")
+    for epoch in (1000, 200, 999):
+        store_milestone(run, epoch, guess_half)
+    app = visit("compare")
+    assert not app.exception
+    assert list(app.dataframe[0].value.index) == ["200 epochs", "1000 epochs", "Floor"]
+
+
 def test_the_table_holds_the_stored_scores_and_the_floor(visit: Visit, run: Run) -> None:
     app = visit("compare")
     assert not app.exception

@@ -81,6 +81,9 @@ def test_a_list_of_photos_without_any_truth_is_no_split(tiny_voc: Path) -> None:
 def test_train_and_val_come_first_whatever_lists_there_are(tiny_voc: Path) -> None:
     write_list(tiny_voc, "all", ["photo_0"])
     assert list(open_dataset(tiny_voc).splits) == ["train", "val", "all"]
+    for number in (10, 2, 1):
+        write_list(tiny_voc, f"fold_{number}", ["photo_0"])
+    assert list(open_dataset(tiny_voc).splits)[2:] == ["all", "fold_1", "fold_2", "fold_10"]
 
 
 def test_trainaug_takes_augmented_masks_only_where_voc_has_none(tiny_voc: Path) -> None:

@@ -12,6 +12,7 @@ from core.jobs import hold
 from core.training import run_edits, runs
 from core.training.assignments import parse_settings
 from core.training.config import with_settings
+from core.training.milestones import epoch_of, milestone, sample_folders
 from core.training.presets import preset
 from core.training.runs import Run, create_run, list_runs, open_run
 
@@ -80,9 +81,20 @@ def test_what_is_no_run_folder_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_listed_milestones_first(run: Run) -> None:
-    for name in ("last.pt", "epoch_050.pt", "best.pt", "epoch_010.pt", "notes.txt", ".last.pt.x.part"):
+    """From epoch 1,000 on they stood in the order of text, 1000, 200, 999: Compare and the report took B for A."""
+    milestones = [milestone(run.path, epoch).name for epoch in (10, 50, 200, 999, 1000, 10_000)]
+    for name in ("last.pt", *reversed(milestones), "best.pt", "notes.txt", ".last.pt.x.part"):
         (run.path / name).touch()
-    assert [file.name for file in run.checkpoints()] == ["epoch_010.pt", "epoch_050.pt", "best.pt", "last.pt"]
+    assert [file.name for file in run.checkpoints()] == [*milestones, "best.pt", "last.pt"]
+    assert milestones == [
+        "epoch_010.pt", "epoch_050.pt", "epoch_200.pt", "epoch_999.pt", "epoch_1000.pt", "epoch_10000.pt"
+    ]  # fmt: skip
+
+
+def test_samples_are_in_the_order_of_their_epochs(run: Run) -> None:
+    for name in ("epoch_1000", "epoch_200", "epoch_999", "notes"):
+        (run.path / "samples" / name).mkdir(parents=True)
+    assert [epoch_of(folder) for folder in sample_folders(run.path)] == [200, 999, 1000]
 
 
 def test_the_command_shown_makes_the_same_run_again(run: Run) -> None:

@@ -63,6 +63,11 @@ def test_images_in_order(order: str, names: str) -> None:
     assert "".join(image.name for image in in_order(IMAGES, order)) == names
 
 
+def test_images_are_named_in_the_order_of_their_numbers() -> None:
+    images = [ImageScore(0, f"photo_{number}", 0.1, 0.1) for number in (1, 10, 2)]
+    assert [image.name for image in in_order(images, "Name")] == ["photo_1", "photo_2", "photo_10"]
+
+
 def test_a_random_order_has_a_seed() -> None:
     orders = [tuple(image.name for image in in_order(IMAGES, "Random", seed)) for seed in range(20)]
     assert orders == [tuple(image.name for image in in_order(IMAGES, "Random", seed)) for seed in range(20)]

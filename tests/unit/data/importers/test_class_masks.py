@@ -55,6 +55,14 @@ def test_a_folder_for_each_class(source: Path, tmp_path: Path, sound: Callable[.
     check(again, sound(again))
 
 
+def test_numbered_classes_get_their_ids_in_the_order_of_their_numbers(source: Path, tmp_path: Path) -> None:
+    """As text, class 10 came before class 2."""
+    for number in (1, 2, 10):
+        draw_mask(source / "masks" / f"class {number}" / "a.png", np.s_[min(number, 3), :])
+    imported = import_data("class-masks", source, tmp_path / "out")
+    assert imported.classes.names == ("background", "class 1", "class 2", "class 10")
+
+
 @pytest.mark.parametrize("separator", ["_", "."])
 def test_masks_called_as_photo_and_class(
     source: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], separator: str

@@ -1,0 +1,34 @@
+"""Names that hold an epoch: a milestone's file, `epoch_010.pt`, and the folder of the samples after it, `epoch_010`."""
+
+import re
+from pathlib import Path
+
+from core.files import by_number
+
+NAME = re.compile(r"epoch_(\d+)(\.pt)?")
+
+
+def epoch_name(epoch: int) -> str:
+    """Return what stands for an epoch in the names of files and folders: epoch_010."""
+    return f"epoch_{epoch:03d}"
+
+
+def milestone(folder: Path, epoch: int) -> Path:
+    """Return the file of a run's milestone after an epoch, whether it exists or not."""
+    return folder / f"{epoch_name(epoch)}.pt"
+
+
+def epoch_of(path: Path) -> int | None:
+    """Return the epoch in the name of a milestone or of a folder of samples; None for any other name."""
+    named = NAME.fullmatch(path.name)
+    return int(named[1]) if named else None
+
+
+def milestones(folder: Path) -> list[Path]:
+    """Return a run's milestones in the order of their epochs."""
+    return sorted(folder.glob("epoch_*.pt"), key=by_number)
+
+
+def sample_folders(folder: Path) -> list[Path]:
+    """Return a run's folders of samples in the order of their epochs."""
+    return sorted((path for path in (folder / "samples").glob("epoch_*") if epoch_of(path) is not None), key=by_number)
