@@ -9,14 +9,14 @@ from core import jobs
 from core.training import evaluations, runs
 from core.training.evaluations import Evaluation
 from ui import cached_comparison
-from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, list_choices, splits_of
+from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
 from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.report_view import show_exports
-from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict
+from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict, warn_of_old
 from ui.why_view import show_why
 from ui.words import count, plain
 
@@ -98,6 +98,8 @@ def offer_evaluation(choice: Choice, split: str) -> None:
     """Draw the button that starts an evaluation, and why the last one failed if it did."""
     if error := jobs.error(job_of(choice, split)):
         st.error(plain(error), icon=":material/error:")
+    if is_by_size(choice, split):
+        st.info(f"{plain(choice.label)} {evaluations.BY_SIZE}; evaluate it again.", icon=":material/history:")
     if st.button(f"Evaluate {choice.label} on {split}", key=f"evaluate {choice.id}", icon=":material/rule:"):
         with st.spinner("Starting …"):
             evaluations.start(choice.run.eval_dir, choice.file, choice.run.data, split)
@@ -107,6 +109,7 @@ def offer_evaluation(choice: Choice, split: str) -> None:
 def show(sides: Sequence[Side]) -> None:
     """Show the verdict, the table, the curves and what they cost; then why, and the images."""
     require_same_data([(side.label, side.evaluation) for side in sides])
+    warn_of_old(sides)
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
         show_verdict(a, b)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.training.evaluations import BY_SIZE
 from ui import cached_comparison
 from ui.checkpoints import (
     Choice,
     default_pair,
     evaluation_of,
     fingerprint_of,
+    is_by_size,
     list_choices,
     splits_of,
     without_run,
@@ -18,7 +20,7 @@ from ui.comparison import require_same_data
 from ui.page import link_to, open_page
 from ui.presentation import choose_images, steps_of
 from ui.presentation_view import Pair, show_step
-from ui.score_view import Side
+from ui.score_view import Side, warn_of_old
 from ui.words import plain
 
 
@@ -43,12 +45,15 @@ def act(chosen: Sequence[Choice], split: str) -> Pair | None:
             sides.append(Side(choice, evaluation))
         else:
             missing.append(choice.label)
+            if is_by_size(choice, split):
+                st.info(f"{plain(choice.label)} {BY_SIZE}, which does not count any more.")
     if missing:
         are = "are" if len(missing) > 1 else "is"
         st.info(f"{plain(' and '.join(missing))} {are} not evaluated on {split} yet; Compare does that.")
         link_to("Compare", "Evaluate on Compare", checkpoint=[choice.id for choice in chosen], split=split)
         return None
     require_same_data([(side.label, side.evaluation) for side in sides])
+    warn_of_old(sides)
     return Pair(*sides)
 
 

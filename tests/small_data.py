@@ -1,5 +1,6 @@
 """Small data for tests: photos of a red cat or a blue dog on grey, drawn from their number, with a void border."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,18 @@ def write_voc(root: Path, num_train: int = 4, num_val: int = 2, size: tuple[int,
     write_list(root, "train", names[:num_train])
     write_list(root, "val", names[num_train:])
     return root
+
+
+def replace_quietly(file: Path, content: bytes) -> None:
+    """Write other content of the same size into a file, and put its time of change back."""
+    status = file.stat()
+    assert len(content) == status.st_size
+    assert content != file.read_bytes()
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def with_last_bit_flipped(file: Path) -> bytes:
+    """Return a file's content with another last byte."""
+    content = file.read_bytes()
+    return content[:-1] + bytes([content[-1] ^ 1])

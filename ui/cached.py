@@ -1,16 +1,15 @@
 """Everything that is kept between reruns: the only use of `st.cache_*`, every cache bounded.
 
-A cache of something on disk is keyed by path, time of change and size, so that a file that changes is read again.
+A cache of something on disk is keyed by the file's `core.files.Stamp`, so that a file that changes is read again.
 The log of a run is followed by one reader for all sessions, which reads only what was appended.
 """
 
 import copy
-import hashlib
 import io
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,10 +18,11 @@ from PIL import Image
 
 from core.classes import Classes, palette_of
 from core.data.analysis import Analysis, files_key, find
-from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, Sample, open_dataset
+from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import read_mask, read_photo
 from core.data.stats import SplitStats
+from core.files import Stamp, stamp
 from core.model.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
@@ -37,23 +37,6 @@ CURVE_PX = 500
 """About the width of a curve on the screen."""
 FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
-
-
-class Stamp(NamedTuple):
-    """What a cache of a file is keyed by; a file that does not exist has time and size 0."""
-
-    path: str
-    changed_ns: int
-    size_bytes: int
-
-
-def stamp(path: Path) -> Stamp:
-    """Return the stamp of a file or folder as it is now."""
-    try:
-        status = path.stat()
-    except OSError:
-        return Stamp(str(path), 0, 0)
-    return Stamp(str(path), status.st_mtime_ns, status.st_size)
 
 
 # --- data sets ------------------------------------------------------------------------------------------------------
@@ -109,23 +92,11 @@ def _split_stats(root: str, key: str, split: str, _found: Analysis) -> SplitStat
     return _found.stats(split)
 
 
-def samples_key(samples: Iterable[Sample]) -> str:
-    """Return a hash over path, time of change and size of every photo and mask."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())
-    return digest.hexdigest()
-
-
 def fingerprint(data: Dataset, split: str) -> str:
-    """Return the fingerprint of a split, computed again once a photo or mask of it changes."""
+    """Return the fingerprint of a split as it is now; core remembers what each file holds."""
     samples = data.split(split)
-    return _fingerprint(samples_key(samples), samples)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _fingerprint(key: str, _samples: tuple[Sample, ...]) -> str:  # noqa: ARG001 - the key stands for the samples
-    return compute_fingerprint(_samples)
+    with st.spinner("Reading every photo and mask once …"):
+        return compute_fingerprint(samples)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -238,8 +209,9 @@ def curves_figure(draw: Callable[[Sequence[Curve]], go.Figure], curves: Sequence
     return _figure(draw.__name__, tuple((curve.name, *_epochs_key(curve.log)) for curve in curves), draw, curves)
 
 
-def _epochs_key(log: RunLog) -> tuple[str, int, int]:
-    return str(log.path), len(log.legs), len(log.epochs)
+def _epochs_key(log: RunLog) -> tuple[str, float, int, int]:
+    began_s = log.legs[0].time_s if log.legs else 0.0  # a copy or another run may have taken the file's place
+    return str(log.path), began_s, len(log.legs), len(log.epochs)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -1,6 +1,6 @@
 """What a comparison of checkpoints keeps between reruns: intervals, images, and pictures with lit pixels.
 
-Beside `cached.py` the only use of `st.cache_*`; every cache is bounded and keyed by path, time and size of files.
+Beside `cached.py` the only use of `st.cache_*`; every cache is bounded and keyed by the stamps of files.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from PIL import Image
 from core.classes import Classes, palette_of
 from core.data.images import read_mask, read_photo
 from core.errors import DataError
+from core.files import Stamp, stamp
 from core.metrics import comparison, guard
 from core.metrics.comparison import Comparison, Ranked
 from core.metrics.confusion import Counts
@@ -24,7 +25,7 @@ from core.model.render import colorize, difference, light, overlay
 from core.training import evaluations
 from core.training.evaluations import Details
 from core.voc import BACKGROUND
-from ui.cached import DAY_S, Stamp, stamp
+from ui.cached import DAY_S
 from ui.image_filter import ImageFilter
 from ui.image_filter import parse as parse_filter
 from ui.thumbnails import encoded, framed, reduced_mask

@@ -16,11 +16,11 @@ from PIL import Image
 
 from core.classes import Classes
 from core.data.images import mask_image, png_bytes
+from core.files import Stamp, stamp
 from core.model.passes import ONCE, Passes
 from core.model.photo import ClassArea, class_areas, open_noted
 from core.model.pretrained import checkpoint_path
 from core.model.shelf import ModelShelf
-from ui.cached import Stamp, stamp
 
 if TYPE_CHECKING:
     from core.model.checkpoint import CheckpointMeta

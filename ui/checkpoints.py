@@ -127,6 +127,11 @@ def fingerprint_of(data: str, split: str) -> str | None:
         return None
 
 
+def is_by_size(choice: Choice, split: str) -> bool:
+    """Tell whether a checkpoint is evaluated on a split, but from before photos were compared by content."""
+    return evaluations.is_by_size(choice.run.eval_dir, cached.file_hash(choice.file), split)
+
+
 def evaluation_of(choice: Choice, split: str, data: str | None) -> Evaluation | None:
     """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
     return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)

@@ -15,7 +15,7 @@ from core.metrics.comparison import Ranked
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
-from core.training.evaluations import Evaluation
+from core.training.evaluations import BY_SIZE, Evaluation
 from core.voc import BACKGROUND
 from ui.words import percent
 
@@ -132,9 +132,11 @@ def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
     for label, other in scored[1:]:
         if other.fingerprint != first.fingerprint:
             where = f"{first.data} and {other.data}" if other.data != first.data else f"{first.data}, which has changed"
+            by_size = [name for name, each in ((first_label, first), (label, other)) if not each.is_by_content]
+            why = f"; {by_size[0]} {BY_SIZE}" if by_size else ""
             raise DataError(
-                f"{first_label} and {label} were scored on different data ({where}): their scores cannot be compared. "
-                "Choose checkpoints that were scored on the same images."
+                f"{first_label} and {label} were scored on different data ({where}{why}): their scores cannot be "
+                "compared. Choose checkpoints that were scored on the same images."
             )
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.metrics.guard import explain
 from core.metrics.verdict import sentence
-from core.training.evaluations import Evaluation
+from core.training.evaluations import BY_SIZE, Evaluation
 from ui import cached, cached_comparison
 from ui.checkpoints import Choice, run_names
 from ui.comparison import CONVENTIONS, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
@@ -43,6 +43,13 @@ def show_verdict(a: Side, b: Side) -> None:
     """Say in a sentence whether B is better than A."""
     found = cached_comparison.compared(a.evaluation.path, b.evaluation.path)
     st.subheader(plain(sentence(found, a.label, b.label)), anchor=False, help=METHOD)
+
+
+def warn_of_old(sides: Sequence[Side]) -> None:
+    """Say of which checkpoints the scores may be of other photos, where the data is gone and none can be made anew."""
+    for side in sides:
+        if not side.evaluation.is_by_content:
+            st.warning(f"{plain(side.label)} {BY_SIZE}: its scores may be of other photos.")
 
 
 def show_ranking(sides: Sequence[Side]) -> None:

@@ -46,7 +46,7 @@ def compare(arguments: argparse.Namespace) -> Document:
     sides = []
     for path in (arguments.a, arguments.b):
         with telling(f"evaluating {path.name}", "photo", None) as on_progress:
-            sides.append(judge_checkpoint(find_checkpoint(path), dataset, arguments.split, on_progress))
+            sides.append(judge_checkpoint(find_checkpoint(path), dataset, arguments.split, on_progress, say))
         for repair in sides[-1].repairs:
             say(f"{path.name}: {repair}.")
     a, b = sides

@@ -10,6 +10,7 @@ from core.commands.document import Add, Document
 from core.data.dataset import Dataset
 from core.files import output_folder, refuse_existing, write_new
 from core.terminal import progress_bar, say
+from core.training.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
 
@@ -38,9 +39,11 @@ def report(arguments: argparse.Namespace) -> Document:
 
 def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
     """Score a checkpoint, which keeps the result in its run's folder, and tell how far that is."""
+    from core.report.content import is_by_size
     from core.training.evaluation import evaluate_checkpoint
 
-    say(f"{checkpoint.name} is not evaluated on {split} yet: evaluating.")
+    why = BY_SIZE if is_by_size(checkpoint, split) else f"is not evaluated on {split} yet"
+    say(f"{checkpoint.name} {why}: evaluating.")
     with progress_bar(f"evaluating {checkpoint.name}", "photo") as on_progress:
         evaluate_checkpoint(checkpoint, dataset, split, on_progress)
 

@@ -40,6 +40,8 @@ def demo(arguments: argparse.Namespace) -> Document:
         with progress_bar("drawing the demo data", "scene") as on_progress:
             run = demo_run.demo_run(on_progress)
         _train_demo(run)
+    for file in demo_run.evaluated_by_size(run):
+        say(f"{file.name} {evaluations.BY_SIZE}; evaluate it again: python -m core evaluate {file} --data {run.data}.")
     document = {"run": str(run.path), "data": run.data, "epochs": demo_run.epochs_done(run)}
     return document | {"scores": demo_run.scores(run)}
 

@@ -31,7 +31,7 @@ from core.data.facts import GRID, PairFacts
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.data.stats import OnProgress, SplitStats, summarize
 from core.errors import DataError
-from core.files import replacing
+from core.files import replacing, stamp_of
 from core.home import home
 from core.voc import VOID
 
@@ -127,7 +127,7 @@ def job_dir(path: Path | str) -> Path:
 
 
 def files_key(path: Path | str) -> str:
-    """Return a SHA-256 over name, time of change and size of every file that the analysis reads; no file is opened."""
+    """Return a SHA-256 over name, times of change and size of every file that the analysis reads; none is opened."""
     root = _root(Path(path))
     stamps = [*_stamps(root, root, (CLASSES_FILE, *doctor.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
     for folder in (*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS):
@@ -149,7 +149,7 @@ def _stamp(entry: "os.DirEntry[str]") -> str:
         status = entry.stat()
     except OSError:  # a link that leads nowhere
         return entry.name
-    return f"{entry.name}\0{status.st_mtime_ns}\0{status.st_size}"
+    return "\0".join(map(str, (entry.name, *stamp_of(entry.path, status)[1:])))
 
 
 def _root(path: Path) -> Path:

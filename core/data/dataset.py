@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.classes import Classes
 from core.data.class_names import classes_of_folder
+from core.data.content import BY_CONTENT, hashes
 from core.data.pair_names import PHOTO_SUFFIXES, composed, near
 from core.errors import DataError
 from core.files import by_number, read_lines
@@ -150,29 +151,17 @@ def _add_trainaug(lists: dict[Path, list[str]], folder: Path, augmented: list[st
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """Return a SHA-256 over names, masks and photo sizes: equal for copies, different once a pair changes.
+    """Return a SHA-256 over names and the content of photos and masks: equal for copies, for nothing else.
 
-    Photos count by their size in bytes alone, which keeps it fast on thousands of files.
+    Each file is read once, and again only after it changed (`core.data.content`); one that cannot be read raises
+    `DataError`.
     """
+    pairs = list(samples)
+    digests = hashes([file for sample in pairs for file in (sample.photo, sample.mask)])
     digest = hashlib.sha256()
-    for sample in samples:
-        digest.update(f"{sample.name}\0{_size(sample.photo)}\0".encode())
-        digest.update(_bytes(sample.mask))
-    return digest.hexdigest()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise DataError(f"The photo {path} cannot be read: {error.strerror}; restore it.") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"The mask {path} cannot be read: {error.strerror}; restore it.") from error
+    for sample, photo, mask in zip(pairs, digests[::2], digests[1::2], strict=True):
+        digest.update(f"{sample.name}\0{photo}\0{mask}\0".encode())
+    return BY_CONTENT + digest.hexdigest()
 
 
 def _find_layout(path: Path) -> tuple[Path, Path, Path]:

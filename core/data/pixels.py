@@ -25,7 +25,7 @@ from core.data.dataset import Sample
 from core.data.images import read_mask, read_pair
 from core.data.stats import MAX_THREADS
 from core.data.transforms import squash_mask, squash_photo
-from core.files import new_folder
+from core.files import new_folder, stamp
 from core.home import home
 
 SCHEMA = 2
@@ -153,7 +153,5 @@ class SquashedPairs:
         """Return the folder where these pairs, with their files as they are now, are kept or would be."""
         digest = hashlib.sha256(repr((SCHEMA, self.image_size, self.num_classes)).encode())
         for sample in self.samples:
-            for file in (sample.photo, sample.mask):
-                status = file.stat() if file.exists() else None
-                digest.update(repr((str(file), status and (status.st_mtime_ns, status.st_size))).encode())
+            digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())
         return home() / "cache" / "pixels" / digest.hexdigest()[:24]

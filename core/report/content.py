@@ -154,12 +154,15 @@ def _stored(run: Run, file: Path, split: str) -> Evaluation | None:
     return evaluations.find(run.eval_dir, evaluations.file_hash(file), split, wanted)
 
 
+def is_by_size(file: Path, split: str) -> bool:
+    """Tell whether a checkpoint of a run is evaluated on a split, but from before photos were compared by content."""
+    return evaluations.is_by_size(file.parent / "eval", evaluations.file_hash(file), split)
+
+
 def _evaluated(run: Run, file: Path, split: str, evaluate: Evaluate | None) -> Evaluation:
     if evaluate is None:
-        raise RunError(
-            f"{file} is not evaluated on {split} yet; do so: "
-            f"python -m core evaluate {file} --data {run.data} --split {split}."
-        )
+        why = evaluations.BY_SIZE if is_by_size(file, split) else f"is not evaluated on {split} yet"
+        raise RunError(f"{file} {why}; do so: python -m core evaluate {file} --data {run.data} --split {split}.")
     evaluate(file, open_dataset(run.data), split)
     return _stored(run, file, split) or _evaluated(run, file, split, None)
 
@@ -199,9 +202,11 @@ def _require_same_data(judged: Sequence[Judged]) -> None:
             first.evaluation.fingerprint,
             first.evaluation.split,
         ):
+            by_size = [each for each in (first, other) if not each.evaluation.is_by_content]
+            why = f", or nobody knows: {by_size[0].file.name} {evaluations.BY_SIZE}" if by_size else ""
             raise DataError(
-                f"{first.file} and {other.file} were scored on different images: their scores do not compare; evaluate "
-                "both on the same data, or report on each alone."
+                f"{first.file} and {other.file} were scored on different images{why}: their scores do not compare; "
+                "evaluate both on the same data, or report on each alone."
             )
 
 

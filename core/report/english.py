@@ -33,6 +33,8 @@ WORDS = {
     "data demo": "The data are drawn scenes made by Atrous itself; scores on them say nothing about photographs.",
     "data gone": "The data are no longer where they were, or have changed since the checkpoints were scored. What "
     "follows is what the stored evaluations know of them; the figures are left out.",
+    "data by size": "{names}: evaluated before photos were compared by content. The fingerprint counts the photos by "
+    "their size alone, so the scores may be of other photos than those that were there later.",
     "source": "Source",
     "splits": "Origin of the splits",
     "splits listed": "lists of names in the data set",

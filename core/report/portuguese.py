@@ -37,6 +37,8 @@ WORDS = {
     "data demo": "Os dados são cenas desenhadas pelo próprio Atrous; os resultados nada dizem sobre fotografias.",
     "data gone": "Os dados já não estão onde estavam, ou mudaram desde a avaliação. O que segue é o que as avaliações "
     "guardadas sabem deles; as figuras foram omitidas.",
+    "data by size": "{names}: avaliação anterior à comparação das fotos pelo conteúdo. A impressão digital conta as "
+    "fotos só pelo tamanho em bytes; os resultados podem ser de outras fotos que não as que lá estavam depois.",
     "source": "Origem",
     "splits": "Origem das partições",
     "splits listed": "listas de nomes no conjunto de dados",

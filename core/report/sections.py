@@ -30,11 +30,12 @@ def data_section(content: Content, words: Words) -> Markup:
     scores = content.floor
     intro = words("data intro", images=words.number(scores.images), split=content.split)
     is_demo = Path(content.evaluation.data) == demo_dir()
+    by_size = [words.label(each, content) for each in content.judged if not each.evaluation.is_by_content]
     return section(
         1, "data", words("data"),
         paragraphs(
             intro, words("data demo") if is_demo else "", "" if content.data else words("data gone"),
-            words("floor meaning"),
+            words("data by size", names=words.listed(by_size)) if by_size else "", words("floor meaning"),
         ),
         _data_facts(content, words),
         _splits(content, words),

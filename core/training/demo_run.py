@@ -49,6 +49,16 @@ def start_demo() -> Run:
     return run
 
 
+def evaluated_by_size(run: Run) -> list[Path]:
+    """Return the milestones whose evaluations are from before photos were compared by content."""
+    files = (milestone(run.path, epoch) for epoch in MILESTONES)
+    return [
+        file
+        for file in files
+        if file.exists() and evaluations.is_by_size(run.eval_dir, evaluations.file_hash(file), "val")
+    ]
+
+
 def scores(run: Run) -> dict[str, dict[str, object]]:
     """Return the stored scores of the milestones by epoch, with the keys of `evaluate --json`."""
     files = {str(epoch): milestone(run.path, epoch) for epoch in MILESTONES}

@@ -78,6 +78,10 @@ def evaluate_checkpoint(
     images_per_second = len(results) / (time.perf_counter() - began_s)
     evaluated = Evaluated(meta, opened.repairs, tuple(results), images_per_second, predictor.precision)
     folder = path.resolve().parent
+    if fingerprint(samples) != data_fingerprint:
+        raise DataError(
+            f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
+        )
     if (folder / "config.json").exists():
         if _hash_of(path) != checkpoint_hash:
             raise CheckpointError(f"{path} was replaced while it was evaluated; evaluate it again.")
@@ -98,13 +102,23 @@ def evaluate_checkpoint(
 
 
 def judge_checkpoint(
-    path: Path, dataset: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None
+    path: Path,
+    dataset: Dataset,
+    split: str,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Judged:
-    """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one."""
-    found = evaluations.find(path.resolve().parent / "eval", _hash_of(path), split, fingerprint(dataset.split(split)))
+    """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one.
+
+    Where the stored one counted photos by their size, `on_note` gets a sentence that says so.
+    """
+    eval_dir, checkpoint_hash = path.resolve().parent / "eval", _hash_of(path)
+    found = evaluations.find(eval_dir, checkpoint_hash, split, fingerprint(dataset.split(split)))
     about = {"checkpoint": str(path), "split": split}
     if found:
         return Judged(found.as_dict() | about, *found.counts())
+    if evaluations.is_by_size(eval_dir, checkpoint_hash, split):
+        on_note(f"{path.name} {evaluations.BY_SIZE}: evaluating it again.")
     evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
     return Judged(

@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from core import jobs
+from core.data.content import BY_CONTENT, is_by_content
 from core.errors import RunError
 from core.files import new_folder, write_json
 from core.metrics.boundary import boundary_counts, contour_counts, fill_void
@@ -36,6 +37,12 @@ it is None, until somebody evaluates again.
 """
 
 HASH_LENGTH = 12
+
+BY_SIZE = "was evaluated before photos were compared by content"
+"""What is said of an evaluation whose fingerprint counted photos by their size: its photos may have been others."""
+
+UNREADABLE = ""
+"""Stands for the fingerprint of an evaluation that is damaged."""
 
 ABOUT = ("checkpoint", "checkpoint_hash", "epoch", "split", "data", "fingerprint", "images_per_second")
 
@@ -99,6 +106,11 @@ class Evaluation:
     images_per_second: float | None
     scores: Scores
     number_format: str | None = None
+
+    @property
+    def is_by_content(self) -> bool:
+        """Whether its fingerprint counted the content of the photos; else see `BY_SIZE`."""
+        return is_by_content(self.fingerprint)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document that `evaluate --json` prints."""
@@ -177,7 +189,7 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
 
 def key(split: str, checkpoint_hash: str, fingerprint: str) -> str:
     """Return the name of an evaluation's folder."""
-    return f"{split}-{checkpoint_hash[:HASH_LENGTH]}-{fingerprint[:HASH_LENGTH]}"
+    return f"{split}-{checkpoint_hash[:HASH_LENGTH]}-{fingerprint.removeprefix(BY_CONTENT)[:HASH_LENGTH]}"
 
 
 def load(path: Path) -> Evaluation:
@@ -211,10 +223,33 @@ def stored(eval_dir: Path) -> list[Path]:
 
 
 def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | None) -> Evaluation | None:
-    """Return the evaluation of a checkpoint on a split of that fingerprint; without one, the newest on any data."""
-    wanted = key(split, checkpoint_hash, fingerprint or "")
-    folders = [path for path in stored(eval_dir) if path.name.startswith(wanted)]
-    return load(max(folders, key=lambda path: (path / "scores.json").stat().st_mtime)) if folders else None
+    """Return the evaluation of a checkpoint on a split of that fingerprint; without one, the newest on any data.
+
+    The newest is one whose fingerprint is by content, where there is any.
+    """
+    of = _fingerprints(eval_dir, key(split, checkpoint_hash, fingerprint or ""))
+    folders = [path for path, found in of.items() if not fingerprint or found in (fingerprint, UNREADABLE)]
+    if not folders:
+        return None
+    return load(max(folders, key=lambda path: (is_by_content(of[path]), (path / "scores.json").stat().st_mtime)))
+
+
+def is_by_size(eval_dir: Path, checkpoint_hash: str, split: str) -> bool:
+    """Tell whether a checkpoint has evaluations on a split, all from before photos were compared by content."""
+    found = set(_fingerprints(eval_dir, key(split, checkpoint_hash, "")).values()) - {UNREADABLE}
+    return bool(found) and not any(map(is_by_content, found))
+
+
+def _fingerprints(eval_dir: Path, beginning: str) -> dict[Path, str]:
+    """Return the fingerprint of each stored evaluation whose folder's name begins so."""
+    return {path: _fingerprint_in(path) for path in stored(eval_dir) if path.name.startswith(beginning)}
+
+
+def _fingerprint_in(path: Path) -> str:
+    try:
+        return str(json.loads((path / "scores.json").read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return UNREADABLE  # `load` says why
 
 
 def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) -> dict[str, Any] | None:

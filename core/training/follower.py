@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.errors import DataError
 from core.model.device import choose_device
 from core.training.config import TrainingConfig
@@ -26,7 +26,7 @@ class Plan:
     config: TrainingConfig
     data: str
     class_names: tuple[str, ...]
-    pairs: tuple[str, ...]
+    fingerprint: str
     weights: dict[str, Tensor]
     state: dict[str, Any]
 
@@ -35,7 +35,7 @@ def lead(loop: TrainingLoop, dataset: Dataset) -> None:
     """Let every `follow` build the same loop, and train this one with theirs; alone, do nothing."""
     if loop.world.size > 1:
         weights, state = kept(loop.model.state_dict()), kept(loop.state())
-        plan = Plan(loop.config, str(dataset.root), dataset.class_names, _pairs(dataset), weights, state)
+        plan = Plan(loop.config, str(dataset.root), dataset.class_names, _fingerprint(dataset), weights, state)
         loop.world.from_chief(plan)
         loop.connect()
 
@@ -58,7 +58,7 @@ def follow(world: World, was_ended: Callable[[], bool]) -> None:
 
 def _loop_of(plan: Plan, world: World) -> TrainingLoop:
     dataset = open_dataset(plan.data)
-    if dataset.class_names != plan.class_names or _pairs(dataset) != plan.pairs:
+    if dataset.class_names != plan.class_names or _fingerprint(dataset) != plan.fingerprint:
         raise DataError(
             f"{plan.data} holds other data for process {world.rank} than for process 0; copy it from there."
         )
@@ -69,5 +69,5 @@ def _loop_of(plan: Plan, world: World) -> TrainingLoop:
     return loop
 
 
-def _pairs(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(sample.name for split in ("train", "val") for sample in dataset.split(split))
+def _fingerprint(dataset: Dataset) -> str:
+    return fingerprint((*dataset.split("train"), *dataset.split("val")))

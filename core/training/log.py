@@ -91,6 +91,7 @@ class RunLog:
 
     def _reset(self) -> None:
         self._offset = 0
+        self._inode = 0
         self.legs: list[RunStarted] = []
         self._steps: StepLines[Step] = StepLines(_step_from_line)
         self._num_steps = 0
@@ -105,11 +106,12 @@ class RunLog:
     def read_new(self) -> int:
         """Read what was appended since the last call and return the number of records; the rest waits for its end."""
         try:
-            size = self.path.stat().st_size
+            status = self.path.stat()
         except FileNotFoundError:
             return 0
-        if size < self._offset:
-            self._reset()
+        if status.st_size < self._offset or status.st_ino != self._inode:
+            self._reset()  # another file has taken its place
+            self._inode = status.st_ino
         with self.path.open("rb") as file:
             file.seek(self._offset)
             text = file.read()

@@ -1,12 +1,13 @@
 """Evaluations as the trainer stores them, of masks that are drawn here, and a checkpoint of a small real model."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import fingerprint, open_dataset
+from core.data.dataset import Sample, fingerprint, open_dataset
 from core.data.images import mask_image, png_bytes, read_mask
 from core.metrics.calibration import Bins, calibration_bins
 from core.training import evaluations
@@ -37,9 +38,18 @@ def bins_of(truth_HW: Mask, predicted_HW: Mask) -> Bins:
     return calibration_bins(confidence, (truth_HW == predicted_HW)[counted])
 
 
+def by_size(samples: Sequence[Sample]) -> str:
+    """Return the fingerprint as it was counted at first: of the photos, their size alone."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(f"{sample.name}\0{sample.photo.stat().st_size}\0".encode() + sample.mask.read_bytes())
+    return digest.hexdigest()
+
+
 def store_milestone(
-    run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = ""
-) -> Evaluation:
+    run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = "",
+    counted: Callable[[Sequence[Sample]], str] = fingerprint,
+) -> Evaluation:  # fmt: skip
     """Write a milestone (no real weights in it) and the evaluation of what `guess` predicts for the val split."""
     dataset = open_dataset(data or run.data)
     samples = dataset.split("val")
@@ -63,5 +73,5 @@ def store_milestone(
     return evaluations.store(
         run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
         split="val", data=str(dataset.root),
-        fingerprint=fingerprint(samples), results=results, class_names=dataset.class_names,
+        fingerprint=counted(samples), results=results, class_names=dataset.class_names,
     )  # fmt: skip

@@ -1,15 +1,17 @@
 """Present: every step of the story, the way through it and out of it, and addresses that name what is not there."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.training.evaluations import BY_SIZE
 from core.training.runs import Run, create_run
 from tests.app.conftest import Visit, links, make_pairs, texts, write_records
-from tests.app.stored import guess_background, guess_half, store_milestone
+from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 
 STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "meaning")
 
@@ -147,6 +149,23 @@ def test_what_is_not_evaluated_is_told_with_the_way_to_compare(visit: Visit, run
     assert links(app)["Evaluate on Compare"].endswith("last.pt&split=val")
     both = visit("present", checkpoint=ids, split="train")
     assert both.info[0].value == "1 epoch and 3 epochs are not evaluated on train yet; Compare does that."
+
+
+def test_an_evaluation_from_before_photos_were_compared_by_content_is_said(
+    visit: Visit, run: Run, ids: list[str]
+) -> None:
+    shutil.rmtree(run.eval_dir)
+    for epoch in (1, 3):
+        store_milestone(run, epoch, guess_half, counted=by_size)
+    app = visit("present", checkpoint=ids)
+    assert not app.exception
+    assert [info.value for info in app.info][:2] == [
+        f"{label} {BY_SIZE}, which does not count any more." for label in ("1 epoch", "3 epochs")
+    ]
+    shutil.rmtree(run.data)
+    app = visit("present", checkpoint=ids, step="verdict")
+    assert not app.exception
+    assert f"3 epochs {BY_SIZE}: its scores may be of other photos." in [warning.value for warning in app.warning]
 
 
 def test_data_that_is_gone_leaves_the_verdict(visit: Visit, run: Run, ids: list[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.classes import VOC_CLASSES
+from core.data.dataset import open_dataset
 from core.errors import CheckpointError
 from core.home import demo_dir
 from core.training import evaluations
 from core.training.runs import Run, create_run
 from tests.app.conftest import CAT, MakeRun, Visit, links, make_pairs, texts, write_records
-from tests.app.stored import guess_background, guess_half, store_milestone
+from tests.app.stored import by_size, guess_background, guess_half, store_milestone
+from tests.small_data import replace_quietly, with_last_bit_flipped
 from ui.comparison import SCORE_COLUMNS
 
 
@@ -138,6 +141,43 @@ def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(vis
     app = visit("compare", why="Errors")
     assert not app.exception
     assert "did not keep kinds of errors" in texts(app)
+    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
+
+
+def test_an_evaluation_from_before_photos_were_compared_by_content_is_said_and_offered_anew(
+    visit: Visit, run: Run
+) -> None:
+    """After the photos had been replaced by black ones of the same size, Compare showed the scores of the old ones."""
+    shutil.rmtree(run.eval_dir)
+    store_milestone(run, 1, guess_background, counted=by_size)
+    store_milestone(run, 3, guess_half)
+    app = visit("compare")
+    assert not app.exception
+    assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"], "what cannot be believed is not shown"
+    assert [info.value for info in app.info] == [f"1 epoch {evaluations.BY_SIZE}; evaluate it again."]
+    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val"]
+    assert len(evaluations.stored(run.eval_dir)) == 2
+
+
+def test_where_the_data_is_gone_an_evaluation_by_size_is_shown_with_a_warning(visit: Visit, run: Run) -> None:
+    shutil.rmtree(run.eval_dir)
+    for epoch in (1, 3):
+        store_milestone(run, epoch, guess_half, counted=by_size)
+    shutil.rmtree(run.data)
+    app = visit("compare")
+    assert not app.exception
+    assert list(app.dataframe[0].value.index) == ["1 epoch", "3 epochs", "Floor"]
+    for label in ("1 epoch", "3 epochs"):
+        assert f"{label} {evaluations.BY_SIZE}: its scores may be of other photos." in [w.value for w in app.warning]
+
+
+def test_photos_replaced_by_others_of_the_same_size_bring_no_old_scores(visit: Visit, run: Run) -> None:
+    assert list(visit("compare").dataframe[0].value.index) == ["1 epoch", "3 epochs", "Floor"]
+    for sample in open_dataset(run.data).split("val"):
+        replace_quietly(sample.photo, with_last_bit_flipped(sample.photo))
+    app = visit("compare")
+    assert not app.exception
+    assert not app.dataframe
     assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
 
 

@@ -1,11 +1,13 @@
 """The commands that score checkpoints: one JSON document with the promised keys, and each evaluated once."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
 from tests.unit.command_line.calls import Command, files_under
 
@@ -62,6 +64,30 @@ def test_compare_evaluates_once(core: Command, checkpoint: Path, tiny_voc: Path,
     changed.save(mask)
     again = core("compare", *files, "--data", tiny_voc, "--json").document()
     assert again["a"]["confusion"] != first["a"]["confusion"]
+
+
+def test_compare_says_that_an_evaluation_counted_photos_by_size_and_does_it_again(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    """Every photo of val could be replaced by a black one of the same size, and compare printed the old scores."""
+    from tests.app.stored import by_size
+
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    file = run / "epoch_001.pt"
+    file.write_bytes(checkpoint.read_bytes())
+    core("evaluate", file, "--data", tiny_voc)
+    (kept,) = (run / "eval").glob("val-*")
+    about = json.loads((kept / "scores.json").read_text())
+    about["fingerprint"] = by_size(open_dataset(tiny_voc).split("val"))
+    (kept / "scores.json").write_text(json.dumps(about))
+    kept.rename(kept.with_name(f"val-{about['checkpoint_hash'][:12]}-{about['fingerprint'][:12]}"))
+    ended = core("compare", file, file, "--data", tiny_voc, "--json")
+    assert ended.document()["delta_miou"] == 0
+    assert ended.err == "epoch_001.pt was evaluated before photos were compared by content: evaluating it again.\n"
+    assert len(list((run / "eval").glob("val-*"))) == 2, "the old one stays"
+    assert core("compare", file, file, "--data", tiny_voc, "--json").err == ""
 
 
 def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(

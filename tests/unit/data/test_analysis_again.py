@@ -13,7 +13,7 @@ import pytest
 from core.data import analysis, doctor
 from core.data.analysis import _seal, analyse, files_key, find
 from core.data.images import write_mask
-from tests.small_data import DOG, write_list, write_pairs
+from tests.small_data import DOG, replace_quietly, with_last_bit_flipped, write_list, write_pairs
 from tests.unit.data.analysed import assert_equal, stored_in
 
 
@@ -43,6 +43,11 @@ def touch_a_photo(root: Path) -> None:
     os.utime(root / "JPEGImages" / "photo_0.jpg", ns=(1, 1))
 
 
+def replace_a_mask_quietly(root: Path) -> None:
+    mask = root / "SegmentationClass" / "photo_0.png"
+    replace_quietly(mask, with_last_bit_flipped(mask))
+
+
 def add_a_pair(root: Path) -> None:
     write_pairs(root / "JPEGImages", root / "SegmentationClass", ["added"])
 
@@ -69,8 +74,8 @@ def add_augmented_masks(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [change_a_mask, touch_a_photo, add_a_pair, rename_a_photo, change_a_list, add_a_list, name_the_classes,
-     add_augmented_masks],
+    [change_a_mask, touch_a_photo, replace_a_mask_quietly, add_a_pair, rename_a_photo, change_a_list, add_a_list,
+     name_the_classes, add_augmented_masks],
 )  # fmt: skip
 def test_a_change_counts_anew(tiny_voc: Path, change: Callable[[Path], None]) -> None:
     analyse(tiny_voc)

@@ -1,6 +1,8 @@
 """Which checkpoints are reported on, and what is said when there is nothing to report."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from core.report.charts import Series, line_chart, nice_ticks
 from core.report.content import Content, gather, judge
 from core.report.figures import choose
 from core.report.markup import Markup, tag
+from core.report.page import render
 from core.training.runs import Run
-from tests.app.stored import store_milestone
+from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun, fine
 from tests.unit.report.reading import read
@@ -37,6 +40,37 @@ def test_what_is_not_evaluated_says_which_command_does_it(run: Run, one_sentence
     with pytest.raises(RunError) as raised:
         judge([run], "val")
     assert f"python -m core evaluate {file} --data {run.data} --split val" in one_sentence(raised.value, file)
+
+
+def test_an_evaluation_from_before_photos_were_compared_by_content_is_not_reported(
+    run: Run, one_sentence: Callable[..., str]
+) -> None:
+    """The report served scores of photos that had been replaced by black ones of the same size."""
+    shutil.rmtree(run.eval_dir)
+    store_milestone(run, 2, fine, counted=by_size)
+    store_milestone(run, 4, fine)
+    file = run.path / "epoch_002.pt"
+    with pytest.raises(RunError, match="evaluated before photos were compared by content; do so: python") as raised:
+        judge([run], "val")
+    one_sentence(raised.value, file)
+    judged = judge([run], "val", lambda *_: store_milestone(run, 2, fine))
+    assert all(each.evaluation.is_by_content for each in judged)
+
+
+def test_where_the_data_is_gone_the_report_says_which_evaluations_counted_photos_by_size(run: Run) -> None:
+    shutil.rmtree(run.eval_dir)
+    for epoch in (2, 4):
+        store_milestone(run, epoch, fine, counted=by_size)
+    shutil.rmtree(run.data)
+    content = gather(judge([run], "val"))
+    for language, said in (
+        ("en", "before photos were compared by content"),
+        ("pt", "comparação das fotos pelo conteúdo"),
+    ):
+        assert said in render(content, language)
+    (mixed,) = judge([run], "val")[:1]
+    with pytest.raises(DataError, match=r"or nobody knows: epoch_002\.pt was evaluated before photos were compared"):
+        gather([mixed, replace(mixed, evaluation=replace(mixed.evaluation, fingerprint="content:1"))])
 
 
 def test_what_is_not_evaluated_is_evaluated_on_request(run: Run) -> None:

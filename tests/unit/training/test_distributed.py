@@ -9,15 +9,16 @@ import torch.distributed as dist
 from torch import nn
 
 from core.classes import VOC_CLASSES
-from core.data.dataset import open_dataset
+from core.data.dataset import fingerprint, open_dataset
 from core.data.loader import TrainingBatches, TrainingPairs
 from core.data.pixels import SquashedPairs
 from core.data.transforms import TrainingTransform
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, DataError, RunError
 from core.training.config import TrainingConfig
 from core.training.distributed import ALONE, Order, World, ended_together, joined
+from core.training.follower import Plan, _loop_of
 from core.training.loop import TrainingLoop
-from tests.small_data import write_voc
+from tests.small_data import replace_quietly, with_last_bit_flipped, write_voc
 
 CPU = torch.device("cpu")
 TOLD = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
@@ -47,6 +48,16 @@ def test_torchrun_says_who_is_who() -> None:
     assert not world.is_chief
     with pytest.raises(RunError, match="WORLD_SIZE is set, but not 'RANK'; let torchrun"):
         World.from_environment({"WORLD_SIZE": "4"})
+
+
+def test_a_process_whose_photo_of_the_same_name_is_another_does_not_train(tiny_voc: Path) -> None:
+    """Two machines compared the names of their pairs alone, and trained one model on two sets of photos."""
+    dataset = open_dataset(tiny_voc)
+    pairs = (*dataset.split("train"), *dataset.split("val"))
+    plan = Plan(TrainingConfig(), str(tiny_voc), dataset.class_names, fingerprint(pairs), {}, {})
+    replace_quietly(pairs[0].photo, with_last_bit_flipped(pairs[0].photo))
+    with pytest.raises(DataError, match="holds other data for process 1 than for process 0"):
+        _loop_of(plan, World(rank=1, size=2))
 
 
 @pytest.mark.parametrize("size", [5, 2])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data.content import BY_CONTENT
 from core.data.images import mask_image, png_bytes
 from core.errors import RunError
 from core.metrics.calibration import calibration_bins
@@ -111,6 +112,30 @@ def test_a_checkpoint_is_found_by_what_it_holds_and_the_newest_counts(
     assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val", newer.fingerprint) is None
     checkpoint.unlink()
     assert evaluations.scores_of(tmp_path / "eval", checkpoint, "val", newer.fingerprint) is None
+
+
+def test_an_evaluation_of_photos_by_size_is_neither_believed_nor_dropped(store: Store, tmp_path: Path) -> None:
+    """Photos counted by their size alone, so that scores of other photos were served; who evaluated then is told so."""
+    by_content = BY_CONTENT + "7" * 64
+    old = store(fingerprint="7" * 64)
+    asked = tmp_path / "eval", old.checkpoint_hash, "val"
+    assert evaluations.find(*asked, by_content) is None, "the same digits are no reason to believe it"
+    assert (evaluations.is_by_size(*asked), old.is_by_content) == (True, False)
+    assert evaluations.find(*asked, None) == old, "where the data is gone, it is all there is"
+    new = store(fingerprint=BY_CONTENT + "8" * 64)
+    os.utime(new.path / "scores.json", (1, 1))
+    assert evaluations.find(*asked, new.fingerprint) == evaluations.find(*asked, None) == new
+    assert not evaluations.is_by_size(*asked)
+    assert evaluations.load(old.path) == old, "it stays where it is"
+
+
+def test_of_two_evaluations_the_damaged_one_hides_nothing(store: Store, tmp_path: Path) -> None:
+    whole, damaged = store(fingerprint=BY_CONTENT + "8" * 64), store(fingerprint=BY_CONTENT + "9" * 64)
+    (damaged.path / "scores.json").write_text("{")
+    asked = tmp_path / "eval", whole.checkpoint_hash, "val"
+    assert evaluations.find(*asked, whole.fingerprint) == evaluations.find(*asked, None) == whole
+    with pytest.raises(RunError, match="delete it and evaluate again"):
+        evaluations.find(*asked, damaged.fingerprint)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '"x"', b"\xff\xfe"])

@@ -15,6 +15,7 @@ from core.training.log import LogWriter, RunLog
 from core.training.records import Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
+from tests.small_data import replace_quietly
 from tests.unit.ui.made_logs import epoch, leg, step
 from ui import cached, charts
 from ui.score_charts import Curve, miou_curves
@@ -42,6 +43,16 @@ def test_a_log_is_followed_from_where_it_was_left(tmp_path: Path, monkeypatch: p
     write(path, "three")
     assert [warned.message for warned in cached.run_log(path).warnings] == ["one", "two", "three"]
     assert len(taken) == 3, "each line is read once, however often anyone asks"
+
+
+def test_a_log_in_the_place_of_another_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """A longer log that took the file's place was read from the middle on, and shown as the end of the first."""
+    path, other = tmp_path / "log.jsonl", tmp_path / "other.jsonl"
+    write(path, "one")
+    assert len(cached.run_log(path).warnings) == 1
+    write(other, "two", "three")
+    other.replace(path)
+    assert [warned.message for warned in cached.run_log(path).warnings] == ["two", "three"]
 
 
 def test_a_log_in_hand_does_not_change(tmp_path: Path) -> None:
@@ -86,6 +97,30 @@ def test_a_strip_holds_three_pictures(voc: Path) -> None:
     photo, mask = voc / "JPEGImages" / "photo_0.jpg", voc / "SegmentationClass" / "photo_0.png"
     strip = Image.open(io.BytesIO(cached.sample_strip(photo, mask, mask, classes=VOC_CLASSES, size_px=48)))
     assert strip.size == (3 * 44 + 2 * 2, 34)  # 40 x 30 px each, framed, two gaps
+
+
+def test_a_picture_is_drawn_anew_once_its_file_is_another_of_the_same_size_and_time(voc: Path) -> None:
+    """Caches were keyed by path, time and size, all of which a copy with `cp -p` leaves as they were."""
+    photo = voc / "JPEGImages" / "photo_0.bmp"
+    Image.new("RGB", (8, 8), "red").save(photo)
+    red, before = photo.read_bytes(), cached.thumbnail(photo, classes=VOC_CLASSES)
+    assert cached.thumbnail(photo, classes=VOC_CLASSES) == before
+    replace_quietly(photo, red[:-8] + bytes(8))
+    assert cached.thumbnail(photo, classes=VOC_CLASSES) != before
+
+
+def test_a_split_whose_photos_are_replaced_by_black_has_another_fingerprint(voc: Path) -> None:
+    """Compare served old scores for a split of BMP files that were all replaced by black ones of the same size."""
+    for photo in (voc / "JPEGImages").iterdir():
+        Image.open(photo).save(photo.with_suffix(".bmp"))
+        photo.unlink()
+    data = cached.dataset(voc)
+    before = cached.fingerprint(data, "val")
+    assert cached.fingerprint(data, "val") == before
+    for sample in data.split("val"):
+        content = sample.photo.read_bytes()
+        replace_quietly(sample.photo, content[:54] + bytes(len(content) - 54))
+    assert cached.fingerprint(data, "val") != before
 
 
 def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:

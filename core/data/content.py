@@ -1,0 +1,150 @@
+"""What files hold, as SHA-256: read once, and again only after the file changed.
+
+    cache/content/FOLDER.json     of one folder of photos or masks, which the name is a hash of:
+        first line                SHA-256 of all that follows
+        rest                      {"schema": 1, "files": {name: [size, mtime_ns, ctime_ns, SHA-256 of the content]}}
+
+What counts is the stamp (`core.files.Stamp`). A cache file appears whole or not at all, so any number of processes may
+read and write: at worst one of them reads a photo again. One that is damaged is as good as none.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import DataError
+from core.files import Stamp, replacing, stamp_of
+from core.home import home
+
+SCHEMA = 1
+MAX_FOLDERS = 64
+"""Folders that are remembered, on the disk and in memory; those not written for longest give way."""
+
+MAX_THREADS = 4
+
+SETTLED_NS = 2 * 10**9
+"""A file counts as settled once its last change is this old: FAT counts time in steps of two seconds.
+
+Until then a second change can leave the same stamp, so the file is read each time. Git does the same with its index
+(git-scm.com/docs/racy-git).
+"""
+
+BY_CONTENT = "content:"
+"""How a fingerprint begins. Those without counted photos by their size alone, so equal ones say nothing."""
+
+Known = dict[str, tuple[Stamp, str]]
+"""Of a folder: by name, the stamp of a file when it was read and the SHA-256 of its content."""
+
+_memory: dict[str, Known] = {}
+
+
+def is_by_content(fingerprint: str) -> bool:
+    """Tell whether a fingerprint counted the content of the photos; those of early versions counted their size."""
+    return fingerprint.startswith(BY_CONTENT)
+
+
+def hashes(files: Sequence[Path]) -> list[str]:
+    """Return the SHA-256 of the content of each file; one that cannot be read raises `DataError`."""
+    now_ns = time.time_ns()
+    stamps = [_existing(file) for file in files]
+    known = {folder: _known(folder) for folder in {_folder(each) for each in stamps}}
+    found = {each: digest for each in stamps if (digest := _found(known[_folder(each)], each))}
+    missing = [each for each in dict.fromkeys(stamps) if each not in found]
+    if missing:
+        with ThreadPoolExecutor(MAX_THREADS) as pool:
+            read = dict(zip(missing, pool.map(_hash, missing), strict=True))
+        settled = {each: digest for each, digest in read.items() if _is_settled(each, now_ns)}
+        for each, digest in settled.items():
+            known[_folder(each)][Path(each.path).name] = each, digest
+        for folder in {_folder(each) for each in settled}:
+            _keep(folder, known[folder])
+        found |= read
+    return [found[each] for each in stamps]
+
+
+def _folder(file: Stamp) -> str:
+    return os.path.dirname(file.path)  # noqa: PTH120 - of thousands, and `Path` takes ten times as long
+
+
+def _existing(file: Path) -> Stamp:
+    try:
+        return stamp_of(file, file.stat())
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _hash(file: Stamp) -> str:
+    try:
+        return hashlib.sha256(Path(file.path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise _unreadable(Path(file.path), error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> DataError:
+    return DataError(f"{file} cannot be read: {error.strerror}; restore it.")
+
+
+def _found(known: Known, file: Stamp) -> str | None:
+    then, digest = known.get(os.path.basename(file.path), (None, None))  # noqa: PTH119 - as in `_folder`
+    return digest if then == file else None
+
+
+def _is_settled(file: Stamp, now_ns: int) -> bool:
+    changed_ns = file.ctime_ns if os.name == "posix" else max(file.mtime_ns, file.ctime_ns)
+    return changed_ns < now_ns - SETTLED_NS
+
+
+# --- on the disk ----------------------------------------------------------------------------------------------------
+
+
+def _known(folder: str) -> Known:
+    """Return what is remembered of a folder, read from the disk the first time."""
+    if folder not in _memory:
+        while len(_memory) >= MAX_FOLDERS:
+            _memory.pop(next(iter(_memory)), None)
+        _memory[folder] = _read(folder)
+    return _memory[folder]
+
+
+def _file(folder: str) -> Path:
+    return home() / "cache" / "content" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:24]}.json"
+
+
+def _read(folder: str) -> Known:
+    """Return what the disk has of a folder; one that is missing, damaged or of another version is as good as none."""
+    try:
+        seal, _, text = _file(folder).read_bytes().partition(b"\n")
+        document = json.loads(text)
+        if seal.decode() != hashlib.sha256(text).hexdigest() or document["schema"] != SCHEMA:
+            return {}
+        return {
+            name: (Stamp(os.path.join(folder, name), *times), digest)  # noqa: PTH118 - as in `_folder`
+            for name, (*times, digest) in document["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(folder: str, known: Known) -> None:
+    """Write what is known of a folder, with what others wrote meanwhile; without room for it, do nothing."""
+    file = _file(folder)
+    with suppress(OSError):
+        there = set(os.listdir(folder))  # noqa: PTH208 - names are enough
+        entries = {name: entry for name, entry in (_read(folder) | known).items() if name in there}
+        document = {"schema": SCHEMA, "files": {name: [*then[1:], digest] for name, (then, digest) in entries.items()}}
+        text = json.dumps(document, separators=(",", ":")).encode()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as new:
+            new.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+        _forget_oldest(file.parent)
+
+
+def _forget_oldest(folder: Path) -> None:
+    kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in kept[MAX_FOLDERS:]:
+        file.unlink(missing_ok=True)
