@@ -7,15 +7,19 @@ is read before its size is known to be bounded, and a zip file's checksums are c
 
 import pickle
 import sys
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import torch
 
 from core.errors import CheckpointError
-from core.model.pickled import Pickled, list_names, pickled_sentence, printable
+from core.model.file_kinds import HEAD_BYTES, other_kind
+from core.model.pickle_outline import Pickled, outline
+from core.model.pickled import pickled_sentence, printable, protocol_sentence
+from core.model.plain_data import load_plain_data
 
 MAX_FILE_BYTES = 2 * 1024**3
 """The largest file that is opened: last.pt of a ResNet-101, with Adam's state and averaged weights, is half of it."""
@@ -25,23 +29,15 @@ MAX_PICKLE_BYTES = 64 * 1024**2
 MAX_HEADER_BYTES = 16 * 1024**2
 CHUNK_BYTES = 1 << 20
 
-WRAPPINGS = (
-    "model", "state_dict", "model_state_dict", "model_state", "net", "network", "module", "weights", "params",
-    "checkpoint",
-)  # fmt: skip
-AVERAGED = ("model_ema", "ema", "state_dict_ema", "ema_state_dict")
-"""Names under which programs keep weights, and those for averages of weights."""
+ZIP, LEGACY, SAFETENSORS, PICKLE = "zip", "legacy", "safetensors", "pickle"
+MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+"""PyTorch's magic number, pickled by protocol 2 or later, with which its older files begin."""
+MAGIC_AS_TEXT = b"L119547037146038801333356L\n."
+"""The same, pickled by protocol 0 or 1."""
+LEGACY_BEGINNING = b"\x80\x02" + MAGIC
+DEFAULT_PROTOCOL, NEAR_PROTOCOL = 2, 3
+"""That of torch.save, and the one that differs in how bytes are written, which weights have none of."""
 
-ZIP, LEGACY, SAFETENSORS = "zip", "legacy", "safetensors"
-LEGACY_BEGINNING = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""PyTorch's magic number, pickled."""
-
-OTHER_BEGINNINGS = (
-    (b"\x89HDF", "weights of Keras or another HDF5 file"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"GGUF", "a GGUF file of a language model"),
-    (b"\x93NUMPY", "a NumPy array"),
-)
 PROGRAMS = (
     ("constants.pkl", "a TorchScript archive", "torch.jit.load({name!r}).state_dict()"),
     ("archive_format", "a program of torch.export", "torch.export.load({name!r}).state_dict"),
@@ -67,12 +63,14 @@ def read_weights_file(path: Path) -> Content:
             f"{path} has {size / 1e9:.1f} GB, more than the {MAX_FILE_BYTES / 1e9:.1f} GB that are opened; "
             "save the weights alone, without the optimizer."
         )
-    if _is_safetensors(path, size, head):
+    if _is_like_safetensors(size, head):
         return _read_safetensors(path, size, head)
     if head.startswith(b"PK\x03\x04"):
         return _read_zip(path)
-    _refuse_others(path, head)
-    return Content(_load(path, LEGACY, is_mapped=False), LEGACY)
+    if head.startswith(LEGACY_BEGINNING):
+        return Content(_load(path, LEGACY, is_mapped=False), LEGACY)
+    _refuse_others(path, size, head)
+    return Content(_load(path, LEGACY, is_mapped=False), LEGACY)  # which says in what way it is damaged
 
 
 def damaged_sentence(path: Path, why: str = "") -> str:
@@ -89,52 +87,74 @@ def _look(path: Path) -> tuple[int, bytes]:
                 f"{path} is no file; name a checkpoint in it." if path.is_dir() else f"{path} is no file."
             )
         with path.open("rb") as file:
-            return path.stat().st_size, file.read(len(LEGACY_BEGINNING))
+            return path.stat().st_size, file.read(HEAD_BYTES)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); check its name and whose it is.") from error
 
 
-def _refuse_others(path: Path, head: bytes) -> None:
-    for beginning, what in OTHER_BEGINNINGS:
-        if head.startswith(beginning):
-            raise CheckpointError(f"{path} is {what}, not the weights of a PyTorch model.")
-    if path.suffix.lower() == ".onnx":
-        raise CheckpointError(
-            f"{path} is an ONNX program, from which no training goes on; open the checkpoint behind it."
-        )
-    if head[:1] == b"\x80" and not head.startswith(LEGACY_BEGINNING) and head[1:2] in b"\x02\x03\x04\x05":
-        if len(head) < len(LEGACY_BEGINNING) and LEGACY_BEGINNING.startswith(head):
+def _refuse_others(path: Path, size: int, head: bytes) -> None:
+    """Refuse what is called by its name: pickles of other protocols and programs, and what is no pickle at all."""
+    if MAGIC in head[:40] or head.startswith(MAGIC_AS_TEXT):
+        _refuse_pickle(path, LEGACY, head)
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        if LEGACY_BEGINNING.startswith(head):
             raise CheckpointError(damaged_sentence(path))
-        with path.open("rb") as file:  # pickle.dump: torch.save begins otherwise
-            raise CheckpointError(pickled_sentence(path, list_names(file), ()))
+        _refuse_pickle(path, PICKLE, head)  # pickle.dump: torch.save begins otherwise
+    kind = other_kind(path, size, head)
+    if _pickled_in(path, PICKLE).names and (kind is None or kind.startswith("text")):
+        _refuse_pickle(path, PICKLE, head)  # protocol 0 is text
+    if kind:
+        raise CheckpointError(f"{path} is {kind}.")
+    if path.suffix.lower() == ".safetensors":  # a damaged one
+        _read_safetensors(path, size, head)
+
+
+def _refuse_pickle(path: Path, container: str, head: bytes) -> Never:
+    """Say why a pickle stays closed, and the line that saves what is in it so that it opens."""
+    found = _pickled_in(path, container)
+    load = f"torch.load({path.name!r}, map_location='cpu', weights_only=False)"
+    opening = f"pickle.load(open({path.name!r}, 'rb'))" if container == PICKLE else load
+    if found.foreign or container == PICKLE:
+        raise CheckpointError(pickled_sentence(path, found, opening))
+    protocol = f"pickle protocol {head[1]}" if head[:1] == b"\x80" else "pickle protocol 0 or 1"
+    raise CheckpointError(protocol_sentence(path, protocol, found, opening))
 
 
 def _load(path: Path, container: str, *, is_mapped: bool) -> Any:
-    """Let PyTorch read weights and JSON types, and nothing else.
+    """Let PyTorch read weights and JSON types, a Namespace and NumPy's numbers as such, and nothing else.
 
     Bytes from anywhere make its unpickler raise almost anything: IndexError, struct.error, UnicodeDecodeError.
     """
+    mmap = is_mapped or None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped or None)
-    except Exception as error:  # as the docstring says
-        found = _pickled_in(path, container)
-        is_newer = "Unsupported operand" in str(error) and container == ZIP  # than torch.save's protocol
-        if found.foreign or is_newer:
-            raise CheckpointError(pickled_sentence(path, found, (*WRAPPINGS, *AVERAGED))) from error
-        why = "" if isinstance(error, pickle.UnpicklingError) else str(error).split("\n", 1)[0]
-        raise CheckpointError(damaged_sentence(path, why)) from error
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # noqa: BLE001 - as the docstring says
+        cause = error
+    found = _pickled_in(path, container)
+    if found.foreign:
+        if not found.is_plain_data:
+            _refuse_pickle(path, container, LEGACY_BEGINNING)
+        try:
+            return load_plain_data(path, mmap=mmap)
+        except Exception as error:  # noqa: BLE001 - as above
+            cause = error
+    why = "" if isinstance(cause, pickle.UnpicklingError) else str(cause).split("\n", 1)[0]
+    raise CheckpointError(damaged_sentence(path, why)) from cause
 
 
 def _pickled_in(path: Path, container: str) -> Pickled:
-    if container == LEGACY:
+    if container != ZIP:
         with path.open("rb") as file:
-            return list_names(file)
-    with zipfile.ZipFile(path) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-        with archive.open(name) as file:
-            return list_names(file)
+            return outline(file)
+    with zipfile.ZipFile(path) as archive, archive.open(_description(archive)) as file:
+        return outline(file)
+
+
+def _description(archive: zipfile.ZipFile) -> str:
+    """Return the name of the entry that holds the pickle."""
+    return next(name for name in archive.namelist() if name.endswith("data.pkl"))
 
 
 # --- zip files ------------------------------------------------------------------------------------------------------
@@ -147,14 +167,23 @@ def _read_zip(path: Path) -> Content:
             _refuse_bomb(path, entries)
             _refuse_programs(path, [entry.filename for entry in entries])
             _compare_checksums(archive, entries)
+            with archive.open(_description(archive)) as file:
+                head = file.read(2)
     except CheckpointError:
         raise
     except Exception as error:  # as above: what Python's zipfile makes of any bytes
         raise CheckpointError(damaged_sentence(path, str(error))) from error
+    if head[:1] != b"\x80" or head[1] not in (DEFAULT_PROTOCOL, NEAR_PROTOCOL):
+        _refuse_pickle(path, ZIP, head)
     # A zip file is mapped, so that its weights are in memory once; one that was packed again, compressed, cannot be.
     # Windows cannot replace a file that is mapped, and last.pt is replaced while its run goes on.
     is_stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    return Content(_load(path, ZIP, is_mapped=is_stored and sys.platform != "win32"), ZIP)
+    is_mapped = is_stored and sys.platform != "win32"
+    if head[1] == DEFAULT_PROTOCOL:
+        return Content(_load(path, ZIP, is_mapped=is_mapped), ZIP)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")
+        return Content(_load(path, ZIP, is_mapped=is_mapped), ZIP)
 
 
 def _refuse_bomb(path: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -196,10 +225,8 @@ def _compare_checksums(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo])
 # --- safetensors ----------------------------------------------------------------------------------------------------
 
 
-def _is_safetensors(path: Path, size: int, head: bytes) -> bool:
-    """Tell by the content; by the name only where a damaged file should be called by what it was."""
-    is_like_one = head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
-    return is_like_one or (path.suffix.lower() == ".safetensors" and not head.startswith((b"PK", b"\x80")))
+def _is_like_safetensors(size: int, head: bytes) -> bool:
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
 
 
 def _read_safetensors(path: Path, size: int, head: bytes) -> Content:

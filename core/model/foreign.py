@@ -11,9 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from core.errors import CheckpointError
-from core.model.archive import AVERAGED, WRAPPINGS
 from core.model.fitting import AUX, KeyLists, Notes, are, fitted, in_fp32, shown, text
-from core.model.pickled import printable
+from core.model.pickled import AVERAGED, WRAPPINGS, printable
 from core.model.recognition import architecture_of, is_deeplab, name_other, prefixes_of, without_known_prefixes
 from core.voc import CLASS_NAMES, VOID
 

@@ -1,8 +1,12 @@
 """Files of every kind in the place of weights: opened, or called by their name; too large or damaged ones refused."""
 
+import bz2
 import gzip
+import io
+import lzma
 import random
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,16 +28,89 @@ Check = Callable[[object, Path], str]
 # --- what is no weights ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"hello world\n", b"<html>404</html>", b'{"epochs": 10}\n', b"version https://git-lfs.github.com/spec/v1\n",
-     b"PK is no zip", b"\x89PNG\r\n\x1a\n"],
-)  # fmt: skip
+@pytest.mark.parametrize("data", [b"PK\x03\x04 is no zip", b"\x00\x01\x02\x03", b"\x80", b"\x80\x02\x8a"])
 def test_what_is_no_pytorch_file_is_called_so(tmp_path: Path, data: bytes, one_sentence: Check) -> None:
-    """A web page or a Git LFS pointer in place of weights was called "pickled Python objects"."""
     file = tmp_path / "weights.pt"
     file.write_bytes(data)
     assert "no PyTorch file or was cut short" in one_sentence(refused(file), file)
+
+
+def tarred(format_: int) -> bytes:
+    """A tar that holds one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=format_) as archive:
+        archive.addfile(tarfile.TarInfo("run/best.pth"), io.BytesIO(b""))
+    return packed.getvalue()
+
+
+def protobuf(*fields: tuple[int, bytes | int]) -> bytes:
+    """A protobuf message, as https://protobuf.dev/programming-guides/encoding writes short fields."""
+    parts = [
+        bytes([number << 3, value]) if isinstance(value, int) else bytes([number << 3 | 2, len(value)]) + value
+        for number, value in fields
+    ]
+    return b"".join(parts)
+
+
+OLD_TAR = bytearray(tarred(tarfile.USTAR_FORMAT))
+OLD_TAR[257:265] = bytes(8)  # what was there before POSIX gave tar a sign
+OLD_TAR[148:156] = b"%06o\0 " % (sum(OLD_TAR[:148]) + 8 * 32 + sum(OLD_TAR[156:512]))
+ONNX = protobuf((1, 8), (2, b"pytorch"), (7, b"the graph"), (8, b"opset"))
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (bytes(40_000), "full of zeros"),
+        (LFS, "`git lfs pull`"),
+        (b"<!DOCTYPE html><html><title>Virus scan warning</title>", "a web page"),
+        (b"\xef\xbb\xbf\r\n  <HTML>404</HTML>", "a web page"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web page"),
+        (b'{"epochs": 10}\n', "is JSON"),
+        (b'\n[{"epoch": 1}]', "is JSON"),
+        ('{"a": 1}'.encode("utf-16"), "is JSON"),
+        (b"Entry not found", 'text, no weights (it begins "Entry not found")'),
+        (b"epochs: 10\nlr: 0.01\n", 'text, no weights (it begins "epochs: 10")'),
+        (gzip.compress(b"weights", mtime=0), "a gzip archive; unpack it"),
+        (lzma.compress(b"weights"), "an xz archive; unpack it"),
+        (bz2.compress(b"weights"), "a bzip2 archive; unpack it"),
+        (b"\x28\xb5\x2f\xfd\x24\x07\x39\x00\x00weights", "a zstd archive; unpack it"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive; unpack it"),
+        (b"Rar!\x1a\x07\x01\x00", "a rar archive; unpack it"),
+        (tarred(tarfile.USTAR_FORMAT), "a tar archive; unpack it"),
+        (tarred(tarfile.GNU_FORMAT), "a tar archive; unpack it"),
+        (tarred(tarfile.PAX_FORMAT), "a tar archive; unpack it"),
+        (bytes(OLD_TAR), "a tar archive; unpack it"),
+        (ONNX, "an ONNX program"),
+        (b"\x89HDF\r\n\x1a\n and so on", "Keras"),
+        (b"\x1c\x00\x00\x00TFL3", "TensorFlow Lite"),
+        (b"GGUF\x03\x00\x00\x00", "language model"),
+        (b"\x93NUMPY\x01\x00", "NumPy array"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\xff\xd8\xff\xe0", "a JPEG picture"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".pth.tar", ".safetensors"])
+def test_what_people_take_for_weights_is_called_by_its_name(
+    tmp_path: Path, data: bytes, says: str, suffix: str, one_sentence: Check
+) -> None:
+    """A web page, a Git LFS pointer, an archive or an ONNX program was "no PyTorch file or was cut short"."""
+    file = tmp_path / f"weights{suffix}"
+    file.write_bytes(data)
+    assert says in one_sentence(refused(file), file)
+
+
+def test_an_onnx_program_of_torch_is_told_by_its_fields(tmp_path: Path, one_sentence: Check) -> None:
+    """Under `.pth` it was "no PyTorch file or was cut short"."""
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node("Identity", ["a"], ["b"])
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3]) for name in "ab"]
+    graph = onnx.helper.make_graph([node], "one node", values[:1], values[1:])
+    file = tmp_path / "model.pth"
+    onnx.save(onnx.helper.make_model(graph, producer_name="a name"), file)
+    assert "an ONNX program" in one_sentence(refused(file), file)
 
 
 def test_any_garbage_is_refused_in_words(tmp_path: Path) -> None:
@@ -65,21 +142,6 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path, one_sentence: Chec
 def test_a_single_tensor_is_no_model(tmp_path: Path, one_sentence: Check) -> None:
     torch.save(torch.zeros(3), tmp_path / "t.pt")
     assert "holds a Tensor" in one_sentence(refused(tmp_path / "t.pt"), tmp_path / "t.pt")
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (b"\x89HDF\r\n\x1a\n and so on", "Keras"),
-        (gzip.compress(b"weights", mtime=0), "gzip archive; unpack it first"),
-        (b"GGUF\x03\x00\x00\x00", "language model"),
-        (b"\x93NUMPY\x01\x00", "NumPy array"),
-    ],
-)
-def test_files_of_other_libraries_are_named(tmp_path: Path, data: bytes, says: str, one_sentence: Check) -> None:
-    file = tmp_path / "weights.pt"
-    file.write_bytes(data)
-    assert says in one_sentence(refused(file), file)
 
 
 def test_an_archive_of_numpy_arrays_and_another_zip_file_are_named(tmp_path: Path, one_sentence: Check) -> None:
@@ -160,7 +222,6 @@ def test_a_description_that_is_too_large_is_refused(tmp_path: Path, one_sentence
         struct.pack("<Q", 2) + b"{}" + b"left over",
         struct.pack("<Q", 60) + b'{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,99999999]}}'[:60],
         b"\x02",
-        b"",
     ],
 )
 def test_a_damaged_safetensors_file_is_called_so(tmp_path: Path, data: bytes, one_sentence: Check) -> None:
