@@ -36,7 +36,7 @@ def segment(arguments: argparse.Namespace) -> Document:
         for note in _read_photo(path).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
-    predictor, opened = open_predictor(open_named(arguments.checkpoint))
+    predictor, opened = open_predictor(open_named(arguments.checkpoint), passes)
     classes = opened.meta.classes
     _refuse_existing_cutouts(arguments, stems, classes)
     _make_folder(arguments.out)
@@ -194,7 +194,9 @@ def add_to(add: Add) -> None:
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
     command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help="a file, or a model on offer")
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")
-    passes = command.add_argument_group("more passes, each of which takes as long as the first")
+    passes = command.add_argument_group(
+        "more passes, each of which takes as long as the first, times the square of its scale"
+    )
     passes.add_argument("--flip", action="store_true", help="the mirrored photo too, and the mean of both")
     passes.add_argument(
         "--scales", type=_scales, metavar="S,S", default=(1.0,), help="the mean over several sizes, as 0.75,1,1.25"

@@ -25,8 +25,8 @@ def averaged_logits(predictor: Predictor, photo: Image.Image, passes: Passes = O
     """
     if passes.views == 1 and passes.scales == ONCE.scales:
         return predictor.logits([photo])[0]
-    size = predictor.image_size
-    parts = [_at_scale(predictor, squash_photo(photo, max(1, round(size * s))), passes) for s in passes.scales]
+    sizes = passes.sizes(predictor.image_size)
+    parts = [_at_scale(predictor, squash_photo(photo, size), passes) for size in sizes]
     mean_KSS = torch.stack(parts).mean(dim=0)
     return mean_KSS.clamp_min_(LEAST_PROBABILITY).log_()
 

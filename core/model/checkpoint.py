@@ -23,7 +23,7 @@ from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import build_model
 from core.model.archive import SAFETENSORS, Content, read_weights_file
-from core.model.fitting import NO_KEYS, KeyLists, default_stride, is_plain
+from core.model.fitting import NO_KEYS, KeyLists, check_numbers, default_stride, is_finite, is_plain
 from core.model.foreign import mend
 from core.voc import IMAGE_MEAN, IMAGE_STD
 
@@ -116,7 +116,7 @@ def save_checkpoint(
     """
     state = model.state_dict()
     for key, value in state.items():
-        if value.is_floating_point() and not value.isfinite().all():
+        if value.is_floating_point() and not is_finite(value):
             raise CheckpointError(
                 f"The weights hold NaN or infinity (in {key}) and are not saved; start a new run with a smaller "
                 f"learning_rate: {path} is as it was."
@@ -173,17 +173,17 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
 def open_checkpoint(path: Path) -> OpenedCheckpoint:
     """Read a checkpoint file, ours or foreign, without running anything in it.
 
-    A file that is missing, damaged, pickled, of another architecture or of a newer version raises `CheckpointError`;
-    weights that are no whole model raise its `MisfitError`, which lists them.
+    A file that is missing, damaged, pickled, of another architecture, of a newer version, or with numbers that no
+    training gives raises `CheckpointError`; weights that are no whole model raise its `MisfitError`, which lists them.
     """
     path = Path(path)
     content = read_weights_file(path)
     document = content.document
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds a {type(document).__name__}, not the weights of a model.")
-    if document.get("format") == FORMAT:
-        return _open_own(path, document)
-    return _open_foreign(path, content)
+    opened = _open_own(path, document) if document.get("format") == FORMAT else _open_foreign(path, content)
+    check_numbers(path, opened.state)
+    return opened
 
 
 def _open_own(path: Path, document: dict[Any, Any]) -> OpenedCheckpoint:

@@ -49,7 +49,7 @@ def mend(path: Path, document: dict[Any, Any], class_names: tuple[str, ...] = ()
     class_names = _named(num_classes, class_names, notes)
     state, has_aux_head = fitted(path, state, architecture, num_classes, notes)
     return Mended(
-        state=in_fp32(path, state, notes),
+        state=in_fp32(state, notes),
         architecture=architecture,
         class_names=class_names,
         has_aux_head=has_aux_head,

@@ -8,6 +8,8 @@ which in bf16 take a third of the time.
 """
 
 import copy
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,13 +23,17 @@ from torchvision.models.segmentation import DeepLabV3
 from core.model.device import dtype_of
 from core.model.dilated import DilatedConv2d, taps_are_faster
 
+Shape = tuple[int, ...]
+Arguments = tuple[Any, ...]
+"""Padding, stride, dilation and groups of a convolution."""
 
-def ready_to_predict(model: nn.Module, input_shape: tuple[int, ...], precision: str = "fp32") -> nn.Module:
+
+def ready_to_predict(model: nn.Module, *input_shapes: Shape, precision: str = "fp32") -> nn.Module:
     """Return a copy of a model in evaluation mode that computes the same but for rounding.
 
     Args:
         model: a DeepLabV3 of `build_model`, its backbone or its head, where it is to run; it is left as it is.
-        input_shape: the shape of the inputs it will see most, (1, C, H, W); others work too.
+        input_shapes: the shapes of the inputs it will see most, (1, C, H, W); others work too, slower the first time.
         precision: fp32, or bf16 for weights, inputs and outputs alike.
     """
     ready = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
@@ -37,15 +43,16 @@ def ready_to_predict(model: nn.Module, input_shape: tuple[int, ...], precision: 
     _pool_at_once(ready)
     ready.to(dtype_of(precision)).to(memory_format=torch.channels_last)
     if next(ready.parameters()).device.type == "cpu" and can_pack(precision):
-        _pack_weights(ready, input_shape)
+        _pack_weights(ready, input_shapes)
         _fuse_what_follows(ready)
     return ready
 
 
 def can_pack(precision: str = "fp32") -> bool:
-    """Tell whether this PyTorch has oneDNN and the two operations that packing takes; its compiler uses them too."""
+    """Tell whether this PyTorch has oneDNN and the operations that packing takes; its compiler uses them too."""
     has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    operations = ("_reorder_convolution_weight", "_convolution_pointwise", "_is_mkldnn_bf16_supported")
+    packing = ("_reorder_convolution_weight", "_get_mkldnn_serialized_md")
+    operations = (*packing, "_convolution_pointwise", "_is_mkldnn_bf16_supported")
     if not has_onednn or not all(hasattr(torch.ops.mkldnn, name) for name in operations):
         return False
     return precision == "fp32" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -81,32 +88,68 @@ def _pool_at_once(model: nn.Module) -> None:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution whose weights lie in oneDNN's own layout, chosen for inputs of `input_shape`, (N, C, H, W)."""
+    """A convolution whose weights lie in the layout of oneDNN's own that it chooses for an input's shape.
 
-    def __init__(self, convolution: nn.Conv2d, input_shape: list[int]) -> None:
+    Given weights in another layout, oneDNN repacks them in every call: 64 px through a model packed for 128 took 25
+    (fp32) to 55 (bf16) times as long. All shapes share one, two or three layouts; each is packed when needed.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, *input_shapes: Shape) -> None:
         super().__init__()
-        self._arguments: tuple[Any, ...] = (
-            list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups,
+        self._arguments: Arguments = (
+            tuple(convolution.padding), tuple(convolution.stride), tuple(convolution.dilation), convolution.groups,
         )  # fmt: skip
         weight = convolution.weight.detach()
+        self._kernel = (tuple(weight.shape), weight.dtype)
         self.activation = "none"
         # Plain attributes: a packed tensor cannot be saved, copied or moved.
-        self._packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *self._arguments, input_shape)
+        self._packed = {self._layout(shape): _pack(weight, self._arguments, shape) for shape in input_shapes}
         self._bias = None if convolution.bias is None else convolution.bias.detach()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return what the convolution does, and then the activation."""
         convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            images_NCHW, self._packed, self._bias, *self._arguments, self.activation, [], ""
+            images_NCHW, self._weights_for(images_NCHW), self._bias, *self._arguments, self.activation, [], ""
         )
         return convolved
 
     def add_to_and_relu(self, others_NCHW: Tensor, images_NCHW: Tensor) -> Tensor:
         """Add what the convolution does to `others_NCHW`, in place, and return that where it is above 0."""
+        weights = self._weights_for(images_NCHW)
         added: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
-            others_NCHW, images_NCHW, self._packed, self._bias, *self._arguments, "add", None, "relu", [], None
+            others_NCHW, images_NCHW, weights, self._bias, *self._arguments, "add", None, "relu", [], None
         )
         return added
+
+    def _weights_for(self, images_NCHW: Tensor) -> Tensor:
+        """Return the weights in the layout for these images; safe from several threads, which at worst pack twice."""
+        shape = tuple(images_NCHW.shape)
+        layout = self._layout(shape)
+        if layout not in self._packed:
+            plain = next(iter(self._packed.values())).to_dense()
+            self._packed[layout] = _pack(plain, self._arguments, shape)
+        return self._packed[layout]
+
+    def _layout(self, input_shape: Shape) -> bytes:
+        return _layout_for(*self._kernel, self._arguments, input_shape, torch.get_num_threads())
+
+
+@functools.lru_cache(maxsize=4096)
+def _layout_for(
+    kernel_shape: Shape, dtype: torch.dtype, arguments: Arguments, input_shape: Shape, _num_threads: int
+) -> bytes:
+    """Return oneDNN's description of the layout that it chooses, which packing a kernel of any values shows.
+
+    It chooses by the number of threads too. Kernels that are alike are asked about once in a process.
+    """
+    packed = _pack(torch.empty(kernel_shape, dtype=dtype), arguments, input_shape)
+    described: bytes = torch.ops.mkldnn._get_mkldnn_serialized_md(packed).numpy().tobytes()
+    return described
+
+
+def _pack(weight: Tensor, arguments: Arguments, input_shape: Shape) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, *arguments, input_shape)
+    return packed
 
 
 class FusedBottleneck(nn.Module):
@@ -154,22 +197,23 @@ def _fuse_activations(sequence: nn.Module) -> None:
             before = child
 
 
-def _pack_weights(model: nn.Module, input_shape: tuple[int, ...]) -> None:
-    shapes, dtype = _input_shapes(model, input_shape), next(model.parameters()).dtype
+def _pack_weights(model: nn.Module, input_shapes: Sequence[Shape]) -> None:
+    seen, dtype = [_input_shapes(model, shape) for shape in input_shapes], next(model.parameters()).dtype
     for path, module in list(model.named_modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and not (isinstance(child, DilatedConv2d) and taps_are_faster(dtype)):
-                module._modules[name] = PackedConv2d(child, shapes[f"{path}.{name}" if path else name])
+                whole = f"{path}.{name}" if path else name
+                module._modules[name] = PackedConv2d(child, *(shapes[whole] for shapes in seen))
 
 
-def _input_shapes(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, list[int]]:
+def _input_shapes(model: nn.Module, input_shape: Shape) -> dict[str, Shape]:
     """Return the shape of every convolution's input, by its name, for an input of the model; no number is computed."""
-    shapes: dict[str, list[int]] = {}
+    shapes: dict[str, Shape] = {}
     hollow = copy.deepcopy(model).to("meta")
     for name, module in hollow.named_modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(
-                lambda _module, inputs, _output, name=name: shapes.update({name: list(inputs[0].shape)})
+                lambda _module, inputs, _output, name=name: shapes.update({name: tuple(inputs[0].shape)})
             )
     hollow(torch.empty(input_shape, device="meta", dtype=next(model.parameters()).dtype))
     return shapes

@@ -46,6 +46,10 @@ class Passes:
         """How many forward passes a tile takes."""
         return len(self.scales) * (2 if self.flip else 1)
 
+    def sizes(self, image_size: int) -> list[int]:
+        """Return at how many px a model of some image size sees the photo, scale by scale."""
+        return [max(1, round(image_size * scale)) for scale in self.scales]
+
     def count(self, width: int, height: int) -> int:
         """Return how many forward passes a photo takes; at scale s one costs about s squared."""
         return self.views * len(self.spans(width)) * len(self.spans(height))

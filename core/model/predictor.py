@@ -18,6 +18,7 @@ from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
 from core.model.enlarging import Prediction, resolve
 from core.model.inference import ready_to_predict
+from core.model.passes import ONCE, Passes
 
 SAME_MASK = 0.995
 """Share of the pixels that must keep their class for bf16 to be taken."""
@@ -26,14 +27,24 @@ SAME_MASK = 0.995
 class Predictor:
     """A model with its preprocessing, as it is now: what the model learns afterwards does not change it.
 
-    `precision` is that of weights and activations; logits come as fp32 in any case.
+    `precision` is that of weights and activations; logits come as fp32 in any case. The model is made ready for photos
+    of `image_size` and of `sizes`; the first photo of another size takes a little longer.
     """
 
-    def __init__(self, model: nn.Module, *, image_size: int, device: torch.device, precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        image_size: int,
+        device: torch.device,
+        precision: str = "fp32",
+        sizes: Sequence[int] = (),
+    ) -> None:
         self.image_size = image_size
         self.device = device
         self.precision = precision
-        self._model = ready_to_predict(model.to(device), (1, 3, image_size, image_size), precision)
+        shapes = [(1, 3, size, size) for size in (image_size, *sizes)]
+        self._model = ready_to_predict(model.to(device), *shapes, precision=precision)
 
     def logits(self, photos: Sequence[Image.Image]) -> Tensor:
         """Return logits_NKSS, float32, of RGB photos squashed to the model's image size S."""
@@ -52,13 +63,14 @@ class Predictor:
         return resolve(self.logits([photo])[0], size, with_confidence=with_confidence, with_runner_up=with_runner_up)
 
 
-def open_predictor(checkpoint: Path | OpenedCheckpoint) -> tuple[Predictor, OpenedCheckpoint]:
-    """Make a checkpoint ready to predict, in the number format that keeps its masks; raises `CheckpointError`."""
+def open_predictor(checkpoint: Path | OpenedCheckpoint, passes: Passes = ONCE) -> tuple[Predictor, OpenedCheckpoint]:
+    """Make a checkpoint ready for passes, in the number format that keeps its masks; raises `CheckpointError`."""
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
     model, device, size = opened.build(), choose_device(), opened.meta.image_size
     wanted = str(opened.meta.config.get("precision", "auto"))
     precision = mask_precision(model, image_size=size, device=device, wanted=wanted)
-    return Predictor(model, image_size=size, device=device, precision=precision), opened
+    sizes = passes.sizes(size)
+    return Predictor(model, image_size=size, device=device, precision=precision, sizes=sizes), opened
 
 
 def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, wanted: str = "auto") -> str:

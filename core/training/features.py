@@ -36,7 +36,9 @@ class Backbone:
     def __init__(self, model: DeepLabV3, image_size: int, precision: str) -> None:
         self._device = next(model.parameters()).device
         self._dtype = dtype_of(precision)
-        self._backbone: nn.Module = ready_to_predict(model.backbone, (1, 3, image_size, image_size), precision)
+        self._backbone: nn.Module = ready_to_predict(
+            model.backbone, (1, 3, image_size, image_size), precision=precision
+        )
         digest = hashlib.sha256(precision.encode())
         for tensor in model.backbone.state_dict().values():
             digest.update(tensor.cpu().numpy().tobytes())
@@ -158,7 +160,7 @@ class HeadPredictor(Predictor):
         self.image_size = image_size
         self.device = next(model.parameters()).device
         self.precision = precision
-        self._head = ready_to_predict(model.classifier, (1, *features_shape), precision)
+        self._head = ready_to_predict(model.classifier, (1, *features_shape), precision=precision)
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
         """Return logits_NKSS, float32, of features_NChw."""

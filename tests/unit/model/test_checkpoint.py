@@ -140,6 +140,37 @@ def test_a_file_of_ours_that_is_not_whole_is_refused(
     assert "\n" not in str(caught.value)
 
 
+VARIANCE = "backbone.1.block.0.1.running_var"
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize(
+    ("key", "number", "says"),
+    [
+        (VARIANCE, -0.5, "variance below 0"),
+        (VARIANCE, float("nan"), "NaN or infinity"),
+        ("classifier.4.bias", float("inf"), "NaN or infinity"),
+        ("aux_classifier.4.bias", float("nan"), "NaN or infinity"),
+        ("backbone.0.0.weight", float("nan"), "NaN or infinity"),
+    ],
+)
+def test_numbers_that_no_training_gives_are_refused(
+    tmp_path: Path, is_own: bool, key: str, number: float, says: str, one_sentence: Check
+) -> None:
+    """A variance below 0 made torch's own model answer NaN, and ours, with BatchNorm folded, "aeroplane 100.0 %"; a
+    checkpoint of our own was not looked at for NaN when it was opened."""
+    model = build_model(MOBILENET, len(META.class_names), output_stride=16, has_aux_head=True)
+    state = model.state_dict()
+    state[key].view(-1)[-1] = number
+    file = tmp_path / "odd.pt"
+    meta = META.as_dict() | {"has_aux_head": True}
+    torch.save(saved_document(model, model=state, meta=meta) if is_own else state, file)
+    sentence = one_sentence(refused(file), file)
+    assert says in sentence
+    assert key in sentence
+    assert "take an earlier checkpoint" in sentence
+
+
 @pytest.mark.parametrize("is_own", [True, False])
 def test_a_missing_weight_is_named_and_nothing_is_loaded_in_part(
     mobilenet: DeepLabV3, tmp_path: Path, is_own: bool, one_sentence: Check

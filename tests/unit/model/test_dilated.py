@@ -98,7 +98,7 @@ def test_a_model_is_the_same_with_taps_and_without(is_training: bool, monkeypatc
             logits.square().mean().backward()
             gradient = trained.classifier[0].convs[1][0].weight.grad
         else:
-            ready = ready_to_predict(model, (1, 3, 64, 64), "bf16")
+            ready = ready_to_predict(model, (1, 3, 64, 64), precision="bf16")
             assert any(isinstance(module, DilatedConv2d) for module in ready.modules()) == are_faster or not can_pack(
                 "bf16"
             )

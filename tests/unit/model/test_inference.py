@@ -81,7 +81,32 @@ def test_backbone_and_head_made_ready_apart_are_the_whole() -> None:
     torch.testing.assert_close(coarse, expected, rtol=1e-4, atol=1e-5)
 
 
+def repackings(ready: nn.Module, size_px: int, capfd: pytest.CaptureFixture[str]) -> int:
+    """Return how many kernels oneDNN itself says it moved to another layout, while a model sees a photo again."""
+    dtype = next(iter(ready.parameters()), torch.empty(0)).dtype
+    images = torch.zeros(1, 3, size_px, size_px, dtype=dtype).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        ready(images)
+        capfd.readouterr()
+        with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):  # type: ignore[no-untyped-call]
+            ready(images)
+    told = capfd.readouterr().out
+    assert ",exec,cpu,convolution," in told
+    return told.count(",exec,cpu,reorder,")
+
+
+@pytest.mark.skipif(not inference.can_pack(), reason="this PyTorch has no oneDNN to pack weights for")
+def test_weights_are_repacked_for_no_size(capfd: pytest.CaptureFixture[str]) -> None:
+    """Three scales of a 64 px model took up to ten times their share: weights packed for one size were repacked in
+    every call for another, from one of oneDNN's layouts to the next, by its slowest code."""
+    ready = ready_to_predict(model_with_statistics("deeplabv3_resnet50", 16), (1, 3, 64, 64))
+    for size_px in (64, 48, 80, 128, 64, 256):
+        assert repackings(ready, size_px, capfd) == 0, size_px
+    kept = [len(module._packed) for module in ready.modules() if isinstance(module, PackedConv2d)]
+    assert max(kept) <= 3, "a layout is kept once, not for every size"
+
+
 def test_in_bf16_everything_is_bf16() -> None:
-    ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, 32, 32), "bf16")
+    ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, 32, 32), precision="bf16")
     with torch.inference_mode():
         assert ready(torch.zeros(1, 3, 32, 32, dtype=torch.bfloat16))["out"].dtype == torch.bfloat16
