@@ -16,7 +16,7 @@ from ui.passes_form import ask_passes
 from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
 from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
 from ui.photo_pair import show_pair
-from ui.photo_view import SHOWN_PX, Photo, show_pictures
+from ui.photo_view import SHOWN_PX, Photo, ask_stretch, show_pictures
 from ui.words import count, plain
 
 OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
@@ -131,7 +131,7 @@ def main() -> None:
     if other and not is_ready(other):
         return
     describe(model, other)
-    if photos := ask_photos(model):
+    if photos := ask_stretch(ask_photos(model)):
         act_and_show(model, other, photos)
 
 

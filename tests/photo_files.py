@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 ORIENTATION = 0x0112
@@ -88,6 +89,56 @@ def deep_tiff() -> bytes:
     ]  # fmt: skip
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
     return b"II*\0\x08\0\0\0" + directory + b"\0\0\0\0" + struct.pack("<HHH", 16, 16, 16) + pixels
+
+
+def bands_tiff(
+    pixels_HWC: NDArray[Any], photometric: int, *, extras: tuple[int, ...] = (), is_planar: bool = False
+) -> bytes:
+    """Return an uncompressed TIFF (revision 6) of any bands, most of which Pillow does not write."""
+    height, width, bands = pixels_HWC.shape
+    planes = np.moveaxis(pixels_HWC, 2, 0) if is_planar else pixels_HWC
+    data, strips = planes.tobytes(), bands if is_planar else 1
+    tags = {
+        256: ("I", [width]), 257: ("I", [height]), 258: ("H", [8 * pixels_HWC.itemsize] * bands), 259: ("H", [1]),
+        262: ("H", [photometric]), 273: ("I", [8 + k * len(data) // strips for k in range(strips)]),
+        277: ("H", [bands]), 278: ("I", [height]), 279: ("I", [len(data) // strips] * strips),
+        284: ("H", [2 if is_planar else 1]), 338: ("H", list(extras)),
+        339: ("H", [{"u": 1, "i": 2, "f": 3}[pixels_HWC.dtype.kind]] * bands),
+    }  # fmt: skip
+    tags = {tag: entry for tag, entry in tags.items() if entry[1]}
+    begin = 8 + len(data)
+    directory, beyond, free = struct.pack("<H", len(tags)), b"", begin + 2 + 12 * len(tags) + 4
+    for tag, (kind, values) in tags.items():
+        packed = struct.pack(f"<{len(values)}{kind}", *values)
+        directory += struct.pack("<HHI", tag, {"H": 3, "I": 4}[kind], len(values))
+        directory += packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", free + len(beyond))
+        beyond += packed if len(packed) > 4 else b""
+    return struct.pack("<4sI", b"II*\0", begin) + data + directory + b"\0\0\0\0" + beyond
+
+
+def values(bands: int, dtype: Any, top: int = 2**16) -> NDArray[Any]:
+    """Return a picture of noise, (40, 48, bands)."""
+    return np.random.default_rng(0).integers(0, top, (40, 48, bands)).astype(dtype)
+
+
+MEASURED = {
+    "32-bit whole numbers": bands_tiff(values(1, np.uint32), 1),
+    "signed 16 bits": bands_tiff(values(1, np.int16, 2**15), 1),
+    "floating point": bands_tiff(values(1, np.float32), 1),
+}
+"""TIFFs of measurements: nothing says which of their values is white."""
+
+MISREAD = {
+    "4 bands of 8 bits": bands_tiff(values(4, np.uint8, 256), 1, extras=(0, 0, 0)),
+    "4 bands of 8 bits, in planes": bands_tiff(values(4, np.uint8, 256), 2, extras=(0,), is_planar=True),
+    "4 bands of 16 bits": bands_tiff(values(4, np.uint16), 1, extras=(0, 0, 0)),
+    "4 bands of 16 bits, in planes": bands_tiff(values(4, np.uint16), 2, extras=(0,), is_planar=True),
+    "3 bands of 16 bits, in planes": bands_tiff(values(3, np.uint16), 2, is_planar=True),
+    "3 bands of floating point": bands_tiff(values(3, np.float32), 2),
+    "floating point of 64 bits": bands_tiff(values(1, np.float64), 1),
+    "16 bits, white is 0": bands_tiff(values(1, np.uint16), 0),
+}
+"""TIFFs that Pillow does not open, or would decode into other colours."""
 
 
 def profile(color_space: bytes, pcs: bytes, **tags: bytes) -> bytes:

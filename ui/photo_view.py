@@ -7,8 +7,9 @@ from typing import NamedTuple
 import streamlit as st
 from PIL import Image
 
+from core.data.deep import STRETCH
 from core.data.images import png_bytes
-from core.model.photo import open_photo
+from core.model.photo import has_deep_greys, open_photo
 from core.model.render import colorize
 from ui.cached_segments import Answers, Segmented
 from ui.compare_slider import show_slider
@@ -32,6 +33,18 @@ class Photo(NamedTuple):
     name: str
     data: bytes
     truth: bytes | None = None
+
+
+def ask_stretch(photos: list[Photo]) -> list[Photo]:
+    """Where photos have greys of more than 8 bits, ask whether to scale them by their own values; return all photos."""
+    deep = [photo for photo in photos if has_deep_greys(photo.data)]
+    if not deep or not st.toggle("Stretch greys of more than 8 bits", key="stretch", help=f"Each photo: {STRETCH}."):
+        return photos
+    return [_stretched(photo) if photo in deep else photo for photo in photos]
+
+
+def _stretched(photo: Photo) -> Photo:
+    return photo._replace(data=png_bytes(open_photo(photo.data, photo.name, stretch=True)))
 
 
 def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:

@@ -33,7 +33,7 @@ def segment(arguments: argparse.Namespace) -> Document:
     stems = file_stems(str(path) for path in arguments.photos)
     _refuse_existing(arguments, stems)
     for path in arguments.photos:  # read, not kept: a hundred large photos fill the memory
-        for note in _read_photo(path).notes:
+        for note in _read_photo(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
     predictor, opened = open_predictor(open_named(arguments.checkpoint), passes)
@@ -72,7 +72,7 @@ class _Segmenting:
         from core.model.tiling import segment as predict
 
         began_s = time.perf_counter()
-        photo = _read_photo(path).photo
+        photo = _read_photo(path, stretch=self._arguments.stretch).photo
         prediction = predict(self._predictor, photo, self._passes, with_confidence=True)
         mask_HW, confidence_HW = prediction.mask_HW, prediction.confidence_HW
         assert confidence_HW is not None  # noqa: S101 - it was asked for
@@ -133,13 +133,13 @@ class _Segmenting:
             raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
 
 
-def _read_photo(path: Path) -> Any:
+def _read_photo(path: Path, *, stretch: bool) -> Any:
     from core.model.photo import open_noted
     from core.model.photo_limits import check_file_size
 
     try:
         check_file_size(path.stat().st_size, str(path))
-        return open_noted(path.read_bytes(), str(path))
+        return open_noted(path.read_bytes(), str(path), stretch=stretch)
     except OSError as error:
         raise PhotoError(f"The photo {path} cannot be read: {error.strerror}; check its name.") from error
 
@@ -194,6 +194,10 @@ def add_to(add: Add) -> None:
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
     command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help="a file, or a model on offer")
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")
+    command.add_argument(
+        "--stretch", action="store_true",
+        help="scale greys of more than 8 bits by a photo's own values, as 12-bit cameras' and measurements need it",
+    )  # fmt: skip
     passes = command.add_argument_group(
         "more passes, each of which takes as long as the first, times the square of its scale"
     )

@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from core.data.dataset import LAYOUTS, LISTS, Contents
+from core.data.deep import (
+    STRETCH,
+    UNSCALED_MODES,
+    Refused,
+    is_nearly_black,
+    is_scalable,
+    num_unused_bands,
+    refuse_unscaled,
+    stretched,
+)
 from core.data.facts import PairFacts, pair_facts
 from core.data.images import load_picture, upright_rgb
 from core.data.mask_checks import LOSSY_FORMATS, MaskFacts, check_mask
@@ -26,7 +36,10 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """A photo that can be read: sizes (width, height) in the file and upright, hash of its bytes, (8, 9) greys."""
+    """A photo that can be read: sizes (width, height) in the file and upright, hash of its bytes, (8, 9) greys.
+
+    One that `needs_stretch` has greys of more than 8 bits that training refuses, or sees as nearly black.
+    """
 
     format: str
     stored_size: tuple[int, int]
@@ -34,6 +47,7 @@ class PhotoFacts:
     orientation: int
     digest: bytes
     grey_89: NDArray[np.int16]
+    needs_stretch: bool = False
 
     @property
     def hash(self) -> np.uint64:
@@ -129,6 +143,8 @@ def _load(path: Path | None, what: str, problems: list[Problem]) -> Image.Image 
 
 
 def _unreadable(what: str, cause: BaseException | None) -> Problem:
+    if isinstance(cause, Refused):
+        return Problem(f"unreadable {what}", f"The {what} {cause}.", is_of_mask=what == "mask")
     known = {UnidentifiedImageError: "it is no picture", type(None): "it is a link that leads nowhere"}
     reason = known.get(type(cause)) or str(cause)
     detail = f"The {what} cannot be read ({reason}), and training stops at it; replace it or take it off the list."
@@ -145,15 +161,35 @@ def _look_at_photo(
     try:
         stated = picture.getexif().get(ExifTags.Base.Orientation)
         orientation = stated if isinstance(stated, int) and 2 <= stated <= 8 else 1  # some cameras write 0
-        upright = upright_rgb(picture)
+        is_refused = picture.mode in UNSCALED_MODES
+        upright = upright_rgb(stretched(picture) if is_refused else picture)
         digest = hashlib.sha256(path.read_bytes()).digest()
     except Exception as error:  # noqa: BLE001  damaged EXIF raises whatever its bytes lead to
         problems.append(_unreadable("photo", error))
         return None, None
     problems += _check_extension(path, picture.format or "", (".jpg", ".png") if _is_voc_layout(contents) else ())
+    needs_stretch = is_refused or (is_scalable(picture) and is_nearly_black(upright))
+    problems += _check_scale(picture, upright)
     grey_89 = np.asarray(upright.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    facts = PhotoFacts(picture.format or "", picture.size, upright.size, orientation, digest, grey_89)
-    return upright, facts
+    facts = PhotoFacts(picture.format or "", picture.size, upright.size, orientation, digest, grey_89, needs_stretch)
+    return None if is_refused else upright, facts
+
+
+def _check_scale(picture: Image.Image, upright: Image.Image) -> Iterator[Problem]:
+    try:
+        refuse_unscaled(picture)
+    except Refused as refused:
+        yield Problem("deep photo", f"The photo {refused}.", is_of_mask=False)
+        return
+    if unused := num_unused_bands(picture):
+        detail = (
+            f"Of its bands {unused} {'is' if unused == 1 else 'are'} no colour: training and Segment use the others."
+        )
+        yield Problem("unused bands", detail, "warning", is_of_mask=False)
+    if is_nearly_black(upright):
+        why = "nearly black to training and to Segment"
+        remedy = f"the repair scales it, {STRETCH}" if is_scalable(picture) else "replace it, if it is not meant to be"
+        yield Problem("dark photo", f"The photo is {why}; {remedy}.", "warning", is_of_mask=False)
 
 
 def _look_at_mask(

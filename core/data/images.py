@@ -4,6 +4,7 @@ A mask is a picture of class ids: mode P (VOC's own, ids with a palette), mode L
 ids 0 and 1).
 """
 
+import functools
 import io
 import struct
 from pathlib import Path
@@ -12,35 +13,69 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.data.deep import Refused, refuse_misread, refuse_unscaled, refused_tiff
 from core.data.srgb import to_srgb
 from core.errors import DataError
 from core.files import replacing
 from core.voc import PALETTE, VOID
 
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
+"""What is decoded as a photo, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
 MASK_MODES = ("P", "L", "1")
 JPEG_QUALITY = 95
 """Of a photo that has to be written anew, as one that is turned upright."""
 
 
 def load_picture(path: Path, what: str) -> Image.Image:
-    """Read a whole file as it is, of any mode and not turned upright; `what` (photo, mask) is for the `DataError`."""
+    """Read a whole file as it is, of any mode and not turned upright; `what` (photo, mask) is for the `DataError`.
+
+    Of photos only `PHOTO_FORMATS` are tried, and what Pillow would decode into wrong colours is refused.
+    """
+    is_photo = what == "photo"
+    if is_photo:
+        register_heif()
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=PHOTO_FORMATS if is_photo else None) as image:
+            if is_photo:
+                refuse_misread(image)
             image.load()
             return image
+    except Refused as refused:
+        raise DataError(f"The photo {path} {refused}.") from refused
     except FileNotFoundError:
         raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if is_photo and isinstance(error, UnidentifiedImageError) and (odd := _odd_tiff(path)):
+            raise DataError(f"The photo {path} {odd}.") from odd
         raise DataError(
             f"The {what} {path} cannot be read ({error}); replace it or take it off the split list."
         ) from error
 
 
+def _odd_tiff(path: Path) -> Refused | None:
+    with path.open("rb") as file:
+        return refused_tiff(file)
+
+
+@functools.cache
+def register_heif() -> None:
+    """Let Pillow open HEIC files, without the thumbnails and depths that come with a phone's."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
 def read_photo(path: Path) -> Image.Image:
-    """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`."""
+    """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`.
+
+    It is what the Segment page makes of the same file, or refused in the same words (`deep`).
+    """
     photo = load_picture(path, "photo")
     try:
+        refuse_unscaled(photo)
         return upright_rgb(photo)
+    except Refused as refused:
+        raise DataError(f"The photo {path} {refused}.") from refused
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # damaged EXIF, which is read only now
         raise DataError(f"The photo {path} cannot be turned upright ({error}); save it again without EXIF.") from error
 

@@ -14,7 +14,17 @@ from core.data.dataset import LAYOUTS, Contents
 from core.data.images import MASK_MODES, load_picture, write_mask
 from core.data.problems import Problem
 from core.data.readings import Form, Reading
-from core.data.remedies import Unmendable, colors_of, copied, resized, translate, turned, values_of, write_photo
+from core.data.remedies import (
+    Unmendable,
+    colors_of,
+    copied,
+    resized,
+    translate,
+    turned,
+    values_of,
+    write_photo,
+    write_stretched,
+)
 from core.voc import BACKGROUND, VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
@@ -161,7 +171,10 @@ def _write_photo(plan: Plan, pair: ExaminedPair) -> Iterator[Change]:
     if not source or not pair.photo:
         return
     stem = plan.folder / PHOTOS / plan.names[pair.entry.name]
-    target, done = write_photo(source, stem, pair.photo.format, is_turned=pair.photo.orientation != 1)
+    if pair.photo.needs_stretch:
+        target, done = write_stretched(source, stem)
+    else:
+        target, done = write_photo(source, stem, pair.photo.format, is_turned=pair.photo.orientation != 1)
     if done:
         yield Change(plan.relative(source), "photo rewritten", done)
     if source.name != target.name:

@@ -28,8 +28,8 @@ from core.data.transforms import squash_mask, squash_photo
 from core.files import new_folder, stamp
 from core.home import home
 
-SCHEMA = 2
-"""Goes up whenever the same files would be squashed otherwise. 2: colour profiles are applied."""
+SCHEMA = 3
+"""Goes up whenever the same files would be squashed otherwise. 2: colour profiles. 3: `deep` refuses some."""
 
 
 class WholePair(NamedTuple):

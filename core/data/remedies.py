@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from core.data.images import JPEG_QUALITY, read_photo
+from core.data.deep import STRETCH, stretched
+from core.data.images import JPEG_QUALITY, load_picture, read_photo
 from core.errors import DataError
 from core.voc import BACKGROUND, VOID
 
@@ -117,6 +118,13 @@ def copied(source: Path, target: Path) -> None:
 
 
 # --- photos ---------------------------------------------------------------------------------------------------------
+
+
+def write_stretched(source: Path, stem: Path) -> tuple[Path, str]:
+    """Write a photo of more than 8 bits a grey as `stem` with .png, scaled to 8; return the file and what was done."""
+    file = stem.with_name(f"{stem.name}.png")
+    ImageOps.exif_transpose(stretched(load_picture(source, "photo"))).save(file, format="PNG")
+    return file, f"scaled to 8 bits, {STRETCH}, as PNG"
 
 
 def write_photo(source: Path, stem: Path, content: str, *, is_turned: bool) -> tuple[Path, str]:

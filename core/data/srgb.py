@@ -11,11 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
+from core.data.deep import DEEP_GREY
+
 STRIP_PIXELS = 1_000_000
 """How much is converted at a time."""
-
-DEEP_GREY = "I;16"
-"""How Pillow's names of 16-bit grey modes begin; the rest is the order of the bytes."""
 
 PROFILED_MODES = {
     "1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",

@@ -4,7 +4,6 @@ A photo is the bytes of a file from anywhere, so it is believed nothing: only pi
 are tried, and what it declares is judged before any of its pixels is read (`photo_limits`). Torch is not imported.
 """
 
-import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.data.srgb import DEEP_GREY, has_broken_profile, to_srgb
+from core.data.deep import (
+    DEEP_GREY,
+    STRETCH,
+    is_nearly_black,
+    is_scalable,
+    num_unused_bands,
+    refused_tiff,
+    stretched,
+)
+from core.data.images import PHOTO_FORMATS, register_heif
+from core.data.srgb import has_broken_profile, to_srgb
 from core.errors import PhotoError
 from core.model.photo_limits import begins_as_photo, check_file, check_header, too_large
 from core.voc import VOID
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
-"""What is decoded, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
-
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
-"""How files of these formats usually end."""
+"""How files of `PHOTO_FORMATS` usually end."""
 
+NEARLY_BLACK = "It is nearly black: its values use little of 16 bits, as 12-bit cameras' do; stretch it to see more."
 VOID_NAME = "void"
 COUNTED_PIXELS = 1_000_000
 """How many pixels are counted at a time."""
@@ -48,12 +55,12 @@ class NotedPhoto:
     notes: tuple[str, ...]
 
 
-def open_photo(data: bytes, name: str) -> Image.Image:
+def open_photo(data: bytes, name: str, *, stretch: bool = False) -> Image.Image:
     """Return a photo as upright RGB from the bytes of its file; see `open_noted`."""
-    return open_noted(data, name).photo
+    return open_noted(data, name, stretch=stretch).photo
 
 
-def open_noted(data: bytes, name: str) -> NotedPhoto:
+def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
     """Open a photo as training opens its photos: upright, in sRGB, what is transparent laid on white.
 
     Of an animation, or a file of several pictures, the first is taken.
@@ -61,23 +68,45 @@ def open_noted(data: bytes, name: str) -> NotedPhoto:
     Args:
         data: the bytes of the file; what is in them decides, not how the file's name ends.
         name: what the messages call it.
+        stretch: whether greys of more than 8 bits are scaled by their own values (`deep.stretched`).
 
     Raises:
         PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.
     """
     name = _on_one_line(name)
     check_file(data, name)
-    stored, has_more = _decoded(data, name)
-    return NotedPhoto(to_srgb(stored), tuple(_notes(stored, has_more=has_more)))
+    stored, notes = _decoded(data, name, is_stretched=stretch)
+    if stretch and is_scalable(stored):
+        return NotedPhoto(to_srgb(stretched(stored)), (*notes, f"It is scaled: {STRETCH}."))
+    photo = to_srgb(stored)
+    notes += _notes(stored)
+    if is_scalable(stored) and is_nearly_black(photo):
+        notes.append(NEARLY_BLACK)
+    return NotedPhoto(photo, tuple(notes))
 
 
-def _decoded(data: bytes, name: str) -> tuple[Image.Image, bool]:
-    """Return the first picture of a file, upright, in the mode it is stored in, and whether there are more."""
-    _register_heif()
+def has_deep_greys(data: bytes) -> bool:
+    """Tell whether a file's photo has greys of more than 8 bits, which `stretch` is for; no pixel is decoded."""
+    register_heif()
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            check_header(photo, name)
-            return ImageOps.exif_transpose(photo), _has_more(photo)
+        with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
+            return is_scalable(photo)
+    except Exception:  # noqa: BLE001  opening it says what is wrong with it
+        return False
+
+
+def _decoded(data: bytes, name: str, *, is_stretched: bool) -> tuple[Image.Image, list[str]]:
+    """Return the first picture of a file, upright, in the mode it is stored in, and what of the file is not used."""
+    register_heif()
+    try:
+        with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
+            check_header(photo, name, is_stretched=is_stretched)
+            stored, notes = ImageOps.exif_transpose(photo), []
+            if _has_more(photo):
+                notes.append("Only the first of its pictures is used.")
+            if unused := num_unused_bands(photo):
+                notes.append(f"Of its bands {unused} {'is' if unused == 1 else 'are'} no colour and not used.")
+            return stored, notes
     except PhotoError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -85,6 +114,8 @@ def _decoded(data: bytes, name: str) -> tuple[Image.Image, bool]:
     except MemoryError:
         raise PhotoError(f"{name} does not fit in memory; make it smaller, or end other programs.") from None
     except Exception as error:  # a decoder raises whatever the damage leads it to
+        if isinstance(error, UnidentifiedImageError) and (odd := refused_tiff(io.BytesIO(data))):
+            raise PhotoError(f"{name} {odd}.") from odd
         if isinstance(error, UnidentifiedImageError) and not begins_as_photo(data):
             raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
         raise PhotoError(f"{name} is damaged or was cut short{_reason(error)}; copy or save it again.") from error
@@ -108,16 +139,8 @@ def _on_one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-@functools.cache
-def _register_heif() -> None:
-    """Let Pillow open HEIC files, without the thumbnails and depths that come with a phone's."""
-    import pillow_heif
-
-    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-
-
-def _notes(stored: Image.Image, *, has_more: bool) -> list[str]:
-    notes = ["Only the first of its pictures is used."] if has_more else []
+def _notes(stored: Image.Image) -> list[str]:
+    notes = []
     if stored.mode.startswith(DEEP_GREY):
         notes.append("Its 16-bit greys are scaled to 8 bits.")
     if stored.has_transparency_data:

@@ -6,6 +6,7 @@ first bytes and its header.
 
 from PIL import Image
 
+from core.data.deep import Refused, refuse_misread, refuse_unscaled
 from core.errors import PhotoError
 from core.free_memory import free_bytes
 
@@ -17,9 +18,6 @@ MAX_FILE_BYTES = 300_000_000
 
 PIXEL_BYTES = 30
 """Memory for a pixel at most, from its decoding to its overlay; `dev/LOG.md` says how it was measured."""
-
-UNSCALED_MODES = ("I", "F")
-"""Pixels that are measurements: nothing says which value is white."""
 
 SAVE, TAKE_OUT, EXPORT = "save it as JPEG, PNG or WebP", "take the photos out of it first", "export it as JPEG"
 
@@ -51,9 +49,6 @@ PHOTO_SIGNS = (
 )  # fmt: skip
 """How photos begin."""
 
-DNG_VERSION, SUBFILE_TYPE = 50706, 254
-"""Tags of a TIFF file that only a camera's raw file has, and by which a file begins with a mere thumbnail."""
-
 
 def check_file(data: bytes, name: str) -> None:
     """Raise `PhotoError` for a file that is empty, too large or known to be something else than a photo."""
@@ -82,8 +77,11 @@ def check_file_size(size: int, name: str) -> None:
         )
 
 
-def check_header(photo: Image.Image, name: str) -> None:
-    """Raise `PhotoError` for a photo, opened and not decoded yet, that is too large or holds no colours."""
+def check_header(photo: Image.Image, name: str, *, is_stretched: bool = False) -> None:
+    """Raise `PhotoError` for a photo, opened and not decoded yet, that is too large or holds no colours.
+
+    One that `is_stretched` may hold measurements.
+    """
     if photo.width * photo.height > MAX_PIXELS:
         raise PhotoError(f"{name} is {photo.width} x {photo.height} px and {too_large()}")
     needed, free = PIXEL_BYTES * photo.width * photo.height, free_bytes()
@@ -92,17 +90,12 @@ def check_header(photo: Image.Image, name: str) -> None:
             f"{name} is {photo.width} x {photo.height} px and needs about {needed / 1e6:,.0f} MB of memory, where "
             f"{free / 1e6:,.0f} MB are free; make it smaller, or end other programs."
         )
-    if photo.mode in UNSCALED_MODES:
-        raise PhotoError(
-            f"{name} holds measurements (mode {photo.mode}), not colours; save it with 8 bits per channel."
-        )
-    if photo.format == "TIFF" and _is_thumbnail(photo):
-        raise PhotoError(f"{name} is a camera's raw file, or begins with a thumbnail; export it as JPEG.")
-
-
-def _is_thumbnail(photo: Image.Image) -> bool:
-    tags = getattr(photo, "tag_v2", {})
-    return DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0) == 1
+    try:
+        refuse_misread(photo)
+        if not is_stretched:
+            refuse_unscaled(photo)
+    except Refused as refused:
+        raise PhotoError(f"{name} {refused}.") from refused
 
 
 def too_large() -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from core.data.images import PHOTO_FORMATS
 from core.errors import PhotoError
-from core.model.photo import FORMATS, abstain, class_areas, open_photo
+from core.model.photo import abstain, class_areas, open_photo
 from core.voc import VOID
 
 ORIENTATION = 0x0112
@@ -135,7 +136,7 @@ def test_measurements_are_no_photo() -> None:
 
 
 def test_formats_that_start_other_programs_are_not_tried() -> None:
-    assert not set(FORMATS) & {"EPS", "WMF", "PSD", "FITS"}
+    assert not set(PHOTO_FORMATS) & {"EPS", "WMF", "PSD", "FITS"}
 
 
 def test_areas_are_shares_and_means_largest_first() -> None:

@@ -1,0 +1,118 @@
+"""Photos of more than 8 bits a value, and TIFFs of odd bands: which are read, which are refused, and how to scale them.
+
+White is 65535 of 16 bits, in training, on the Segment page and everywhere else. Whole numbers of 32 bits and numbers
+with a point are measurements: nothing says which of them is white, so they are refused, and so is what Pillow would
+read wrongly. What is refused for its scale alone, or comes out nearly black, can be `stretched`.
+"""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+DEEP_GREY = "I;16"
+"""How Pillow's names of 16-bit grey modes begin; the rest is the order of the bytes."""
+
+UNSCALED_MODES = ("I", "F")
+"""Pixels that are measurements: nothing says which value is white."""
+
+STRETCH_PERCENT = (1.0, 99.0)
+"""Which percentiles of its values a stretched photo has as black and as white."""
+STRETCH = f"black and white at {STRETCH_PERCENT[0]:.0f} and {STRETCH_PERCENT[1]:.0f} % of its values"
+
+SCALE_IT = "save it with 8 bits per channel, or have it scaled (`doctor --repair` in data, else `segment --stretch`)"
+
+DARK_PERCENT, DARK_LEVEL = 99.8, 16
+"""A photo is nearly black where so many percent of its pixels are darker than this of 255, as 12 bits in 16 are."""
+
+BITS, PHOTOMETRIC, BANDS, PLANES, KIND = 258, 262, 277, 284, 339
+DNG_VERSION, SUBFILE_TYPE = 50706, 254
+"""Tags of a TIFF file; only a camera's raw file has a DNG version, and by its subfile it begins with a thumbnail."""
+SEVERAL_PLANES, WHITE_IS_ZERO, FLOATING_POINT = 2, 0, 3
+TIFF_SIGNS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+class Refused(Exception):  # noqa: N818  the end of a sentence that names the file
+    """A photo that would be read wrongly; the message says what it is, and what to do."""
+
+
+def refuse_misread(picture: Image.Image) -> None:
+    """Raise `Refused` for a picture, opened and not decoded yet, that Pillow decodes into other colours than it has."""
+    tags = getattr(picture, "tag_v2", {})
+    if DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0) == 1:
+        raise Refused("is a camera's raw file, or begins with a thumbnail; export it as JPEG")
+    is_deep = max(_all(tags.get(BITS, 8))) > 8
+    if is_deep and _one(tags.get(PLANES, 1)) == SEVERAL_PLANES and _one(tags.get(BANDS, 1)) > 1:
+        raise _odd_bands(tags)
+    if is_deep and _one(tags.get(PHOTOMETRIC, 1)) == WHITE_IS_ZERO:
+        raise Refused("is a TIFF of more than 8 bits in which white is 0; save it with 8 bits per channel")
+
+
+def refuse_unscaled(picture: Image.Image) -> None:
+    """Raise `Refused` for a picture of measurements."""
+    if picture.mode in UNSCALED_MODES:
+        raise Refused(f"holds measurements (mode {picture.mode}), not colours; {SCALE_IT}")
+
+
+def refused_tiff(file: IO[bytes]) -> Refused | None:
+    """Return what to say of a file that Pillow does not know, if it is a TIFF all the same: of which bands it is."""
+    header = file.read(8)
+    if header[:4] not in TIFF_SIGNS[:2]:
+        return None
+    try:
+        tags = ImageFileDirectory_v2(header)
+        file.seek(tags.next)
+        tags.load(file)
+        return _odd_bands(tags)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError):  # it is damaged, too
+        return None
+
+
+def _odd_bands(tags: Mapping[int, Any]) -> Refused:
+    bits, bands = max(_all(tags[BITS])), _one(tags.get(BANDS, 1))
+    kind = " (numbers with a point)" if FLOATING_POINT in _all(tags.get(KIND, 1)) else ""
+    what = f"is a TIFF of {bands} band{'s' if bands > 1 else ''} of {bits} bits{kind}, which is not read as a photo"
+    return Refused(f"{what}; save it as RGB with 8 bits per channel")
+
+
+def num_unused_bands(picture: Image.Image) -> int:
+    """Return how many bands of a TIFF are neither colours nor alpha, so that nobody sees them."""
+    tags = getattr(picture, "tag_v2", {})
+    return max(0, _one(tags.get(BANDS, 1)) - len(picture.getbands()))
+
+
+def _all(value: object) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple) else (int(value),)  # type: ignore[call-overload]
+
+
+def _one(value: object) -> int:
+    return _all(value)[0]
+
+
+# --- scale ----------------------------------------------------------------------------------------------------------
+
+
+def is_scalable(picture: Image.Image) -> bool:
+    """Tell whether a picture has more than 8 bits of grey, so that `stretched` brings out more of it."""
+    return picture.mode in UNSCALED_MODES or picture.mode.startswith(DEEP_GREY)
+
+
+def is_nearly_black(rgb: Image.Image) -> bool:
+    """Tell whether a photo shows next to nothing for want of light, or because of its scale."""
+    counts_256 = np.array(rgb.convert("L").histogram())
+    return bool(counts_256[:DARK_LEVEL].sum() >= DARK_PERCENT / 100 * counts_256.sum())
+
+
+def stretched(picture: Image.Image) -> Image.Image:
+    """Return greys of more than 8 bits as 8 (mode L), black and white at `STRETCH_PERCENT` of the values.
+
+    Values that are no number are black, and so is a picture of one value.
+    """
+    value_HW: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
+    is_number_HW = np.isfinite(value_HW)
+    low, high = np.percentile(value_HW[is_number_HW], STRETCH_PERCENT) if is_number_HW.any() else (0.0, 1.0)
+    share_HW = (np.where(is_number_HW, value_HW, low) - low) / (high - low if high > low else 1.0)
+    return Image.fromarray((255 * share_HW.clip(0, 1)).round().astype(np.uint8))
