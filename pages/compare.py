@@ -7,8 +7,6 @@ import streamlit as st
 
 from core import jobs
 from core.training import evaluations, runs
-from core.training.evaluations import Evaluation
-from ui import cached_comparison
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
@@ -59,16 +57,11 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
     found = [(choice, evaluation_of(choice, split, data[choice.run.data])) for choice in chosen]
-    missing = [choice for choice, evaluation in found if evaluation is None or is_old(evaluation)]
+    missing = [choice for choice, evaluation in found if evaluation is None or evaluation.is_old]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
         st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
     return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
-
-
-def is_old(evaluation: Evaluation) -> bool:
-    """Tell whether an evaluation lacks what today's keep, so that it is worth doing again."""
-    return cached_comparison.details(evaluation.path) is None
 
 
 def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:

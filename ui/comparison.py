@@ -44,9 +44,10 @@ SCORE_COLUMNS = {
     "fw_iou": ScoreColumn("Frequency-weighted IoU", "IoU of the classes weighted by their share of the pixels; "
                           "the background weighs most."),
     "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the image "
-                                "diagonal): how well outlines are followed. Background everywhere has none to score."),
+                                "diagonal): how well outlines are followed. The floor's is not computed."),
     "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
-                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse."),
+                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse. "
+                              "The image border is no outline, and what is predicted in void does not count."),
 }  # fmt: skip
 
 

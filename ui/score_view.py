@@ -89,6 +89,11 @@ def show_table(sides: Sequence[Side]) -> None:
         f"{evaluation.scores.images} images of {code(evaluation.data)}, whole, at their masks' own size. "
         "The floor is what predicting background everywhere scores on them."
     )
+    if old := [side.label for side in sides if side.evaluation.is_old]:
+        st.caption(
+            f"Boundary scores of {plain(', '.join(old))} are left out, because an earlier version counted them by "
+            "another rule. Evaluate again, above."
+        )
     show_warnings(sides)
 
 

@@ -1,26 +1,32 @@
 """Boundary IoU and boundary F: how well contours are followed, which mask IoU forgives on large objects.
 
-After Cheng et al. 2021, "Boundary IoU" (arXiv 2103.16562). The boundary region of a class is its pixels that lie within
-d of its contour, on the inside; boundary IoU is the IoU of the true and the predicted region.
-
-Conventions, those of the authors' code (bowenc0221/boundary-iou-api, `mask_to_boundary`) where it has one:
-- d = max(1, round(0.02 * image diagonal)) pixels, chessboard distance: eroding d times with a 3x3 square;
-- the image border is a contour: outside is no class;
-- void, which the paper does not know: pixels whose truth is void are dropped from all three counts. Before that the
-  true contours are drawn either with void as one more class (`void_as="other"`) or with each void pixel taking
-  the nearest class (`void_as="nearest"`). VOC outlines every object with a void band about 5 px wide, so "other" moves
-  every true contour inwards by half of it: on 60 VOC masks the contour in the middle of the band scores 0.87, and one
-  drawn 2-3 px too tight scores 1.00; with "nearest" they score 0.99 and 0.87.
+Boundary IoU is that of Cheng et al. 2021, "Boundary IoU" (arXiv 2103.16562). The boundary region of a class is its
+pixels within d of its contour, on the inside; boundary IoU is the IoU of the true and the predicted region. As in the
+authors' code (bowenc0221/boundary-iou-api, `mask_to_boundary`), d = max(1, round(0.02 * image diagonal)) pixels of
+chessboard distance, and the image border is a contour: outside is no class.
 
 Boundary F is that of Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?" (BMVC, section
 2.2): precision is the share of a class's predicted contour that lies within a tolerance of its true contour, recall
 the share of the true contour that lies within it of the predicted one, F = 2 P R / (P + R). The tolerance is theirs,
-0.75 % of the image diagonal; the contour is the class's outermost pixels, one wide. Theirs is a mean over images, ours
-a ratio of the counts of all images, as every score here.
+0.75 % of the image diagonal. The contour is the pixels of a class that touch another class, corners included; the image
+border is none, because nobody drew it. Theirs is a mean over images, ours a ratio of the counts of all images, as every
+score here.
+
+Void, which neither paper knows. VOC outlines every object with about 5 px of it and covers whole objects that are hard
+to name. Both scores follow one rule: **what is predicted in void changes no score**, as in the confusion matrix.
+
+- Before contours are drawn, each void pixel takes the true and the predicted class of the nearest counted pixel. Inside
+  VOC's band the true contour then runs along the middle, and so does the predicted one of a model that is right on both
+  sides, wherever inside the band it changes class. Outside the band a predicted contour stays where it is.
+- Boundary IoU counts no void pixel. Boundary F does: masking the band would drop the true contour itself. But it counts
+  no pixel farther than d from every counted one: deep inside a large void nobody knows where a contour runs, and the
+  line that filling draws there may still match, but it is neither found nor missed. An image of void counts nothing.
+- Void with one class around it is filled with that class, in the middle of an image and along its border.
 """
 
 import math
-from typing import Literal
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,75 +41,104 @@ TOLERANCE_SHARE = 0.0075
 """How far apart two contours may lie and still agree, as a share of the image diagonal (Csurka et al., section 4)."""
 
 
-def boundary_counts(
-    truth_HW: Ids,
-    predicted_HW: Ids,
-    num_classes: int,
-    *,
-    void_as: Literal["other", "nearest"] = "nearest",
-    filled_HW: Ids | None = None,
-) -> Counts:
-    """Count the boundary pixels of one image, for all classes at once.
+class Filled(NamedTuple):
+    """Two masks without void, and the pixels on which a contour is known (module docstring), all of shape (H, W)."""
+
+    truth_HW: Ids
+    predicted_HW: Ids
+    is_known_HW: NDArray[np.bool_]
+
+
+def fill_void(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Filled:
+    """Give each void pixel the true and the predicted id of the nearest counted one.
+
+    Distances are Euclidean; of several equally near pixels the leftmost counts, then the topmost.
 
     Args:
         truth_HW: true ids; those outside [0, num_classes) are void.
         predicted_HW: predicted ids, same shape, all in [0, num_classes).
         num_classes: number of classes K.
-        void_as: what void is while the true contours are drawn (module docstring).
-        filled_HW: what `fill_void` gives, for a caller who has it: it takes longer than all the rest.
-
-    Returns:
-        counts_3K, int64; rows are the intersection, the true region and the predicted region of each class.
-        Add those of many images, then call `boundary_iou`.
 
     Raises:
         ValueError: the shapes differ, an array is not of integers, or a predicted id is out of range.
     """
     check_masks(truth_HW, predicted_HW, num_classes)
     counted_HW = is_counted(truth_HW, num_classes)
-    drawn_HW = (
-        truth_HW if void_as == "other" else filled_HW if filled_HW is not None else fill_void(truth_HW, num_classes)
-    )
+    if counted_HW.all() or not counted_HW.any():
+        return Filled(truth_HW, predicted_HW, counted_HW)
+    box = _box(~counted_HW, 1)  # whatever lies beyond it is farther off than its own rim, all of which is counted
+    void_HW = ~counted_HW[box]
+    nearest = ndimage.distance_transform_edt(void_HW, return_distances=False, return_indices=True)[:, void_HW]
+    filled = truth_HW.copy(), predicted_HW.copy()
+    for mask_HW in filled:
+        mask_HW[box][void_HW] = mask_HW[box][tuple(nearest)]
+    return Filled(*filled, near(counted_HW, distance_px(truth_HW.shape)))
+
+
+def boundary_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, filled: Filled | None = None) -> Counts:
+    """Count the boundary pixels of one image, for all classes at once.
+
+    Args:
+        truth_HW: as in `fill_void`.
+        predicted_HW: as in `fill_void`.
+        num_classes: number of classes K.
+        filled: what `fill_void` gives, for a caller who has it: it takes longer than all the rest.
+
+    Returns:
+        counts_3K, int64; rows are the intersection, the true region and the predicted region of each class.
+        Add those of many images, then call `boundary_iou`.
+
+    Raises:
+        ValueError: as `fill_void`.
+    """
+    drawn = fill_void(truth_HW, predicted_HW, num_classes) if filled is None else filled
+    counted_HW = is_counted(truth_HW, num_classes)
     width_px = distance_px(truth_HW.shape)
-    truth_edge_HW = counted_HW & boundary_region(drawn_HW, width_px)
-    predicted_edge_HW = counted_HW & boundary_region(predicted_HW, width_px)
+    truth_edge_HW = counted_HW & boundary_region(drawn.truth_HW, width_px)
+    predicted_edge_HW = counted_HW & boundary_region(drawn.predicted_HW, width_px)
     both_HW = truth_edge_HW & predicted_edge_HW & (truth_HW == predicted_HW)
     regions = ((both_HW, truth_HW), (truth_edge_HW, truth_HW), (predicted_edge_HW, predicted_HW))
-    rows = [np.bincount(ids_HW[region_HW], minlength=num_classes) for region_HW, ids_HW in regions]
-    return np.array(rows, dtype=np.int64)
+    return _by_class(regions, num_classes)
 
 
-def contour_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, filled_HW: Ids | None = None) -> Counts:
+def contour_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, filled: Filled | None = None) -> Counts:
     """Count the contour pixels of one image that have a counterpart, for all classes.
 
     Args:
-        truth_HW: true ids; those outside [0, num_classes) are void, filled in as by `void_as="nearest"`.
-        predicted_HW: predicted ids, same shape, all in [0, num_classes).
+        truth_HW: as in `fill_void`.
+        predicted_HW: as in `fill_void`.
         num_classes: number of classes K.
-        filled_HW: as in `boundary_counts`.
+        filled: as in `boundary_counts`.
 
     Returns:
         counts_4K, int64; rows are the predicted contour near the true one, the predicted contour, the true contour near
         the predicted one, the true contour. Add those of many images, then call `boundary_f`.
 
     Raises:
-        ValueError: as `boundary_counts`.
+        ValueError: as `fill_void`.
     """
-    check_masks(truth_HW, predicted_HW, num_classes)
-    counted_HW = is_counted(truth_HW, num_classes)
-    truth_HW = fill_void(truth_HW, num_classes) if filled_HW is None else filled_HW
+    drawn = fill_void(truth_HW, predicted_HW, num_classes) if filled is None else filled
     tolerance_px = max(1, round(TOLERANCE_SHARE * math.hypot(*truth_HW.shape)))
-    truth_edge_HW = counted_HW & boundary_region(truth_HW, 1)
-    predicted_edge_HW = counted_HW & boundary_region(predicted_HW, 1)
-    counts_4K = np.zeros((4, num_classes), dtype=np.int64)
-    counts_4K[1] = np.bincount(predicted_HW[predicted_edge_HW], minlength=num_classes)
-    counts_4K[3] = np.bincount(truth_HW[truth_edge_HW], minlength=num_classes)
-    for k in np.flatnonzero((counts_4K[1] > 0) & (counts_4K[3] > 0)):
-        predicted_line_HW = predicted_edge_HW & (predicted_HW == k)
-        truth_line_HW = truth_edge_HW & (truth_HW == k)
-        counts_4K[0, k] = np.count_nonzero(predicted_line_HW & near(truth_line_HW, tolerance_px))
-        counts_4K[2, k] = np.count_nonzero(truth_line_HW & near(predicted_line_HW, tolerance_px))
-    return counts_4K
+    truth_line_HW, predicted_line_HW = contour(drawn.truth_HW), contour(drawn.predicted_HW)
+    truth_near_HW, predicted_near_HW = np.zeros((2, *truth_HW.shape), dtype=np.bool_)
+    for k in np.intersect1d(drawn.truth_HW[truth_line_HW], drawn.predicted_HW[predicted_line_HW]):
+        of_truth_HW = truth_line_HW & (drawn.truth_HW == k)
+        of_prediction_HW = predicted_line_HW & (drawn.predicted_HW == k)
+        predicted_near_HW |= of_prediction_HW & near(of_truth_HW, tolerance_px)
+        truth_near_HW |= of_truth_HW & near(of_prediction_HW, tolerance_px)
+    rows = (
+        (predicted_near_HW, drawn.predicted_HW),
+        (predicted_line_HW, drawn.predicted_HW),
+        (truth_near_HW, drawn.truth_HW),
+        (truth_line_HW, drawn.truth_HW),
+    )
+    return _by_class([(line_HW & drawn.is_known_HW, ids_HW) for line_HW, ids_HW in rows], num_classes)
+
+
+def _by_class(regions: Iterable[tuple[NDArray[np.bool_], Ids]], num_classes: int) -> Counts:
+    """Count the pixels of each region by the ids that a mask has there, one row for each region."""
+    rows = [np.bincount(ids_HW[region_HW], minlength=num_classes) for region_HW, ids_HW in regions]
+    return np.array(rows, dtype=np.int64)
 
 
 def boundary_f(counts_4K: Counts) -> NDArray[np.float64]:
@@ -123,13 +158,26 @@ def near(region_HW: NDArray[np.bool_], distance_px: int) -> NDArray[np.bool_]:
 
     A summed-area table counts the region's pixels in the square around each: twice as fast as filters.
     """
+    is_near_HW = np.zeros(region_HW.shape, dtype=np.bool_)
+    box = _box(region_HW, distance_px)
     side = 2 * distance_px + 1
-    table_HW = np.pad(region_HW, ((distance_px + 1, distance_px),) * 2).astype(np.int32)
+    table_HW = np.pad(region_HW[box], ((distance_px + 1, distance_px),) * 2).astype(np.int32)
     np.cumsum(table_HW, axis=0, out=table_HW)
     np.cumsum(table_HW, axis=1, out=table_HW)
     columns_HW = table_HW[side:] - table_HW[:-side]
-    is_near_HW: NDArray[np.bool_] = columns_HW[:, side:] != columns_HW[:, :-side]
+    is_near_HW[box] = columns_HW[:, side:] != columns_HW[:, :-side]
     return is_near_HW
+
+
+def _box(region_HW: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
+    """Return where a region lies, with a margin; an empty region gives an empty box."""
+    rows, columns = (np.flatnonzero(region_HW.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(max(0, int(rows[0]) - margin_px), int(rows[-1]) + 1 + margin_px),
+        slice(max(0, int(columns[0]) - margin_px), int(columns[-1]) + 1 + margin_px),
+    )
 
 
 def boundary_iou(counts_3K: Counts) -> NDArray[np.float64]:
@@ -165,16 +213,14 @@ def boundary_region(ids_HW: Ids, width_px: int) -> NDArray[np.bool_]:
     return region_HW
 
 
-def fill_void(truth_HW: Ids, num_classes: int) -> Ids:
-    """Give each void pixel the id of the nearest counted one (chessboard distance)."""
-    counted_HW = is_counted(truth_HW, num_classes)
-    if counted_HW.all() or not counted_HW.any():
-        return truth_HW
-    nearest = ndimage.distance_transform_cdt(
-        ~counted_HW, metric="chessboard", return_distances=False, return_indices=True
-    )
-    filled_HW: Ids = truth_HW[tuple(nearest)]
-    return filled_HW
+def contour(ids_HW: Ids) -> NDArray[np.bool_]:
+    """Mark the pixels that touch one of another id, corners included, shape (H, W); the image border is no other id."""
+    contour_HW = np.zeros(ids_HW.shape, dtype=np.bool_)
+    mixed = _mixed_blocks(ids_HW)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            contour_HW[rows, columns] |= mixed
+    return contour_HW
 
 
 def _mixed_blocks(ids_HW: Ids) -> NDArray[np.bool_]:

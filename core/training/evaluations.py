@@ -29,11 +29,14 @@ from core.metrics.confusion import Counts, Ids, confusion_counts, void_pixels
 from core.metrics.errors import error_counts
 from core.metrics.scores import Scores, score
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the format and of the scores' rules: raise it when either changes.
 
-1: without contours, kinds of errors and calibration. It is scored anew from its counts as it is opened; what is not in
-it is None, until somebody evaluates again.
+1: without contours, kinds of errors and calibration.
+2: contours were lost in VOC's void borders and found along the image border; what was predicted in void changed them.
+
+Both are scored anew from their confusion counts as they are opened. What they lack or counted by another rule is None,
+until somebody evaluates again.
 """
 
 HASH_LENGTH = 12
@@ -70,15 +73,15 @@ def judge(
     name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
 ) -> ImageResult:
     """Count everything there is to count on the masks of one image."""
-    filled_HW = fill_void(truth_HW, num_classes)
+    filled = fill_void(truth_HW, predicted_HW, num_classes)
     return ImageResult(
         name=name,
         loss=loss,
         mask_png=mask_png,
         void_pixels=void_pixels(truth_HW, num_classes),
         counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes, filled_HW=filled_HW),
-        contour_4K=contour_counts(truth_HW, predicted_HW, num_classes, filled_HW=filled_HW),
+        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes, filled=filled),
+        contour_4K=contour_counts(truth_HW, predicted_HW, num_classes, filled=filled),
         errors_4=error_counts(truth_HW, predicted_HW, num_classes),
         bins_3B=bins_3B,
     )
@@ -94,7 +97,11 @@ class Details:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A stored evaluation; `number_format` is the model's, fp32 or bf16, and None where it was not kept yet."""
+    """A stored evaluation.
+
+    `number_format` is the model's, fp32 or bf16, and None where it was not kept yet; `schema` is the version it was
+    written by.
+    """
 
     path: Path
     checkpoint: str
@@ -106,6 +113,12 @@ class Evaluation:
     images_per_second: float | None
     scores: Scores
     number_format: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it lacks what is counted today (`SCHEMA`), so that it is worth evaluating again."""
+        return self.schema < SCHEMA
 
     @property
     def is_by_content(self) -> bool:
@@ -196,10 +209,10 @@ def load(path: Path) -> Evaluation:
     """Read a stored evaluation; one that is damaged raises `RunError`."""
     try:
         about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
-        if about["schema"] not in (1, SCHEMA):
+        if about["schema"] not in range(1, SCHEMA + 1):
             raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
-        values = {name: about[name] for name in ABOUT} | {"number_format": about.get("number_format")}
-        scores = _rescored(path, about["scores"]) if about["schema"] == 1 else Scores.from_dict(about["scores"])
+        values = {name: about[name] for name in (*ABOUT, "schema")} | {"number_format": about.get("number_format")}
+        scores = Scores.from_dict(about["scores"]) if about["schema"] == SCHEMA else _rescored(path, about["scores"])
         return Evaluation(path=path, scores=scores, **values)
     except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise RunError(
@@ -208,13 +221,13 @@ def load(path: Path) -> Evaluation:
 
 
 def _rescored(path: Path, old: dict[str, Any]) -> Scores:
-    """Return the scores of an evaluation of version 1 by the rules of today, from the counts that it keeps."""
+    """Return the scores of an older evaluation by the rules of today, from its confusion counts; none of contours."""
     with np.load(path / "counts.npz", allow_pickle=False) as counts:
-        counts_NKK, boundary_N3K = counts["counts_NKK"], counts["boundary_N3K"]
+        counts_NKK = counts["counts_NKK"]
     share, num_counted = old["void_share"] or 0.0, int(counts_NKK.sum())
     num_void = round(share / (1 - share) * num_counted) if share < 1 else 1
     names = [entry["name"] for entry in old["classes"]]
-    return score(counts_NKK, names, void_pixels=num_void, boundary_N3K=boundary_N3K)
+    return score(counts_NKK, names, void_pixels=num_void)
 
 
 def stored(eval_dir: Path) -> list[Path]:

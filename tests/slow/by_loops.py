@@ -66,12 +66,12 @@ def boundary_by_loops(pairs: list[tuple[Mask, Mask]]) -> float:
     for truth, predicted in pairs:
         height, width = len(truth), len(truth[0])
         reach = max(1, round(0.02 * math.hypot(height, width)))
-        drawn = [[nearest_class(truth, y, x) for x in range(width)] for y in range(height)]
+        drawn, guessed = filled(truth, predicted)
         for y, x in itertools.product(range(height), range(width)):
             if truth[y][x] == VOID:
                 continue
             true, guess = truth[y][x], predicted[y][x]
-            is_true_edge, is_guessed_edge = is_edge(drawn, y, x, reach), is_edge(predicted, y, x, reach)
+            is_true_edge, is_guessed_edge = is_edge(drawn, y, x, reach), is_edge(guessed, y, x, reach)
             of_truth[true] += is_true_edge
             of_prediction[guess] += is_guessed_edge
             both[true] += is_true_edge and is_guessed_edge and true == guess
@@ -79,14 +79,16 @@ def boundary_by_loops(pairs: list[tuple[Mask, Mask]]) -> float:
     return sum(ious) / len(ious)
 
 
-def nearest_class(truth: Mask, y: int, x: int) -> int:
-    """Return the class of a pixel, or of the nearest one that has a class."""
-    for reach in itertools.count():
-        square = {truth[v][u] for v, u in neighbours(truth, y, x, reach) if (v, u) != (-1, -1)} - {VOID}
-        if square:
-            (only,) = square
-            return only
-    raise AssertionError
+def filled(truth: Mask, predicted: Mask) -> tuple[Mask, Mask]:
+    """Return both masks with the ids of the nearest counted pixel in each void one (leftmost, then topmost)."""
+    places = list(itertools.product(range(len(truth)), range(len(truth[0]))))
+    counted = [(v, u) for v, u in places if truth[v][u] != VOID]
+    drawn, guessed = [row[:] for row in truth], [row[:] for row in predicted]
+    for y, x in places:
+        if truth[y][x] == VOID:
+            _, u, v = min(((v - y) ** 2 + (u - x) ** 2, u, v) for v, u in counted)
+            drawn[y][x], guessed[y][x] = truth[v][u], predicted[v][u]
+    return drawn, guessed
 
 
 def is_edge(ids: Mask, y: int, x: int, reach: int) -> bool:

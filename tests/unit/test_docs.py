@@ -17,6 +17,7 @@ from core.__main__ import _parser
 from core.commands import training
 from core.errors import ConfigError
 from core.home import PROJECT_ROOT
+from core.metrics.boundary import boundary_counts, contour_counts
 from core.metrics.confusion import confusion_counts
 from core.metrics.conventions import conventions
 from core.metrics.guard import explain
@@ -166,7 +167,14 @@ def written(value: float | None) -> str:
 
 
 def toy() -> Scores:
-    return score(count(), [f"class {k}" for k in range(K)], void_pixels=int((TRUTH_NHW == VOID).sum()))
+    pairs = list(zip(TRUTH_NHW, PREDICTED_NHW, strict=True))
+    return score(
+        count(),
+        [f"class {k}" for k in range(K)],
+        void_pixels=int((TRUTH_NHW == VOID).sum()),
+        boundary_N3K=np.stack([boundary_counts(*pair, K) for pair in pairs]),
+        contour_N4K=np.stack([contour_counts(*pair, K) for pair in pairs]),
+    )
 
 
 def test_the_toy_of_the_page_is_the_one_that_is_scored() -> None:
@@ -183,7 +191,13 @@ def test_the_conventions_of_the_page() -> None:
 
 def test_the_scores_of_the_page() -> None:
     scores, floor = toy(), toy().floor
-    names = {"F1": "f1", "mIoU": "miou", "frequency-weighted IoU": "fw_iou"}
+    names = {
+        "F1": "f1",
+        "mIoU": "miou",
+        "frequency-weighted IoU": "fw_iou",
+        "boundary IoU": "boundary_iou",
+        "boundary F": "boundary_f",
+    }
     for name, (value, of_floor) in table("other scores of the same prediction").items():
         field = names.get(name, name.replace(" ", "_"))
         assert value == written(getattr(scores, field)), name
@@ -193,6 +207,7 @@ def test_the_scores_of_the_page() -> None:
 def test_a_class_missed_invented_or_in_neither_as_the_page_says() -> None:
     _, _, missed, invented, nowhere = toy().classes
     fields = {"IoU": "iou", "recall": "recall", "precision": "precision", "F1 = Dice": "f1"}
+    fields |= {"boundary IoU": "boundary_iou", "boundary F": "boundary_f"}
     shown = table("score")
     for name, field in fields.items():
         values = [getattr(entry, field) for entry in (missed, invented, nowhere)]

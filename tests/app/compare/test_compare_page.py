@@ -141,6 +141,8 @@ def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(vis
     app = visit("compare", why="Errors")
     assert not app.exception
     assert "did not keep kinds of errors" in texts(app)
+    assert "Boundary scores of 1 epoch, 3 epochs are left out" in texts(app)
+    assert app.dataframe[0].value["Boundary F"].isna().all()
     assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
 
 

@@ -29,7 +29,7 @@ def score_masks(truth_NHW: Ids, predicted_NHW: Ids) -> Scores:
         np.stack([confusion_counts(truth_HW, predicted_HW, K) for truth_HW, predicted_HW in pairs]),
         NAMES,
         void_pixels=sum(void_pixels(truth_HW, K) for truth_HW in truth_NHW),
-        boundary_N3K=np.stack([boundary_counts(*pair, K, void_as="other") for pair in pairs]),
+        boundary_N3K=np.stack([boundary_counts(*pair, K) for pair in pairs]),
         contour_N4K=np.stack([contour_counts(*pair, K) for pair in pairs]),
     )
 

@@ -1,7 +1,6 @@
 """Boundary counts against the definition in loops and against the authors' erosion."""
 
 import math
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,14 +17,12 @@ from core.metrics.boundary import (
     boundary_region,
     contour_counts,
     distance_px,
-    fill_void,
     near,
 )
 from core.metrics.confusion import Counts, Ids
 from core.voc import VOID
 
 K = 3
-VoidAs = Literal["other", "nearest"]
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=40)
 SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
 
@@ -52,7 +49,7 @@ def counts_by_erosion(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Cou
         edges = []
         for mask_HW in (truth_HW == k, predicted_HW == k):
             eroded = ndimage.binary_erosion(np.pad(mask_HW, 1), np.ones((3, 3)), iterations=reach)[1:-1, 1:-1]
-            edges.append(mask_HW & ~eroded & (truth_HW < num_classes))
+            edges.append(mask_HW & ~eroded)
         counts_3K[:, k] = (edges[0] & edges[1]).sum(), edges[0].sum(), edges[1].sum()
     return counts_3K
 
@@ -93,9 +90,8 @@ def test_the_image_border_is_a_contour(shape: tuple[int, int], width_px: int) ->
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_agree_with_the_authors_erosion(seed: int) -> None:
     truth_HW, predicted_HW = discs((120, 90), seed), discs((120, 90), seed + 100)
-    truth_HW[40:60, 30:50] = VOID
     expected = counts_by_erosion(truth_HW, predicted_HW, K)
-    counts_3K = boundary_counts(truth_HW, predicted_HW, K, void_as="other")
+    counts_3K = boundary_counts(truth_HW, predicted_HW, K)
     np.testing.assert_array_equal(counts_3K, expected)
     assert counts_3K.dtype == np.int64
     both, truth, predicted = expected
@@ -116,22 +112,21 @@ def test_golden_5x5() -> None:
 @given(arrays(np.uint8, (2, 7, 8), elements=st.integers(0, K - 1)))
 def test_swapping_truth_and_prediction_swaps_the_rows(masks_2HW: Ids) -> None:
     first, second = masks_2HW
-    forth, back = boundary_counts(first, second, K), boundary_counts(second, first, K)
-    np.testing.assert_array_equal(forth, back[[0, 2, 1]])
+    for counts, swapped in ((boundary_counts, [0, 2, 1]), (contour_counts, [2, 3, 0, 1])):
+        np.testing.assert_array_equal(counts(first, second, K), counts(second, first, K)[swapped])
 
 
 @DETERMINISTIC
-@given(
-    arrays(np.uint8, (2, 7, 8), elements=st.integers(0, K - 1)),
-    arrays(np.bool_, (7, 8)),
-    st.sampled_from(["other", "nearest"]),
-)
-def test_bounds_and_void(masks_2HW: Ids, void_HW: NDArray[np.bool_], void_as: VoidAs) -> None:
+@given(arrays(np.uint8, (2, 7, 8), elements=st.integers(0, K - 1)), arrays(np.bool_, (7, 8)))
+def test_bounds_and_void(masks_2HW: Ids, void_HW: NDArray[np.bool_]) -> None:
     truth_HW, predicted_HW = masks_2HW
     truth_HW = np.where(void_HW, VOID, truth_HW)
-    both_K, truth_K, predicted_K = boundary_counts(truth_HW, predicted_HW, K, void_as=void_as)
+    both_K, truth_K, predicted_K = boundary_counts(truth_HW, predicted_HW, K)
     assert (both_K <= np.minimum(truth_K, predicted_K)).all()
     assert truth_K.sum() <= (~void_HW).sum() >= predicted_K.sum()
+    near_truth_K, line_K, near_line_K, truth_line_K = contour_counts(truth_HW, predicted_HW, K)
+    assert (near_truth_K <= line_K).all()
+    assert (near_line_K <= truth_line_K).all()
 
 
 def test_a_perfect_prediction_scores_one_and_absent_classes_nothing() -> None:
@@ -139,48 +134,13 @@ def test_a_perfect_prediction_scores_one_and_absent_classes_nothing() -> None:
     np.testing.assert_array_equal(boundary_iou(boundary_counts(mask_HW, mask_HW, K)), [1.0, 1.0, np.nan])
 
 
-def test_void_is_another_class_or_takes_the_nearest() -> None:
-    """VOC outlines objects with void; a contour in the middle of that band is right, but "other" gives it little."""
-    truth_HW = np.zeros((12, 20), dtype=np.uint8)
-    truth_HW[:, 10:] = 1
-    predicted_HW = truth_HW.copy()
-    truth_HW[:, 9:11] = VOID
-    nearest_3K = boundary_counts(truth_HW, predicted_HW, 2, void_as="nearest")
-    assert boundary_iou(nearest_3K).tolist() == [1.0, 1.0]
-    # By hand: each side is 12 x 9. The prediction's edge is the image border's 9 + 9 + 10, the truth's also has the
-    # 10 pixels beside the void.
-    assert boundary_counts(truth_HW, predicted_HW, 2, void_as="other").tolist() == [[28, 28], [38, 38], [28, 28]]
-
-
-@pytest.mark.parametrize("void_as", ["other", "nearest"])
-def test_all_void_counts_nothing(void_as: VoidAs) -> None:
-    counts_3K = boundary_counts(np.full((9, 9), VOID), np.zeros((9, 9), int), K, void_as=void_as)
-    assert not counts_3K.any()
-    assert np.isnan(boundary_iou(counts_3K)).all()
-
-
 @DETERMINISTIC
-@given(arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, VOID, VOID, VOID, VOID])))
-def test_void_takes_the_id_of_a_nearest_pixel(truth_HW: Ids) -> None:
-    filled_HW = fill_void(truth_HW, K)
-    known = [(int(y), int(x)) for y, x in zip(*np.nonzero(truth_HW != VOID), strict=True)]
-    for (y, x), filled in np.ndenumerate(filled_HW) if known else ():
-        distances = [max(abs(y - known_y), abs(x - known_x)) for known_y, known_x in known]
-        nearest = [place for place, distance in zip(known, distances, strict=True) if distance == min(distances)]
-        assert filled in {int(truth_HW[place]) for place in nearest}
-
-
-@pytest.mark.parametrize("void_as", ["other", "nearest"])
-def test_stray_ids_are_void(void_as: VoidAs) -> None:
-    truth_HW = discs((30, 40), seed=3).astype(np.int64)
-    predicted_HW = truth_HW.copy()
-    stray_HW, void_HW = truth_HW.copy(), truth_HW.copy()
-    stray_HW[5:9, 5:20] = np.arange(15) - 16
-    void_HW[5:9, 5:20] = VOID
-    np.testing.assert_array_equal(
-        boundary_counts(stray_HW, predicted_HW, K, void_as=void_as),
-        boundary_counts(void_HW, predicted_HW, K, void_as=void_as),
-    )
+@given(arrays(np.uint8, (2, 9, 11), elements=st.integers(0, K - 1)), arrays(np.bool_, (9, 11)))
+def test_stray_ids_are_void(masks_2HW: Ids, void_HW: NDArray[np.bool_]) -> None:
+    truth_HW, predicted_HW = masks_2HW.astype(np.int64)
+    void, stray = np.where(void_HW, VOID, truth_HW), np.where(void_HW, np.arange(11) - 16, truth_HW)
+    for counts in (boundary_counts, contour_counts):
+        np.testing.assert_array_equal(counts(stray, predicted_HW, K), counts(void, predicted_HW, K))
 
 
 def test_wrong_masks_are_refused() -> None:
@@ -188,34 +148,6 @@ def test_wrong_masks_are_refused() -> None:
         boundary_counts(np.zeros((2, 3), int), np.zeros((3, 2), int), K)
     with pytest.raises(ValueError, match="outside"):
         boundary_counts(np.zeros((2, 3), int), np.full((2, 3), K), K)
-
-
-def f_by_loops(truth_HW: Ids, predicted_HW: Ids, tolerance: int) -> dict[int, float]:
-    """Score outlines with sets of places; every pixel of a class with a neighbour that is not, or outside, is one."""
-
-    def line(mask_HW: Ids, k: int) -> set[tuple[int, int]]:
-        own = {(int(y), int(x)) for y, x in zip(*np.nonzero(mask_HW == k), strict=True)}
-        steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-        return {(y, x) for y, x in own if any((y + dy, x + dx) not in own for dy, dx in steps)}
-
-    def share_near(these: set[tuple[int, int]], those: set[tuple[int, int]]) -> float:
-        found = [any(max(abs(y - v), abs(x - u)) <= tolerance for v, u in those) for y, x in these]
-        return sum(found) / len(found) if found else 0.0
-
-    scores = {}
-    for k in range(K):
-        truth, predicted = line(truth_HW, k), line(predicted_HW, k)
-        p, r = share_near(predicted, truth), share_near(truth, predicted)
-        if truth or predicted:
-            scores[k] = 2 * p * r / (p + r) if p + r else 0.0
-    return scores
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_boundary_f_agrees_with_loops(seed: int) -> None:
-    truth_HW, predicted_HW = discs((60, 220), seed), discs((60, 220), seed + 100)  # 0.75 % of its diagonal is 1.7 px
-    f_K = boundary_f(contour_counts(truth_HW, predicted_HW, K))
-    assert {k: f for k, f in enumerate(f_K) if not np.isnan(f)} == pytest.approx(f_by_loops(truth_HW, predicted_HW, 2))
 
 
 def test_boundary_f_forgives_what_lies_within_the_tolerance() -> None:

@@ -15,6 +15,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from core.metrics.boundary import fill_void
 from core.metrics.confusion import Ids
 from core.voc import VOID
 from tests.unit.metrics.scored import DETERMINISTIC, MASKS, PER_CLASS, K, score_masks
@@ -76,7 +77,8 @@ def brute_force_boundary(truth_NHW: Ids, predicted_NHW: Ids) -> float | None:
         both = union = 0
         for truth_HW, predicted_HW in zip(truth_NHW, predicted_NHW, strict=True):
             void = {(int(y), int(x)) for y, x in zip(*np.nonzero(truth_HW == VOID), strict=True)}
-            truth, predicted = edge(truth_HW, k) - void, edge(predicted_HW, k) - void
+            drawn = fill_void(truth_HW, predicted_HW, K)
+            truth, predicted = edge(drawn.truth_HW, k) - void, edge(drawn.predicted_HW, k) - void
             both += len(truth & predicted)
             union += len(truth | predicted)
         if union:

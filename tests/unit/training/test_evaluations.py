@@ -164,23 +164,44 @@ def test_a_store_that_fails_leaves_nothing(store: Store, tmp_path: Path) -> None
     assert not (tmp_path / "eval").exists()
 
 
-def test_an_evaluation_of_version_1_is_opened_and_scored_anew(store: Store) -> None:
-    """Version 1 knew neither contours nor kinds of errors nor calibration; its counts are enough for the rest."""
+@pytest.mark.parametrize(
+    ("schema", "kept_counts"),
+    [
+        (1, ["names", "counts_NKK", "boundary_N3K"]),
+        (2, ["names", "counts_NKK", "boundary_N3K", "errors_N4", "bins_N3B"]),
+    ],
+)
+def test_an_older_evaluation_is_opened_and_scored_anew(store: Store, schema: int, kept_counts: list[str]) -> None:
+    """Version 1 knew neither boundary F nor kinds of errors nor calibration; version 2 lost true contours in void.
+
+    The confusion counts of both are right, so everything but the boundary scores can be had from them.
+    """
     kept = store()
+    assert not kept.is_old
     about = json.loads((kept.path / "scores.json").read_text())
-    about["schema"] = 1
-    del about["scores"]["boundary_f"]
-    for entry in about["scores"]["classes"]:
-        del entry["boundary_iou"], entry["boundary_f"]
-    del about["number_format"]
+    about["schema"] = schema
+    if schema == 1:
+        del about["scores"]["boundary_f"], about["number_format"]
+        for entry in about["scores"]["classes"]:
+            del entry["boundary_iou"], entry["boundary_f"]
     (kept.path / "scores.json").write_text(json.dumps(about))
     with np.load(kept.path / "counts.npz") as counts:
-        old = {name: counts[name] for name in ("names", "counts_NKK", "boundary_N3K")}
+        old = {name: counts[name] for name in kept_counts}
     np.savez_compressed(kept.path / "counts.npz", **old)
     found = evaluations.load(kept.path)
-    classes = tuple(replace(entry, boundary_f=None) for entry in kept.scores.classes)
-    assert found.scores == replace(kept.scores, boundary_f=None, classes=classes)
-    assert found.details() is None
+    assert found.is_old
+    assert kept.scores.boundary_f is not None
+    classes = tuple(replace(entry, boundary_iou=None, boundary_f=None) for entry in kept.scores.classes)
+    assert found.scores == replace(kept.scores, boundary_iou=None, boundary_f=None, classes=classes)
+    assert (found.details() is None) == (schema == 1)
     (kept.path / "counts.npz").write_bytes(b"cut short")
     with pytest.raises(RunError, match="delete it and evaluate again"):
+        evaluations.load(kept.path)
+
+
+def test_an_evaluation_of_a_newer_version_is_refused(store: Store) -> None:
+    kept = store()
+    about = json.loads((kept.path / "scores.json").read_text())
+    (kept.path / "scores.json").write_text(json.dumps(about | {"schema": evaluations.SCHEMA + 1}))
+    with pytest.raises(RunError, match=f"by the rules of version {evaluations.SCHEMA + 1}, not {evaluations.SCHEMA}"):
         evaluations.load(kept.path)
