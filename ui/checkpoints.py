@@ -17,12 +17,16 @@ from ui.words import percent
 
 @dataclass(frozen=True)
 class Choice:
-    """A checkpoint that can be chosen; scores are fractions and None where the log does not tell them."""
+    """A checkpoint that can be chosen; scores are fractions and None where the log does not tell them.
+
+    One that `is_unfinished` was saved in the middle of the epoch after `epoch`: no score in the log is its own.
+    """
 
     run: Run
     file: Path
     label: str
     epoch: int | None
+    is_unfinished: bool
     miou: float | None
     floor: float | None
     classes: Classes
@@ -31,6 +35,11 @@ class Choice:
     def id(self) -> str:
         """What stands for it in the query string."""
         return f"{self.run.path.name}/{self.file.name}"
+
+    @property
+    def scored_epoch(self) -> int | None:
+        """The epoch whose scores in the log are its own; None if there is none."""
+        return None if self.is_unfinished else self.epoch
 
     @property
     def is_milestone(self) -> bool:
@@ -56,29 +65,26 @@ def run_names(runs: Sequence[Run]) -> dict[Path, str]:
 
 
 def _choice(run: Run, file: Path, log: RunLog, run_name: str) -> Choice:
-    epoch = _epoch_of(file, log)
-    record = next((record for record in log.epochs if record.epoch == epoch), None)
-    label = _label(file, epoch)
+    saved = None if epoch_of(file) is not None else log.saved(file.name)
+    epoch, is_unfinished = (saved.epoch, saved.step_in_epoch > 0) if saved else (epoch_of(file), False)
+    record = next((record for record in log.epochs if record.epoch == epoch and not is_unfinished), None)
+    label = _label(file, epoch, is_unfinished=is_unfinished)
     return Choice(
         run=run,
         file=file,
         label=f"{run_name}, {label}" if run_name else label,
         epoch=epoch,
+        is_unfinished=is_unfinished,
         miou=record.miou if record else None,
         floor=log.legs[-1].floor.get("miou") if log.legs else None,
         classes=log.legs[-1].classes if log.legs else VOC_CLASSES,
     )
 
 
-def _epoch_of(file: Path, log: RunLog) -> int | None:
-    """Return the epoch a file was written after: a milestone's name says so, the log tells of the others."""
-    if (epoch := epoch_of(file)) is not None:
-        return epoch
-    return next((record.epoch for record in reversed(log.checkpoints) if record.file == file.name), None)
-
-
-def _label(file: Path, epoch: int | None) -> str:
+def _label(file: Path, epoch: int | None, *, is_unfinished: bool) -> str:
     epochs = "" if epoch is None else f"{epoch} epoch{'s' if epoch != 1 else ''}"
+    if epoch is not None and is_unfinished:
+        epochs = f"in epoch {epoch + 1}"
     if epoch_of(file) is not None:
         return epochs
     return f"{file.stem} ({epochs})" if epochs else file.stem
@@ -88,7 +94,10 @@ def without_run(choices: Sequence[Choice]) -> list[Choice]:
     """Return the choices labelled without their run's name, if all are of one run."""
     if len({choice.run.path for choice in choices}) > 1:
         return list(choices)
-    return [replace(choice, label=_label(choice.file, choice.epoch)) for choice in choices]
+    return [
+        replace(choice, label=_label(choice.file, choice.epoch, is_unfinished=choice.is_unfinished))
+        for choice in choices
+    ]
 
 
 def best_first(choices: Sequence[Choice]) -> list[Choice]:
@@ -97,7 +106,9 @@ def best_first(choices: Sequence[Choice]) -> list[Choice]:
 
 
 def scored_label(choice: Choice) -> str:
-    """Return a label with the validation mIoU."""
+    """Return a label with the validation mIoU; of a checkpoint that was saved in mid-epoch, that it has none."""
+    if choice.is_unfinished:
+        return f"{choice.label}, not evaluated"
     return choice.label if choice.miou is None else f"{choice.label} · mIoU {percent(choice.miou)}"
 
 

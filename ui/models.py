@@ -186,8 +186,14 @@ def _description(model: Model) -> str:
 def _description_of_choice(choice: Choice) -> str:
     log = cached.run_log(choice.run.log_path)
     num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
-    epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
     return (
-        f"{code(choice.id)}: {choice.run.config.architecture} {epochs}validation mIoU {percent(choice.miou)}, floor "
-        f"{percent(choice.floor)}. Trained on {num_photos}{code(choice.run.data)}."
+        f"{code(choice.id)}: {choice.run.config.architecture} {_epochs_and_score(choice)}. Trained on "
+        f"{num_photos}{code(choice.run.data)}."
     )
+
+
+def _epochs_and_score(choice: Choice) -> str:
+    if choice.epoch is not None and choice.is_unfinished:
+        return f"saved in epoch {choice.epoch + 1}, not evaluated"
+    epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
+    return f"{epochs}validation mIoU {percent(choice.miou)}, floor {percent(choice.floor)}"

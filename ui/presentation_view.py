@@ -90,7 +90,7 @@ def _show_training(pair: Pair) -> None:
     curves, logs = curves_of(pair), [cached.run_log(side.choice.run.log_path) for side in pair]
     loss, miou = loss_curves(curves), miou_curves(curves)
     for name, side, log in zip("AB", pair, logs, strict=True):
-        _name_dot(miou, name, log, side.choice.epoch)
+        _name_dot(miou, name, log, side.choice.scored_epoch)
     left, right = st.columns(2, gap="medium")
     for column, figure, alt in (
         (left, loss, "Training and validation loss over epochs"),

@@ -10,7 +10,7 @@ from core import jobs
 from core.training import runs
 from core.training.health import health
 from core.training.log import RunLog
-from core.training.records import Epoch, Record, RunEnded, seconds_between, to_line
+from core.training.records import Record, RunEnded, seconds_between, to_line
 from core.training.runs import Run
 from ui import cached, charts
 from ui.checkpoints import run_names
@@ -241,12 +241,12 @@ def show_checkpoints(run: Run, log: RunLog) -> None:
     if not newest:
         st.caption("None yet: the first is written and verified after the first epoch.")
         return
-    scores: dict[int, Epoch] = {epoch.epoch: epoch for epoch in log.epochs}
+    scores = {epoch.epoch: epoch.miou for epoch in log.epochs}
     rows = [
         {
             "File": record.file,
-            "Epoch": record.epoch,
-            "mIoU": percent(scores[record.epoch].miou if record.epoch in scores else None),
+            "Epoch": f"in epoch {record.epoch + 1}" if record.step_in_epoch else str(record.epoch),
+            "mIoU": "not evaluated" if record.step_in_epoch else percent(scores.get(record.epoch)),
             "Size": megabytes(record.size_bytes),
             "Verified": "reopened, same answer" if record.verified else "no",
         }

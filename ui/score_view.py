@@ -125,13 +125,14 @@ ELSEWHERE_FLOORS = {"miou": 0.035, "pixel_accuracy": 0.6985}
 
 def curves_of(sides: Sequence[Side]) -> list[Curve]:
     """Return a curve for each run, with the epochs of its checkpoints marked."""
-    runs = list({side.choice.run.path: side.choice.run for side in sides}.values())
+    choices = [side.choice for side in sides]
+    runs = list({choice.run.path: choice.run for choice in choices}.values())
     names = run_names(runs)
     return [
         Curve(
             names[run.path],
             cached.run_log(run.log_path),
-            tuple(side.choice.epoch for side in sides if side.choice.run.path == run.path and side.choice.epoch),
+            tuple(each.scored_epoch for each in choices if each.run.path == run.path and each.scored_epoch),
         )
         for run in runs
     ]

@@ -79,7 +79,7 @@ def show_inspect(document: Document) -> str:
     shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
     lines = [
         f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
-        f"epoch {meta['epoch']}, from {' -> '.join(meta['lineage']) or 'unknown'}",
+        f"{_place(meta)}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
     mended = zip(document["problems"], document["repairs"], strict=True)
     lines += [f"  {problem}: {repair}" for problem, repair in mended]
@@ -88,6 +88,13 @@ def show_inspect(document: Document) -> str:
         more = f" and {len(keys) - 8} more" if len(keys) > 8 else ""
         lines += [f"{kind}: {', '.join(keys[:8])}{more}"] if keys else []
     return "\n".join(lines)
+
+
+def _place(meta: Document) -> str:
+    """Return after how many epochs a checkpoint was written, or in which."""
+    if meta["step_in_epoch"] and meta["epoch"] is not None:
+        return f"in epoch {meta['epoch'] + 1}, not evaluated"
+    return f"epoch {meta['epoch']}"
 
 
 def show_export(document: Document) -> str:

@@ -43,7 +43,10 @@ VERIFY_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointMeta:
-    """What a checkpoint knows about itself; `scores` are fractions, `lineage` the legs and weights it comes from."""
+    """What a checkpoint knows about itself; `scores` are fractions, `lineage` the legs and weights it comes from.
+
+    It was written after `epoch` epochs and `step_in_epoch` steps of the next; if there are any, nobody evaluated it.
+    """
 
     architecture: str
     class_names: tuple[str, ...]
@@ -60,6 +63,7 @@ class CheckpointMeta:
     versions: dict[str, str] = field(default_factory=dict)
     lineage: tuple[str, ...] = ()
     class_colors: tuple[str, ...] = ()
+    step_in_epoch: int = 0
 
     @property
     def classes(self) -> Classes:
@@ -208,7 +212,14 @@ def meta_of(values: dict[str, Any]) -> CheckpointMeta:
     }
     meta = CheckpointMeta(**told)
     texts = (meta.architecture, *meta.class_names, *meta.class_colors, *meta.lineage)
-    numbers = (meta.output_stride, meta.image_size, *meta.image_mean, *meta.image_std)
+    numbers = (
+        meta.epoch or 0,
+        meta.step_in_epoch,
+        meta.output_stride,
+        meta.image_size,
+        *meta.image_mean,
+        *meta.image_std,
+    )
     if not all(isinstance(value, str) for value in texts) or not all(isinstance(n, int | float) for n in numbers):
         raise TypeError("its meta holds values of other types than it should")
     if not 1 <= meta.image_size <= MAX_IMAGE_SIZE:

@@ -39,6 +39,11 @@ class Judged:
         return self.evaluation.epoch if epoch is None else epoch
 
     @property
+    def step_in_epoch(self) -> int:
+        """How many steps of the epoch after `epoch` it has seen as well: 0 unless it was saved in mid-epoch."""
+        return self.evaluation.step_in_epoch if epoch_of(self.file) is None else 0
+
+    @property
     def scores(self) -> Scores:
         """Its scores over all images."""
         return self.evaluation.scores

@@ -23,6 +23,7 @@ WORDS = {
     "not beat it has learned nothing that counts.",
     "epochs label": "{count} epochs",
     "one epoch label": "1 epoch",
+    "in epoch label": "in epoch {epoch}",
     "named label": "{run}, {label}",
     "saved label": "{file} ({epochs})",
     "note": "Note on {run}: {note}",

@@ -34,7 +34,7 @@ def scores_csv(content: Content) -> bytes:
         {**about, "images": scores.images, **{name: getattr(scores, name) for name in SCORE_NAMES}}
         for about, scores in _sides(content)
     ]
-    return _csv(["run", "checkpoint", "epoch", "split", "images", *SCORE_NAMES], rows)
+    return _csv(["run", "checkpoint", "epoch", "step_in_epoch", "split", "images", *SCORE_NAMES], rows)
 
 
 def classes_csv(content: Content) -> bytes:
@@ -45,7 +45,7 @@ def classes_csv(content: Content) -> bytes:
         for about, scores in _sides(content)
         for entry in scores.classes
     ]
-    return _csv(["run", "checkpoint", "epoch", "split", "class_id", "class", *names], rows)
+    return _csv(["run", "checkpoint", "epoch", "step_in_epoch", "split", "class_id", "class", *names], rows)
 
 
 def epochs_csv(content: Content) -> bytes:
@@ -79,6 +79,7 @@ def report_json(content: Content, verdicts: Verdicts) -> bytes:
                 "run": judged.run.path.name,
                 "checkpoint": judged.file.name,
                 "epoch": judged.epoch,
+                "step_in_epoch": judged.step_in_epoch,
                 "sha256": judged.evaluation.checkpoint_hash,
                 **judged.scores.as_dict(),
             }
@@ -103,8 +104,9 @@ def tables_tex(content: Content, language: Language) -> bytes:
 def _sides(content: Content) -> Iterable[tuple[dict[str, Any], Scores]]:
     for judged in content.judged:
         about = {"run": judged.run.path.name, "checkpoint": judged.file.name, "epoch": judged.epoch}
+        about["step_in_epoch"] = judged.step_in_epoch
         yield about | {"split": content.split}, judged.scores
-    yield {"run": "", "checkpoint": FLOOR, "epoch": None, "split": content.split}, content.floor
+    yield {"run": "", "checkpoint": FLOOR, "epoch": None, "step_in_epoch": None, "split": content.split}, content.floor
 
 
 def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:

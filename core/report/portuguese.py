@@ -27,6 +27,7 @@ WORDS = {
     "supera nada aprendeu que conte.",
     "epochs label": "{count} épocas",
     "one epoch label": "1 época",
+    "in epoch label": "na época {epoch}",
     "named label": "{run}, {label}",
     "saved label": "{file} ({epochs})",
     "note": "Nota sobre {run}: {note}",

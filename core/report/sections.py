@@ -232,7 +232,7 @@ def _series(content: Content, words: Words) -> tuple[list[Series], list[Series]]
     loss, miou = [], []
     for k, trained in enumerate(content.trained):
         epochs = trained.log.epochs
-        marked = frozenset(float(j.epoch) for j in content.of_run(trained) if j.epoch)
+        marked = frozenset(float(j.epoch) for j in content.of_run(trained) if j.epoch and not j.step_in_epoch)
         loss.append(Series(f"{trained.name}, {words('train short')}", k, [(e.epoch, e.train_loss) for e in epochs]))
         loss.append(Series(f"{trained.name}, {words('val short')}", k, [(e.epoch, e.val_loss) for e in epochs],
                            is_dashed=True))  # fmt: skip

@@ -109,7 +109,7 @@ class Words:
 
     def label(self, judged: Judged, content: Content) -> str:
         """Return what a checkpoint is called: its epochs, after the run where there are several."""
-        epochs = "" if judged.epoch is None else self._epochs(judged.epoch)
+        epochs = "" if judged.epoch is None else self._epochs(judged.epoch, is_unfinished=judged.step_in_epoch > 0)
         if epoch_of(judged.file) is not None:
             label = epochs
         else:
@@ -122,7 +122,9 @@ class Words:
         """Return what the checkpoints are called, in their order."""
         return [self.label(judged, content) for judged in content.judged]
 
-    def _epochs(self, count: int) -> str:
+    def _epochs(self, count: int, *, is_unfinished: bool) -> str:
+        if is_unfinished:
+            return self("in epoch label", epoch=count + 1)
         return self("one epoch label") if count == 1 else self("epochs label", count=count)
 
     def verdict(self, comparison: Comparison, a_label: str, b_label: str) -> str:

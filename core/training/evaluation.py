@@ -90,6 +90,7 @@ def evaluate_checkpoint(
             checkpoint=path.name,
             checkpoint_hash=checkpoint_hash,
             epoch=meta.epoch,
+            step_in_epoch=meta.step_in_epoch,
             split=split,
             data=str(dataset.root),
             fingerprint=data_fingerprint,

@@ -97,7 +97,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A stored evaluation.
+    """A stored evaluation of a checkpoint that was written after `epoch` epochs and `step_in_epoch` steps of the next.
 
     `number_format` is the model's, fp32 or bf16, and None where it was not kept yet; `schema` is the version it was
     written by.
@@ -114,6 +114,7 @@ class Evaluation:
     scores: Scores
     number_format: str | None = None
     schema: int = SCHEMA
+    step_in_epoch: int = 0
 
     @property
     def is_old(self) -> bool:
@@ -166,6 +167,7 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
     eval_dir: Path, *, checkpoint: str, checkpoint_hash: str, epoch: int | None,
     split: str, data: str, fingerprint: str, results: Sequence[ImageResult],
     class_names: Sequence[str], images_per_second: float | None = None, number_format: str | None = None,
+    step_in_epoch: int = 0,
 ) -> Evaluation:  # fmt: skip
     """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back."""
     about = {
@@ -173,6 +175,7 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
         "checkpoint": checkpoint,
         "checkpoint_hash": checkpoint_hash,
         "epoch": epoch,
+        "step_in_epoch": step_in_epoch,
         "split": split,
         "data": data,
         "fingerprint": fingerprint,
@@ -212,6 +215,7 @@ def load(path: Path) -> Evaluation:
         if about["schema"] not in range(1, SCHEMA + 1):
             raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
         values = {name: about[name] for name in (*ABOUT, "schema")} | {"number_format": about.get("number_format")}
+        values["step_in_epoch"] = about.get("step_in_epoch", 0)
         scores = Scores.from_dict(about["scores"]) if about["schema"] == SCHEMA else _rescored(path, about["scores"])
         return Evaluation(path=path, scores=scores, **values)
     except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:

@@ -205,7 +205,8 @@ class Leg:
 
     def _meta(self) -> CheckpointMeta:
         loop, config = self._loop, self._loop.config
-        epochs_done = loop.progress.epochs_done
+        epochs_done, step_in_epoch = loop.progress.epochs_done, loop.progress.step_in_epoch
+        place = f"in epoch {epochs_done + 1}" if step_in_epoch else f"epoch {epochs_done}"
         earlier = self._last_meta.lineage if self._last_meta else (f"{config.init} weights",)
         return CheckpointMeta(
             architecture=config.architecture,
@@ -215,12 +216,13 @@ class Leg:
             has_aux_head=config.aux_weight > 0,
             image_size=config.image_size,
             epoch=epochs_done,
+            step_in_epoch=step_in_epoch,
             scores=self._scores(),
             config=config.as_dict(),
             data=str(self._dataset.root),
             fingerprint=self._fingerprint,
             versions=versions(),
-            lineage=(*earlier, f"{self._run.path.name}, epoch {epochs_done}"),
+            lineage=(*earlier, f"{self._run.path.name}, {place}"),
         )
 
     def _scores(self) -> dict[str, float | None]:

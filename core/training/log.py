@@ -181,6 +181,10 @@ class RunLog:
         self._num_steps = len(self._steps)
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]
 
+    def saved(self, file: str) -> Checkpoint | None:
+        """Return the newest record of a checkpoint of this name."""
+        return next((record for record in reversed(self.checkpoints) if record.file == file), None)
+
     @property
     def best_epoch(self) -> Epoch | None:
         """The epoch with the highest validation mIoU so far."""

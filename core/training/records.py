@@ -129,13 +129,18 @@ class Epoch(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Record):
-    """A checkpoint was written; `verified` says it was reopened in a fresh model and gave the same logits."""
+    """A checkpoint was written; `verified` says it was reopened in a fresh model and gave the same logits.
+
+    It was written after `epoch` epochs and `step_in_epoch` steps of the next. If there are any, nobody evaluated these
+    weights: the scores of `epoch` are of others.
+    """
 
     kind = "checkpoint"
     file: str
     epoch: int
     verified: bool
     size_bytes: int
+    step_in_epoch: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

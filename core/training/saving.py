@@ -38,5 +38,7 @@ def save(path: Path, trained: Trained, training: dict[str, Any] | None = None) -
         raise CheckpointError(str(error).replace(str(written), str(path))) from error
     finally:
         written.unlink(missing_ok=True)
-    size = path.stat().st_size
-    return Checkpoint(file=path.name, epoch=trained.meta.epoch or 0, verified=True, size_bytes=size)
+    size, meta = path.stat().st_size, trained.meta
+    return Checkpoint(
+        file=path.name, epoch=meta.epoch or 0, verified=True, size_bytes=size, step_in_epoch=meta.step_in_epoch
+    )

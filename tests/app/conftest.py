@@ -118,7 +118,10 @@ def write_records(run: Run, epochs: int, *, ended: str | None = None, extra_step
         writer.write(_step(epochs + 1, step, time.time() - 4 * epochs - 1000))
     if epochs:
         (run.path / "last.pt").write_bytes(b"not a checkpoint")
-        writer.write(Checkpoint(file="last.pt", epoch=epochs, verified=True, size_bytes=158_000_000))
+        saved = Checkpoint(
+            file="last.pt", epoch=epochs, verified=True, size_bytes=158_000_000, step_in_epoch=extra_steps
+        )
+        writer.write(saved)
     if ended:
         writer.write(
             RunEnded(outcome=ended, reason=f"{ended} on purpose", epochs_done=epochs, best_epoch=epochs, best_miou=0.1)

@@ -48,7 +48,7 @@ def by_size(samples: Sequence[Sample]) -> str:
 
 def store_milestone(
     run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = "",
-    counted: Callable[[Sequence[Sample]], str] = fingerprint,
+    step_in_epoch: int = 0, counted: Callable[[Sequence[Sample]], str] = fingerprint,
 ) -> Evaluation:  # fmt: skip
     """Write a milestone (no real weights in it) and the evaluation of what `guess` predicts for the val split."""
     dataset = open_dataset(data or run.data)
@@ -73,5 +73,5 @@ def store_milestone(
     return evaluations.store(
         run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
         split="val", data=str(dataset.root),
-        fingerprint=counted(samples), results=results, class_names=dataset.class_names,
+        step_in_epoch=step_in_epoch, fingerprint=counted(samples), results=results, class_names=dataset.class_names,
     )  # fmt: skip

@@ -106,11 +106,22 @@ def test_a_finished_run_can_be_extended(
     app = visit("train", run=run.path.name)
     assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in texts(app)
     assert "Finished" in texts(app)
-    assert app.dataframe[0].value.iloc[0].tolist() == ["last.pt", 3, "30.0 %", "158 MB", "reopened, same answer"]
+    assert app.dataframe[0].value.iloc[0].tolist() == ["last.pt", "3", "30.0 %", "158 MB", "reopened, same answer"]
     app.number_input[0].set_value(5)
     button(app, "Extend").click().run()
     assert asked == [5]
     assert not app.exception
+
+
+def test_a_checkpoint_of_mid_epoch_has_no_score_of_the_epoch_before(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    """Stopped in epoch 3, last.pt was shown with epoch 2 and its mIoU, which are of other weights."""
+    run = make_run()
+    write_records(run, 2, ended="stopped", extra_steps=2)
+    app = visit("train", run=run.path.name)
+    row = app.dataframe[0].value.iloc[0].tolist()
+    assert row == ["last.pt", "in epoch 3", "not evaluated", "158 MB", "reopened, same answer"]
 
 
 @pytest.mark.parametrize(("done", "proposed"), [(5_000, 10_000), (5_001, 10_000), (9_999, 10_000), (10_000, None)])

@@ -49,6 +49,11 @@ def test_one_checkpoint_is_not_compared(visit: Visit, make_run: MakeRun, demo_da
     assert "one checkpoint so far (last (2 epochs))" in texts(app)
 
 
+def test_a_checkpoint_of_mid_epoch_is_called_after_its_epoch(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    write_records(make_run(), 2, ended="stopped", extra_steps=1)
+    assert "one checkpoint so far (last (in epoch 3))" in texts(visit("compare"))
+
+
 def test_milestones_are_compared_in_the_order_of_their_epochs(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     """As text 1000 comes before 200 and 999: from there on A and B changed places."""
     run = make_run(epochs=1000)

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from core.training.presets import preset
+from core.training.records import Checkpoint
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
-from tests.app.conftest import Visit, make_pairs, texts
+from tests.app.conftest import Visit, append, make_pairs, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload
 from tests.small_models import save_lively_model
 
@@ -39,6 +40,16 @@ def test_a_against_b_shows_where_two_models_disagree(visit: Visit, run: Run, wei
     assert "Against `" in texts(app), "B says what it is, too"
     app.selectbox(key="against").set_value(None).run()
     assert "against" not in app.query_params
+
+
+def test_a_checkpoint_of_mid_epoch_is_offered_without_a_score(visit: Visit, run: Run) -> None:
+    """Stopped in epoch 3, last.pt stood there as "last (2 epochs)" with the mIoU of best.pt, of other weights."""
+    save_lively_model(run.path / "last.pt")
+    append(run, Checkpoint(file="last.pt", epoch=2, verified=True, size_bytes=1, step_in_epoch=1))
+    app = visit("segment", checkpoint=f"{run.path.name}/last.pt")
+    assert not app.exception
+    assert app.selectbox(key="checkpoint").options[:2] == ["3 epochs · mIoU 30.0 %", "last (in epoch 3), not evaluated"]
+    assert "saved in epoch 3, not evaluated." in texts(app)
 
 
 def test_with_two_models_every_control_reaches_both(visit: Visit, run: Run, weights: Path) -> None:

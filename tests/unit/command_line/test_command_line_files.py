@@ -46,6 +46,20 @@ def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path:
     assert "'module.' is taken off" in shown
 
 
+@pytest.mark.parametrize(
+    ("epoch", "step", "said"),
+    [(14, 3, "in epoch 15, not evaluated, from "), (14, 0, "epoch 14, from "), (None, 3, "epoch None, from ")],
+)
+def test_inspect_says_in_which_epoch_a_file_was_saved(
+    core: Command, checkpoint: Path, tmp_path: Path, epoch: int | None, step: int, said: str
+) -> None:
+    """Saved by a stop in epoch 15, it was one of epoch 14."""
+    document = torch.load(checkpoint)
+    document["meta"] |= {"epoch": epoch, "step_in_epoch": step}
+    torch.save(document, tmp_path / "last.pt")
+    assert core("inspect", tmp_path / "last.pt").out.splitlines()[1].startswith(said)
+
+
 def test_inspect_lists_what_is_missing_and_dropped(core: Command, checkpoint: Path, tmp_path: Path) -> None:
     state = dict(torch.load(checkpoint)["model"])
     del state["backbone.0.1.num_batches_tracked"]

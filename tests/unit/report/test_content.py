@@ -12,9 +12,11 @@ from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
 from core.report.charts import Series, line_chart, nice_ticks
 from core.report.content import Content, gather, judge
+from core.report.exports import scores_csv
 from core.report.figures import choose
 from core.report.markup import Markup, tag
 from core.report.page import render
+from core.report.words import Words
 from core.training.runs import Run
 from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc
@@ -32,6 +34,17 @@ def test_milestones_are_judged_in_order_and_without_one_the_best(run: Run) -> No
     store_milestone(run, 3, fine, file="best.pt")
     judged = judge([run], "val")
     assert [(each.file.name, each.epoch) for each in judged] == [("best.pt", 3)]
+
+
+def test_a_checkpoint_of_mid_epoch_is_called_after_its_epoch(run: Run) -> None:
+    """It was called after the epoch before, whose weights it no longer has."""
+    for file in run.checkpoints():
+        file.unlink()
+    store_milestone(run, 3, fine, file="last.pt", step_in_epoch=1)
+    content = gather(judge([run], "val"))
+    assert Words("en").labels(content) == ["last.pt (in epoch 4)"]
+    assert Words("pt").labels(content) == ["last.pt (na época 4)"]
+    assert b",last.pt,3,1,val," in scores_csv(content)
 
 
 def test_what_is_not_evaluated_says_which_command_does_it(run: Run, one_sentence: Callable[..., str]) -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from core import jobs
+from core.data.dataset import open_dataset
 from core.errors import CheckpointError, CoreError, RunError
 from core.model.checkpoint import open_checkpoint
 from core.training import evaluations, silence
+from core.training.evaluation import evaluate_checkpoint
 from core.training.leg import READING
 from core.training.log import read_log
 from core.training.records import Checkpoint, Preflight, Preparing, Record, RunEnded, RunStarted, Step
@@ -81,6 +83,36 @@ def test_asked_to_end_while_it_gets_ready_a_run_ends_as_stopped(make_run: Callab
     assert sorted(path.name for path in run.path.iterdir()) == ["config.json", "lock", "log.jsonl"]
     assert outcome(leg(run)) == "finished"
     assert [epoch.epoch for epoch in read_log(run.log_path).epochs] == [1]
+
+
+@pytest.mark.parametrize(("last_step", "place"), [(2, (0, 2)), (3, (1, 1)), (4, (1, 2))])
+def test_a_checkpoint_of_mid_epoch_says_so(
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_voc: Path,
+    last_step: int,
+    place: tuple[int, int],
+) -> None:
+    """A stop in epoch 2 saved its weights as those of epoch 1, with whose mIoU every list then showed them."""
+    monkeypatch.setattr("core.training.progress.RECORD_EVERY_S", 0.0)
+    run = make_run(epochs=2)
+    steps: list[int] = []
+    with jobs.hold(run.path):
+        for record in train(run, was_ended=lambda: last_step in steps):
+            steps.extend([record.step] if isinstance(record, Step) else [])
+    file = run.path / "last.pt"
+    saved, meta = read_log(run.log_path).saved(file.name), open_checkpoint(file).meta
+    assert saved is not None
+    assert (saved.epoch, saved.step_in_epoch) == (meta.epoch, meta.step_in_epoch) == place
+    assert meta.scores == {}
+    assert meta.lineage[-1] == f"{run.path.name}, in epoch {place[0] + 1}"
+    evaluate_checkpoint(file, open_dataset(run.data), "val")
+    (stored,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
+    assert (stored.epoch, stored.step_in_epoch) == place
+    leg(run)
+    saved, meta = read_log(run.log_path).saved(file.name), open_checkpoint(file).meta
+    assert saved is not None
+    assert (saved.epoch, saved.step_in_epoch) == (meta.epoch, meta.step_in_epoch) == (2, 0)
 
 
 def test_a_stop_before_the_first_step_of_a_leg_leaves_last_pt_as_it_is(make_run: Callable[..., Run]) -> None:
