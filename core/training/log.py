@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import RunError
-from core.training.records import Checkpoint, Epoch, Preflight, Record, RunStarted, Step, Warned, from_line, to_line
+from core.training.records import (
+    Checkpoint,
+    Epoch,
+    Preflight,
+    Preparing,
+    Record,
+    RunStarted,
+    Step,
+    Warned,
+    from_line,
+    to_line,
+)
 from core.training.step_lines import StepLines, is_step
 
 RESERVE_BYTES = 64 * 1024
@@ -93,6 +104,7 @@ class RunLog:
         self._offset = 0
         self._inode = 0
         self.legs: list[RunStarted] = []
+        self.asked_epochs: int | None = None
         self._steps: StepLines[Step] = StepLines(_step_from_line)
         self._num_steps = 0
         self.epochs: list[Epoch] = []
@@ -174,9 +186,12 @@ class RunLog:
                 self.warnings.append(record)
             case Preflight():
                 self.preflight = record
+            case Preparing(epochs=int(epochs)):
+                self.asked_epochs = epochs
 
     def _begin_leg(self, started: RunStarted) -> None:
         self.legs.append(started)
+        self.asked_epochs = int(started.config["epochs"])
         self._steps = self._steps.until(started.steps_done)
         self._num_steps = len(self._steps)
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]

@@ -26,12 +26,17 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparing(Record):
-    """A leg gets ready, before any training: what it is `doing` in words, and how much of that is done."""
+    """A leg gets ready, before any training: what it is `doing` in words, and how much of that is done.
+
+    The first of a leg says how many `epochs` the run is to reach: whatever ends the leg before its `run_started`, the
+    next one goes for them.
+    """
 
     kind = "preparing"
     doing: str
     done: int
     total: int
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from core.training.config import TrainingConfig, from_dict
 from core.training.log import RunLog, read_log
 from core.training.milestones import milestones
 from core.training.presets import preset
-from core.training.records import Record, RunEnded, seconds_between
+from core.training.records import Preparing, Record, RunEnded, seconds_between
 
 SCHEMA = 1
 """Version of `config.json` and of `about.json`."""
@@ -202,6 +202,8 @@ def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
     """
     if log.last is None or isinstance(log.last, RunEnded):
         return False
+    if isinstance(log.last, Preparing) and log.last.epochs:
+        return False  # the first of a leg, after which weights may be downloaded without a word
     steps = [step for step in log.steps[-20:] if step.time_s >= began_s]
     usual_s = max((seconds_between(*pair) for pair in itertools.pairwise(steps)), default=30.0)
     is_of_this_leg = log.last.time_s >= began_s
@@ -211,7 +213,7 @@ def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
 
 def target_epochs(run: Run, log: RunLog) -> int:
     """Return the epochs the run is to reach: what its latest leg was asked for, else its config."""
-    return int(log.legs[-1].config["epochs"]) if log.legs else run.config.epochs
+    return log.asked_epochs or run.config.epochs
 
 
 def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:

@@ -23,9 +23,11 @@ from core.training.leg import Leg
 from core.training.log import LogWriter, RunLog, read_log
 from core.training.loop import TrainingLoop
 from core.training.milestones import milestones
-from core.training.records import Record, RunEnded
+from core.training.records import Preparing, Record, RunEnded
 from core.training.runs import Run, next_target
 from core.training.sinks import open_sinks
+
+OPENING = "Opening the data and the last checkpoint"
 
 HALF_WRITTEN = (".*.pt.part*", ".log.csv.*.part", "samples/*/.*.part")
 """What a leg that was killed may leave; it is deleted at the beginning of the next."""
@@ -51,7 +53,7 @@ def train(
     sinks = open_sinks(run.path, log, tensorboard=config.tensorboard)
     try:
         with _disk_errors_in_words(run), ended_together(world):
-            for record in _begin(run, config, world).records(lambda: was_ended() or is_stop_requested(run.path)):
+            for record in _records(run, config, world, lambda: was_ended() or is_stop_requested(run.path)):
                 told = dataclasses.replace(record, uptime_s=time.monotonic())
                 writer.write(told)
                 for sink in sinks:
@@ -69,6 +71,12 @@ def train(
             with suppress(OSError):  # what it could not write was told before
                 sink.close()
         writer.close()
+
+
+def _records(run: Run, config: TrainingConfig, world: World, should_stop: Callable[[], bool]) -> Iterator[Record]:
+    """Say how far the run is to come before anything can go wrong, so that a resume goes as far; then train."""
+    yield Preparing(doing=OPENING, done=0, total=0, epochs=config.epochs)
+    yield from _begin(run, config, world).records(should_stop)
 
 
 @contextmanager

@@ -47,6 +47,7 @@ PREFLIGHT = Preflight(
     needed_disk_bytes=3 * 10**8, free_disk_bytes=10**11, free_memory_bytes=10**10, peak_memory_bytes=10**9,
 )  # fmt: skip
 ALL = [
+    Preparing(time_s=0.1, doing="Opening", done=0, total=0, epochs=50),
     Preparing(time_s=0.1, doing="Reading", done=1, total=6), PREFLIGHT, STARTED, STEP,
     Validating(time_s=2.5, epoch=1, image=1, images=2), EPOCH,
     Checkpoint(time_s=4.0, file="best.pt", epoch=1, verified=True, size_bytes=123), Warned(time_s=5.0, message='"b"\n'),

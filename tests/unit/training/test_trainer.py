@@ -4,21 +4,24 @@ import copy
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from core import jobs
 from core.data.dataset import fingerprint, open_dataset
 from core.data.images import write_mask
-from core.errors import CheckpointError, CoreError, RunError
+from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.model.checkpoint import open_checkpoint, save_checkpoint
 from core.training import evaluations
 from core.training.evaluation import evaluate_checkpoint
 from core.training.log import read_log
 from core.training.records import Preparing, RunEnded, RunStarted
-from core.training.runs import Run, run_state
+from core.training.runs import Run, run_state, target_epochs
+from core.training.trainer import train
 from core.voc import CLASS_NAMES
 from tests.unit.training.legs import leg, warnings_of
 
@@ -94,6 +97,36 @@ def test_what_cannot_be_extended_stays_finished(make_run: Callable[..., Run]) ->
         assert "\n" not in str(caught.value)
         assert run.log_path.read_bytes() == before
     assert run_state(run, read_log(run.log_path)) == "finished"
+
+
+@pytest.mark.parametrize("harm", ["photo", "data", "stop", "kill"])
+def test_an_extension_is_not_lost_to_what_ends_it_before_it_trains(
+    make_run: Callable[..., Run], tiny_voc: Path, harm: str
+) -> None:
+    """Extended from 10 to 50 and failed on a damaged photo, the run was resumed to 10, and ended at once."""
+    run = make_run()
+    leg(run)
+    photo = open_dataset(tiny_voc).split("train")[0].photo
+    whole, away = photo.read_bytes(), tiny_voc.with_name("away")
+    if harm == "photo":
+        photo.write_bytes(b"torn")
+    if harm == "data":
+        tiny_voc.rename(away)
+    with jobs.hold(run.path):
+        records = train(run, extend_to=2, was_ended=lambda: harm == "stop")
+        next(records)
+        if harm == "kill":
+            del records
+        else:
+            with nullcontext() if harm == "stop" else pytest.raises(DataError):
+                list(records)
+    log = read_log(run.log_path)
+    assert (len(log.legs), target_epochs(run, log)) == (1, 2)
+    assert run_state(run, log) == {"stop": "stopped", "kill": "crashed"}.get(harm, "failed")
+    if harm == "data":
+        away.rename(tiny_voc)
+    photo.write_bytes(whole)
+    assert [each.epochs_done for each in leg(run) if isinstance(each, RunEnded)] == [2]
 
 
 def test_without_its_last_pt_a_run_does_not_begin_anew_over_its_milestones(make_run: Callable[..., Run]) -> None:

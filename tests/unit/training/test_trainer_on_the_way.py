@@ -51,7 +51,7 @@ def test_before_the_training_all_pairs_are_read_and_everything_is_tried(make_run
     run = make_run()
     records = leg(run)
     kinds = [record.kind for record in records]
-    assert kinds[: kinds.index("run_started") + 1] == ["preparing"] * 4 + ["preflight", "run_started"]
+    assert kinds[: kinds.index("run_started") + 1] == ["preparing"] * 5 + ["preflight", "run_started"]
     told = read_log(run.log_path).preflight
     assert told in records
     assert told is not None
