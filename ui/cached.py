@@ -9,7 +9,7 @@ import io
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,10 +27,7 @@ from core.model.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
 from ui.score_charts import Curve
-from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip
-
-if TYPE_CHECKING:
-    pass
+from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip, titled
 
 DAY_S = 24 * 3600
 CURVE_PX = 500
@@ -146,15 +143,25 @@ def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[st
     return encoded(picture, "PNG")
 
 
-def film(photo: Path, truth: Path, predicted: Sequence[Path], *, classes: Classes, size_px: int = 280) -> bytes:
-    """Return the strips of one photo and several predictions as an endless film, an animated WebP file."""
-    return _film(stamp(photo), stamp(truth), tuple(stamp(mask) for mask in predicted), classes.colors, size_px)
+def film(
+    photo: Path, truth: Path, predicted: Sequence[tuple[Path, str]], *, classes: Classes, size_px: int = 280
+) -> bytes:
+    """Return the strips of one photo and several predictions as an endless film, an animated WebP file.
+
+    Each prediction is a mask and a text to write below its strip. `st.image` plays the film from a `data_url` alone: of
+    the bytes themselves it would serve the first picture, as a JPEG.
+    """
+    frames = tuple((stamp(mask), text) for mask, text in predicted)
+    return _film(stamp(photo), stamp(truth), frames, classes.colors, size_px)
 
 
 @st.cache_data(max_entries=12, ttl=DAY_S, show_spinner="Putting the film together …")
-def _film(photo: Stamp, truth: Stamp, predicted: tuple[Stamp, ...], colors: tuple[str, ...], size_px: int) -> bytes:
-    files = Path(photo.path), Path(truth.path)
-    first, *others = (strip(*files, Path(mask.path), colors, size_px) for mask in predicted)
+def _film(
+    photo: Stamp, truth: Stamp, predicted: tuple[tuple[Stamp, str], ...], colors: tuple[str, ...], size_px: int
+) -> bytes:
+    files, font_px = (Path(photo.path), Path(truth.path)), size_px // 10
+    strips = ((strip(*files, Path(mask.path), colors, size_px), text) for mask, text in predicted)
+    first, *others = (titled(picture, text, font_px) for picture, text in strips)
     pauses_ms = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
     buffer = io.BytesIO()
     first.save(buffer, "WEBP", save_all=True, append_images=others, duration=pauses_ms, loop=0, quality=80)

@@ -72,17 +72,12 @@ def miou_figure(log: RunLog) -> go.Figure:
     return figure
 
 
-def add_floor(figure: go.Figure, floor: float | None, *, axis: str = "y") -> None:
+def add_floor(figure: go.Figure, floor: float | None) -> None:
     """Draw the floor as a dashed line across a figure and name it; None draws nothing."""
     if floor is None:
         return
-    line, name = {"dash": "dash", "width": 1.5, "color": NEUTRAL}, f"Floor {100 * floor:.1f} %"
-    if axis == "x":
-        figure.add_vline(
-            floor, line=line, annotation={"text": f"{name} ", "xanchor": "right", "y": 0.5, "showarrow": False}
-        )
-        return
-    figure.add_hline(floor, line=line)
+    figure.add_hline(floor, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
+    name = f"Floor {100 * floor:.1f} %"
     figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"dash": "dash", "color": NEUTRAL})
 
 
@@ -127,7 +122,8 @@ def class_bars(
     written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
     figure.add_bar(
         x=[value for _, value in values], y=[literal(classes.names[k]) for k, _ in values], orientation="h",
-        text=written, textposition="outside", cliponaxis=False, showlegend=False,
+        text=written, textposition="outside", textfont={"size": 11}, constraintext="none", cliponaxis=False,
+        showlegend=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         marker={"color": [classes.css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
     )  # fmt: skip

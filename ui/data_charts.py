@@ -22,6 +22,9 @@ HEAT_SCALE = ((0.0, "rgba(21,130,150,0.08)"), (0.35, "#158296"), (0.7, "#e6a23c"
 
 
 TOGETHER_SCALE = ((0.0, "rgba(15,102,116,0.08)"), (0.359, "rgba(15,102,116,0.25)"), (0.36, "#347e89"), (1.0, "#0f6674"))
+OWN_LANE, VOC_LANE = {"offset": -0.4, "width": 0.54}, {"offset": 0.18, "width": 0.18}
+"""Where a bar begins and how wide it is, from the middle of its row down, in rows."""
+
 STRONG = 0.36
 """Pale cells have grey numbers; from this share of the most on they are full, with white numbers."""
 
@@ -51,26 +54,20 @@ def _voc(entry: ClassStats, what: str) -> float | None:
 
 
 def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[float | None]) -> go.Figure:
-    """Make the bars of a figure clickable and draw a tick at the share that each class has in VOC 2012."""
+    """Make the bars of a figure clickable and draw below each, thin and grey, the share that its class has in VOC 2012.
+
+    In a lane of its own, VOC's share never stands at a bar's number, which would read as VOC's.
+    """
     bars = figure.data[0]
     bars.customdata = [PhotoFilter(class_ids=(entry.id,)).text() for entry in entries]
     if any(voc):
-        names, ends = (
-            [literal(entry.name) for entry in entries],
-            [max(x, tick or 0) for x, tick in zip(bars.x, voc, strict=True)],
-        )
-        figure.add_scatter(
-            x=voc, y=names, mode="markers", name="VOC 2012", hovertemplate="VOC 2012: %{x:.1%}<extra></extra>",
-            marker={"symbol": "line-ns", "size": 15, "line": {"width": 2, "color": THEME_COLORS[1]}},
+        bars.update(OWN_LANE)
+        figure.add_bar(
+            x=voc, y=[literal(entry.name) for entry in entries], orientation="h", name="VOC 2012", **VOC_LANE,
+            marker={"color": NEUTRAL}, hovertemplate="%{y} in VOC 2012: %{x:.1%}<extra></extra>",
         )  # fmt: skip
-        # The numbers stand behind bar and tick, whichever is longer.
-        figure.add_scatter(
-            x=ends, y=names, mode="text", text=[f"  {text}" for text in bars.text], textposition="middle right",
-            showlegend=False, hoverinfo="skip", cliponaxis=False, textfont={"size": 11},
-        )  # fmt: skip
-        bars.text = None
-        figure.update_xaxes(range=[0, 1.18 * max(ends)])
-        figure.update_layout(margin_t=40)
+        figure.update_xaxes(range=[0, 1.18 * max(*bars.x, *(share or 0 for share in voc))])
+        figure.update_layout(barmode="overlay", margin_t=40)
     return figure
 
 

@@ -6,7 +6,9 @@ import io
 import streamlit as st
 from PIL import Image
 
-PNG_SIGNATURE = b"\x89PNG"
+KINDS = {b"\x89PNG": "png", b"RIFF": "webp"}
+"""By how a file begins; any other is a JPEG."""
+
 ROW_HEIGHT_PX = 132
 WIDEST = 3
 """Width over height beyond which a picture is drawn lower than its row."""
@@ -20,6 +22,6 @@ def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW
 
 
 def data_url(picture: bytes) -> str:
-    """Return a picture, the bytes of a PNG or JPEG file, as an address that holds all of it."""
-    kind = "png" if picture.startswith(PNG_SIGNATURE) else "jpeg"
+    """Return a picture, the bytes of a PNG, WebP or JPEG file, as an address that holds all of it, films too."""
+    kind = KINDS.get(picture[:4], "jpeg")
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

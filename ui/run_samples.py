@@ -13,9 +13,16 @@ from core.training.runs import Run
 from core.voc import VOID
 from ui import cached
 from ui.legend import show_legend
+from ui.pictures import data_url
+from ui.words import percent
 
 FILM_FRAMES = 60
 """More epochs than this are thinned: a film of twenty seconds."""
+
+FILM_HELP = (
+    "Every epoch for a moment, with the mIoU on all validation photos, over and over. Switched off again, the pictures "
+    "stand still."
+)
 
 
 def show_samples(run: Run) -> None:
@@ -27,13 +34,17 @@ def show_samples(run: Run) -> None:
     data = _dataset_of(run)
     samples = {sample.name: sample for sample in data.split("val")}
     folder, is_film = _ask_epoch(folders)
+    scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
     for mask in sorted(folder.glob("*.png"), key=by_number):
         sample = samples.get(mask.stem)
         if sample is None:
             continue
+        picture: str | bytes
         if is_film:
-            masks = [each / mask.name for each in thin(folders, FILM_FRAMES) if (each / mask.name).exists()]
-            picture, what = cached.film(sample.photo, sample.mask, masks, classes=data.classes), "epoch by epoch"
+            shown = [each for each in thin(folders, FILM_FRAMES) if (each / mask.name).exists()]
+            frames = [(each / mask.name, _title(each, scores)) for each in shown]
+            picture = data_url(cached.film(sample.photo, sample.mask, frames, classes=data.classes))
+            what = f"epoch by epoch, from {frames[0][1]} to {frames[-1][1]}"
         else:
             picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
             what = f"after epoch {epoch_of(folder)}"
@@ -47,7 +58,7 @@ def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
     if len(folders) == 1:
         return folders[0], False
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        is_film = st.toggle("Play as a film", key="film", help="Every epoch for a moment, over and over.")
+        is_film = st.toggle("Play as a film", key="film", help=FILM_HELP)
         if is_film:
             return folders[-1], True
         # Without a key: a new epoch makes a new slider, which stands on that epoch.
@@ -55,6 +66,13 @@ def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
             "After epoch", folders, folders[-1], format_func=lambda folder: str(epoch_of(folder))
         )
     return chosen, False
+
+
+def _title(folder: Path, scores: dict[int | None, float | None]) -> str:
+    """Return what is written below an epoch's frame: `epoch 12 · 33.6 %`, without the mIoU if it has none."""
+    number = epoch_of(folder)
+    score = scores.get(number)
+    return f"epoch {number}" if score is None else f"epoch {number} \N{MIDDLE DOT} {percent(score)}"
 
 
 def _dataset_of(run: Run) -> Dataset:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.classes import palette_of
 from core.data.images import read_mask, read_photo
@@ -13,6 +13,8 @@ from core.model.render import colorize
 from ui.charts import NEUTRAL
 
 LEAST_PX = 8
+BAND, ON_BAND = "#14181d", "#ffffff"
+"""Of a text within a picture, which looks the same in light and dark."""
 
 
 def framed(picture: Image.Image) -> Image.Image:
@@ -58,3 +60,13 @@ def strip(photo: Path, truth: Path, predicted: Path, colors: tuple[str, ...], si
         picture.paste(part, (left, 0))
         left += part.width + gap
     return picture
+
+
+def titled(picture: Image.Image, text: str, font_px: int) -> Image.Image:
+    """Return an RGBA picture with a line of text in a dark band below it."""
+    font, height = ImageFont.load_default(font_px), round(1.5 * font_px)
+    whole = Image.new("RGBA", (picture.width, picture.height + height), BAND)
+    whole.paste(picture, (0, 0))
+    middle = (font_px // 2, picture.height + height // 2)
+    ImageDraw.Draw(whole).text(middle, text, fill=ON_BAND, font=font, anchor="lm")
+    return whole

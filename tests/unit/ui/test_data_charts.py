@@ -34,11 +34,22 @@ def test_presence_and_share_leave_out_the_background_and_what_is_not_there(stats
 
 
 def test_voc_s_own_shares_stand_beside(stats: SplitStats) -> None:
-    ticks = data_charts.presence_figure(stats, VOC_CLASSES).data[1]
-    assert (ticks.name, list(ticks.x)) == ("VOC 2012", [VOC_SHARES["cat"].images, VOC_SHARES["dog"].images])
+    thin = data_charts.presence_figure(stats, VOC_CLASSES).data[1]
+    assert (thin.name, list(thin.x)) == ("VOC 2012", [VOC_SHARES["cat"].images, VOC_SHARES["dog"].images])
 
 
-def test_classes_that_voc_does_not_know_have_no_tick() -> None:
+def test_a_number_stands_at_its_own_bar_and_voc_in_another_lane() -> None:
+    """A cat's 2.4 % was written behind VOC's tick at 5.2 %, and read as the tick's value."""
+    shares = {0: 976, CAT: 24}
+    figure = data_charts.share_figure(summarize(("a",), [facts(shares, {CAT: 1})], VOC_CLASSES.names), VOC_CLASSES)
+    own, voc = figure.data
+    assert VOC_SHARES["cat"].pixels > own.x[0], "VOC's mark lies where the number did"
+    assert (list(own.text), own.textposition) == (["2.4 %"], "outside")
+    assert all(trace.text is None for trace in figure.data if trace is not own)
+    assert own.offset + own.width <= voc.offset, "they do not overlap"
+
+
+def test_classes_that_voc_does_not_know_have_no_bar_of_voc() -> None:
     fruit = classes_of(("background", "apple"))
     figure = data_charts.presence_figure(summarize(("a",), [facts({0: 75, 1: 50}, {1: 1})], fruit.names), fruit)
     assert len(figure.data) == 1
