@@ -192,7 +192,7 @@ def _not_learning(epochs: Sequence[Epoch]) -> Advice | None:
 
 
 def _overfitting(log: RunLog) -> Advice | None:
-    window = log.epochs[-1 - WINDOW_EPOCHS :]
+    window = log.comparable_epochs[-1 - WINDOW_EPOCHS :]
     val = [epoch.val_loss for epoch in window if epoch.val_loss is not None]
     best = log.best_epoch
     if len(val) <= WINDOW_EPOCHS or best is None or best.epoch > window[0].epoch:

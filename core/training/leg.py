@@ -4,7 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -14,18 +14,20 @@ import torchvision
 
 import core
 from core.data.dataset import Dataset, fingerprint
+from core.errors import DataError
 from core.files import replacing
 from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
 from core.training import evaluations
+from core.training.changes import CHANGED_MEANWHILE, changed_data
 from core.training.loop import TrainingLoop
 from core.training.milestones import epoch_name, milestone
 from core.training.preflight import preflight
 from core.training.records import Checkpoint, Epoch, Preflight, Preparing, Record, RunEnded, RunStarted, Warned
 from core.training.runs import Run
-from core.training.saving import Trained, save, write
+from core.training.saving import Trained, keep_old_best, save, write
 from core.training.silence import Silence
 from core.training.sinks import NO_TENSORBOARD, has_tensorboard
 
@@ -40,12 +42,16 @@ TELL_EVERY_S = 1.0
 class Leg:
     """One continuous stretch of training of a run."""
 
-    def __init__(self, run: Run, loop: TrainingLoop, dataset: Dataset, last: OpenedCheckpoint | None) -> None:
+    def __init__(
+        self, run: Run, loop: TrainingLoop, dataset: Dataset, last: OpenedCheckpoint | None, *, is_best_anew: bool
+    ) -> None:
         self._run = run
         self._loop = loop
         self._dataset = dataset
         self._val = dataset.split("val")
-        self._val_fingerprint = fingerprint(self._val)
+        self._val_fingerprint = loop.progress.scored_on
+        self._is_best_anew = is_best_anew
+        self._has_val_changed = False
         self._fingerprint = fingerprint((*loop.train_samples, *self._val))
         self._last_meta = last.meta if last else None
         self._began_with = dict(vars(loop.progress))
@@ -86,6 +92,8 @@ class Leg:
         if self._loop.is_over:
             return
         files = {"best.pt": False, f"{epoch_name(self._loop.config.epochs)}.pt": False, "last.pt": True}
+        if self._is_best_anew:
+            files["the best.pt before"] = False  # which stays beside the new one
         for record in preflight(self._loop, self._run.path, self._write_last, files):
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
@@ -119,6 +127,7 @@ class Leg:
             steps_per_epoch=loop.steps_per_epoch,
             epochs_done=progress.epochs_done,
             steps_done=progress.steps_done,
+            best_since=progress.best_since,
             class_names=list(loop.classes.names),
             class_colors=list(loop.classes.colors),
             floor=vars(self._floor),
@@ -133,7 +142,8 @@ class Leg:
         if self._loop.config.tensorboard and not has_tensorboard():
             yield Warned(message=NO_TENSORBOARD)
         if self._last_meta and self._last_meta.fingerprint != self._fingerprint:
-            yield Warned(message="The data has changed since the last leg; scores before and after do not compare.")
+            kept = keep_old_best(self._run.path) if self._is_best_anew else None
+            yield Warned(message=changed_data(self._last_meta.fingerprint, kept, is_best_anew=self._is_best_anew))
         before = (self._last_meta.config if self._last_meta else {}).get("epochs")
         config = self._loop.config
         if (
@@ -146,9 +156,17 @@ class Leg:
                 f"{config.epochs}: the learning rate jumps."
             )
 
+    def _warn_of_change(self) -> Iterator[Warned]:
+        """Say once that the validation photos or masks are others than at the beginning of the leg."""
+        with suppress(DataError):  # one that is gone: whoever needs it says so
+            if not self._has_val_changed and fingerprint(self._val) != self._val_fingerprint:
+                self._has_val_changed = True
+                yield Warned(message=CHANGED_MEANWHILE)
+
     def _after_epoch(self, epoch: Epoch) -> Iterator[Record]:
         is_last = self._loop.is_over
         is_due = is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds
+        yield from self._warn_of_change()
         if epoch.is_best:
             # Short epochs are nearly all the best so far, and to write and verify each would cost a tenth of the time.
             self._unsaved_best = self._trained() if is_due else self._trained().copied()
@@ -158,7 +176,8 @@ class Leg:
         if is_last:
             file = milestone(self._run.path, epoch.epoch)
             yield save(file, self._trained())
-            self._store_evaluation(file, epoch.seconds - epoch.train_seconds)
+            if not self._has_val_changed:  # else it is of neither
+                self._store_evaluation(file, epoch.seconds - epoch.train_seconds)
         if is_due:
             yield self._save_last()
             self._saved_s = time.monotonic()

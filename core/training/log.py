@@ -201,9 +201,15 @@ class RunLog:
         return next((record for record in reversed(self.checkpoints) if record.file == file), None)
 
     @property
+    def comparable_epochs(self) -> list[Epoch]:
+        """The epochs that were scored on the validation photos of the latest leg."""
+        since = self.legs[-1].best_since if self.legs else 0
+        return [epoch for epoch in self.epochs if epoch.epoch > since]
+
+    @property
     def best_epoch(self) -> Epoch | None:
-        """The epoch with the highest validation mIoU so far."""
-        scored = [epoch for epoch in self.epochs if epoch.miou is not None]
+        """The epoch with the highest validation mIoU so far, on the photos of the latest leg."""
+        scored = [epoch for epoch in self.comparable_epochs if epoch.miou is not None]
         return max(scored, key=lambda epoch: epoch.miou or 0.0, default=None)
 
 

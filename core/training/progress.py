@@ -13,7 +13,9 @@ RECORD_EVERY_S = 1.0
 class Progress:
     """How far a run has come; all of it goes into last.pt. `loss_sum` and `step_in_epoch` are of the current epoch.
 
-    `patience_since` is the epoch from which patience is counted, if none since was the best.
+    `patience_since` is the epoch from which patience is counted, if none since was the best. `scored_on` is the
+    fingerprint of the validation photos that the scores are of, `best_since` the epoch after which they are: scores of
+    others count neither for the best nor for patience.
     """
 
     epochs_done: int = 0
@@ -23,6 +25,17 @@ class Progress:
     best_epoch: int | None = None
     best_miou: float | None = None
     patience_since: int = 0
+    scored_on: str = ""
+    best_since: int = 0
+
+    def score_on(self, fingerprint: str) -> bool:
+        """Score on these photos from now on; tells whether there are scores of others, after which all begins anew."""
+        is_anew = self.epochs_done > 0 and self.scored_on != fingerprint
+        self.scored_on = fingerprint
+        if is_anew:
+            self.best_epoch = self.best_miou = None
+            self.best_since = self.patience_since = self.epochs_done
+        return is_anew
 
     def is_impatient(self, patience: int, epochs_done: int) -> bool:
         """Tell whether patience is at its end after so many epochs, if the best is still the best by then."""

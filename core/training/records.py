@@ -61,7 +61,10 @@ class Preflight(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Record):
-    """A leg begins: what is asked, on what machine and data, and how far earlier legs came."""
+    """A leg begins: what is asked, on what machine and data, and how far earlier legs came.
+
+    Scores of epochs up to `best_since` are of other validation photos, and do not compare with those after it.
+    """
 
     kind = "run_started"
     config: dict[str, Any]
@@ -77,6 +80,7 @@ class RunStarted(Record):
     versions: dict[str, str]
     fingerprint: str
     steps_done: int = 0
+    best_since: int = 0
     schema: int = SCHEMA
     num_processes: int = 1
     class_colors: list[str] = field(default_factory=list)

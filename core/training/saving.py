@@ -1,13 +1,15 @@
 """Checkpoints of a training: written beside, opened again, compared, and only then put in the place of those before."""
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError
-from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
+from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint, verify_checkpoint
+from core.training.milestones import milestone
 from core.training.records import Checkpoint
 
 
@@ -26,6 +28,24 @@ def write(path: Path, trained: Trained, training: dict[str, Any] | None = None) 
     """Write a checkpoint and open it again; a difference, or a full disk, raises `CheckpointError`."""
     save_checkpoint(path, trained.model, trained.meta, training)
     verify_checkpoint(path, trained.model)
+
+
+def keep_old_best(folder: Path) -> Path | None:
+    """Make a run's best.pt, the best on other validation photos, the milestone of its epoch, and return that.
+
+    A milestone that is there already is the same model. A best.pt that is missing or does not open stays: None.
+    """
+    best = folder / "best.pt"
+    with suppress(CheckpointError):
+        epoch = open_checkpoint(best).meta.epoch
+        if epoch is not None:
+            kept = milestone(folder, epoch)
+            if kept.exists():
+                best.unlink()
+            else:
+                best.rename(kept)
+            return kept
+    return None
 
 
 def save(path: Path, trained: Trained, training: dict[str, Any] | None = None) -> Checkpoint:

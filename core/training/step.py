@@ -71,6 +71,8 @@ class TrainingStep:
         if self.average:
             self.average.model.load_state_dict(weights)
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:  # which brought the earlier leg's
+            group["weight_decay"] = self._config.weight_decay
         self.parts = max(self.parts, state.get("parts", 1))
         if "class_weights" in state:
             self._class_weights_K = state["class_weights"].to(self._device)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from core.data.dataset import open_dataset
+from core.data.dataset import fingerprint, open_dataset
 from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.jobs import is_stop_requested
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device
+from core.training.changes import changed_settings
 from core.training.config import TrainingConfig
 from core.training.distributed import ALONE, World, ended_together
 from core.training.follower import lead
@@ -105,13 +106,16 @@ def _begin(run: Run, config: TrainingConfig, world: World) -> Leg:
     train_samples, val_samples = dataset.split("train"), dataset.split("val")
     if last and last.meta.class_names != dataset.class_names:
         raise DataError(f"The classes of {dataset.root} are no longer those of {last.path}; restore its classes.txt.")
+    edits = changed_settings(run, last.meta.config, config) if last else []
     loop = TrainingLoop(
         config, train_samples, val_samples, dataset.classes, choose_device(), is_resumed=last is not None, world=world
     )
     if last and last.training:
         loop.load_state(last.state, last.training)
+    loop.notes += edits
+    is_best_anew = loop.progress.score_on(fingerprint(val_samples))
     lead(loop, dataset)
-    return Leg(run, loop, dataset, last)
+    return Leg(run, loop, dataset, last, is_best_anew=is_best_anew)
 
 
 def _last_checkpoint(run: Run) -> OpenedCheckpoint | None:

@@ -36,6 +36,21 @@ def test_a_stop_in_between_uses_no_patience_up_and_going_on_after_the_end_renews
         loop = resumed
 
 
+def test_other_validation_photos_begin_the_best_and_patience_anew() -> None:
+    """The best and patience outlived a changed validation set: a run ended for scoring less than on easier photos."""
+    progress = Progress()
+    assert not progress.score_on("first"), "there is no score yet"
+    assert [progress.finish_epoch(miou) for miou in (0.9, 0.8)] == [True, False]
+    assert not progress.score_on("first")
+    assert (progress.best_epoch, progress.best_miou, progress.is_impatient(2, 3)) == (1, 0.9, True)
+    assert progress.score_on("second")
+    assert (progress.best_epoch, progress.best_miou, progress.best_since) == (None, None, 2)
+    assert [progress.is_impatient(2, epochs) for epochs in (3, 4)] == [False, True]
+    assert progress.finish_epoch(0.1)
+    assert (progress.best_epoch, progress.best_miou) == (3, 0.1)
+    assert Progress(**vars(progress)) == progress
+
+
 def test_without_patience_or_at_the_last_epoch_all_epochs_are_done(tiny_voc: Path) -> None:
     for patience in (0, 2):
         loop = loop_on(tiny_voc, epochs=2, patience=patience)

@@ -194,6 +194,18 @@ def test_the_best_epoch_is_the_first_with_the_highest_miou(tmp_path: Path) -> No
     assert best.epoch == 2
 
 
+def test_the_best_epoch_is_one_that_was_scored_on_the_photos_of_the_latest_leg(tmp_path: Path) -> None:
+    """After the validation photos had changed, the log said that scores "do not compare", and then compared them."""
+    path = tmp_path / "log.jsonl"
+    write(path, STARTED, epoch(1, 0.9), epoch(2, 0.8), replace(STARTED, epochs_done=2, best_since=2))
+    assert read_log(path).best_epoch is None
+    write(path, epoch(3, 0.1), epoch(4, 0.2), epoch(5, 0.1))
+    log = read_log(path)
+    assert log.best_epoch is not None
+    assert log.best_epoch.epoch == 4
+    assert [record.epoch for record in log.comparable_epochs] == [3, 4, 5]
+
+
 @pytest.mark.parametrize("count", [0, 1, 1999, 2000, 2001, 4000, 123_457])
 def test_thinning_keeps_the_ends_and_spreads_evenly(count: int) -> None:
     points = [(index,) for index in range(count)]
