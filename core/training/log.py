@@ -191,7 +191,7 @@ class RunLog:
 
     def _begin_leg(self, started: RunStarted) -> None:
         self.legs.append(started)
-        self.asked_epochs = int(started.config["epochs"])
+        self.asked_epochs = started.config.get("epochs")  # which logs from elsewhere may lack
         self._steps = self._steps.until(started.steps_done)
         self._num_steps = len(self._steps)
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]
