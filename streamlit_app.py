@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.home import demo_dir
-from core.training import demo_run, runs
+from core.training import demo_run
 from ui import cached
 from ui.page import link_to, open_page, showing_errors
 from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
@@ -75,7 +75,7 @@ def show_what_follows(entries: list[Entry]) -> None:
 
 def show_runs(*, was_live: bool) -> None:
     """Draw a card for each of the newest runs; once the last live one ends, the whole page is drawn anew."""
-    entries = read_runs()
+    entries, _ = read_runs()
     if was_live and not any(entry.is_live for entry in entries):
         st.rerun()
     for first in range(0, min(len(entries), MAX_CARDS), 2):
@@ -120,14 +120,14 @@ def main() -> None:
         "Train DeepLabV3 to name every pixel of a photo, and judge it honestly: every score stands beside the floor, "
         "what predicting background everywhere scores. Everything stays on this computer."
     )
-    entries = read_runs()
+    entries, broken = read_runs()
     show_next_step(entries)
     st.subheader("Runs", anchor=False)
     if not entries:
         st.caption("None yet. Each run you train appears here with its progress and its best score.")
     is_live = any(entry.is_live for entry in entries)
     st.fragment(show_runs, run_every=TICK_S if is_live else None)(was_live=is_live)
-    for sentence in runs.broken_runs():
+    for sentence in broken:
         st.warning(plain(sentence), icon=":material/folder_off:")
     st.subheader("Data", anchor=False)
     show_data()

@@ -1,20 +1,34 @@
 """Files: written so that a reader sees the old one or the new one, never half of it; read; put in order."""
 
+import errno
 import itertools
 import json
 import os
 import re
+import secrets
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
+
+from filelock import FileLock, Timeout
 
 from core.errors import DataError
 
 NAME_LENGTH = 40
 """How much of a file's name its temporary file bears: names may be as long as the disk allows."""
+
+REPLACED = ".replaced-"
+"""Follows the name of a folder that another one is about to replace."""
+
+LOOKS = 20
+"""How often a folder is looked for that others replace all the time."""
+
+T = TypeVar("T")
 
 
 class Stamp(NamedTuple):
@@ -66,35 +80,120 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_once(path: Path, content: bytes) -> bool:
+    """Write a file whole unless there is one, and tell whether it was; of two writers at once, one gets False."""
+    whole = path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(4)}.part")
+    with replacing(whole) as file:
+        file.write(content)
+    try:
+        return take_name(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document; a NaN or an infinity in it raises `ValueError`."""
     with replacing(path) as file:
         file.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
 
 
+def take_name(file: Path, path: Path) -> bool:
+    """Give a file a name on the same disk that nothing has yet; of two who do so at once, one gets False."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without links
+        if path.exists():
+            return False
+        file.replace(path)
+    file.unlink(missing_ok=True)
+    return True
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder that becomes `path` when the block ends well, and vanishes when it raises.
 
-    `path` must not exist, or be an empty folder; else `FileExistsError`.
+    `path` must not exist, or be an empty folder; else `FileExistsError`, also where somebody else was faster.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(path)
-    made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:NAME_LENGTH]}.", suffix=".part"))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
+    _refuse_filled(path)
+    with _drafted(path, makes_all=True) as draft:
+        yield draft
+        with suppress(OSError):  # there is none, or it is filled by now
             path.rmdir()
-        temporary.rename(path)
+        try:
+            draft.rename(path)
+        except OSError:
+            _refuse_filled(path)
+            raise
+
+
+def _refuse_filled(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+@contextmanager
+def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; when the block raises, it vanishes with the folders made for it."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=makes_all, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:NAME_LENGTH]}.", suffix=".part"))
+    try:
+        draft.chmod(0o755)
+        yield draft
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
         for folder in made:
             with suppress(OSError):  # somebody else has put something there
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of the folder `path`, if there is one, when the block ends well.
+
+    Of several who do so at once, the last one stays. No system swaps two folders in one step: for an instant the old
+    one has a name beside, where `read_folder` finds it. The folder above `path` is made, those above that are not.
+    """
+    with _drafted(path, makes_all=False) as draft:
+        yield draft
+        aside = []
+        while True:
+            aside.append(path.with_name(f"{path.name}{REPLACED}{secrets.token_hex(4)}"))
+            with suppress(FileNotFoundError):
+                path.rename(aside[-1])
+            try:
+                draft.rename(path)
+                break
+            except OSError:
+                if not path.exists():
+                    raise
+                # Somebody else has put theirs there meanwhile.
+        for old in aside:
+            delete_folder(old)
+
+
+def read_folder(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what `read` makes of a folder that others may be replacing (`replacing_folder`), of one state of it."""
+    for _ in range(LOOKS):
+        for place in (path, *path.parent.glob(f"{escape(path.name)}{REPLACED}*")):
+            with suppress(FileNotFoundError):
+                return read(place)
+    return read(path)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder with all that is in it; what somebody else deletes meanwhile is as good."""
+    while path.exists():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 @contextmanager
@@ -125,10 +224,11 @@ def write_new(path: Path, content: bytes) -> None:
     """Write a file that a person named, whole or not at all; one that exists or cannot be written is a `DataError`."""
     refuse_existing(path)
     try:
-        with replacing(path) as file:
-            file.write(content)
+        is_first = write_once(path, content)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+    if not is_first:  # by somebody else meanwhile
+        refuse_existing(path)
 
 
 def by_number(named: Path | str) -> list[tuple[int, str]]:
@@ -140,9 +240,52 @@ def by_number(named: Path | str) -> list[tuple[int, str]]:
     return [*key, (0, name)]
 
 
+def by_last_use(paths: Iterable[Path]) -> list[Path]:
+    """Return files or folders in the order of their times of change; those that are gone by now are left out."""
+    times = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            times[path] = path.stat().st_mtime
+    return sorted(times, key=lambda path: times[path])
+
+
 def read_lines(file: Path) -> list[str]:
     """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
     try:
         return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
+
+
+# --- locks ----------------------------------------------------------------------------------------------------------
+
+
+def locked_since(file: Path) -> float | None:
+    """Return when the living process that locks a file took the lock, in seconds since 1970; None where none does.
+
+    A file that is gone is locked by nobody; one that this user may not open raises `OSError`.
+    """
+    try:
+        with file.open("rb") as opened:
+            return os.fstat(opened.fileno()).st_mtime if _is_locked(opened) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+if sys.platform == "win32":
+
+    def _is_locked(file: IO[bytes]) -> bool:
+        with suppress(Timeout), FileLock(file.name, timeout=0.02):
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _is_locked(file: IO[bytes]) -> bool:
+        # A shared one: two who ask do not see each other, and reading is enough, as of another user's run.
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

@@ -6,6 +6,7 @@ trainer.log     what it printed
 stop            a request to end (training only)
 """
 
+import errno
 import json
 import os
 import signal
@@ -22,13 +23,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import CoreError, RunError
-from core.files import write_json
+from core.files import locked_since, write_json
 from core.home import PROJECT_ROOT
 
 START_TIMEOUT_S = 60.0
 """On a machine at five times its load 30 s were too few; whoever begins sooner is not waited for longer."""
 
-LOCK_PROBE_S = 0.02
 NOTE_EVERY_S = 0.3
 """How often a job notes its progress at most."""
 
@@ -45,15 +45,19 @@ def hold(path: Path) -> Iterator[None]:
     """
     lock = FileLock(path / "lock")
     try:
+        before = path.stat().st_ino
         # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
         lock.acquire(timeout=2.0, poll_interval=0.01)
+        if path.stat().st_ino != before:  # FileLock makes anew what somebody deletes at this moment
+            raise FileNotFoundError(errno.ENOENT, "it was deleted")
+        clear_stop(path)
+        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
     except Timeout:
         raise RunError(f"{path.name} is being worked on by another process; wait for it or stop it first.") from None
     except OSError as error:
+        lock.release()
         raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
     try:
-        clear_stop(path)
-        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
         yield
     finally:
         clear_stop(path)
@@ -61,24 +65,29 @@ def hold(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a living process holds the folder."""
-    file = path / "lock"
-    if not file.exists():
-        return False
-    lock = FileLock(file)
+    """Tell whether a living process holds the folder; a lock that may not be opened raises `RunError`."""
+    return held_since(path) is not None
+
+
+def held_since(path: Path) -> float | None:
+    """Return when the living holder of a folder took its lock, in seconds since 1970; None where nobody holds it.
+
+    A lock that this user may not open raises `RunError`.
+    """
     try:
-        lock.acquire(timeout=LOCK_PROBE_S, poll_interval=0.005)
-    except Timeout:
-        return True
+        return locked_since(path / "lock")
     except OSError as error:
-        raise RunError(f"Cannot look at {file}: {error.strerror}; check whose folder it is.") from error
-    lock.release()
-    return False
+        raise RunError(f"{path / 'lock'} cannot be opened: {error.strerror}; see whose it is, or ask them.") from error
 
 
 def request_stop(path: Path) -> None:
-    """Ask the holder to save and leave."""
-    (path / "stop").touch()
+    """Ask the holder to save and leave; a folder that is gone has none. Another user's folder raises `RunError`."""
+    try:
+        (path / "stop").touch()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"{path.name} cannot be asked to stop: {error.strerror}; check whose folder it is.") from error
 
 
 def is_stop_requested(path: Path) -> bool:
@@ -117,16 +126,19 @@ def launch(arguments: list[str], path: Path) -> None:
     One that ends in failure before that raises `RunError` with what it printed.
     """
     output = path / "trainer.log"
-    begin = output.stat().st_size if output.exists() else 0
-    with output.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=PROJECT_ROOT,
-        )
+    try:
+        with output.open("ab") as file:
+            begin = file.tell()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=PROJECT_ROOT,
+            )
+    except OSError as error:
+        raise RunError(f"{output} cannot be written: {error.strerror}; check that its folder is there.") from error
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         status = process.poll()
@@ -140,15 +152,19 @@ def launch(arguments: list[str], path: Path) -> None:
 
 
 def output_of(path: Path, *, max_bytes: int = 4000) -> str:
-    """Return the end of what the process in this folder printed."""
-    output = path / "trainer.log"
-    return _text_from(output, max(0, output.stat().st_size - max_bytes)) if output.exists() else ""
+    """Return the end of what the process in this folder printed; nothing where that is gone or may not be read."""
+    return _text_from(path / "trainer.log", -max_bytes)
 
 
 def _text_from(path: Path, offset: int) -> str:
-    with path.open("rb") as file:
-        file.seek(offset, os.SEEK_SET)
-        return file.read().decode("utf-8", errors="replace").strip()
+    """Return the text of a file from an offset on, one below 0 counted from its end."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(offset if offset >= 0 else max(0, size + offset))
+            return file.read().decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 # --- jobs: work with a beginning, an end and a share done in between ------------------------------------------------
@@ -173,15 +189,22 @@ class Progress:
 
 
 def start(folder: Path, arguments: list[str]) -> None:
-    """Run `python -m core ARGUMENTS --job FOLDER` in a process of its own, unless a job is going on there already."""
+    """Run `python -m core ARGUMENTS --job FOLDER` in a process of its own, unless a job is going on there already.
+
+    Of two who start it at once, the second finds the first one's job, which is as good.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if is_held(folder):
             return
-        write_json(folder / "progress.json", asdict(Progress(0, 0, time.time())))
+        write_json(folder / "progress.json", {"starting_s": time.time()})
     except OSError as error:
         raise RunError(f"The folder {folder} cannot be written: {error.strerror}; check whose folder it is.") from error
-    launch([*arguments, "--job", str(folder)], folder)
+    try:
+        launch([*arguments, "--job", str(folder)], folder)
+    except RunError:
+        if not is_held(folder):
+            raise
 
 
 @contextmanager
@@ -192,6 +215,7 @@ def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
     """
     with hold(folder):
         began_s, noted_s = time.time(), 0.0
+        _note(folder, asdict(Progress(0, 0, began_s)))
 
         def note(done: int, total: int) -> None:
             nonlocal noted_s
@@ -201,15 +225,20 @@ def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
                 )
             if done >= total or time.monotonic() - noted_s >= NOTE_EVERY_S:
                 noted_s = time.monotonic()
-                write_json(folder / "progress.json", asdict(Progress(done, total, began_s)))
+                _note(folder, asdict(Progress(done, total, began_s)))
 
         try:
             yield note
-            write_json(folder / "progress.json", {"is_over": True})
+            _note(folder, {"is_over": True})
         except BaseException as error:
             with suppress(OSError):  # on a full disk; what happened is raised all the same
-                write_json(folder / "progress.json", {"error": _sentence(error, folder)})
+                _note(folder, {"error": _sentence(error, folder)})
             raise
+
+
+def _note(folder: Path, document: dict[str, Any]) -> None:
+    with suppress(FileNotFoundError):  # a cache may be deleted at any time; the work goes on
+        write_json(folder / "progress.json", document)
 
 
 def _sentence(error: BaseException, folder: Path) -> str:
@@ -232,23 +261,38 @@ def progress(folder: Path) -> Progress | None:
     return Progress(noted.get("done", 0), noted.get("total", 0), noted.get("began_s", time.time()))
 
 
+def has_ended(folder: Path) -> bool:
+    """Tell whether the last job in this folder did all it was to do, or left no trace at all."""
+    is_free = not is_held(folder)
+    noted = _noted(folder)
+    return is_free and bool(noted.get("is_over", not noted))
+
+
 def error(folder: Path) -> str | None:
     """Return the sentence with which the last job in this folder failed, if it did."""
+    is_over = not is_held(folder)  # asked before: what is read now was written before the job let go
     noted = _noted(folder)
     if "error" in noted:
         return str(noted["error"])
-    if noted and not noted.get("is_over") and not is_held(folder):
-        done, total = noted.get("done", 0), noted.get("total", 0)
-        return (
-            f"Its process was killed after {done} of {total}, by somebody or for want of memory; start it again, and "
-            f"if that happens again see {folder / 'trainer.log'}."
-        )
-    return None
+    if not is_over or not noted or noted.get("is_over"):
+        return None
+    if 0 <= time.time() - noted.get("starting_s", 0.0) < START_TIMEOUT_S:
+        return None  # whoever started it still waits for its process
+    done, total = noted.get("done", 0), noted.get("total", 0)
+    return (
+        f"Its process was killed after {done} of {total}, by somebody or for want of memory; start it again, and "
+        f"if that happens again see {folder / 'trainer.log'}."
+    )
 
 
 def _noted(folder: Path) -> dict[str, Any]:
+    """Return what the job noted last, nothing if there was no job; of what cannot be read, that it began."""
     try:
-        noted: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        noted = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        if all(isinstance(noted.get(name, 0), int | float) for name in ("done", "total", "began_s", "starting_s")):
+            return dict(noted)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    return noted
+    except (OSError, ValueError, AttributeError):
+        pass
+    return {"done": 0, "total": 0}

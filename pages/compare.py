@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
+from core.errors import CoreError
 from core.training import evaluations, runs
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.comparison import require_same_data
@@ -56,7 +57,15 @@ def keep_choice() -> None:
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
     data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
-    found = [(choice, evaluation_of(choice, split, data[choice.run.data])) for choice in chosen]
+    found, damaged = [], []
+    for choice in chosen:
+        try:
+            found.append((choice, evaluation_of(choice, split, data[choice.run.data])))
+        except CoreError as error:  # it hides no other, and evaluating again replaces it
+            found.append((choice, None))
+            damaged.append(plain(str(error)))
+    if damaged:
+        st.error("\n\n".join(damaged), icon=":material/error:")
     missing = [choice for choice, evaluation in found if evaluation is None or evaluation.is_old]
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:

@@ -48,11 +48,11 @@ def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
 
 
 def show_analysis(path: Path) -> None:
-    """Draw how far the pass over the files is; the page begins anew once it is over."""
+    """Draw how far the pass over the files is; the page begins anew once it is over, with another pass if need be."""
     with showing_errors():
         job = analysis.job_dir(path)
         progress = jobs.progress(job)
-        if progress is None and (cached.analysis(path) or jobs.error(job)):
+        if progress is None and (jobs.has_ended(job) or jobs.error(job)):
             st.rerun()
         waiting = jobs.Progress(0, 0, 0.0)
         show_job(progress or waiting, "Reading every photo and mask once", "getting ready", pairs_done)

@@ -2,25 +2,25 @@
 
 import streamlit as st
 
-from core import jobs
 from core.home import checkpoints_dir
 from core.training import runs
 from core.training.runs import Run
-from ui import cached, run_view
+from ui import run_view
 from ui.estimate_view import show_prediction
 from ui.page import open_page, showing_errors
 from ui.run_actions import ask_action, edit_run
 from ui.run_samples import show_samples
 from ui.run_setup import ask_new_run
+from ui.run_view import Entry
 from ui.words import plain, without_pictures
 
 NEW = "new"
 
 
-def ask_run(runs_there: list[Run]) -> Run | None:
+def ask_run(entries: list[Entry]) -> Entry | None:
     """Ask which run to look at; None is a new one. The choice is kept in the query string (`?run=FOLDER`)."""
-    known = {run.path.name: run for run in runs_there}
-    live = next((name for name, run in known.items() if jobs.is_held(run.path)), None)
+    known = {entry.run.path.name: entry for entry in entries}
+    live = next((name for name, entry in known.items() if entry.is_live), None)
     options = [NEW, *known]
     wanted = st.query_params.get("run") or live or next(iter(known), NEW)
     if wanted not in options:
@@ -34,10 +34,9 @@ def ask_run(runs_there: list[Run]) -> Run | None:
     return known.get(chosen)
 
 
-def follow(run: Run, runs_there: list[Run]) -> None:
+def follow(entry: Entry, runs_there: list[Run]) -> None:
     """Show a run: what it is, what can be done with it, and how it goes, beside others if asked."""
-    log = cached.run_log(run.log_path)
-    state = runs.run_state(run, log)
+    run, log, state = entry
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run.name, anchor=False, width="content")
         run_view.show_state(state)
@@ -52,8 +51,8 @@ def follow(run: Run, runs_there: list[Run]) -> None:
 def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
     """Draw how a run goes; when its state is no longer `state`, the whole page is drawn anew."""
     with showing_errors():
-        log = cached.run_log(run.log_path)
-        if runs.run_state(run, log) != state:
+        _, log, now = run_view.read_run(run)
+        if now != state:
             st.rerun()
         run_view.show_progress(run, log, state)
         show_prediction(run, log)
@@ -70,14 +69,14 @@ def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
 def main() -> None:
     """Ask for a run, then set one up or follow it."""
     st.title("Train", anchor=False)
-    for sentence in runs.broken_runs():
+    entries, broken = run_view.read_runs()
+    for sentence in broken:
         st.warning(plain(sentence), icon=":material/folder_off:")
-    runs_there = runs.list_runs()
-    run = ask_run(runs_there)
-    if run is None:
+    entry = ask_run(entries)
+    if entry is None:
         ask_new_run()
     else:
-        follow(run, runs_there)
+        follow(entry, [each.run for each in entries])
 
 
 with open_page("Train"):

@@ -30,6 +30,8 @@ from ui.score_charts import Curve
 from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip, titled
 
 DAY_S = 24 * 3600
+MAX_LOGS = 1000
+"""Home looks at all logs in turn: with fewer places than runs, each is gone before it is asked for again."""
 CURVE_PX = 500
 """About the width of a curve on the screen."""
 FRAME_MS, LAST_FRAME_MS = 330, 1500
@@ -194,7 +196,7 @@ def run_log(path: Path) -> RunLog:
     return _followed_log(str(path)).read()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=MAX_LOGS, show_spinner=False)
 def _followed_log(path: str) -> _FollowedLog:
     return _FollowedLog(Path(path))
 

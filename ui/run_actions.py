@@ -13,6 +13,8 @@ from ui.words import plain
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
     """Offer what can be done in this state: stop, start, resume or extend; say so where it cannot go on."""
+    if state == "unknown":
+        return  # the state says why
     if state in runs.LIVE_STATES:
         ask_stop(run)
     elif lost := runs.lost_state(run, log):
@@ -66,7 +68,10 @@ def edit_run(run: Run, state: str) -> None:
             placeholder="What this run is for, what was learned from it",
         )  # fmt: skip
         if st.button("Save", icon=":material/save:", disabled=(name, note) == (run.name, run.note)):
-            run_edits.set_note(run_edits.rename(run, name), note)
+            if name != run.name:
+                run_edits.rename(run, name)
+            if note != run.note:
+                run_edits.set_note(run, note)
             st.rerun()
         _offer_deletion(run, is_live=state in runs.LIVE_STATES)
 

@@ -44,13 +44,16 @@ class Entry(NamedTuple):
         return self.state in runs.LIVE_STATES
 
 
-def read_runs() -> list[Entry]:
-    """Return every run as it is now, newest first."""
-    entries = []
-    for run in runs.list_runs():
-        log = cached.run_log(run.log_path)
-        entries.append(Entry(run, log, runs.run_state(run, log)))
-    return entries
+def read_runs() -> tuple[list[Entry], list[str]]:
+    """Return every run as it is now, newest first, and a sentence for each folder of a run that cannot be read."""
+    known, broken = runs.read_runs()
+    return [read_run(run) for run in known], broken
+
+
+def read_run(run: Run) -> Entry:
+    """Return a run as it is now."""
+    log = cached.run_log(run.log_path)
+    return Entry(run, log, runs.run_state(run, log))
 
 
 ADVICE_BOXES = {
@@ -60,12 +63,11 @@ ADVICE_BOXES = {
 }
 
 
-def label(run: Run | None) -> str:
+def label(entry: Entry | None) -> str:
     """Return how a run stands in the list: name, folder, state."""
-    if run is None:
+    if entry is None:
         return "Set up a new run"
-    state = runs.run_state(run, cached.run_log(run.log_path))
-    return f"{run.name} · {STATES[state].label.lower()} · {run.path.name}"
+    return f"{entry.run.name} · {STATES[entry.state].label.lower()} · {entry.run.path.name}"
 
 
 def show_state(state: str) -> None:
@@ -91,7 +93,7 @@ def show_progress(run: Run, log: RunLog, state: str) -> None:
     progress = progress_of(log, runs.target_epochs(run, log))
     epochs = f"{progress.epochs_done} of {progress.target_epochs} epochs"
     if state not in runs.LIVE_STATES:
-        st.caption(f"{epochs} done")
+        st.caption(f"{epochs} done" if state != "unknown" else STATES[state].meaning)
         return
     left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s is not None else ""
     st.progress(progress.share, f"{epochs}{left}")

@@ -23,6 +23,12 @@ STATES: dict[str, State] = {
     "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; resuming goes on where it left."),
     "failed": State("Failed", "red", ":material/error:", "The trainer met an error and said which."),
     "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a word."),
+    "unknown": State(
+        "Not known",
+        "gray",
+        ":material/lock:",
+        "Its lock or log belongs to another user and cannot be opened, so it cannot be seen whether it is training.",
+    ),
 }
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from core import jobs, terminal
 from core.commands.document import Add, Document
 from core.errors import CoreError
-from core.files import write_json
+from core.files import delete_folder, write_json
 from core.terminal import TrainingProgress, progress_bar, say, telling
 from core.training import demo_run, evaluations, kept_estimates, machine, runs
 from core.training import estimate as estimates
@@ -105,7 +104,7 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
             ended = _train_leg(run, arguments.extend, was_ended, world)
     except CoreError:
         if arguments.new and not read_log(run.log_path).legs:
-            shutil.rmtree(run.path)  # it never began: what cannot work leaves nothing behind
+            delete_folder(run.path)  # it never began: what cannot work leaves nothing behind
         raise
     return {
         "run": str(run.path),

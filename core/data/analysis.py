@@ -31,7 +31,7 @@ from core.data.facts import GRID, PairFacts
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.data.stats import OnProgress, SplitStats, summarize
 from core.errors import DataError
-from core.files import replacing, stamp_of
+from core.files import replacing, stamp_of, write_once
 from core.home import home
 from core.voc import VOID
 
@@ -90,7 +90,8 @@ class Analysis:
 def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis:
     """Return the stored analysis of a data set, or read every pair and store it; broken files are only reported.
 
-    A folder that is no data set raises `DataError`. Where nothing can be stored, it is counted again the next time.
+    A folder that is no data set raises `DataError`. Where nothing can be stored, or a file changed meanwhile, it is
+    counted again the next time.
     """
     root, key = _root(Path(path)), files_key(path)
     found = _stored(root, key)
@@ -109,7 +110,8 @@ def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis
         "splits": doctor.names_by_split(contents),
         "facts": {name: facts.as_dict() for name, facts in usable.items()},
     }
-    _store(root, document, heat_npz)
+    if files_key(root) == key:  # else a file came or went meanwhile, and these findings are of no state of the folder
+        _store(root, document, heat_npz)
     return _analysis(root, document, heat_npz)
 
 
@@ -217,7 +219,7 @@ def _home_folder(root: Path) -> Path:
 
 def _may_write(folder: Path) -> bool:
     """Tell whether a folder is meant to be written: root may write what is marked read-only, and still must not."""
-    return bool(folder.stat().st_mode & WRITABLE_BITS) and os.access(folder, os.W_OK)
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & WRITABLE_BITS)
 
 
 def _store(root: Path, document: dict[str, Any], heat_npz: bytes) -> None:
@@ -240,8 +242,7 @@ def _seal(text: bytes) -> str:
     file = home() / "cache" / "seal"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as new:
-            new.write(secrets.token_bytes(32))
+        write_once(file, secrets.token_bytes(32))  # of two who begin at once, both use the first one's
     return hmac.new(file.read_bytes(), text, hashlib.sha256).hexdigest()
 
 

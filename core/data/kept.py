@@ -4,10 +4,13 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from core.files import by_last_use
 
 MAX_BYTES = 16 * 10**9
 """What all arrays of a kind may take; those not used for longest give way."""
@@ -22,13 +25,20 @@ def make_room(folder: Path, nbytes: int) -> bool:
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        kept = sorted((each for each in folder.iterdir() if each.is_dir()), key=lambda each: each.stat().st_mtime)
-        sizes = {each: sum(file.stat().st_size for file in each.iterdir()) for each in kept}
+        kept = by_last_use(each for each in folder.iterdir() if each.is_dir())
+        sizes = {each: _bytes_of(each) for each in kept}
         while kept and sum(sizes[each] for each in kept) + nbytes > MAX_BYTES:
             shutil.rmtree(kept.pop(0), ignore_errors=True)
         return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > nbytes + MARGIN_BYTES
     except OSError:
         return False
+
+
+def _bytes_of(folder: Path) -> int:
+    """Return the bytes of a folder's files; one that another process removes meanwhile takes none."""
+    with suppress(FileNotFoundError):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return 0
 
 
 def write_rows(
@@ -51,7 +61,10 @@ def write_rows(
 
 
 def mapped(file: Path) -> NDArray[np.generic]:
-    """Map a kept array into memory, and note on its folder when it was used last."""
+    """Map a kept array into memory, and note on its folder when it was used last.
+
+    One that is not there, or that another process removes to make room, raises `FileNotFoundError`.
+    """
     array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
     if os.access(file.parent, os.W_OK):
         os.utime(file.parent)

@@ -85,7 +85,8 @@ class SquashedPairs:
         """Open the file that the sending process had open."""
         vars(self).update(state)
         if self._folder:
-            self._map(self._folder)
+            with suppress(FileNotFoundError):  # it had to make room meanwhile: the pairs are read from their files
+                self._map(self._folder)
 
     @property
     def nbytes(self) -> int:
@@ -94,8 +95,9 @@ class SquashedPairs:
 
     def open_kept(self) -> bool:
         """Take the pairs from where they are kept, if they are, and tell whether they come from memory now."""
-        if self._pixels_N4SS is None and (folder := self.place()).exists():
-            self._map(folder)
+        if self._pixels_N4SS is None:
+            with suppress(FileNotFoundError):
+                self._map(self.place())
         return self._pixels_N4SS is not None
 
     def hold(self) -> None:
@@ -108,11 +110,13 @@ class SquashedPairs:
         What is kept already is not read again. A pair that cannot be used raises `DataError`; where nothing can be
         kept, pairs are read all the same.
         """
-        if self.open_kept() and self._folder:
-            yield from np.load(self._folder / "counts.npy", allow_pickle=False)
-            return
         num_told = 0
-        if kept.make_room(self.place().parent, self.nbytes):
+        if self.open_kept() and self._folder:
+            with suppress(FileNotFoundError):  # another process may be making room
+                counts_NK = np.load(self._folder / "counts.npy", allow_pickle=False)
+                num_told = len(counts_NK)
+                yield from counts_NK
+        elif kept.make_room(self.place().parent, self.nbytes):
             # The disk may fill up all the same, and another process may have kept the same pairs meanwhile.
             with suppress(OSError), new_folder(self.place()) as folder:
                 for counts_K in self._write(folder):

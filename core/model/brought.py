@@ -4,11 +4,12 @@ A file of weights is too large for memory twice over, and opening maps it. Its n
 """
 
 import hashlib
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from core.errors import CheckpointError
-from core.files import replacing
+from core.files import by_last_use, replacing
 
 SUFFIXES = ("pt", "pth", "bin", "ckpt", "safetensors")
 MAX_KEPT = 3
@@ -25,8 +26,8 @@ def bring(folder: Path, name: str, data: bytes) -> Path:
     suffix = Path(name).suffix.lower().removeprefix(".")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}.{suffix if suffix in SUFFIXES else SUFFIXES[0]}"
     try:
-        if path.exists():
-            path.touch()  # the newest again
+        with suppress(FileNotFoundError):  # it is new, or somebody else has just put it away
+            os.utime(path)  # the newest again
             return path
         folder.mkdir(parents=True, exist_ok=True)
         _forget(folder, MAX_KEPT - 1)
@@ -41,7 +42,7 @@ def bring(folder: Path, name: str, data: bytes) -> Path:
 
 def _forget(folder: Path, count: int) -> None:
     """Delete all files but the newest so many; one that is in use on Windows stays."""
-    kept = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.stat().st_mtime)
+    kept = by_last_use(file for file in folder.glob("[!.]*") if file.is_file())
     for file in kept[: max(0, len(kept) - count)]:
         with suppress(OSError):
             file.unlink()

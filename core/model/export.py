@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError, ConfigError, DataError
-from core.files import refuse_existing
+from core.files import refuse_existing, take_name
 from core.model.checkpoint import META_KEY, OpenedCheckpoint, open_checkpoint
 
 TOLERANCE = 1e-4
@@ -104,8 +104,8 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
                     f"{out} would give other logits than {opened.path} (by {difference:.2g} of the largest, more than "
                     f"{tolerance:.2g}) and is not kept; try another format."
                 )
-            refuse_existing(out)  # written by somebody else meanwhile
-            file.rename(out)
+            if not take_name(file, out):  # somebody else has written it meanwhile
+                refuse_existing(out)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}; choose another place.") from error
     return Exported(out, export_format, out.stat().st_size, difference, tolerance)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import write_demo
+from core.errors import RunError
 from core.home import datasets_dir, demo_dir
 from core.jobs import is_held
-from core.training import evaluations
+from core.training import evaluations, machine
 from core.training.log import read_log
 from core.training.milestones import milestone
 from core.training.presets import preset
@@ -26,8 +27,9 @@ def make_data(on_progress: Callable[[int, int], None] | None = None) -> Path:
 def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
     """Return the demo's run, made with its data if there is none yet."""
     data = make_data(on_progress)
-    existing = next((run for run in list_runs() if is_demo(run)), None)
-    return existing or create_run(NAME, data, NAME, preset(NAME))
+    with machine.editing():  # of two who ask for it at once, the second finds the first one's
+        existing = next((run for run in list_runs() if is_demo(run)), None)
+        return existing or create_run(NAME, data, NAME, preset(NAME))
 
 
 def is_demo(run: Run) -> bool:
@@ -45,7 +47,11 @@ def start_demo() -> Run:
     """Make what is missing and train the demo in a process of its own, unless it is done or being done."""
     run = demo_run()
     if epochs_done(run) < MILESTONES[-1] and not is_held(run.path):
-        launch_trainer(run, ["demo"])
+        try:
+            launch_trainer(run, ["demo"])
+        except RunError:
+            if not is_held(run.path):  # else somebody else has just started it
+                raise
     return run
 
 

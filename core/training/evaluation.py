@@ -65,7 +65,7 @@ def evaluate_checkpoint(
     """
     samples = dataset.split(split)
     # Before anything is opened: a trainer may put another checkpoint in its place meanwhile.
-    checkpoint_hash, data_fingerprint = _hash_of(path), fingerprint(samples)
+    checkpoint_hash, data_fingerprint = evaluations.file_hash(path), fingerprint(samples)
     predictor, opened = open_predictor(path)
     meta = opened.meta
     _check_classes(path, meta, dataset)
@@ -83,7 +83,7 @@ def evaluate_checkpoint(
             f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
         )
     if (folder / "config.json").exists():
-        if _hash_of(path) != checkpoint_hash:
+        if evaluations.file_hash(path) != checkpoint_hash:
             raise CheckpointError(f"{path} was replaced while it was evaluated; evaluate it again.")
         evaluations.store(
             folder / "eval",
@@ -113,7 +113,7 @@ def judge_checkpoint(
 
     Where the stored one counted photos by their size, `on_note` gets a sentence that says so.
     """
-    eval_dir, checkpoint_hash = path.resolve().parent / "eval", _hash_of(path)
+    eval_dir, checkpoint_hash = path.resolve().parent / "eval", evaluations.file_hash(path)
     found = evaluations.find(eval_dir, checkpoint_hash, split, fingerprint(dataset.split(split)))
     about = {"checkpoint": str(path), "split": split}
     if found:
@@ -128,13 +128,6 @@ def judge_checkpoint(
         np.array([result.counts_KK for result in evaluated.results], dtype=np.int64),
         evaluated.repairs,
     )
-
-
-def _hash_of(path: Path) -> str:
-    try:
-        return evaluations.file_hash(path)
-    except OSError as error:
-        raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}; check its name.") from error
 
 
 def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset) -> None:

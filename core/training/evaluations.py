@@ -10,8 +10,8 @@ Neither torch nor streamlit is imported here.
 
 import hashlib
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ import numpy as np
 
 from core import jobs
 from core.data.content import BY_CONTENT, is_by_content
-from core.errors import RunError
-from core.files import new_folder, write_json
-from core.metrics.boundary import boundary_counts, contour_counts, fill_void
+from core.errors import CheckpointError, RunError
+from core.files import REPLACED, read_folder, replacing_folder, write_json
 from core.metrics.calibration import Bins
-from core.metrics.confusion import Counts, Ids, confusion_counts, void_pixels
-from core.metrics.errors import error_counts
+from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
+from core.training.image_results import ImageResult as ImageResult  # noqa: PLC0414 - others take them from here
+from core.training.image_results import judge as judge  # noqa: PLC0414
+from core.training.image_results import summarize as summarize  # noqa: PLC0414
 
 SCHEMA = 3
 """Version of the format and of the scores' rules: raise it when either changes.
@@ -48,43 +49,6 @@ UNREADABLE = ""
 """Stands for the fingerprint of an evaluation that is damaged."""
 
 ABOUT = ("checkpoint", "checkpoint_hash", "epoch", "split", "data", "fingerprint", "images_per_second")
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """What a checkpoint did on one image: its predicted mask as a PNG file's bytes, its loss and its counts.
-
-    `counts_KK`, `boundary_3K`, `contour_4K` and `errors_4` are int64, of the mask at its own size (`core.metrics`);
-    `bins_3B` (`calibration_bins`) is of the pixels of the size the model works at, as the loss is.
-    """
-
-    name: str
-    loss: float
-    mask_png: bytes
-    void_pixels: int
-    counts_KK: Counts
-    boundary_3K: Counts
-    contour_4K: Counts
-    errors_4: Counts
-    bins_3B: Bins
-
-
-def judge(
-    name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
-) -> ImageResult:
-    """Count everything there is to count on the masks of one image."""
-    filled = fill_void(truth_HW, predicted_HW, num_classes)
-    return ImageResult(
-        name=name,
-        loss=loss,
-        mask_png=mask_png,
-        void_pixels=void_pixels(truth_HW, num_classes),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes, filled=filled),
-        contour_4K=contour_counts(truth_HW, predicted_HW, num_classes, filled=filled),
-        errors_4=error_counts(truth_HW, predicted_HW, num_classes),
-        bins_3B=bins_3B,
-    )
 
 
 @dataclass(frozen=True)
@@ -136,31 +100,33 @@ class Evaluation:
         return self.path / "masks" / f"{name}.png"
 
     def counts(self) -> tuple[list[str], Counts]:
-        """Return the names of the images and their counts_NKK."""
-        with np.load(self.path / "counts.npz", allow_pickle=False) as stored:
-            return [str(name) for name in stored["names"]], stored["counts_NKK"]
+        """Return the names of the images and their counts_NKK; what was deleted or damaged raises `RunError`."""
+        stored = self._arrays("names", "counts_NKK")
+        return [str(name) for name in stored["names"]], stored["counts_NKK"]
 
     def details(self) -> Details | None:
         """Return what else was counted; None if it was evaluated before that was done."""
-        with np.load(self.path / "counts.npz", allow_pickle=False) as stored:
-            return Details(stored["errors_N4"], stored["bins_N3B"]) if "errors_N4" in stored else None
+        stored = self._arrays("errors_N4", "bins_N3B")
+        return Details(stored["errors_N4"], stored["bins_N3B"]) if "errors_N4" in stored else None
+
+    def _arrays(self, *names: str) -> dict[str, Any]:
+        def read(place: Path) -> dict[str, Any]:
+            with np.load(place / "counts.npz", allow_pickle=False) as stored:
+                return {name: stored[name] for name in names if name in stored}
+
+        with _in_words(self.path):
+            return read_folder(self.path, read)
 
 
-def summarize(results: Sequence[ImageResult], class_names: Sequence[str]) -> Scores:
-    """Return the scores over all images."""
-    num_classes = len(class_names)
-    return score(
-        _stacked([result.counts_KK for result in results], num_classes, num_classes),
-        class_names,
-        void_pixels=sum(result.void_pixels for result in results),
-        boundary_N3K=_stacked([result.boundary_3K for result in results], 3, num_classes),
-        contour_N4K=_stacked([result.contour_4K for result in results], 4, num_classes),
-    )
-
-
-def _stacked(counts: Sequence[Counts], *shape: int) -> Counts:
-    """Return the counts of all images, also of none, with the images on the first axis."""
-    return np.array(counts, dtype=np.int64).reshape(-1, *shape)
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what keeps a stored evaluation from being read into a `RunError`."""
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
+        raise RunError(
+            f"The stored evaluation {path} cannot be read ({error}); delete it and evaluate again."
+        ) from error
 
 
 def store(  # noqa: PLR0913 - all of it is what the evaluation is of
@@ -169,7 +135,10 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
     class_names: Sequence[str], images_per_second: float | None = None, number_format: str | None = None,
     step_in_epoch: int = 0,
 ) -> Evaluation:  # fmt: skip
-    """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back."""
+    """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back.
+
+    Of several who store it at once, the last one's stays. A run that was deleted meanwhile raises `RunError`.
+    """
     about = {
         "schema": SCHEMA,
         "checkpoint": checkpoint,
@@ -184,23 +153,28 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
         "scores": summarize(results, class_names).as_dict(),
     }
     final = eval_dir / key(split, checkpoint_hash, fingerprint)
-    if final.exists():
-        shutil.rmtree(final)
-    with new_folder(final) as folder:
-        (folder / "masks").mkdir()
-        for result in results:
-            (folder / "masks" / f"{result.name}.png").write_bytes(result.mask_png)
-        np.savez_compressed(
-            folder / "counts.npz",
-            names=np.array([result.name for result in results]),
-            counts_NKK=np.array([result.counts_KK for result in results]),
-            boundary_N3K=np.array([result.boundary_3K for result in results]),
-            contour_N4K=np.array([result.contour_4K for result in results]),
-            errors_N4=np.array([result.errors_4 for result in results]),
-            bins_N3B=np.array([result.bins_3B for result in results]),
-        )
-        write_json(folder / "scores.json", about)
+    try:
+        with replacing_folder(final) as folder:
+            _write(folder, results, about)
+    except FileNotFoundError as error:
+        raise RunError(f"{eval_dir.parent} was deleted while it was evaluated; nothing is kept of that.") from error
     return load(final)
+
+
+def _write(folder: Path, results: Sequence[ImageResult], about: dict[str, Any]) -> None:
+    (folder / "masks").mkdir()
+    for result in results:
+        (folder / "masks" / f"{result.name}.png").write_bytes(result.mask_png)
+    np.savez_compressed(
+        folder / "counts.npz",
+        names=np.array([result.name for result in results]),
+        counts_NKK=np.array([result.counts_KK for result in results]),
+        boundary_N3K=np.array([result.boundary_3K for result in results]),
+        contour_N4K=np.array([result.contour_4K for result in results]),
+        errors_N4=np.array([result.errors_4 for result in results]),
+        bins_N3B=np.array([result.bins_3B for result in results]),
+    )
+    write_json(folder / "scores.json", about)
 
 
 def key(split: str, checkpoint_hash: str, fingerprint: str) -> str:
@@ -210,18 +184,18 @@ def key(split: str, checkpoint_hash: str, fingerprint: str) -> str:
 
 def load(path: Path) -> Evaluation:
     """Read a stored evaluation; one that is damaged raises `RunError`."""
-    try:
-        about: dict[str, Any] = json.loads((path / "scores.json").read_text(encoding="utf-8"))
-        if about["schema"] not in range(1, SCHEMA + 1):
-            raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
-        values = {name: about[name] for name in (*ABOUT, "schema")} | {"number_format": about.get("number_format")}
-        values["step_in_epoch"] = about.get("step_in_epoch", 0)
-        scores = Scores.from_dict(about["scores"]) if about["schema"] == SCHEMA else _rescored(path, about["scores"])
-        return Evaluation(path=path, scores=scores, **values)
-    except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
-        raise RunError(
-            f"The stored evaluation {path} cannot be read ({error}); delete it and evaluate again."
-        ) from error
+    with _in_words(path):
+        return read_folder(path, lambda place: _load(path, place))
+
+
+def _load(path: Path, place: Path) -> Evaluation:
+    about: dict[str, Any] = json.loads((place / "scores.json").read_text(encoding="utf-8"))
+    if about["schema"] not in range(1, SCHEMA + 1):
+        raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
+    values = {name: about[name] for name in (*ABOUT, "schema")} | {"number_format": about.get("number_format")}
+    values["step_in_epoch"] = about.get("step_in_epoch", 0)
+    scores = Scores.from_dict(about["scores"]) if about["schema"] == SCHEMA else _rescored(place, about["scores"])
+    return Evaluation(path=path, scores=scores, **values)
 
 
 def _rescored(path: Path, old: dict[str, Any]) -> Scores:
@@ -235,8 +209,9 @@ def _rescored(path: Path, old: dict[str, Any]) -> Scores:
 
 
 def stored(eval_dir: Path) -> list[Path]:
-    """Return the folders of the stored evaluations of a run."""
-    return sorted(file.parent for file in eval_dir.glob("*/scores.json"))
+    """Return the folders of the stored evaluations of a run; one that is being replaced is there, once."""
+    names = {path.name.partition(REPLACED)[0] for path in eval_dir.glob("[!.]*")}
+    return [path for path in sorted(eval_dir / name for name in names) if _stored_s(path)]
 
 
 def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | None) -> Evaluation | None:
@@ -246,9 +221,13 @@ def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | No
     """
     of = _fingerprints(eval_dir, key(split, checkpoint_hash, fingerprint or ""))
     folders = [path for path, found in of.items() if not fingerprint or found in (fingerprint, UNREADABLE)]
-    if not folders:
-        return None
-    return load(max(folders, key=lambda path: (is_by_content(of[path]), (path / "scores.json").stat().st_mtime)))
+    newest = max(folders, key=lambda path: (is_by_content(of[path]), _stored_s(path)), default=None)
+    try:
+        return load(newest) if newest else None
+    except RunError as error:
+        if isinstance(error.__cause__, FileNotFoundError):  # it was deleted by now
+            return None
+        raise
 
 
 def is_by_size(eval_dir: Path, checkpoint_hash: str, split: str) -> bool:
@@ -264,21 +243,35 @@ def _fingerprints(eval_dir: Path, beginning: str) -> dict[Path, str]:
 
 def _fingerprint_in(path: Path) -> str:
     try:
-        return str(json.loads((path / "scores.json").read_text(encoding="utf-8"))["fingerprint"])
+        text = read_folder(path, lambda place: (place / "scores.json").read_text(encoding="utf-8"))
+        return str(json.loads(text)["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return UNREADABLE  # `load` says why
 
 
+def _stored_s(path: Path) -> float:
+    """Return when an evaluation was stored, in seconds since 1970; 0 if it is gone."""
+    try:
+        return read_folder(path, lambda place: (place / "scores.json").stat().st_mtime)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0.0
+
+
 def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) -> dict[str, Any] | None:
     """Return the stored scores of a checkpoint file on that data as `evaluate --json` prints them, or None."""
-    found = find(eval_dir, file_hash(checkpoint), split, fingerprint) if checkpoint.exists() else None
+    if not checkpoint.exists():
+        return None
+    found = find(eval_dir, file_hash(checkpoint), split, fingerprint)
     return found.as_dict() if found else None
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a checkpoint file; one that cannot be read, or was deleted, raises `CheckpointError`."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}; check its name.") from error
 
 
 def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
@@ -287,6 +280,11 @@ def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
 
 
 def start(eval_dir: Path, checkpoint: Path, data: str, split: str) -> None:
-    """Score a checkpoint of a run on a split of its data in a process of its own, unless that is already going on."""
+    """Score a checkpoint of a run on a split of its data in a process of its own, unless that is already going on.
+
+    A checkpoint that was deleted raises `CheckpointError`: nothing makes the folder of its run anew.
+    """
+    if not checkpoint.is_file():
+        raise CheckpointError(f"{checkpoint} was deleted; choose another checkpoint.")
     arguments = ["evaluate", str(checkpoint), "--data", data, "--split", split]
     jobs.start(job_folder(eval_dir, checkpoint, split), arguments)

@@ -82,8 +82,9 @@ class FeaturePairs:
         """Take features from where they are kept, if they are, and tell whether they come from memory now."""
         self.squashed.open_kept()
         file = self._place() / "features.npy"
-        if self._features_NFhwC is None and file.exists():
-            self._features_NFhwC = kept.mapped(file).view(np.uint16)
+        if self._features_NFhwC is None:
+            with suppress(FileNotFoundError):
+                self._features_NFhwC = kept.mapped(file).view(np.uint16)
         return self._features_NFhwC is not None
 
     def hold(self, count: int) -> None:

@@ -98,6 +98,7 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_readable = True
         self._reset()
 
     def _reset(self) -> None:
@@ -116,17 +117,24 @@ class RunLog:
         self.bad_lines: list[str] = []
 
     def read_new(self) -> int:
-        """Read what was appended since the last call and return the number of records; the rest waits for its end."""
+        """Read what was appended since the last call and return the number of records; the rest waits for its end.
+
+        A log that is gone, or that this user may not read, has nothing new.
+        """
+        self.is_readable = True
         try:
-            status = self.path.stat()
-        except FileNotFoundError:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_size < self._offset or status.st_ino != self._inode:
+                    self._reset()  # another file has taken its place
+                    self._inode = status.st_ino
+                file.seek(self._offset)
+                text = file.read()
+        except (FileNotFoundError, NotADirectoryError):
             return 0
-        if status.st_size < self._offset or status.st_ino != self._inode:
-            self._reset()  # another file has taken its place
-            self._inode = status.st_ino
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            text = file.read()
+        except OSError:
+            self.is_readable = False
+            return 0
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
         lines = [line for line in whole.split(b"\n") if line.strip()]
@@ -142,7 +150,7 @@ class RunLog:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
                 lines = file.read().split(b"\n")[:-1]
-        except FileNotFoundError:
+        except OSError:
             lines = []
         for line in reversed(lines):
             with suppress(ValueError):

@@ -58,6 +58,13 @@ def starting() -> Iterator[None]:
 
 
 @contextmanager
+def editing() -> Iterator[None]:
+    """Keep others from making or editing a run in the block, so that nobody repeats or overwrites what was not seen."""
+    with _held("editing", START_TIMEOUT_S, lambda: "Another run is being edited; try again in a minute."):
+        yield
+
+
+@contextmanager
 def _held(name: str, wait_s: float, refusal: Callable[[], str]) -> Iterator[None]:
     file = locks_dir() / f"{name}.lock"
     lock = FileLock(file)

@@ -1,10 +1,12 @@
 """What a person does with a run that is there: call it otherwise, note something about it, delete it."""
 
-import shutil
+import secrets
+import sys
+from contextlib import nullcontext
 
 from core.errors import RunError
-from core.files import write_json
-from core.jobs import is_held
+from core.files import delete_folder, write_json
+from core.jobs import hold, is_held
 from core.training import machine
 from core.training.runs import DELETING, SCHEMA, Run, check_name, open_run
 
@@ -14,38 +16,50 @@ MAX_NOTE = 10_000
 def rename(run: Run, name: str) -> Run:
     """Call a run otherwise, and return it anew; its folder keeps the name it was made with. A bad name: `RunError`."""
     check_name(name)
-    return _write_about(run, name, run.note)
+    return _edit(run, {"name": name})
 
 
 def set_note(run: Run, text: str) -> Run:
     """Keep a text of up to 10,000 characters about a run, and return the run anew; a longer one raises `RunError`."""
     if len(text) > MAX_NOTE:
         raise RunError(f"The note on {run.name} has {len(text):,} characters; shorten it to {MAX_NOTE:,}.")
-    return _write_about(run, run.name, text)
+    return _edit(run, {"note": text})
 
 
-def _write_about(run: Run, name: str, note: str) -> Run:
-    try:
-        write_json(run.path / "about.json", {"schema": SCHEMA, "name": name, "note": note})
-    except OSError as error:
-        raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
-    return open_run(run.path)
+def _edit(run: Run, changes: dict[str, str]) -> Run:
+    """Change what a person says about a run; what somebody else has written about it meanwhile stays."""
+    with machine.editing():
+        now = open_run(run.path)
+        about = {"schema": SCHEMA, "name": now.name, "note": now.note} | changes
+        try:
+            write_json(run.path / "about.json", about)
+        except OSError as error:
+            raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
+        return open_run(run.path)
 
 
 def delete(run: Run) -> None:
     """Delete a run with its checkpoints for good; one that is being trained or evaluated raises `RunError`.
 
-    The folder is renamed first: whatever interrupts the rest, no half run is ever seen.
+    The folder is renamed first: whatever interrupts the rest, no half run is ever seen. A run that somebody else has
+    deleted meanwhile is as good.
     """
-    with machine.starting():
-        if is_held(run.path):
-            raise RunError(f"{run.path.name} is being trained; stop it before you delete it.")
-        if any(is_held(job) for job in run.eval_dir.glob("job-*")):
-            raise RunError(f"{run.path.name} is being evaluated; delete it afterwards.")
-        leaving = run.path.with_name(f"{DELETING}{run.path.name}")
-        try:
-            shutil.rmtree(leaving, ignore_errors=True)
-            run.path.rename(leaving)
-            shutil.rmtree(leaving)
-        except OSError as error:
-            raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check whose folder it is.") from error
+    leaving = run.path.with_name(f"{DELETING}{run.path.name}-{secrets.token_hex(4)}")
+    try:
+        with machine.starting():
+            if not run.path.exists():
+                return
+            _refuse_if_worked_on(run)
+            # Held, so that no trainer begins at this moment. Windows renames no folder in which a file is open.
+            with nullcontext() if sys.platform == "win32" else hold(run.path):
+                run.path.rename(leaving)
+        delete_folder(leaving)
+    except OSError as error:
+        raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check whose folder it is.") from error
+
+
+def _refuse_if_worked_on(run: Run) -> None:
+    if is_held(run.path):
+        raise RunError(f"{run.path.name} is being trained; stop it before you delete it.")
+    if any(is_held(job) for job in run.eval_dir.glob("job-*")):
+        raise RunError(f"{run.path.name} is being evaluated; delete it afterwards.")

@@ -20,7 +20,7 @@ from typing import Any
 from core.errors import ConfigError, RunError
 from core.files import by_number, write_json
 from core.home import checkpoints_dir
-from core.jobs import is_held, launch
+from core.jobs import held_since, is_held, launch
 from core.training import machine
 from core.training.config import TrainingConfig, from_dict
 from core.training.log import RunLog, read_log
@@ -145,34 +145,36 @@ def _about(path: Path, first_name: str) -> tuple[str, str]:
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:
-    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them).
-
-    What an interrupted `delete` left is deleted.
-    """
-    for left in (folder or checkpoints_dir()).glob(f"{DELETING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    runs = []
-    for path in _run_folders(folder):
-        with suppress(RunError):
-            runs.append(open_run(path))
-    return sorted(runs, key=lambda run: run.created_s, reverse=True)
+    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them)."""
+    return read_runs(folder)[0]
 
 
 def broken_runs(folder: Path | None = None) -> list[str]:
     """Return one sentence for every folder that looks like a run but cannot be read."""
-    sentences = []
-    for path in _run_folders(folder):
-        try:
-            open_run(path)
-        except RunError as error:
-            sentences.append(str(error))
-    return sentences
+    return read_runs(folder)[1]
 
 
-def _run_folders(folder: Path | None) -> list[Path]:
+def read_runs(folder: Path | None = None) -> tuple[list[Run], list[str]]:
+    """Return `list_runs` and `broken_runs` from one look at the folders; what interrupted deletions left goes."""
     folder = folder or checkpoints_dir()
-    found = (path.parent for path in folder.glob("*/config.json"))
-    return sorted((path for path in found if not path.name.startswith(".")), key=by_number)
+    for left in folder.glob(f"{DELETING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    runs, sentences = [], []
+    for path in filter(_is_run, sorted(folder.glob("[!.]*"), key=by_number)):
+        try:
+            runs.append(open_run(path))
+        except RunError as error:
+            if _is_run(path):  # else it was deleted at this moment
+                sentences.append(str(error))
+    return sorted(runs, key=lambda run: run.created_s, reverse=True), sentences
+
+
+def _is_run(path: Path) -> bool:
+    """Tell whether a folder looks like a run; so does another user's into which nobody else may look."""
+    try:
+        return (path / "config.json").stat() is not None
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
 # --- what state a run is in ------------------------------------------------------------------------------------------
@@ -181,13 +183,18 @@ def _run_folders(folder: Path | None) -> list[Path]:
 def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: float | None = None) -> str:
     """Return new, running, stalled, finished, stopped, failed or crashed, decided in the order of the design.
 
-    A held lock is running, or stalled once no record came for far longer than records usually do. `now_s` and
-    `uptime_s` are as in a record, and now unless told.
+    A held lock is running, or stalled once no record came for far longer than records usually do; a lock or log that
+    cannot be opened, as another user's, is unknown. `now_s` and `uptime_s` are as in a record, and now unless told.
     """
-    if is_held(run.path):
-        began_s = (run.path / "lock").stat().st_mtime
+    try:
+        began_s = held_since(run.path)
+    except RunError:
+        return "unknown"
+    if began_s is not None:
         now = Record(time_s=now_s or time.time(), uptime_s=uptime_s or time.monotonic())
         return "stalled" if _is_stalled(log, began_s, now) else "running"
+    if not log.is_readable:
+        return "unknown"
     # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
     last = log.last if isinstance(log.last, RunEnded) else log.newest()
     if isinstance(last, RunEnded):
@@ -239,8 +246,12 @@ def lost_state(run: Run, log: RunLog) -> str | None:
 
 
 def live_runs(folder: Path | None = None) -> list[Run]:
-    """Return the runs that are being trained now."""
-    return [run for run in list_runs(folder) if is_held(run.path)]
+    """Return the runs that are being trained now, as far as their locks can be opened."""
+    live = []
+    for run in list_runs(folder):
+        with suppress(RunError):  # another user's lock hides no other run
+            live += [run] if is_held(run.path) else []
+    return live
 
 
 # --- starting and stopping ------------------------------------------------------------------------------------------

@@ -128,6 +128,25 @@ def test_how_far_the_reading_is(visit: Visit, demo_data: Path) -> None:
     assert not app.exception
 
 
+def test_a_pair_that_comes_during_the_pass_is_read_by_another_pass(
+    visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the pass had found was of the folder before, and the page was "getting ready" for ever."""
+    passes: list[list[str]] = []
+
+    def run_at_once(arguments: list[str], job: Path) -> None:
+        passes.append(arguments)
+        with jobs.running(job):
+            if len(passes) > 1:
+                analyse(demo_data)
+
+    monkeypatch.setattr(jobs, "launch", run_at_once)
+    app = visit("dataset")
+    assert not app.exception
+    assert app.metric
+    assert len(passes) == 2
+
+
 def test_a_broken_mask_leaves_the_others_in_view_and_is_found(visit: Visit, demo_data: Path) -> None:
     (demo_data / "SegmentationClass" / "photo_1.png").write_bytes(b"torn")
     analyse(demo_data)

@@ -8,6 +8,7 @@ import pytest
 from core import jobs
 from core.training import demo_run, runs
 from tests.app.conftest import MakeRun, Visit, links, texts, write_records
+from tests.reads import counted_reads
 from ui.page import settle
 
 
@@ -86,3 +87,36 @@ def test_what_a_page_imports_is_kept_out_of_garbage_collections_once(visit: Visi
     visit()
     assert gc.get_freeze_count() <= frozen, "what a visit leaves is garbage to be found"
     assert settle.cache_info().misses == 1
+
+
+def test_broken_and_foreign_runs_hide_no_other(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """A lock of another user's, as a container leaves it in a volume, emptied Home and Train."""
+    whole, foreign, broken = (make_run(name) for name in ("whole", "foreign", "broken"))
+    for run in (whole, foreign):
+        write_records(run, 3, ended="finished")
+    (foreign.path / "lock").symlink_to("lock")  # as little to be opened as another user's, by root too
+    (broken.path / "config.json").write_text("{")
+    for page in ("", "train"):
+        app = visit(page, run=whole.path.name) if page else visit()
+        assert not app.exception
+        assert not app.error
+        assert "3 of 3 epochs done" in texts(app)
+        assert "config.json cannot be read" in texts(app)
+    assert "lock or log belongs to another user" in texts(visit())
+    app = visit("train", run=foreign.path.name)
+    assert not app.exception
+    assert "lock or log belongs to another user" in texts(app)
+    assert not [button for button in app.button if button.label in ("Stop", "Resume", "Extend")]
+
+
+def test_every_log_is_read_once_however_many_runs_there_are(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """64 logs were kept, and Home goes through all in turn: with 80 runs each tick opened and read every one anew."""
+    made = [make_run(f"run {number}") for number in range(80)]
+    for run in made:
+        write_records(run, 1, ended="finished")
+    visit()
+    with counted_reads() as reads:
+        app = visit()
+        visit("train", run=made[0].path.name)
+    assert not app.exception
+    assert reads["log.jsonl"] == 0

@@ -1,39 +1,113 @@
-"""What is written appears whole, with the usual rights; what is read is a file; numbers in names are numbers."""
+"""Files and folders that several write, read and delete at once."""
 
-import random
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
 
-from core.files import by_number
+import pytest
 
-
-def test_names_are_sorted_by_their_numbers() -> None:
-    """As text, 1000 comes before 200, and fold_10 before fold_2."""
-    names = [
-        "",
-        "7",
-        "07",
-        "007_b",
-        "10",
-        "a",
-        "a1",
-        "a1_2",
-        "a1_10",
-        "a2",
-        "a999",
-        "a1000",
-        "b",
-        "b²",
-        "fold_2",
-        "fold_10",
-    ]
-    assert sorted(random.Random(0).sample(names, len(names)), key=by_number) == [
-        "", "07", "7", "007_b", "10", "a", "a1", "a1_2", "a1_10", "a2", "a999", "a1000", "b", "b²", "fold_2", "fold_10",
-    ]  # fmt: skip
+from core.errors import DataError
+from core.files import delete_folder, new_folder, read_folder, replacing_folder, take_name, write_new, write_once
 
 
-def test_a_number_of_any_length_is_sorted() -> None:
-    """Python turns no text of more than 4,300 digits into a number."""
-    assert sorted(["x" + "9" * 5000, "x" + "1" * 5001, "x3"], key=by_number) == [
-        "x3",
-        "x" + "9" * 5000,
-        "x" + "1" * 5001,
-    ]
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_who_write_a_file_once_the_first_one_s_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """Two who began at once each wrote a seal, and what the first had sealed counted for nothing."""
+    if not has_links:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EPERM, "no links on this disk")
+
+        monkeypatch.setattr(os, "link", refuse)
+    file = tmp_path / "seal"
+    assert write_once(file, b"first")
+    assert not write_once(file, b"second")
+    assert file.read_bytes() == b"first"
+    assert names_in(tmp_path) == ["seal"]
+
+
+def test_a_named_file_that_appears_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had looked before they wrote; the later one took the earlier one's place."""
+    file, given = tmp_path / "report.html", tmp_path / "given"
+
+    def be_late(_path: Path) -> None:
+        monkeypatch.undo()
+        file.write_bytes(b"somebody else's")
+
+    monkeypatch.setattr("core.files.refuse_existing", be_late)
+    with pytest.raises(DataError, match="exists already"):
+        write_new(file, b"mine")
+    given.touch()
+    assert not take_name(given, file)
+    assert file.read_bytes() == b"somebody else's"
+
+
+def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "data"
+
+    def be_late() -> None:
+        with new_folder(path) as draft:
+            (draft / "mine").touch()
+            with new_folder(path) as faster:
+                (faster / "theirs").touch()
+
+    with pytest.raises(FileExistsError):
+        be_late()
+    assert names_in(path) == ["theirs"]
+    assert names_in(path.parent) == ["data"]
+
+
+def test_of_two_who_replace_a_folder_the_last_one_s_stays(tmp_path: Path) -> None:
+    """The second found the folder filled by the first: "Directory not empty", or removed: "No such file"."""
+    path = tmp_path / "kept"
+    for name in ("old", "newer"):
+        with replacing_folder(path) as draft:
+            (draft / name).touch()
+            assert name == "old" or names_in(path) == ["old"], "until it is whole"
+    with replacing_folder(path) as last:
+        (last / "last").touch()
+        with replacing_folder(path) as faster:
+            (faster / "faster").touch()
+    assert names_in(path) == ["last"]
+    assert names_in(tmp_path) == ["kept"]
+
+
+def test_a_folder_is_read_while_another_takes_its_place(tmp_path: Path) -> None:
+    """Between two renames there is nothing under its name; a reader said that it was never evaluated."""
+    (tmp_path / "kept.replaced-1").mkdir()
+    (tmp_path / "kept.replaced-1" / "text").write_text("old")
+    assert read_folder(tmp_path / "kept", lambda place: (place / "text").read_text()) == "old"
+    with pytest.raises(FileNotFoundError):
+        read_folder(tmp_path / "none", lambda place: (place / "text").read_text())
+
+
+def test_nothing_is_made_below_a_folder_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "deleted" / "eval" / "val"):
+        pytest.fail("the run's folder was made anew")
+    assert not names_in(tmp_path)
+
+
+def test_what_somebody_else_deletes_meanwhile_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list in another tab sweeps what is being deleted: in 12 of 12 attempts the one who deleted met an error."""
+    (tmp_path / "run" / "eval").mkdir(parents=True)
+    remove = shutil.rmtree
+
+    def be_overtaken(path: Path, **options: Any) -> None:
+        monkeypatch.undo()
+        remove(path / "eval")
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path / "eval"))
+
+    monkeypatch.setattr(shutil, "rmtree", be_overtaken)
+    delete_folder(tmp_path / "run")
+    delete_folder(tmp_path / "run")
+    assert not names_in(tmp_path)

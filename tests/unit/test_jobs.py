@@ -1,10 +1,12 @@
 """Jobs: how far they are, how they ended, and who may hold a folder."""
 
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from core import jobs
+from core import files, jobs
 from core.errors import DataError, RunError
 
 
@@ -87,3 +89,94 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
         jobs.start(tmp_path / "file" / "job", ["stats"])
+
+
+# --- several at once ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'{"done": 3, "to', b"[]", b"null", b"7", b'{"done": "x"}', b'{"total": null}', b"\xff\xfe"]
+)
+def test_progress_that_cannot_be_read_says_no_more_than_that_it_began(folder: Path, text: bytes) -> None:
+    """A torn progress.json was a JSONDecodeError on every page that shows the job."""
+    with jobs.running(folder):
+        (folder / "progress.json").write_bytes(text)
+        progress = jobs.progress(folder)
+        assert progress is not None
+        assert (progress.done, progress.total) == (0, 0)
+        assert jobs.error(folder) is None
+    (folder / "progress.json").write_bytes(text)
+    assert "was killed after 0 of 0" in str(jobs.error(folder))
+    assert not jobs.has_ended(folder)
+
+
+def test_a_job_that_ends_while_somebody_looks_was_not_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its note was read, then it wrote its end and let go, then the lock was found free: "killed after 1 of 2"."""
+    held = jobs.is_held
+    with jobs.running(folder) as note:
+        note(1, 2)
+
+        def end_first(path: Path) -> bool:
+            monkeypatch.undo()
+            (path / "progress.json").write_text('{"is_over": true}')
+            return held(path / "nowhere")
+
+        monkeypatch.setattr(jobs, "is_held", end_first)
+        assert jobs.error(folder) is None
+
+
+def test_a_job_that_is_being_started_was_not_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its process had the lock, another tab said that it ended without a word."""
+    seen: list[str | None] = []
+    monkeypatch.setattr(jobs, "launch", lambda _arguments, path: seen.append(jobs.error(path)))
+    jobs.start(folder, ["stats"])
+    assert seen == [None]
+    assert not jobs.has_ended(folder)
+
+
+def test_of_two_who_start_a_job_at_once_both_see_it_going_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one's process found the lock taken, and its page showed that as an error."""
+
+    def be_second(_arguments: list[str], path: Path) -> None:
+        stack.enter_context(jobs.running(path))
+        raise RunError("The process ended at once: job is being worked on by another process.")
+
+    monkeypatch.setattr(jobs, "launch", be_second)
+    with ExitStack() as stack:
+        jobs.start(folder, ["stats"])
+        assert jobs.progress(folder) is not None
+
+
+def test_a_folder_that_is_gone_is_held_by_nobody_and_not_made_anew(folder: Path) -> None:
+    """The question whether it was held made the folder of a deleted run anew, with a lock in it."""
+    (folder / "lock").touch()
+    shutil.rmtree(folder)
+    assert not jobs.is_held(folder)
+    assert jobs.output_of(folder) == ""
+    jobs.request_stop(folder)
+    with pytest.raises(RunError, match="Cannot lock"), jobs.hold(folder):
+        pytest.fail("a deleted folder is held")
+    with pytest.raises(RunError, match="check that its folder is there"):
+        jobs.launch(["stats"], folder)
+    assert not folder.exists()
+
+
+def test_the_work_goes_on_though_its_folder_was_deleted(folder: Path) -> None:
+    with jobs.running(folder) as note:
+        shutil.rmtree(folder)
+        note(1, 1)
+    assert jobs.has_ended(folder)
+
+
+def test_those_who_ask_do_not_see_each_other(folder: Path) -> None:
+    """Two tabs that asked at the same moment each took the other for a trainer."""
+    (folder / "lock").touch()
+    with (folder / "lock").open("rb") as asked, (folder / "lock").open("rb") as again:
+        assert not files._is_locked(asked)
+        assert not files._is_locked(again)
+
+
+def test_a_lock_that_cannot_be_opened_is_one_sentence(folder: Path) -> None:
+    (folder / "lock").symlink_to("lock")  # as little to be opened as another user's, by root too
+    with pytest.raises(RunError, match=r"lock cannot be opened: .*see whose it is"):
+        jobs.is_held(folder)

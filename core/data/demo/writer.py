@@ -1,7 +1,6 @@
 """Writes the demo as a VOC data set, all or nothing."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from PIL import Image
 
 from core.data.demo.scene import draw_scene
 from core.errors import ConfigError, DataError
+from core.files import new_folder
 from core.voc import palette_bytes
 
 FORMAT_VERSION: Final = 1
@@ -42,13 +42,13 @@ def write_demo(
     mark = {"format_version": FORMAT_VERSION, "seed": seed, "num_train": num_train, "num_val": num_val}
     if _is_there(target, mark):
         return target
-    draft = target.with_name(f".{target.name}.drawing")
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        _draw_all(draft, seed, num_train, num_val, on_progress or _say_nothing)
-        (draft / MARK_NAME).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
-        draft.rename(target)
+        with new_folder(target) as draft:
+            _draw_all(draft, seed, num_train, num_val, on_progress or _say_nothing)
+            (draft / MARK_NAME).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
+        if isinstance(error, FileExistsError) and _is_there(target, mark):
+            return target  # another process was faster
         raise DataError(
             f"The demo cannot be written to {target}: {error}; choose a folder you can write to."
         ) from error

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from core import jobs
 from core.errors import RunError
 from core.home import PROJECT_ROOT, checkpoints_dir
 from core.jobs import hold, is_held
-from core.training import machine, runs
+from core.training import machine, run_edits, runs
 from core.training.log import LogWriter, read_log
 from core.training.presets import preset
 from core.training.records import Record, RunEnded, RunStarted, Step
@@ -174,6 +175,57 @@ def test_after_the_machine_slept_a_run_is_running(run: Run) -> None:
     log = log_of(run, STARTED, *(replace(step, uptime_s=1000.0 + step.step) for step in steps(11_520, 11_519)))
     with held_since(run, NOW_S - 20_000):
         assert run_state(run, log, now_s=NOW_S, uptime_s=1003.0) == "running"
+
+
+# --- several users and tabs -----------------------------------------------------------------------------------------
+
+
+def test_a_run_deleted_while_its_state_is_asked_for_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock was held, then the folder was gone, then the time of the lock was asked for: FileNotFoundError."""
+    log = log_of(run, STARTED)
+    shutil.rmtree(run.path)
+    assert run_state(run, log) == "crashed"
+    assert log.newest() == STARTED
+    assert log.read_new() == 0
+
+
+def test_what_cannot_be_opened_hides_no_other_run(run: Run, tiny_voc: Path) -> None:
+    """A folder whose lock belonged to another user, as a container leaves it, emptied Home and Train."""
+    other, third = (create_run(name, tiny_voc, "demo", preset("demo")) for name in ("other", "third"))
+    (run.path / "lock").symlink_to("lock")  # as little to be opened as another user's, by root too
+    log_of(third, STARTED).path.unlink()
+    third.log_path.symlink_to("log.jsonl")
+    with hold(other.path):
+        assert run_state(run, log_of(run, STARTED)) == "unknown"
+        assert run_state(third, read_log(third.log_path)) == "unknown"
+        assert [live.path for live in runs.live_runs()] == [other.path]
+    with pytest.raises(RunError, match="see whose it is"):
+        runs.start(run)
+    with pytest.raises(RunError, match="see whose it is"):
+        run_edits.delete(run)
+    runs.refuse_if_busy(other)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users of Windows have no ids")
+def test_the_state_of_another_user_s_run_is_seen_as_far_as_its_files_are_open(
+    run: Run, tiny_voc: Path, tmp_path: Path
+) -> None:
+    """Asking for the lock needed writing: of a run that anybody may read, another user saw an error."""
+    private = create_run("private", tiny_voc, "demo", preset("demo"))
+    for each in (run, private):
+        log_of(each, STARTED, ended("finished"))
+        (each.path / "lock").touch(mode=0o644)
+    (private.path / "lock").chmod(0)
+    for folder in [tmp_path, *tmp_path.parents[:2]]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    program = (
+        "import os, sys; from pathlib import Path; from core.training import runs; from core.training.log import "
+        "read_log\nif os.getuid() == 0:\n  os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "print(*[runs.run_state(run, read_log(run.log_path)) for run in runs.list_runs(Path(sys.argv[1]))])"
+    )
+    command = [sys.executable, "-c", program, str(checkpoints_dir())]
+    seen = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert seen.stdout.split() == ["unknown", "finished"]
 
 
 # --- stopping -------------------------------------------------------------------------------------------------------

@@ -2,14 +2,15 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
-from core.errors import RunError
+from core.errors import CoreError, RunError
 from core.home import checkpoints_dir
 from core.jobs import hold
-from core.training import run_edits, runs
+from core.training import evaluations, run_edits, runs
 from core.training.assignments import parse_settings
 from core.training.config import with_settings
 from core.training.milestones import epoch_of, milestone, sample_folders
@@ -176,3 +177,43 @@ def test_what_an_interrupted_deletion_left_is_seen_by_nobody_and_swept(
     assert runs.broken_runs() == []
     assert list_runs() == [other]
     assert not left.exists()
+
+
+def test_two_who_delete_a_run_both_succeed(run: Run) -> None:
+    run_edits.delete(run)
+    run_edits.delete(run)
+    assert list_runs() == []
+
+
+def test_a_run_that_is_deleted_while_it_is_listed_is_not_called_broken(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder was found, then deleted, then opened: "is not a run folder" stood on Home as a warning."""
+    opened = runs.open_run
+
+    def delete_first(path: Path) -> Run:
+        shutil.rmtree(path)
+        return opened(path)
+
+    monkeypatch.setattr(runs, "open_run", delete_first)
+    assert runs.read_runs() == ([], [])
+
+
+def test_a_name_and_a_note_given_in_two_tabs_are_both_kept(run: Run) -> None:
+    """Each wrote both, the other one's as it had seen it before: the later one took the earlier one's work."""
+    run_edits.set_note(run, "from the first tab")
+    run_edits.rename(run, "from the second")
+    assert (open_run(run.path).name, open_run(run.path).note) == ("from the second", "from the first tab")
+
+
+def test_a_run_that_is_gone_is_neither_edited_nor_evaluated_nor_started(run: Run) -> None:
+    """Evaluating a run that another tab had deleted made its folder anew, without a config."""
+    run_edits.delete(run)
+    for act in (
+        lambda: run_edits.rename(run, "second"),
+        lambda: evaluations.start(run.eval_dir, run.path / "last.pt", run.data, "val"),
+        lambda: runs.start(run),
+    ):
+        with pytest.raises(CoreError):
+            act()
+    assert not run.path.exists()
