@@ -47,6 +47,10 @@ def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) ->
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
+def prefixed(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
 def refused(path: Path) -> CheckpointError:
     """Open and build, as every command does; return the error."""
     with pytest.raises(CheckpointError) as caught:

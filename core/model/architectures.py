@@ -4,8 +4,9 @@ State dict keys and, at output stride 8, outputs are torchvision's own; stride 1
 dilated stages and half the ASPP rates, as in the paper, arXiv 1706.05587), so weights go from one to the other.
 """
 
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet50, resnet101
+from torchvision.models import ResNet, resnet50, resnet101
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
@@ -17,6 +18,9 @@ from core.model.dilated import DilatedConv2d
 RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
 MOBILENET = "deeplabv3_mobilenet_v3_large"
 ARCHITECTURES = (*RESNETS, MOBILENET)
+SMP_PREFIX = "smp_"
+SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
+"""DeepLabV3 as segmentation_models_pytorch builds it: opened where a file holds one, never trained here."""
 
 ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
@@ -30,7 +34,7 @@ def build_model(
     Called with images_N3HW it gives a dict: `out`, logits_NKHW at the input's size, and `aux` likewise if there is an
     auxiliary head. An architecture or output stride that does not exist raises `ConfigError`.
     """
-    if architecture not in ARCHITECTURES:
+    if architecture not in (*ARCHITECTURES, *SMP):
         raise ConfigError(f"There is no architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
     if architecture == MOBILENET:
         return _trained_fast(_build_mobilenet(num_classes, output_stride, has_aux_head=has_aux_head))
@@ -38,15 +42,35 @@ def build_model(
         raise ConfigError(
             f"output_stride is {output_stride}; {architecture} has {' and '.join(map(str, ATROUS_RATES))}."
         )
-    resnet = RESNETS[architecture](weights=None, replace_stride_with_dilation=DILATED_STAGES[output_stride])
+    resnet = (RESNETS | SMP)[architecture](weights=None, replace_stride_with_dilation=DILATED_STAGES[output_stride])
+    rates, build = ATROUS_RATES[output_stride], DeepLabV3
+    if architecture in SMP:
+        rates, build = ATROUS_RATES[8], AlignedDeepLabV3
+        _dilate_first_blocks(resnet)
     stages = {"layer4": "out"} | ({"layer3": "aux"} if has_aux_head else {})
     return _trained_fast(
-        DeepLabV3(
+        build(
             IntermediateLayerGetter(resnet, return_layers=stages),
-            DeepLabHead(2048, num_classes, ATROUS_RATES[output_stride]),
+            DeepLabHead(2048, num_classes, rates),
             FCNHead(1024, num_classes) if has_aux_head else None,
         )
     )
+
+
+class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
+    """A DeepLabV3 whose logits are upsampled with their corners on the photo's, as segmentation_models_pytorch does."""
+
+    def forward(self, images_N3HW: Tensor) -> dict[str, Tensor]:
+        """Return `out`, logits_NKHW."""
+        logits_NKhw = self.classifier(self.backbone(images_N3HW)["out"])
+        size = images_N3HW.shape[-2:]
+        return {"out": F.interpolate(logits_NKhw, size=size, mode="bilinear", align_corners=True)}
+
+
+def _dilate_first_blocks(resnet: ResNet) -> None:
+    """Dilate the first block of a stage as its others; torchvision leaves it as the stage before."""
+    for stage in (resnet.layer3, resnet.layer4):
+        stage[0].conv2.dilation = stage[0].conv2.padding = stage[1].conv2.dilation
 
 
 def _trained_fast(model: DeepLabV3) -> DeepLabV3:

@@ -38,6 +38,9 @@ LEGACY_BEGINNING = b"\x80\x02" + MAGIC
 DEFAULT_PROTOCOL, NEAR_PROTOCOL = 2, 3
 """That of torch.save, and the one that differs in how bytes are written, which weights have none of."""
 
+QUANTISED = b"_rebuild_qtensor"
+"""What a pickle calls for a quantised tensor."""
+
 PROGRAMS = (
     ("constants.pkl", "a TorchScript archive", "torch.jit.load({name!r}).state_dict()"),
     ("archive_format", "a program of torch.export", "torch.export.load({name!r}).state_dict"),
@@ -68,6 +71,8 @@ def read_weights_file(path: Path) -> Content:
     if head.startswith(b"PK\x03\x04"):
         return _read_zip(path)
     if head.startswith(LEGACY_BEGINNING):
+        with path.open("rb") as file:
+            _refuse_quantised(path, file.read(CHUNK_BYTES))
         return Content(_load(path, LEGACY, is_mapped=False), LEGACY)
     _refuse_others(path, size, head)
     return Content(_load(path, LEGACY, is_mapped=False), LEGACY)  # which says in what way it is damaged
@@ -109,6 +114,15 @@ def _refuse_others(path: Path, size: int, head: bytes) -> None:
         raise CheckpointError(f"{path} is {kind}.")
     if path.suffix.lower() == ".safetensors":  # a damaged one
         _read_safetensors(path, size, head)
+
+
+def _refuse_quantised(path: Path, described: bytes) -> None:
+    """Refuse quantised weights before PyTorch reads them, which warns of its own storages while it does."""
+    if QUANTISED in described:
+        raise CheckpointError(
+            f"{path} holds quantised weights (8-bit numbers with a scale), which no training goes on from; open the "
+            "checkpoint from before the quantisation."
+        )
 
 
 def _refuse_pickle(path: Path, container: str, head: bytes) -> Never:
@@ -168,11 +182,13 @@ def _read_zip(path: Path) -> Content:
             _refuse_programs(path, [entry.filename for entry in entries])
             _compare_checksums(archive, entries)
             with archive.open(_description(archive)) as file:
-                head = file.read(2)
+                described = file.read()
     except CheckpointError:
         raise
     except Exception as error:  # as above: what Python's zipfile makes of any bytes
         raise CheckpointError(damaged_sentence(path, str(error))) from error
+    head = described[:2]
+    _refuse_quantised(path, described)
     if head[:1] != b"\x80" or head[1] not in (DEFAULT_PROTOCOL, NEAR_PROTOCOL):
         _refuse_pickle(path, ZIP, head)
     # A zip file is mapped, so that its weights are in memory once; one that was packed again, compressed, cannot be.

@@ -18,25 +18,23 @@ import torch
 from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
-from core.classes import Classes, classes_of
+from core.classes import VOC_CLASSES, Classes, classes_of
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
-from core.model.architectures import build_model
+from core.model.architectures import SMP_PREFIX, build_model
 from core.model.archive import SAFETENSORS, Content, read_weights_file
-from core.model.fitting import NO_KEYS, KeyLists, check_numbers, default_stride, is_finite, is_plain
-from core.model.foreign import mend
+from core.model.fitting import NO_KEYS, KeyLists, check_numbers, is_finite, is_plain
+from core.model.foreign import Mended, mend
+from core.model.given import MAX_IMAGE_SIZE, NOTHING, Given
+from core.model.pretrained import is_published
 from core.voc import IMAGE_MEAN, IMAGE_STD
 
 FORMAT = "atrous-checkpoint"
 VERSION = 1
 
-FOREIGN_IMAGE_SIZE = 520
-"""Image size assumed for files that do not tell: that of torchvision's segmentation weights."""
-
 META_KEY = "atrous"
 """Under which an exported file carries the meta: in safetensors' metadata, in a state dict's `_metadata`."""
 
-MAX_IMAGE_SIZE = 8192
 VERIFY_SIZE_PX = 65
 VERIFY_TOLERANCE = 1e-4
 
@@ -174,9 +172,10 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
         raise CheckpointError(f"{path} gives other logits than the model it was saved from (by {distance:.3g}).")
 
 
-def open_checkpoint(path: Path) -> OpenedCheckpoint:
+def open_checkpoint(path: Path, given: Given = NOTHING) -> OpenedCheckpoint:
     """Read a checkpoint file, ours or foreign, without running anything in it.
 
+    `given` is what a person says of a file that does not say it; of one that does, it raises `CheckpointError`.
     A file that is missing, damaged, pickled, of another architecture, of a newer version, or with numbers that no
     training gives raises `CheckpointError`; weights that are no whole model raise its `MisfitError`, which lists them.
     """
@@ -185,12 +184,19 @@ def open_checkpoint(path: Path) -> OpenedCheckpoint:
     document = content.document
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds a {type(document).__name__}, not the weights of a model.")
-    opened = _open_own(path, document) if document.get("format") == FORMAT else _open_foreign(path, content)
+    is_own = document.get("format") == FORMAT
+    opened = _open_own(path, document, given) if is_own else _open_foreign(path, content, given)
     check_numbers(path, opened.state)
     return opened
 
 
-def _open_own(path: Path, document: dict[Any, Any]) -> OpenedCheckpoint:
+def _refuse_given(path: Path, options: list[str]) -> None:
+    if options:
+        raise CheckpointError(f"{path} says itself what it is; open it without {', '.join(options)}.")
+
+
+def _open_own(path: Path, document: dict[Any, Any], given: Given) -> OpenedCheckpoint:
+    _refuse_given(path, [*given.about_the_model, *(["--weights"] if given.weights else [])])
     version = document.get("version")
     if isinstance(version, int) and version > VERSION:
         raise CheckpointError(f"{path} was written by a newer version of Atrous; update this one.")
@@ -228,24 +234,49 @@ def meta_of(values: dict[str, Any]) -> CheckpointMeta:
     return meta
 
 
-def _open_foreign(path: Path, content: Content) -> OpenedCheckpoint:
+def _open_foreign(path: Path, content: Content, given: Given) -> OpenedCheckpoint:
     told = _told_meta(path, content)
-    found = mend(path, content.document, told.class_names if told else ())
+    if given.classes is None and is_published(path):
+        given = replace(given, classes=VOC_CLASSES)
+    found = mend(
+        path, content.document, told.classes if told else None, replace(given, classes=None) if told else given
+    )
     kind = "safetensors" if content.container == SAFETENSORS else "state dict"
-    if told and (told.architecture, told.class_names) == (found.architecture, found.class_names):
+    if told and _is_of(told, found):
+        _refuse_given(path, given.about_the_model)
         meta = replace(told, has_aux_head=found.has_aux_head)
         format_ = f"{FORMAT} as {kind}"
         return OpenedCheckpoint(path, found.state, meta, format_, None, found.problems, found.repairs, found.keys)
-    meta = CheckpointMeta(
+    assumed, problems, repairs = _assumed(found, given), list(found.problems), list(found.repairs)
+    if said := _unsaid(assumed, given):
+        problems.insert(0, f"it does not say {' or '.join(said)}")
+        repairs.insert(0, f"{' and '.join(said.values())} are assumed")
+    return OpenedCheckpoint(path, found.state, assumed, kind, None, tuple(problems), tuple(repairs), found.keys)
+
+
+def _is_of(told: CheckpointMeta, found: Mended) -> bool:
+    """Whether what a file says of itself is said of its weights."""
+    is_same_model = told.architecture.removeprefix(SMP_PREFIX) == found.architecture.removeprefix(SMP_PREFIX)
+    return is_same_model and len(told.class_names) == found.num_classes
+
+
+def _assumed(found: Mended, given: Given) -> CheckpointMeta:
+    """Return the meta of a file that says nothing of itself: what a person gives, else its program's own values."""
+    return CheckpointMeta(
         architecture=found.architecture,
         class_names=found.class_names,
-        output_stride=default_stride(found.architecture),
+        class_colors=found.classes.colors if found.classes else (),
+        output_stride=given.output_stride or found.output_stride,
         has_aux_head=found.has_aux_head,
-        image_size=FOREIGN_IMAGE_SIZE,
+        image_size=given.image_size or found.image_size,
     )
-    problems = ("it does not say how photos were prepared, its classes or its output stride", *found.problems)
-    assumed = f"{FOREIGN_IMAGE_SIZE} px, ImageNet normalization and output stride {meta.output_stride} are assumed"
-    return OpenedCheckpoint(path, found.state, meta, kind, None, problems, (assumed, *found.repairs), found.keys)
+
+
+def _unsaid(assumed: CheckpointMeta, given: Given) -> dict[str, str]:
+    """Return in words what neither a file nor a person says, and what is assumed in its place."""
+    size = f"{assumed.image_size} px and ImageNet normalization"
+    unsaid = {} if given.image_size else {"how photos were prepared": size}
+    return unsaid | ({} if given.output_stride else {"its output stride": f"output stride {assumed.output_stride}"})
 
 
 def _told_meta(path: Path, content: Content) -> CheckpointMeta | None:

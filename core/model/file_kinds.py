@@ -45,7 +45,8 @@ def other_kind(path: Path, size: int, head: bytes) -> str | None:
         head: the first `HEAD_BYTES` of them.
     """
     if not head.strip(b"\0"):
-        return f"{'full of zeros, as a download that was cut off leaves it' if size else 'empty'}; {AGAIN}"
+        what = "full of zeros, as a download that was cut off leaves it" if size else "empty"
+        return f"{what}; copy it again, or {AGAIN}"
     known = next((what for beginning, what in BEGINNINGS if head.startswith(beginning)), None)
     if known or head[4:8] == b"TFL3":
         return known or "a TensorFlow Lite model, not the weights of a PyTorch model"

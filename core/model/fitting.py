@@ -25,6 +25,7 @@ NEVER_READ = ("backbone.fc.",)
 
 PLAIN_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32)
 SHOWN_KEYS = 4
+INSTEAD = " instead of "
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -62,6 +63,7 @@ class Notes:
     repairs: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    is_averaged: bool = False
 
     def add(self, problem: str, repair: str) -> None:
         """Note what was odd, and what was done about it."""
@@ -145,7 +147,7 @@ def _misshaped(state: dict[str, Tensor], expected: Shapes) -> tuple[str, ...]:
         if value is None:
             continue
         if tuple(value.shape) != shape:
-            found.append(f"{key} {_shape(value.shape)} instead of {_shape(shape)}")
+            found.append(f"{key} {_shape(value.shape)}{INSTEAD}{_shape(shape)}")
         elif not is_plain(value) or not (value.is_floating_point() or key.endswith(BATCH_COUNT)):
             found.append(f"{key} of {str(value.dtype).removeprefix('torch.')}, {value.layout}, on {value.device}")
     return tuple(found)
@@ -164,8 +166,12 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     parts = []
     if found.missing:
         parts.append(f"{len(found.missing)} missing ({shown(found.missing)})")
-    if found.misshaped:
-        parts.append(f"{len(found.misshaped)} of another shape ({shown(found.misshaped)})")
+    shapes = [told for told in found.misshaped if INSTEAD in told]
+    kinds = [told for told in found.misshaped if INSTEAD not in told]
+    if shapes:
+        parts.append(f"{len(shapes)} of another shape ({shown(shapes)})")
+    if kinds:
+        parts.append(f"{len(kinds)} that {are(kinds)} no plain numbers ({shown(kinds)})")
     if found.unexpected:
         parts.append(f"{len(found.unexpected)} that the model does not have ({shown(found.unexpected)})")
     raise MisfitError(

@@ -4,11 +4,14 @@ A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is 
 written down here, so that a page can list them without importing torch; a test holds it against torchvision's own.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import WeightsError
+from core.classes import VOC_CLASSES
+from core.errors import ConfigError, WeightsError
+from core.model.given import NOTHING, Given
 from core.model.hub import OnBytes, download, hub_file
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 SERVER = "https://download.pytorch.org/models/"
 IMAGE_SIZE = 520
+SIZE_ROUNDING = 1000
+"""By which the sizes below may be off, in bytes."""
 SOURCE = "torchvision, trained on COCO's photos with VOC's classes"
 
 
@@ -92,23 +97,30 @@ def open_pretrained(model: PretrainedModel, on_progress: OnBytes | None = None) 
     What its file does not tell is known here: classes, photo size, output stride. A file that is not what its name says
     raises `CheckpointError`, one that cannot be had `WeightsError`.
     """
-    from dataclasses import replace
+    from core.model.checkpoint import open_checkpoint
+    from core.model.foreign import OtherClassesError
 
-    from core.model.checkpoint import CheckpointMeta, open_checkpoint
-    from core.voc import CLASS_NAMES
-
-    opened = open_checkpoint(download_pretrained(model, on_progress))
-    if (opened.meta.architecture, len(opened.meta.class_names)) != (model.architecture, len(CLASS_NAMES)):
+    given = Given(image_size=IMAGE_SIZE, output_stride=model.output_stride, classes=VOC_CLASSES)
+    file = download_pretrained(model, on_progress)
+    try:
+        opened = open_checkpoint(file, given)
+        is_other = opened.meta.architecture != model.architecture
+    except OtherClassesError:
+        is_other = True
+    if is_other:
         raise WeightsError(f"{model.path} holds another model than {model.name}; delete it and download it again.")
-    meta = CheckpointMeta(
-        architecture=model.architecture,
-        class_names=CLASS_NAMES,
-        output_stride=model.output_stride,
-        has_aux_head=opened.meta.has_aux_head,
-        image_size=IMAGE_SIZE,
-        lineage=(SOURCE,),
-    )
-    return replace(opened, meta=meta, format=model.name, problems=opened.problems[1:], repairs=opened.repairs[1:])
+    return replace(opened, meta=replace(opened.meta, lineage=(SOURCE,)), format=model.name)
+
+
+def is_published(path: Path) -> bool:
+    """Tell whether a file, under whatever name, is one of those that torchvision publishes: by its size and hash."""
+    size = path.stat().st_size
+    near = [model for model in MODELS if abs(model.size_bytes - size) <= SIZE_ROUNDING]
+    if not near:
+        return False
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    return any(found.startswith(Path(model.file_name).stem.rpartition("-")[2]) for model in near)
 
 
 def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None) -> Path:
@@ -123,13 +135,17 @@ def checkpoint_path(name_or_path: str | Path) -> Path:
     return pretrained_model(str(name_or_path)).path if _is_name(name_or_path) else Path(name_or_path)
 
 
-def open_named(name_or_path: str | Path, on_progress: OnBytes | None = None) -> "OpenedCheckpoint":
-    """Open the checkpoint that is meant: a model on offer by its name, else a file."""
+def open_named(
+    name_or_path: str | Path, on_progress: OnBytes | None = None, given: Given = NOTHING
+) -> "OpenedCheckpoint":
+    """Open the checkpoint that is meant: a model on offer by its name, else a file, of which `given` says more."""
     from core.model.checkpoint import open_checkpoint
 
     if _is_name(name_or_path):
+        if given != NOTHING:
+            raise ConfigError(f"{name_or_path} is known here; open it without options that say what it is.")
         return open_pretrained(pretrained_model(str(name_or_path)), on_progress)
-    return open_checkpoint(Path(name_or_path))
+    return open_checkpoint(Path(name_or_path), given)
 
 
 def _is_name(name_or_path: str | Path) -> bool:

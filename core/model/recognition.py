@@ -68,7 +68,8 @@ def _is_fcn(keys: Collection[str]) -> bool:
 
 
 def _is_plus(keys: Collection[str]) -> bool:
-    is_with_low_level = any("low_level" in key or key.startswith("classifier.project") for key in keys)
+    # VainF's MobileNetV2 has `low_level_features` in its DeepLabV3 as well.
+    is_with_low_level = any("low_level." in key or key.startswith("classifier.project.") for key in keys)
     is_with_decoder = _has(keys, "decoder.") and any("aspp" in key for key in keys)
     return is_with_low_level or is_with_decoder or _has(keys, "backbone.", "decoder.")
 
@@ -89,15 +90,13 @@ OTHERS: tuple[tuple[str, Callable[[Collection[str]], bool]], ...] = (
     ("a model of mmsegmentation", _begins("backbone.", "decode_head.")),
     ("a U-Net of segmentation_models_pytorch", _begins("encoder.", "decoder.blocks.", "segmentation_head.")),
     (
-        "a DeepLabV3 of segmentation_models_pytorch, which is built otherwise than torchvision's",
-        _begins("encoder.", "decoder.0.convs.", "segmentation_head."),
-    ),
-    (
         "a DeepLabV3+ of segmentation_models_pytorch (it has a decoder)",
-        _begins("encoder.", "decoder.aspp.", "segmentation_head."),
+        _begins("encoder.", "decoder.block1.", "segmentation_head."),
     ),
     ("a model of segmentation_models_pytorch", _begins("encoder.", "decoder.", "segmentation_head.")),
-    ("a DeepLabV3 whose head is named otherwise than torchvision's", _begins("classifier.classifier.")),
+    ("a DeepLabV3+ (it has a decoder)", _begins("shortcut_conv.", "cat_conv.", "aspp.")),
+    ("a DeepLabV3+ of Detectron2 (it has a decoder)", _begins("sem_seg_head.decoder.")),
+    ("a model of Detectron2", _begins("backbone.", "sem_seg_head.")),
     ("a DeepLabV2", _begins("aspp.c0.")),
     ("a DeepLabV2", _begins("base.", "aspp.")),
     ("a DeepLabV3+ (it has a decoder)", _is_plus),

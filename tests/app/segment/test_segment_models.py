@@ -133,7 +133,7 @@ def test_of_two_demo_checkpoints_it_is_said_once(visit: Visit, run: Run, weights
     [
         (lambda whole: whole[: len(whole) // 2], "was cut short"),
         (lambda _: pickle.dumps({"model": Path("/etc")}), "could run code: it stays closed"),
-        (lambda _: b"", "was cut short"),
+        (lambda _: b"", "is empty"),
     ],
     ids=["truncated", "pickled", "empty"],
 )

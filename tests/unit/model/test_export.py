@@ -52,6 +52,14 @@ def logits_of(model: DeepLabV3, images_N3HW: torch.Tensor) -> torch.Tensor:
         return model(images_N3HW)["out"]
 
 
+def test_a_model_of_another_program_s_function_stays_one(tmp_path: Path) -> None:
+    """Its weights have torchvision's names and shapes by then; opened as torchvision's it would answer otherwise."""
+    meta = replace(APPLES, architecture="smp_deeplabv3_resnet50", has_aux_head=False, output_stride=8)
+    save_checkpoint(tmp_path / "own.pt", build_model(meta.architecture, 3), meta)
+    export(open_checkpoint(tmp_path / "own.pt"), "safetensors", tmp_path / "out.safetensors")
+    assert open_checkpoint(tmp_path / "out.safetensors").meta == meta
+
+
 @pytest.mark.parametrize("export_format", ["state-dict", "safetensors"])
 def test_weights_come_back_bit_for_bit_with_classes_size_and_stride(
     opened: OpenedCheckpoint, tmp_path: Path, export_format: str

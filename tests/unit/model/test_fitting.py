@@ -1,5 +1,6 @@
 """Keys missing, unexpected, misshaped or dropped: listed, mended where that is harmless, and else nothing is opened."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +121,42 @@ def test_names_from_the_file_stay_on_one_line(tmp_path: Path, one_sentence: Chec
     text = one_sentence(refused(tmp_path / "odd.pt"), tmp_path / "odd.pt")
     assert "\x1b" not in text
     assert len(text) < 1000
+
+
+# --- what is no weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_optimizer_alone_is_called_so(
+    mobilenet: DeepLabV3, tmp_path: Path, wrapped: bool, one_sentence: Check
+) -> None:
+    """It "holds no DeepLabV3 of torchvision (its first keys: none)"."""
+    optimizer = torch.optim.Adam(mobilenet.parameters()).state_dict()
+    torch.save({"optimizer": optimizer, "epoch": 3} if wrapped else optimizer, tmp_path / "optimizer.pt")
+    text = one_sentence(refused(tmp_path / "optimizer.pt"), tmp_path / "optimizer.pt")
+    assert "holds an optimizer's state and no weights" in text
+
+
+def test_a_file_without_weights_is_called_so(tmp_path: Path, one_sentence: Check) -> None:
+    torch.save({"epoch": 3, "lr": 0.1}, tmp_path / "none.pt")
+    assert "holds no weights (but epoch, lr)" in one_sentence(refused(tmp_path / "none.pt"), tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize("dtype", [torch.qint8, torch.quint8])
+def test_quantised_weights_are_called_so(tmp_path: Path, dtype: torch.dtype, is_zip: bool, one_sentence: Check) -> None:
+    """They were "of another shape"."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch, which means to drop them
+        state = {"backbone.conv1.weight": torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, dtype), "epoch": 3}
+        torch.save({"model": state}, tmp_path / "int8.pt", _use_new_zipfile_serialization=is_zip)
+    assert "holds quantised weights" in one_sentence(refused(tmp_path / "int8.pt"), tmp_path / "int8.pt")
+
+
+def test_numbers_of_eight_bits_are_not_of_another_shape(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+    state = mobilenet.state_dict()
+    state["classifier.4.weight"] = state["classifier.4.weight"].to(torch.float8_e4m3fn)
+    torch.save(state, tmp_path / "float8.pt")
+    text = str(refused(tmp_path / "float8.pt"))
+    assert "1 that is no plain numbers (classifier.4.weight of float8_e4m3fn" in text
+    assert "another shape" not in text

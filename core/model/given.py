@@ -1,0 +1,54 @@
+"""What a person says of a checkpoint file that does not say it itself: photo size, output stride, classes, weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.classes import VOC_CLASSES, Classes, classes_of, read_classes
+from core.errors import ConfigError
+
+MAX_IMAGE_SIZE = 8192
+"""The largest size, in px, to which a model's photos are resized."""
+RAW, AVERAGED = "raw", "ema"
+WEIGHTS = (RAW, AVERAGED)
+"""Which weights to take where a file holds both: those that were trained, or their running average."""
+VOC = "voc"
+STRIDES = (8, 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is said of a file; None where nothing is. Wrong values raise `ConfigError`."""
+
+    image_size: int | None = None
+    output_stride: int | None = None
+    classes: Classes | None = None
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None and not 1 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ConfigError(f"The image size is {self.image_size} px; give one of 1 to {MAX_IMAGE_SIZE}.")
+        if self.output_stride not in (None, *STRIDES):
+            raise ConfigError(f"The output stride is {self.output_stride}; give 8 or 16.")
+        if self.weights not in (None, *WEIGHTS):
+            raise ConfigError(f"There are no weights '{self.weights}'; give {' or '.join(WEIGHTS)}.")
+
+    @property
+    def about_the_model(self) -> list[str]:
+        """The options that were given and that a file of this project answers itself."""
+        named = {"--image-size": self.image_size, "--output-stride": self.output_stride, "--classes": self.classes}
+        return [name for name, value in named.items() if value is not None]
+
+
+NOTHING = Given()
+
+
+def read_class_names(text: str) -> Classes:
+    """Return the classes that a person names: `voc`, a file with a name on each line, or names between commas.
+
+    Names that are none, or not different, raise `DataError`.
+    """
+    if text.strip().lower() == VOC:
+        return VOC_CLASSES
+    if "," not in text:
+        return read_classes(Path(text))
+    return classes_of([name.strip() for name in text.split(",")])
