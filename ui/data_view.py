@@ -33,7 +33,11 @@ def show_facts(stats: SplitStats) -> None:
             "Void", percent(stats.void_share), help="Share of the pixels marked 255: never trained on or counted."
         )
         st.metric("Floor, pixel accuracy", percent(floor.pixel_accuracy), help=FLOOR_HELP)
-        st.metric("Floor, mIoU", percent(floor.miou), help=FLOOR_HELP + " Its mIoU is that share over all classes.")
+        st.metric(
+            "Floor, mIoU",
+            percent(floor.miou),
+            help=FLOOR_HELP + " Its mIoU is that share divided by the number of classes that occur.",
+        )
     if stats.left_out:
         st.caption(
             f"{count(len(stats.left_out), 'pair')} left out, because they cannot be used; *Findings* says why: "

@@ -179,7 +179,11 @@ def _description(model: Model) -> str:
             "score on your data."
         )
     meta = cached_segments.loaded_model(model.source).meta
-    scores = f"validation mIoU {percent(meta.scores['miou'])}" if meta.scores.get("miou") else "no score is known"
+    scores = (
+        f"validation mIoU {percent(meta.scores['miou'])}"
+        if meta.scores.get("miou") is not None
+        else "no score is known"
+    )
     return f"{plain(model.label)}: {meta.architecture}, {count(len(meta.class_names), 'class', 'classes')}; {scores}."
 
 

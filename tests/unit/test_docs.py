@@ -204,6 +204,33 @@ def test_the_scores_of_the_page() -> None:
         assert of_floor == (written(getattr(floor, field)) if field in vars(floor) else ""), name
 
 
+def test_what_a_class_missed_invented_or_in_neither_is_worth_to_a_mean_as_the_page_says() -> None:
+    """A class that "counts 0" is one more to divide by; one that is "left out" or "weighs 0" is not."""
+    scores, shown = toy(), table("score")
+    background, thing = scores.classes[:2]
+    for name, field, each in (("**mIoU**", "miou", "iou"), ("mean accuracy", "mean_accuracy", "recall")):
+        num_zeros = shown[name][1:].count("counts 0")
+        assert num_zeros + shown[name][1:].count("left out") == 3, name
+        expected = (getattr(background, each) + getattr(thing, each)) / (2 + num_zeros)
+        assert getattr(scores, field) == pytest.approx(expected), name
+    assert shown["frequency-weighted IoU"][1:] == ["counts 0", "weighs 0", "weighs 0"]
+    pixels = [entry.truth_pixels for entry in scores.classes]
+    weighted = [(entry.iou or 0) * count / sum(pixels) for entry, count in zip(scores.classes, pixels, strict=True)]
+    assert scores.fw_iou == pytest.approx(sum(weighted))
+    assert pixels[3] == pixels[4] == 0
+
+
+def test_the_means_are_over_the_classes_that_the_page_says() -> None:
+    scores = toy()
+    in_truth = [entry for entry in scores.classes if entry.truth_pixels]
+    for name in ("precision", "recall", "f1"):
+        assert getattr(scores, name) == pytest.approx(sum(getattr(entry, name) for entry in in_truth) / 3), name
+    for name in ("boundary_iou", "boundary_f"):
+        found = [value for entry in scores.classes if (value := getattr(entry, name)) is not None]
+        assert len(found) == 4
+        assert getattr(scores, name) == pytest.approx(sum(found) / 4), name
+
+
 def test_a_class_missed_invented_or_in_neither_as_the_page_says() -> None:
     _, _, missed, invented, nowhere = toy().classes
     fields = {"IoU": "iou", "recall": "recall", "precision": "precision", "F1 = Dice": "f1"}

@@ -84,6 +84,21 @@ def test_a_checkpoint_file_is_brought_opened_and_explained(visit: Visit, run: Ru
     assert pictures(app) == ["cat.jpg with its classes laid over it"]
 
 
+@pytest.mark.parametrize(("miou", "said"), [(0.0, "validation mIoU 0.0 %"), (None, "no score is known")])
+def test_a_brought_checkpoint_that_scored_0_has_a_score(
+    visit: Visit, run: Run, weights: Path, tmp_path: Path, miou: float | None, said: str
+) -> None:
+    """An mIoU of 0 is a score: it was taken for none."""
+    document = torch.load(weights, weights_only=True)
+    document["meta"]["scores"] = {"miou": miou}
+    torch.save(document, tmp_path / "mine.pt")
+    app = visit("segment", checkpoint="file")
+    brought = ("mine.pt", (tmp_path / "mine.pt").read_bytes(), OCTETS)
+    app.file_uploader(key="checkpoint_file").set_value(brought).run()
+    assert not app.exception
+    assert said in texts(app)
+
+
 def test_a_brought_file_that_is_pickled_stays_closed_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
     class Canary:
         def __reduce__(self) -> tuple[object, tuple[str, str]]:
