@@ -1,4 +1,4 @@
-"""What the dashboard costs beside fifty nights of training: the benchmark, and bounds that only a mistake reaches."""
+"""What the dashboard costs beside fifty nights of training, and three hundred runs: bounds that only a mistake reaches."""
 
 import json
 import subprocess
@@ -24,3 +24,5 @@ def test_pages_beside_fifty_long_runs_stay_quick() -> None:
     assert figures["home_cpu_s"] < 1.0
     assert figures["train_cpu_s"] < 1.0
     assert figures["tick_cpu_ms"] < 100
+    assert figures["home_many_cpu_s"] < 1.4
+    assert figures["train_many_cpu_s"] < 1.4

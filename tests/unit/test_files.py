@@ -1,7 +1,8 @@
-"""Files and folders that several write, read and delete at once."""
+"""Files and folders that several write, read and delete at once; names in the order of their numbers."""
 
 import errno
 import os
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ from typing import Any
 import pytest
 
 from core.errors import DataError
-from core.files import delete_folder, new_folder, read_folder, replacing_folder, take_name, write_new, write_once
+from core.files import (
+    by_number,
+    delete_folder,
+    new_folder,
+    read_folder,
+    replacing_folder,
+    take_name,
+    write_new,
+    write_once,
+)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -111,3 +121,37 @@ def test_what_somebody_else_deletes_meanwhile_is_deleted(tmp_path: Path, monkeyp
     delete_folder(tmp_path / "run")
     delete_folder(tmp_path / "run")
     assert not names_in(tmp_path)
+
+
+def test_names_are_sorted_by_their_numbers() -> None:
+    """As text, 1000 comes before 200, and fold_10 before fold_2."""
+    names = [
+        "",
+        "7",
+        "07",
+        "007_b",
+        "10",
+        "a",
+        "a1",
+        "a1_2",
+        "a1_10",
+        "a2",
+        "a999",
+        "a1000",
+        "b",
+        "b²",
+        "fold_2",
+        "fold_10",
+    ]
+    assert sorted(random.Random(0).sample(names, len(names)), key=by_number) == [
+        "", "07", "7", "007_b", "10", "a", "a1", "a1_2", "a1_10", "a2", "a999", "a1000", "b", "b²", "fold_2", "fold_10",
+    ]  # fmt: skip
+
+
+def test_a_number_of_any_length_is_sorted() -> None:
+    """Python turns no text of more than 4,300 digits into a number."""
+    assert sorted(["x" + "9" * 5000, "x" + "1" * 5001, "x3"], key=by_number) == [
+        "x3",
+        "x" + "9" * 5000,
+        "x" + "1" * 5001,
+    ]

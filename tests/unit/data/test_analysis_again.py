@@ -107,6 +107,22 @@ def test_a_file_that_changes_while_it_is_read_counts_anew(tiny_voc: Path, monkey
     assert find(tiny_voc) is None
 
 
+def test_what_was_read_beside_a_file_that_came_and_went_is_not_stored(
+    tiny_voc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stored for the folder as it was before, and once the file was gone again shown as what is in it."""
+    read_contents, guest = analysis.read_contents, tiny_voc / "ImageSets" / "Segmentation" / "guest.txt"
+
+    def be_joined(root: Path) -> Any:
+        guest.write_text("photo_0\n")
+        return read_contents(root)
+
+    monkeypatch.setattr(analysis, "read_contents", be_joined)
+    assert "guest" in analyse(tiny_voc).splits
+    guest.unlink()
+    assert find(tiny_voc) is None
+
+
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         document = json.loads((folder / "analysis.json").read_text().partition("\n")[2])

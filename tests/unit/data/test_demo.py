@@ -131,6 +131,18 @@ def test_an_interrupted_write_leaves_no_data_set_and_the_next_one_succeeds(tmp_p
     assert [path.name for path in folder.parent.iterdir()] == ["VOC2012"]
 
 
+def test_of_two_who_draw_the_demo_at_once_both_have_it(tmp_path: Path) -> None:
+    """They drew into the same folder, and the second one swept away what the first had drawn."""
+
+    def be_overtaken(done: int, total: int) -> None:
+        if done == total:
+            write_demo(tmp_path, num_train=2, num_val=1)
+
+    folder = write_demo(tmp_path, num_train=2, num_val=1, on_progress=be_overtaken)
+    assert len(list((folder / "JPEGImages").iterdir())) == 3
+    assert [path.name for path in folder.parent.iterdir()] == ["VOC2012"]
+
+
 def test_a_complete_demo_is_returned_untouched(voc2012: Path) -> None:
     before = files_of(voc2012)
     times = {path: path.stat().st_mtime_ns for path in voc2012.rglob("*")}

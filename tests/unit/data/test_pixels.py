@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,3 +175,29 @@ def test_what_was_not_used_for_longest_gives_way(home: Path, monkeypatch: pytest
     assert [each.name for each in folder.iterdir()] == ["new"]
     assert not kept.make_room(folder, 2000)
     assert [each.name for each in folder.iterdir()] == ["new"], "what cannot fit costs nobody else's room"
+
+
+def test_what_another_process_removes_meanwhile_takes_no_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that made room at once: the second met "No such file", and kept nothing for the rest of its training."""
+    folder = home / "cache" / "pixels"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+    sizes = kept._bytes_of
+
+    def be_overtaken(each: Path) -> int:
+        if each.exists():
+            each.rmdir()
+        return sizes(each)
+
+    monkeypatch.setattr(kept, "_bytes_of", be_overtaken)
+    assert kept.make_room(folder, 100)
+
+
+def test_pairs_that_had_to_make_room_are_read_from_their_files(pairs: SquashedPairs) -> None:
+    """A loader process that began after another training had made room ended the training."""
+    counts = [counts_K.tolist() for counts_K in pairs.keep()]
+    pickled = pickle.dumps(pairs)
+    (pairs.place() / "counts.npy").unlink()
+    assert [counts_K.tolist() for counts_K in pairs.keep()] == counts
+    shutil.rmtree(pairs.place())
+    assert torch.equal(pickle.loads(pickled)[0][0], pairs[0][0])

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +207,50 @@ def test_an_evaluation_of_a_newer_version_is_refused(store: Store) -> None:
     (kept.path / "scores.json").write_text(json.dumps(about | {"schema": evaluations.SCHEMA + 1}))
     with pytest.raises(RunError, match=f"by the rules of version {evaluations.SCHEMA + 1}, not {evaluations.SCHEMA}"):
         evaluations.load(kept.path)
+
+
+def test_two_who_store_the_same_evaluation_at_once_both_succeed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tabs that evaluated the same checkpoint: FileExistsError, FileNotFoundError or "Directory not empty"."""
+    write = evaluations._write
+
+    def be_overtaken(*arguments: Any) -> None:
+        monkeypatch.undo()
+        store(results=RESULTS[:1])
+        write(*arguments)
+
+    monkeypatch.setattr(evaluations, "_write", be_overtaken)
+    kept = store()
+    assert kept.scores.images == 2
+    assert evaluations.stored(kept.path.parent) == [kept.path]
+    assert [path.name for path in kept.path.parent.iterdir()] == [kept.path.name]
+
+
+def test_an_evaluation_is_found_while_another_takes_its_place(store: Store) -> None:
+    """Between the removal of the old one and the renaming of the new one it was "not evaluated yet"."""
+    kept = store()
+    kept.path.rename(kept.path.with_name(f"{kept.path.name}.replaced-1"))
+    found = evaluations.find(kept.path.parent, kept.checkpoint_hash, "val", kept.fingerprint)
+    assert found == kept
+    assert found.counts()[0] == ["a", "b"]
+    assert evaluations.stored(kept.path.parent) == [kept.path]
+
+
+def test_what_is_being_written_is_not_listed_and_what_was_deleted_is_not_found(store: Store, tmp_path: Path) -> None:
+    kept = store()
+    (tmp_path / "eval" / ".val-1.x.part").mkdir()
+    (tmp_path / "eval" / ".val-1.x.part" / "scores.json").touch()
+    assert evaluations.stored(tmp_path / "eval") == [kept.path]
+    shutil.rmtree(tmp_path / "eval")
+    assert evaluations.find(tmp_path / "eval", kept.checkpoint_hash, "val", kept.fingerprint) is None
+    with pytest.raises(RunError, match="cannot be read"):
+        kept.counts()
+
+
+def test_a_run_that_is_deleted_while_it_is_evaluated_is_not_made_anew(tmp_path: Path, store: Store) -> None:
+    kept = store()
+    with pytest.raises(RunError, match="was deleted while it was evaluated"):
+        evaluations.store(
+            tmp_path / "gone" / "eval", checkpoint="last.pt", checkpoint_hash=kept.checkpoint_hash, epoch=1,
+            split="val", data="", fingerprint=kept.fingerprint, results=RESULTS, class_names=NAMES,
+        )  # fmt: skip
+    assert not (tmp_path / "gone").exists()
