@@ -52,23 +52,22 @@ def hashes(files: Sequence[Path]) -> list[str]:
     """Return the SHA-256 of the content of each file; one that cannot be read raises `DataError`."""
     now_ns = time.time_ns()
     stamps = [_existing(file) for file in files]
-    known = {folder: _known(folder) for folder in {_folder(each) for each in stamps}}
-    found = {each: digest for each in stamps if (digest := _found(known[_folder(each)], each))}
-    missing = [each for each in dict.fromkeys(stamps) if each not in found]
-    if missing:
-        with ThreadPoolExecutor(MAX_THREADS) as pool:
-            read = dict(zip(missing, pool.map(_hash, missing), strict=True))
-        settled = {each: digest for each, digest in read.items() if _is_settled(each, now_ns)}
-        for each, digest in settled.items():
-            known[_folder(each)][Path(each.path).name] = each, digest
-        for folder in {_folder(each) for each in settled}:
-            _keep(folder, known[folder])
-        found |= read
-    return [found[each] for each in stamps]
-
-
-def _folder(file: Stamp) -> str:
-    return os.path.dirname(file.path)  # noqa: PTH120 - of thousands, and `Path` takes ten times as long
+    places = [os.path.split(each.path) for each in stamps]
+    known = {folder: _known(folder) for folder in {folder for folder, _ in places}}
+    entries = [known[folder].get(name) for folder, name in places]
+    found = [entry[1] if entry and entry[0] == each else None for entry, each in zip(entries, stamps, strict=True)]
+    missing = {each: place for each, place, digest in zip(stamps, places, found, strict=True) if digest is None}
+    if not missing:
+        return [digest for digest in found if digest]
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        read = dict(zip(missing, pool.map(_hash, missing), strict=True))
+    settled = [each for each in missing if _is_settled(each, now_ns)]
+    for each in settled:
+        folder, name = missing[each]
+        known[folder][name] = each, read[each]
+    for folder in {missing[each][0] for each in settled}:
+        _keep(folder, known[folder])
+    return [digest or read[each] for digest, each in zip(found, stamps, strict=True)]
 
 
 def _existing(file: Path) -> Stamp:
@@ -87,11 +86,6 @@ def _hash(file: Stamp) -> str:
 
 def _unreadable(file: Path, error: OSError) -> DataError:
     return DataError(f"{file} cannot be read: {error.strerror}; restore it.")
-
-
-def _found(known: Known, file: Stamp) -> str | None:
-    then, digest = known.get(os.path.basename(file.path), (None, None))  # noqa: PTH119 - as in `_folder`
-    return digest if then == file else None
 
 
 def _is_settled(file: Stamp, now_ns: int) -> bool:
@@ -123,7 +117,7 @@ def _read(folder: str) -> Known:
         if seal.decode() != hashlib.sha256(text).hexdigest() or document["schema"] != SCHEMA:
             return {}
         return {
-            name: (Stamp(os.path.join(folder, name), *times), digest)  # noqa: PTH118 - as in `_folder`
+            name: (Stamp(os.path.join(folder, name), *times), digest)  # noqa: PTH118 - of thousands, and `Path` takes ten times as long
             for name, (*times, digest) in document["files"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
