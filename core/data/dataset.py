@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.classes import Classes
 from core.data.class_names import classes_of_folder
-from core.data.content import BY_CONTENT, hashes
+from core.data.hashing import BY_CONTENT, hashes
 from core.data.pair_names import PHOTO_SUFFIXES, composed, near
 from core.errors import DataError
 from core.files import by_number, read_lines
@@ -153,7 +153,7 @@ def _add_trainaug(lists: dict[Path, list[str]], folder: Path, augmented: list[st
 def fingerprint(samples: Iterable[Sample]) -> str:
     """Return a SHA-256 over names and the content of photos and masks: equal for copies, for nothing else.
 
-    Each file is read once, and again only after it changed (`core.data.content`); one that cannot be read raises
+    Each file is read once, and again only after it changed (`core.data.hashing`); one that cannot be read raises
     `DataError`.
     """
     pairs = list(samples)

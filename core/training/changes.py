@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.data.content import is_by_content
+from core.data.hashing import is_by_content
 from core.errors import RunError
 from core.training.config import SETTING_TYPES, TrainingConfig
 from core.training.runs import Run

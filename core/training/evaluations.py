@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from core import jobs
-from core.data.content import BY_CONTENT, is_by_content
+from core.data.hashing import BY_CONTENT, is_by_content
 from core.errors import CheckpointError, RunError
 from core.files import REPLACED, read_folder, replacing_folder, write_json
 from core.metrics.calibration import Bins

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.content import BY_CONTENT
+from core.data.hashing import BY_CONTENT
 from core.data.images import mask_image, png_bytes
 from core.errors import RunError
 from core.metrics.calibration import calibration_bins

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data import content
+from core.data import hashing
 from core.data.dataset import fingerprint, open_dataset
 from core.errors import DataError
 from core.home import PROJECT_ROOT
@@ -21,19 +21,19 @@ Check = Callable[[object, Path], str]
 @pytest.fixture
 def files(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The photos of a folder, which count as settled although they were written just now."""
-    monkeypatch.setattr(content, "SETTLED_NS", -(10**12))
+    monkeypatch.setattr(hashing, "SETTLED_NS", -(10**12))
     return sorted((tiny_voc / "JPEGImages").iterdir())
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be a process that has just begun."""
-    monkeypatch.setattr(content, "_memory", {})
+    monkeypatch.setattr(hashing, "_memory", {})
 
 
 def read_again(files: list[Path]) -> tuple[list[str], set[str]]:
     """Return the hashes, and the names of the files among these that were read for them."""
     with counted_reads() as reads:
-        found = content.hashes(files)
+        found = hashing.hashes(files)
     return found, {file.name for file in files} & reads.keys()
 
 
@@ -52,7 +52,7 @@ def test_each_file_is_read_once_in_this_process_and_in_the_next(
 
 
 def test_only_what_changed_is_read_again(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = content.hashes(files)
+    first = hashing.hashes(files)
     replace_quietly(files[2], with_last_bit_flipped(files[2]))
     second, read = read_again(files)
     assert read == {files[2].name}
@@ -73,7 +73,7 @@ def test_a_file_that_changed_just_now_is_read_each_time(tiny_voc: Path, home: Pa
 def test_a_damaged_cache_is_as_good_as_none(
     files: list[Path], home: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    first = content.hashes(files)
+    first = hashing.hashes(files)
     (cache,) = stored(home)
     whole = cache.read_bytes()
     changed = whole.replace(first[0].encode(), first[1].encode())
@@ -89,7 +89,7 @@ def test_a_cache_that_cannot_be_written_costs_speed_alone(
     files: list[Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "cache").write_text("no folder")
-    first = content.hashes(files)
+    first = hashing.hashes(files)
     forget(monkeypatch)
     assert read_again(files)[0] == first
 
@@ -97,42 +97,42 @@ def test_a_cache_that_cannot_be_written_costs_speed_alone(
 def test_what_is_kept_is_bounded_and_names_that_are_gone_are_dropped(
     files: list[Path], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content.hashes(files)
+    hashing.hashes(files)
     gone = files.pop()
     gone.unlink()
     replace_quietly(files[0], with_last_bit_flipped(files[0]))
-    content.hashes(files)
+    hashing.hashes(files)
     (cache,) = stored(home)
     assert gone.name not in cache.read_text()
-    monkeypatch.setattr(content, "MAX_FOLDERS", 2)
+    monkeypatch.setattr(hashing, "MAX_FOLDERS", 2)
     for number in range(3):
         root = write_voc(tmp_path / str(number), num_train=1, num_val=1)
-        content.hashes(list((root / "JPEGImages").iterdir()))
-    assert len(stored(home)) == len(content._memory) == 2
+        hashing.hashes(list((root / "JPEGImages").iterdir()))
+    assert len(stored(home)) == len(hashing._memory) == 2
 
 
 def test_what_another_process_wrote_meanwhile_is_kept(
     files: list[Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content.hashes(files[:1])
-    program = "import sys; from core.data import content; content.SETTLED_NS = -(10**12)\n"
-    program += "from pathlib import Path; content.hashes([Path(name) for name in sys.argv[1:]])"
+    hashing.hashes(files[:1])
+    program = "import sys; from core.data import hashing; hashing.SETTLED_NS = -(10**12)\n"
+    program += "from pathlib import Path; hashing.hashes([Path(name) for name in sys.argv[1:]])"
     environment = os.environ | {"ATROUS_HOME": str(home)}
     command = [sys.executable, "-c", program, *map(str, files[1:3])]
     subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=True)
-    content.hashes(files[3:4])
+    hashing.hashes(files[3:4])
     forget(monkeypatch)
     assert read_again(files[:4])[1] == set()
 
 
 def test_a_file_that_is_gone_is_one_sentence(files: list[Path], one_sentence: Check) -> None:
-    content.hashes(files)
+    hashing.hashes(files)
     files[1].unlink()
     with pytest.raises(DataError) as caught:
-        content.hashes(files)
+        hashing.hashes(files)
     assert "restore it" in one_sentence(caught.value, files[1])
 
 
 def test_fingerprints_say_whether_they_are_by_content(tiny_voc: Path) -> None:
-    assert content.is_by_content(fingerprint(open_dataset(tiny_voc).split("val")))
-    assert not content.is_by_content("f" * 64)
+    assert hashing.is_by_content(fingerprint(open_dataset(tiny_voc).split("val")))
+    assert not hashing.is_by_content("f" * 64)
