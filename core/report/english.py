@@ -132,6 +132,8 @@ WORDS = {
     "cause shuffled classes": "Another order of the classes would explain its prediction far better.",
     "cause untrained": "It has learned too little to beat a guess: too few steps, or a poor learning rate.",
     "invented": "{label} predicts classes that none of the scored images has: {names}. Each counts 0 in its mean IoU.",
+    "old evaluation": "{label} was evaluated by an earlier version. Its boundary scores are left out, because they "
+    "were counted by another rule; evaluate it again to have them.",
     "miou": "Mean IoU",
     "pixel_accuracy": "Pixel accuracy",
     "mean_accuracy": "Mean accuracy",

@@ -139,6 +139,8 @@ WORDS = {
     "cause untrained": "Aprendeu pouco para superar um palpite: poucos passos, ou má taxa de aprendizagem.",
     "invented": "{label} prevê classes que nenhuma das imagens avaliadas contém: {names}. Cada uma conta 0 na IoU "
     "média.",
+    "old evaluation": "{label} foi avaliado por uma versão anterior. Os seus resultados de contorno são omitidos, "
+    "porque foram contados por outra regra; para os obter, é preciso avaliá-lo de novo.",
     "miou": "IoU média (mIoU)",
     "pixel_accuracy": "Exatidão por pixel",
     "mean_accuracy": "Exatidão média",

@@ -51,7 +51,7 @@ def evaluation_section(content: Content, words: Words) -> Markup:
 
 
 def warnings(content: Content, words: Words) -> list[str]:
-    """Say of each checkpoint which scores do not beat the floor, their likely cause, and which classes it invents."""
+    """Say of each checkpoint which scores do not beat the floor and why, what it invents and what it lacks."""
     said = []
     for label, judged, counts_NKK in zip(words.labels(content), content.judged, content.counts_CNKK, strict=True):
         for hit in floor_hits(judged.scores):
@@ -62,6 +62,8 @@ def warnings(content: Content, words: Words) -> list[str]:
         invented = [entry.name for entry in judged.scores.classes if entry.is_invented]
         if invented:
             said.append(words("invented", label=label, names=words.listed(invented)))
+        if judged.evaluation.is_old:
+            said.append(words("old evaluation", label=label))
     return said
 
 

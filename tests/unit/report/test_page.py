@@ -12,6 +12,7 @@ from core.report.page import SECTIONS, render
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES, Words
+from core.training.runs import Run
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 
@@ -134,6 +135,14 @@ def test_the_floor_stands_in_every_table_of_scores(make_run: MakeRun, language: 
     assert floor in page.all("header")[0].text.lower()
     bars = page.with_id("evaluation").all("svg")[0]
     assert [line for line in bars.all("line") if line.attributes["class"] == "floor"]
+
+
+def test_it_says_why_an_older_evaluation_has_no_boundary_scores(run: Run) -> None:
+    """Boundary scores of earlier versions were counted by another rule; the table shows a dash for them."""
+    (about,) = (file for file in run.eval_dir.glob("*/scores.json") if json.loads(file.read_text())["epoch"] == 4)
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"schema": 2}))
+    said = read(render(gather(judge([run], "val")), now=NOW)).text
+    assert said.count("Its boundary scores are left out") == 1
 
 
 def test_the_data_section_counts_images_classes_void_and_floor(content: Content, page: Element) -> None:
