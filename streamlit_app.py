@@ -4,11 +4,12 @@ import streamlit as st
 
 from core.home import demo_dir
 from core.training import demo_run
+from core.wording import count
 from ui import cached
 from ui.page import link_to, open_page, showing_errors
 from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
 from ui.sources import make_demo_data
-from ui.words import STATES, count, plain
+from ui.words import STATES, plain
 
 MAX_CARDS = 12
 NUM_THUMBNAILS = 5

@@ -24,6 +24,7 @@ from core.training.records import (
     Validating,
     Warned,
 )
+from core.wording import count
 
 Document = dict[str, Any]
 
@@ -120,8 +121,8 @@ class TrainingProgress:
         self._bar.total = self._epochs * started.steps_per_epoch
         self._bar.update(started.steps_done)
         self._say(
-            f"{started.num_train_images} training and {started.num_val_images} validation photos, "
-            f"{started.num_params:,} parameters, {started.precision} on {started.device}"
+            f"{started.num_train_images:,} training and {count(started.num_val_images, 'validation photo')}, "
+            f"{count(started.num_params, 'parameter')}, {started.precision} on {started.device}"
         )
 
     def _epoch_line(self, epoch: Epoch) -> str:
@@ -143,9 +144,9 @@ def _percent(fraction: float | None) -> str:
 
 def show_demo(document: Document) -> str:
     """Return where the demo's run and data are, and its scores."""
-    lines = [f"Run   {document['run']}", f"Data  {document['data']}", f"{document['epochs']} epochs done"]
+    lines = [f"Run   {document['run']}", f"Data  {document['data']}", f"{count(document['epochs'], 'epoch')} done"]
     for epochs, scores in document["scores"].items():
-        lines.append(f"  after {epochs} epochs: mIoU {_percent(scores['miou'])}{_floor_of(scores)}")
+        lines.append(f"  after {count(int(epochs), 'epoch')}: mIoU {_percent(scores['miou'])}{_floor_of(scores)}")
     return "\n".join(lines)
 
 
@@ -157,15 +158,15 @@ def show_train(document: Document) -> str:
     """Return how a training ended."""
     scores = document["scores"]
     result = f", mIoU {_percent(scores['miou'])}{_floor_of(scores)}" if scores else ""
-    return f"{document['outcome']} after {document['epochs_done']} epochs{result}\n{document['run']}"
+    return f"{document['outcome']} after {count(document['epochs_done'], 'epoch')}{result}\n{document['run']}"
 
 
 def show_estimate(document: Document) -> str:
     """Return how long a training would take, and what other settings would take and give up."""
-    step = f"{document['seconds_per_step']:.2f} s a step of {document['batch_size']} photos"
+    step = f"{document['seconds_per_step']:.2f} s a step of {count(document['batch_size'], 'photo')}"
     reckoned = " (reckoned from smaller batches)" if document["is_extrapolated"] else ""
-    photos = f"{document['num_train_images']} training and {document['num_val_images']} validation photos"
-    epochs = f"{document['epochs']} epochs of {_duration(document['seconds_per_epoch'])}"
+    photos = f"{document['num_train_images']:,} training and {count(document['num_val_images'], 'validation photo')}"
+    epochs = f"{count(document['epochs'], 'epoch')} of {_duration(document['seconds_per_epoch'])}"
     lines = [
         f"{_duration(document['total_seconds'])} for {epochs}: {photos}",
         f"{step}{reckoned}, {document['precision']} on {document['device']}",
@@ -192,11 +193,11 @@ def _duration(seconds: float) -> str:
 
 def show_doctor(document: Document) -> str:
     """Return a table of what was found, errors first, or that nothing was; and what became of it in a repaired copy."""
-    examined = f"{document['images']} photos and {document['masks']} masks examined"
+    examined = f"{count(document['images'], 'photo')} and {count(document['masks'], 'mask')} examined"
     lines = [f"{examined}." if document["findings"] else f"{examined}: nothing found."]
     for severity in ("error", "warning"):
         found = [finding for finding in document["findings"] if finding["severity"] == severity]
-        lines += [f"{len(found)} {severity}{'s' if len(found) > 1 else ''}"] if found else []
+        lines += [count(len(found), severity)] if found else []
         lines += [f"  {f['kind']:<24}{f['file']} ({f['split'] or 'no split'})\n{'':26}{f['detail']}" for f in found]
     return "\n".join(lines + _repaired(document.get("repaired")))
 
@@ -204,7 +205,7 @@ def show_doctor(document: Document) -> str:
 def _repaired(copy: Document | None) -> list[str]:
     if copy is None:
         return []
-    lines = [f"{copy['images']} pairs in the repaired copy, {len(copy['changes'])} changes"]
+    lines = [f"{count(copy['images'], 'pair')} in the repaired copy, {count(len(copy['changes']), 'change')}"]
     lines += [f"  {c['action']:<18}{c['file']}: {c['detail']}" for c in copy["changes"]]
     return [*lines, copy["data"]]
 
@@ -212,8 +213,9 @@ def _repaired(copy: Document | None) -> list[str]:
 def show_stats(document: Document) -> str:
     """Return a table of what is in a split."""
     floor = document["floor"]
+    photos, pixels = count(document["images"], "photo"), count(document["pixels"], "pixel")
     lines = [
-        f"{document['images']} photos, {document['pixels']:,} pixels, {_percent(document['void_share'])} void",
+        f"{photos}, {pixels}, {_percent(document['void_share'])} void",
         f"background everywhere: {_percent(floor['pixel_accuracy'])} pixel accuracy, {_percent(floor['miou'])} mIoU",
         f"{'class':<16}{'photos':>8}{'objects':>9}{'share':>10}",
     ]
@@ -229,12 +231,13 @@ def show_stats(document: Document) -> str:
 def show_download(document: Document) -> str:
     """Return where the downloaded data set is and what it holds."""
     splits = ", ".join(f"{name} {images:,}" for name, images in document["splits"].items())
-    return f"{document['images']:,} photos with masks: {splits}\n{document['data']}"
+    return f"{count(document['images'], 'photo')} with masks: {splits}\n{document['data']}"
 
 
 def show_import(document: Document) -> str:
     """Return what a new data set holds, where it is, and what was skipped or decided on the way."""
-    held = f"{document['images']:,} photos of {len(document['classes'])} classes: {', '.join(document['classes'])}"
+    classes = document["classes"]
+    held = f"{count(document['images'], 'photo')} of {count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
     return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
 
 
@@ -244,11 +247,11 @@ def show_evaluate(document: Document) -> str:
     from core.metrics.scores import Scores
 
     lines = [
-        f"{document['images']} photos of {document['split']}, {document['images_per_second']:.1f} a second",
+        f"{count(document['images'], 'photo')} of {document['split']}, {document['images_per_second']:.1f} a second",
         f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
         f"{'pixel accuracy':<16}{_percent(document['pixel_accuracy']):>8}{_floor_of(document, 'pixel_accuracy')}",
     ]
-    names = ("mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
+    names = ("precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
     lines += [f"{name.replace('_', ' '):<16}{_percent(document[name]):>8}" for name in names]
     lines += [f"  {c['name']:<14}{_percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
     if odd := suspicion(Scores.from_dict(document)):

@@ -8,6 +8,7 @@ import streamlit as st
 from core import jobs
 from core.errors import CoreError
 from core.training import evaluations, runs
+from core.wording import count
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
@@ -17,7 +18,7 @@ from ui.page import link_to, open_page, showing_errors
 from ui.report_view import show_exports
 from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict, warn_of_old
 from ui.why_view import show_why
-from ui.words import count, plain
+from ui.words import plain
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:

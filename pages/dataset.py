@@ -8,6 +8,7 @@ from core import jobs
 from core.data import analysis
 from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
+from core.wording import count
 from ui import cached
 from ui.browser import browse
 from ui.class_form import offer_names
@@ -17,7 +18,7 @@ from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.sources import data_source, is_there, source_query
 from ui.split_view import show_splits
-from ui.words import count, plain
+from ui.words import plain
 
 CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 

@@ -7,6 +7,7 @@ import streamlit as st
 from core.model.passes import Passes
 from core.model.photo import SUFFIXES
 from core.training import runs
+from core.wording import count
 from ui import cached, cached_segments
 from ui.cached_segments import Segmented
 from ui.legend import show_areas
@@ -17,7 +18,7 @@ from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, st
 from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
 from ui.photo_pair import show_pair
 from ui.photo_view import SHOWN_PX, Photo, ask_stretch, show_pictures
-from ui.words import count, plain
+from ui.words import plain
 
 OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
 MAX_PHOTOS, MAX_PHOTO_MB = 50, 30

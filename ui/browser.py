@@ -7,6 +7,7 @@ import streamlit as st
 from core.data.dataset import Dataset, Sample
 from core.data.stats import SplitStats
 from core.voc import BACKGROUND, VOID
+from core.wording import count
 from ui import cached
 from ui.cached import View
 from ui.clickable import ONLY
@@ -14,7 +15,7 @@ from ui.legend import show_legend
 from ui.page import showing_errors
 from ui.photo_filter import PhotoFilter, parse
 from ui.pictures import show_picture
-from ui.words import count, plain
+from ui.words import plain
 
 PER_PAGE = 24
 VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask", "Void": "void"}

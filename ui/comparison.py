@@ -34,12 +34,10 @@ SCORE_COLUMNS = {
                         "truth nor predicted is left out; one that is only predicted counts 0."),
     "pixel_accuracy": ScoreColumn("Pixel accuracy", "Share of the pixels that got their right class. Where most of "
                                   "the picture is background, guessing background already scores high: see the floor."),
-    "mean_accuracy": ScoreColumn("Mean accuracy", "Mean over the classes in the truth of the share of their pixels "
-                                 "that was found; the same as mean recall."),
     "precision": ScoreColumn("Precision", "Mean over the classes in the truth of TP / (TP + FP): how much of what was "
                              "called a class is that class. Never predicted counts 0."),
-    "recall": ScoreColumn("Recall", "Mean over the classes in the truth of TP / (TP + FN): how much of a class "
-                          "was found."),
+    "recall": ScoreColumn("Recall", "Mean over the classes in the truth of TP / (TP + FN): how much "
+                          "of a class was found. Also called mean accuracy."),
     "f1": ScoreColumn("F1", "Mean over the classes in the truth of 2 TP / (2 TP + FP + FN), also called Dice."),
     "fw_iou": ScoreColumn("Frequency-weighted IoU", "IoU of the classes weighted by their share of the pixels; "
                           "the background weighs most."),
@@ -106,10 +104,17 @@ def floor_scores(scores: Scores) -> Scores:
 def warning(label: str, found: Suspicion) -> str:
     """Say what is odd about a checkpoint's scores: those on the floor or below it, and the likely cause."""
     facts = [
-        f"{SCORE_COLUMNS[hit.name].label} {percent(hit.value)} is {hit.place} the floor of {percent(hit.floor)}"
+        f"{_in_a_sentence(SCORE_COLUMNS[hit.name].label)} {percent(hit.value)} is {hit.place} the floor of "
+        f"{percent(hit.floor)}"
         for hit in found.on_floor
     ]
-    return f"{label}: {', '.join([*facts, found.cause])}." if facts else f"{label}: {found.cause}."
+    if not facts:
+        return f"{label}: {found.cause}."
+    return f"{label}: {' and '.join(facts)}. The likely cause: {found.cause}."
+
+
+def _in_a_sentence(label: str) -> str:
+    return label[0].lower() + label[1:]
 
 
 def ranking_table(ranked: Sequence[Ranked], labels: Sequence[str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from core.classes import Classes
 from core.data.stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
+from core.wording import count
 from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal
 from ui.photo_filter import PhotoFilter
 
@@ -82,11 +83,12 @@ def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
     figure.add_scatter(  # marks instead of a heat map's cells: only marks can be clicked
         x=[names[column] for _, column in pairs], y=[names[row] for row, _ in pairs],
         mode="markers+text", text=[f"{number:,}" for number in counts],
+        hovertext=[count(number, "photo") for number in counts],
         textfont={"size": 12, "color": [WHITE if number >= STRONG * most else TEXT for number in counts]},
         customdata=[PhotoFilter(class_ids=tuple(dict.fromkeys(pair))).text() for pair in pairs],
         marker={"symbol": "square", "size": 24, "color": [min(1.0, number / most) for number in counts],
                 "colorscale": TOGETHER_SCALE, "cmin": 0, "cmax": 1, "opacity": 1, "line": {"width": 0}},
-        hovertemplate="%{y} and %{x}: %{text} photos<extra></extra>", showlegend=False,
+        hovertemplate="%{y} and %{x}: %{hovertext}<extra></extra>", showlegend=False,
     )  # fmt: skip
     axis = {"type": "category", "categoryorder": "array", "showgrid": False, "title": None}
     figure.update_layout(hovermode="closest")
@@ -128,7 +130,10 @@ def objects_figure(stats: SplitStats) -> go.Figure:
     figure.add_bar(
         x=numbers, y=[stats.objects_per_image[number] for number in numbers], marker={"color": THEME_COLORS[0]},
         customdata=[PhotoFilter(num_objects=number).text() for number in numbers],
-        hovertemplate="%{y} photos with %{x} objects<extra></extra>",
+        hovertext=[
+            f"{count(stats.objects_per_image[number], 'photo')} with {count(number, 'object')}" for number in numbers
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(tickformat="d")
@@ -141,7 +146,8 @@ def sizes_figure(stats: SplitStats) -> go.Figure:
     figure = blank(height=320, x_title="Width (px)", y_title="Height (px)")
     figure.add_scatter(
         x=[width for width, _ in sizes], y=[height for _, height in sizes], mode="markers",
-        text=[f"{number} photos" for number in counts], customdata=[PhotoFilter(size=size).text() for size in sizes],
+        text=[count(int(number), "photo") for number in counts],
+        customdata=[PhotoFilter(size=size).text() for size in sizes],
         marker={"size": 7 + 25 * np.sqrt(counts / counts.max()), "opacity": 0.6, "color": THEME_COLORS[0]},
         hovertemplate="%{x} × %{y} px: %{text}<extra></extra>",  # noqa: RUF001
     )  # fmt: skip
@@ -155,7 +161,8 @@ def brightness_figure(stats: SplitStats) -> go.Figure:
     counts, edges = np.histogram([facts.brightness for facts in stats.facts], BRIGHTNESS_BINS, (0.0, 1.0))
     figure = blank(height=260, x_title="Mean brightness of a photo", y_title="Photos")
     figure.add_bar(
-        x=(edges[:-1] + edges[1:]) / 2, y=counts, hovertemplate="%{x:.0%}: %{y} photos<extra></extra>",
+        x=(edges[:-1] + edges[1:]) / 2, y=counts, hovertext=[count(int(number), "photo") for number in counts],
+        hovertemplate="%{x:.0%}: %{hovertext}<extra></extra>",
         marker={"color": [f"rgb({grey},{grey},{grey})" for grey in (255 * edges[:-1]).astype(int)],
                 "line": {"color": NEUTRAL, "width": 1}},
     )  # fmt: skip

@@ -8,9 +8,10 @@ from core.classes import Classes
 from core.data.facts import MIN_OBJECT_SHARE
 from core.data.stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
+from core.wording import count
 from ui import data_charts
 from ui.clickable import Chart, show_chart
-from ui.words import MISSING, count, percent, plain
+from ui.words import MISSING, percent, plain
 
 FLOOR_HELP = (
     "Predicting background everywhere scores this much: it is the share of the pixels that are background. "

@@ -10,12 +10,13 @@ from core import jobs
 from core.data import analysis
 from core.data.doctor import Finding, Report, report_csv
 from core.errors import DataError
+from core.wording import count
 from ui import cached
 from ui.downloads import offer
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, typed_path
-from ui.words import MISSING, count, plain
+from ui.words import MISSING, plain
 
 PER_PAGE = 50
 THUMBNAIL_PX = 96

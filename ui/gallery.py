@@ -12,6 +12,7 @@ from core.errors import DataError
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageScore
 from core.voc import VOID
+from core.wording import count
 from ui import cached, cached_comparison
 from ui.clickable import ONLY
 from ui.compare_slider import show_slider
@@ -19,7 +20,7 @@ from ui.comparison import ORDERS, in_order
 from ui.image_filter import ImageFilter, parse
 from ui.legend import show_legend
 from ui.score_view import Side
-from ui.words import count, percent, plain, points
+from ui.words import percent, plain, points
 
 PER_PAGE = 6
 PICTURE_PX = 480

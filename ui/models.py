@@ -12,13 +12,14 @@ from core.home import home
 from core.model.brought import SUFFIXES, bring
 from core.model.names import file_stem
 from core.model.pretrained import PretrainedModel, pretrained_models
+from core.wording import count
 from ui import cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import POLL_S, show_job
 from ui.model_export import offer_export
 from ui.page import showing_errors
 from ui.sources import is_demo
-from ui.words import code, count, megabytes, percent, plain
+from ui.words import code, megabytes, percent, plain
 
 BROUGHT = "file"
 """What stands for a file that somebody brought in the query string: the next visit has to bring it again."""

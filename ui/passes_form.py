@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.model.passes import CALM, ONCE, Passes
-from ui.words import count, duration
+from core.wording import count
+from ui.words import duration
 
 ONE_PASS, SIX_PASSES = "One pass", "Mirrored, three sizes"
 TILES_FROM = 2

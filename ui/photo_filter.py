@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.classes import Classes
 from core.data.facts import PairFacts
-from ui.words import count
+from core.wording import count
 
 FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")
 

@@ -15,7 +15,8 @@ from core.report.figures import choose
 from core.report.words import Words
 from core.training.log import RunLog
 from core.voc import BACKGROUND
-from ui.words import count, duration, percent, points
+from core.wording import count
+from ui.words import duration, percent, points
 
 SEED = 0
 """Of the image that is drawn at random, so that everybody is shown the same."""
@@ -59,8 +60,9 @@ def data_title(learned: Sequence[int], scores: Scores) -> str:
     judging = count(scores.images, "photo")
     if not learned:
         return f"{judging} to be judged by"
-    numbers = " and ".join(f"{number:,}" for number in learned)
-    return f"{numbers} photo{'s' if learned != [1] else ''} to learn from, {scores.images:,} to be judged by"
+    *firsts, last = learned
+    numbers = " and ".join([*(f"{number:,}" for number in firsts), count(last, "photo")])
+    return f"{numbers} to learn from, {scores.images:,} to be judged by"
 
 
 def classes_sentence(scores: Scores) -> str:

@@ -10,6 +10,7 @@ from core.errors import DataError
 from core.metrics.verdict import sentence
 from core.training.log import RunLog
 from core.voc import VOID
+from core.wording import count
 from ui import cached, cached_comparison
 from ui.legend import show_legend
 from ui.presentation import (
@@ -133,7 +134,7 @@ def _show_verdict(pair: Pair) -> None:
     numbers["Floor · background everywhere"] = floor
     for column, (label, miou) in zip(st.columns(3), numbers.items(), strict=True):
         column.metric(label, percent(miou))
-    st.caption(f"Mean IoU on the {pair.b.evaluation.scores.images:,} photos of {plain(pair.b.evaluation.split)}.")
+    st.caption(f"Mean IoU on {count(pair.b.evaluation.scores.images, 'photo')} of {plain(pair.b.evaluation.split)}.")
     show_warnings(pair)
 
 

@@ -12,11 +12,12 @@ from core.training.health import health
 from core.training.log import RunLog
 from core.training.records import Record, RunEnded, seconds_between, to_line
 from core.training.runs import Run
+from core.wording import count
 from ui import cached, charts
 from ui.checkpoints import run_names
 from ui.progress import progress_of
 from ui.score_charts import Curve, loss_curves, miou_curves
-from ui.words import MISSING, STATES, code, count, duration, megabytes, percent, plain, points
+from ui.words import MISSING, STATES, code, duration, megabytes, percent, plain, points
 
 TICK_S = 2.0
 """Seconds between two looks at a live run."""
@@ -91,7 +92,7 @@ def show_about(run: Run, log: RunLog) -> None:
 def show_progress(run: Run, log: RunLog, state: str) -> None:
     """Draw a live run's bar with epoch, batch and remaining time; of another, how many epochs it has."""
     progress = progress_of(log, runs.target_epochs(run, log))
-    epochs = f"{progress.epochs_done} of {progress.target_epochs} epochs"
+    epochs = f"{progress.epochs_done} of {count(progress.target_epochs, 'epoch')}"
     if state not in runs.LIVE_STATES:
         st.caption(f"{epochs} done" if state != "unknown" else STATES[state].meaning)
         return

@@ -8,6 +8,7 @@ import streamlit as st
 from core.metrics.guard import explain
 from core.metrics.verdict import sentence
 from core.training.evaluations import BY_SIZE, Evaluation
+from core.wording import count
 from ui import cached, cached_comparison
 from ui.checkpoints import Choice, run_names
 from ui.comparison import CONVENTIONS, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
@@ -86,7 +87,7 @@ def show_table(sides: Sequence[Side]) -> None:
     st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
     evaluation = sides[0].evaluation
     st.caption(
-        f"{evaluation.scores.images} images of {code(evaluation.data)}, whole, at their masks' own size. "
+        f"{count(evaluation.scores.images, 'image')} of {code(evaluation.data)}, whole, at their masks' own size. "
         "The floor is what predicting background everywhere scores on them."
     )
     if old := [side.label for side in sides if side.evaluation.is_old]:

@@ -5,8 +5,9 @@ import streamlit as st
 from core.data.dataset import Dataset
 from core.data.splits import SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
 from core.data.stats import SplitStats
+from core.wording import count
 from ui.charts import THEME_COLORS, blank
-from ui.words import MISSING, count, percent
+from ui.words import MISSING, percent
 
 SEED = 0
 MEANING = (
@@ -43,8 +44,9 @@ def _show_preview(data: Dataset, preview: SplitPreview) -> None:
     for name, split, color in (("Random", preview.random, 1), ("Stratified", preview.stratified, 0)):
         figure.add_bar(
             x=[data.class_names[k] for k in shown], y=[_val_share(split, k) for k in shown], name=name,
-            marker={"color": THEME_COLORS[color]}, customdata=[[split.val[k], split.train[k]] for k in shown],
-            hovertemplate="%{y:.1%}: %{customdata[0]} photos in val, %{customdata[1]} in train",
+            marker={"color": THEME_COLORS[color]},
+            customdata=[[count(split.val[k], "photo"), split.train[k]] for k in shown],
+            hovertemplate="%{y:.1%}: %{customdata[0]} in val, %{customdata[1]} in train",
         )  # fmt: skip
     figure.add_hline(0.2, line={"dash": "dash", "width": 1.5})
     figure.update_yaxes(tickformat=".0%")

@@ -16,6 +16,7 @@ from core.metrics.confusion import Counts, ratio
 from core.metrics.errors import KINDS
 from core.metrics.image_scores import ImageScore
 from core.metrics.object_size import SizeScore
+from core.wording import count
 from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
 from ui.image_filter import ImageFilter, size_words
 
@@ -177,7 +178,7 @@ def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> 
             name=f"{SIDES[index].upper()}: {label}", x=[size_words(score.index) for score in scores],
             y=[score.iou for score in scores], marker={"color": THEME_COLORS[index]},
             text=["" if score.iou is None else f"{100 * score.iou:.0f} %" for score in scores],
-            hovertext=[f"{score.objects:,} objects" for score in scores],
+            hovertext=[count(score.objects, 'object') for score in scores],
             customdata=[ImageFilter("size", (score.index,), SIDES[index]).text() for score in scores],
             hovertemplate="%{x}: %{y:.1%}, %{hovertext}<extra></extra>", cliponaxis=False,
         )  # fmt: skip

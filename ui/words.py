@@ -80,8 +80,3 @@ def megabytes(size_bytes: int) -> str:
     """Return a size in MB of a million bytes, in GB from a thousand of them."""
     size = size_bytes / 1e6
     return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.0f} MB"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: `1 photo`, `1,464 photos`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from core import jobs
 from core.commands.document import Add, Document
 from core.terminal import progress_bar, say
+from core.wording import count
 
 
 def find_checkpoint(given: Path) -> Path:
@@ -76,9 +77,10 @@ def models(arguments: argparse.Namespace) -> Document:
 def show_inspect(document: Document) -> str:
     """Return what a checkpoint is."""
     meta = document["meta"]
+    classes = count(len(document["classes"]), "class", "classes")
     shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
     lines = [
-        f"{document['format']}: {document['architecture']}, {len(document['classes'])} classes, {shape}",
+        f"{document['format']}: {document['architecture']}, {classes}, {shape}",
         f"{_place(meta)}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
     mended = zip(document["problems"], document["repairs"], strict=True)

@@ -31,6 +31,7 @@ from core.data.set_checks import check_set
 from core.data.stats import MAX_THREADS, OnProgress
 from core.errors import DataError
 from core.files import output_folder
+from core.wording import count
 
 REPORT_FILE = "repair.csv"
 
@@ -162,7 +163,7 @@ def _about_lists(contents: Contents) -> Iterator[Change]:
         place = file.relative_to(contents.root).as_posix()
         if file.stem not in used:
             yield Change(place, "left out", "none of its photos has a mask")
-        for name in (name for name, count in Counter(names).items() if count > 1 and file.stem in used):
+        for name in (name for name, times in Counter(names).items() if times > 1 and file.stem in used):
             yield Change(place, "line removed", f"{name} was listed more than once")
     if unlisted := unlisted_pairs(contents):
         yield Change(
@@ -182,8 +183,8 @@ def _settle(plan: Plan, written: Mapping[str, str], on_progress: OnProgress) -> 
     if min(len(splits.names["train"]), len(splits.names["val"])) < 1:
         num_left = len(splits.names["train"]) + len(splits.names["val"])
         raise DataError(
-            f"Only {num_left} of the {len(plan.names)} pairs of {plan.contents.root} can be used, and train and val "
-            "need one each; run the doctor to see what is wrong with the others."
+            f"Only {num_left} of {count(len(plan.names), 'pair')} of {plan.contents.root} can be used, and train "
+            "and val need one each; run the doctor to see what is wrong with the others."
         )
     _write_lists(plan.folder, splits.names)
     return splits, [*_put_listless_aside(plan, copy, splits, written), *_about_new_lists(splits)]

@@ -78,15 +78,9 @@ def suspicion(scores: Scores, counts_NKK: Counts | None = None) -> Suspicion | N
         or _everywhere(counts_KK, names)
         or (None if counts_NKK is None else _renumbered(counts_NKK))
         or _reordered(counts_KK, names)
-        or (("untrained", _UNTRAINED) if hits else None)
+        or _untrained(hits)
     )
     return Suspicion(*found, hits) if found else None
-
-
-_UNTRAINED = (
-    "it has learned too little to beat a guess: too few steps, a learning rate that is too high or too low, or photos "
-    "that are normalized otherwise than in training"
-)
 
 
 def floor_hits(scores: Scores) -> tuple[FloorHit, ...]:
@@ -97,6 +91,17 @@ def floor_hits(scores: Scores) -> tuple[FloorHit, ...]:
         if value is not None and floor is not None and value < floor + ON_THE_FLOOR:
             found.append(FloorHit(name, value, floor, "below" if value < floor - ON_THE_FLOOR else "on"))
     return tuple(found)
+
+
+def _untrained(hits: Sequence[FloorHit]) -> tuple[str, str] | None:
+    if not hits:
+        return None
+    if all(hit.name == "pixel_accuracy" for hit in hits):
+        return "objects everywhere", ("it gets about as many background pixels wrong as object pixels right, or more")
+    return "untrained", (
+        "it has learned too little: too few steps, a learning rate that is too high or too low, or photos that are "
+        "normalized otherwise than in training"
+    )
 
 
 def _void(counts_KK: Counts, void_share: float) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ Language = Literal["en", "pt"]
 
 SENTENCES = {
     "en": {
-        "beat": "{winner} beat {loser} by {delta} points of mIoU, {confidence} % interval {low} to {high}",
+        "beat": "{winner} {beats} {loser} by {delta} points of mIoU, {confidence} % interval {low} to {high}",
         "undecided": "{b} and {a} cannot be told apart on {images}: difference in mIoU {signed_delta} points, "
         "{confidence} % interval {signed_low} to {signed_high}",
         "few": "{b} and {a} cannot be told apart on {images}, which takes at least {least}: difference in mIoU "
@@ -53,6 +53,7 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: Langu
         b=b_label,
         winner=a_label if is_worse else b_label,
         loser=b_label if is_worse else a_label,
+        beats="beat" if (a_label if is_worse else b_label).endswith(" epochs") else "beats",
         delta=points(abs(delta)),
         low=points(near),
         high=points(far),

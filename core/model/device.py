@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from core.errors import ConfigError
+from core.wording import count
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -23,7 +24,7 @@ def device_name(device: torch.device) -> str:
     """Return what a person calls the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')} ({torch.get_num_threads()} threads)"
+    return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')} ({count(torch.get_num_threads(), 'thread')})"
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:

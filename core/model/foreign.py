@@ -20,6 +20,7 @@ from core.model.given import NOTHING, RAW, Given
 from core.model.pickled import AVERAGED, WRAPPINGS, printable
 from core.model.recognition import architecture_of, is_deeplab, name_other, prefixes_of, without_known_prefixes
 from core.voc import CLASS_NAMES, VOID
+from core.wording import count
 
 AVERAGED_PART = re.compile(r"(^|[._])(ema|averaged?|swa)[._]")
 AVERAGED_COUNT = "n_averaged"
@@ -265,7 +266,7 @@ def _count_classes(path: Path, state: dict[str, Tensor]) -> int:
             "background among them."
         )
     if not 2 <= num_classes <= VOID:
-        raise CheckpointError(f"{path} has {num_classes} classes; masks hold 2 to {VOID}.")
+        raise CheckpointError(f"{path} has {count(num_classes, 'class', 'classes')}; masks hold 2 to {VOID}.")
     return num_classes
 
 

@@ -29,7 +29,7 @@ WORDS = {
     "note": "Note on {run}: {note}",
     # --- 1 data
     "data": "Data",
-    "data intro": "{images} images of the split {split} were scored, whole and at their masks’ own size. Pixels "
+    "data intro": "Images scored, of the split {split}: {images}, each whole and at its mask’s own size. Pixels "
     "without a label (void) count nowhere.",
     "data demo": "The data are drawn scenes made by Atrous itself; scores on them say nothing about photographs.",
     "data gone": "The data are no longer where they were, or have changed since the checkpoints were scored. What "
@@ -49,7 +49,7 @@ WORDS = {
     "data fingerprint": "Fingerprint of the scored split (SHA-256)",
     "split": "Split",
     "photos": "Images",
-    "classes caption": "Classes in the {images} scored images, with their shares of the labelled pixels",
+    "classes caption": "Classes in the scored images ({images}), with their shares of the labelled pixels",
     "splits caption": "Images by split",
     "class": "Class",
     "shown in": "Images with it",
@@ -94,7 +94,7 @@ WORDS = {
     "processes text": "{device}, {count} processes",
     "epoch range": "{first} to {last}",
     "no epochs": "none was finished",
-    "train images": "{run}: {train} training and {val} validation images, {steps} steps per epoch.",
+    "train images": "{run}: images for training: {train}, for validation: {val}; steps per epoch: {steps}.",
     "loss figure": "Loss over the epochs: training (solid) and validation (dashed)",
     "miou figure": "Mean IoU of the validation split over the epochs; the dashed line is the floor, dots are the "
     "checkpoints judged here",
@@ -113,7 +113,7 @@ WORDS = {
     "evaluation": "Evaluation",
     "evaluation intro": "All scores are percentages, computed from integer counts of pixels summed over all images; "
     "section {section} defines them. An absent value is a dash, never a zero.",
-    "scores caption": "Scores on {images} images of {split}, in percent; for all of them, higher is better",
+    "scores caption": "Scores on {split} (images: {images}), in percent; for all of them, higher is better",
     "classes scores caption": "Scores by class, in percent",
     "checkpoint": "Checkpoint",
     "bars figure": "IoU of every class; classes in neither the masks nor a prediction are left out",
@@ -130,15 +130,15 @@ WORDS = {
     "cause offset ids": "The predicted ids are shifted against the true ones: the classes are counted from another "
     "one.",
     "cause shuffled classes": "Another order of the classes would explain its prediction far better.",
-    "cause untrained": "It has learned too little to beat a guess: too few steps, or a poor learning rate.",
+    "cause objects everywhere": "It gets about as many background pixels wrong as object pixels right, or more.",
+    "cause untrained": "It has learned too little: too few steps, or a poor learning rate.",
     "invented": "{label} predicts classes that none of the scored images has: {names}. Each counts 0 in its mean IoU.",
     "old evaluation": "{label} was evaluated by an earlier version. Its boundary scores are left out, because they "
     "were counted by another rule; evaluate it again to have them.",
     "miou": "Mean IoU",
     "pixel_accuracy": "Pixel accuracy",
-    "mean_accuracy": "Mean accuracy",
     "precision": "Precision",
-    "recall": "Recall",
+    "recall": "Recall (mean accuracy)",
     "f1": "F1 (Dice)",
     "fw_iou": "Frequency-weighted IoU",
     "boundary_iou": "Boundary IoU",
@@ -178,7 +178,7 @@ WORDS = {
     "output alt": "Mask predicted by {label} for {name}: {classes}",
     "difference alt": "Where the outputs for {name} differ",
     # --- 6 verdict
-    "verdict intro": "Paired bootstrap over images: both checkpoints are scored on the same {images} images, which "
+    "verdict intro": "Paired bootstrap over images: both checkpoints are scored on the same images ({images}), which "
     "are drawn again with replacement {resamples} times; the interval holds the middle {confidence} % of the "
     "differences, widened for small samples. An interval that leaves 0 out decides.",
     "verdict limits": "The interval covers other images of the same kind. It does not cover another seed or another "
@@ -207,10 +207,9 @@ WORDS = {
     "define miou": "Mean over C. A class that is predicted but in no mask counts 0.",
     "define pixel_accuracy": "Share of the pixels that got their right class. Where most of an image is background, "
     "predicting background already scores high.",
-    "define mean_accuracy": "Mean over T of the share of a class that was found; the same as mean recall.",
     "define precision": "How much of what was called k is k; the mean is over T, and a class that is never predicted "
     "counts 0.",
-    "define recall": "How much of k was found; the mean is over T.",
+    "define recall": "How much of k was found; the mean is over T, and is called mean accuracy too.",
     "define f1": "Harmonic mean of precision and recall, also called Dice; the mean is over T. F1 = 2 IoU / (1 + IoU).",
     "define fw_iou": "IoU weighted by the classes’ shares of the pixels; the background weighs most.",
     "define boundary_iou": "IoU of the pixels G (truth) and D (prediction) of a class that lie within 2 % of the "

@@ -9,7 +9,6 @@ def formulas() -> dict[str, Markup]:
         "iou": _equation(_sub("IoU", "k"), _over(_tp(), _sum(_tp(), _fp(), _fn()))),
         "miou": _equation("mIoU", _mean_over("C", _sub("IoU", "k"))),
         "pixel_accuracy": _equation("PA", _over(_total(_tp()), _total(_sub("n", "k")))),
-        "mean_accuracy": _equation("MA", _mean_over("T", _sub("R", "k"))),
         "precision": _equation(_sub("P", "k"), _over(_tp(), _sum(_tp(), _fp()))),
         "recall": _equation(_sub("R", "k"), _over(_tp(), _sum(_tp(), _fn()))),
         "f1": _equation(_sub("F1", "k"), _over(_twice(_tp()), _sum(_twice(_tp()), _fp(), _fn()))),

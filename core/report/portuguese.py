@@ -33,8 +33,8 @@ WORDS = {
     "note": "Nota sobre {run}: {note}",
     # --- 1 dados
     "data": "Dados",
-    "data intro": "Foram avaliadas {images} imagens da partição {split}, inteiras e no tamanho original das suas "
-    "máscaras. Pixels sem rótulo (void) não entram em nenhuma conta.",
+    "data intro": "Imagens avaliadas, da partição {split}: {images}, cada uma inteira e no tamanho original da sua "
+    "máscara. Pixels sem rótulo (void) não entram em nenhuma conta.",
     "data demo": "Os dados são cenas desenhadas pelo próprio Atrous; os resultados nada dizem sobre fotografias.",
     "data gone": "Os dados já não estão onde estavam, ou mudaram desde a avaliação. O que segue é o que as avaliações "
     "guardadas sabem deles; as figuras foram omitidas.",
@@ -53,7 +53,7 @@ WORDS = {
     "data fingerprint": "Impressão digital da partição avaliada (SHA-256)",
     "split": "Partição",
     "photos": "Imagens",
-    "classes caption": "Classes nas {images} imagens avaliadas e a sua fração dos pixels rotulados",
+    "classes caption": "Classes nas imagens avaliadas ({images}) e a sua fração dos pixels rotulados",
     "splits caption": "Imagens por partição",
     "class": "Classe",
     "shown in": "Imagens com ela",
@@ -98,7 +98,7 @@ WORDS = {
     "processes text": "{device}, {count} processos",
     "epoch range": "{first} a {last}",
     "no epochs": "nenhuma concluída",
-    "train images": "{run}: {train} imagens de treino e {val} de validação, {steps} passos por época.",
+    "train images": "{run}: imagens de treino: {train}, de validação: {val}; passos por época: {steps}.",
     "loss figure": "Perda ao longo das épocas: treino (linha contínua) e validação (tracejada)",
     "miou figure": "IoU média da partição de validação ao longo das épocas; a linha tracejada é o piso, os pontos são "
     "os checkpoints aqui avaliados",
@@ -118,7 +118,7 @@ WORDS = {
     "evaluation intro": "Todos os resultados são percentagens, calculadas a partir de contagens inteiras de pixels "
     "somadas sobre todas as imagens; as definições estão no capítulo {section}. Um valor ausente é um travessão, "
     "nunca um zero.",
-    "scores caption": "Resultados em {images} imagens de {split}, em percentagem; em todos, maior é melhor",
+    "scores caption": "Resultados em {split} (imagens: {images}), em percentagem; em todos, maior é melhor",
     "classes scores caption": "Resultados por classe, em percentagem",
     "checkpoint": "Checkpoint",
     "bars figure": "IoU de cada classe; omitem-se as classes ausentes das máscaras e das previsões",
@@ -136,16 +136,16 @@ WORDS = {
     "cause offset ids": "Os ids previstos estão deslocados em relação aos verdadeiros: a contagem começa noutra "
     "classe.",
     "cause shuffled classes": "Outra ordem das classes explicaria muito melhor a previsão.",
-    "cause untrained": "Aprendeu pouco para superar um palpite: poucos passos, ou má taxa de aprendizagem.",
+    "cause objects everywhere": "Erra cerca de tantos pixels de fundo quantos pixels de objetos acerta, ou mais.",
+    "cause untrained": "Aprendeu demasiado pouco: poucos passos, ou má taxa de aprendizagem.",
     "invented": "{label} prevê classes que nenhuma das imagens avaliadas contém: {names}. Cada uma conta 0 na IoU "
     "média.",
     "old evaluation": "{label} foi avaliado por uma versão anterior. Os seus resultados de contorno são omitidos, "
     "porque foram contados por outra regra; para os obter, é preciso avaliá-lo de novo.",
     "miou": "IoU média (mIoU)",
     "pixel_accuracy": "Exatidão por pixel",
-    "mean_accuracy": "Exatidão média",
     "precision": "Precisão",
-    "recall": "Revocação (recall)",
+    "recall": "Revocação (recall, exatidão média)",
     "f1": "F1 (Dice)",
     "fw_iou": "IoU ponderada pela frequência",
     "boundary_iou": "IoU de contorno",
@@ -185,8 +185,8 @@ WORDS = {
     "output alt": "Máscara prevista por {label} para {name}: {classes}",
     "difference alt": "Onde diferem as saídas para {name}",
     # --- 6 veredicto
-    "verdict intro": "Bootstrap emparelhado sobre imagens: ambos os checkpoints são avaliados nas mesmas {images} "
-    "imagens, que são sorteadas de novo, com reposição, {resamples} vezes; o intervalo contém os {confidence} % "
+    "verdict intro": "Bootstrap emparelhado sobre imagens: ambos os checkpoints são avaliados nas mesmas imagens "
+    "({images}), que são sorteadas de novo, com reposição, {resamples} vezes; o intervalo contém os {confidence} % "
     "centrais das diferenças, alargado para amostras pequenas. Decide um intervalo que não contém o 0.",
     "verdict limits": "O intervalo vale para outras imagens do mesmo tipo. Não cobre outra semente nem outro treino: "
     "um só treino informa sobre estes checkpoints, não sobre as receitas que os produziram.",
@@ -214,9 +214,8 @@ WORDS = {
     "define miou": "Média sobre C. Uma classe prevista que não está em nenhuma máscara conta 0.",
     "define pixel_accuracy": "Fração dos pixels que receberam a classe certa. Onde a maior parte da imagem é fundo, "
     "prever fundo já dá um valor alto.",
-    "define mean_accuracy": "Média sobre T da fração encontrada de cada classe; igual à revocação média.",
     "define precision": "Quanto do que foi chamado k é k; a média é sobre T, e uma classe nunca prevista conta 0.",
-    "define recall": "Quanto de k foi encontrado; a média é sobre T.",
+    "define recall": "Quanto de k foi encontrado; a média é sobre T e chama-se também exatidão média.",
     "define f1": "Combina precisão e revocação num só valor, também chamado Dice; a média é sobre T. F1 = 2 IoU / (1 "
     "+ IoU).",
     "define fw_iou": "IoU ponderada pela fração dos pixels de cada classe; o fundo é o que mais pesa.",

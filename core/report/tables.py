@@ -8,7 +8,7 @@ from core.report.content import Content
 from core.report.words import Words
 
 SCORE_NAMES = (
-    "miou", "pixel_accuracy", "mean_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f",
+    "miou", "pixel_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f",
 )  # fmt: skip
 CLASS_SCORE_NAMES = ("iou", "precision", "recall", "f1")
 CHECKPOINTS_A_TABLE = 2

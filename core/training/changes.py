@@ -8,6 +8,7 @@ from core.data.hashing import is_by_content
 from core.errors import RunError
 from core.training.config import SETTING_TYPES, TrainingConfig
 from core.training.runs import Run
+from core.wording import count
 
 KEPT = ("architecture", "optimizer", "freeze", "class_weighting")
 """What last.pt is made of: weights, the optimizer's state for them, and the weights of the classes."""
@@ -45,7 +46,7 @@ def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig
     words = ", ".join(f"{name}={new[name]} (was {old[name]})" for name in changed)
     notes = [f"config.json was edited since the last leg; this one goes on with {words}"] if changed else []
     if run.config.epochs > config.epochs:
-        more = f"config.json asks for {run.config.epochs} epochs, the last leg was asked for {config.epochs}"
+        more = f"config.json asks for {count(run.config.epochs, 'epoch')}, the last leg was asked for {config.epochs}"
         notes.append(f"{more}; extend the run to more")
     return notes
 

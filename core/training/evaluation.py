@@ -26,6 +26,7 @@ from core.training.evaluations import ImageResult, judge
 from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
 from core.voc import VOID
+from core.wording import count
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset) -> None:
     is_other = meta.class_names != dataset.class_names if meta.config else len(meta.class_names) != dataset.num_classes
     if is_other:
         raise DataError(
-            f"{path} has {len(meta.class_names)} classes ({_listed(meta.class_names)}), but {dataset.root} has "
-            f"{dataset.num_classes} ({_listed(dataset.class_names)}); evaluate it on data with its own classes."
+            f"{path} has {count(len(meta.class_names), 'class', 'classes')} ({_listed(meta.class_names)}), but "
+            f"{dataset.root} has {dataset.num_classes} ({_listed(dataset.class_names)}); evaluate it on data with its "
+            "own classes."
         )
 
 

@@ -17,6 +17,7 @@ import psutil
 from core.training.log import RunLog
 from core.training.records import Epoch, Record, RunEnded, Step
 from core.voc import BACKGROUND
+from core.wording import count
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -59,7 +60,7 @@ MEMORY_SHARE = 0.9
 NOT_FINITE = re.compile(r"(?<![\w/\\.-])-?(nan|inf)(?![\w/\\-])", re.IGNORECASE)
 """How Python writes a number that is none, as the reason of a failed run does; not so in the name of a file."""
 
-CPU_NAME = re.compile(r"\(\d+ threads\)$")
+CPU_NAME = re.compile(r"\(\d+ threads?\)$")
 """How a log names a CPU (`core.model.device.device_name`): there, the memory in use is the machine's."""
 
 
@@ -128,9 +129,9 @@ def _stalled(last: Record | None, state: str, now_s: float) -> Advice | None:
         return None
     minutes = max(0.0, now_s - last.time_s) / 60
     sentence = (
-        f"Nothing new for {minutes:.0f} minutes, though the trainer lives: the machine slept, swaps, or waits for a "
-        "disk that does not answer. Look at its load and memory; if nothing comes, stop the run and resume it, which "
-        "goes on from the last checkpoint."
+        f"Nothing new for {count(round(minutes), 'minute')}, though the trainer lives: the machine slept, swaps, or "
+        "waits for a disk that does not answer. Look at its load and memory; if nothing comes, stop the run and resume "
+        "it, which goes on from the last checkpoint."
     )
     return Advice("stalled", "error", sentence)
 

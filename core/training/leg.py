@@ -30,6 +30,7 @@ from core.training.runs import Run
 from core.training.saving import Trained, keep_old_best, save, write
 from core.training.silence import Silence
 from core.training.sinks import NO_TENSORBOARD, has_tensorboard
+from core.wording import count
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""
@@ -152,8 +153,8 @@ class Leg:
             and config.total_schedule_epochs > max(before, config.schedule_epochs)
         ):
             yield Warned(
-                message=f"The {config.schedule} schedule was planned for {before} epochs and is now stretched over "
-                f"{config.epochs}: the learning rate jumps."
+                message=f"The {config.schedule} schedule was planned for {count(before, 'epoch')} and is now "
+                f"stretched over {config.epochs}: the learning rate jumps."
             )
 
     def _warn_of_change(self) -> Iterator[Warned]:

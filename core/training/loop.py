@@ -37,6 +37,7 @@ from core.training.progress import RECORD_EVERY_S, Progress, StepClock
 from core.training.records import Epoch, Record, Validating, Warned
 from core.training.schedule import learning_rate_factor
 from core.training.step import SMALLER_STEPS, TrainingStep
+from core.wording import count
 
 VALIDATION_BATCH_SIZE = 8
 """Photos at once in the validation between epochs; after the last, whose masks are kept, it is 1 as in `evaluate`."""
@@ -166,8 +167,8 @@ class TrainingLoop:
         if not all(store.open_kept() for store in stores):
             size = sum(store.nbytes for store in stores) / 1e9
             raise RunError(
-                f"The features of {total} photos take {size:.1f} GB, for which {home() / 'cache'} has no room; make "
-                "room, or start a new run with a smaller image_size or store_features=false."
+                f"The features of {count(total, 'photo')} take {size:.1f} GB, for which {home() / 'cache'} has no "
+                "room; make room, or start a new run with a smaller image_size or store_features=false."
             )
 
     # --- batches ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.training.config import TrainingConfig
 from core.training.records import Step
+from core.wording import count
 
 RECORD_EVERY_S = 1.0
 
@@ -48,9 +49,9 @@ class Progress:
     def end_reason(self, config: TrainingConfig) -> str:
         """Return why training is over, in words."""
         if self.epochs_done >= config.epochs:
-            return f"{self.epochs_done} epochs done"
+            return f"{count(self.epochs_done, 'epoch')} done"
         best = f" than in epoch {self.best_epoch}" if self.best_epoch else ""
-        return f"no better validation mIoU{best} for {config.patience} epochs: ended after {self.epochs_done}"
+        return f"no better validation mIoU{best} for {count(config.patience, 'epoch')}: ended after {self.epochs_done}"
 
     def add(self, loss: float) -> None:
         """Count a step of the current epoch."""

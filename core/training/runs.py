@@ -27,6 +27,7 @@ from core.training.log import RunLog, read_log
 from core.training.milestones import milestones
 from core.training.presets import preset
 from core.training.records import Preparing, Record, RunEnded, seconds_between
+from core.wording import count
 
 SCHEMA = 1
 """Version of `config.json` and of `about.json`."""
@@ -229,7 +230,7 @@ def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:
     target = extend_to if extend_to is not None else target_epochs(run, log)
     is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
     if target < epochs_done or (is_over and target == epochs_done):
-        raise RunError(f"{run.path.name} already has {epochs_done} epochs; extend it to more than that.")
+        raise RunError(f"{run.path.name} already has {count(epochs_done, 'epoch')}; extend it to more than that.")
     if lost := lost_state(run, log):
         raise RunError(lost)  # beginning anew would write over the milestones
     return target

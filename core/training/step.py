@@ -17,6 +17,7 @@ from core.training.distributed import ALONE, World, keeping_apart
 from core.training.loss import pixel_weight, segmentation_loss
 from core.training.memory import is_out_of_memory
 from core.training.optimization import WeightAverage, build_optimizer
+from core.wording import count
 
 SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"
 LESS_MEMORY = "free memory and resume, or start a new run with a smaller image_size"
@@ -102,11 +103,11 @@ class TrainingStep:
         parts = min(2 * self.parts, batch_size // (LEAST_BATCH_SIZE if has_batchnorm else 1))
         if parts <= self.parts:
             size, px = math.ceil(batch_size / self.parts), self._config.image_size
-            raise RunError(f"Even {size} photos of {px} px at once do not fit in memory; {LESS_MEMORY}.")
+            raise RunError(f"Even {count(size, 'photo')} of {px} px at once do not fit in memory; {LESS_MEMORY}.")
         self.parts = parts
         size = math.ceil(batch_size / parts)
         words = f"{parts} x {size}" if batch_size % parts == 0 else f"{parts} parts of at most {size}"
-        seen = f"; BatchNorm now sees {size} photos at a time" if has_batchnorm else ""
+        seen = f"; BatchNorm now sees {count(size, 'photo')} at a time" if has_batchnorm else ""
         self.notes.append(
             f"A batch of {batch_size} does not fit in memory: goes on with {words} and accumulated gradients{seen}."
         )

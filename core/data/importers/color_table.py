@@ -24,6 +24,7 @@ from core.data.importers.plan import Plan, Size, Source, drawing_of, is_backgrou
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 from core.files import read_lines
+from core.wording import count
 
 TABLES = ("label_colors.txt", "class_dict.csv", "labelmap.txt", "classes.txt")
 ENDINGS = ("", "_L", "_mask", "_label", "_labels", "_gt", "_color", "_gtFine_color", "_gtCoarse_color")
@@ -207,13 +208,13 @@ def _paint(mask: Path, ids: ColorIds, _size: Size) -> NDArray[np.uint8]:
 def _unknown_color(mask: Path, codes_N: NDArray[np.int64], table: Path, *, is_grey: bool) -> DataError:
     codes, counts = np.unique(codes_N, return_counts=True)
     most = int(counts.argmax())
-    others = f" and {len(codes) - 1} other colours" if len(codes) > 1 else ""
+    others = f" and {count(len(codes) - 1, 'other colour')}" if len(codes) > 1 else ""
+    pixels = count(int(counts[most]), "pixel")
     remedy = "add the colour to the table"
     if is_grey:
         remedy += "; a grey mask that holds class ids needs a table with a line like '7 7 7 road' for id 7"
     elif len(codes) > 1 or mask.suffix.lower() in JPEG_SUFFIXES:
         remedy += "; if the masks were ever saved as JPEG, their colours are noise: save them as PNG from the start"
     return DataError(
-        f"{mask} holds the colour #{codes[most]:06x} in {counts[most]} pixels{others}, which {table} does not name; "
-        f"{remedy}."
+        f"{mask} holds the colour #{codes[most]:06x} in {pixels}{others}, which {table} does not name; {remedy}."
     )

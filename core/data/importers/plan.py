@@ -11,6 +11,7 @@ from core.classes import Classes, css_color
 from core.data.importers.notes import Notes, printable
 from core.errors import DataError
 from core.voc import BACKGROUND, PALETTE, VOID
+from core.wording import count
 
 BACKGROUND_NAMES = frozenset({"background", "_background_"})
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "__ignore__"})
@@ -111,5 +112,8 @@ def number_labels(
             names.append(label)
             chosen.append(given.get(label, css_color(PALETTE[min(ids[label], VOID)])))
     if not 2 <= len(names) <= VOID:
-        raise DataError(f"{where} names {len(names) - 1} classes beside the background; there must be 1 to {VOID - 1}.")
+        raise DataError(
+            f"{where} names {count(len(names) - 1, 'class', 'classes')} beside the background; there must be 1 to "
+            f"{VOID - 1}."
+        )
     return Classes(tuple(names), tuple(chosen)), ids

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.data.dataset import Sample, random_splits
 from core.data.importers.notes import Notes
+from core.wording import count
 
 SEED = 0
 SPLITS = TRAIN, VAL, TEST = "train", "val", "test"
@@ -52,7 +53,7 @@ def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], no
         notes.count("Photos outside the folders of the splits put into train", strays[0].photo.name, len(strays))
     parts = {split: tuple(sample for sample in samples if (given[sample.name] or TRAIN) == split) for split in SPLITS}
     if parts[TRAIN] and parts[VAL]:
-        sizes = ", ".join(f"{len(part):,} photos in {name}" for name, part in parts.items() if part)
+        sizes = ", ".join(f"{count(len(part), 'photo')} in {name}" for name, part in parts.items() if part)
         notes.say(f"The splits of the source are kept: {sizes}.")
     else:
         _say_why_random(parts, is_given=any(given.values()), notes=notes)

@@ -129,6 +129,15 @@ def test_what_is_worse_than_a_guess_has_learned_nothing() -> None:
     assert found.kind == "untrained"
 
 
+def test_a_model_that_finds_objects_has_learned_something() -> None:
+    """Of one whose mIoU lay above the floor and whose pixel accuracy did not, it said that it beat no guess."""
+    found = suspicion(score(np.array([[[75, 15], [0, 10]]]), ("background", "cat")))  # accuracy 85 %, floor 90 %
+    assert found is not None
+    assert [hit.name for hit in found.on_floor] == ["pixel_accuracy"]
+    assert found.kind == "objects everywhere"
+    assert "background pixels wrong" in found.cause
+
+
 def test_a_model_that_takes_dogs_for_cats_is_weak_but_not_shuffled() -> None:
     found = suspect(scenes(), [np.where(good_guess(mask) == DOG, CAT, good_guess(mask)) for mask in scenes()])
     assert found is None

@@ -191,6 +191,18 @@ def test_the_sentence(changes: dict[str, object], expected: str) -> None:
     assert sentence(replace(FOUND, **changes), "10 epochs", "50 epochs") == expected  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("winner", "verb"),
+    [
+        ("1 epoch", "beats"), ("2 epochs", "beat"), ("report, 50 epochs", "beat"), ("best (3 epochs)", "beats"),
+        ("in epoch 4", "beats"), ("last.pt", "beats"), ("the floor", "beats"),
+    ],
+)  # fmt: skip
+def test_one_checkpoint_beats_and_several_epochs_beat(winner: str, verb: str) -> None:
+    """It said "1 epoch beat the floor"."""
+    assert sentence(FOUND, "the floor", winner).startswith(f"{winner} {verb} the floor by ")
+
+
 def test_the_sentence_in_portuguese() -> None:
     assert sentence(FOUND, "10 épocas", "50 épocas", "pt") == (
         "50 épocas contra 10 épocas: 21,4 pontos de mIoU a mais, intervalo de 95 % de 17,9 a 24,8"

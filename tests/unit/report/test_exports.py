@@ -31,7 +31,7 @@ def test_csv_holds_the_scores_as_they_are_and_the_floor_last(content: Content) -
         ("epoch_002.pt", "2", "12"), ("epoch_004.pt", "4", "12"), ("floor", "", "12"),
     ]  # fmt: skip
     for row, scores in zip(rows, [*(judged.scores for judged in content.judged), content.floor], strict=True):
-        for name in exports.SCORE_NAMES:
+        for name in exports.CSV_SCORE_NAMES:
             value = getattr(scores, name)
             assert row[name] == ("" if value is None else str(value))
     assert rows[-1]["boundary_iou"] == ""

@@ -94,7 +94,7 @@ def test_it_needs_nothing_from_elsewhere_and_runs_no_script(page: Element) -> No
 def test_its_scores_are_those_of_the_json_and_of_the_stored_evaluations(content: Content, page: Element) -> None:
     document = numbers_of(content)
     sides = [*document["checkpoints"], document["floor"]]
-    shown = table(page, "Scores on 12 images of val")
+    shown = table(page, "Scores on val (images: 12)")
     assert shown.rows()[0] == ["", "2 epochs", "4 epochs", "Floor"]
     values = shown.values()
     for name in SCORE_NAMES:
@@ -154,7 +154,7 @@ def test_the_data_section_counts_images_classes_void_and_floor(content: Content,
     assert about["Floor, mean IoU"] == Words().percent(content.floor.miou)
     assert about["Void, share of all pixels"] == Words().percent(content.judged[0].scores.void_share)
     assert table(data, "Images by split").rows()[1:] == [["train", "4"], ["val", "12"]]
-    classes = table(data, "Classes in the 12").rows()[1:]
+    classes = table(data, "Classes in the scored images (12)").rows()[1:]
     assert [(row[0].strip(), row[1]) for row in classes] == [("background", "12"), ("cat", "6"), ("dog", "6")]
     assert "Not in the scored images: aeroplane, bicycle" in data.text
 

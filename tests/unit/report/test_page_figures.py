@@ -72,7 +72,7 @@ def test_without_the_data_it_says_so_and_tells_the_rest(run: Run, data: Path) ->
     assert "no figures" in page.with_id("figures").text
     assert not page.all("img")
     assert "no longer where they were" in page.with_id("data").text
-    assert table(page, "Scores on 12 images of val").values()["Mean IoU"]
+    assert table(page, "Scores on val (images: 12)").values()["Mean IoU"]
 
 
 # --- what else there may be to report -------------------------------------------------------------------------------

@@ -38,10 +38,21 @@ def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
 
     from core.metrics import guard
 
-    kinds = set(re.findall(r'return "([a-z ]+)", ', inspect.getsource(guard))) | {"untrained"}
+    kinds = set(re.findall(r'return "([a-z ]+)", ', inspect.getsource(guard)))
     assert {"shuffled classes", "wrong palette", "untrained"} <= kinds
     assert suspicion is guard.suspicion
     assert {f"cause {kind}" for kind in kinds} == {key for key in english.WORDS if key.startswith("cause ")}
+
+
+def test_no_sentence_counts_one_thing_in_the_plural() -> None:
+    """Of a split with one image it said "1 images", and of a run with one step an epoch "1 steps"."""
+    always_several = {"epochs label", "processes text", "epochs thinned"}
+    for words in (english.WORDS, portuguese.WORDS):
+        counted = {
+            key for key, text in words.items()
+            if re.search(r"\{(images|count|train|val|steps|stride)\} (\w+ (e|and) )?[^\W\d]+s\b", text)
+        }  # fmt: skip
+        assert counted <= always_several
 
 
 @pytest.mark.parametrize(

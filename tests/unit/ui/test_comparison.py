@@ -43,8 +43,9 @@ def test_a_warning_names_the_scores_on_the_floor_and_the_cause() -> None:
     assert found is not None
     text = warning("A", found)
     assert text.startswith(
-        "A: mIoU 45.0 % is on the floor of 45.0 %, Pixel accuracy 90.0 % is on the floor of 90.0 %, it "
-    )
+        "A: mIoU 45.0 % is on the floor of 45.0 % and pixel accuracy 90.0 % is on the floor of 90.0 %. The likely "
+        "cause: it "
+    ), "two sentences, not one with a comma between"
     assert text.endswith(".")
     assert warning("B", replace(found, on_floor=())) == f"B: {found.cause}."
 

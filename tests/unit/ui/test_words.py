@@ -1,7 +1,7 @@
 import pytest
 
 from core.training import runs
-from ui.words import MISSING, STATES, code, count, duration, megabytes, percent, points
+from ui.words import MISSING, STATES, code, duration, megabytes, percent, points
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,9 @@ def test_points_carry_a_sign_only_if_there_is_a_difference() -> None:
     assert points(-0.0003) == "0.0 points"
 
 
-def test_sizes_and_counts() -> None:
+def test_sizes() -> None:
     assert megabytes(158_600_000) == "159 MB"
     assert megabytes(1_900_000_000) == "1.9 GB"
-    assert count(1, "photo") == "1 photo"
-    assert count(1464, "photo") == "1,464 photos"
 
 
 def test_every_state_of_a_run_has_its_words() -> None:
