@@ -24,7 +24,7 @@ from core.training.presets import preset
 from core.training.records import Epoch, RunEnded
 from core.training.runs import Run
 
-NUM_RUNS, NUM_KEYS, NUM_ACTS = 3, 2, 6
+NUM_RUNS, NUM_KEYS, NUM_ACTS = 2, 2, 8
 NAMES = ("grey", "red", "green")
 CLASSES = ("background", "cat", "dog")
 PARTS = (("images", "jpg"), ("masks", "png"))
@@ -74,9 +74,9 @@ class User:
 
     def round(self, seed: str) -> None:
         """Do the acts of a seed."""
-        chance = random.Random(f"{seed} {self.who}")
+        chance, shared = random.Random(f"{seed} {self.who}"), random.Random(seed)
         for _ in range(NUM_ACTS):
-            run = self.any_run(chance)
+            run = self.any_run(shared)  # mostly the one that the other acts on
             act = chance.choice(self.acts)
             try:
                 act(run, chance)

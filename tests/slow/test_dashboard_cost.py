@@ -1,4 +1,4 @@
-"""What the dashboard costs beside fifty nights of training, and three hundred runs: bounds that only a mistake reaches."""
+"""What the dashboard costs beside fifty nights of training or three hundred runs, in bounds only a mistake reaches."""
 
 import json
 import subprocess
