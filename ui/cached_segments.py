@@ -17,6 +17,7 @@ from PIL import Image
 from core.classes import Classes
 from core.data.images import mask_image, png_bytes
 from core.files import Stamp, stamp
+from core.model.given import NOTHING, Given
 from core.model.passes import ONCE, Passes
 from core.model.photo import ClassArea, class_areas, open_noted
 from core.model.pretrained import checkpoint_path
@@ -27,11 +28,23 @@ if TYPE_CHECKING:
     from core.model.predictor import Predictor
 
 
+class GivenFile(NamedTuple):
+    """A checkpoint file, and what a person says of it that it does not say itself."""
+
+    path: str
+    given: Given
+
+
+Source = str | Path | GivenFile
+"""A model as a person named it: a path, a name on offer, or a file that more is said of."""
+
+
 class ModelKey(NamedTuple):
-    """A model as a person named it, a path or a name on offer, and its file as it is now."""
+    """A path or a name on offer, its file as it is now, and what is said of it."""
 
     source: str
     file: Stamp
+    given: Given
 
 
 @dataclass(frozen=True)
@@ -45,13 +58,14 @@ class LoadedModel:
     repairs: tuple[str, ...]
 
 
-def loaded_model(source: str | Path) -> LoadedModel:
+def loaded_model(source: Source) -> LoadedModel:
     """Return the model of a checkpoint, opened once; one that does not open raises `CheckpointError`."""
     return _shelf().get(_key(source))
 
 
-def _key(source: str | Path) -> ModelKey:
-    return ModelKey(str(source), stamp(checkpoint_path(source)))
+def _key(source: Source) -> ModelKey:
+    path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
+    return ModelKey(str(path), stamp(checkpoint_path(path)), given)
 
 
 @st.cache_resource(show_spinner=False)
@@ -63,7 +77,7 @@ def _open(key: ModelKey) -> LoadedModel:
     from core.model.predictor import open_predictor
     from core.model.pretrained import open_named
 
-    predictor, opened = open_predictor(open_named(key.source))
+    predictor, opened = open_predictor(open_named(key.source, given=key.given))
     return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
 
 
@@ -115,7 +129,7 @@ class Answers(NamedTuple):
         )
 
 
-def segmented(source: str | Path, photo: bytes, name: str, passes: Passes = ONCE) -> Segmented:
+def segmented(source: Source, photo: bytes, name: str, passes: Passes = ONCE) -> Segmented:
     """Return what a model makes of a photo; a file that is no photo raises `PhotoError`."""
     return _segmented(_key(source), photo, name, passes)
 

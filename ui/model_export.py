@@ -7,6 +7,8 @@ import streamlit as st
 from core.errors import DataError
 from core.files import unused
 from core.home import exports_dir
+from core.model.given import NOTHING
+from ui.cached_segments import GivenFile, Source
 from ui.page import showing_errors
 from ui.words import code, megabytes
 
@@ -31,7 +33,7 @@ HELP = (
 )
 
 
-def offer_export(source: str, stem: str) -> None:
+def offer_export(source: Source, stem: str) -> None:
     """Offer to write the model that `source` names to a new file, called `stem` and after its format."""
     with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
@@ -41,7 +43,7 @@ def offer_export(source: str, stem: str) -> None:
                 _export(source, chosen, stem)
 
 
-def _export(source: str, chosen: str, stem: str) -> None:
+def _export(source: Source, chosen: str, stem: str) -> None:
     """Write the file, and say where it lies and how near its logits are."""
     from core.model.export import export
     from core.model.pretrained import open_named
@@ -52,7 +54,8 @@ def _export(source: str, chosen: str, stem: str) -> None:
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; free it.") from error
     with st.spinner("Writing, reopening and comparing …"):
-        written = export(open_named(source), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
+        path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
+        written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
     st.success(
         f"{code(written.file)}, {megabytes(written.size_bytes)}. Reopened and compared: logits {written.nearness}.",
         icon=":material/check:",

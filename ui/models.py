@@ -10,11 +10,13 @@ from core import jobs
 from core.errors import CheckpointError
 from core.home import home
 from core.model.brought import SUFFIXES, bring
+from core.model.given import NOTHING
 from core.model.names import file_stem
 from core.model.pretrained import PretrainedModel, pretrained_models
 from core.wording import count
 from ui import cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
+from ui.given_form import ask_given, says_itself
 from ui.job_view import POLL_S, show_job
 from ui.model_export import offer_export
 from ui.page import showing_errors
@@ -38,7 +40,7 @@ class Model:
 
     id: str
     label: str
-    source: str
+    source: cached_segments.Source
     choice: Choice | None = None
     offer: PretrainedModel | None = None
 
@@ -109,11 +111,13 @@ def _ask_file() -> Model | None:
     path = bring(home() / "cache" / "brought", file.name, file.getvalue())
     try:
         opened = cached_segments.loaded_model(path)
+        source = cached_segments.GivenFile(str(path), NOTHING if says_itself(opened.format) else ask_given(opened.meta))
+        opened = cached_segments.loaded_model(source)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(path), file.name)) from error
     for problem, repair in zip(opened.problems, opened.repairs, strict=True):
         st.caption(f"{plain(file.name)}: {plain(problem)}; {plain(repair)}.")
-    return Model(f"{BROUGHT}:{path.name}", file.name, str(path))
+    return Model(f"{BROUGHT}:{path.name}", file.name, source)
 
 
 def is_ready(model: Model) -> bool:

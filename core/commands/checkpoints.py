@@ -3,11 +3,15 @@
 import argparse
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core import jobs
 from core.commands.document import Add, Document
 from core.terminal import progress_bar, say
 from core.wording import count
+
+if TYPE_CHECKING:
+    from core.model.given import Given
 
 
 def find_checkpoint(given: Path) -> Path:
@@ -18,12 +22,24 @@ def find_checkpoint(given: Path) -> Path:
         return checkpoint_file(given, lambda done, total: show(done // 10**6, total // 10**6))
 
 
+def given_by(arguments: argparse.Namespace) -> "Given":
+    """Return what a person says of a file that does not say it itself."""
+    from core.model.given import Given, read_class_names
+
+    return Given(
+        image_size=arguments.image_size,
+        output_stride=arguments.output_stride,
+        classes=read_class_names(arguments.classes) if arguments.classes else None,
+        weights=arguments.weights,
+    )
+
+
 def inspect(arguments: argparse.Namespace) -> Document:
     """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
     from core.model.pretrained import open_named
 
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
-    opened = open_named(arguments.checkpoint)
+    opened = open_named(arguments.checkpoint, given=given_by(arguments))
     opened.build()
     return {
         "format": opened.format,
@@ -42,7 +58,7 @@ def export(arguments: argparse.Namespace) -> Document:
     from core.model.pretrained import open_named
 
     find_checkpoint(arguments.checkpoint)
-    opened = open_named(arguments.checkpoint)
+    opened = open_named(arguments.checkpoint, given=given_by(arguments))
     for repair in opened.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     written = write(opened, arguments.format, arguments.out).as_dict()
@@ -118,15 +134,28 @@ def show_models(document: Document) -> str:
     return "\n".join([*lines, "* told by torchvision, on COCO's validation photos with VOC's classes"])
 
 
+def add_given(command: Any) -> None:
+    """Declare what a person may say of a file that does not say it itself."""
+    unsaid = command.add_argument_group("what a checkpoint from elsewhere does not say")
+    unsaid.add_argument("--image-size", type=int, metavar="PX", help="size to which its photos are resized")
+    unsaid.add_argument("--output-stride", type=int, choices=(8, 16), help="output stride it was trained with")
+    unsaid.add_argument(
+        "--classes", metavar="NAMES", help="voc, names between commas, or a file with a name on each line"
+    )
+    unsaid.add_argument("--weights", choices=("raw", "ema"), help="trained or averaged weights, where it holds both")
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(inspect, show_inspect, "inspect checkpoints/RUN/best.pt")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
+    add_given(command)
 
     command = add(export, show_export, "export checkpoints/RUN/best.pt --format onnx --out best.onnx")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
     command.add_argument("--format", required=True, metavar="F", help="state-dict, safetensors, onnx or torch-export")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+    add_given(command)
 
     command = add(models, show_models, "models --download coco-voc-resnet50")
     command.add_argument("--download", metavar="NAME", help="download this one")

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from core import terminal
-from core.commands.checkpoints import find_checkpoint
+from core.commands.checkpoints import add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.files import output_folder
 from core.terminal import say, telling
@@ -23,7 +23,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     ):
         dataset = open_dataset(arguments.data)
         checkpoint = find_checkpoint(arguments.checkpoint)
-        evaluated = evaluate_checkpoint(checkpoint, dataset, arguments.split, on_progress)
+        evaluated = evaluate_checkpoint(checkpoint, dataset, arguments.split, on_progress, given_by(arguments))
         if masks:
             for result in evaluated.results:
                 (masks / f"{result.name}.png").write_bytes(result.mask_png)
@@ -80,6 +80,7 @@ def add_to(add: Add) -> None:
         evaluate, terminal.show_evaluate, "evaluate checkpoints/RUN/epoch_010.pt --data datasets/demo --split val"
     )
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    add_given(command)
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
     command.add_argument("--masks", type=Path, metavar="OUT", help="new folder for the predicted index masks")

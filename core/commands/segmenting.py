@@ -12,7 +12,7 @@ from typing import Any
 
 from core import terminal
 from core.classes import Classes
-from core.commands.checkpoints import find_checkpoint
+from core.commands.checkpoints import add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.files import refuse_existing, replacing, write_new
@@ -36,7 +36,7 @@ def segment(arguments: argparse.Namespace) -> Document:
         for note in _read_photo(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
-    predictor, opened = open_predictor(open_named(arguments.checkpoint), passes)
+    predictor, opened = open_predictor(open_named(arguments.checkpoint, given=given_by(arguments)), passes)
     classes = opened.meta.classes
     _refuse_existing_cutouts(arguments, stems, classes)
     _make_folder(arguments.out)
@@ -198,6 +198,7 @@ def add_to(add: Add) -> None:
         "--stretch", action="store_true",
         help="scale greys of more than 8 bits by a photo's own values, as 12-bit cameras' and measurements need it",
     )  # fmt: skip
+    add_given(command)
     passes = command.add_argument_group(
         "more passes, each of which takes as long as the first, times the square of its scale"
     )

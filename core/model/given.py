@@ -42,13 +42,14 @@ class Given:
 NOTHING = Given()
 
 
-def read_class_names(text: str) -> Classes:
-    """Return the classes that a person names: `voc`, a file with a name on each line, or names between commas.
-
-    Names that are none, or not different, raise `DataError`.
-    """
+def classes_in(text: str) -> Classes:
+    """Return the classes that a text names: `voc`, or names between commas; wrong ones raise `DataError`."""
     if text.strip().lower() == VOC:
         return VOC_CLASSES
-    if "," not in text:
-        return read_classes(Path(text))
     return classes_of([name.strip() for name in text.split(",")])
+
+
+def read_class_names(text: str) -> Classes:
+    """Return the classes that a person names as in `classes_in`, or by a file with a name on each line."""
+    is_file = "," not in text and text.strip().lower() != VOC
+    return read_classes(Path(text)) if is_file else classes_in(text)

@@ -17,8 +17,9 @@ from core.data.pixels import SquashedPairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
-from core.model.checkpoint import CheckpointMeta
+from core.model.checkpoint import CheckpointMeta, open_checkpoint
 from core.model.enlarging import resolve
+from core.model.given import NOTHING, Given
 from core.model.predictor import Predictor, open_predictor
 from core.training import evaluations
 from core.training.distributed import World
@@ -58,18 +59,23 @@ class Judged:
 
 
 def evaluate_checkpoint(
-    path: Path, dataset: Dataset, split: str, on_progress: Callable[[int, int], None] | None = None
+    path: Path,
+    dataset: Dataset,
+    split: str,
+    on_progress: Callable[[int, int], None] | None = None,
+    given: Given = NOTHING,
 ) -> Evaluated:
     """Score a checkpoint file on a split; where the file lies in a run folder, the run's `eval/` keeps the result.
 
-    A checkpoint with other classes than the data raises `DataError`.
+    What a person has `given` of the file changes its scores, so such a result is not kept. A checkpoint with other
+    classes than the data raises `DataError`.
     """
     samples = dataset.split(split)
     # Before anything is opened: a trainer may put another checkpoint in its place meanwhile.
     checkpoint_hash, data_fingerprint = evaluations.file_hash(path), fingerprint(samples)
-    predictor, opened = open_predictor(path)
+    predictor, opened = open_predictor(open_checkpoint(path, given))
     meta = opened.meta
-    _check_classes(path, meta, dataset)
+    _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
     results, began_s = [], time.perf_counter()
     pairs = SquashedPairs(samples, dataset.num_classes, predictor.image_size)
     for result in evaluate(predictor, pairs, dataset.classes):
@@ -83,7 +89,7 @@ def evaluate_checkpoint(
         raise DataError(
             f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
         )
-    if (folder / "config.json").exists():
+    if (folder / "config.json").exists() and given == NOTHING:
         if evaluations.file_hash(path) != checkpoint_hash:
             raise CheckpointError(f"{path} was replaced while it was evaluated; evaluate it again.")
         evaluations.store(
@@ -131,9 +137,9 @@ def judge_checkpoint(
     )
 
 
-def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset) -> None:
-    """Refuse data whose ids mean something else; a foreign file (without config) tells only how many classes it has."""
-    is_other = meta.class_names != dataset.class_names if meta.config else len(meta.class_names) != dataset.num_classes
+def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset, *, is_named: bool) -> None:
+    """Refuse data whose ids mean something else; a foreign file whose classes nobody names has only their number."""
+    is_other = meta.class_names != dataset.class_names if is_named else len(meta.class_names) != dataset.num_classes
     if is_other:
         raise DataError(
             f"{path} has {count(len(meta.class_names), 'class', 'classes')} ({_listed(meta.class_names)}), but "

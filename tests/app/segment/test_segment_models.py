@@ -99,6 +99,23 @@ def test_a_brought_checkpoint_that_scored_0_has_a_score(
     assert said in texts(app)
 
 
+def test_what_a_brought_file_does_not_say_is_asked_for(visit: Visit, run: Run, weights: Path) -> None:
+    """VOC's names were given to any model of 21 classes, and its photo size could not be said."""
+    bare = io.BytesIO()
+    torch.save(torch.load(weights, weights_only=True)["model"], bare)
+    app = visit("segment", checkpoint="file")
+    app.file_uploader(key="checkpoint_file").set_value(("mine.pth", bare.getvalue(), OCTETS)).run()
+    assert "it has 21 classes without names" in texts(app)
+    app.number_input(key="given_size").set_value(64).run()
+    app.text_input(key="given_classes").set_value("voc").run()
+    assert not app.exception
+    assert "without names" not in texts(app)
+    assert "520 px" not in texts(app)
+    app.file_uploader(key="photos").set_value([("cat.jpg", photo_bytes(), "image/jpeg")]).run()
+    assert not app.exception
+    assert {option.rsplit(" ", 2)[0] for option in app.pills[0].options} <= set(CLASS_NAMES)
+
+
 def test_a_brought_file_that_is_pickled_stays_closed_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
     class Canary:
         def __reduce__(self) -> tuple[object, tuple[str, str]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from core.model.architectures import MOBILENET
+from core.model.checkpoint import open_checkpoint
 from core.voc import CLASS_NAMES
 from tests.unit.command_line.calls import Command
 
@@ -59,6 +60,32 @@ def test_inspect_says_in_which_epoch_a_file_was_saved(
     document["meta"] |= {"epoch": epoch, "step_in_epoch": step}
     torch.save(document, tmp_path / "last.pt")
     assert core("inspect", tmp_path / "last.pt").out.splitlines()[1].startswith(said)
+
+
+def test_what_a_foreign_file_does_not_say_is_said_by_options(
+    core: Command, checkpoint: Path, places: dict[str, str], tmp_path: Path
+) -> None:
+    raw = torch.load(checkpoint)["model"]
+    averaged = {**raw, "classifier.4.bias": raw["classifier.4.bias"] + 1}
+    torch.save({"model": raw, "model_ema": averaged}, tmp_path / "foreign.pt")
+    unnamed = core("inspect", tmp_path / "foreign.pt").out
+    assert "--classes voc" in unnamed
+    assert "--weights ema" in unnamed
+    options = ("--image-size", "64", "--classes", "voc", "--weights", "ema")
+    document = core("inspect", tmp_path / "foreign.pt", *options, "--json").document()
+    assert (document["classes"], document["meta"]["image_size"]) == (list(CLASS_NAMES), 64)
+    out = tmp_path / "out.safetensors"
+    core("export", tmp_path / "foreign.pt", "--format", "safetensors", "--out", out, *options)
+    again = open_checkpoint(out)
+    assert again.meta.class_names == CLASS_NAMES
+    assert torch.equal(again.state["classifier.4.bias"], averaged["classifier.4.bias"])
+    scores = core("evaluate", tmp_path / "foreign.pt", "--data", places["voc"], *options, "--json").document()
+    assert scores["images"] == 2
+    wrong = core(
+        "evaluate", tmp_path / "foreign.pt", "--data", places["voc"], "--classes", ",".join(map(str, range(21)))
+    )
+    assert wrong.code == 1
+    assert "evaluate it on data with its own classes" in wrong.err
 
 
 def test_inspect_lists_what_is_missing_and_dropped(core: Command, checkpoint: Path, tmp_path: Path) -> None:
