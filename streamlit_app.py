@@ -8,7 +8,7 @@ from core.wording import count
 from ui import cached
 from ui.page import link_to, open_page, showing_errors
 from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
-from ui.sources import make_demo_data
+from ui.sources import DEMO, FOLDER, make_demo_data
 from ui.words import STATES, plain
 
 MAX_CARDS = 12
@@ -36,7 +36,7 @@ def offer_first_steps() -> None:
     """Offer the demo, and the way to data of one's own."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_asked = st.button("Train the demo", type="primary", icon=":material/rocket_launch:")
-        link_to("Dataset", "Look at a data set of your own", source="A folder")
+        link_to("Dataset", "Look at a data set of your own", source=FOLDER)
         link_to("Train", "Set up a run", run="new")
     if is_asked:
         start_demo()
@@ -102,7 +102,7 @@ def show_data() -> None:
     with st.container(border=True):
         if not demo_dir().is_dir():
             st.markdown("**Demo data** is not made yet: 200 drawn scenes, each with its exact mask.")
-            link_to("Dataset", "Make it, or look at a folder of your own")
+            link_to("Dataset", "Make it, or look at a folder of your own", source=DEMO)
             return
         data = cached.dataset(demo_dir())
         listed = ", ".join(f"{len(data.splits[name])} {name}" for name in ("train", "val") if name in data.splits)
@@ -111,7 +111,7 @@ def show_data() -> None:
             for sample in data.split("val")[:NUM_THUMBNAILS]:
                 picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="overlay")
                 st.image(picture, width=140, alt=f"Scene {sample.name} with its mask laid over it")
-        link_to("Dataset", "Look at it")
+        link_to("Dataset", "Look at it", source=DEMO)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from core import jobs
 from core.errors import CoreError
 from core.training import evaluations, runs
 from core.wording import count
+from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.comparison import require_same_data
 from ui.cost_view import show_cost, show_published
@@ -33,26 +34,17 @@ def say_what_is_missing(choices: Sequence[Choice]) -> None:
 
 
 def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
-    """Ask for checkpoints and a split. The query string holds the choice; the widget takes its value from there."""
+    """Ask for checkpoints and a split. The query string holds the choice."""
     by_id = {choice.id: choice for choice in choices}
-    wanted = [choice_id for choice_id in st.query_params.get_all("checkpoint") if choice_id in by_id]
-    st.session_state["checkpoints"] = wanted or [choice.id for choice in default_pair(choices)]
+    pair = [choice.id for choice in default_pair(choices)]
     chosen = st.multiselect(
-        "Checkpoints", list(by_id), key="checkpoints", format_func=lambda choice_id: by_id[choice_id].label,
-        on_change=keep_choice, help="The first is A, the one compared against; the last is B, the one judged.",
+        "Checkpoints", list(by_id), **address.keyed("checkpoint", by_id, pair, key="checkpoints", stays=True),
+        format_func=lambda choice_id: by_id[choice_id].label,
+        help="The first is A, the one compared against; the last is B, the one judged.",
     )  # fmt: skip
     splits = splits_of([by_id[choice_id] for choice_id in chosen])
-    wanted_split = st.query_params.get("split")
-    st.session_state["on split"] = wanted_split if wanted_split in splits else "val"
-    # Not `bind`: Streamlit takes what a page has bound out of the links that lead from it to another page.
-    split = st.segmented_control("Split", splits, required=True, key="on split", on_change=keep_choice)
-    return [by_id[choice_id] for choice_id in chosen], split or "val"
-
-
-def keep_choice() -> None:
-    """Write the chosen checkpoints and the split to the query string."""
-    st.query_params["checkpoint"] = st.session_state["checkpoints"]
-    st.query_params["split"] = st.session_state["on split"]
+    split = address.ask_one("Split", splits, "split", "val", key="on split")
+    return [by_id[choice_id] for choice_id in chosen], split
 
 
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
@@ -116,7 +108,7 @@ def show(sides: Sequence[Side]) -> None:
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
         show_verdict(a, b)
-        link_to("Present", "Present", checkpoint=[a.choice.id, b.choice.id], split=a.evaluation.split)
+        link_to("Present", "Present", checkpoint=[side.choice.id for side in sides], split=a.evaluation.split)
     show_table(sides)
     if len(sides) > 2:
         show_ranking(sides)

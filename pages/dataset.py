@@ -9,18 +9,18 @@ from core.data import analysis
 from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
 from core.wording import count
-from ui import cached
+from ui import address, cached
 from ui.browser import browse
 from ui.class_form import offer_names
 from ui.data_view import show_charts, show_facts
 from ui.findings import show_findings, summary
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.sources import data_source, is_there, source_query
+from ui.sources import data_source, is_there
 from ui.split_view import show_splits
 from ui.words import plain
 
-CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
+LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 
 
 def open_data(path: Path) -> Dataset | None:
@@ -67,11 +67,7 @@ def pairs_done(done: int, total: int) -> str:
 def ask_split(data: Dataset) -> str:
     """Ask which split to look at."""
     names = [name for name, samples in data.splits.items() if samples]
-    chosen: str = st.segmented_control(
-        "Split", names, default=names[0], required=True, key="split", bind="query-params",
-        help=f"Where the splits come from: {data.split_source}.",
-    )  # fmt: skip
-    return chosen
+    return address.ask_one("Split", names, "split", names[0], help=f"Where the splits come from: {data.split_source}.")
 
 
 def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
@@ -93,7 +89,7 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
     if data and found:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
     first = CONTENT if data else FINDINGS
-    content, findings, splits = st.tabs((CONTENT, FINDINGS, SPLITS), key="look", bind="query-params", default=first)
+    content, findings, splits = st.tabs(LOOKS, **address.keyed("look", LOOKS, first))
     if content.open and data:
         with content:
             show_content(data, found)
@@ -120,7 +116,7 @@ def main() -> None:
         return  # the same sentence as above
     show(data, analyse(path, data))
     if data:
-        link_to("Train", "Train on this data", run="new", **source_query())
+        link_to("Train", "Train on this data", run="new")
 
 
 with open_page("Dataset"):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.training.evaluations import BY_SIZE
-from ui import cached_comparison
+from ui import address, cached_comparison
 from ui.checkpoints import (
     Choice,
     default_pair,
@@ -66,7 +66,11 @@ def move(steps: Sequence[str], pair: Pair) -> str:
         offer("Next", "Right", steps[min(place + 1, len(steps) - 1)], is_possible=place + 1 < len(steps))
         st.caption(f"{place + 1} of {len(steps)}")
         ids = [side.choice.id for side in pair]
-        link_to("Compare", "Leave", checkpoint=ids, split=pair.b.evaluation.split)
+        asked: dict[str, str | list[str]] = {
+            "checkpoint": st.query_params.get_all("checkpoint") or ids,
+            "split": pair.b.evaluation.split,
+        }
+        link_to("Compare", "Leave", **address.as_left("Compare") | asked)
     return steps[place]
 
 

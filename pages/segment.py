@@ -8,7 +8,7 @@ from core.model.passes import Passes
 from core.model.photo import SUFFIXES
 from core.training import runs
 from core.wording import count
-from ui import cached, cached_segments
+from ui import address, cached, cached_segments
 from ui.cached_segments import Segmented
 from ui.legend import show_areas
 from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models, warn_of_demo
@@ -40,7 +40,7 @@ def say_what_there_is(models: Sequence[Model]) -> None:
 def ask_photos(model: Model) -> list[Photo]:
     """Ask for photos of one's own, one from the camera, or a sample."""
     sources = [OWN, CAMERA, *([SAMPLE] if model.choice else [])]
-    source = st.segmented_control("Photo from", sources, default=OWN, required=True, key="photo_source")
+    source = address.ask_one("Photo from", sources, "photo", OWN, key="photo_source")
     if source == SAMPLE and model.choice:
         return [ask_sample(model.choice.run.data)]
     if source == CAMERA:
@@ -60,7 +60,10 @@ def ask_sample(data_path: str) -> Photo:
     """Ask for a validation photo of the data that the checkpoint's run was trained on."""
     data = cached.dataset(data_path)
     samples = {sample.name: sample for sample in data.split("val")}
-    name = st.selectbox("Validation photo", list(samples), key="sample", help="No checkpoint was trained on these.")
+    name = st.selectbox(
+        "Validation photo", list(samples), **address.keyed("sample", samples, next(iter(samples))),
+        help="No checkpoint was trained on these.",
+    )  # fmt: skip
     path, mask = samples[name].photo, samples[name].mask
     truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)
     return Photo(path.name, path.read_bytes(), truth)

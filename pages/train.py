@@ -5,7 +5,7 @@ import streamlit as st
 from core.home import checkpoints_dir
 from core.training import runs
 from core.training.runs import Run
-from ui import run_view
+from ui import address, run_view
 from ui.estimate_view import show_prediction
 from ui.page import open_page, showing_errors
 from ui.run_actions import ask_action, edit_run
@@ -22,7 +22,7 @@ def ask_run(entries: list[Entry]) -> Entry | None:
     known = {entry.run.path.name: entry for entry in entries}
     live = next((name for name, entry in known.items() if entry.is_live), None)
     options = [NEW, *known]
-    wanted = st.query_params.get("run") or live or next(iter(known), NEW)
+    wanted = st.query_params.get("run") or address.first_default("run", live or next(iter(known), NEW))
     if wanted not in options:
         st.warning(f"There is no run {plain(wanted)} in {checkpoints_dir()}; it may have been moved or deleted.")
         wanted = NEW
@@ -30,7 +30,8 @@ def ask_run(entries: list[Entry]) -> Entry | None:
     chosen = st.selectbox(
         "Run", options, options.index(wanted), format_func=lambda name: run_view.label(known.get(name))
     )
-    st.query_params["run"] = chosen
+    if chosen != wanted:
+        address.show(run=chosen)
     return known.get(chosen)
 
 

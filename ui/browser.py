@@ -8,7 +8,7 @@ from core.data.dataset import Dataset, Sample
 from core.data.stats import SplitStats
 from core.voc import BACKGROUND, VOID
 from core.wording import count
-from ui import cached
+from ui import address, cached
 from ui.cached import View
 from ui.clickable import ONLY
 from ui.legend import show_legend
@@ -45,9 +45,7 @@ def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
     only_class = wanted.class_ids[0] if len(wanted.class_ids) == 1 else BACKGROUND
     st.session_state["class"] = data.class_names[only_class] if only_class else ALL
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view: str = st.segmented_control(
-            "View", list(VIEWS), default="Overlay", required=True, key="view", bind="query-params", help=VIEW_HELP
-        )
+        view = address.ask_one("View", list(VIEWS), "view", "Overlay", help=VIEW_HELP)
         st.selectbox(
             "Only photos with", [ALL, *data.class_names[1:]], key="class", disabled=not can_filter, width=220,
             on_change=_choose_class, args=(data.class_names,),

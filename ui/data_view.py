@@ -9,7 +9,7 @@ from core.data.facts import MIN_OBJECT_SHARE
 from core.data.stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from core.wording import count
-from ui import data_charts
+from ui import address, data_charts
 from ui.clickable import Chart, show_chart
 from ui.words import MISSING, percent, plain
 
@@ -48,7 +48,7 @@ def show_facts(stats: SplitStats) -> None:
 
 def show_charts(stats: SplitStats, classes: Classes) -> None:
     """Draw one tab of charts; only that one is computed."""
-    tabs = st.tabs(TABS, key="chart", bind="query-params")
+    tabs = st.tabs(TABS, **address.keyed("chart", TABS, TABS[0]))
     draw: Sequence[Callable[[SplitStats, Classes], None]] = (_classes, _together, _where, _objects, _sizes_and_light)
     for tab, show in zip(tabs, draw, strict=True):
         if tab.open:

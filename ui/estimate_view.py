@@ -33,9 +33,9 @@ def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
     if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
-        with st.spinner("Starting …"):
+        with showing_errors(), st.spinner("Starting …"):  # beside the button, which is left where it is
             kept_estimates.start_estimate(data, preset_name, config)
-        st.rerun()
+            st.rerun()
 
 
 def _show_measuring(job: Path) -> None:

@@ -97,7 +97,7 @@ def _offer_repair(root: Path) -> None:
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and what "
         "cannot be mended is set aside. The originals stay as they are; `repair.csv` in the copy lists every change."
     )
-    out = typed_path("New folder for the copy", "repair", f"{root}-repaired")
+    out = typed_path("New folder for the copy", f"{root}-repaired", key="repair")
     if out is None:
         return
     job = analysis.job_dir(root) / "repair"

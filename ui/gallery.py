@@ -13,7 +13,7 @@ from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageScore
 from core.voc import VOID
 from core.wording import count
-from ui import cached, cached_comparison
+from ui import address, cached, cached_comparison
 from ui.clickable import ONLY
 from ui.compare_slider import show_slider
 from ui.comparison import ORDERS, in_order
@@ -101,7 +101,7 @@ def _ask(data: Dataset, counts_NKK: Counts) -> tuple[str, str, int, int | None]:
     """Ask for a view, an order with its seed, and a class that the truth must have."""
     present = np.flatnonzero(counts_NKK.sum(axis=(0, 2))).tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params")
+        view = address.ask_one("View", VIEWS, "view", VIEWS[0])
         order = st.selectbox("Sort by", ORDERS, key="order", width=180, help="By the mIoU of each image; gain: B - A.")
         seed = 0
         if order == "Random":

@@ -14,7 +14,7 @@ from core.model.given import NOTHING
 from core.model.names import file_stem
 from core.model.pretrained import PretrainedModel, pretrained_models
 from core.wording import count
-from ui import cached, cached_segments
+from ui import address, cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.given_form import ask_given, says_itself
 from ui.job_view import POLL_S, show_job
@@ -66,38 +66,24 @@ def _offer_label(offer: PretrainedModel) -> str:
 def ask_model(models: Sequence[Model]) -> Model | None:
     """Ask for a model. The query string holds the choice; None while a file is awaited."""
     by_id = {model.id: model for model in models} | {BROUGHT: Model(BROUGHT, "A checkpoint file of yours …", "")}
-    wanted = st.query_params.get("checkpoint")
-    st.session_state["checkpoint"] = wanted if wanted in by_id else next(iter(by_id))
     chosen = st.selectbox(
-        "Checkpoint", list(by_id), key="checkpoint", format_func=lambda model_id: by_id[model_id].label,
-        on_change=_keep_choice, help="Every checkpoint of every run, the highest validation mIoU first; then "
-        "torchvision's models, which know VOC's 20 classes without any training here.",
+        "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
+        format_func=lambda model_id: by_id[model_id].label,
+        help="Every checkpoint of every run, the highest validation mIoU first; then torchvision's models, which "
+        "know VOC's 20 classes without any training here.",
     )  # fmt: skip
     return _ask_file() if chosen == BROUGHT else by_id[chosen]
-
-
-def _keep_choice() -> None:
-    st.query_params["checkpoint"] = st.session_state["checkpoint"]
 
 
 def ask_other(models: Sequence[Model], first: Model) -> Model | None:
     """Ask for a second model to set against the first; None if none is wanted."""
     by_id = {model.id: model for model in models if model.id != first.id}
-    wanted = st.query_params.get("against")
-    st.session_state["against"] = wanted if wanted in by_id else None
     chosen = st.selectbox(
-        "Against", list(by_id), index=None, key="against", format_func=lambda model_id: by_id[model_id].label,
-        on_change=_keep_other, placeholder="nothing: one model alone", help="A second model for the same photo: where "
-        "do the two disagree?",
+        "Against", list(by_id), index=None, **address.keyed("against", by_id, None),
+        format_func=lambda model_id: by_id[model_id].label, placeholder="nothing: one model alone",
+        help="A second model for the same photo: where do the two disagree?",
     )  # fmt: skip
     return by_id[chosen] if chosen else None
-
-
-def _keep_other() -> None:
-    if chosen := st.session_state["against"]:
-        st.query_params["against"] = chosen
-    else:
-        st.query_params.pop("against", None)
 
 
 def _ask_file() -> Model | None:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from core.errors import CoreError
+from ui import address
 from ui.words import plain
 
 FAVICON = (
@@ -52,11 +53,13 @@ def open_page(title: str) -> Iterator[None]:
     """
     sidebar: Literal["auto", "collapsed"] = "auto" if PAGES[title].is_listed else "collapsed"
     st.set_page_config(page_title=f"{title} · Atrous", page_icon=FAVICON, layout="wide", initial_sidebar_state=sidebar)
+    address.arrive(title)
     with st.sidebar:
         st.subheader("Atrous", anchor=False)
         for name, other in PAGES.items():
             if other.is_listed:
-                st.page_link(other.file, label=name, icon=other.icon, help=other.purpose)
+                query = address.leading_to(name, address.as_left(name))
+                st.page_link(other.file, label=name, icon=other.icon, help=other.purpose, query_params=query)
     try:
         with showing_errors():
             yield
@@ -86,5 +89,6 @@ def showing_errors() -> Iterator[None]:
 
 
 def link_to(title: str, label: str, **query: str | list[str]) -> None:
-    """Draw a link to the page called `title`; `query` becomes its query string."""
-    st.page_link(PAGES[title].file, label=label, icon=PAGES[title].icon, query_params=query)
+    """Draw a link to the page called `title`; `query`, and the data set last looked at, become its query string."""
+    page = PAGES[title]
+    st.page_link(page.file, label=label, icon=page.icon, query_params=address.leading_to(title, query))

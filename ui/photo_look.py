@@ -13,6 +13,7 @@ from core.model.photo import ClassArea
 from core.model.render import colorize, confidence_map, overlay, shade
 from core.palettes import OWN, PALETTES, SAFE, recolored
 from core.voc import BACKGROUND, VOID
+from ui import address
 from ui.cached_segments import Answers
 from ui.words import percent
 
@@ -73,8 +74,8 @@ class Look(NamedTuple):
 def ask_look(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> Look:
     """Ask how to look at the photo; each of its masks, one by each model, holds some areas."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control(
-            "View", list(KINDS), default=OVERLAY, required=True, key="view", bind="query-params",
+        kind = address.ask_one(
+            "View", list(KINDS), "view", OVERLAY,
             help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
         )  # fmt: skip
         opacity = st.slider(

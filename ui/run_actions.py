@@ -7,6 +7,7 @@ from core.training import run_edits, runs
 from core.training.config import MAX_EPOCHS
 from core.training.log import RunLog
 from core.training.runs import Run
+from ui import address
 from ui.page import showing_errors
 from ui.words import plain
 
@@ -83,5 +84,5 @@ def _offer_deletion(run: Run, *, is_live: bool) -> None:
     )  # fmt: skip
     if st.button("Delete the run", icon=":material/delete_forever:", disabled=is_live or not is_sure):
         run_edits.delete(run)
-        del st.query_params["run"]
+        address.show(run=None)
         st.rerun()

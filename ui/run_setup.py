@@ -3,10 +3,11 @@
 import streamlit as st
 
 from core.training import kept_estimates, runs
-from core.training.presets import PRESET_HELP, PRESET_LABELS, PRESETS, preset
-from ui import cached
+from core.training.presets import PRESET_HELP, PRESET_LABELS, preset
+from ui import address, cached
 from ui.estimate_view import offer_estimate
 from ui.forms import settings_form
+from ui.page import showing_errors
 from ui.sources import data_source, is_demo, is_there, make_demo_data
 
 
@@ -15,26 +16,29 @@ def ask_new_run() -> None:
     path = data_source()
     if not is_there(path, is_demo_enough=True):
         return
-    name = st.segmented_control(
-        "Preset", list(PRESETS), default="demo" if is_demo(path) else "report", required=True, key="preset",
-        bind="query-params", format_func=PRESET_LABELS.__getitem__,
+    name = address.ask_one(
+        "Preset", PRESET_LABELS, "preset", "demo" if is_demo(path) else "report",
         help="A set of settings to begin with; each can be changed below.",
     )  # fmt: skip
     st.caption(PRESET_HELP[name])
-    config = settings_form(preset(name), key=name)
-    if path.is_dir():
-        offer_estimate(cached.dataset(path).root, name, config)
+    config = None
+    with showing_errors():  # of a setting that does not fit another; the rest of the form stays
+        config = settings_form(preset(name), key=name)
+    with showing_errors():
+        if path.is_dir() and config:
+            offer_estimate(cached.dataset(path).root, name, config)
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
     if live := runs.live_runs():
         st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live)):
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or not config):
         if is_demo(path):
             make_demo_data()
         with st.spinner("Starting the trainer …"):
             data = cached.dataset(path)
             data.split("train"), data.split("val")
+            assert config  # noqa: S101 - without it the button is disabled
             run = runs.create_run(run_name, data.root, name, config)
-            st.query_params["run"] = run.path.name
+            address.show(run=run.path.name)
             kept_estimates.keep_with(run)
             runs.start(run)
         st.rerun()

@@ -9,9 +9,9 @@ from core.metrics.guard import explain
 from core.metrics.verdict import sentence
 from core.training.evaluations import BY_SIZE, Evaluation
 from core.wording import count
-from ui import cached, cached_comparison
+from ui import address, cached, cached_comparison
 from ui.checkpoints import Choice, run_names
-from ui.comparison import CONVENTIONS, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
+from ui.comparison import CONVENTIONS, HEADLINE, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
 from ui.score_charts import Curve, loss_curves, miou_curves
 from ui.words import MISSING, code, percent, plain
 
@@ -35,6 +35,7 @@ METHOD = (
 )
 
 
+RULE_LABELS = {name: column.label for name, column in CONVENTIONS.items()}
 RULES = "Libraries average IoU by different rules.\n\n" + "\n".join(
     f"- *{column.label}*: {column.meaning}" for column in CONVENTIONS.values()
 )
@@ -73,8 +74,8 @@ def show_ranking(sides: Sequence[Side]) -> None:
 def show_table(sides: Sequence[Side]) -> None:
     """Draw every score of every checkpoint in percent, the floor's too, and say which should not be believed."""
     convention = st.selectbox(
-        "mIoU by the rule of", list(CONVENTIONS), key="rule", width=300, bind="query-params",
-        format_func=lambda name: CONVENTIONS[name].label,
+        "mIoU by the rule of", list(CONVENTIONS), width=300, **address.keyed("rule", RULE_LABELS, HEADLINE),
+        format_func=RULE_LABELS.__getitem__,
         help=RULES,
     )  # fmt: skip
     floor = cached_comparison.floor_conventions(sides[0].evaluation.path)[convention]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import streamlit as st
 
@@ -10,11 +10,12 @@ from core import jobs
 from core.data import download
 from core.errors import DataError
 from core.home import demo_dir
+from ui import address
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
 from ui.words import megabytes, plain
 
-DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
+SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
 
 
@@ -23,25 +24,26 @@ def data_source() -> Path | None:
 
     The choice is kept in the query string (`?source=A folder&data=/path`).
     """
-    source = st.segmented_control(
-        "Data set", [DEMO, VOC, FOLDER], default=DEMO, required=True, key="source", bind="query-params",
+    source = address.ask_one(
+        "Data set", SOURCES, "source", DEMO,
         help="The demo is 200 drawn scenes with exact masks. VOC 2012 can be downloaded here (2 GB). A folder is a "
         "VOCdevkit, a VOC2012 folder, or any folder with images and masks (JPEGImages + SegmentationClass, or "
         "images + masks).",
     )  # fmt: skip
+    address.keep_data()
     if source == DEMO:
         return demo_dir()
     if source == VOC:
         return download.voc_dir()
-    return typed_path("Folder on this computer", "data", "/data/VOCdevkit/VOC2012", is_kept=True)
+    return typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
 
 
-def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> Path | None:
-    """Ask for a path on this computer, None until one is typed; `is_kept` keeps it in the query string.
+def typed_path(label: str, example: str, **keyed: Any) -> Path | None:
+    """Ask for a path on this computer, None until one is typed; `keyed` is what else its box is given, a key at least.
 
     A path that the system refuses to look at, be it too long or another person's, raises `DataError`.
     """
-    text = st.text_input(label, key=key, bind="query-params" if is_kept else None, placeholder=example).strip()
+    text = st.text_input(label, placeholder=example, **keyed).strip()
     if not text:
         return None
     if "\0" in text:
@@ -54,11 +56,6 @@ def typed_path(label: str, key: str, example: str, *, is_kept: bool = False) -> 
     except OSError as error:
         raise DataError(f"{path} cannot be looked at: {error.strerror}; check the path and whose it is.") from error
     return path
-
-
-def source_query() -> dict[str, str]:
-    """Return the part of the query string that `data_source` keeps, to pass the choice to another page."""
-    return {name: st.query_params[name] for name in ("source", "data") if name in st.query_params}
 
 
 def is_demo(path: Path) -> bool:
@@ -124,7 +121,7 @@ def offer_voc() -> None:
     )  # fmt: skip
     if st.button("Download VOC 2012", type="primary", icon=":material/download:"):
         _start(folder, ["download"])
-    tar = typed_path("Or the tar you have already", "tar", "~/Downloads/VOCtrainval_11-May-2012.tar")
+    tar = typed_path("Or the tar you have already", "~/Downloads/VOCtrainval_11-May-2012.tar", key="tar")
     if st.button("Unpack this tar", icon=":material/unarchive:", disabled=tar is None):
         _start(folder, ["download", "--tar", str(tar)])
     st.caption(f"If you have the folder already, choose *{FOLDER}* above.")

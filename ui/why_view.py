@@ -9,6 +9,7 @@ import streamlit as st
 from core.metrics.calibration import reliability
 from core.metrics.object_size import size_scores
 from core.training.evaluations import Details
+from ui import address
 from ui import cached_comparison as cached
 from ui.clickable import ONLY, Chart, show_chart
 from ui.image_filter import parse
@@ -39,7 +40,7 @@ SIZE_MEANING = (
 
 def show_why(a: Side, b: Side) -> None:
     """Draw the tabs; only the open one is computed."""
-    tabs = st.tabs(TABS, key="why", bind="query-params")
+    tabs = st.tabs(TABS, **address.keyed("why", TABS, TABS[0]))
     for tab, show in zip(tabs, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True):
         if tab.open:
             with tab:

@@ -58,6 +58,11 @@ def test_a_setting_that_cannot_be_is_one_sentence(visit: Visit, demo_data: Path)
     app.selectbox(key="report.architecture").set_value("deeplabv3_mobilenet_v3_large").run()
     assert not app.exception
     assert "set output_stride=16" in app.error[0].value
+    assert app.text_input(key="report.name"), "*Name of the run* and *Start* were gone"
+    assert button(app, "Start training").disabled
+    app.selectbox(key="report.output_stride").set_value(16).run()
+    assert not app.error
+    assert not button(app, "Start training").disabled
 
 
 def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, demo_data: Path) -> None:

@@ -42,6 +42,21 @@ def test_how_long_it_takes_is_measured_on_request(
     assert launched[0][:5] == ["estimate", "--data", str(demo_data), "--preset", "demo"]
 
 
+def test_while_a_run_trains_the_form_stays_and_says_why_nothing_is_timed(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    """*How long will it take?* took the name and *Start* from the form, because something was training."""
+    run = make_run("nightly")
+    with jobs.hold(run.path):
+        app = visit("train", run="new")
+        button(app, "How long will it take?").click().run()
+        assert not app.exception
+        (said,) = [error.value for error in app.error]
+        assert "is being trained, so nothing can be timed beside it" in said
+        assert app.text_input(key="demo.name")
+        assert button(app, "Start training")
+
+
 def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> None:
     folder = kept_estimates.estimate_job_dir(demo_data, preset("demo"))
     folder.mkdir(parents=True)

@@ -1,0 +1,138 @@
+"""What a page shows stands in its address: a link, a reload, Back and a new tab show the same again.
+
+Streamlit's own `bind="query-params"` is not used. When a link leads to another page, Streamlit 1.67 removes from the
+link's query every parameter that the page before had bound, and Back loses them the same way.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+HERE = "here"
+"""Marks a link to the page that it stands on: the browser passes on such a link's query, but does not show it."""
+
+DATA = ("source", "data")
+"""What every page that asks for a data set shares."""
+
+_PAGE, _CHOSEN, _LEFT, _DATA = "page", "chosen", "left", "data choice"
+
+Options = Collection[str] | Mapping[str, Any] | None
+Query = dict[str, str | list[str]]
+
+
+def arrive(title: str) -> None:
+    """Begin a run of the page called `title`. After a link or Back, its widgets take what the address says."""
+    context = get_script_run_ctx()
+    is_back = context is not None and context.is_history_navigation
+    if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back:
+        st.session_state[_PAGE], st.session_state[_CHOSEN] = title, {}
+        if HERE in st.query_params:
+            del st.query_params[HERE]  # and with it the browser learns the rest
+    st.session_state.setdefault(_LEFT, {})[title] = _query()
+
+
+def keyed(name: str, options: Options, default: Any, *, key: str | None = None, stays: bool = False) -> dict[str, Any]:
+    """Return key and callback for a widget whose value the address holds as `name`, and set that value.
+
+    In this order: what was chosen since the page was opened, what the address says, `default`. A value that is not in
+    `options` is passed over; of a mapping, the labels count too. A list as default is for a widget with several
+    values. With `stays`, the first default stays while the page is open, whatever a later one would be.
+    """
+    key = key or name
+    chosen: dict[str, Any] = st.session_state[_CHOSEN]
+    if name in chosen and _is_among(chosen[name], options):
+        value = chosen[name]
+        # The browser sent this run off before it had the address that the choice led to.
+        if value not in (default, _asked(name, options, default)):
+            _write(name, value)
+    else:
+        value = _asked(name, options, default)
+        if stays:
+            chosen[name] = value
+    # Each time, also where it is the same: of two runs in a row, the browser may draw the second alone.
+    st.session_state[key] = value
+    return {"key": key, "on_change": _choose, "args": (name, key)}
+
+
+def first_default(name: str, default: str) -> str:
+    """Return the first default that was given for `name` since the page was opened: it stays, whatever comes later."""
+    first: str = st.session_state[_CHOSEN].setdefault(name, default)
+    return first
+
+
+def ask_one(
+    label: str,
+    options: Sequence[str] | Mapping[str, str],
+    name: str,
+    default: str,
+    *,
+    key: str | None = None,
+    **more: Any,
+) -> str:
+    """Ask for one of a row of options, which the address holds as `name`; a mapping has their labels."""
+    keyed_as = keyed(name, options, default, key=key)
+    if isinstance(options, Mapping):
+        more["format_func"] = options.__getitem__
+    chosen: str | None = st.segmented_control(label, list(options), required=True, **keyed_as, **more)
+    return chosen or default
+
+
+def _asked(name: str, options: Options, default: Any) -> Any:
+    by_label = {str(label): value for value, label in options.items()} if isinstance(options, Mapping) else {}
+    asked = [by_label.get(value, value) for value in st.query_params.get_all(name)]
+    found = [value for value in asked if options is None or value in options]
+    if isinstance(default, list):
+        return found or default
+    return found[-1] if found else default
+
+
+def _is_among(value: Any, options: Options) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return options is None or value is None or all(each in options for each in values)
+
+
+def _choose(name: str, key: str) -> None:
+    st.session_state[_CHOSEN][name] = st.session_state[key]
+    _write(name, st.session_state[key])
+    st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
+
+
+def _write(name: str, value: str | Sequence[str] | None) -> None:
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
+def show(**query: str | None) -> None:
+    """Change the address, None removes a part; from the next run on, widgets take what it says."""
+    for name, value in query.items():
+        _write(name, value)
+        st.session_state[_CHOSEN].pop(name, None)
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+def keep_data() -> None:
+    """Remember the data set that the address names, for links to the other pages that ask for one."""
+    st.session_state[_DATA] = {name: value for name, value in _query().items() if name in DATA}
+
+
+def leading_to(title: str, query: Query) -> Query:
+    """Return the query of a link to the page called `title`: `query`, and the data set that was last looked at."""
+    if title in ("Dataset", "Train") and not query.keys() & set(DATA):
+        query = query | st.session_state.get(_DATA, {})
+    return query | {HERE: ""} if title == st.session_state.get(_PAGE) else query
+
+
+def as_left(title: str) -> Query:
+    """Return what the address of the page called `title` held when it was last left, but for its data set."""
+    left: Query = st.session_state.get(_LEFT, {}).get(title, {})
+    return {name: value for name, value in left.items() if name not in DATA}
+
+
+def _query() -> Query:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
