@@ -5,16 +5,22 @@ holds exactly one JSON document.
 """
 
 import argparse
+import errno
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from core.commands import benchmarks, checkpoints, data, judging, reporting, segmenting, training
 from core.commands.document import Document
-from core.errors import CoreError
+from core.errors import CoreError, DataError
 from core.terminal import closed_pipe_ignored, say
+
+EMPTY = re.compile(r"(--[\w-]+=)?")
+"""What is never meant: an empty path would be the folder one stands in, an empty name the same as none."""
 
 FAMILIES = (training, data, judging, checkpoints, reporting, segmenting, benchmarks)
 
@@ -26,6 +32,7 @@ def main() -> int:
     if problem := training.misuse(arguments):
         parser.error(problem)
     try:
+        _refuse_impossible_paths(arguments)
         document = arguments.act(arguments)
     except CoreError as error:
         say(" ".join(str(error).splitlines()))  # a file's name may have line breaks
@@ -39,7 +46,21 @@ def main() -> int:
     return 0
 
 
+def _refuse_impossible_paths(arguments: argparse.Namespace) -> None:
+    """Raise `DataError` for a path that no system call takes: Python stumbles over it wherever it is looked at."""
+    for value in vars(arguments).values():
+        for path in value if isinstance(value, list) else [value]:
+            try:
+                if isinstance(path, Path):
+                    path.stat()
+            except OSError as error:
+                if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                    raise DataError(f"{str(path)[:80]} is no path: {error.strerror}; give another.") from error
+
+
 def _parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    if any(EMPTY.fullmatch(word) for word in sys.argv[1:]):
+        parser.error("an argument is empty; give it a value, or leave it out")
     try:
         return parser.parse_args()
     except SystemExit:  # after the help was printed

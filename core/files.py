@@ -7,17 +7,15 @@ import os
 import re
 import secrets
 import shutil
-import sys
-import tempfile
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
-from filelock import FileLock, Timeout
-
 from core.errors import DataError
+from core.windows import is_locked, move
 
 NAME_LENGTH = 40
 """How much of a file's name its temporary file bears: names may be as long as the disk allows."""
@@ -66,23 +64,26 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     When the block raises, the temporary file is removed and `path` stays as it was.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:NAME_LENGTH]}.", suffix=".part")
-    temporary = Path(name)
+    temporary = _temporary(path)
+    file = temporary.open("xb")  # not by tempfile, which lets nobody else read what it makes
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        move(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(4)}.part")
+
+
 def write_once(path: Path, content: bytes) -> bool:
     """Write a file whole unless there is one, and tell whether it was; of two writers at once, one gets False."""
-    whole = path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(4)}.part")
+    whole = _temporary(path)
     with replacing(whole) as file:
         file.write(content)
     try:
@@ -93,8 +94,10 @@ def write_once(path: Path, content: bytes) -> bool:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document; a NaN or an infinity in it raises `ValueError`."""
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     with replacing(path) as file:
-        file.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+        # A file's name may have bytes that are no UTF-8: Python's sign for one, written out, is JSON's for it.
+        file.write(text.encode(errors="backslashreplace") + b"\n")
 
 
 def take_name(file: Path, path: Path) -> bool:
@@ -143,9 +146,9 @@ def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
     """Give a temporary folder beside `path`; when the block raises, it vanishes with the folders made for it."""
     made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=makes_all, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:NAME_LENGTH]}.", suffix=".part"))
+    draft = _temporary(path)
+    draft.mkdir()
     try:
-        draft.chmod(0o755)
         yield draft
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -249,10 +252,21 @@ def by_last_use(paths: Iterable[Path]) -> list[Path]:
     return sorted(times, key=lambda path: times[path])
 
 
+def regular(path: Path) -> Path:
+    """Return the path of a file that has an end; a device, a pipe or a socket raises `OSError` before it is opened.
+
+    A pipe is waited for, and some devices go on for ever. A folder is let through: who opens it learns that it is one.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket, not a file", str(path))
+    return path
+
+
 def read_lines(file: Path) -> list[str]:
     """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line.strip() for line in regular(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
 
@@ -267,25 +281,6 @@ def locked_since(file: Path) -> float | None:
     """
     try:
         with file.open("rb") as opened:
-            return os.fstat(opened.fileno()).st_mtime if _is_locked(opened) else None
+            return os.fstat(opened.fileno()).st_mtime if is_locked(opened) else None
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-if sys.platform == "win32":
-
-    def _is_locked(file: IO[bytes]) -> bool:
-        with suppress(Timeout), FileLock(file.name, timeout=0.02):
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _is_locked(file: IO[bytes]) -> bool:
-        # A shared one: two who ask do not see each other, and reading is enough, as of another user's run.
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from core.errors import CoreError, RunError
 from core.files import locked_since, write_json
 from core.home import PROJECT_ROOT
+from core.windows import detached
 
 START_TIMEOUT_S = 60.0
 """On a machine at five times its load 30 s were too few; whoever begins sooner is not waited for longer."""
@@ -134,8 +135,8 @@ def launch(arguments: list[str], path: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
                 cwd=PROJECT_ROOT,
+                **detached(),
             )
     except OSError as error:
         raise RunError(f"{output} cannot be written: {error.strerror}; check that its folder is there.") from error

@@ -15,7 +15,7 @@ from core.classes import Classes
 from core.commands.checkpoints import add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.errors import PhotoError
-from core.files import refuse_existing, replacing, write_new
+from core.files import refuse_existing, regular, replacing, write_new
 from core.palettes import OWN, PALETTES, recolored
 from core.terminal import progress_bar, say
 
@@ -138,7 +138,7 @@ def _read_photo(path: Path, *, stretch: bool) -> Any:
     from core.model.photo_limits import check_file_size
 
     try:
-        check_file_size(path.stat().st_size, str(path))
+        check_file_size(regular(path).stat().st_size, str(path))
         return open_noted(path.read_bytes(), str(path), stretch=stretch)
     except OSError as error:
         raise PhotoError(f"The photo {path} cannot be read: {error.strerror}; check its name.") from error

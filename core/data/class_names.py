@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, classes_of_palette, has_voc_palette, read_classes
+from core.files import regular
 
 PEEKED_MASKS = 5
 """Masks whose palette is looked at: one may be broken, or not like the others."""
@@ -42,7 +43,7 @@ def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:
 def _palette_of(mask: Path) -> NDArray[np.uint8] | None:
     """Return the palette of a mask, shape (N, 3); None where it has none or cannot be read, which others will tell."""
     try:
-        with Image.open(mask) as image:
+        with Image.open(regular(mask)) as image:
             palette = image.getpalette("RGB") if image.mode == "P" else None
     except (OSError, SyntaxError, ValueError):
         return None

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import DataError
-from core.files import Stamp, replacing, stamp_of
+from core.files import Stamp, regular, replacing, stamp_of
 from core.home import home
 
 SCHEMA = 1
@@ -79,7 +79,7 @@ def _existing(file: Path) -> Stamp:
 
 def _hash(file: Stamp) -> str:
     try:
-        return hashlib.sha256(Path(file.path).read_bytes()).hexdigest()
+        return hashlib.sha256(regular(Path(file.path)).read_bytes()).hexdigest()
     except OSError as error:
         raise _unreadable(Path(file.path), error) from error
 

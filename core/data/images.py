@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from core.data.deep import Refused, refuse_misread, refuse_unscaled, refused_tiff
 from core.data.srgb import to_srgb
 from core.errors import DataError
-from core.files import replacing
+from core.files import regular, replacing
 from core.voc import PALETTE, VOID
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
@@ -35,7 +35,7 @@ def load_picture(path: Path, what: str) -> Image.Image:
     if is_photo:
         register_heif()
     try:
-        with Image.open(path, formats=PHOTO_FORMATS if is_photo else None) as image:
+        with Image.open(regular(path), formats=PHOTO_FORMATS if is_photo else None) as image:
             if is_photo:
                 refuse_misread(image)
             image.load()

@@ -25,6 +25,7 @@ from core.data.remedies import (
     write_photo,
     write_stretched,
 )
+from core.files import regular
 from core.voc import BACKGROUND, VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
@@ -82,7 +83,7 @@ def write_pair(plan: Plan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
 def put_aside(folder: Path, file: Path, what: str) -> str:
     """Copy a file to those set aside, `what` is photos or masks; return why it cannot be read, nothing if it can."""
     try:
-        content = file.read_bytes()
+        content = regular(file).read_bytes()
     except OSError as error:  # of a link that leads nowhere, or a folder with the name of a photo
         return error.strerror or "it cannot be read"
     place = folder / ASIDE / what

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from core.data.deep import STRETCH, stretched
 from core.data.images import JPEG_QUALITY, load_picture, read_photo
 from core.errors import DataError
+from core.files import regular
 from core.voc import BACKGROUND, VOID
 
 MAX_UNKNOWN_SHARE = 0.01
@@ -111,7 +112,7 @@ def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
 def copied(source: Path, target: Path) -> None:
     """Copy the bytes of a file; one that cannot be read any more raises `DataError`."""
     try:
-        content = source.read_bytes()
+        content = regular(source).read_bytes()
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror}; restore it, or take it away.") from error
     target.write_bytes(content)

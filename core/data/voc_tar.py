@@ -13,7 +13,7 @@ from pathlib import Path
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, open_dataset
 from core.data.disk import check_room, saving, words_of
 from core.errors import DataError
-from core.files import new_folder
+from core.files import new_folder, regular
 
 DEVKIT, RELEASE = "VOCdevkit", "VOC2012"
 NEEDED = (*LAYOUTS[0], LISTS.as_posix())
@@ -22,7 +22,7 @@ UNPACKED = (*NEEDED, AUGMENTED_MASKS)
 
 def unpack(tar: Path, root: Path, on_progress: Callable[[int, int], None]) -> None:
     """Unpack `VOCdevkit/VOC2012` into a folder; whatever is wrong with the tar or the disk raises `DataError`."""
-    with _reading(tar), tarfile.open(tar) as archive:
+    with _reading(tar), tarfile.open(regular(tar)) as archive:
         _unpack_archive(archive, tar, root, on_progress)
 
 

@@ -150,10 +150,11 @@ def _write_state_dict(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) 
 
 
 def _write_safetensors(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) -> Reopened:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     meta = json.dumps(opened.meta.as_dict(), allow_nan=False)
-    save_file(opened.state, file, metadata={"format": "pt", META_KEY: meta})
+    # By safetensors' own `save_file` nobody but the owner could read it.
+    file.write_bytes(save(opened.state, metadata={"format": "pt", META_KEY: meta}))
     return _reopened_weights(opened, file)
 
 
@@ -171,14 +172,14 @@ def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
 # --- programs -------------------------------------------------------------------------------------------------------
 
 
-def _free_sizes() -> dict[str, dict[int, Any]]:
-    free = torch.export.Dim.DYNAMIC
-    return {"images_N3HW": {0: free, 2: free, 3: free}}
+FREE_SIZES = {0: "batch", 2: "height", 3: "width"}
+"""The axes of images_N3HW that are free, and what an ONNX program calls them, in its logits too."""
 
 
 def _write_torch_export(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reopened:
+    free = {"images_N3HW": dict.fromkeys(FREE_SIZES, torch.export.Dim.DYNAMIC)}
     with torch.no_grad():
-        program = torch.export.export(model, (torch.zeros(EXAMPLE_SHAPE),), dynamic_shapes=_free_sizes())
+        program = torch.export.export(model, (torch.zeros(EXAMPLE_SHAPE),), dynamic_shapes=free)
     meta = json.dumps(opened.meta.as_dict(), allow_nan=False)
     torch.export.save(program, file, extra_files={f"{META_KEY}.json": meta})
     again: Reopened = torch.export.load(file).module()
@@ -192,8 +193,8 @@ def _write_onnx(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reop
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the exporter thinks of its own libraries
         program = torch.onnx.export(
-            model, (torch.zeros(EXAMPLE_SHAPE),), dynamo=True, verbose=False, dynamic_shapes=_free_sizes(),
-            input_names=["images"], output_names=["logits"],
+            model, (torch.zeros(EXAMPLE_SHAPE),), dynamo=True, verbose=False,
+            dynamic_shapes={"images_N3HW": FREE_SIZES}, input_names=["images"], output_names=["logits"],
         )  # fmt: skip
     assert program is not None  # noqa: S101 - with dynamo there is one
     program.model.metadata_props[META_KEY] = json.dumps(opened.meta.as_dict(), allow_nan=False)

@@ -19,6 +19,7 @@ from core.training.milestones import epoch_of
 from core.training.records import Epoch, RunStarted
 from core.training.runs import Run
 from core.voc import BACKGROUND
+from core.windows import command_line
 
 Evaluate = Callable[[Path, Dataset, str], object]
 """Scores a checkpoint on a split and stores it in the run's folder (`core.training.evaluation`)."""
@@ -149,7 +150,8 @@ def _files(run: Run) -> list[Path]:
     files = run.checkpoints()
     milestones = [file for file in files if epoch_of(file) is not None]
     if not files:
-        raise RunError(f"{run.path.name} has no checkpoint yet; train it: python -m core train {run.path}.")
+        command = command_line(["python", "-m", "core", "train", run.path])
+        raise RunError(f"{run.path.name} has no checkpoint yet; train it: {command}.")
     return milestones or files[:1]
 
 
@@ -167,7 +169,8 @@ def is_by_size(file: Path, split: str) -> bool:
 def _evaluated(run: Run, file: Path, split: str, evaluate: Evaluate | None) -> Evaluation:
     if evaluate is None:
         why = evaluations.BY_SIZE if is_by_size(file, split) else f"is not evaluated on {split} yet"
-        raise RunError(f"{file} {why}; do so: python -m core evaluate {file} --data {run.data} --split {split}.")
+        command = command_line(["python", "-m", "core", "evaluate", file, "--data", run.data, "--split", split])
+        raise RunError(f"{file} {why}; do so: {command}.")
     evaluate(file, open_dataset(run.data), split)
     return _stored(run, file, split) or _evaluated(run, file, split, None)
 

@@ -1,6 +1,5 @@
 """The section that tells how to do it again: commands, versions, machine, fingerprints."""
 
-import shlex
 from pathlib import Path
 
 from core.home import demo_dir
@@ -10,6 +9,7 @@ from core.report.markup import Markup, tag
 from core.report.words import Words
 from core.training import runs
 from core.training.demo_run import is_demo
+from core.windows import command_line
 
 
 def reproduction_section(content: Content, words: Words, version: str) -> Markup:
@@ -38,7 +38,7 @@ def _commands_of(trained: Trained, content: Content, folder: str) -> list[str]:
     targets = [int(leg.config["epochs"]) for leg in trained.log.legs]
     later = sorted({target for target in targets if target > trained.run.config.epochs})
     train = [runs.command(trained.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
-    on = f"--data {shlex.quote(content.evaluation.data)} --split {shlex.quote(content.split)}"
+    on = command_line(["--data", content.evaluation.data, "--split", content.split])
     return [
         *(["python -m core demo"] if is_demo(trained.run) else train),
         *(f"python -m core evaluate {folder}/{judged.file.name} {on}" for judged in content.of_run(trained)),

@@ -22,7 +22,7 @@ import numpy as np
 from core import jobs
 from core.data.hashing import BY_CONTENT, is_by_content
 from core.errors import CheckpointError, RunError
-from core.files import REPLACED, read_folder, replacing_folder, write_json
+from core.files import REPLACED, read_folder, regular, replacing_folder, write_json
 from core.metrics.calibration import Bins
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
@@ -268,7 +268,7 @@ def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) ->
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a checkpoint file; one that cannot be read, or was deleted, raises `CheckpointError`."""
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}; check its name.") from error

@@ -8,17 +8,15 @@ through a lock on the file `lock`, never by a process id. What a person calls a 
 import itertools
 import json
 import re
-import shlex
 import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from core.errors import ConfigError, RunError
-from core.files import by_number, write_json
+from core.files import by_number, regular, write_json
 from core.home import checkpoints_dir
 from core.jobs import held_since, is_held, launch
 from core.training import machine
@@ -27,6 +25,7 @@ from core.training.log import RunLog, read_log
 from core.training.milestones import milestones
 from core.training.presets import preset
 from core.training.records import Preparing, Record, RunEnded, seconds_between
+from core.windows import command_line
 from core.wording import count
 
 SCHEMA = 1
@@ -119,7 +118,7 @@ def open_run(path: Path) -> Run:
     """Read the `config.json` of a run folder; anything that is not one raises `RunError`."""
     path = Path(path)
     try:
-        about = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        about = json.loads(regular(path / "config.json").read_text(encoding="utf-8"))
         if about["schema"] > SCHEMA:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         config = from_dict(about["settings"])
@@ -293,9 +292,7 @@ def command(run: Run) -> str:
     """Return the command line that would make and train this run again."""
     default = preset("report").as_dict()  # where `train --new` begins
     changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}
-    settings = "".join(f" --set {name}={_plain(value)}" for name, value in changed.items())
-    return f"python -m core train --new {shlex.quote(run.name)} --data {shlex.quote(run.data)}{settings}"
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    settings = []
+    for name, value in changed.items():
+        settings += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+    return command_line(["python", "-m", "core", "train", "--new", run.name, "--data", run.data, *settings])

@@ -11,6 +11,7 @@ from core.errors import CheckpointError
 from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint, verify_checkpoint
 from core.training.milestones import milestone
 from core.training.records import Checkpoint
+from core.windows import move
 
 
 class Trained(NamedTuple):
@@ -53,7 +54,7 @@ def save(path: Path, trained: Trained, training: dict[str, Any] | None = None) -
     written = path.with_name(f".{path.name}.part")
     try:
         write(written, trained, training)
-        written.replace(path)
+        move(written, path)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(written), str(path))) from error
     finally:

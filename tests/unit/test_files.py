@@ -1,9 +1,13 @@
 """Files and folders that several write, read and delete at once; names in the order of their numbers."""
 
 import errno
+import json
 import os
 import random
 import shutil
+import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,11 @@ from core.files import (
     delete_folder,
     new_folder,
     read_folder,
+    regular,
+    replacing,
     replacing_folder,
     take_name,
+    write_json,
     write_new,
     write_once,
 )
@@ -155,3 +162,53 @@ def test_a_number_of_any_length_is_sorted() -> None:
         "x" + "9" * 5000,
         "x" + "1" * 5001,
     ]
+
+
+# --- rights and what is read ------------------------------------------------------------------------------------------
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="rights and pipes of POSIX")
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077, 0o002], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@POSIX
+def test_what_is_written_beside_gets_the_rights_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    """Every file was 0644 and every folder 0755, whatever the person had asked of the system."""
+    write_json(tmp_path / "document.json", {})
+    with new_folder(tmp_path / "folder") as folder:
+        (folder / "file").touch()
+    for name, usual in (("document.json", 0o666), ("folder", 0o777), ("folder/file", 0o666)):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == usual & ~umask
+
+
+def test_when_the_block_raises_the_file_before_stays_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(TypeError), replacing(tmp_path / "file") as file:
+        file.write("no bytes")  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_a_name_that_is_no_utf_8_comes_back_from_json(tmp_path: Path) -> None:
+    """Data in a folder with such a name ended *train --new* with a traceback."""
+    document = {"data": "/photos/\udcff \u00e9", "note": "\\udcff"}
+    write_json(tmp_path / "config.json", document)
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8")) == document
+
+
+@POSIX
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    """A pipe was waited for, and /dev/zero filled the memory."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(OSError, match="a device, a pipe or a socket"):
+            regular(path)
+    for path in (tmp_path, Path(__file__)):
+        assert regular(path) == path
+    with pytest.raises(FileNotFoundError):
+        regular(tmp_path / "none")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core import files, jobs
+from core import jobs, windows
 from core.errors import DataError, RunError
 
 
@@ -172,8 +172,8 @@ def test_those_who_ask_do_not_see_each_other(folder: Path) -> None:
     """Two tabs that asked at the same moment each took the other for a trainer."""
     (folder / "lock").touch()
     with (folder / "lock").open("rb") as asked, (folder / "lock").open("rb") as again:
-        assert not files._is_locked(asked)
-        assert not files._is_locked(again)
+        assert not windows.is_locked(asked)
+        assert not windows.is_locked(again)
 
 
 def test_a_lock_that_cannot_be_opened_is_one_sentence(folder: Path) -> None:

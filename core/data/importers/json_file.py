@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 from core.errors import DataError
+from core.files import regular
 
 Kind = TypeVar("Kind")
 KIND_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
@@ -14,7 +15,7 @@ MAX_COORDINATE = 1e7
 def read_json(file: Path) -> Any:
     """Read a JSON document; one that is damaged, or no JSON at all, raises `DataError`."""
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(regular(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}; check its name and whose it is.") from error
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import DataError
+from core.files import regular
 
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for pictures that are damaged, or none."""
@@ -17,7 +18,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.Decompressio
 def read_mask_file(file: Path) -> Image.Image:
     """Read a mask file as it is; one that cannot be read raises `DataError`."""
     try:
-        data = file.read_bytes()
+        data = regular(file).read_bytes()
     except OSError as error:
         raise DataError(f"The mask {file} cannot be read: {error.strerror}; export it again.") from error
     return read_picture(data, f"The mask {file}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.classes import Classes, css_color
 from core.data.importers.notes import Notes, printable
 from core.errors import DataError
+from core.files import regular
 from core.voc import BACKGROUND, PALETTE, VOID
 from core.wording import count
 
@@ -71,7 +72,7 @@ def drawing_of(
     photo: Path, paint: Callable[[Size], NDArray[np.uint8]], size: Size | None = None, split: str | None = None
 ) -> Drawing:
     """Return the drawing of a photo that is a file."""
-    return Drawing(photo.stem, photo, photo.read_bytes, paint, size, split)
+    return Drawing(photo.stem, photo, lambda: regular(photo).read_bytes(), paint, size, split)
 
 
 def tidy(label: str) -> str:

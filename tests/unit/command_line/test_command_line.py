@@ -140,6 +140,45 @@ def test_a_wrong_input_is_one_sentence_and_leaves_nothing_behind(
     assert (home / "full" / "photo_mask.png").read_text() == "mine"
 
 
+ENDLESS = [
+    "stats {odd}",
+    "download --tar {odd}",
+    "import coco {odd} --out {out}",
+    "import color-table {voc} --out {out} --table {odd}",
+    "train {odd}",
+    "train --new n --data {odd}",
+    "evaluate {odd} --data {voc}",
+    "compare {checkpoint} {odd} --data {voc}",
+    "inspect {odd}",
+    "export {checkpoint} --format state-dict --out {odd}",
+    "report {odd}",
+    "segment {odd} --checkpoint {checkpoint} --out {out}",
+    "segment {photo} --checkpoint {odd} --out {out}",
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("line", ENDLESS)
+def test_what_is_no_file_is_one_sentence(core: Command, places: dict[str, str], tmp_path: Path, line: str) -> None:
+    """A pipe was waited for for ever, /dev/zero ended in MemoryError, and a name too long or a loop in a traceback."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for odd in (tmp_path / "pipe", "/dev/zero", tmp_path / "loop", "x" * 5000):
+        assert core(*line.format(**places, odd=odd).split()).sentence().endswith(".")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["bench", ""], ["train", "--new", "", "--data", "x"], ["train", ""], ["stats", ""], ["stats", "x", "--split", ""],
+     ["stats", "x", "--split="], ["inspect", "--json", ""], ["models", "--download", ""], ["models", "--download="]],
+)  # fmt: skip
+def test_an_empty_argument_is_wrong_usage(core: Command, words: list[str]) -> None:
+    """An empty benchmark ran all, an empty run was a TypeError, an empty path the folder one stands in."""
+    ended = core(*words)
+    assert ended.code == 2
+    assert "an argument is empty" in ended.err
+
+
 def test_with_json_a_wrong_input_is_still_one_line_on_stderr(core: Command, places: dict[str, str]) -> None:
     for line in ("stats {none} --json", "inspect {text} --json", "evaluate {text} --data {voc} --json"):
         core(*line.format(**places).split()).sentence()

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +136,31 @@ def refused(kind: type[CoreError], opened: OpenedCheckpoint, export_format: str,
     assert not list(opened.path.parent.glob(".export*"))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_an_onnx_program_s_free_axes_have_names(opened: OpenedCheckpoint, tmp_path: Path) -> None:
+    """They were called s88 and s30, which says nothing to the program that is to feed it."""
+    export(opened, "onnx", tmp_path / "out.onnx")
+    graph = onnx.load(tmp_path / "out.onnx").graph
+    axes = {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert axes == {"images": ["batch", 3, "height", "width"], "logits": ["batch", 3, "height", "width"]}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_whoever_may_read_other_files_may_read_an_exported_one(
+    opened: OpenedCheckpoint, tmp_path: Path, export_format: str
+) -> None:
+    """A safetensors file was for its owner alone: the web server that was to serve it could not open it."""
+    before = os.umask(0o027)
+    try:
+        written = export(opened, export_format, tmp_path / "out.file")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(written.file.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
