@@ -17,7 +17,7 @@ from ui.gallery import show_gallery
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.report_view import show_exports
-from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict, warn_of_old
+from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict, side_of, warn_of_old
 from ui.why_view import show_why
 from ui.words import plain
 
@@ -63,7 +63,8 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
     num_live = sum(jobs.is_held(job_of(choice, split)) for choice in missing)
     if missing:
         st.fragment(offer_evaluations, run_every=POLL_S if num_live else None)(missing, split, num_live)
-    return [Side(choice, evaluation) for choice, evaluation in found if evaluation]
+    sides = [side_of(choice, evaluation, split, data[choice.run.data]) for choice, evaluation in found]
+    return [side for side in sides if side]
 
 
 def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:
@@ -101,7 +102,7 @@ def offer_evaluation(choice: Choice, split: str) -> None:
         st.rerun()
 
 
-def show(sides: Sequence[Side]) -> None:
+def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     """Show the verdict, the table, the curves and what they cost; then why, and the images."""
     require_same_data([(side.label, side.evaluation) for side in sides])
     warn_of_old(sides)
@@ -114,7 +115,7 @@ def show(sides: Sequence[Side]) -> None:
         show_ranking(sides)
     st.subheader("Training", anchor=False)
     show_curves(sides)
-    show_cost(sides)
+    show_cost(sides, chosen)
     with st.expander("Published results, and numbers from elsewhere"):
         show_published(sides)
         ask_number()
@@ -132,6 +133,6 @@ with open_page("Compare"):
     if len(there) < 2:
         say_what_is_missing(there)
     else:
-        evaluated = act(*ask(there))
-        if evaluated:
-            show(evaluated)
+        checkpoints, on_split = ask(there)
+        if evaluated := act(checkpoints, on_split):
+            show(evaluated, checkpoints)

@@ -20,7 +20,7 @@ from ui.comparison import require_same_data
 from ui.page import link_to, open_page
 from ui.presentation import choose_images, steps_of
 from ui.presentation_view import Pair, show_step
-from ui.score_view import Side, warn_of_old
+from ui.score_view import side_of, warn_of_old
 from ui.words import plain
 
 
@@ -41,8 +41,9 @@ def act(chosen: Sequence[Choice], split: str) -> Pair | None:
         return None
     sides, missing = [], []
     for choice in without_run([chosen[0], chosen[-1]]):
-        if evaluation := evaluation_of(choice, split, fingerprint_of(choice.run.data, split)):
-            sides.append(Side(choice, evaluation))
+        data = fingerprint_of(choice.run.data, split)
+        if side := side_of(choice, evaluation_of(choice, split, data), split, data):
+            sides.append(side)
         else:
             missing.append(choice.label)
             if is_by_size(choice, split):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core import jobs
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
 from core.training import evaluations
@@ -13,6 +14,8 @@ from core.training.milestones import epoch_of
 from core.training.runs import Run, list_runs
 from ui import cached
 from ui.words import percent
+
+LAST = "last.pt"
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,17 @@ def scored_label(choice: Choice) -> str:
 
 
 def default_pair(choices: Sequence[Choice]) -> list[Choice]:
-    """Return the first and last milestone of the newest run that has two; without one, the first and last choice."""
+    """Return the first and last milestone of the newest run that has two; without one, the first and last choice.
+
+    The `last.pt` of a run that is being trained is chosen only where there are no two others: it changes all the time.
+    """
     for run_path in dict.fromkeys(choice.run.path for choice in choices):
         milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
         if len(milestones) > 1:
             return [milestones[0], milestones[-1]]
-    return [choices[0], choices[-1]] if len(choices) > 1 else list(choices)
+    staying = [each for each in choices if each.file.name != LAST or not jobs.is_held(each.run.path)]
+    there = staying if len(staying) > 1 else choices
+    return [there[0], there[-1]] if len(there) > 1 else list(there)
 
 
 def splits_of(chosen: Sequence[Choice]) -> list[str]:
@@ -146,3 +154,19 @@ def is_by_size(choice: Choice, split: str) -> bool:
 def evaluation_of(choice: Choice, split: str, data: str | None) -> Evaluation | None:
     """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
     return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
+
+
+def evaluated_before(choice: Choice, split: str, data: str | None) -> tuple[Choice, Evaluation] | None:
+    """Return the newest evaluation of what was in a checkpoint's file before, and the choice labelled with its epoch.
+
+    None if there is none on data of that fingerprint, and for a milestone, which stays as it was written.
+    """
+    if choice.is_milestone or data is None:
+        return None
+    found = evaluations.latest_of(choice.run.eval_dir, choice.file.name, split, data)
+    if found is None:
+        return None
+    now, then = (_label(choice.file, each.epoch, is_unfinished=is_unfinished) for each, is_unfinished in
+                 ((choice, choice.is_unfinished), (found, found.step_in_epoch > 0)))  # fmt: skip
+    label = choice.label.removesuffix(now) + then
+    return replace(choice, label=label, epoch=found.epoch, is_unfinished=found.step_in_epoch > 0, miou=None), found

@@ -8,14 +8,18 @@ import streamlit as st
 from core.metrics.published import PUBLISHED, share_of_schedule
 from core.training.config import TrainingConfig
 from ui import cached
+from ui.checkpoints import Choice
 from ui.score_view import Side
 from ui.words import MISSING, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
 
 
-def show_cost(sides: Sequence[Side]) -> None:
-    """Draw quality beside time for every checkpoint, and below it what the runs were told differently."""
+def show_cost(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
+    """Draw quality beside time for every checkpoint, and below it the settings in which the runs of `chosen` differ.
+
+    `chosen` are all that are compared, those too that are not evaluated yet.
+    """
     rows = [_cost_row(side) for side in sides]
     columns = {
         "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
@@ -31,11 +35,11 @@ def show_cost(sides: Sequence[Side]) -> None:
         ),
     }
     st.dataframe(rows, hide_index=True, column_config=columns, key="cost", placeholder=MISSING)
-    differing = _differing(sides)
+    differing = _differing(chosen)
     if differing:
         st.markdown("**Settings that differ**")
         st.dataframe(differing, hide_index=True, key="settings", placeholder=MISSING, width="content")
-    else:
+    elif len(chosen) > 1:
         st.caption("All were trained with the same settings.")
 
 
@@ -52,20 +56,15 @@ def _cost_row(side: Side) -> dict[str, str | float | None]:
     }
 
 
-def _differing(sides: Sequence[Side]) -> list[dict[str, str]]:
+def _differing(chosen: Sequence[Choice]) -> list[dict[str, str]]:
     """Return a row for each setting in which the runs differ, a column for each run."""
-    runs = {side.choice.run.path: side for side in sides}
-    configs = {_run_label(side): side.choice.run.config.as_dict() for side in runs.values()}
+    configs = {choice.run.path.name: choice.run.config.as_dict() for choice in chosen}
     names = dict.fromkeys(name for config in configs.values() for name in config)
     return [
         {"Setting": LABELS.get(name, name)} | {label: str(config.get(name)) for label, config in configs.items()}
         for name in names
         if len({str(config.get(name)) for config in configs.values()}) > 1
     ]
-
-
-def _run_label(side: Side) -> str:
-    return side.choice.run.path.name
 
 
 def show_published(sides: Sequence[Side]) -> None:

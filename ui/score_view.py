@@ -10,7 +10,7 @@ from core.metrics.verdict import sentence
 from core.training.evaluations import BY_SIZE, Evaluation
 from core.wording import count
 from ui import address, cached, cached_comparison
-from ui.checkpoints import Choice, run_names
+from ui.checkpoints import Choice, evaluated_before, run_names
 from ui.comparison import CONVENTIONS, HEADLINE, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
 from ui.score_charts import Curve, loss_curves, miou_curves
 from ui.words import MISSING, code, percent, plain
@@ -26,6 +26,21 @@ class Side(NamedTuple):
     def label(self) -> str:
         """What the checkpoint is called."""
         return self.choice.label
+
+
+def side_of(choice: Choice, evaluation: Evaluation | None, split: str, data: str | None) -> Side | None:
+    """Return a checkpoint with its evaluation; if its file has changed since, with the one of before, which is said."""
+    if evaluation:
+        return Side(choice, evaluation)
+    before = evaluated_before(choice, split, data)
+    if before is None:
+        return None
+    st.info(
+        f"{plain(choice.file.name)} was written anew since it was evaluated: it is now {plain(choice.label)}, and what "
+        f"stands below is of {plain(before[0].label)}. Evaluate it again for the newer one.",
+        icon=":material/history:",
+    )
+    return Side(*before)
 
 
 METHOD = (

@@ -11,7 +11,7 @@ Neither torch nor streamlit is imported here.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -228,6 +228,20 @@ def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | No
         if isinstance(error.__cause__, FileNotFoundError):  # it was deleted by now
             return None
         raise
+
+
+def latest_of(eval_dir: Path, checkpoint: str, split: str, fingerprint: str) -> Evaluation | None:
+    """Return the newest evaluation of a file called `checkpoint`, whatever was in it then, on data of that fingerprint.
+
+    `last.pt` and `best.pt` are written anew while a run is trained; the evaluation says after which epoch it was.
+    """
+    found = []
+    for path in stored(eval_dir):
+        with suppress(RunError):  # a damaged one is as good as none
+            found.append(load(path))
+    wanted = (checkpoint, split, fingerprint)
+    of_file = [each for each in found if (each.checkpoint, each.split, each.fingerprint) == wanted]
+    return max(of_file, key=lambda each: (each.path / "scores.json").stat().st_mtime, default=None)
 
 
 def is_by_size(eval_dir: Path, checkpoint_hash: str, split: str) -> bool:

@@ -17,7 +17,7 @@ from core.errors import CheckpointError
 from core.home import demo_dir
 from core.training import evaluations
 from core.training.runs import Run, create_run
-from tests.app.conftest import CAT, MakeRun, Visit, links, make_pairs, texts, write_records
+from tests.app.conftest import CAT, MakeRun, Visit, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
 from ui.comparison import SCORE_COLUMNS
@@ -305,3 +305,40 @@ def test_the_split_stays_in_the_links_to_other_pages(visit: Visit, run: Run) -> 
     app.segmented_control(key="on split").set_value("val").run()
     assert app.query_params["split"] == "val"
     assert not app.exception
+
+
+def test_an_evaluation_of_last_outlives_the_file_it_is_of(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """What was evaluated at epoch 25 was gone at 30, and verdict and gallery with it: `last.pt` had gone on."""
+    run = make_run()
+    write_records(run, 2)
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 1, guess_half, file="last.pt")
+    (run.path / "last.pt").write_bytes(b"weights after epoch 2")
+    with jobs.hold(run.path):
+        app = visit("compare", checkpoint=[f"{run.path.name}/epoch_001.pt", f"{run.path.name}/last.pt"])
+    assert not app.exception
+    assert list(app.dataframe[0].value.index) == ["1 epoch", "last (1 epoch)", "Floor"]
+    assert "last.pt was written anew since it was evaluated: it is now last (2 epochs)" in texts(app)
+    assert button(app, "Evaluate last (2 epochs) on val")
+
+
+def test_what_stays_is_compared_by_default_while_a_run_trains(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 2)
+    store_milestone(run, 1, guess_background)
+    store_milestone(run, 2, guess_half, file="best.pt")
+    with jobs.hold(run.path):
+        app = visit("compare")
+    assert [each.rpartition("/")[2] for each in app.multiselect(key="checkpoints").value] == ["epoch_001.pt", "best.pt"]
+
+
+def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """With one of two evaluated it said *All were trained with the same settings*, of MobileNet and ResNet-50 too."""
+    first, other = make_run("first"), make_run("other", epochs=7)
+    for run in (first, other):
+        write_records(run, 2, ended="finished")
+    store_milestone(first, 1, guess_half)
+    app = visit("compare", checkpoint=[f"{first.path.name}/epoch_001.pt", f"{other.path.name}/last.pt"])
+    assert not app.exception
+    assert "same settings" not in texts(app)
+    assert "Settings that differ" in texts(app)
