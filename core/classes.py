@@ -78,6 +78,12 @@ def classes_of(names: Sequence[str], colors: Sequence[str] = ()) -> Classes:
 
 VOC_CLASSES = classes_of(CLASS_NAMES)
 
+NUMBERED = Classes(("background", *(f"class {number}" for number in range(1, len(VOC_CLASSES)))), VOC_CLASSES.colors)
+"""What ids stand for where nothing says it: as many as VOC has, in its colours, with numbers for names."""
+
+ASSUMED = (VOC_CLASSES, NUMBERED)
+"""Classes that the masks themselves say nothing of, neither by a palette of their own nor in a classes.txt."""
+
 
 def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
     """Return numbered classes in the colours of a mask's palette; None if it is VOC's, or colours nothing.

@@ -12,6 +12,7 @@ from typing import Any, Self, TextIO
 from tqdm import tqdm
 
 from core import jobs
+from core.classes import NUMBERED
 from core.training.records import (
     Checkpoint,
     Epoch,
@@ -224,7 +225,8 @@ def show_stats(document: Document) -> str:
         for c in document["classes"]
         if c["images"]
     ]
-    absent = [c["name"] for c in document["classes"] if not c["images"]]
+    named = [] if [c["name"] for c in document["classes"]] == list(NUMBERED.names) else document["classes"]
+    absent = [c["name"] for c in named if not c["images"]]
     return "\n".join(lines + ([f"absent: {', '.join(absent)}"] if absent else []))
 
 

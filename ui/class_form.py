@@ -3,10 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from core.classes import CLASSES_FILE, Classes, write_classes
+from core.classes import CLASSES_FILE, NUMBERED, Classes, write_classes
 from core.data.dataset import Dataset
 from core.data.stats import SplitStats
-from core.voc import CLASS_NAMES
 
 
 def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
@@ -14,15 +13,10 @@ def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
     if data.has_named_classes:
         return
     highest = max((class_id for each in stats for ids in each.class_ids for class_id in ids), default=1)
-    is_assumed = data.class_names == CLASS_NAMES
-    assumed = "are taken to be VOC's" if is_assumed else "are numbered"
-    with st.expander(f"Nothing says what the classes are called: they {assumed}. Name them", icon=":material/label:"):
-        ids = range(max(2, highest + 1) if is_assumed else data.num_classes)
+    with st.expander("Nothing says what the classes are called: they are numbered. Name them", icon=":material/label:"):
+        ids = range(max(2, highest + 1) if data.classes == NUMBERED else data.num_classes)
         table = pd.DataFrame(
-            {
-                "Name": [_name(data, k, is_assumed=is_assumed) for k in ids],
-                "Colour": [data.classes.colors[k] for k in ids],
-            }
+            {"Name": [data.class_names[k] for k in ids], "Colour": [data.classes.colors[k] for k in ids]}
         ).rename_axis("Id")
         edited = st.data_editor(table, key="class names", width="content")
         st.caption(f"They are written to `{data.root / CLASSES_FILE}`, a new file; nothing else is changed.")
@@ -34,9 +28,3 @@ def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
 
 def _column(edited: pd.DataFrame, name: str) -> tuple[str, ...]:
     return tuple("" if pd.isna(value) else str(value).strip() for value in edited[name])
-
-
-def _name(data: Dataset, class_id: int, *, is_assumed: bool) -> str:
-    if class_id == 0:
-        return "background"
-    return f"class {class_id}" if is_assumed else data.class_names[class_id]

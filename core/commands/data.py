@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import terminal
+from core.classes import CLASSES_FILE
 from core.commands.document import Add, Document
-from core.terminal import progress_bar, telling
+from core.terminal import progress_bar, say, telling
 
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
+    from core.data.dataset import Dataset
 
 
 def stats(arguments: argparse.Namespace) -> Document:
@@ -28,7 +30,15 @@ def stats(arguments: argparse.Namespace) -> Document:
     counted = _analysed(arguments.data).stats(arguments.split)
     for sample in (samples[name] for name in counted.left_out if name in samples):
         read_pair(sample.photo, sample.mask, dataset.num_classes)  # which says what is wrong with it
+    say_unnamed(dataset)
     return counted.as_dict()
+
+
+def say_unnamed(data: "Dataset") -> None:
+    """Say of a data set whose classes nothing names that they are numbers."""
+    if not data.has_named_classes:
+        numbers = f"Nothing says what the classes of {data.root} are called, so they are numbers"
+        say(f"{numbers}; name them in {CLASSES_FILE}.")
 
 
 def doctor(arguments: argparse.Namespace) -> Document:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core import terminal
 from core.commands.checkpoints import add_given, find_checkpoint, given_by
+from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.files import output_folder
 from core.terminal import say, telling
@@ -29,6 +30,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
                 (masks / f"{result.name}.png").write_bytes(result.mask_png)
     for repair in evaluated.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
+    say_unnamed(dataset)
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
     about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
     return about | scores.as_dict() | evaluated.speed()
@@ -49,6 +51,7 @@ def compare(arguments: argparse.Namespace) -> Document:
             sides.append(judge_checkpoint(find_checkpoint(path), dataset, arguments.split, on_progress, say))
         for repair in sides[-1].repairs:
             say(f"{path.name}: {repair}.")
+    say_unnamed(dataset)
     a, b = sides
     found = comparison.compare(a.counts_NKK, b.counts_NKK)
     images = score_images(a.names, a.counts_NKK, b.counts_NKK)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import jobs, terminal
+from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.errors import CoreError
 from core.files import delete_folder, write_json
@@ -127,6 +128,7 @@ def _new_run(arguments: argparse.Namespace) -> Run:
     dataset = open_dataset(arguments.data)
     for split in ("train", "val"):
         dataset.split(split)
+    say_unnamed(dataset)
     return runs.create_run(arguments.new, arguments.data, name, config)
 
 

@@ -2,12 +2,12 @@
 
 Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
 `ImageSets/Segmentation`; with masks in `SegmentationClassAug` there is a split `trainaug`), or `images` + `masks`.
-Without lists the pairs are split 80/20 at random from a seed. Classes are those of a `classes.txt`, else those that the
-masks' own palette colours, numbered, else VOC's.
+Without lists the pairs are split 80/20 at random from a seed. Classes are those of a `classes.txt`, else VOC's where
+the folder is VOC's, else numbered (`class_names`).
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Sample:
 class Dataset:
     """The pairs of a folder by split; `split_source` says in words where the splits come from.
 
-    `has_named_classes` is False where nothing says what the classes are: neither a classes.txt nor VOC's palette.
+    `has_named_classes` is False where nothing says what the classes are: neither a classes.txt nor VOC's folder.
     """
 
     root: Path
@@ -56,6 +56,12 @@ class Dataset:
     def num_classes(self) -> int:
         """Number of classes, the background among them."""
         return len(self.classes)
+
+    def is_of(self, class_names: Sequence[str]) -> bool:
+        """Tell whether these are its classes; where nothing names them, only their number can say so."""
+        return self.class_names == tuple(class_names) or (
+            not self.has_named_classes and len(class_names) == self.num_classes
+        )
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """Return the pairs of a split; one that does not exist or is empty raises `DataError`."""
@@ -140,7 +146,7 @@ def _read_contents(path: Path) -> Contents:
         masks = augmented | masks
         if augmented:
             _add_trainaug(lists, root / LISTS, [name for name in augmented if name in photos])
-    classes, has_named_classes = classes_of_folder(root, masks)
+    classes, has_named_classes = classes_of_folder(root, photo_dir, masks)
     return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)
 
 

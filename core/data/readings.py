@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, classes_of, classes_of_palette
+from core.classes import ASSUMED, CLASSES_FILE, VOC_CLASSES, Classes, classes_of, classes_of_palette
 from core.data.checks import ExaminedPair
 from core.data.color_counts import MAX_COLORS, ColorCount, num_bright
 from core.data.dataset import Contents
@@ -74,7 +74,7 @@ def known_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Classes 
     colored = [pair for pair in pairs if pair.mask and pair.mask.colors != "grey"]
     other = [pair for pair in colored if pair.mask and pair.mask.colors == "other"]
     if 2 * len(other) <= len(colored):
-        return None if contents.classes == VOC_CLASSES else contents.classes
+        return None if contents.classes in ASSUMED else contents.classes
     highest = max(
         (value for pair in pairs if pair.mask and not pair.kinds & LEVELS for value in pair.mask.values - {VOID}),
         default=0,
@@ -113,7 +113,7 @@ def palettes_of_ids(contents: Contents, given: Classes | None, *, is_named: bool
     """
     if is_named:
         return frozenset(("usual", "other", "grey"))
-    return frozenset(("grey",)) if given is None and contents.classes != VOC_CLASSES else frozenset(("usual", "grey"))
+    return frozenset(("grey",)) if given is None and contents.classes not in ASSUMED else frozenset(("usual", "grey"))
 
 
 def survey(
@@ -215,10 +215,10 @@ def _are_greys(colors: Mapping[int, int], classes: Classes) -> bool:
 # --- concluding -----------------------------------------------------------------------------------------------------
 
 
-def conclude(seen: Survey, given: Classes | None) -> Reading:
-    """Decide what the values mean; `given` are the classes if they are known to be these, else VOC's are assumed."""
+def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Reading:
+    """Decide what the values mean; `given` are the classes if they are known to be these, else others are `assumed`."""
     inferred = None if given else _infer(seen)
-    classes = given or inferred or VOC_CLASSES
+    classes = given or inferred or assumed
     greys = {grey: class_id for grey, class_id in luminances(classes).items() if class_id is not None}
     levels = _ids_by_level(sorted(seen.levels - {BACKGROUND}), classes) if given or inferred else {}
     ids = {class_id: class_id for class_id in (*range(len(classes)), VOID)}

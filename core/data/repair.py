@@ -1,7 +1,7 @@
 """A repaired copy of a data set in VOC's layout; the originals are only read.
 
     JPEGImages/ SegmentationClass/ ImageSets/Segmentation/   what can be trained on
-    classes.txt                                              where the classes are not VOC's
+    classes.txt                                              where the classes are known
     set_aside/photos/ set_aside/masks/                       what only a guess could mend, and copies of photos
     repair.csv                                               file, action and detail of every change
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.classes import CLASSES_FILE, VOC_CLASSES, Classes, write_classes
+from core.classes import CLASSES_FILE, NUMBERED, VOC_CLASSES, Classes, write_classes
 from core.data.checks import ExaminedPair
 from core.data.dataset import LISTS, Contents, read_contents
 from core.data.doctor import Report, csv_text, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
@@ -105,11 +105,14 @@ def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table
     for entry, problem in check_set(contents, names_by_split(contents), pairs):
         found[entry.name].append(problem)
     kinds = {name: frozenset(p.kind for p in its if p.severity == "error") for name, its in found.items()}
+    assumed = VOC_CLASSES if contents.classes == VOC_CLASSES else NUMBERED
     given = table or known_classes(contents, pairs)
     is_named = bool(table) or (contents.root / CLASSES_FILE).exists() or given not in (None, contents.classes)
-    seen = survey(pairs, kinds, given or VOC_CLASSES, palettes_of_ids(contents, given, is_named=is_named))
+    seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
     photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
-    return Plan(contents, found, photos, conclude(seen, given), new_names([pair.entry for pair in pairs]), folder)
+    return Plan(
+        contents, found, photos, conclude(seen, given, assumed), new_names([pair.entry for pair in pairs]), folder
+    )
 
 
 def _write_pairs(
@@ -145,9 +148,10 @@ def _write_classes(plan: Plan) -> Iterator[Change]:
     if background:
         detail = f"the colour {background} is taken for it, since no mask has black and this one is at most borders"
         yield Change(CLASSES_FILE, "background guessed", detail)
-    if classes != VOC_CLASSES:
+    if classes != NUMBERED:  # VOC's too: the copy's own folder does not say that it is VOC's
         write_classes(plan.folder, classes)
-        if classes != plan.contents.classes or not (plan.contents.root / CLASSES_FILE).exists():
+        is_told = (plan.contents.root / CLASSES_FILE).exists() or classes == VOC_CLASSES
+        if classes != plan.contents.classes or not is_told:
             yield Change(CLASSES_FILE, "classes named", f"{', '.join(classes.names)}: edit the names in {CLASSES_FILE}")
 
 

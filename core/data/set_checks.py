@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.classes import CLASSES_FILE, VOC_CLASSES
+from core.classes import ASSUMED, CLASSES_FILE
 from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import Contents
 from core.data.mask_checks import luminances
@@ -20,6 +20,9 @@ MAX_GREY_DIFFERENCE = 8.0
 """Photos are similar if their hashes are and their 9 x 8 thumbnails differ by no more grey levels on average."""
 AT_ONCE = 1024
 """Photos of train that one of val is compared with before it is known whether more must be."""
+
+NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt")
+"""What labelme, PaddleSeg, CVAT and CamVid call the file that names the classes."""
 
 Found = Iterator[tuple[Entry, Problem]]
 
@@ -189,15 +192,20 @@ def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found
     if (contents.root / CLASSES_FILE).exists():
         return
     remedy = f"name the classes in {CLASSES_FILE}, one a line, the background first"
+    if beside := next((name for name in NAME_FILES if (contents.root / name).is_file()), None):
+        remedy += f" ({beside} may say how, which is not read)"
     other = [pair.entry for pair in pairs if pair.mask and pair.mask.colors == "other"]
     usual = [pair.entry for pair in pairs if pair.mask and pair.mask.colors == "usual"]
     if other:
         masks = f"{len(other)} mask{'s have' if len(other) > 1 else ' has'} another palette than the classes"
         detail = f"{masks}, so wrong names may be shown for what is learnt; {remedy}."
         yield other[0], Problem("unnamed classes", detail, "warning")
-    elif contents.classes != VOC_CLASSES and usual:
+    elif contents.classes not in ASSUMED and usual:
         detail = f"The masks have a palette of their own, so their classes are numbers without names; {remedy}."
         yield usual[0], Problem("unnamed classes", detail, "warning")
+    elif not contents.has_named_classes and (shown := [p.entry for p in pairs if p.class_ids - {BACKGROUND}]):
+        detail = f"Nothing says what the classes are called, so they are numbers without names; {remedy}."
+        yield shown[0], Problem("unnamed classes", detail, "warning")
 
 
 def _grey_among_colored(pairs: Sequence[ExaminedPair]) -> Found:

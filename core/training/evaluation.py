@@ -139,7 +139,7 @@ def judge_checkpoint(
 
 def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset, *, is_named: bool) -> None:
     """Refuse data whose ids mean something else; a foreign file whose classes nobody names has only their number."""
-    is_other = meta.class_names != dataset.class_names if is_named else len(meta.class_names) != dataset.num_classes
+    is_other = not dataset.is_of(meta.class_names) if is_named else len(meta.class_names) != dataset.num_classes
     if is_other:
         raise DataError(
             f"{path} has {count(len(meta.class_names), 'class', 'classes')} ({_listed(meta.class_names)}), but "

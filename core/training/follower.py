@@ -58,7 +58,7 @@ def follow(world: World, was_ended: Callable[[], bool]) -> None:
 
 def _loop_of(plan: Plan, world: World) -> TrainingLoop:
     dataset = open_dataset(plan.data)
-    if dataset.class_names != plan.class_names or _fingerprint(dataset) != plan.fingerprint:
+    if not dataset.is_of(plan.class_names) or _fingerprint(dataset) != plan.fingerprint:
         raise DataError(
             f"{plan.data} holds other data for process {world.rank} than for process 0; copy it from there."
         )

@@ -104,11 +104,13 @@ def _begin(run: Run, config: TrainingConfig, world: World) -> Leg:
     last = _last_checkpoint(run)
     dataset = open_dataset(run.data)  # the one split that every command and page sees, whatever the run's seed
     train_samples, val_samples = dataset.split("train"), dataset.split("val")
-    if last and last.meta.class_names != dataset.class_names:
+    if last and not dataset.is_of(last.meta.class_names):
         raise DataError(f"The classes of {dataset.root} are no longer those of {last.path}; restore its classes.txt.")
     edits = changed_settings(run, last.meta.config, config) if last else []
+    is_named_otherwise = last and last.meta.class_names != dataset.class_names
+    classes = last.meta.classes if last and is_named_otherwise else dataset.classes
     loop = TrainingLoop(
-        config, train_samples, val_samples, dataset.classes, choose_device(), is_resumed=last is not None, world=world
+        config, train_samples, val_samples, classes, choose_device(), is_resumed=last is not None, world=world
     )
     if last and last.training:
         loop.load_state(last.state, last.training)

@@ -28,8 +28,9 @@ def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, 
     assert not app.exception
     assert "its photo is missing" in app.error[0].value
     table = app.dataframe[0].value
-    assert sorted(table["Kind"]) == ["missing photo", "unreadable mask"]
-    assert sorted(table["File"]) == ["JPEGImages/photo_0.jpg", "SegmentationClass/photo_1.png"]
+    assert sorted(table["Kind"]) == ["missing photo", "unnamed classes", "unreadable mask"]
+    files = ["JPEGImages/photo_0.jpg", "SegmentationClass/photo_0.png", "SegmentationClass/photo_1.png"]
+    assert sorted(table["File"]) == files
     assert app.get("download_button")[0].proto.label == "Findings as CSV"
 
 
@@ -91,7 +92,7 @@ def test_random_and_stratified_are_compared_and_the_lists_written(
 
 def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(unlisted))
-    assert "they are taken to be VOC's" in app.expander[0].label
+    assert "they are numbered" in app.expander[0].label
     next(button for button in app.button if button.label == "Name the classes").click().run()
     assert not app.exception
     written = (unlisted / "classes.txt").read_text().splitlines()

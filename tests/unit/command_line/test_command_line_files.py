@@ -8,6 +8,7 @@ import torch
 from core.model.architectures import MOBILENET
 from core.model.checkpoint import open_checkpoint
 from core.voc import CLASS_NAMES
+from tests.small_data import write_pairs
 from tests.unit.command_line.calls import Command
 
 
@@ -23,11 +24,22 @@ def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: 
     assert "cat" in table
 
 
+def test_classes_that_nothing_names_are_numbers_and_that_is_said(core: Command, tmp_path: Path) -> None:
+    """Cats were "aeroplane" in stats, and the doctor found nothing."""
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
+    shown = core("stats", tmp_path)
+    assert f"Nothing says what the classes of {tmp_path} are called" in shown.err
+    assert "class 8" in shown.out
+    assert "absent" not in shown.out
+    assert not set(CLASS_NAMES[1:]) & set(shown.out.split())
+    assert "unnamed classes" in core("doctor", tmp_path).out
+
+
 def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, str]) -> None:
     document = core("doctor", places["damaged"], "--json").document()
     assert set(document) == {"images", "masks", "findings", "counts"}
     assert set(document["findings"][0]) == {"file", "split", "kind", "detail", "severity"}
-    assert document["counts"] == {"unreadable photo": 2}
+    assert document["counts"] == {"unreadable photo": 2, "unnamed classes": 1}
     shown = core("doctor", places["damaged"])
     assert (shown.code, shown.out.splitlines()[:2]) == (0, ["6 photos and 6 masks examined.", "2 errors"])
     assert core("doctor", places["voc"]).out == "6 photos and 6 masks examined: nothing found.\n"

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.classes import NUMBERED, VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
+from core.data.doctor import examine
 from core.data.splits import write_lists
 from core.errors import DataError
 from core.voc import CLASS_NAMES
@@ -151,12 +153,41 @@ def test_a_palette_of_its_own_gives_numbered_classes_in_its_colours(tmp_path: Pa
     assert named.classes.names == ("background", "apple", "leaf")
 
 
-def test_greys_name_nothing_and_voc_s_palette_does(tmp_path: Path, tiny_voc: Path) -> None:
-    write_pairs(tmp_path / "images", tmp_path / "masks", ["a"])
-    Image.fromarray(np.eye(40, 48, dtype=np.uint8), mode="L").save(tmp_path / "masks" / "a.png")
-    grey = open_dataset(tmp_path)
-    assert (grey.class_names, grey.has_named_classes) == (CLASS_NAMES, False)
-    assert open_dataset(tiny_voc).has_named_classes
+@pytest.mark.parametrize(
+    ("layout", "names", "palette", "is_voc"),
+    [
+        ("images+masks", ("a", "b"), "greys", False),
+        ("images+masks", ("a", "b"), "VOC's", False),
+        ("JPEGImages+SegmentationClass", ("a", "b"), "VOC's", False),
+        ("JPEGImages+SegmentationClass", ("2007_000032", "2011_003271"), "VOC's", True),
+        ("JPEGImages+SegmentationClass", ("2007_000032", "2011_003271"), "greys", True),
+        ("VOC2012/JPEGImages+VOC2012/SegmentationClass", ("a", "b"), "VOC's", True),
+        ("VOCdevkit/VOC2012/JPEGImages+VOCdevkit/VOC2012/SegmentationClass", ("a", "b"), "greys", True),
+        ("VOC2012/images+VOC2012/masks", ("a", "b"), "VOC's", False),
+    ],
+)
+def test_only_a_folder_that_says_voc_has_voc_s_names(
+    tmp_path: Path, layout: str, names: tuple[str, ...], palette: str, is_voc: bool
+) -> None:
+    """Own ids 0, 1, 2 in VOC's palette, as labelme writes them, or in greys, were called aeroplane and bicycle."""
+    photos, masks = (tmp_path / folder for folder in layout.split("+"))
+    write_pairs(photos, masks, list(names))
+    for name in names if palette == "greys" else ():
+        Image.fromarray(np.eye(40, 48, dtype=np.uint8), mode="L").save(masks / f"{name}.png")
+    data = open_dataset(tmp_path)
+    assert (data.classes, data.has_named_classes) == ((VOC_CLASSES, True) if is_voc else (NUMBERED, False))
+    found = examine(tmp_path).counts.get("unnamed classes", 0)
+    assert found == (not is_voc)
+    assert data.is_of(CLASS_NAMES), "what was trained when such data had VOC's names is of it still"
+    assert data.is_of(("other", *CLASS_NAMES[1:])) is not is_voc
+
+
+def test_the_file_that_may_name_the_classes_is_told(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
+    (tmp_path / "class_names.txt").write_text("_background_\nleaf\nstem\n")
+    details = [found.detail for found in examine(tmp_path).findings if found.kind == "unnamed classes"]
+    assert len(details) == 1
+    assert "class_names.txt" in details[0]
 
 
 def test_a_name_with_spaces_can_be_listed(tmp_path: Path) -> None:

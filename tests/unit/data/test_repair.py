@@ -60,6 +60,7 @@ def test_a_sound_folder_is_copied_byte_for_byte(patient: Patient, tmp_path: Path
     assert report.changes == ()
     copied = hashes(tmp_path / "out")
     assert copied.pop("repair.csv")
+    assert copied.pop("classes.txt"), "the names of VOC, whose folder the copy is not"
     assert copied == hashes(patient.root)
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.classes import Classes
+from core.classes import VOC_CLASSES, Classes
 from core.data.color_counts import ColorCount
 from core.data.dataset import open_dataset
 from core.data.images import mask_image, write_mask
@@ -57,7 +57,7 @@ def test_grey_levels_follow_named_classes_and_255_may_be_void(patient: Patient, 
 def test_luminances_of_voc_s_colours_are_recognised(patient: Patient, tmp_path: Path) -> None:
     dog = mask_image(np.where(cat_mask() == CAT, DOG, cat_mask()).astype(np.uint8)).convert("RGB").convert("L")
     mend_all(patient, {"a": luminance(), "b": dog, "c": Image.fromarray(grey(19))}, tmp_path / "out")
-    assert not (tmp_path / "out" / "classes.txt").exists()
+    assert open_dataset(tmp_path / "out").classes == VOC_CLASSES
     assert set(np.unique(mask_in(tmp_path / "out", "t1"))) == {0, DOG, VOID}
     assert (mask_in(tmp_path / "out", "t2") == grey(CAT)).all()
 
@@ -67,7 +67,7 @@ def test_colours_of_voc_s_palette_are_its_classes(patient: Patient, tmp_path: Pa
     mend_all(patient, {"a": mask_image(cat_mask()).convert("RGB"), "b": bird}, tmp_path / "out")
     assert (mask_in(tmp_path / "out", "t0") == cat_mask()).all()
     assert (mask_in(tmp_path / "out", "t1") == grey(BIRD)).all()
-    assert not (tmp_path / "out" / "classes.txt").exists()
+    assert open_dataset(tmp_path / "out").classes == VOC_CLASSES
 
 
 def colored(mask_HW: NDArray[np.uint8], *colors: tuple[int, int, int]) -> Image.Image:
