@@ -14,10 +14,12 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from core.errors import ConfigError
 from core.model.dilated import DilatedConv2d
+from core.model.efficientnet import NUM_AUX_FEATURES, NUM_FEATURES, efficientnet_lite0
 
 RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
 MOBILENET = "deeplabv3_mobilenet_v3_large"
-ARCHITECTURES = (*RESNETS, MOBILENET)
+EFFICIENTNET = "deeplabv3_efficientnet_lite0"
+ARCHITECTURES = (*RESNETS, MOBILENET, EFFICIENTNET)
 SMP_PREFIX = "smp_"
 SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
 """DeepLabV3 as segmentation_models_pytorch builds it: opened where a file holds one, never trained here."""
@@ -42,6 +44,8 @@ def build_model(
         raise ConfigError(
             f"output_stride is {output_stride}; {architecture} has {' and '.join(map(str, ATROUS_RATES))}."
         )
+    if architecture == EFFICIENTNET:
+        return _trained_fast(_build_efficientnet(num_classes, output_stride, has_aux_head=has_aux_head))
     resnet = (RESNETS | SMP)[architecture](weights=None, replace_stride_with_dilation=DILATED_STAGES[output_stride])
     rates, build = ATROUS_RATES[output_stride], DeepLabV3
     if architecture in SMP:
@@ -87,12 +91,21 @@ def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool
     model: DeepLabV3 = deeplabv3_mobilenet_v3_large(
         weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=has_aux_head
     )
+    # torchvision's 0.01 needs thousands of steps: after a short training the running statistics lag behind
+    # and evaluation answers background everywhere while the training loss falls.
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            # torchvision's 0.01 needs thousands of steps: after a short training the running statistics lag behind
-            # and evaluation answers background everywhere while the training loss falls.
             module.momentum = 0.1
     return model
+
+
+def _build_efficientnet(num_classes: int, output_stride: int, *, has_aux_head: bool) -> DeepLabV3:
+    stages = {"stage7": "out"} | ({"stage5": "aux"} if has_aux_head else {})
+    return DeepLabV3(
+        IntermediateLayerGetter(efficientnet_lite0(output_stride), return_layers=stages),
+        DeepLabHead(NUM_FEATURES, num_classes, ATROUS_RATES[output_stride]),
+        FCNHead(NUM_AUX_FEATURES, num_classes) if has_aux_head else None,
+    )
 
 
 class CoarseLogits(nn.Module):

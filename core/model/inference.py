@@ -10,7 +10,7 @@ which in bf16 take a third of the time.
 import copy
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.model.device import dtype_of
 from core.model.dilated import DilatedConv2d, taps_are_faster
+from core.model.efficientnet import InvertedResidual
 
 Shape = tuple[int, ...]
 Arguments = tuple[Any, ...]
@@ -101,7 +102,7 @@ class PackedConv2d(nn.Module):
         )  # fmt: skip
         weight = convolution.weight.detach()
         self._kernel = (tuple(weight.shape), weight.dtype)
-        self.activation = "none"
+        self.activation = ACTIVATIONS[nn.Identity]
         # Plain attributes: a packed tensor cannot be saved, copied or moved.
         self._packed = {self._layout(shape): _pack(weight, self._arguments, shape) for shape in input_shapes}
         self._bias = None if convolution.bias is None else convolution.bias.detach()
@@ -109,15 +110,15 @@ class PackedConv2d(nn.Module):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return what the convolution does, and then the activation."""
         convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            images_NCHW, self._weights_for(images_NCHW), self._bias, *self._arguments, self.activation, [], ""
+            images_NCHW, self._weights_for(images_NCHW), self._bias, *self._arguments, *self.activation
         )
         return convolved
 
-    def add_to_and_relu(self, others_NCHW: Tensor, images_NCHW: Tensor) -> Tensor:
-        """Add what the convolution does to `others_NCHW`, in place, and return that where it is above 0."""
+    def add_to(self, others_NCHW: Tensor, images_NCHW: Tensor, activation: str | None) -> Tensor:
+        """Add what the convolution does to `others_NCHW`, in place, and return that after the activation."""
         weights = self._weights_for(images_NCHW)
         added: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
-            others_NCHW, images_NCHW, weights, self._bias, *self._arguments, "add", None, "relu", [], None
+            others_NCHW, images_NCHW, weights, self._bias, *self._arguments, "add", None, activation, [], None
         )
         return added
 
@@ -158,7 +159,7 @@ class FusedBottleneck(nn.Module):
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
         self._conv1, self._conv2, self._conv3 = block.conv1, block.conv2, block.conv3
-        self._conv1.activation = self._conv2.activation = "relu"
+        self._conv1.activation = self._conv2.activation = ACTIVATIONS[nn.ReLU]
         self._downsample = block.downsample
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
@@ -168,12 +169,34 @@ class FusedBottleneck(nn.Module):
         """
         convolved_NCHW = self._conv2(self._conv1(images_NCHW))
         identity_NCHW = images_NCHW if self._downsample is None else self._downsample(images_NCHW)
-        added: Tensor = self._conv3.add_to_and_relu(identity_NCHW, convolved_NCHW)
+        added: Tensor = self._conv3.add_to(identity_NCHW, convolved_NCHW, "relu")
         return added
 
 
-ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Hardswish: "hardswish"}
-"""What oneDNN calls them."""
+class FusedInvertedResidual(nn.Module):
+    """A block of EfficientNet with a shortcut, whose convolutions are packed."""
+
+    def __init__(self, block: InvertedResidual) -> None:
+        super().__init__()
+        self._layers = block.layers
+        self._project = cast(PackedConv2d, block.layers.project)
+        self._layers.project = nn.Identity()  # what else is left of it is a BatchNorm folded into the projection
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return what the block does; it writes over `images_NCHW`, which nobody else needs, as in a bottleneck."""
+        added: Tensor = self._project.add_to(images_NCHW, self._layers(images_NCHW), None)
+        return added
+
+
+Activation = tuple[str, list[float], str]
+"""An activation for oneDNN: its name, its numbers, its algorithm."""
+
+ACTIVATIONS: dict[type[nn.Module], Activation] = {
+    nn.Identity: ("none", [], ""),
+    nn.ReLU: ("relu", [], ""),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0], ""),
+    nn.Hardswish: ("hardswish", [], ""),
+}
 
 
 def _fuse_what_follows(model: nn.Module) -> None:
@@ -184,17 +207,22 @@ def _fuse_what_follows(model: nn.Module) -> None:
                 parent._modules[name] = FusedBottleneck(child)
         if isinstance(parent, (nn.Sequential, IntermediateLayerGetter)):
             _fuse_activations(parent)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, InvertedResidual) and child.has_shortcut:
+                parent._modules[name] = FusedInvertedResidual(child)
 
 
 def _fuse_activations(sequence: nn.Module) -> None:
     """Hand activations to the convolutions before them, among modules that run one after the other."""
     before: nn.Module | None = None
     for name, child in list(sequence.named_children()):
+        if isinstance(child, nn.Identity):  # what is left of a BatchNorm
+            continue
         if isinstance(before, PackedConv2d) and type(child) in ACTIVATIONS:
             before.activation = ACTIVATIONS[type(child)]
             sequence._modules[name] = nn.Identity()
-        if not isinstance(child, nn.Identity):  # what is left of a BatchNorm
-            before = child
+        before = child
 
 
 def _pack_weights(model: nn.Module, input_shapes: Sequence[Shape]) -> None:

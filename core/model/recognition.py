@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 
-from core.model.architectures import MOBILENET
+from core.model.architectures import EFFICIENTNET, MOBILENET
 
 ANCHORS = ("classifier.4.weight", "classifier.0.convs.0.0.weight", "classifier.0.convs.1.0.weight", "classifier.4.bias")
 """Weights of torchvision's DeepLabV3 by which it is found below any prefix."""
@@ -33,10 +33,12 @@ def without_known_prefixes(keys: Collection[str]) -> list[str]:
 
 
 def architecture_of(keys: Collection[str]) -> str | None:
-    """Return the architecture of a DeepLabV3 of torchvision; None for one on another backbone."""
+    """Return the architecture of a DeepLabV3 with torchvision's head; None for one on another backbone."""
     blocks = [int(found[1]) for found in map(STAGE_3.match, keys) if found]
     if blocks:
         return RESNET_OF_LAST_BLOCK.get(max(blocks)) if _has(keys, "backbone.layer1.0.conv3.") else None
+    if _has(keys, "backbone.stem.", "backbone.stage7.0.layers."):
+        return EFFICIENTNET
     return MOBILENET if _has(keys, "backbone.1.block.") else None
 
 

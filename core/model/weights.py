@@ -1,6 +1,7 @@
 """Where a model starts from: random weights, an ImageNet backbone, or the whole model trained on COCO.
 
-Pretrained weights are torchvision's and are downloaded once into torch hub's cache folder (`core.model.hub`).
+torchvision's pretrained weights are downloaded once into torch hub's cache folder (`core.model.hub`); EfficientNet's
+lie in an installed package (`core.model.efficientnet`).
 """
 
 import sys
@@ -18,7 +19,9 @@ from torchvision.models.segmentation import (
 from tqdm import tqdm
 
 from core.errors import CheckpointError, WeightsError
+from core.model.architectures import EFFICIENTNET
 from core.model.archive import read_weights_file
+from core.model.efficientnet import imagenet_weights
 from core.model.hub import OnBytes, download
 
 BACKBONES: dict[str, WeightsEnum] = {
@@ -41,7 +44,7 @@ def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
     if init == "random":
         return []
     if init == "imagenet":
-        pretrained = fetch(BACKBONES[architecture])
+        pretrained = imagenet_weights() if architecture == EFFICIENTNET else fetch(BACKBONES[architecture])
         return _load_matching(model.backbone, _keys_of(pretrained, model.backbone), "the ImageNet backbone")
     return _load_matching(model, fetch(WHOLE_MODELS[architecture]), "the COCO model")
 

