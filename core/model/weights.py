@@ -5,6 +5,7 @@ lie in an installed package (`core.model.efficientnet`).
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from core.model.architectures import EFFICIENTNET
 from core.model.archive import read_weights_file
 from core.model.efficientnet import imagenet_weights
 from core.model.hub import OnBytes, download
+from core.model.starting import RANDOM_WARNING, inits_of
 
 BACKBONES: dict[str, WeightsEnum] = {
     "deeplabv3_resnet50": ResNet50_Weights.IMAGENET1K_V1,
@@ -34,6 +36,23 @@ WHOLE_MODELS: dict[str, WeightsEnum] = {
     "deeplabv3_resnet101": DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1,
     "deeplabv3_mobilenet_v3_large": DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
 }
+
+
+def start_from(model: DeepLabV3, architecture: str, init: str, class_names: Sequence[str]) -> tuple[str, list[str]]:
+    """Load the starting weights that a setting asks for; return which they are, and what should be known of them.
+
+    `auto` tries them in the order of `inits_of`; without any of them the model keeps its random weights. For the others
+    see `initialize`.
+    """
+    if init != "auto":
+        return init, initialize(model, architecture, init)
+    notes: list[str] = []
+    for tried in inits_of(architecture, class_names):
+        try:
+            return tried, [*notes, *initialize(model, architecture, tried)]
+        except WeightsError as error:
+            notes.append(f"No {tried} weights: {str(error).removesuffix('.')}")
+    return "random", [*notes, f"The model starts from random weights: {RANDOM_WARNING}"]
 
 
 def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:

@@ -82,6 +82,11 @@ class Trained:
     log: RunLog
 
     @property
+    def init(self) -> str:
+        """What weights it started from; logs from before `auto` existed leave that to the settings."""
+        return next((leg.init for leg in self.log.legs if leg.init), self.run.config.init)
+
+    @property
     def legs(self) -> list[Leg]:
         """Its legs in order; one that was lost to the next, or ended before its first epoch, has no epochs."""
         ends = [leg.epochs_done for leg in self.log.legs[1:]] + [max((e.epoch for e in self.log.epochs), default=0)]

@@ -104,7 +104,7 @@ def model_section(content: Content, words: Words) -> Markup:
         "architecture": [trained.run.config.architecture for trained in content.trained],
         "parameters": [_parameters(trained, words) for trained in content.trained],
         "output stride": [str(trained.run.config.output_stride) for trained in content.trained],
-        "init": [words(f"init {trained.run.config.init}") for trained in content.trained],
+        "init": [words(f"init {trained.init}") for trained in content.trained],
         "aux head": [words("yes" if trained.run.config.aux_weight > 0 else "no") for trained in content.trained],
         "num classes": [words.number(len(content.floor.classes))] * len(content.trained),
         "preprocessing": [_preprocessing(trained.run.config, words) for trained in content.trained],

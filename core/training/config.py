@@ -141,8 +141,9 @@ class TrainingConfig:
     init: str = setting(
         "random",
         "Start from",
-        "Random weights, a backbone trained on ImageNet, or the whole model trained on COCO with VOC's labels.",
-        choices=("random", "imagenet", "coco-voc"),
+        "Random weights, a backbone trained on ImageNet, or the whole model trained on COCO with VOC's labels. Auto "
+        "takes the best that can be had: COCO's for VOC's classes, else ImageNet's; random without a network.",
+        choices=("auto", "random", "imagenet", "coco-voc"),
         group="Model",
     )
     aux_weight: float = setting(

@@ -135,6 +135,7 @@ class Leg:
             versions=versions(),
             fingerprint=self._fingerprint,
             num_processes=loop.world.size,
+            init=loop.init,
         )
 
     def _warnings(self) -> Iterator[Warned]:
@@ -227,7 +228,7 @@ class Leg:
         loop, config = self._loop, self._loop.config
         epochs_done, step_in_epoch = loop.progress.epochs_done, loop.progress.step_in_epoch
         place = f"in epoch {epochs_done + 1}" if step_in_epoch else f"epoch {epochs_done}"
-        earlier = self._last_meta.lineage if self._last_meta else (f"{config.init} weights",)
+        earlier = self._last_meta.lineage if self._last_meta else (f"{loop.init} weights",)
         return CheckpointMeta(
             architecture=config.architecture,
             class_names=loop.classes.names,

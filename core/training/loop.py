@@ -24,7 +24,7 @@ from core.home import home
 from core.model.architectures import build_model
 from core.model.device import choose_precision
 from core.model.predictor import Predictor, mask_precision
-from core.model.weights import initialize
+from core.model.weights import start_from
 from core.training import memory
 from core.training.batches import fitting_batch_size, memory_share, residence, training_batches
 from core.training.class_weights import balanced_weights
@@ -47,9 +47,9 @@ class TrainingLoop:
     """A model in training: build it, optionally `load_state`, then take records from `epochs`.
 
     `model` is the one that is validated and saved: the one in training, or with `ema_decay` the average of its weights.
-    `results` holds the last validation image by image, `number_format` what it was computed in. A loop that
-    `is_resumed` needs no pretrained weights, because `load_state` brings its own. In a `world` of several it is to
-    `connect`; records and `results` are of all of them.
+    `init` is what it started from, empty where it is resumed: `load_state` brings its own weights. `results` holds the
+    last validation image by image, `number_format` what it was computed in. In a `world` of several it is to `connect`;
+    records and `results` are of all of them.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class TrainingLoop:
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
         )
-        self.notes = [] if is_resumed else initialize(model, config.architecture, config.init)
+        self.init = ""
+        self.notes: list[str] = []
+        if not is_resumed:
+            self.init, self.notes = start_from(model, config.architecture, config.init, classes.names)
         model = world.with_shared_batchnorm(model, device).to(device, memory_format=torch.channels_last)
         model.backbone.requires_grad_(config.freeze != "backbone")
         is_balanced = config.class_weighting == "balanced" and not is_resumed

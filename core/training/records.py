@@ -84,6 +84,8 @@ class RunStarted(Record):
     schema: int = SCHEMA
     num_processes: int = 1
     class_colors: list[str] = field(default_factory=list)
+    init: str = ""
+    """Which weights the first leg started from, `auto` decided; empty in later legs and older logs."""
 
     @property
     def classes(self) -> Classes:

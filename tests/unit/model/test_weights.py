@@ -10,9 +10,11 @@ import torch
 from torchvision.models import mobilenet_v3_large, resnet50
 
 from core.errors import WeightsError
-from core.model.architectures import MOBILENET, build_model
+from core.model.architectures import EFFICIENTNET, MOBILENET, build_model
 from core.model.hub import hub_file
-from core.model.weights import BACKBONES, WHOLE_MODELS, initialize
+from core.model.starting import IMAGENET_FILES, start_in_words
+from core.model.weights import BACKBONES, WHOLE_MODELS, initialize, start_from
+from core.voc import CLASS_NAMES
 
 RESNET = "deeplabv3_resnet50"
 
@@ -55,6 +57,38 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(init: str, ta
     assert str(hub_file(table[MOBILENET].url)) in text  # type: ignore[attr-defined]
     assert table[MOBILENET].url in text  # type: ignore[attr-defined]
     assert "No network" in text
+
+
+def test_the_files_that_are_looked_for_are_torchvision_s() -> None:
+    assert {name: weights.url.rpartition("/")[2] for name, weights in BACKBONES.items()} == IMAGENET_FILES
+
+
+def test_auto_takes_coco_for_voc_s_classes_else_imagenet_else_says_that_it_is_random() -> None:
+    voc, own = CLASS_NAMES, ("background", "cup", "spoon")
+    model = build_model(MOBILENET, 3, output_stride=16)
+    init, notes = start_from(model, MOBILENET, "auto", own)
+    assert (init, len(notes)) == ("random", 2)
+    assert "No network" in notes[0]
+    assert "thousands of photos" in notes[1]
+    assert start_in_words(MOBILENET, "auto", own).endswith("thousands of photos to become useful).")
+
+    put(BACKBONES[MOBILENET], filled(mobilenet_v3_large(weights=None).state_dict(), 0.5))
+    assert start_from(model, MOBILENET, "auto", own) == ("imagenet", [])
+    assert start_in_words(MOBILENET, "auto", own) == "Starts from ImageNet weights, which are on this machine."
+    init, notes = start_from(build_model(MOBILENET, 21, output_stride=16), MOBILENET, "auto", voc)
+    assert (init, len(notes)) == ("imagenet", 1)
+    assert "without a network from ImageNet weights." in start_in_words(MOBILENET, "auto", voc)
+
+    put(WHOLE_MODELS[MOBILENET], filled(build_model(MOBILENET, 21, output_stride=16).state_dict(), 0.5))
+    assert start_from(build_model(MOBILENET, 21, output_stride=16), MOBILENET, "auto", voc) == ("coco-voc", [])
+    assert "COCO" in start_in_words(MOBILENET, "auto", voc)
+    assert start_from(model, MOBILENET, "auto", own) == ("imagenet", []), "other classes than VOC's"
+
+
+def test_auto_needs_no_network_for_efficientnet() -> None:
+    model = build_model(EFFICIENTNET, 21, output_stride=16)
+    assert start_from(model, EFFICIENTNET, "auto", CLASS_NAMES) == ("imagenet", [])
+    assert start_in_words(EFFICIENTNET, "auto", CLASS_NAMES).endswith("which are on this machine.")
 
 
 def test_random_needs_no_file() -> None:
