@@ -54,7 +54,7 @@ def test_start_makes_a_run_with_what_was_asked(visit: Visit, demo_data: Path, mo
 
 
 def test_a_setting_that_cannot_be_is_one_sentence(visit: Visit, demo_data: Path) -> None:
-    app = visit("train", preset="Report")
+    app = visit("train", preset="The report's recipe")
     app.selectbox(key="report.architecture").set_value("deeplabv3_mobilenet_v3_large").run()
     assert not app.exception
     assert "set output_stride=16" in app.error[0].value

@@ -38,7 +38,7 @@ def test_the_best_preset_is_torchvision_s_recipe() -> None:
     pinned = {
         "optimizer": "sgd", "learning_rate": 0.02 / 32 * 16, "batch_size": 16, "weight_decay": 1e-4, "schedule": "poly",
         "image_size": 480, "scale_min": 0.5, "scale_max": 2.0, "flip": True, "aux_weight": 0.5, "epochs": 30,
-        "output_stride": 8, "init": "imagenet",
+        "output_stride": 8, "init": "auto",
     }  # fmt: skip
     assert {name: getattr(preset("best"), name) for name in pinned} == pinned
 
@@ -59,7 +59,8 @@ def test_one_photo_is_no_batch_and_zero_asks_for_as_many_as_fit() -> None:
 def test_every_preset_says_what_it_is() -> None:
     assert PRESET_HELP.keys() == PRESET_LABELS.keys() == PRESETS.keys()
     assert all(text.endswith(".") for text in PRESET_HELP.values())
-    assert list(PRESET_LABELS.values()) == ["Report", "CPU fast", "Best accuracy", "Demo"]
+    assert list(PRESET_LABELS.values()) == ["Own photos", "The report's recipe", "Best accuracy (GPU)", "Demo"]
+    assert preset("cpu-fast") == preset("own-photos"), "its former name"
     with pytest.raises(ConfigError, match="report"):
         preset("repport")
 
