@@ -1,8 +1,12 @@
 """Setting up a new run: data, preset, settings, how long it will take, a name; and its start."""
 
+from pathlib import Path
+
 import streamlit as st
 
+from core.model.starting import start_in_words
 from core.training import kept_estimates, runs
+from core.training.config import TrainingConfig
 from core.training.presets import PRESET_HELP, PRESET_LABELS, preset
 from ui import address, cached
 from ui.estimate_view import offer_estimate
@@ -17,7 +21,7 @@ def ask_new_run() -> None:
     if not is_there(path, is_demo_enough=True):
         return
     name = address.ask_one(
-        "Preset", PRESET_LABELS, "preset", "demo" if is_demo(path) else "report",
+        "Preset", PRESET_LABELS, "preset", "demo" if is_demo(path) else "own-photos",
         help="A set of settings to begin with; each can be changed below.",
     )  # fmt: skip
     st.caption(PRESET_HELP[name])
@@ -26,6 +30,7 @@ def ask_new_run() -> None:
         config = settings_form(preset(name), key=name)
     with showing_errors():
         if path.is_dir() and config:
+            _show_start(path, config)
             offer_estimate(cached.dataset(path).root, name, config)
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
     if live := runs.live_runs():
@@ -42,3 +47,12 @@ def ask_new_run() -> None:
             kept_estimates.keep_with(run)
             runs.start(run)
         st.rerun()
+
+
+def _show_start(path: Path, config: TrainingConfig) -> None:
+    """Show which weights the run will start from; on photos, random ones are a warning."""
+    sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
+    if config.init == "random" and not is_demo(path):
+        st.warning(sentence)
+    else:
+        st.caption(sentence)

@@ -17,7 +17,7 @@ from core.training import runs
 from core.training.config import TrainingConfig
 from core.training.records import Validating, Warned
 from core.training.runs import Run
-from tests.app.conftest import CAT, MakeRun, Visit, append, button, epoch_record, texts, write_records
+from tests.app.conftest import CAT, MakeRun, Visit, append, button, epoch_record, make_pairs, texts, write_records
 
 
 def alts(app: AppTest) -> list[str]:
@@ -63,6 +63,16 @@ def test_a_setting_that_cannot_be_is_one_sentence(visit: Visit, demo_data: Path)
     app.selectbox(key="report.output_stride").set_value(16).run()
     assert not app.error
     assert not button(app, "Start training").disabled
+
+
+def test_own_photos_start_from_installed_weights_and_random_ones_are_a_warning(visit: Visit, tmp_path: Path) -> None:
+    """A folder of one's own began with the student's recipe: random weights, 36 minutes an epoch."""
+    app = visit("train", source="A folder", data=str(make_pairs(tmp_path / "own")))
+    assert app.selectbox(key="own-photos.architecture").value == "deeplabv3_efficientnet_lite0"
+    assert "Starts from ImageNet weights, which are on this machine." in texts(app)
+    assert not app.warning
+    app.selectbox(key="own-photos.init").set_value("random").run()
+    assert "needs thousands of photos" in app.warning[0].value
 
 
 def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, demo_data: Path) -> None:
