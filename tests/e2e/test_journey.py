@@ -92,7 +92,7 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     set_number(page, "Epochs", "1")
     set_number(page, "Image size (px)", "64")
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text("0 of 1 epochs")).to_be_visible()
+    expect(page.get_by_text("0 of 1 epoch")).to_be_visible()
     expect(page.get_by_text("1 of 1 epoch done")).to_be_visible(timeout=TRAINING_MS)
 
 
