@@ -212,8 +212,10 @@ def start(folder: Path, arguments: list[str]) -> None:
 def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
     """Hold the lock of a job and give a function of (done, total) that notes its progress; what ends it is noted too.
 
-    Once somebody asked for an end, that function raises `RunError`.
+    The folder is made if it is not there. Once somebody asked for an end, that function raises `RunError`.
     """
+    with suppress(OSError):  # where it cannot be made, `hold` says why
+        folder.mkdir(parents=True, exist_ok=True)
     with hold(folder):
         began_s, noted_s = time.time(), 0.0
         _note(folder, asdict(Progress(0, 0, began_s)))
