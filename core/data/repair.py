@@ -7,8 +7,8 @@
 
 The doctor finds no error in the copy. Its warnings are met where that costs no pair, so some may stay: masks that show
 only background, which may be meant, and what too few photos leave no way around (a class only in val, photos of one
-scene in train and val). Masks without a palette get one, which changes no id. What else is in the folder (annotations,
-photos without masks) is not copied.
+scene in train and val). Where nobody chose train and val, both are split anew, stratified. Masks without a palette
+get one, which changes no id. What else is in the folder (annotations, photos without masks) is not copied.
 """
 
 from collections import Counter
@@ -181,6 +181,8 @@ def _settle(plan: Plan, written: Mapping[str, str], on_progress: OnProgress) -> 
         split: [written[name] for name in dict.fromkeys(names) if name in written]
         for split, names in names_by_split(plan.contents).items()
     }
+    if not plan.contents.lists or not (drafts["train"] or drafts["val"]):
+        drafts |= {"train": list(written.values()), "val": []}  # nobody chose who is in val, so it is split anew
     _write_lists(plan.folder, drafts)
     copy = read_contents(plan.folder)
     splits = settle(read_pairs(copy, on_progress) if written else [], drafts)

@@ -1,7 +1,8 @@
 """Which pairs of a mended copy are in which split: copies taken out, scenes kept together, no split left empty.
 
 Only what is wrong beyond doubt takes a pair off the lists: an error in it, or another photo of the same bytes. What may
-be meant moves pairs between train and val at most, whole scenes of photos that look the same.
+be meant moves pairs between train and val at most, whole scenes of photos that look the same. Where train or val is
+empty nobody chose between them, so both are split anew, stratified.
 """
 
 import hashlib
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.data.checks import ExaminedPair
-from core.data.dataset import TRAIN_SHARE
+from core.data.dataset import Sample
 from core.data.set_checks import is_to_train_on, leaks, same_photos, scenes
+from core.data.splits import stratified_splits
 
 Part = Literal["train", "val"]
 
@@ -38,7 +40,7 @@ class Splits:
 def settle(pairs: Sequence[ExaminedPair], names: Mapping[str, Sequence[str]]) -> Splits:
     """Change the lists of a copy until the doctor finds no error in them, and no warning that moving pairs can spare.
 
-    `pairs` are all pairs of the copy, examined.
+    `pairs` are all pairs of the copy, examined. Train and val are split anew, 80/20 and stratified, if one is empty.
     """
     splits = Splits({split: list(dict.fromkeys(has)) for split, has in names.items()})
     by_name = {pair.entry.name: pair for pair in pairs}
@@ -47,7 +49,10 @@ def settle(pairs: Sequence[ExaminedPair], names: Mapping[str, Sequence[str]]) ->
     _part(splits)
     while _remove_copies(splits, by_name):
         pass
-    _divide(splits, by_name)
+    is_anew = not (splits.names["train"] and splits.names["val"])
+    if is_anew:
+        _stratify(splits, by_name)
+    _divide(splits, by_name, is_anew=is_anew)
     _close_leaks(splits, by_name)
     return splits
 
@@ -97,15 +102,27 @@ def _close_leaks(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> None:
 # --- train and val --------------------------------------------------------------------------------------------------
 
 
-def _divide(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> None:
-    """Move scenes between train and val, and bring the lists in line with it."""
+def _stratify(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> None:
+    """Split the pairs of train and val, of which one is empty, anew."""
+    pairs = [by_name[name] for part in ("train", "val") for name in splits.names[part]]
+    samples = [Sample(each.entry.name, each.entry.photo, each.entry.mask) for each in pairs
+               if each.entry.photo and each.entry.mask]  # fmt: skip
+    parts = stratified_splits(samples, {each.entry.name: each.class_ids for each in pairs}, seed=0)
+    splits.names |= {part: [sample.name for sample in has] for part, has in parts.items()}
+    detail = "train and val are split 80/20 so that both show every class, as far as there are photos for it"
+    splits.notes.append(("", "split anew", detail))
+
+
+def _divide(splits: Splits, by_name: Mapping[str, ExaminedPair], *, is_anew: bool) -> None:
+    """Move scenes between train and val, and bring the lists in line with it; each move is told of lists kept."""
     before = {name: part for part in ("train", "val") for name in splits.names[part]}
     if len(before) < 2:
         return
     division = _Division(splits.names, by_name)
     division.settle()
     moved = {name: part for name, part in division.part_of.items() if part != before[name]}
-    splits.moved += [(name, f"moved to {part}: {division.reasons[name]}") for name, part in moved.items()]
+    if not is_anew:
+        splits.moved += [(name, f"moved to {part}: {division.reasons[name]}") for name, part in moved.items()]
     for split, names in splits.names.items():
         gone_to = "val" if is_to_train_on(split) else "train" if split == "val" else None
         come = [name for name, part in moved.items() if part == split]
@@ -116,7 +133,7 @@ def _divide(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> None:
 
 
 class _Division:
-    """Train and val while whole scenes are moved between them; sizes are kept as the lists have them, else 80/20.
+    """Train and val, neither empty, while whole scenes are moved between them; sizes are kept as the lists have them.
 
     A scene is a group of names; where scenes cannot be kept together, every name is one of its own.
     """
@@ -128,15 +145,14 @@ class _Division:
         self._class_ids = {name: by_name[name].class_ids for name in self.part_of}
         self._own_scenes = _in_random_order(scenes([by_name[name] for name in self.part_of]))
         self._scenes = self._own_scenes
-        total, num_val = len(self.part_of), len(names["val"])
-        if not num_val or num_val == total:
-            num_val = min(max(1, round((1 - TRAIN_SHARE) * total)), total - 1)
-        self._wanted: dict[Part, int] = {"train": total - num_val, "val": num_val}
+        self._wanted: dict[Part, int] = {part: len(names[part]) for part in parts}
+        self._shown_in_val = self._shown_in(names["val"])
 
     def settle(self) -> None:
         """Keep scenes together, fill what is empty, and show in train every class that val shows, if all that can be.
 
-        Where a part would keep less than half of its size, scenes are parted as they were.
+        A class that val showed before stays in it where train can spare a scene. Where a part would keep less than half
+        of its size, scenes are parted as they were.
         """
         before = dict(self.part_of)
         self._gather()
@@ -146,6 +162,7 @@ class _Division:
             self._scenes = _in_random_order([name] for name in self.part_of)
             self._fill()
         self._teach()
+        self._test()
         self._fill()
 
     def has_scenes_in_both(self) -> bool:
@@ -230,6 +247,20 @@ class _Division:
             self._move(scene, "train", "it shows a class that train did not")
             shown.update(self._shown_in(scene))
             size -= len(scene)
+
+    def _test(self) -> None:
+        """Move to val what train can spare of the classes that val has lost on the way, the smallest scene first."""
+        shown_in_val = self._shown_in(name for name, part in self.part_of.items() if part == "val")
+        shown = self._shown_in_train()
+        for class_id in sorted(self._shown_in_val):
+            spare = [scene for scene in self._scenes_in("train") if class_id in self._shown_in(scene)
+                     and self._is_spare(scene, shown)]  # fmt: skip
+            if shown_in_val[class_id] or not spare:
+                continue
+            scene = min(spare, key=len)
+            self._move(scene, "val", "val had lost a class that it shows")
+            shown.subtract(self._shown_in(scene))
+            shown_in_val.update(self._shown_in(scene))
 
 
 def _in_random_order(groups: Iterable[list[str]]) -> list[list[str]]:

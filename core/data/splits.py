@@ -2,8 +2,9 @@
 
 Stratified is meant as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD
 2011): the class with the fewest photos left is served first, each of its photos going to the part that still wants most
-of that class. Two things are added: the sizes are those of a random split, and a class of five photos or more is first
-given one photo in each part, since rarer classes in the same photos could use them all up.
+of that class. Two things are added: the sizes are those of a random split, and every class of two photos or more is
+first given one photo in each part where that is possible. Those of five or more come first, since rarer classes in the
+same photos could use theirs up.
 """
 
 import hashlib
@@ -77,7 +78,7 @@ def stratified_splits(
 
     The same names, classes and seed give the same split, whatever the order of the samples. `class_ids` holds the
     classes in each photo, by its name. Val is larger than a fifth only where it takes more photos than that to show
-    every class with five photos or more.
+    every class with two photos or more.
     """
     shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
     num_classes = 1 + max((class_id for sample in samples for class_id in class_ids[sample.name]), default=0)
@@ -106,14 +107,15 @@ class _Division:
         self._part_N = np.full(num_photos, -1)
         self._room = [num_train, num_photos - num_train]
         self._wanted_2K = np.array([[TRAIN_SHARE], [1 - TRAIN_SHARE]]) * shows_NK.sum(axis=0)
-        self._is_common_K = shows_NK.sum(axis=0) >= MIN_PHOTOS
 
     def parts(self) -> NDArray[np.int64]:
         """Return the part of each photo, shape (N,)."""
-        for class_id in np.argsort(self._shows_NK.sum(axis=0), kind="stable"):
-            if self._is_common_K[class_id]:
-                for part in (VAL, TRAIN):
-                    self._show_in(part, class_id)
+        total_K = self._shows_NK.sum(axis=0)
+        for is_served_K in (total_K >= MIN_PHOTOS, total_K >= len(PARTS)):
+            for class_id in np.argsort(total_K, kind="stable"):
+                if is_served_K[class_id]:
+                    for part in (VAL, TRAIN):
+                        self._show_in(part, class_id, is_served_K)
         while (left_K := self._shows_NK[self._part_N < 0].sum(axis=0)).any():
             rarest = int(np.argmin(np.where(left_K > 0, left_K, len(self._part_N) + 1)))
             for photo in np.flatnonzero((self._part_N < 0) & (self._shows_NK[:, rarest] > 0)):
@@ -122,21 +124,20 @@ class _Division:
             self._put(int(photo), max((TRAIN, VAL), key=lambda part: self._room[part]))
         return self._part_N
 
-    def _show_in(self, part: int, class_id: int) -> None:
-        """Give a part its first photo of a class: the one that brings most of the classes it has none of yet.
+    def _show_in(self, part: int, class_id: int, is_served_K: NDArray[np.bool_]) -> None:
+        """Give a part its first photo of a class: the one that brings most of the served classes it has none of yet.
 
         A photo that is the last chance of the other part to show a class is taken only if there is no other.
         """
         is_free_N = self._part_N < 0
-        lacks_2K = self._is_common_K & np.array(
-            [~self._shows_NK[self._part_N == each].any(axis=0) for each in (TRAIN, VAL)]
-        )
+        lacks_2K = is_served_K & np.array([~self._shows_NK[self._part_N == each].any(axis=0) for each in (TRAIN, VAL)])
         candidates = np.flatnonzero(is_free_N & (self._shows_NK[:, class_id] > 0))
         if not lacks_2K[part, class_id] or not candidates.size:
             return
         is_last_K = lacks_2K[1 - part] & (self._shows_NK[is_free_N].sum(axis=0) == 1)
         worth_K = lacks_2K[part] - len(is_last_K) * is_last_K
-        self._put(int(candidates[np.argmax(self._shows_NK[candidates] @ worth_K)]), part)
+        gains = self._shows_NK[candidates] @ (len(worth_K) * worth_K + lacks_2K[part] - 1)
+        self._put(int(candidates[np.argmax(gains)]), part)
 
     def _neediest(self, class_id: int) -> int:
         """Return the part with room that wants most of a class, or else most photos."""

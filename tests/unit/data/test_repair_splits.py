@@ -1,5 +1,6 @@
 """What the repair makes of splits: copies across them, scenes, lists that are empty or wrong."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -7,15 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.classes import VOC_CLASSES, write_classes
 from core.data.checks import ExaminedPair, PhotoFacts
-from core.data.dataset import open_dataset
+from core.data.dataset import LISTS, open_dataset
 from core.data.images import write_mask
 from core.data.problems import Entry
 from core.data.repair import repair
 from core.data.repair_splits import Splits, settle
-from tests.faulty_data import BIRD, SIZE, Patient, cat_mask, grey, photo_of
+from tests.faulty_data import BIRD, SIZE, Patient, cat_mask, grey, photo_of, show_a_bird
 from tests.small_data import write_list, write_pairs
-from tests.unit.data.repaired import check_copy, names_in
+from tests.unit.data.repaired import check_copy, mask_in, names_in
 
 
 def test_where_all_of_val_is_copied_train_gives_the_copies_up(patient: Patient, tmp_path: Path) -> None:
@@ -50,6 +52,59 @@ def test_the_only_photo_of_val_is_swapped_for_one_that_train_can_spare(patient: 
     assert len(names["val"]) == 1
 
 
+def without_lists(patient: Patient) -> None:
+    """Take the lists away, and show a bird in two photos that the random split has in train."""
+    shutil.rmtree(patient.root / "ImageSets")
+    for sample in open_dataset(patient.root).splits["train"][:2]:
+        show_a_bird(patient, sample.mask)
+
+
+def birds_in(out: Path) -> dict[str, int]:
+    """Count the photos with a bird in train and val of a copy."""
+    return {split: sum(BIRD in mask_in(out, sample.name) for sample in open_dataset(out).split(split))
+            for split in ("train", "val")}  # fmt: skip
+
+
+def test_a_split_that_nobody_chose_is_stratified(patient: Patient, tmp_path: Path) -> None:
+    """The random split was frozen into lists: a class of two photos was in train only, so that nothing scored it."""
+    without_lists(patient)
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert birds_in(tmp_path / "out") == {"train": 1, "val": 1}
+    assert [change.action for change in report.changes] == ["split anew"]
+    again = repair(patient.root, tmp_path / "again")
+    assert (again.changes, names_in(tmp_path / "again")) == (report.changes, names_in(tmp_path / "out"))
+
+
+def test_lists_that_somebody_chose_are_kept(patient: Patient, tmp_path: Path) -> None:
+    for name in patient.train[:2]:
+        show_a_bird(patient, patient.mask(name))
+    before = {file.name: file.read_bytes() for file in (patient.root / LISTS).iterdir()}
+    assert repair(patient.root, tmp_path / "out").changes == ()
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out" / LISTS).iterdir()} == before
+
+
+def test_a_folder_with_one_list_called_otherwise_is_split(patient: Patient, tmp_path: Path) -> None:
+    """CVAT lists all photos in default.txt, and the repair said "Only 0 of the 8 pairs can be used"."""
+    without_lists(patient)
+    write_list(patient.root, "default", [*patient.train, *patient.val])
+    check_copy(tmp_path / "out", repair(patient.root, tmp_path / "out"))
+    assert birds_in(tmp_path / "out") == {"train": 1, "val": 1}
+    names = names_in(tmp_path / "out")
+    assert names["default"] == names["train"] | names["val"] == {*patient.train, *patient.val}
+
+
+def test_scenes_kept_together_leave_every_class_in_val(tmp_path: Path) -> None:
+    """Two scenes alone show birds; the one whose frame was given to val went back to train with the others of it."""
+    for birds in ([0, 1], [2, 3], [4, 5], [0, 4]):
+        scene_of_each = [scene for scene in range(10) for _ in range(6)]
+        class_of = {number: 7 for number, scene in enumerate(scene_of_each) if scene in birds}
+        splits = settled(scene_of_each, set(), class_of)
+        parts = {split: {scene_of_each[int(name[1:])] for name in names} for split, names in splits.names.items()}
+        assert not parts["train"] & parts["val"]
+        assert len(parts["val"] & set(birds)) == 1
+
+
 def test_repeated_lines_and_photos_without_truth_leave_the_lists(patient: Patient, tmp_path: Path) -> None:
     patient.train.append("t5")
     patient.write_lists()
@@ -69,6 +124,7 @@ def test_names_are_made_plain_and_stay_apart(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         photo_of(number).save(tmp_path / "in" / "images" / f"{name}.jpg")
         write_mask(tmp_path / "in" / "masks" / f"{name}.png", cat_mask())
+    write_classes(tmp_path / "in", VOC_CLASSES)
     check_copy(tmp_path / "out", repair(tmp_path / "in", tmp_path / "out"))
     found = {file.stem for file in (tmp_path / "out" / "JPEGImages").iterdir()}
     assert found == {"a_b", "a_b_2", "e", "e_2", "photo_1", "photo_2", "x1", "x2", "x3"}
@@ -88,18 +144,19 @@ def write_frames(root: Path, scenes: list[int]) -> list[str]:
     for number, (scene, name) in enumerate(zip(scenes, names, strict=True)):
         frame_of(scene, number).save(root / "images" / f"{name}.jpg", quality=95)
         write_mask(root / "masks" / f"{name}.png", cat_mask())
+    write_classes(root, VOC_CLASSES)
     return names
 
 
 def test_frames_of_one_scene_all_stay_and_that_is_said(tmp_path: Path) -> None:
     """The warning that photos look alike set 39 of 40 aside, and the repair failed: "Only 1 of the 40 pairs"."""
     write_frames(tmp_path / "in", [0] * 40)
-    before = {name: {s.name for s in samples} for name, samples in open_dataset(tmp_path / "in").splits.items()}
     report = repair(tmp_path / "in", tmp_path / "out")
     check_copy(tmp_path / "out", report, may_stay=("similar photo",))
-    assert names_in(tmp_path / "out") == before
+    assert {split: len(names) for split, names in names_in(tmp_path / "out").items()} == {"train": 32, "val": 8}
     assert [(change.file, change.action) for change in report.changes] == [
-        ("ImageSets/Segmentation", "left as they are")
+        ("ImageSets/Segmentation", "split anew"),
+        ("ImageSets/Segmentation", "left as they are"),
     ]
 
 
@@ -113,7 +170,7 @@ def test_scenes_stay_together_and_no_photo_is_lost(tmp_path: Path) -> None:
     assert (len(names["train"]), len({name[:7] for name in names["val"]})) == (48, 1)
     again = repair(tmp_path / "in", tmp_path / "again")
     assert again.changes == report.changes
-    assert {change.action for change in report.changes} == {"moved"}
+    assert [change.action for change in report.changes] == ["split anew"]
 
 
 def test_a_scene_that_would_leave_a_part_too_small_is_parted(tmp_path: Path) -> None:
