@@ -24,8 +24,8 @@ Query = dict[str, str | list[str]]
 
 def arrive(title: str) -> None:
     """Begin a run of the page called `title`. After a link or Back, its widgets take what the address says."""
-    context = get_script_run_ctx()
-    is_back = context is not None and context.is_history_navigation
+    # Not part of Streamlit's API: a version without it treats Back as a rerun, and widgets keep what was chosen last.
+    is_back = getattr(get_script_run_ctx(), "is_history_navigation", False)
     if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back:
         st.session_state[_PAGE], st.session_state[_CHOSEN] = title, {}
         if HERE in st.query_params:
