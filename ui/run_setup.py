@@ -13,6 +13,7 @@ from ui.estimate_view import offer_estimate
 from ui.forms import settings_form
 from ui.page import showing_errors
 from ui.sources import data_source, is_demo, is_there, make_demo_data
+from ui.words import plain
 
 
 def ask_new_run() -> None:
@@ -53,6 +54,6 @@ def _show_start(path: Path, config: TrainingConfig) -> None:
     """Show which weights the run will start from; on photos, random ones are a warning."""
     sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
     if config.init == "random" and not is_demo(path):
-        st.warning(sentence)
+        st.warning(plain(sentence))
     else:
         st.caption(sentence)

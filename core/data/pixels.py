@@ -85,7 +85,9 @@ class SquashedPairs:
         """Open the file that the sending process had open."""
         vars(self).update(state)
         if self._folder:
-            with suppress(FileNotFoundError):  # it had to make room meanwhile: the pairs are read from their files
+            with suppress(
+                FileNotFoundError, NotADirectoryError
+            ):  # it had to make room meanwhile: the pairs are read from their files
                 self._map(self._folder)
 
     @property
@@ -96,7 +98,7 @@ class SquashedPairs:
     def open_kept(self) -> bool:
         """Take the pairs from where they are kept, if they are, and tell whether they come from memory now."""
         if self._pixels_N4SS is None:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 self._map(self.place())
         return self._pixels_N4SS is not None
 

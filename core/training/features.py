@@ -83,7 +83,7 @@ class FeaturePairs:
         self.squashed.open_kept()
         file = self._place() / "features.npy"
         if self._features_NFhwC is None:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 self._features_NFhwC = kept.mapped(file).view(np.uint16)
         return self._features_NFhwC is not None
 

@@ -46,8 +46,9 @@ def test_folders_without_lists_are_split_as_open_dataset_does(tmp_path: Path) ->
     root = tmp_path / "plain"
     write_pairs(root / "images", root / "masks", [f"p{number}" for number in range(10)])
     found = analyse(root)
-    for split, samples in open_dataset(root).splits.items():
-        assert_equal(found.stats(split), split_stats(samples, CLASS_NAMES))
+    dataset = open_dataset(root)
+    for split, samples in dataset.splits.items():
+        assert_equal(found.stats(split), split_stats(samples, dataset.class_names))
 
 
 def test_broken_pairs_are_left_out_and_named(tiny_voc: Path) -> None:

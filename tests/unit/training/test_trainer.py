@@ -165,7 +165,7 @@ def test_going_on_needs_no_pretrained_weights(make_run: Callable[..., Run], monk
     run = make_run()
     leg(run)
     pretrained = dataclasses.replace(run, config=dataclasses.replace(run.config, init="imagenet"))
-    monkeypatch.setattr("core.training.loop.initialize", lambda *_: pytest.fail("looked for pretrained weights"))
+    monkeypatch.setattr("core.training.loop.start_from", lambda *_: pytest.fail("looked for pretrained weights"))
     assert isinstance(leg(pretrained, extend_to=2)[-1], RunEnded)
 
 

@@ -185,7 +185,7 @@ def test_cityscapes_keeps_its_splits(
         imported = import_data("color-table", root, tmp_path / f"out{len(options)}", **options)
         names = {"train": ["aachen_1_leftImg8bit", "bochum_1_leftImg8bit"], "val": ["lindau_1_leftImg8bit"]}
         assert listed(imported) == names
-        assert any("splits of the source are kept: 2 photos in train, 1 photos in val." in n for n in imported.notes)
+        assert any("splits of the source are kept: 2 photos in train, 1 photo in val." in n for n in imported.notes)
         assert any("left out: 1, first in" in note and "bonn" in note for note in imported.notes)
         assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
 

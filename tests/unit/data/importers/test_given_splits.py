@@ -53,7 +53,7 @@ def test_frames_are_numbered_in_equal_steps(names: list[str], answer: bool) -> N
 @pytest.mark.parametrize(
     ("given", "sizes", "told"),
     [
-        ({"a": "train", "b": "val"}, (1, 1, 0), "are kept: 1 photos in train, 1 photos in val."),
+        ({"a": "train", "b": "val"}, (1, 1, 0), "are kept: 1 photo in train, 1 photo in val."),
         ({"a": "train", "b": None, "c": "val"}, (2, 1, 0), "put into train: 1"),
         (dict.fromkeys("abcde", "train") | {"f": "test"}, (4, 1, 1), "no val, so its photos outside test were"),
         (dict.fromkeys("abcde", "val"), (4, 1, 0), "no train, so its photos were"),
