@@ -116,6 +116,10 @@ class TrainingProgress:
             case RunEnded():
                 self._say(f"{record.outcome}: {record.reason}")
 
+    def advise(self, sentence: str) -> None:
+        """Show what should be known about the run's health."""
+        self._say(f"  health: {sentence}")
+
     def _start(self, started: RunStarted) -> None:
         self._epochs = int(started.config["epochs"])
         self._floor = started.floor["miou"]

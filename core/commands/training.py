@@ -18,10 +18,11 @@ from core.training import demo_run, evaluations, kept_estimates, machine, runs
 from core.training import estimate as estimates
 from core.training.assignments import parse_settings
 from core.training.config import SETTING_TYPES, with_settings
-from core.training.log import read_log
+from core.training.health import health
+from core.training.log import RunLog, read_log
 from core.training.milestones import milestone
 from core.training.presets import PRESET_HELP, preset
-from core.training.records import RunEnded
+from core.training.records import Epoch, RunEnded, RunStarted
 from core.training.runs import Run
 
 if TYPE_CHECKING:
@@ -151,13 +152,33 @@ def _train_leg(
     from core.training.trainer import train as train_leg
 
     with TrainingProgress(run.path.name) as progress:
-        ended = None
-        for record in train_leg(run, extend_to=extend_to, was_ended=was_ended, world=world):
-            progress.show(record)
-            ended = record
+        ended, has_begun = None, False
+        log, said = read_log(run.log_path), dict[str, str]()
+        try:
+            for record in train_leg(run, extend_to=extend_to, was_ended=was_ended, world=world):
+                progress.show(record)
+                ended, has_begun = record, has_begun or isinstance(record, RunStarted)
+                if isinstance(record, Epoch):
+                    _say_health(log, progress, said)
+        finally:
+            if has_begun:
+                _say_health(log, progress, said)
     if not isinstance(ended, RunEnded):
         raise TypeError(f"a leg ended with {ended}")
     return ended
+
+
+def _say_health(log: RunLog, progress: TrainingProgress, said: dict[str, str]) -> None:
+    """Say what Train shows of the run's health: each kind once, and at the end all that holds and is not said so yet.
+
+    `said` are the sentences so far by their kind.
+    """
+    log.read_new()
+    is_over = isinstance(log.last, RunEnded)
+    for advice in health(log, state="running"):
+        if advice.kind not in said or (is_over and said[advice.kind] != advice.sentence):
+            said[advice.kind] = advice.sentence
+            progress.advise(advice.sentence)
 
 
 def estimate(arguments: argparse.Namespace) -> Document:

@@ -67,3 +67,18 @@ def changed_data(before: str, kept: Path | None, *, is_best_anew: bool) -> str:
         return "The training data has changed since the last leg; the validation data has not."
     aside = f"; the best.pt before is now {kept.name}" if kept else ""
     return f"{why}: the best model and patience begin anew{aside}."
+
+
+def stretched_schedule(before: Mapping[str, Any], config: TrainingConfig) -> str | None:
+    """Return that the learning rate jumps where more epochs than the last leg's settings planned stretch a schedule."""
+    epochs = before.get("epochs")
+    if (
+        not epochs
+        or config.schedule == "constant"
+        or config.total_schedule_epochs <= max(epochs, config.schedule_epochs)
+    ):
+        return None
+    return (
+        f"The {config.schedule} schedule was planned for {count(epochs, 'epoch')} and is now stretched over "
+        f"{config.epochs}: the learning rate jumps."
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from numpy.typing import NDArray
 
 import core
 from core.data.dataset import Dataset, fingerprint
@@ -21,7 +22,8 @@ from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
 from core.training import evaluations
-from core.training.changes import CHANGED_MEANWHILE, changed_data
+from core.training.changes import CHANGED_MEANWHILE, changed_data, stretched_schedule
+from core.training.data_warnings import data_warnings
 from core.training.loop import TrainingLoop
 from core.training.milestones import epoch_name, milestone
 from core.training.preflight import preflight
@@ -30,7 +32,6 @@ from core.training.runs import Run
 from core.training.saving import Trained, keep_old_best, save, write
 from core.training.silence import Silence
 from core.training.sinks import NO_TENSORBOARD, has_tensorboard
-from core.wording import count
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""
@@ -56,6 +57,7 @@ class Leg:
         self._fingerprint = fingerprint((*loop.train_samples, *self._val))
         self._last_meta = last.meta if last else None
         self._began_with = dict(vars(loop.progress))
+        self._data_warnings: list[str] = []
         self._step_seconds = 0.0
         self._unsaved_best: Trained | None = None
         self._saved_s = -math.inf
@@ -102,19 +104,21 @@ class Leg:
         yield from _told_by_the_second(COMPUTING, self._loop.keep_features())
 
     def _read_pairs(self) -> Iterator[Record]:
-        """Read every pair once: a damaged photo is found and named now, not hours later. Fills the floor."""
+        """Read every pair once: a damaged photo is found and named now, not hours later. Fills floor and warnings."""
         train, val = self._loop.squashed, self._loop.squashed_val
-        pixels_K, total = np.zeros(self._dataset.num_classes, dtype=np.int64), len(train) + len(val)
+        counts: list[NDArray[np.int64]] = []
+        total = len(train) + len(val)
 
         def read() -> Iterator[tuple[int, int]]:
-            for done, of_this_K in enumerate(chain(train.keep(), val.keep()), start=1):
-                if done > len(train):
-                    np.add(pixels_K, of_this_K, out=pixels_K)
-                yield done, total
+            for pixels_K in chain(train.keep(), val.keep()):
+                counts.append(pixels_K)
+                yield len(counts), total
 
         yield Preparing(doing=READING, done=0, total=total)
         yield from _told_by_the_second(READING, read())
-        self._floor = floor_of_pixels(pixels_K)
+        train_NK, val_MK = np.split(np.array(counts), [len(train)])
+        self._data_warnings = data_warnings(train.samples, val.samples, train_NK, val_MK, self._loop.classes)
+        self._floor = floor_of_pixels(val_MK.sum(axis=0))
 
     def _started(self) -> RunStarted:
         loop, progress = self._loop, self._loop.progress
@@ -139,24 +143,15 @@ class Leg:
         )
 
     def _warnings(self) -> Iterator[Warned]:
-        for note in self._loop.notes:
-            yield Warned(message=f"{note}.")
+        for message in (*(f"{note}." for note in self._loop.notes), *self._data_warnings):
+            yield Warned(message=message)
         if self._loop.config.tensorboard and not has_tensorboard():
             yield Warned(message=NO_TENSORBOARD)
         if self._last_meta and self._last_meta.fingerprint != self._fingerprint:
             kept = keep_old_best(self._run.path) if self._is_best_anew else None
             yield Warned(message=changed_data(self._last_meta.fingerprint, kept, is_best_anew=self._is_best_anew))
-        before = (self._last_meta.config if self._last_meta else {}).get("epochs")
-        config = self._loop.config
-        if (
-            before
-            and config.schedule != "constant"
-            and config.total_schedule_epochs > max(before, config.schedule_epochs)
-        ):
-            yield Warned(
-                message=f"The {config.schedule} schedule was planned for {count(before, 'epoch')} and is now "
-                f"stretched over {config.epochs}: the learning rate jumps."
-            )
+        if jump := stretched_schedule(self._last_meta.config if self._last_meta else {}, self._loop.config):
+            yield Warned(message=jump)
 
     def _warn_of_change(self) -> Iterator[Warned]:
         """Say once that the validation photos or masks are others than at the beginning of the leg."""

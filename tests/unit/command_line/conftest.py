@@ -58,6 +58,7 @@ def places(tmp_path: Path, tiny_voc: Path, checkpoint: Path) -> dict[str, str]:
     (tmp_path / "full" / "photo_mask.png").write_text("mine")
     draw_pair(0)[0].save(tmp_path / "photo.png")
     damaged = shutil.copytree(tiny_voc, tmp_path / "damaged")
+    (damaged / "classes.txt").write_text("".join(f"{name}\n" for name in CLASS_NAMES))  # nothing is said of names
     (damaged / "JPEGImages" / "photo_0.jpg").write_bytes(b"no photo")
     (damaged / "JPEGImages" / "photo_5.jpg").write_bytes(b"no photo")
     two_classes = shutil.copytree(tiny_voc, tmp_path / "two_classes")

@@ -39,7 +39,7 @@ def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, s
     document = core("doctor", places["damaged"], "--json").document()
     assert set(document) == {"images", "masks", "findings", "counts"}
     assert set(document["findings"][0]) == {"file", "split", "kind", "detail", "severity"}
-    assert document["counts"] == {"unreadable photo": 2, "unnamed classes": 1}
+    assert document["counts"] == {"unreadable photo": 2}
     shown = core("doctor", places["damaged"])
     assert (shown.code, shown.out.splitlines()[:2]) == (0, ["6 photos and 6 masks examined.", "2 errors"])
     assert core("doctor", places["voc"]).out == "6 photos and 6 masks examined: nothing found.\n"
