@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.data.images import mask_image, write_mask
 from core.voc import CLASS_NAMES, VOID
-from tests.small_data import CAT, write_list
+from tests.small_data import CAT, DOG, write_list
 
 SIZE = (48, 40)
 BIRD = CLASS_NAMES.index("bird")
@@ -123,6 +123,10 @@ def show_a_bird(_: Patient, file: Path) -> None:
     write_mask(file, np.where(cat_mask() == CAT, BIRD, cat_mask()).astype(np.uint8))
 
 
+def show_a_dog(_: Patient, file: Path) -> None:
+    write_mask(file, np.where(cat_mask() == CAT, DOG, cat_mask()).astype(np.uint8))
+
+
 def rename(patient: Patient, file: Path) -> None:
     file.rename(file.with_stem("t15é"))
     patient.mask("t15").rename(patient.mask("t15é"))
@@ -174,6 +178,7 @@ FAULTS = [
     Fault("duplicate photo", "warning", "t14", "photo", copy_of("t13")),
     Fault("similar photo", "warning", "v2", "photo", lambda _, file: photo_of(16).save(file, quality=70)),
     Fault("class only in val", "warning", "v4", "mask", show_a_bird),
+    Fault("class missing in val", "warning", "t31", "mask", show_a_dog),
     Fault("non-ascii name", "warning", "t15", "photo", rename, "JPEGImages/t15é.jpg"),
     Fault("odd extension", "warning", "t23", "photo", lambda _, file: file.rename(file.with_suffix(".JPG")),
           "JPEGImages/t23.JPG"),
@@ -188,7 +193,8 @@ FAULTS = [
           "SegmentationClass/T27.png"),
     Fault("two photos of one name", "warning", "t28", "photo", add_a_twin,
           "JPEGImages/t28.bmp"),
-    Fault("unnamed classes", "warning", "t29", "mask", lambda _, file: write_mask(file, levels(0, 1, 1), OWN_PALETTE)),
+    Fault("unnamed classes", "warning", "t29", "mask",
+          lambda _, file: write_mask(file, levels(0, CAT, CAT), OWN_PALETTE)),
     Fault("unlisted pairs", "warning", "t30", "list", lambda p, _: p.list_as("t30", ""), "ImageSets/Segmentation"),
     Fault("empty split", "error", "v8", "list", lambda p, _: write_list(p.root, "extra", []),
           "ImageSets/Segmentation/extra.txt"),

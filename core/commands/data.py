@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core import terminal
 from core.classes import CLASSES_FILE
 from core.commands.document import Add, Document
+from core.errors import DataError
 from core.terminal import progress_bar, say, telling
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ def say_unnamed(data: "Dataset") -> None:
 def doctor(arguments: argparse.Namespace) -> Document:
     """Find what is wrong with a data set and change nothing; --repair writes a mended copy."""
     if arguments.repair is None:
+        if arguments.split_anew:
+            raise DataError("--split-anew writes lists into a repaired copy only; give --repair OUT too.")
         return _analysed(arguments.data, arguments.job).report.as_dict()
     from core.data.repair import repair
 
     with telling("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
-        mended = repair(arguments.data, arguments.repair, on_progress)
+        mended = repair(arguments.data, arguments.repair, on_progress, split_anew=arguments.split_anew)
     return mended.source.as_dict() | {"repaired": mended.as_dict()}
 
 
@@ -119,6 +122,7 @@ def add_to(add: Add) -> None:
     command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--repair", type=Path, metavar="OUT", help="new folder for a mended copy")
+    command.add_argument("--split-anew", action="store_true", help="split train and val of the copy anew, stratified")
     command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
 
     command = add(stats, terminal.show_stats, "stats datasets/demo --split val")

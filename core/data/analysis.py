@@ -35,7 +35,7 @@ from core.files import replacing, stamp_of, write_once
 from core.home import home
 from core.voc import VOID
 
-SCHEMA = 6
+SCHEMA = 7
 """Goes up whenever what is stored, or how it is counted, changes."""
 WRITABLE_BITS = 0o222
 

@@ -27,9 +27,13 @@ from core.data.pair_names import PHOTO_SUFFIXES, bare, folded, near
 from core.data.problems import Entry, Problem, Severity, printable
 from core.data.set_checks import check_set, leaks
 from core.data.stats import MAX_THREADS, OnProgress
+from core.wording import count
 
 UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
 """What lists are called that lie beside the photos, where nothing reads them."""
+
+MIN_VAL_PHOTOS = 10
+"""With fewer photos in val a score is mostly luck."""
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
@@ -191,6 +195,12 @@ def _about_splits(contents: Contents, names_by_split: Mapping[str, Sequence[str]
             file = (LISTS / f"{split}.txt").as_posix() if contents.lists else contents.mask_dir.name
             detail = f"There is no photo in {split}, so nothing can be done with it; list at least one photo."
             yield Finding(file, split, "empty split", detail, "error")
+    if 0 < (num_val := len(set(names_by_split["val"]))) < MIN_VAL_PHOTOS:
+        file = (LISTS / "val.txt").as_posix() if contents.lists else contents.mask_dir.name
+        detail = (
+            f"val has {count(num_val, 'photo')}, so its score is mostly luck; label more photos, ten or more for val."
+        )
+        yield Finding(file, "val", "few validation photos", detail, "warning")
     if num_unlisted := len(unlisted_pairs(contents)):
         pairs = f"{num_unlisted} pair{'s are' if num_unlisted > 1 else ' is'} in no split"
         detail = f"{pairs}, so nothing is learnt from them; add their names to a list, or remove the files."

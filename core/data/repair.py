@@ -51,13 +51,19 @@ class RepairReport:
 
 
 def repair(
-    path: Path | str, out: Path | str, on_progress: OnProgress | None = None, *, table: Classes | None = None
+    path: Path | str,
+    out: Path | str,
+    on_progress: OnProgress | None = None,
+    *,
+    table: Classes | None = None,
+    split_anew: bool = False,
 ) -> RepairReport:
     """Write a repaired copy of a data set to `out`, a folder that is new or empty: all of it, or nothing.
 
-    `table` are the classes, if they are other than the folder says. `on_progress(done, total)` counts pairs, each a
-    third for reading, writing and reading the copy. A folder that is no data set, of which fewer than two pairs could
-    be used, or in which `out` lies, raises `DataError`.
+    `table` are the classes, if they are other than the folder says. `split_anew` splits the pairs of train and val
+    anew, whoever chose them; without lists they are in any case. `on_progress(done, total)` counts pairs, each a third
+    for reading, writing and reading the copy. A folder that is no data set, of which fewer than two pairs could be
+    used, or in which `out` lies, raises `DataError`.
     """
     contents, out = read_contents(Path(path)), Path(out)
     if out.resolve().is_relative_to(contents.root.resolve()):
@@ -68,7 +74,7 @@ def repair(
         plan = _plan(contents, pairs, folder, table)
         written, changes = _write_pairs(plan, pairs, next(steps))
         changes += [*_about_lists(contents), *_put_unused_aside(plan), *_write_classes(plan)]
-        splits, moves = _settle(plan, written, next(steps))
+        splits, moves = _settle(plan, written, next(steps), split_anew=split_anew)
         changes = [_printable(change) for change in (*changes, *moves)]
         rows = [(change.file, change.action, change.detail) for change in changes]
         (folder / REPORT_FILE).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
@@ -175,14 +181,17 @@ def _about_lists(contents: Contents) -> Iterator[Change]:
         )
 
 
-def _settle(plan: Plan, written: Mapping[str, str], on_progress: OnProgress) -> tuple[Splits, list[Change]]:
+def _settle(
+    plan: Plan, written: Mapping[str, str], on_progress: OnProgress, *, split_anew: bool
+) -> tuple[Splits, list[Change]]:
     """Write the lists of the copy such that the doctor is content, and move what is in none of them aside."""
     drafts = {
         split: [written[name] for name in dict.fromkeys(names) if name in written]
         for split, names in names_by_split(plan.contents).items()
     }
-    if not plan.contents.lists or not (drafts["train"] or drafts["val"]):
-        drafts |= {"train": list(written.values()), "val": []}  # nobody chose who is in val, so it is split anew
+    chosen = list(dict.fromkeys([*drafts["train"], *drafts["val"]]))
+    if split_anew or not plan.contents.lists or not chosen:
+        drafts |= {"train": chosen or list(written.values()), "val": []}  # an empty val has both split anew
     _write_lists(plan.folder, drafts)
     copy = read_contents(plan.folder)
     splits = settle(read_pairs(copy, on_progress) if written else [], drafts)

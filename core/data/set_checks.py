@@ -21,6 +21,9 @@ MAX_GREY_DIFFERENCE = 8.0
 AT_ONCE = 1024
 """Photos of train that one of val is compared with before it is known whether more must be."""
 
+SPLIT_ANEW = "write stratified lists (Splits on the Dataset page, or `doctor DIR --repair OUT --split-anew`)"
+"""What helps a class that has photos enough for both train and val."""
+
 NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt")
 """What labelme, PaddleSeg, CVAT and CamVid call the file that names the classes."""
 
@@ -33,6 +36,7 @@ def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], p
     yield from same_photos(pairs)
     yield from _similar_photos(pairs)
     yield from _only_in_val(pairs, contents.classes.names)
+    yield from _missing_in_val(pairs, contents.classes.names)
     yield from _files_of_one_name(contents, [pair.entry for pair in pairs])
     yield from _unnamed_classes(contents, pairs)
     yield from _grey_among_colored(pairs)
@@ -185,6 +189,19 @@ def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> F
             remedy = "list a photo of it in train"
             detail = f"'{class_names[class_id]}' is in val but never in train, so it cannot be learnt; {remedy}."
             yield pair.entry, Problem("class only in val", detail, "warning")
+
+
+def _missing_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
+    """Tell a class that val never shows at the first sound mask of train that does; an empty val is told elsewhere."""
+    scored = {class_id for pair in pairs if "val" in pair.entry.splits for class_id in pair.class_ids}
+    sound = [pair for pair in pairs if "train" in pair.entry.splits and pair.facts] if scored else []
+    num_photos = Counter(class_id for pair in sound for class_id in pair.class_ids)
+    for pair in sound:
+        for class_id in sorted(pair.class_ids - scored):
+            scored.add(class_id)
+            remedy = SPLIT_ANEW if num_photos[class_id] > 1 else "label a second photo of it, and list that in val"
+            detail = f"'{class_names[class_id]}' is in train but never in val, so no score says how well it is learned"
+            yield pair.entry, Problem("class missing in val", f"{detail}; {remedy}.", "warning")
 
 
 def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:

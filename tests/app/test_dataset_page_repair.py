@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from core.data.analysis import analyse
+from core.home import demo_dir
 from tests.app.conftest import Visit, make_pairs, texts
 
 # --- findings and repair --------------------------------------------------------------------------------------------
@@ -28,8 +29,13 @@ def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, 
     assert not app.exception
     assert "its photo is missing" in app.error[0].value
     table = app.dataframe[0].value
-    assert sorted(table["Kind"]) == ["missing photo", "unnamed classes", "unreadable mask"]
-    files = ["JPEGImages/photo_0.jpg", "SegmentationClass/photo_0.png", "SegmentationClass/photo_1.png"]
+    assert sorted(table["Kind"]) == ["few validation photos", "missing photo", "unnamed classes", "unreadable mask"]
+    files = [
+        "ImageSets/Segmentation/val.txt",
+        "JPEGImages/photo_0.jpg",
+        "SegmentationClass/photo_0.png",
+        "SegmentationClass/photo_1.png",
+    ]
     assert sorted(table["File"]) == files
     assert app.get("download_button")[0].proto.label == "Findings as CSV"
 
@@ -40,14 +46,15 @@ def test_findings_by_kind(visit: Visit, broken: Path) -> None:
     assert list(app.dataframe[0].value["Kind"]) == ["missing photo"]
 
 
-def test_clean_data_says_so(visit: Visit, demo_data: Path) -> None:
-    shades = np.random.default_rng(0).integers(0, 256, (6, 6, 8, 3), dtype=np.uint8)
+def test_clean_data_says_so(visit: Visit, home: Path) -> None:
+    demo_data = make_pairs(demo_dir(), num_val=10)
+    shades = np.random.default_rng(0).integers(0, 256, (14, 6, 8, 3), dtype=np.uint8)
     for number, shade in enumerate(shades):  # photos that do not look alike
         photo = Image.fromarray(shade).resize((40, 30), Image.Resampling.NEAREST)
         photo.save(demo_data / "JPEGImages" / f"photo_{number}.jpg")
     analyse(demo_data)
     app = visit("dataset", look="Findings")
-    assert app.success[0].value == "6 photos and 6 masks read: nothing is wrong with them."
+    assert app.success[0].value == "14 photos and 14 masks read: nothing is wrong with them."
 
 
 def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Path, launched: list[list[str]]) -> None:

@@ -39,10 +39,20 @@ def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, s
     document = core("doctor", places["damaged"], "--json").document()
     assert set(document) == {"images", "masks", "findings", "counts"}
     assert set(document["findings"][0]) == {"file", "split", "kind", "detail", "severity"}
-    assert document["counts"] == {"unreadable photo": 2}
+    assert document["counts"] == {"unreadable photo": 2, "few validation photos": 1}
     shown = core("doctor", places["damaged"])
     assert (shown.code, shown.out.splitlines()[:2]) == (0, ["6 photos and 6 masks examined.", "2 errors"])
-    assert core("doctor", places["voc"]).out == "6 photos and 6 masks examined: nothing found.\n"
+    few = core("doctor", places["voc"]).out.splitlines()
+    assert few[:2] == ["6 photos and 6 masks examined.", "1 warning"]
+    assert few[2].split() == ["few", "validation", "photos", "ImageSets/Segmentation/val.txt", "(val)"]
+
+
+def test_a_split_anew_without_a_repair_is_refused(core: Command, tiny_voc: Path, tmp_path: Path) -> None:
+    refused = core("doctor", tiny_voc, "--split-anew")
+    assert refused.code == 1
+    assert "give --repair OUT too" in refused.err
+    core("doctor", tiny_voc, "--repair", tmp_path / "out", "--split-anew")
+    assert "split anew" in (tmp_path / "out" / "repair.csv").read_text()
 
 
 def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:

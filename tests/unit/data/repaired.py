@@ -26,8 +26,14 @@ def names_in(out: Path) -> dict[str, set[str]]:
 
 
 def check_copy(out: Path, report: RepairReport, may_stay: tuple[str, ...] = ("empty mask",)) -> None:
-    """The doctor finds nothing but what may be meant, every pair can be read, and what was done is in the file."""
-    assert [found for found in examine(out).findings if found.kind not in may_stay] == []
+    """The doctor finds nothing but what may be meant, every pair can be read, and what was done is in the file.
+
+    What no list can mend stays too: a class of one photo is not in val, and a small set has few photos there.
+    """
+    num_val = len(names_in(out)["val"])
+    stays = [found for found in examine(out).findings if found.kind not in may_stay]
+    stays = [found for found in stays if "label a second photo of it" not in found.detail]
+    assert [found for found in stays if found.kind != "few validation photos" or num_val >= 10] == []
     dataset = open_dataset(out)
     assert (dataset.root, report.root) == (out, out)
     for split in ("train", "val"):

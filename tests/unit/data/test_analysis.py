@@ -149,7 +149,7 @@ def test_a_job_stores_what_can_be_counted_though_a_pair_is_broken(tiny_voc: Path
     found = find(tiny_voc)
     assert found is not None
     assert found.stats("train").left_out == ("photo_1",)
-    assert found.report.counts == {"unreadable photo": 1}
+    assert found.report.counts == {"unreadable photo": 1, "few validation photos": 1}
 
 
 def test_a_moved_data_set_keeps_its_analysis(tiny_voc: Path, tmp_path: Path) -> None:

@@ -12,7 +12,18 @@ from core.data.demo import write_demo
 from core.data.doctor import Report, examine, names_by_split, report_csv
 from core.data.images import write_mask
 from core.errors import DataError
-from tests.faulty_data import FAULTS, OWN_PALETTE, SIZE, Fault, Patient, cat_mask, grey, luminance, photo_of
+from tests.faulty_data import (
+    FAULTS,
+    OWN_PALETTE,
+    SIZE,
+    Fault,
+    Patient,
+    cat_mask,
+    grey,
+    luminance,
+    photo_of,
+    show_a_bird,
+)
 from tests.small_data import write_list, write_pairs, write_voc
 
 
@@ -53,10 +64,10 @@ def test_a_sound_folder_is_clean_and_progress_is_told(patient: Patient) -> None:
 
 
 def test_drawn_scenes_are_clean(tmp_path: Path) -> None:
-    """With 20 scenes train shows every class that val does; photos of one artist are not taken for copies."""
-    report = examine(write_demo(tmp_path, num_train=20, num_val=6))
+    """With 20 scenes each, train and val show the same classes; photos of one artist are not taken for copies."""
+    report = examine(write_demo(tmp_path, num_train=20, num_val=20))
     assert told(report) == set()
-    assert (report.images, report.masks) == (26, 26)
+    assert (report.images, report.masks) == (40, 40)
 
 
 def test_real_photos_have_no_error(voc_animals: Path) -> None:
@@ -80,6 +91,7 @@ def test_without_lists_an_orphan_mask_is_told_and_a_copy_across_the_random_split
     assert told(examine(tmp_path)) == {
         ("missing photo", "error", None, "images/z.jpg"),
         ("duplicate photo", "error", "val", f"images/{judged}.jpg"),
+        ("few validation photos", "warning", "val", "masks"),
         ("unnamed classes", "warning", dataset_split, "masks/p0.png"),
     }
 
@@ -106,6 +118,27 @@ def test_a_missing_list_is_an_empty_split_and_photos_without_truth_are_none(pati
     (patient.root / "ImageSets" / "Segmentation" / "val.txt").unlink()
     write_list(patient.root, "test", ["unseen_1", "unseen_2"])
     assert told(examine(patient.root)) == {("empty split", "error", "val", "ImageSets/Segmentation/val.txt")}
+
+
+@pytest.mark.parametrize(("num_val", "kinds"), [(10, {}), (9, {"few validation photos": 1, "unlisted pairs": 1})])
+def test_fewer_than_ten_validation_photos_are_told(patient: Patient, num_val: int, kinds: dict[str, int]) -> None:
+    """A val of two photos was frozen into lists, and the doctor found nothing wrong."""
+    patient.train += patient.val[10:]
+    patient.val = patient.val[:num_val]
+    patient.write_lists()
+    assert examine(patient.root).counts == kinds
+
+
+def test_a_class_of_several_photos_that_val_lacks_is_told_once_with_the_remedy(patient: Patient) -> None:
+    """Nothing was said of a class that no score tells of; one that only the classes name is none that is missing."""
+    for name in patient.train[:3]:
+        show_a_bird(patient, patient.mask(name))
+    (found,) = examine(patient.root).findings
+    assert (found.kind, found.file) == ("class missing in val", "SegmentationClass/t0.png")
+    assert found.detail.startswith("'bird' is in train but never in val")
+    assert "--split-anew" in found.detail
+    show_a_bird(patient, patient.mask("v3"))
+    assert examine(patient.root).findings == ()
 
 
 def flat_photos() -> Iterator[Image.Image]:

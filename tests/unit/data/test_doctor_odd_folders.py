@@ -47,6 +47,10 @@ def decomposed(root: Path) -> None:
             file.rename(file.with_stem(unicodedata.normalize(form, f"\u00fc{file.stem}")))
 
 
+SMALL = {"class only in val", "class missing in val", "few validation photos"}
+"""What is told of so few photos in any case."""
+
+
 @pytest.mark.parametrize(
     ("plant", "kinds"),
     [
@@ -65,7 +69,7 @@ def test_where_no_photo_of_train_or_val_is_read_the_doctor_says_why(
     write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
     (tmp_path / "classes.txt").write_text("\n".join(CLASS_NAMES))
     plant(tmp_path)
-    assert set(examine(tmp_path).counts) - {"class only in val"} == kinds
+    assert set(examine(tmp_path).counts) - SMALL == kinds
 
 
 def test_the_sentence_that_opens_no_data_set_names_the_file_that_is_nearly_a_photo(tmp_path: Path) -> None:

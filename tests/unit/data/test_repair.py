@@ -47,7 +47,7 @@ def test_a_copy_of_a_folder_with_one_fault_is_sound(patient: Patient, tmp_path: 
     fault.plant_in(patient)
     report = repair(patient.root, tmp_path / "out")
     check_copy(tmp_path / "out", report)
-    assert report.changes or fault.kind == "empty mask", "something was told of it"
+    assert report.changes or fault.kind in ("empty mask", "class missing in val"), "something was told of it"
     is_aside = fault.name in ASIDE or fault.kind == "unlisted pairs"
     assert report.images == 52 - is_aside
     aside = [change for change in report.changes if change.action in ("set aside", "left out")]

@@ -11,6 +11,7 @@ from PIL import Image
 from core.classes import VOC_CLASSES, write_classes
 from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import LISTS, open_dataset
+from core.data.doctor import examine
 from core.data.images import write_mask
 from core.data.problems import Entry
 from core.data.repair import repair
@@ -76,12 +77,17 @@ def test_a_split_that_nobody_chose_is_stratified(patient: Patient, tmp_path: Pat
     assert (again.changes, names_in(tmp_path / "again")) == (report.changes, names_in(tmp_path / "out"))
 
 
-def test_lists_that_somebody_chose_are_kept(patient: Patient, tmp_path: Path) -> None:
+def test_lists_that_somebody_chose_are_kept_unless_a_split_is_asked_for(patient: Patient, tmp_path: Path) -> None:
     for name in patient.train[:2]:
         show_a_bird(patient, patient.mask(name))
     before = {file.name: file.read_bytes() for file in (patient.root / LISTS).iterdir()}
     assert repair(patient.root, tmp_path / "out").changes == ()
     assert {file.name: file.read_bytes() for file in (tmp_path / "out" / LISTS).iterdir()} == before
+    assert examine(tmp_path / "out").counts == {"class missing in val": 1}
+    report = repair(patient.root, tmp_path / "anew", split_anew=True)
+    check_copy(tmp_path / "anew", report)
+    assert birds_in(tmp_path / "anew") == {"train": 1, "val": 1}
+    assert [change.action for change in report.changes] == ["split anew"]
 
 
 def test_a_folder_with_one_list_called_otherwise_is_split(patient: Patient, tmp_path: Path) -> None:
