@@ -1,12 +1,15 @@
 """How the photos are split, and how they would be at random and stratified."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
-from core.data.dataset import Dataset
-from core.data.splits import SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
+from core.data.dataset import LISTS, Dataset, Sample
+from core.data.splits import PARTS, SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
 from core.data.stats import SplitStats
 from core.wording import count
 from ui.charts import THEME_COLORS, blank
+from ui.page import showing_errors
 from ui.words import MISSING, percent
 
 SEED = 0
@@ -26,16 +29,29 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
     st.markdown(f"**As it is**: {data.split_source}")
     st.dataframe(rows, hide_index=True, width="content", alt="What each split holds")
     ids = {name: shown for each in stats.values() for name, shown in zip(each.names, each.class_ids, strict=True)}
-    samples = {s.name: s for split in data.splits.values() for s in split if s.name in ids}
+    chosen = [data.splits[part] for part in PARTS if data.splits.get(part)] or list(data.splits.values())
+    samples = {s.name: s for split in chosen for s in split if s.name in ids}
     if len(samples) < 2:
         st.info("There are too few pairs to split.")
         return
     preview = preview_splits(list(samples.values()), ids, data.num_classes, SEED)
-    st.markdown(f"**Random against stratified**: all {count(len(samples), 'pair')} split 80/20 anew. {MEANING}")
+    st.markdown(
+        f"**Random against stratified**: the {count(len(samples), 'pair')} of train and val split 80/20 anew. {MEANING}"
+    )
     _show_preview(data, preview)
-    if "lists" not in data.split_source and st.button("Write the stratified split as lists", icon=":material/save:"):
-        write_lists(data.root, stratified_splits(list(samples.values()), ids, SEED))
-        st.rerun()
+    _offer_lists(data, stratified_splits(list(samples.values()), ids, SEED))
+
+
+def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
+    """Offer to write the stratified split as lists, in the place of lists only once that is confirmed."""
+    is_sure = "lists" not in data.split_source or st.checkbox(
+        f"Replace train and val; the lists as they are now are kept in {LISTS.as_posix()}-before", key="replace lists",
+        help="Photos of one scene may come to both sides, which Findings then says.",
+    )  # fmt: skip
+    if st.button("Write the stratified split as lists", icon=":material/save:", disabled=not is_sure):
+        with showing_errors():
+            write_lists(data.root, splits)
+            st.rerun()
 
 
 def _show_preview(data: Dataset, preview: SplitPreview) -> None:

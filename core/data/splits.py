@@ -8,6 +8,7 @@ same photos could use theirs up.
 """
 
 import hashlib
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.dataset import LISTS, TRAIN_SHARE, Sample, num_to_train, random_splits
+from core.data.pair_names import composed
+from core.data.set_checks import is_to_train_on
 from core.errors import DataError
-from core.files import new_folder
+from core.files import new_folder, read_lines, replacing_folder, unused
 
 MIN_PHOTOS = 5
 """A class with fewer photos cannot be split 80/20."""
@@ -151,16 +154,33 @@ class _Division:
 
 
 def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
-    """Write a split as the lists of a data set that has none; lists that are there raise `DataError`, untouched."""
+    """Write a split as the lists train and val of a data set; lists that are there are first copied beside.
+
+    The copy of the folder is called Segmentation-before, or -before-2 and so on. Other lists stay, but those to train
+    on lose the names of val. A folder that cannot be written raises `DataError`, the lists as they were.
+    """
     folder = root / LISTS
-    if folder.exists():
-        raise DataError(f"{folder} exists already; edit the lists in it, nothing is overwritten.")
-    names = [sample.name for samples in splits.values() for sample in samples]
-    if odd := [name for name in names if name != name.strip()]:
+    names = {part: [sample.name for sample in samples] for part, samples in splits.items()}
+    if odd := [name for its in names.values() for name in its if name != name.strip()]:
         raise DataError(f"'{odd[0]}' begins or ends with a space, which a list cannot tell; rename photo and mask.")
     try:
-        with new_folder(folder) as draft:
-            for name, samples in splits.items():
-                (draft / f"{name}.txt").write_text("".join(f"{sample.name}\n" for sample in samples), encoding="utf-8")
+        if folder.exists():
+            with new_folder(unused(folder.with_name(f"{folder.name}-before"))) as before:
+                shutil.copytree(folder, before, dirs_exist_ok=True)
+        with replacing_folder(folder) as draft:
+            if folder.exists():
+                shutil.copytree(folder, draft, dirs_exist_ok=True)
+            _take_off(draft, set(names["val"]))
+            for part, its in names.items():
+                (draft / f"{part}.txt").write_text("".join(f"{name}\n" for name in its), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror}; check whose folder it is.") from error
+
+
+def _take_off(folder: Path, names: Collection[str]) -> None:
+    """Take names off the lists to train on."""
+    for file in (file for file in folder.glob("*.txt") if is_to_train_on(file.stem)):
+        lines = read_lines(file)
+        kept = [line for line in lines if composed(line) not in names and composed(line.split()[0]) not in names]
+        if kept != lines:
+            file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")

@@ -97,6 +97,31 @@ def test_random_and_stratified_are_compared_and_the_lists_written(
     assert lists == ["train.txt", "val.txt"]
 
 
+def test_lists_that_are_there_are_replaced_once_that_is_confirmed_and_kept_beside(
+    visit: Visit, tmp_path: Path, launched: list[list[str]]
+) -> None:
+    """Lists that once were written could not be written anew: the button was gone."""
+    root = make_pairs(tmp_path / "mine", num_train=8)
+    lists = root / "ImageSets" / "Segmentation"
+    (lists / "train_more.txt").write_text((lists / "train.txt").read_text())
+    (lists / "note.md").write_text("mine")
+    before = {file.name: file.read_bytes() for file in lists.iterdir()}
+    analyse(root)
+    app = visit("dataset", source="A folder", data=str(root), look="Splits")
+    button = next(button for button in app.button if "stratified" in button.label)
+    assert button.disabled
+    app.checkbox(key="replace lists").check().run()
+    next(button for button in app.button if "stratified" in button.label).click().run()
+    assert not app.exception
+    kept = {file.name: file.read_bytes() for file in (root / "ImageSets" / "Segmentation-before").iterdir()}
+    assert kept == before
+    now = {file.stem: set(file.read_text().split()) for file in lists.glob("*.txt")}
+    assert (len(now["train"]), len(now["val"])) == (8, 2)
+    assert now["train"] | now["val"] == {f"photo_{number}" for number in range(10)}
+    assert not now["train_more"] & now["val"]
+    assert (lists / "note.md").read_text() == "mine"
+
+
 def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(unlisted))
     assert "they are numbered" in app.expander[0].label
