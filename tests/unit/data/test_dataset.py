@@ -12,7 +12,6 @@ from core.classes import NUMBERED, VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
 from core.data.doctor import examine
 from core.data.splits import write_lists
-from core.errors import DataError
 from core.voc import CLASS_NAMES
 from tests.small_data import replace_quietly, with_last_bit_flipped, write_list, write_pairs, write_voc
 
@@ -206,11 +205,16 @@ def test_a_list_with_a_second_column_still_takes_the_first_word(tiny_voc: Path) 
     assert names_of(open_dataset(tiny_voc), "val") == ["photo_4", "photo_5"]
 
 
-def test_lists_that_are_there_are_never_overwritten(tiny_voc: Path) -> None:
-    before = (tiny_voc / "ImageSets" / "Segmentation" / "train.txt").read_bytes()
-    with pytest.raises(DataError, match="exists already"):
-        write_lists(tiny_voc, open_dataset(tiny_voc).splits)
-    assert (tiny_voc / "ImageSets" / "Segmentation" / "train.txt").read_bytes() == before
+def test_lists_that_are_there_are_kept_beside_each_time_they_are_replaced(tiny_voc: Path) -> None:
+    lists = tiny_voc / "ImageSets" / "Segmentation"
+    states = []
+    for _ in range(3):
+        states.append({file.name: file.read_bytes() for file in lists.iterdir()})
+        splits = open_dataset(tiny_voc).splits
+        write_lists(tiny_voc, {"train": splits["val"], "val": splits["train"]})
+    kept = [lists.with_name(f"Segmentation-before{number}") for number in ("", "-2", "-3")]
+    assert [{file.name: file.read_bytes() for file in folder.iterdir()} for folder in kept] == states
+    assert states[0] == states[2] != states[1]
 
 
 def test_what_macos_leaves_and_names_that_are_no_text_are_no_pairs(tmp_path: Path) -> None:
