@@ -17,6 +17,10 @@ DATA = ("source", "data")
 """What every page that asks for a data set shares."""
 
 _PAGE, _CHOSEN, _LEFT, _DATA = "page", "chosen", "left", "data choice"
+_IS_IN_USE, _HANDED = "page is in use", "runs with this value"
+
+HANDED_RUNS = 2
+"""Of two runs in a row, the browser may draw the second alone, so a new value is handed to it in both."""
 
 Options = Collection[str] | Mapping[str, Any] | None
 Query = dict[str, str | list[str]]
@@ -27,7 +31,8 @@ def arrive(title: str) -> None:
     # Not part of Streamlit's API: a version without it treats Back as a rerun, and widgets keep what was chosen last.
     is_back = getattr(get_script_run_ctx(), "is_history_navigation", False)
     if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back:
-        st.session_state[_PAGE], st.session_state[_CHOSEN] = title, {}
+        st.session_state[_PAGE], st.session_state[_CHOSEN], st.session_state[_HANDED] = title, {}, {}
+        st.session_state[_IS_IN_USE] = False
         if HERE in st.query_params:
             del st.query_params[HERE]  # and with it the browser learns the rest
     st.session_state.setdefault(_LEFT, {})[title] = _query()
@@ -51,9 +56,18 @@ def keyed(name: str, options: Options, default: Any, *, key: str | None = None, 
         value = _asked(name, options, default)
         if stays:
             chosen[name] = value
-    # Each time, also where it is the same: of two runs in a row, the browser may draw the second alone.
-    st.session_state[key] = value
+    _hand(key, value)
     return {"key": key, "on_change": _choose, "args": (name, key)}
+
+
+def _hand(key: str, value: Any) -> None:
+    """Set a widget's value; not without need once the page is in use, since that undoes a click made meanwhile."""
+    handed: dict[str, int] = st.session_state[_HANDED]
+    if key not in st.session_state or st.session_state[key] != value:
+        handed[key] = 0
+    if not st.session_state[_IS_IN_USE] or handed.get(key, HANDED_RUNS) < HANDED_RUNS:
+        st.session_state[key] = value
+    handed[key] = handed.get(key, HANDED_RUNS) + 1
 
 
 def first_default(name: str, default: str) -> str:
@@ -94,6 +108,7 @@ def _is_among(value: Any, options: Options) -> bool:
 
 
 def _choose(name: str, key: str) -> None:
+    st.session_state[_IS_IN_USE] = True
     st.session_state[_CHOSEN][name] = st.session_state[key]
     _write(name, st.session_state[key])
     st.session_state[_LEFT][st.session_state[_PAGE]] = _query()

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from core.data.demo import write_demo
 from core.training import runs
 from core.training.config import TrainingConfig
+from core.training.presets import preset
 from core.training.runs import Run, create_run
 from tests.app.conftest import write_records
 from tests.e2e.conftest import Dashboard, Visit
@@ -124,7 +125,7 @@ def enter_wrong_settings(page: Page) -> None:
         type_into(epochs, text)
         expect(page.get_by_text("Number is outside the allowed range")).to_be_visible()
     type_into(epochs, "")
-    expect(epochs).to_have_value("10")
+    expect(epochs).to_have_value(str(preset("own-photos").epochs))
     type_into(page.get_by_role("spinbutton", name="Learning rate"), "1e400")
     expect_shown(page)
     set_number(page, "Batch size", "1")

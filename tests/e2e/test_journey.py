@@ -55,7 +55,7 @@ def test_look_at_data(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
     page.goto(f"{dashboard.url}/dataset?source=A+folder&data={scenes}")
-    expect(page.get_by_text("The doctor found nothing wrong.")).to_be_visible()
+    expect(page.get_by_text("The doctor found 4 warnings.")).to_be_visible()  # val is small
     expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
     presence = page.get_by_test_id("stPlotlyChart").first
     presence.locator(".bars .point path").first.click(force=True)
