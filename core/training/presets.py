@@ -61,8 +61,8 @@ PRESET_LABELS = {
 }  # fmt: skip
 
 PRESET_HELP = {
-    "own-photos": "A few hundred photos of one's own, without a GPU or a network: the head alone on stored features of "
-    "EfficientNet-Lite0, which ImageNet taught, at 256 px in a few minutes; gives up fine outlines.",
+    "own-photos": "A few hundred photos of one's own, without a GPU or a network: only the head is trained, on stored "
+    "features of an EfficientNet-Lite0 trained on ImageNet; 256 px, a few minutes; gives up fine outlines.",
     "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
     "best": "torchvision's recipe from pretrained weights: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
     "and downloads the weights once.",
