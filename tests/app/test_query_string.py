@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.training.runs import Run
-from tests.app.conftest import write_records
+from tests.app.conftest import make_pairs, write_records
 
 HOSTILE = ("../../etc", "/etc/passwd", "![](http://elsewhere/x.png)", "a\0b", "x" * 5000, "<b>x</b>", "$x$")
 
@@ -49,3 +49,18 @@ def test_a_path_that_none_can_be_is_one_sentence(visit: Callable[..., AppTest], 
     assert not app.exception
     (told,) = [error.value for error in app.error]
     assert "File name too long" in told or "This is no path" in told
+
+
+def test_a_page_in_use_hands_no_value_back_to_the_browser(visit: Callable[..., AppTest], tmp_path: Path) -> None:
+    """Of two quick clicks on tabs the second was undone: the run of the first told the browser its value again."""
+
+    def handed(app: AppTest) -> dict[str, bool]:
+        widgets = [*app.get("button_group"), *app.text_input]
+        return {each.key: each.proto.set_value for each in widgets if each.key in ("source", "preset", "data")}
+
+    app = visit("train", source="A folder", data=str(make_pairs(tmp_path / "own")))
+    assert handed(app) == {"source": True, "preset": True, "data": True}
+    assert all(handed(app.run()).values()), "of two runs in a row the browser may draw the second alone"
+    app.get("button_group")[1].set_value("demo").run()
+    assert app.query_params["preset"] == "demo"
+    assert not any(handed(app).values())
