@@ -145,7 +145,11 @@ def _refuse_filled(path: Path) -> None:
 def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
     """Give a temporary folder beside `path`; when the block raises, it vanishes with the folders made for it."""
     made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=makes_all, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=makes_all, exist_ok=True)
+    except FileExistsError:
+        path.parent.stat()  # it was there, and is deleted at this moment: FileNotFoundError
+        raise
     draft = _temporary(path)
     draft.mkdir()
     try:
@@ -183,10 +187,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             delete_folder(old)
 
 
+def entries(folder: Path, pattern: str) -> list[Path]:
+    """Return what a folder holds whose name fits a pattern; nothing where it is gone, or is deleted meanwhile."""
+    with suppress(FileNotFoundError, NotADirectoryError):  # before Python 3.13, `glob` itself raises in that instant
+        return list(folder.glob(pattern))
+    return []
+
+
 def read_folder(path: Path, read: Callable[[Path], T]) -> T:
     """Return what `read` makes of a folder that others may be replacing (`replacing_folder`), of one state of it."""
     for _ in range(LOOKS):
-        for place in (path, *path.parent.glob(f"{escape(path.name)}{REPLACED}*")):
+        for place in (path, *entries(path.parent, f"{escape(path.name)}{REPLACED}*")):
             with suppress(FileNotFoundError):
                 return read(place)
     return read(path)
@@ -250,6 +261,14 @@ def by_last_use(paths: Iterable[Path]) -> list[Path]:
         with suppress(FileNotFoundError):
             times[path] = path.stat().st_mtime
     return sorted(times, key=lambda path: times[path])
+
+
+def forget_oldest(folder: Path, pattern: str, count: int) -> None:
+    """Delete of a folder's files that fit a pattern all but the newest so many; on Windows, one in use stays."""
+    kept = by_last_use(file for file in entries(folder, pattern) if file.is_file())
+    for file in kept[: max(0, len(kept) - count)]:
+        with suppress(OSError):
+            file.unlink()
 
 
 def regular(path: Path) -> Path:

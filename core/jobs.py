@@ -14,13 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor, unlock_descriptor
 
 from core.errors import CoreError, RunError
 from core.files import locked_since, write_json
@@ -30,11 +30,27 @@ from core.windows import detached
 START_TIMEOUT_S = 60.0
 """On a machine at five times its load 30 s were too few; whoever begins sooner is not waited for longer."""
 
+HOLD_TIMEOUT_S = 2.0
+
 NOTE_EVERY_S = 0.3
 """How often a job notes its progress at most."""
 
 
 # --- the lock: who works here ---------------------------------------------------------------------------------------
+
+_locks: set[int] = set()
+"""The open files of the locks that this process holds."""
+
+
+def _forget_locks() -> None:
+    """Close the locks in a process that was forked: a loader that outlives its trainer must not hold the run."""
+    for lock in _locks:
+        os.close(lock)
+    _locks.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 @contextmanager
@@ -44,25 +60,31 @@ def hold(path: Path) -> Iterator[None]:
     A request to stop is for the holder of its moment: what was asked before is forgotten here, and nowhere later,
     since a request may come while the trainer still imports torch.
     """
-    lock = FileLock(path / "lock")
-    try:
-        before = path.stat().st_ino
-        # Somebody who only asks whether the lock is free holds it for an instant: wait that out.
-        lock.acquire(timeout=2.0, poll_interval=0.01)
-        if path.stat().st_ino != before:  # FileLock makes anew what somebody deletes at this moment
-            raise FileNotFoundError(errno.ENOENT, "it was deleted")
-        clear_stop(path)
-        (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
-    except Timeout:
-        raise RunError(f"{path.name} is being worked on by another process; wait for it or stop it first.") from None
-    except OSError as error:
-        lock.release()
-        raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
-    try:
+    with ExitStack() as held:
+        try:
+            # Not `FileLock(path)`, which makes the folder anew when somebody deletes it at this moment.
+            lock = held.enter_context((path / "lock").open("ab")).fileno()
+            _take(lock, path)
+            held.callback(unlock_descriptor, lock)
+            _locks.add(lock)
+            held.callback(_locks.discard, lock)
+            if not os.path.samestat(os.fstat(lock), (path / "lock").stat()):
+                raise FileNotFoundError(errno.ENOENT, "it was deleted")
+            clear_stop(path)
+            (path / "lock").touch()  # when it was taken: until the first record, nothing else tells
+        except OSError as error:
+            raise RunError(f"Cannot lock {path}: {error.strerror}; check that the folder can be written.") from error
+        held.callback(clear_stop, path)
         yield
-    finally:
-        clear_stop(path)
-        lock.release()
+
+
+def _take(lock: int, path: Path) -> None:
+    """Lock an open file. Somebody who only asks whether it is locked holds it for an instant: wait that out."""
+    end_s = time.monotonic() + HOLD_TIMEOUT_S
+    while not lock_descriptor(lock, blocking=False):
+        if time.monotonic() > end_s:
+            raise RunError(f"{path.name} is being worked on by another process; wait for it or stop it first.")
+        time.sleep(0.01)
 
 
 def is_held(path: Path) -> bool:

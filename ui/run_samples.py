@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.dataset import Dataset
 from core.errors import DataError
-from core.files import by_number
+from core.files import by_number, entries
 from core.training.log import thin
 from core.training.milestones import epoch_of, sample_folders
 from core.training.runs import Run
@@ -35,7 +35,7 @@ def show_samples(run: Run) -> None:
     samples = {sample.name: sample for sample in data.split("val")}
     folder, is_film = _ask_epoch(folders)
     scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
-    for mask in sorted(folder.glob("*.png"), key=by_number):
+    for mask in sorted(entries(folder, "*.png"), key=by_number):
         sample = samples.get(mask.stem)
         if sample is None:
             continue

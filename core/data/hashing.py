@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import DataError
-from core.files import Stamp, regular, replacing, stamp_of
+from core.files import Stamp, forget_oldest, regular, replacing, stamp_of
 from core.home import home
 
 SCHEMA = 1
@@ -135,10 +135,4 @@ def _keep(folder: str, known: Known) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as new:
             new.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-        _forget_oldest(file.parent)
-
-
-def _forget_oldest(folder: Path) -> None:
-    kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in kept[MAX_FOLDERS:]:
-        file.unlink(missing_ok=True)
+        forget_oldest(file.parent, "*.json", MAX_FOLDERS)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import CheckpointError
-from core.files import by_last_use, replacing
+from core.files import forget_oldest, replacing
 
 SUFFIXES = ("pt", "pth", "bin", "ckpt", "safetensors")
 MAX_KEPT = 3
@@ -30,7 +30,7 @@ def bring(folder: Path, name: str, data: bytes) -> Path:
             os.utime(path)  # the newest again
             return path
         folder.mkdir(parents=True, exist_ok=True)
-        _forget(folder, MAX_KEPT - 1)
+        forget_oldest(folder, "[!.]*", MAX_KEPT - 1)
         with replacing(path) as file:
             file.write(data)
     except OSError as error:
@@ -38,11 +38,3 @@ def bring(folder: Path, name: str, data: bytes) -> Path:
             f"{name} cannot be kept in {folder}: {error.strerror}; make room and try again."
         ) from error
     return path
-
-
-def _forget(folder: Path, count: int) -> None:
-    """Delete all files but the newest so many; one that is in use on Windows stays."""
-    kept = by_last_use(file for file in folder.glob("[!.]*") if file.is_file())
-    for file in kept[: max(0, len(kept) - count)]:
-        with suppress(OSError):
-            file.unlink()

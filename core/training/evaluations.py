@@ -22,7 +22,7 @@ import numpy as np
 from core import jobs
 from core.data.hashing import BY_CONTENT, is_by_content
 from core.errors import CheckpointError, RunError
-from core.files import REPLACED, read_folder, regular, replacing_folder, write_json
+from core.files import REPLACED, entries, read_folder, regular, replacing_folder, write_json
 from core.metrics.calibration import Bins
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
@@ -210,7 +210,7 @@ def _rescored(path: Path, old: dict[str, Any]) -> Scores:
 
 def stored(eval_dir: Path) -> list[Path]:
     """Return the folders of the stored evaluations of a run; one that is being replaced is there, once."""
-    names = {path.name.partition(REPLACED)[0] for path in eval_dir.glob("[!.]*")}
+    names = {path.name.partition(REPLACED)[0] for path in entries(eval_dir, "[!.]*")}
     return [path for path in sorted(eval_dir / name for name in names) if _stored_s(path)]
 
 

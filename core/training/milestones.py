@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from core.files import by_number
+from core.files import by_number, entries
 
 NAME = re.compile(r"epoch_(\d+)(\.pt)?")
 
@@ -26,9 +26,10 @@ def epoch_of(path: Path) -> int | None:
 
 def milestones(folder: Path) -> list[Path]:
     """Return a run's milestones in the order of their epochs."""
-    return sorted(folder.glob("epoch_*.pt"), key=by_number)
+    return sorted(entries(folder, "epoch_*.pt"), key=by_number)
 
 
 def sample_folders(folder: Path) -> list[Path]:
     """Return a run's folders of samples in the order of their epochs."""
-    return sorted((path for path in (folder / "samples").glob("epoch_*") if epoch_of(path) is not None), key=by_number)
+    found = entries(folder / "samples", "epoch_*")
+    return sorted((path for path in found if epoch_of(path) is not None), key=by_number)

@@ -3,9 +3,10 @@
 import secrets
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 from core.errors import RunError
-from core.files import delete_folder, write_json
+from core.files import delete_folder, entries, write_json
 from core.jobs import hold, is_held
 from core.training import machine
 from core.training.runs import DELETING, SCHEMA, Run, check_name, open_run
@@ -16,26 +17,26 @@ MAX_NOTE = 10_000
 def rename(run: Run, name: str) -> Run:
     """Call a run otherwise, and return it anew; its folder keeps the name it was made with. A bad name: `RunError`."""
     check_name(name)
-    return _edit(run, {"name": name})
+    return _edit(run, name=name)
 
 
 def set_note(run: Run, text: str) -> Run:
     """Keep a text of up to 10,000 characters about a run, and return the run anew; a longer one raises `RunError`."""
     if len(text) > MAX_NOTE:
         raise RunError(f"The note on {run.name} has {len(text):,} characters; shorten it to {MAX_NOTE:,}.")
-    return _edit(run, {"note": text})
+    return _edit(run, note=text)
 
 
-def _edit(run: Run, changes: dict[str, str]) -> Run:
+def _edit(run: Run, *, name: str | None = None, note: str | None = None) -> Run:
     """Change what a person says about a run; what somebody else has written about it meanwhile stays."""
     with machine.editing():
         now = open_run(run.path)
-        about = {"schema": SCHEMA, "name": now.name, "note": now.note} | changes
+        edited = replace(now, name=now.name if name is None else name, note=now.note if note is None else note)
         try:
-            write_json(run.path / "about.json", about)
+            write_json(run.path / "about.json", {"schema": SCHEMA, "name": edited.name, "note": edited.note})
         except OSError as error:
             raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
-        return open_run(run.path)
+        return edited  # not read again: somebody may delete the run at this moment
 
 
 def delete(run: Run) -> None:
@@ -61,5 +62,5 @@ def delete(run: Run) -> None:
 def _refuse_if_worked_on(run: Run) -> None:
     if is_held(run.path):
         raise RunError(f"{run.path.name} is being trained; stop it before you delete it.")
-    if any(is_held(job) for job in run.eval_dir.glob("job-*")):
+    if any(is_held(job) for job in entries(run.eval_dir, "job-*")):
         raise RunError(f"{run.path.name} is being evaluated; delete it afterwards.")

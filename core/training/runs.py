@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import ConfigError, RunError
-from core.files import by_number, regular, write_json
+from core.files import by_number, entries, regular, write_json
 from core.home import checkpoints_dir
 from core.jobs import held_since, is_held, launch
 from core.training import machine
@@ -157,10 +157,10 @@ def broken_runs(folder: Path | None = None) -> list[str]:
 def read_runs(folder: Path | None = None) -> tuple[list[Run], list[str]]:
     """Return `list_runs` and `broken_runs` from one look at the folders; what interrupted deletions left goes."""
     folder = folder or checkpoints_dir()
-    for left in folder.glob(f"{DELETING}*"):
+    for left in entries(folder, f"{DELETING}*"):
         shutil.rmtree(left, ignore_errors=True)
     runs, sentences = [], []
-    for path in filter(_is_run, sorted(folder.glob("[!.]*"), key=by_number)):
+    for path in filter(_is_run, sorted(entries(folder, "[!.]*"), key=by_number)):
         try:
             runs.append(open_run(path))
         except RunError as error:

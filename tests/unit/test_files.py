@@ -17,6 +17,7 @@ from core.errors import DataError
 from core.files import (
     by_number,
     delete_folder,
+    entries,
     new_folder,
     read_folder,
     regular,
@@ -108,8 +109,44 @@ def test_a_folder_is_read_while_another_takes_its_place(tmp_path: Path) -> None:
         read_folder(tmp_path / "none", lambda place: (place / "text").read_text())
 
 
+def test_a_folder_that_is_deleted_while_it_is_listed_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was deleted between the look whether its folder was there and its listing: Home ended in a traceback."""
+    (tmp_path / "run" / "eval").mkdir(parents=True)
+    scandir = os.scandir
+
+    def be_overtaken(path: Path) -> Any:
+        monkeypatch.undo()
+        (tmp_path / "run").rename(tmp_path / ".deleting-run")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", be_overtaken)
+    assert not entries(tmp_path / "run", "*")
+    assert names_in(tmp_path) == [".deleting-run"]
+    assert not entries(tmp_path / "run", "*")
+
+
 def test_nothing_is_made_below_a_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "deleted" / "eval" / "val"):
+        pytest.fail("the run's folder was made anew")
+    assert not names_in(tmp_path)
+
+
+def test_a_folder_that_goes_while_another_is_put_into_it_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was deleted while its evaluation was stored: `mkdir` met a folder that was then none, "File exists"."""
+    (tmp_path / "eval").mkdir()
+    is_folder = Path.is_dir
+
+    def be_overtaken(path: Path) -> bool:
+        monkeypatch.undo()
+        (tmp_path / "eval").rmdir()
+        return is_folder(path)
+
+    monkeypatch.setattr(Path, "is_dir", be_overtaken)
+    with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "eval" / "val"):
         pytest.fail("the run's folder was made anew")
     assert not names_in(tmp_path)
 
