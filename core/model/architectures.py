@@ -4,6 +4,8 @@ State dict keys and, at output stride 8, outputs are torchvision's own; stride 1
 dilated stages and half the ASPP rates, as in the paper, arXiv 1706.05587), so weights go from one to the other.
 """
 
+from collections import OrderedDict
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet50, resnet101
@@ -13,6 +15,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
 from core.errors import ConfigError
+from core.model.depthwise import DepthwiseConv2d, is_depthwise
 from core.model.dilated import DilatedConv2d
 from core.model.efficientnet import NUM_AUX_FEATURES, NUM_FEATURES, efficientnet_lite0
 
@@ -23,6 +26,9 @@ ARCHITECTURES = (*RESNETS, MOBILENET, EFFICIENTNET)
 SMP_PREFIX = "smp_"
 SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
 """DeepLabV3 as segmentation_models_pytorch builds it: opened where a file holds one, never trained here."""
+
+LAST_EARLY_STAGES = dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"}
+"""The last stage that `freeze=early` keeps as it is."""
 
 ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
@@ -78,7 +84,11 @@ def _dilate_first_blocks(resnet: ResNet) -> None:
 
 
 def _trained_fast(model: DeepLabV3) -> DeepLabV3:
-    """Let the dilated convolutions of ASPP leave padding out of their weights' gradients."""
+    """Exchange convolutions whose gradients are slow on a CPU: the dilated ones of ASPP, and depthwise ones."""
+    for parent in list(model.backbone.modules()):
+        for name, child in list(parent.named_children()):
+            if is_depthwise(child):
+                setattr(parent, name, DepthwiseConv2d.of(child))
     for branch in model.classifier[0].convs:
         if isinstance(branch, ASPPConv):
             branch[0] = DilatedConv2d.of(branch[0])
@@ -108,21 +118,33 @@ def _build_efficientnet(num_classes: int, output_stride: int, *, has_aux_head: b
     )
 
 
+def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the backbone's stages that `freeze` keeps as they are, and the others, each in order; one may be empty."""
+    stages = list(model.backbone.items())
+    names = [name for name, _ in stages]
+    num_frozen = {"none": 0, "early": names.index(LAST_EARLY_STAGES[architecture]) + 1, "backbone": len(stages)}[freeze]
+    frozen, trained = (OrderedDict(part) for part in (stages[:num_frozen], stages[num_frozen:]))
+    return nn.Sequential(frozen), nn.Sequential(trained)
+
+
 class CoarseLogits(nn.Module):
     """The trained part of a DeepLabV3: a dict as the model gives, but of logits_NKhw as coarse as it decides.
 
-    Without its backbone it takes features_NChw in the place of images_N3HW, and has no auxiliary head.
+    With `stages`, the last ones of its backbone, it takes what these take in the place of images_N3HW, and has no
+    auxiliary head.
     """
 
-    def __init__(self, model: DeepLabV3, *, has_backbone: bool = True) -> None:
+    def __init__(self, model: DeepLabV3, stages: nn.Sequential | None = None) -> None:
         super().__init__()
-        self.backbone: nn.Module | None = model.backbone if has_backbone else None
+        self.backbone: nn.Module = model.backbone if stages is None else stages
         self.classifier = model.classifier
-        self.aux_classifier: nn.Module | None = model.aux_classifier if has_backbone else None
+        self.aux_classifier: nn.Module | None = model.aux_classifier if stages is None else None
 
     def forward(self, inputs_NCHW: Tensor) -> dict[str, Tensor]:
         """Return `out` and, if there is an auxiliary head, `aux`."""
-        features = {"out": inputs_NCHW} if self.backbone is None else self.backbone(inputs_NCHW)
+        features = self.backbone(inputs_NCHW)
+        if isinstance(features, Tensor):
+            features = {"out": features}
         logits = {"out": self.classifier(features["out"])}
         if self.aux_classifier is not None:
             logits["aux"] = self.aux_classifier(features["aux"])

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from core.errors import ConfigError
 from core.wording import count
@@ -69,3 +70,13 @@ def dtype_of(precision: str) -> torch.dtype:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Return a context in which convolutions and matrix products run in `precision`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype_of(precision) == torch.bfloat16)
+
+
+def computed_in(images_NCHW: Tensor) -> torch.dtype:
+    """Return in what a convolution of these images computes: on a CPU as autocast says; on a GPU fp16, whatever it is.
+
+    What is known of a CPU's slow convolutions does not hold there.
+    """
+    if images_NCHW.device.type != "cpu":
+        return torch.float16
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images_NCHW.dtype

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.model.device import choose_precision
+from core.model.device import choose_precision, computed_in
 
 WORTHWHILE = {torch.float32: 0.5, torch.bfloat16: 0.7}
 """Share of the products that are not with padding, below which leaving the others out is faster than oneDNN's code."""
@@ -45,7 +45,7 @@ class DilatedConv2d(nn.Conv2d):
         return own
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
-        dtype, rate = _computed_in(input), self.dilation[0]
+        dtype, rate = computed_in(input), self.dilation[0]
         if not taps_are_faster(dtype):
             is_trained = self.training and weight.requires_grad and torch.is_grad_enabled()
             if not is_trained or _met_share(input, rate) > WORTHWHILE.get(dtype, 0.0):
@@ -53,13 +53,6 @@ class DilatedConv2d(nn.Conv2d):
                 return plain
         convolved: Tensor = _Dilated.apply(input.to(dtype), weight.to(dtype), rate)
         return convolved if bias is None else convolved + bias[:, None, None]
-
-
-def _computed_in(images_NCHW: Tensor) -> torch.dtype:
-    """Return in what a convolution computes here; on a GPU, whose code is another, nothing is known."""
-    if images_NCHW.device.type != "cpu":
-        return torch.float16
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images_NCHW.dtype
 
 
 def _met_share(images_NCHW: Tensor, rate: int) -> float:

@@ -36,7 +36,7 @@ def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig
     """
     old, new = TrainingConfig().as_dict() | dict(before), config.as_dict()
     changed = [name for name in SETTING_TYPES if name not in UNREAD and old[name] != new[name]]
-    stuck = [name for name in changed if name in KEPT or (name == "aux_weight" and not (old[name] and new[name]))]
+    stuck = [name for name in changed if _is_stuck(name, old[name], new[name])]
     if stuck:
         was, now = (", ".join(f"{name}={of[name]}" for name in stuck) for of in (old, new))
         raise RunError(
@@ -49,6 +49,13 @@ def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig
         more = f"config.json asks for {count(run.config.epochs, 'epoch')}, the last leg was asked for {config.epochs}"
         notes.append(f"{more}; extend the run to more")
     return notes
+
+
+def _is_stuck(name: str, old: Any, new: Any) -> bool:
+    """Tell whether last.pt does not fit a changed setting: it lacks a head, or a group of the optimizer."""
+    if name == "backbone_lr_mult":
+        return 1 in (old, new)
+    return name in KEPT or (name == "aux_weight" and not (old and new))
 
 
 def changed_data(before: str, kept: Path | None, *, is_best_anew: bool) -> str:

@@ -65,6 +65,14 @@ class TrainingConfig:
     learning_rate: float = setting(
         1e-3, "Learning rate", "The highest step size the schedule reaches.", low=1e-8, high=10.0, group="Main"
     )
+    backbone_lr_mult: float = setting(
+        1.0,
+        "Learning rate of the backbone (times)",
+        "By what the learning rate is multiplied for the backbone: a pretrained one needs less than a new head.",
+        low=1e-6,
+        high=10.0,
+        group="Optimization",
+    )
     optimizer: str = setting(
         "adam",
         "Optimizer",
@@ -157,15 +165,23 @@ class TrainingConfig:
     freeze: str = setting(
         "none",
         "Freeze",
-        "Keep the backbone (its BatchNorm statistics too) as it is and train the head alone.",
-        choices=("none", "backbone"),
+        "Keep weights and BatchNorm statistics as they are: of the backbone, so that the head alone is trained, or of "
+        "its early stages, which find edges and textures.",
+        choices=("none", "early", "backbone"),
+        group="Model",
+    )
+    freeze_batchnorm: bool = setting(
+        default=False,
+        label="Freeze BatchNorm statistics",
+        help_text="Keep the mean and variance that the backbone's BatchNorm layers start with: those of a pretrained "
+        "backbone are better than what a few photos a step give.",
         group="Model",
     )
     store_features: bool = setting(
         default=False,
         label="Store the backbone's features",
-        help_text="With a frozen backbone: compute its features of every photo once, on disk, and train the head on "
-        "them, many times as fast. Flips are stored too; random scales and the auxiliary head cannot be had with it.",
+        help_text="Compute what the frozen stages make of every photo once, on disk, and train the others on that, "
+        "many times as fast. Flips are stored too; random scales and the auxiliary head cannot be had with it.",
         group="Model",
     )
     precision: str = setting(
@@ -237,10 +253,10 @@ class TrainingConfig:
             raise ConfigError(
                 "init is coco-voc, but deeplabv3_efficientnet_lite0 has ImageNet weights; set init=imagenet."
             )
-        if self.store_features and (self.freeze != "backbone" or self.aux_weight or self.has_random_scale):
+        if self.store_features and (self.freeze == "none" or self.aux_weight or self.has_random_scale):
             raise ConfigError(
-                "store_features=true needs freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: what changes "
-                "with every epoch cannot be stored."
+                "store_features=true needs freeze=early or freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: "
+                "what changes with every epoch cannot be stored."
             )
 
     @property

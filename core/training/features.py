@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.models.segmentation import DeepLabV3
 
 from core.data import kept
 from core.data.loader import TrainingPairs
@@ -31,16 +30,14 @@ from core.model.predictor import Predictor
 
 
 class Backbone:
-    """The frozen part of a model, made ready once: photos to features."""
+    """The frozen stages of a model, made ready once: photos to features."""
 
-    def __init__(self, model: DeepLabV3, image_size: int, precision: str) -> None:
-        self._device = next(model.parameters()).device
+    def __init__(self, frozen: nn.Sequential, image_size: int, precision: str) -> None:
+        self._device = next(frozen.parameters()).device
         self._dtype = dtype_of(precision)
-        self._backbone: nn.Module = ready_to_predict(
-            model.backbone, (1, 3, image_size, image_size), precision=precision
-        )
+        self._stages: nn.Module = ready_to_predict(frozen, (1, 3, image_size, image_size), precision=precision)
         digest = hashlib.sha256(precision.encode())
-        for tensor in model.backbone.state_dict().values():
+        for tensor in frozen.state_dict().values():
             digest.update(tensor.cpu().numpy().tobytes())
         self.key = digest.hexdigest()
 
@@ -48,7 +45,7 @@ class Backbone:
         """Return the features of squashed photos (uint8) in bf16, its bits as uint16: shape (N, h, w, C)."""
         images_N3SS = normalize(photos_N3SS.to(self._device)).to(self._dtype)
         with torch.inference_mode():
-            features_NChw = self._backbone(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
+            features_NChw = self._stages(images_N3SS.contiguous(memory_format=torch.channels_last))
         bits: NDArray[np.uint16] = features_NChw.permute(0, 2, 3, 1).bfloat16().view(torch.uint16).cpu().numpy()
         return bits
 
@@ -155,17 +152,17 @@ class TrainingFeatures(TrainingPairs):
 
 
 class HeadPredictor(Predictor):
-    """A predictor of stored features: the head alone."""
+    """A predictor of stored features: what of the model follows them."""
 
-    def __init__(self, model: DeepLabV3, features_shape: Sequence[int], *, image_size: int, precision: str) -> None:
+    def __init__(self, rest: nn.Sequential, features_shape: Sequence[int], *, image_size: int, precision: str) -> None:
         self.image_size = image_size
-        self.device = next(model.parameters()).device
+        self.device = next(rest.parameters()).device
         self.precision = precision
-        self._head = ready_to_predict(model.classifier, (1, *features_shape), precision=precision)
+        self._rest = ready_to_predict(rest, (1, *features_shape), precision=precision)
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
         """Return logits_NKSS, float32, of features_NChw."""
         features_NChw = photos_N3SS.to(self.device, dtype_of(self.precision))
         with torch.inference_mode():
-            coarse_NKhw = self._head(features_NChw.contiguous(memory_format=torch.channels_last)).float()
+            coarse_NKhw = self._rest(features_NChw.contiguous(memory_format=torch.channels_last)).float()
         return F.interpolate(coarse_NKhw, (self.image_size,) * 2, mode="bilinear", align_corners=False)

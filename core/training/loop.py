@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.classes import Classes
 from core.data.dataset import Sample
@@ -21,7 +21,7 @@ from core.data.loader import Waiting, fraction_of, mixed_seed
 from core.data.pixels import SquashedPairs
 from core.errors import RunError
 from core.home import home
-from core.model.architectures import build_model
+from core.model.architectures import build_model, split_backbone
 from core.model.device import choose_precision
 from core.model.predictor import Predictor, mask_precision
 from core.model.weights import start_from
@@ -92,10 +92,11 @@ class TrainingLoop:
         if not is_resumed:
             self.init, self.notes = start_from(model, config.architecture, config.init, classes.names)
         model = world.with_shared_batchnorm(model, device).to(device, memory_format=torch.channels_last)
-        model.backbone.requires_grad_(config.freeze != "backbone")
+        frozen, stages = split_backbone(model, config.architecture, config.freeze)
+        frozen.requires_grad_(requires_grad=False)
         is_balanced = config.class_weighting == "balanced" and not is_resumed
         weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
-        self._step = TrainingStep(model, config, device, self.precision, weights_K, world)
+        self._step = TrainingStep(model, config, device, self.precision, weights_K, stages, world)
         self.model = self._step.average.model if self._step.average else model
         self._photos_reside_on = residence(config, self.squashed, device)
         self._set_batch_size(config.batch_size or self._fitting_batch_size(is_resumed=is_resumed))
@@ -156,7 +157,8 @@ class TrainingLoop:
     @cached_property
     def backbone(self) -> Backbone:
         """The frozen backbone, ready to make features."""
-        return Backbone(self._step.model, self.config.image_size, self.precision)
+        frozen, _ = split_backbone(self._step.model, self.config.architecture, self.config.freeze)
+        return Backbone(frozen, self.config.image_size, self.precision)
 
     def keep_features(self) -> Iterator[tuple[int, int]]:
         """Compute the features that are to be stored, and yield how many of how many photos are done.
@@ -204,9 +206,11 @@ class TrainingLoop:
     # --- training ---------------------------------------------------------------------------------------------------
 
     def _train_mode(self) -> None:
-        self._step.model.train()
-        if self.config.freeze == "backbone":
-            self._step.model.backbone.eval()
+        model = self._step.model.train()
+        split_backbone(model, self.config.architecture, self.config.freeze)[0].eval()
+        for module in model.backbone.modules() if self.config.freeze_batchnorm else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         """Train through what is left of the current epoch, without validating; ends early if `should_stop`."""
@@ -265,8 +269,9 @@ class TrainingLoop:
         size = self.config.image_size
         if self.features_val and not are_masks_kept:
             shape = self.features_val.shape
-            head = HeadPredictor(self.model, shape, image_size=size, precision=self.precision)
-            return head, self.features_val
+            _, stages = split_backbone(self.model, self.config.architecture, self.config.freeze)
+            rest = nn.Sequential(stages, self.model.get_submodule("classifier"))
+            return HeadPredictor(rest, shape, image_size=size, precision=self.precision), self.features_val
         precision = self.precision
         if are_masks_kept:
             precision = mask_precision(self.model, image_size=size, device=self.device, wanted=self.config.precision)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
 from core.free_memory import CGROUP, free_bytes
-from core.model.architectures import CoarseLogits, build_model
+from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.loss import segmentation_loss
 
@@ -56,7 +56,8 @@ def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int
         config.image_size,
         config.aux_weight,
         precision,
-        is_backbone_frozen=config.freeze == "backbone",
+        config.freeze,
+        is_batchnorm_frozen=config.freeze_batchnorm,
     )
 
 
@@ -68,8 +69,9 @@ def _photo_bytes(
     image_size: int,
     aux_weight: float,
     precision: str,
+    freeze: str,
     *,
-    is_backbone_frozen: bool,
+    is_batchnorm_frozen: bool,
 ) -> int:
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     with torch.device("meta"):
@@ -77,8 +79,10 @@ def _photo_bytes(
             architecture, num_classes, output_stride=output_stride, has_aux_head=aux_weight > 0
         ).to(dtype)  # fmt: skip
     model.train()
-    if is_backbone_frozen:
-        model.backbone.eval().requires_grad_(requires_grad=False)
+    frozen, _ = split_backbone(model, architecture, freeze)
+    frozen.eval().requires_grad_(requires_grad=False)
+    if is_batchnorm_frozen:
+        model.backbone.eval()
     two, four = (
         _kept_bytes(
             model,

@@ -16,7 +16,7 @@ from core.training.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.training.distributed import ALONE, World, keeping_apart
 from core.training.loss import pixel_weight, segmentation_loss
 from core.training.memory import is_out_of_memory
-from core.training.optimization import WeightAverage, build_optimizer
+from core.training.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
 from core.wording import count
 
 SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"
@@ -39,6 +39,7 @@ class TrainingStep:
         device: torch.device,
         precision: str,
         class_weights_K: Tensor | None = None,
+        stages: nn.Sequential | None = None,
         world: World = ALONE,
     ) -> None:
         self.model = model
@@ -46,13 +47,14 @@ class TrainingStep:
         self.parts = 1
         self.notes: list[str] = []
         self._world = world
-        self._trained: nn.Module = CoarseLogits(model, has_backbone=not config.store_features)
+        self._trained: nn.Module = CoarseLogits(model, stages if config.store_features else None)
         self._config = config
         self._device = device
         self._precision = precision
         self._class_weights_K = None if class_weights_K is None else class_weights_K.to(device)
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = build_optimizer(config, self._parameters)
+        self.optimizer = build_optimizer(config, model)
+        self._multipliers = learning_rate_multipliers(config)
 
     def state(self) -> dict[str, Any]:
         """Return what, beside the judged model's weights, is needed to go on; with an average, that is both models."""
@@ -87,8 +89,8 @@ class TrainingStep:
 
         With other processes the photos are this one's part of the batch, and the loss is that of all of it.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        for group, multiplier in zip(self.optimizer.param_groups, self._multipliers, strict=True):
+            group["lr"] = learning_rate * multiplier
         where = f"at step {steps_done + 1} (learning rate {learning_rate:.2g})"
         loss = self._gradients(images_N3SS, masks_NSS, steps_done, where)
         self._clip(where)

@@ -12,6 +12,7 @@ from core.data import kept
 from core.data.dataset import open_dataset
 from core.data.transforms import normalize
 from core.errors import ConfigError, RunError
+from core.model.architectures import split_backbone
 from core.training.config import TrainingConfig, with_settings
 from core.training.features import FeaturePairs, HeadPredictor
 from core.training.loop import TrainingLoop
@@ -77,24 +78,28 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
     assert torch.equal(features_of(other).pair(5)[0], store.pair(5)[0])
 
 
-@pytest.mark.parametrize("settings", [{"seed": 1}, {"image_size": 32}, {"flip": False}])
-def test_other_weights_sizes_or_flips_are_other_features(data: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"seed": 1}, {"image_size": 32}, {"flip": False}, {"freeze": "early"}])
+def test_other_weights_sizes_flips_or_stages_are_other_features(data: Path, settings: dict[str, Any]) -> None:
     loop = loop_on(data)
     list(loop.keep_features())
     assert not features_of(loop_on(data, **settings)).open_kept()
 
 
-def test_it_is_the_training_of_a_frozen_backbone_but_for_rounding(data: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"freeze": "early", "freeze_batchnorm": True, "backbone_lr_mult": 0.2}])
+def test_it_is_the_training_without_storing_but_for_rounding(data: Path, settings: dict[str, Any]) -> None:
     """Also the same photos are mirrored, and the last validation, whose masks are kept, is the whole model's."""
-    stored, computed = loop_on(data), loop_on(data, store_features=False)
+    stored, computed = loop_on(data, **settings), loop_on(data, store_features=False, **settings)
     list(stored.keep_features())
     first, second = epochs_of(trained(stored)), epochs_of(trained(computed))
     for one, other in zip(first, second, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
         assert one.val_loss == pytest.approx(other.val_loss, rel=0.05)
     assert first[-1].train_loss < first[0].train_loss
-    for key, value in stored.model.backbone.state_dict().items():
-        assert torch.equal(value, computed.model.backbone.state_dict()[key]), key
+    frozen, _ = split_backbone(stored.model, stored.config.architecture, stored.config.freeze)
+    others = dict(split_backbone(computed.model, stored.config.architecture, stored.config.freeze)[0].state_dict())
+    assert len(frozen) > 1
+    for key, value in frozen.state_dict().items():
+        assert torch.equal(value, others[key]), key
 
 
 def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
@@ -107,8 +112,9 @@ def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
     assert told[0] == told[1]
 
 
-def test_the_head_alone_answers_as_the_whole_model(data: Path) -> None:
-    loop = loop_on(data)
+@pytest.mark.parametrize("freeze", ["backbone", "early"])
+def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str) -> None:
+    loop = loop_on(data, freeze=freeze)
     assert loop.features_val is not None
     judged, pairs = loop.ready_to_judge(are_masks_kept=False)
     whole, photos = loop.ready_to_judge(are_masks_kept=True)
@@ -129,5 +135,5 @@ def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}, {"scale_min": 0.5}, {"scale_max": 2.0}])
 def test_what_changes_with_every_epoch_cannot_be_stored(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="store_features=true needs freeze=backbone"):
+    with pytest.raises(ConfigError, match="store_features=true needs freeze=early or freeze=backbone"):
         with_settings(CONFIG, settings)

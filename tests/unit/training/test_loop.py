@@ -12,6 +12,7 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.data.pixels import SquashedPairs
 from core.errors import DataError, RunError
+from core.model.architectures import split_backbone
 from core.model.predictor import Predictor
 from core.training import memory
 from core.training.config import TrainingConfig
@@ -65,6 +66,31 @@ def test_a_frozen_backbone_changes_neither_weights_nor_batchnorm_statistics(tiny
     assert not any(
         torch.equal(head[key], value) for key, value in loop.model.classifier.state_dict().items() if "weight" in key
     )
+
+
+def test_early_stages_stay_and_the_statistics_of_the_others_if_asked(tiny_voc: Path) -> None:
+    settings = {"freeze": "early", "freeze_batchnorm": True, "learning_rate": 0.1, "optimizer": "adamw", "epochs": 2}
+    loop = loop_on(tiny_voc, **settings)
+    frozen, trained = split_backbone(loop.model, loop.config.architecture, "early")
+    before = [copy.deepcopy(part.state_dict()) for part in (frozen, trained)]
+    list(loop.epochs(never))
+    assert all(torch.equal(before[0][key], value) for key, value in frozen.state_dict().items())
+    for key, value in trained.state_dict().items():
+        assert torch.equal(before[1][key], value) == ("running" in key or "num_batches" in key), key
+    assert [*loop.model.backbone.keys()] == [*(name for part in (frozen, trained) for name, _ in part.named_children())]
+
+
+def test_the_backbone_has_a_learning_rate_of_its_own(tiny_voc: Path) -> None:
+    """A hundredth of it: after one step of plain SGD its weights have moved a hundredth as far."""
+    settings = {"optimizer": "sgd", "batch_size": 4, "aux_weight": 0.5}
+    loops = [loop_on(tiny_voc, **settings, backbone_lr_mult=mult) for mult in (1.0, 0.01)]
+    before = copy.deepcopy(loops[0].model.state_dict())
+    rates = [[record.learning_rate for record in loop.epochs(never) if isinstance(record, Step)] for loop in loops]
+    assert rates[0] == rates[1], "the rate that is told is the heads'"
+    for part, expected in (("backbone", 0.01), ("classifier", 1.0), ("aux_classifier", 1.0)):
+        names = [name for name, _ in loops[0].model.named_parameters() if name.startswith(f"{part}.")]
+        ways = [sum(float((loop.model.state_dict()[name] - before[name]).norm()) for name in names) for loop in loops]
+        assert ways[1] / ways[0] == pytest.approx(expected, rel=0.05), part
 
 
 def test_losses_and_scores_do_not_depend_on_the_number_of_loading_processes(tiny_voc: Path) -> None:

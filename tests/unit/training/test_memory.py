@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.classes import VOC_CLASSES
-from core.model.architectures import CoarseLogits, build_model
+from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.training import memory
 from core.training.config import TrainingConfig
 from core.training.loss import segmentation_loss
@@ -21,8 +21,7 @@ SMALL: dict[str, Any] = {"architecture": "deeplabv3_mobilenet_v3_large", "output
 def really_kept(config: TrainingConfig, count: int) -> int:
     """Sum up what a real forward pass on real photos keeps."""
     model = build_model(config.architecture, len(VOC_CLASSES), output_stride=16, has_aux_head=config.aux_weight > 0)
-    if config.freeze == "backbone":
-        model.backbone.requires_grad_(requires_grad=False)
+    split_backbone(model, config.architecture, config.freeze)[0].requires_grad_(requires_grad=False)
     images = torch.randn(count, 3, config.image_size, config.image_size)
     masks = torch.randint(0, 21, (count, config.image_size, config.image_size))
     kept: dict[int, tuple[int, torch.Tensor]] = {}
@@ -37,7 +36,7 @@ def really_kept(config: TrainingConfig, count: int) -> int:
     return sum(size for size, _ in kept.values())
 
 
-@pytest.mark.parametrize("settings", [{}, {"aux_weight": 0.5}, {"freeze": "backbone"}])
+@pytest.mark.parametrize("settings", [{}, {"aux_weight": 0.5}, {"freeze": "backbone"}, {"freeze": "early"}])
 def test_what_a_photo_takes_is_what_a_real_step_keeps(settings: dict[str, Any]) -> None:
     config = TrainingConfig(**SMALL | settings)
     predicted = memory.photo_bytes(config, len(VOC_CLASSES), "fp32")
