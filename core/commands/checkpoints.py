@@ -61,7 +61,7 @@ def export(arguments: argparse.Namespace) -> Document:
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
     for repair in opened.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
-    written = write(opened, arguments.format, arguments.out).as_dict()
+    written = write(opened, arguments.format, arguments.out, half=arguments.half).as_dict()
     meta = opened.meta
     return written | {
         "architecture": meta.architecture,
@@ -119,7 +119,7 @@ def show_export(document: Document) -> str:
     """Return where the file is, and how far its logits lie from the checkpoint's."""
     from core.model.export import nearness
 
-    compared = f"logits compared: {nearness(document['difference'])}"
+    compared = f"logits compared: {nearness(document['difference'], document['agreement'])}"
     return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, {compared}\n{document['file']}"
 
 
@@ -155,6 +155,7 @@ def add_to(add: Add) -> None:
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
     command.add_argument("--format", required=True, metavar="F", help="state-dict, safetensors, onnx or torch-export")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+    command.add_argument("--half", action="store_true", help="weights in fp16, half the size (state-dict, safetensors)")
     add_given(command)
 
     command = add(models, show_models, "models --download coco-voc-resnet50")

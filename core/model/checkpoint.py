@@ -245,7 +245,8 @@ def _open_foreign(path: Path, content: Content, given: Given) -> OpenedCheckpoin
     if told and _is_of(told, found):
         _refuse_given(path, given.about_the_model)
         meta = replace(told, has_aux_head=found.has_aux_head)
-        format_ = f"{FORMAT} as {kind}"
+        is_half = any(isinstance(v, Tensor) and v.dtype == torch.half for v in content.document.values())
+        format_ = f"{FORMAT} as {kind}" + (", fp16" if is_half else "")
         return OpenedCheckpoint(path, found.state, meta, format_, None, found.problems, found.repairs, found.keys)
     assumed, problems, repairs = _assumed(found, given), list(found.problems), list(found.repairs)
     if said := _unsaid(assumed, given):

@@ -8,7 +8,9 @@ mean and deviation; batch, height and width are free (17 px and more). All of th
     onnx            one file, opset 20; the meta under "atrous" in its metadata
     torch-export    for torch.export.load; the meta as the extra file "atrous.json"
 
-The first two open here as checkpoints, with their classes, colours, photo size and output stride.
+The first two open here as checkpoints, with their classes, colours, photo size and output stride. With `half` they
+hold the weights of convolutions in fp16, which are fp32 again once they are opened. Vectors stay in fp32: they are few,
+and in fp16 the smallest of BatchNorm's variances would become 0.
 """
 
 import importlib.util
@@ -28,10 +30,13 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import refuse_existing, take_name
-from core.model.checkpoint import META_KEY, OpenedCheckpoint, open_checkpoint
+from core.model.checkpoint import META_KEY, CheckpointMeta, OpenedCheckpoint, open_checkpoint
+from core.model.fitting import is_finite
 
 TOLERANCE = 1e-4
 """How far logits of a program may lie from the model's, as a share of the largest: other kernels round otherwise."""
+HALF_TOLERANCE = 0.02
+"""Likewise of weights in fp16, which keep 11 bits: a DeepLabV3 on EfficientNet-Lite0 was 0.005 away."""
 COMPARED_SHAPES = ((1, 3, 65, 65), (2, 3, 97, 129))
 """Besides the model's own photo size: another batch and another shape, which a program must not have frozen."""
 EXAMPLE_SHAPE = (2, 3, 96, 128)
@@ -43,27 +48,33 @@ Reopened = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Exported:
-    """A written file: how far its logits lie from the checkpoint's, relative to the largest, and how far they may."""
+    """A written file: how far its logits lie from the checkpoint's, relative to the largest, and how far they may.
+
+    `agreement` is the share of the compared pixels that keep their class.
+    """
 
     file: Path
     format: str
     size_bytes: int
     difference: float
     tolerance: float
+    agreement: float
 
     @property
     def nearness(self) -> str:
         """How near the logits are, in words."""
-        return nearness(self.difference)
+        return nearness(self.difference, self.agreement)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return vars(self) | {"file": str(self.file)}
 
 
-def nearness(difference: float) -> str:
-    """Return in words how far logits lie apart, given as a share of the largest."""
-    return "bit for bit the same" if difference == 0 else f"{difference:.1g} of the largest away"
+def nearness(difference: float, agreement: float) -> str:
+    """Return in words how far logits lie apart, as a share of the largest, and how many pixels keep their class."""
+    if difference == 0:
+        return "bit for bit the same"
+    return f"{difference:.1g} of the largest away, {100 * agreement:.2f} % of the pixels keep their class"
 
 
 class LogitsOnly(nn.Module):
@@ -80,25 +91,28 @@ class LogitsOnly(nn.Module):
         return logits_NKHW
 
 
-def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
+def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: bool = False) -> Exported:
     """Write a checkpoint in one of `FORMATS`; the file gets its name once its logits are the checkpoint's.
 
-    A file that exists raises `DataError`, packages that are absent and formats that do not exist `ConfigError`, logits
-    that differ `CheckpointError`; nothing is left in any of these cases.
+    With `half`, weights of convolutions are written in fp16. A file that exists raises `DataError`; packages that are
+    absent, formats that do not exist and programs in fp16 raise `ConfigError`; logits that differ and weights too large
+    for fp16 raise `CheckpointError`; nothing is left in any of these cases.
     """
     write = _writer_of(export_format)
+    if half and export_format in PROGRAMS:
+        raise ConfigError(f"Half precision is for {' and '.join(WEIGHTS)} alone; export {export_format} without it.")
     refuse_existing(out)
     # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
-    opened = replace(opened, state=state)
+    opened = replace(opened, state=state, meta=_without_places(opened.meta))
     model = LogitsOnly(opened.build())
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
             # Under its final name already: some formats write it into the file.
             file = Path(folder) / out.name
-            reopened = write(opened, model, file)
-            difference = _difference(model, reopened, opened.meta.image_size)
-            tolerance = TOLERANCE if export_format in PROGRAMS else 0.0
+            reopened = write(_halved(opened) if half else opened, model, file)
+            difference, agreement = _compared(model, reopened, opened.meta.image_size)
+            tolerance = HALF_TOLERANCE if half else TOLERANCE if export_format in PROGRAMS else 0.0
             if not difference <= tolerance:
                 raise CheckpointError(
                     f"{out} would give other logits than {opened.path} (by {difference:.2g} of the largest, more than "
@@ -108,7 +122,12 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path) -> Exported:
                 refuse_existing(out)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}; choose another place.") from error
-    return Exported(out, export_format, out.stat().st_size, difference, tolerance)
+    return Exported(out, export_format, out.stat().st_size, difference, tolerance, agreement)
+
+
+def _without_places(meta: CheckpointMeta) -> CheckpointMeta:
+    """Return the meta with the name of the data's folder alone: where it lies on this machine is nobody else's."""
+    return replace(meta, data=Path(meta.data).name)
 
 
 def _writer_of(export_format: str) -> Callable[[OpenedCheckpoint, LogitsOnly, Path], Reopened]:
@@ -124,21 +143,38 @@ def _writer_of(export_format: str) -> Callable[[OpenedCheckpoint, LogitsOnly, Pa
 
 
 @torch.inference_mode()
-def _difference(model: nn.Module, reopened: Reopened, image_size: int) -> float:
-    """Return the largest distance between logits on fixed images, relative to the largest logit; infinity for NaN."""
-    worst = 0.0
+def _compared(model: nn.Module, reopened: Reopened, image_size: int) -> tuple[float, float]:
+    """Compare logits on fixed images.
+
+    Return the largest distance, relative to the largest logit, infinity for NaN; and the share of the pixels that keep
+    their class.
+    """
+    worst, num_same, num_pixels = 0.0, 0, 0
     for seed, shape in enumerate(((1, 3, image_size, image_size), *COMPARED_SHAPES)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
         logits_NKHW = model(images_N3HW)
         found_NKHW = reopened(images_N3HW)
         if found_NKHW.shape != logits_NKHW.shape or not logits_NKHW.isfinite().all():
-            return float("inf")
+            return float("inf"), 0.0
         distance = (found_NKHW - logits_NKHW).abs().max() / logits_NKHW.abs().max().clamp_min(1e-12)
         worst = max(worst, float(distance) if distance.isfinite() else float("inf"))
-    return worst
+        same_NHW = found_NKHW.argmax(1) == logits_NKHW.argmax(1)
+        num_same, num_pixels = num_same + int(same_NHW.sum()), num_pixels + same_NHW.numel()
+    return worst, num_same / num_pixels
 
 
 # --- weights --------------------------------------------------------------------------------------------------------
+
+
+def _halved(opened: OpenedCheckpoint) -> OpenedCheckpoint:
+    """Return the checkpoint with the weights of convolutions in fp16; one too large for it raises `CheckpointError`."""
+    state = {key: value.half() if value.dim() > 1 else value for key, value in opened.state.items()}
+    if too_large := [key for key, value in state.items() if value.is_floating_point() and not is_finite(value)]:
+        raise CheckpointError(
+            f"{too_large[0]} in {opened.path} holds a number beyond fp16's range ({torch.finfo(torch.half).max:.0f}); "
+            "export it without half precision."
+        )
+    return replace(opened, state=state)
 
 
 def _write_state_dict(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) -> Reopened:
@@ -161,7 +197,9 @@ def _write_safetensors(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path)
 def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
     """Open the written file as any checkpoint; a weight or a word of the meta that changed raises `CheckpointError`."""
     again = open_checkpoint(file)
-    changed = [key for key, value in opened.state.items() if not torch.equal(value, again.state[key])]
+    changed = [
+        key for key, value in opened.state.items() if not torch.equal(value.to(again.state[key]), again.state[key])
+    ]
     if changed or again.meta != opened.meta:
         raise CheckpointError(
             f"{file.name} would hold other weights or another meta than {opened.path}; it is not kept."
@@ -204,4 +242,5 @@ def _write_onnx(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reop
 
 
 PROGRAMS = {"onnx": _write_onnx, "torch-export": _write_torch_export}
-FORMATS = {"state-dict": _write_state_dict, "safetensors": _write_safetensors, **PROGRAMS}
+WEIGHTS = {"state-dict": _write_state_dict, "safetensors": _write_safetensors}
+FORMATS = {**WEIGHTS, **PROGRAMS}

@@ -181,9 +181,13 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     )
 
 
-def in_fp32(state: dict[str, Tensor], notes: Notes) -> dict[str, Tensor]:
-    """Return copies in fp32: a foreign file that somebody overwrites while it is mapped would end the process."""
-    if any(value.is_floating_point() and value.dtype != torch.float32 for value in state.values()):
+def in_fp32(state: dict[str, Tensor], notes: Notes, *, is_exported: bool = False) -> dict[str, Tensor]:
+    """Return copies in fp32: a foreign file that somebody overwrites while it is mapped would end the process.
+
+    Other numbers are worth a note, but fp16 in a file that `core.model.export` wrote, which writes either.
+    """
+    usual = (torch.float32, torch.float16) if is_exported else (torch.float32,)
+    if any(value.is_floating_point() and value.dtype not in usual for value in state.values()):
         notes.add("its numbers are not in fp32", "they are turned into fp32")
     return {
         key: value.to(torch.float32, copy=True) if value.is_floating_point() else value.to(torch.int64, copy=True)

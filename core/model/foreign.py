@@ -88,7 +88,7 @@ def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, g
     num_classes = _count_classes(path, state)
     state, has_aux_head = fitted(path, state, architecture, num_classes, notes)
     return Mended(
-        state=in_fp32(state, notes),
+        state=in_fp32(state, notes, is_exported=classes is not None),
         architecture=architecture,
         num_classes=num_classes,
         classes=_named(path, num_classes, classes, given.classes, notes),
