@@ -7,7 +7,7 @@ import streamlit as st
 from core.model.starting import start_in_words
 from core.training import kept_estimates, runs
 from core.training.config import TrainingConfig
-from core.training.presets import PRESET_HELP, PRESET_LABELS, preset
+from core.training.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
 from ui import address, cached
 from ui.estimate_view import offer_estimate
 from ui.forms import settings_form
@@ -22,7 +22,7 @@ def ask_new_run() -> None:
     if not is_there(path, is_demo_enough=True):
         return
     name = address.ask_one(
-        "Preset", PRESET_LABELS, "preset", "demo" if is_demo(path) else "own-photos",
+        "Preset", PRESET_LABELS, "preset", usual_preset(path),
         help="A set of settings to begin with; each can be changed below.",
     )  # fmt: skip
     st.caption(PRESET_HELP[name])

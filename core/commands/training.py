@@ -21,7 +21,7 @@ from core.training.config import SETTING_TYPES, with_settings
 from core.training.health import health
 from core.training.log import RunLog, read_log
 from core.training.milestones import milestone
-from core.training.presets import PRESET_HELP, preset
+from core.training.presets import PRESET_HELP, preset, usual_preset
 from core.training.records import Epoch, RunEnded, RunStarted
 from core.training.runs import Run
 
@@ -124,7 +124,7 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
 def _new_run(arguments: argparse.Namespace) -> Run:
     from core.data.dataset import open_dataset
 
-    name = arguments.preset or "report"
+    name = arguments.preset or usual_preset(arguments.data)
     config = with_settings(preset(name), parse_settings(arguments.set))
     dataset = open_dataset(arguments.data)
     for split in ("train", "val"):
@@ -188,7 +188,8 @@ def estimate(arguments: argparse.Namespace) -> Document:
     _give_way()  # as the trainer will
     with telling("timing", "setting", arguments.job) as on_progress:
         kept_estimates.refuse_if_training()
-        config = with_settings(preset(arguments.preset), parse_settings(arguments.set))
+        name = arguments.preset or usual_preset(arguments.data)
+        config = with_settings(preset(name), parse_settings(arguments.set))
         found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()
         if arguments.job:
             write_json(arguments.job / kept_estimates.FILE, found)
@@ -211,14 +212,16 @@ def add_to(add: Add) -> None:
 
     command = add(estimate, terminal.show_estimate, "estimate --data datasets/demo --preset demo --set image_size=128")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
-    _add_settings(command, default="report")
+    _add_settings(command)
     command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
 
 
-def _add_settings(command: argparse.ArgumentParser, *, default: str | None = None) -> None:
+def _add_settings(command: argparse.ArgumentParser) -> None:
     presets = " ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
     command.add_argument(
-        "--preset", metavar="P", default=default, help=f"where the settings of a new run start ({presets})"
+        "--preset",
+        metavar="P",
+        help=f"where the settings of a new run start ({presets}); if left out, demo for its data, else own-photos",
     )
     command.add_argument(
         "--set",

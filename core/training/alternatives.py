@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from core.training.config import TrainingConfig
 
 MOBILENET = "deeplabv3_mobilenet_v3_large"
+SMALL_BACKBONES = (MOBILENET, "deeplabv3_efficientnet_lite0")
 SMALLEST_IMAGE_PX = 32
 
 
@@ -25,7 +26,7 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
         changes.append(_smaller(config.image_size // 2))
     if not config.store_features:
         changes.append(_head_alone(config))
-    if config.architecture != MOBILENET:
+    if config.architecture not in SMALL_BACKBONES:
         changes.append(_mobile())
     if precision == "bf16":
         changes.append(_exact())

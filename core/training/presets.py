@@ -1,6 +1,9 @@
 """Where the settings of a run start: the presets, what they are called, and what each gives up."""
 
+from pathlib import Path
+
 from core.errors import ConfigError
+from core.home import demo_dir
 from core.training.config import TrainingConfig
 
 PRESETS: dict[str, TrainingConfig] = {
@@ -75,7 +78,17 @@ PRESET_HELP = {
 
 def preset(name: str) -> TrainingConfig:
     """Return a preset by its name, or a former one, or raise `ConfigError` naming those that exist."""
-    name = FORMER_NAMES.get(name, name)
+    name = present_name(name)
     if name not in PRESETS:
         raise ConfigError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def present_name(name: str) -> str:
+    """Return what a preset is called now; a name that never was one stays."""
+    return FORMER_NAMES.get(name, name)
+
+
+def usual_preset(data: Path) -> str:
+    """Return the preset with which a run on a data set begins where none is named."""
+    return "demo" if data.absolute() == demo_dir() else "own-photos"

@@ -23,7 +23,7 @@ from core.training import machine
 from core.training.config import TrainingConfig, from_dict
 from core.training.log import RunLog, read_log
 from core.training.milestones import milestones
-from core.training.presets import preset
+from core.training.presets import PRESETS, present_name, preset
 from core.training.records import Preparing, Record, RunEnded, seconds_between
 from core.windows import command_line
 from core.wording import count
@@ -290,9 +290,11 @@ def refuse_if_busy(run: Run, *, beside: bool = False) -> None:
 
 def command(run: Run) -> str:
     """Return the command line that would make and train this run again."""
-    default = preset("report").as_dict()  # where `train --new` begins
+    name = present_name(run.preset) if present_name(run.preset) in PRESETS else "report"
+    default = preset(name).as_dict()
     changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}
     settings = []
-    for name, value in changed.items():
-        settings += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
-    return command_line(["python", "-m", "core", "train", "--new", run.name, "--data", run.data, *settings])
+    for setting, value in changed.items():
+        settings += ["--set", f"{setting}={str(value).lower() if isinstance(value, bool) else value}"]
+    words = ["python", "-m", "core", "train", "--new", run.name, "--data", run.data, "--preset", name, *settings]
+    return command_line(words)

@@ -208,7 +208,7 @@ def test_the_verdict_is_that_of_the_comparison(content: Content, page: Element) 
 def test_the_commands_make_it_again(content: Content, page: Element) -> None:
     commands = page.all("pre")[0].text.splitlines()
     data = content.judged[0].evaluation.data
-    assert commands[0].startswith(f"python -m core train --new first --data {data} --set epochs=2 ")
+    assert commands[0].startswith(f"python -m core train --new first --data {data} --preset report --set epochs=2 ")
     assert commands[1:] == [
         "python -m core train checkpoints/RUN --extend 4",
         f"python -m core evaluate checkpoints/RUN/epoch_002.pt --data {data} --split val",

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,11 +100,13 @@ def test_samples_are_in_the_order_of_their_epochs(run: Run) -> None:
 
 
 def test_the_command_shown_makes_the_same_run_again(run: Run) -> None:
-    """It began from the defaults where `train --new` begins from the report's settings: the copy trained in fp32."""
-    words = shlex.split(runs.command(run))
-    assert words[:6] == ["python", "-m", "core", "train", "--new", "first try"]
-    assignments = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
-    assert with_settings(preset("report"), parse_settings(assignments)) == run.config
+    """It began from the defaults where `train --new` begins from a preset: the copy trained in fp32."""
+    for made_with in (run.preset, "cpu-fast", "one that is gone"):
+        words = shlex.split(runs.command(replace(run, preset=made_with)))
+        assert words[:6] == ["python", "-m", "core", "train", "--new", "first try"]
+        options = list(zip(words[4::2], words[5::2], strict=True))
+        assignments = [value for option, value in options if option == "--set"]
+        assert with_settings(preset(dict(options)["--preset"]), parse_settings(assignments)) == run.config
 
 
 # --- what a person does with a folder -------------------------------------------------------------------------------
