@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core.data.geometry import GEOMETRIES
 from core.model.given import AVERAGED, MAX_IMAGE_SIZE, RAW, STRIDES, Given, classes_in
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def ask_given(assumed: "CheckpointMeta") -> Given:
     with st.popover("What the file does not say", icon=":material/help:"):
         size_px = st.number_input("Photo size (px)", 1, MAX_IMAGE_SIZE, assumed.image_size, key="given_size",
                                   help="The size to which its training resized photos.")  # fmt: skip
+        geometry = st.segmented_control("Geometry", GEOMETRIES, default=assumed.geometry, key="given_geometry",
+                                        help="How its training resized photos to a square: both sides, or with their "
+                                        "aspect ratio and padding.")  # fmt: skip
         stride = st.segmented_control("Output stride", STRIDES, default=assumed.output_stride, key="given_stride",
                                       help="8 or 16, as it was trained; another one gives a worse mask.")  # fmt: skip
         names = st.text_input("Class names", key="given_classes", placeholder="voc, or names between commas",
@@ -31,6 +35,7 @@ def ask_given(assumed: "CheckpointMeta") -> Given:
                                        help="Where the file holds both; trained ones unless you choose.")  # fmt: skip
     return Given(
         image_size=size_px if size_px != assumed.image_size else None,
+        geometry=geometry if geometry != assumed.geometry else None,
         output_stride=stride if stride != assumed.output_stride else None,
         classes=classes_in(names) if names.strip() else None,
         weights=weights,

@@ -29,7 +29,8 @@ FORMATS = {
 
 HELP = (
     "State dict and safetensors hold the weights under torchvision's names; ONNX and torch.export hold a program that "
-    "needs no torchvision. Classes, photo size and normalisation go along with each."
+    "needs no torchvision. Classes, photo size, geometry and normalisation go along with each. A model of the geometry "
+    "fit wants photos resized by their longer side and padded to a square with the mean colour."
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import jobs
 from core.commands.document import Add, Document
+from core.data.geometry import GEOMETRIES, HOW
 from core.terminal import progress_bar, say
 from core.wording import count
 
@@ -28,6 +29,7 @@ def given_by(arguments: argparse.Namespace) -> "Given":
 
     return Given(
         image_size=arguments.image_size,
+        geometry=arguments.geometry,
         output_stride=arguments.output_stride,
         classes=read_class_names(arguments.classes) if arguments.classes else None,
         weights=arguments.weights,
@@ -67,6 +69,7 @@ def export(arguments: argparse.Namespace) -> Document:
         "architecture": meta.architecture,
         "classes": list(meta.class_names),
         "image_size": meta.image_size,
+        "geometry": meta.geometry,
         "image_mean": list(meta.image_mean),
         "image_std": list(meta.image_std),
     }
@@ -94,7 +97,7 @@ def show_inspect(document: Document) -> str:
     """Return what a checkpoint is."""
     meta = document["meta"]
     classes = count(len(document["classes"]), "class", "classes")
-    shape = f"output stride {meta['output_stride']}, {meta['image_size']} px"
+    shape = f"output stride {meta['output_stride']}, {meta['image_size']} px ({meta['geometry']})"
     lines = [
         f"{document['format']}: {document['architecture']}, {classes}, {shape}",
         f"{_place(meta)}, from {' -> '.join(meta['lineage']) or 'unknown'}",
@@ -116,11 +119,12 @@ def _place(meta: Document) -> str:
 
 
 def show_export(document: Document) -> str:
-    """Return where the file is, and how far its logits lie from the checkpoint's."""
+    """Return where the file is, what it takes, and how far its logits lie from the checkpoint's."""
     from core.model.export import nearness
 
     compared = f"logits compared: {nearness(document['difference'], document['agreement'])}"
-    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, {compared}\n{document['file']}"
+    wants = f"takes photos in RGB, normalized, {HOW[document['geometry']].format(size=document['image_size'])}"
+    return f"{document['format']}, {document['size_bytes'] / 1e6:.0f} MB, {compared}\n{wants}\n{document['file']}"
 
 
 def show_models(document: Document) -> str:
@@ -138,6 +142,7 @@ def add_given(command: Any) -> None:
     """Declare what a person may say of a file that does not say it itself."""
     unsaid = command.add_argument_group("what a checkpoint from elsewhere does not say")
     unsaid.add_argument("--image-size", type=int, metavar="PX", help="size to which its photos are resized")
+    unsaid.add_argument("--geometry", choices=GEOMETRIES, help="whether they are distorted, or fit in a padded square")
     unsaid.add_argument("--output-stride", type=int, choices=(8, 16), help="output stride it was trained with")
     unsaid.add_argument(
         "--classes", metavar="NAMES", help="voc, names between commas, or a file with a name on each line"

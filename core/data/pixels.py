@@ -1,7 +1,7 @@
-"""Pairs decoded and squashed once, and kept in a file that is mapped into memory: epochs read no JPEG and no PNG.
+"""Pairs decoded and resized once, and kept in a file that is mapped into memory: epochs read no JPEG and no PNG.
 
-    cache/pixels/KEY/          of some samples, their files as they are, and an image size
-        pixels.npy             uint8, shape (N, 4, S, S): red, green, blue, class id; as `transforms` squashes them
+    cache/pixels/KEY/          of some samples, their files as they are, an image size and a geometry
+        pixels.npy             uint8, shape (N, 4, S, S): red, green, blue, class id; as `transforms` resizes them
         counts.npy             int64, shape (N, K): pixels of each class in the masks at their own size
 
 A folder appears whole or not at all. A file that changes, of a photo or a mask, makes another key. Where there is no
@@ -18,22 +18,24 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from core.data import kept
 from core.data.dataset import Sample
+from core.data.geometry import SQUASH
 from core.data.images import read_mask, read_pair
 from core.data.stats import MAX_THREADS
-from core.data.transforms import squash_mask, squash_photo
+from core.data.transforms import mask_in_square, photo_in_square
 from core.files import new_folder, stamp
 from core.home import home
 
 SCHEMA = 3
-"""Goes up whenever the same files would be squashed otherwise. 2: colour profiles. 3: `deep` refuses some."""
+"""Goes up whenever the same files would be resized otherwise. 2: colour profiles. 3: `deep` refuses some."""
 
 
 class WholePair(NamedTuple):
-    """A squashed photo, uint8 (3, S, S), its ids likewise (S, S), and the ids at their own size, uint8 (H, W)."""
+    """A photo in the model's square, uint8 (3, S, S), its ids likewise (S, S), and the ids at their own size (H, W)."""
 
     photo_3SS: Tensor
     mask_SS: Tensor
@@ -43,10 +45,11 @@ class WholePair(NamedTuple):
 class SquashedPairs:
     """Pairs by index as the model takes them before augmentation: kept ones once there are, else from their files."""
 
-    def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int) -> None:
+    def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int, geometry: str = SQUASH) -> None:
         self.samples = samples
         self.num_classes = num_classes
         self.image_size = image_size
+        self.geometry = geometry
         self._pixels_N4SS: NDArray[np.uint8] | None = None
         self._folder: Path | None = None
 
@@ -74,7 +77,7 @@ class SquashedPairs:
         sample = self.samples[index]
         if self._pixels_N4SS is None:
             photo, truth_HW = read_pair(sample.photo, sample.mask, self.num_classes)
-            return WholePair(squash_photo(photo, self.image_size), squash_mask(truth_HW, self.image_size), truth_HW)
+            return WholePair(*self._in_square(photo, truth_HW), truth_HW)
         return WholePair(*self[index], read_mask(sample.mask, self.num_classes))
 
     def __getstate__(self) -> dict[str, object]:
@@ -153,11 +156,17 @@ class SquashedPairs:
         sample = self.samples[index]
         photo, mask_HW = read_pair(sample.photo, sample.mask, self.num_classes)
         counts_K: NDArray[np.int64] = np.bincount(mask_HW.ravel(), minlength=256)[: self.num_classes]
-        return squash_photo(photo, self.image_size), squash_mask(mask_HW, self.image_size), counts_K
+        return *self._in_square(photo, mask_HW), counts_K
+
+    def _in_square(self, photo: Image.Image, mask_HW: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        return (
+            photo_in_square(photo, self.image_size, self.geometry),
+            mask_in_square(mask_HW, self.image_size, self.geometry),
+        )
 
     def place(self) -> Path:
         """Return the folder where these pairs, with their files as they are now, are kept or would be."""
-        digest = hashlib.sha256(repr((SCHEMA, self.image_size, self.num_classes)).encode())
+        digest = hashlib.sha256(repr((SCHEMA, self.image_size, self.geometry, self.num_classes)).encode())
         for sample in self.samples:
             digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())
         return home() / "cache" / "pixels" / digest.hexdigest()[:24]

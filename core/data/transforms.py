@@ -1,8 +1,10 @@
 """From a photo and its mask to tensors: the one place where preprocessing happens.
 
-Training, validation and the Segment page all squash a photo to `image_size` x `image_size` here and normalize it with
-ImageNet's mean and deviation, so that a photo looks the same to the model wherever it comes from.
+Training, validation and the Segment page all resize a photo to a square of `image_size` here (`geometry`) and normalize
+it with ImageNet's mean and deviation, so that a photo looks the same to the model wherever it comes from.
 """
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,22 +16,27 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
+from core.data.geometry import SQUASH, place_of
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 
+PADDING: dict[type, Any] = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
+"""What lies around a photo. The mean colour is zero after normalization, which is what convolutions pad with: the least
+that a photo's edge can stand out from. In the mask it is void: never trained on, never counted."""
 
-def photo_to_tensor(photo: Image.Image, image_size: int) -> Tensor:
+
+def photo_to_tensor(photo: Image.Image, image_size: int, geometry: str = SQUASH) -> Tensor:
     """Return an RGB photo as the model takes it: float32, shape (3, image_size, image_size), normalized."""
-    return normalize(squash_photo(photo, image_size))
+    return normalize(photo_in_square(photo, image_size, geometry))
 
 
-def squash_photo(photo: Image.Image, image_size: int) -> Tensor:
-    """Return an RGB photo squashed to the model's size: uint8, shape (3, image_size, image_size)."""
-    return _squash(TF.to_image(photo), image_size).as_subclass(Tensor)
+def photo_in_square(photo: Image.Image, image_size: int, geometry: str = SQUASH) -> Tensor:
+    """Return an RGB photo in the model's square: uint8, shape (3, image_size, image_size)."""
+    return _in_square(TF.to_image(photo), image_size, geometry)
 
 
-def squash_mask(mask_HW: NDArray[np.uint8], image_size: int) -> Tensor:
-    """Return ids squashed like their photo, nearest neighbour: uint8, shape (image_size, image_size)."""
-    return _squash(tv_tensors.Mask(torch.from_numpy(mask_HW)), image_size).as_subclass(Tensor)
+def mask_in_square(mask_HW: NDArray[np.uint8], image_size: int, geometry: str = SQUASH) -> Tensor:
+    """Return ids in the square where their photo lies, nearest neighbour: uint8, shape (image_size, image_size)."""
+    return _in_square(tv_tensors.Mask(torch.from_numpy(mask_HW)), image_size, geometry)
 
 
 def normalize(photos_3SS: Tensor) -> Tensor:
@@ -43,14 +50,12 @@ FLIPPED_SHARE = 0.5
 
 
 class TrainingTransform:
-    """A squashed pair, augmented as asked; random numbers come from torch's global generator."""
+    """A pair in the model's square, augmented as asked; random numbers come from torch's global generator."""
 
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
         self.image_size = image_size
         self._scales = (scale_min, scale_max)
-        # Zero after normalization is the mean colour; padding is void in the mask and is never trained on.
-        fill = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
-        self._crop = v2.RandomCrop((image_size, image_size), pad_if_needed=True, fill=fill)
+        self._crop = v2.RandomCrop((image_size, image_size), pad_if_needed=True, fill=PADDING)
         self.has_flips = flip
 
     def draws_flip(self) -> bool:
@@ -63,24 +68,33 @@ class TrainingTransform:
         return self._scales == (1.0, 1.0) and not self.has_flips
 
     def __call__(self, photo_3SS: Tensor, mask_SS: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a photo (uint8, `squash_photo`) and its ids (uint8, `squash_mask`) in the same shapes."""
+        """Return a photo (uint8, `photo_in_square`) and its ids (uint8, `mask_in_square`) in the same shapes.
+
+        A random scale resizes the square with the padding there is: that stays void, since ids are never mixed.
+        """
         image, mask = tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)
         if self._scales != (1.0, 1.0):
-            size = round(self.image_size * float(torch.empty(1).uniform_(*self._scales)))
-            image, mask = self._crop(_squash(image, size), _squash(mask, size))
+            size = (round(self.image_size * float(torch.empty(1).uniform_(*self._scales))),) * 2
+            image, mask = self._crop(_resize(image, size), _resize(mask, size))
         if self.draws_flip():
             image, mask = TF.horizontal_flip(image), TF.horizontal_flip(mask)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
-def _squash(image: Tensor, image_size: int) -> Tensor:
-    """Resize both sides to `image_size`: bilinear with antialias for photos, nearest for masks."""
-    size = [image_size, image_size]
+def _in_square(image: Tensor, image_size: int, geometry: str) -> Tensor:
+    place = place_of((image.shape[-2], image.shape[-1]), image_size, geometry)
+    margins = [place.beside_px, place.above_px]
+    padded: Tensor = TF.pad(_resize(image, place.size), margins, fill=PADDING[type(image)])
+    return padded.as_subclass(Tensor)
+
+
+def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize to (height, width): bilinear with antialias for photos, nearest for masks."""
     if isinstance(image, tv_tensors.Mask):
         # v2 resizes masks by the older `nearest`, which takes the upper left of the pixels that become one: labels
         # would lie up to half a pixel beside what they label.
         ids_HW = F.interpolate(image.as_subclass(Tensor)[None, None], size, mode="nearest-exact")[0, 0]
-        squashed: Tensor = tv_tensors.Mask(ids_HW)
-        return squashed
-    resized: Tensor = TF.resize(image, size, interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
+        ids: Tensor = tv_tensors.Mask(ids_HW)
+        return ids
+    resized: Tensor = TF.resize(image, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
     return resized

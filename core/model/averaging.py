@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from core.data.transforms import squash_photo
+from core.data.geometry import place_of
+from core.data.transforms import photo_in_square
 from core.model.passes import ONCE, Passes
 from core.model.predictor import Predictor
 
@@ -18,25 +19,28 @@ LEAST_PROBABILITY = 1e-12
 
 
 def averaged_logits(predictor: Predictor, photo: Image.Image, passes: Passes = ONCE) -> Tensor:
-    """Return logits_KSS, float32, of an RGB photo as a whole: the model's own for one pass, else of the mean.
+    """Return logits_Khw, float32, of an RGB photo as a whole: the model's own for one pass, else of the mean.
 
-    Every scale's probabilities are brought to the model's image size S. Mirroring the photo mirrors the result, exactly
-    so where the squashed photos are mirror images.
+    They are the photo's part of the model's square (`geometry`), to which every scale's probabilities are brought.
+    Mirroring the photo mirrors the result, exactly so where the resized photos are mirror images.
     """
+    size = (photo.height, photo.width)
     if passes.views == 1 and passes.scales == ONCE.scales:
-        return predictor.logits([photo])[0]
-    sizes = passes.sizes(predictor.image_size)
-    parts = [_at_scale(predictor, squash_photo(photo, size), passes) for size in sizes]
-    mean_KSS = torch.stack(parts).mean(dim=0)
-    return mean_KSS.clamp_min_(LEAST_PROBABILITY).log_()
+        return predictor.part_of(predictor.logits([photo])[0], size)
+    squares = (photo_in_square(photo, side, predictor.geometry) for side in passes.sizes(predictor.image_size))
+    parts = [predictor.part_of(_at_scale(predictor, square_3TT, passes), size) for square_3TT in squares]
+    own_size = place_of(size, predictor.image_size, predictor.geometry).size
+    mean_Khw = torch.stack(
+        [F.interpolate(part_Khw[None], own_size, mode="bilinear", align_corners=False)[0] for part_Khw in parts]
+    ).mean(dim=0)
+    return mean_Khw.clamp_min_(LEAST_PROBABILITY).log_()
 
 
 @torch.inference_mode()
-def _at_scale(predictor: Predictor, squashed_3TT: Tensor, passes: Passes) -> Tensor:
-    """Return probabilities_KSS of a photo squashed to some size T, with those of its mirror image if asked for."""
-    probabilities_KTT = predictor.logits_of(squashed_3TT[None])[0].softmax(dim=0)
+def _at_scale(predictor: Predictor, square_3TT: Tensor, passes: Passes) -> Tensor:
+    """Return probabilities_KTT of a photo in a square of any side T, with those of its mirror image if asked for."""
+    probabilities_KTT = predictor.logits_of(square_3TT[None])[0].softmax(dim=0)
     if passes.flip:
-        mirrored_KTT = predictor.logits_of(squashed_3TT.flip(-1)[None])[0].softmax(dim=0)
+        mirrored_KTT = predictor.logits_of(square_3TT.flip(-1)[None])[0].softmax(dim=0)
         probabilities_KTT = (probabilities_KTT + mirrored_KTT.flip(-1)) / 2
-    size = (predictor.image_size, predictor.image_size)
-    return F.interpolate(probabilities_KTT[None], size, mode="bilinear", align_corners=False)[0]
+    return probabilities_KTT

@@ -19,6 +19,7 @@ from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import VOC_CLASSES, Classes, classes_of
+from core.data.geometry import GEOMETRIES, SQUASH
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import SMP_PREFIX, build_model
@@ -51,6 +52,7 @@ class CheckpointMeta:
     output_stride: int
     has_aux_head: bool
     image_size: int
+    geometry: str = SQUASH
     image_mean: tuple[float, ...] = IMAGE_MEAN
     image_std: tuple[float, ...] = IMAGE_STD
     epoch: int | None = None
@@ -218,18 +220,14 @@ def meta_of(values: dict[str, Any]) -> CheckpointMeta:
     }
     meta = CheckpointMeta(**told)
     texts = (meta.architecture, *meta.class_names, *meta.class_colors, *meta.lineage)
-    numbers = (
-        meta.epoch or 0,
-        meta.step_in_epoch,
-        meta.output_stride,
-        meta.image_size,
-        *meta.image_mean,
-        *meta.image_std,
-    )
+    counts = (meta.epoch or 0, meta.step_in_epoch, meta.output_stride, meta.image_size)
+    numbers = (*counts, *meta.image_mean, *meta.image_std)
     if not all(isinstance(value, str) for value in texts) or not all(isinstance(n, int | float) for n in numbers):
         raise TypeError("its meta holds values of other types than it should")
     if not 1 <= meta.image_size <= MAX_IMAGE_SIZE:
         raise ValueError(f"its image size is {meta.image_size}")
+    if meta.geometry not in GEOMETRIES:
+        raise ValueError(f"its geometry is {meta.geometry!r}")
     meta.classes  # noqa: B018 - which checks names and colours
     return meta
 
@@ -270,6 +268,7 @@ def _assumed(found: Mended, given: Given) -> CheckpointMeta:
         output_stride=given.output_stride or found.output_stride,
         has_aux_head=found.has_aux_head,
         image_size=given.image_size or found.image_size,
+        geometry=given.geometry or SQUASH,
     )
 
 

@@ -1,16 +1,17 @@
 """A checkpoint for other programs: state dict, safetensors, ONNX or torch.export, each reopened and compared.
 
 All of them give logits_NKHW, float32, at the size of images_N3HW, which are RGB in [0, 1], normalised with the meta's
-mean and deviation; batch, height and width are free (17 px and more). All of them carry the meta as JSON.
+mean and deviation; batch, height and width are free (17 px and more). All of them carry the meta as JSON, whose
+`geometry` says how a photo becomes a square of `image_size` before it goes in (`core.data.geometry.HOW`).
 
     state-dict      torchvision's keys, for load_state_dict(strict=True); the meta in its `_metadata`
     safetensors     the same keys; the meta under "atrous" in its metadata
     onnx            one file, opset 20; the meta under "atrous" in its metadata
     torch-export    for torch.export.load; the meta as the extra file "atrous.json"
 
-The first two open here as checkpoints, with their classes, colours, photo size and output stride. With `half` they
-hold the weights of convolutions in fp16, which are fp32 again once they are opened. Vectors stay in fp32: they are few,
-and in fp16 the smallest of BatchNorm's variances would become 0.
+The first two open here as checkpoints, with their classes, colours, photo size, geometry and output stride. With `half`
+they hold the weights of convolutions in fp16, which are fp32 again once they are opened. Vectors stay in fp32: they are
+few, and in fp16 the smallest of BatchNorm's variances would become 0.
 """
 
 import importlib.util

@@ -1,9 +1,10 @@
-"""What a person says of a checkpoint file that does not say it itself: photo size, output stride, classes, weights."""
+"""What a person says of a checkpoint file that does not: photo size and geometry, output stride, classes, weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.classes import VOC_CLASSES, Classes, classes_of, read_classes
+from core.data.geometry import GEOMETRIES
 from core.errors import ConfigError
 
 MAX_IMAGE_SIZE = 8192
@@ -20,6 +21,7 @@ class Given:
     """What is said of a file; None where nothing is. Wrong values raise `ConfigError`."""
 
     image_size: int | None = None
+    geometry: str | None = None
     output_stride: int | None = None
     classes: Classes | None = None
     weights: str | None = None
@@ -27,6 +29,8 @@ class Given:
     def __post_init__(self) -> None:
         if self.image_size is not None and not 1 <= self.image_size <= MAX_IMAGE_SIZE:
             raise ConfigError(f"The image size is {self.image_size} px; give one of 1 to {MAX_IMAGE_SIZE}.")
+        if self.geometry not in (None, *GEOMETRIES):
+            raise ConfigError(f"The geometry is {self.geometry}; give {' or '.join(GEOMETRIES)}.")
         if self.output_stride not in (None, *STRIDES):
             raise ConfigError(f"The output stride is {self.output_stride}; give 8 or 16.")
         if self.weights not in (None, *WEIGHTS):
@@ -35,7 +39,12 @@ class Given:
     @property
     def about_the_model(self) -> list[str]:
         """The options that were given and that a file of this project answers itself."""
-        named = {"--image-size": self.image_size, "--output-stride": self.output_stride, "--classes": self.classes}
+        named = {
+            "--image-size": self.image_size,
+            "--geometry": self.geometry,
+            "--output-stride": self.output_stride,
+            "--classes": self.classes,
+        }
         return [name for name, value in named.items() if value is not None]
 
 

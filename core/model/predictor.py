@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from core.data.transforms import normalize, squash_photo
+from core.data.geometry import SQUASH, place_of
+from core.data.transforms import normalize, photo_in_square
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
 from core.model.enlarging import Prediction, resolve
@@ -36,41 +37,56 @@ class Predictor:
         model: nn.Module,
         *,
         image_size: int,
+        geometry: str = SQUASH,
         device: torch.device,
         precision: str = "fp32",
         sizes: Sequence[int] = (),
     ) -> None:
         self.image_size = image_size
+        self.geometry = geometry
         self.device = device
         self.precision = precision
         shapes = [(1, 3, size, size) for size in (image_size, *sizes)]
         self._model = ready_to_predict(model.to(device), *shapes, precision=precision)
 
     def logits(self, photos: Sequence[Image.Image]) -> Tensor:
-        """Return logits_NKSS, float32, of RGB photos squashed to the model's image size S."""
-        return self.logits_of(torch.stack([squash_photo(photo, self.image_size) for photo in photos]))
+        """Return logits_NKSS, float32, of RGB photos in the model's square of side S, padding and all."""
+        return self.logits_of(torch.stack([photo_in_square(photo, self.image_size, self.geometry) for photo in photos]))
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
-        """Return logits_NKSS, float32, of photos that are squashed already (uint8, `transforms.squash_photo`)."""
+        """Return logits_NKSS, float32, of photos in a square of any side S (uint8, `transforms.photo_in_square`)."""
         images_N3SS = normalize(photos_N3SS.to(self.device)).to(dtype_of(self.precision))
         with torch.inference_mode():
             logits_NKSS: Tensor = self._model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
         return logits_NKSS.float()
 
+    def part_of(self, square_TT: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return what belongs to a photo of (height, width) of logits or the like in a square of any side T."""
+        part_hw: Tensor = place_of(size, square_TT.shape[-1], self.geometry).part(square_TT)
+        return part_hw
+
     def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
         """Segment an RGB photo at its own size, in one pass; `tiling.segment` knows more ways."""
         size = (photo.height, photo.width)
-        return resolve(self.logits([photo])[0], size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+        logits_Khw = self.part_of(self.logits([photo])[0], size)
+        return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
 
 
 def open_predictor(checkpoint: Path | OpenedCheckpoint, passes: Passes = ONCE) -> tuple[Predictor, OpenedCheckpoint]:
     """Make a checkpoint ready for passes, in the number format that keeps its masks; raises `CheckpointError`."""
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
-    model, device, size = opened.build(), choose_device(), opened.meta.image_size
-    wanted = str(opened.meta.config.get("precision", "auto"))
-    precision = mask_precision(model, image_size=size, device=device, wanted=wanted)
-    sizes = passes.sizes(size)
-    return Predictor(model, image_size=size, device=device, precision=precision, sizes=sizes), opened
+    model, device, meta = opened.build(), choose_device(), opened.meta
+    wanted = str(meta.config.get("precision", "auto"))
+    precision = mask_precision(model, image_size=meta.image_size, device=device, wanted=wanted)
+    predictor = Predictor(
+        model,
+        image_size=meta.image_size,
+        geometry=meta.geometry,
+        device=device,
+        precision=precision,
+        sizes=passes.sizes(meta.image_size),
+    )
+    return predictor, opened
 
 
 def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, wanted: str = "auto") -> str:

@@ -25,7 +25,7 @@ MAX_LOGIT = 60_000.0
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece of a photo that went through the model: where it lies in px, and its logits_KSS, float16.
+    """A piece of a photo that went through the model: where it lies in px, and its logits_Khw, float16.
 
     Of the logits' rows the upper `cut_off` are let go already.
     """
@@ -34,7 +34,7 @@ class Tile:
     right: int
     top: int
     bottom: int
-    logits_KSS: Tensor
+    logits_Khw: Tensor
     cut_off: int = 0
 
     @property
@@ -44,9 +44,9 @@ class Tile:
 
     def from_row(self, row: int) -> "Tile":
         """Return the tile without the logits that only rows of the photo above this one need."""
-        num_rows = self.logits_KSS.shape[1] + self.cut_off
+        num_rows = self.logits_Khw.shape[1] + self.cut_off
         cut_off = max(self.cut_off, int((row - self.top + 0.5) * num_rows / self.size[0] - 0.5))
-        return replace(self, logits_KSS=self.logits_KSS[:, cut_off - self.cut_off :].clone(), cut_off=cut_off)
+        return replace(self, logits_Khw=self.logits_Khw[:, cut_off - self.cut_off :].clone(), cut_off=cut_off)
 
 
 def segment(
@@ -61,8 +61,8 @@ def segment(
     columns, rows = passes.spans(photo.width), passes.spans(photo.height)
     size = (photo.height, photo.width)
     if len(columns) == len(rows) == 1:
-        logits_KSS = averaged_logits(predictor, photo, passes)
-        return resolve(logits_KSS, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+        logits_Khw = averaged_logits(predictor, photo, passes)
+        return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
     prediction = Prediction(
         np.empty(size, np.uint8),
         np.empty(size, np.float32) if with_confidence else None,
@@ -71,8 +71,8 @@ def segment(
     kept: list[Tile] = []
     for (top, bottom), (end, _) in zip(rows, [*rows[1:], (photo.height, 0)], strict=True):
         for left, right in columns:
-            logits_KSS = averaged_logits(predictor, photo.crop((left, top, right, bottom)), passes)
-            kept.append(Tile(left, right, top, bottom, logits_KSS.clamp(-MAX_LOGIT, MAX_LOGIT).half()))
+            logits_Khw = averaged_logits(predictor, photo.crop((left, top, right, bottom)), passes)
+            kept.append(Tile(left, right, top, bottom, logits_Khw.clamp(-MAX_LOGIT, MAX_LOGIT).half()))
         with torch.inference_mode():
             rank_rows(prediction, partial(_blended, kept, photo.width), top, end, predictor.device)
         kept = [tile.from_row(end) for tile in kept if tile.bottom > end]
@@ -81,7 +81,7 @@ def segment(
 
 def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterator[Tensor]:
     """Give the mean logits of every class in rows `first` to `end` of a photo, weighted by the tiles' windows."""
-    device, num_classes = tiles[0].logits_KSS.device, len(tiles[0].logits_KSS)
+    device, num_classes = tiles[0].logits_Khw.device, len(tiles[0].logits_Khw)
     reaching = [tile for tile in tiles if tile.top < end and tile.bottom > first]
     spans = [(max(first, tile.top), min(end, tile.bottom)) for tile in reaching]
     places = [
@@ -90,7 +90,7 @@ def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterato
     ]
     weights = [_window(tile, top, bottom) for tile, (top, bottom) in zip(reaching, spans, strict=True)]
     scores = [
-        enlarged_rows(tile.logits_KSS, tile.size, top - tile.top, bottom - tile.top, tile.cut_off)
+        enlarged_rows(tile.logits_Khw, tile.size, top - tile.top, bottom - tile.top, tile.cut_off)
         for tile, (top, bottom) in zip(reaching, spans, strict=True)
     ]
     total_hW = torch.zeros((end - first, width), device=device)
@@ -106,7 +106,7 @@ def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterato
 def _window(tile: Tile, first: int, end: int) -> Tensor:
     """Return how much a tile counts in rows `first` to `end` of the photo: a raised cosine in both directions."""
     height, width = tile.size
-    device = tile.logits_KSS.device
+    device = tile.logits_Khw.device
     down_h, across_w = (
         torch.sin(torch.pi * (torch.arange(start, stop, device=device) + 0.5) / length).square()
         for start, stop, length in ((first - tile.top, end - tile.top, height), (0, width, width))

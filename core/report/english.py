@@ -70,8 +70,11 @@ WORDS = {
     "init coco-voc": "whole model trained on COCO with the labels of VOC",
     "aux head": "Auxiliary head",
     "preprocessing": "Preprocessing",
-    "preprocessing text": "RGB, squashed to {size} × {size} px, normalized with ImageNet’s mean ({mean}) and "
-    "deviation ({std}); the scores are resized to the mask’s own size before the class is chosen",
+    "preprocessing text": "RGB, {geometry}, normalized with ImageNet’s mean ({mean}) and deviation ({std}); the scores "
+    "are resized to the mask’s own size before the class is chosen",
+    "geometry squash": "squashed to {size} × {size} px",
+    "geometry fit": "resized to {size} px on the longer side, with its aspect ratio kept, and padded to a square with "
+    "the mean colour, which counts in no score",
     # --- 3 training
     "training": "Training",
     "training intro": "Loss: cross-entropy over the pixels that are not void. Scores over the epochs are those of the "

@@ -74,8 +74,11 @@ WORDS = {
     "init coco-voc": "modelo completo treinado no COCO com os rótulos do VOC",
     "aux head": "Ramo auxiliar",
     "preprocessing": "Pré-processamento",
-    "preprocessing text": "RGB, redimensionada para {size} × {size} px, normalizada com a média ({mean}) e o desvio "
-    "({std}) do ImageNet; as pontuações voltam ao tamanho da máscara antes da escolha da classe",
+    "preprocessing text": "RGB, {geometry}, normalizada com a média ({mean}) e o desvio ({std}) do ImageNet; as "
+    "pontuações voltam ao tamanho da máscara antes da escolha da classe",
+    "geometry squash": "redimensionada para {size} × {size} px",
+    "geometry fit": "redimensionada para {size} px no lado maior, sem distorção, e completada até um quadrado com a "
+    "cor média, que não conta em nenhuma pontuação",
     # --- 3 treino
     "training": "Treino",
     "training intro": "Função de perda: entropia cruzada sobre os pixels que não são void. Os resultados ao longo das "
@@ -259,6 +262,7 @@ SETTINGS = {
     "epochs": "Épocas",
     "batch_size": "Tamanho do lote (batch)",
     "image_size": "Tamanho da imagem (px)",
+    "geometry": "Geometria",
     "learning_rate": "Taxa de aprendizagem",
     "backbone_lr_mult": "Taxa de aprendizagem do backbone (vezes)",
     "optimizer": "Otimizador",

@@ -133,7 +133,8 @@ def _parameters(trained: Trained, words: Words) -> str:
 
 def _preprocessing(config: TrainingConfig, words: Words) -> str:
     mean, std = ("; ".join(words.number(value, 3) for value in values) for values in (IMAGE_MEAN, IMAGE_STD))
-    return words("preprocessing text", size=config.image_size, mean=mean, std=std)
+    geometry = words(f"geometry {config.geometry}", size=config.image_size)
+    return words("preprocessing text", geometry=geometry, mean=mean, std=std)
 
 
 # --- 3 training -----------------------------------------------------------------------------------------------------

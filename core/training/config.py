@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from core.data.geometry import GEOMETRIES, SQUASH
 from core.errors import ConfigError
 
 ARCHITECTURES = (
@@ -57,11 +58,16 @@ class TrainingConfig:
     image_size: int = setting(
         256,
         "Image size (px)",
-        "Photos are squashed to this many pixels on both sides before the model sees them.",
+        "Side of the square to which photos are resized before the model sees them.",
         low=32,
         high=2048,
         group="Main",
     )
+    geometry: str = setting(
+        SQUASH, "Geometry", "Squash resizes both sides of a photo to the image size, which distorts it. Fit resizes "
+        "the longer side, keeps the aspect ratio and pads the square; padding counts in no loss and no score.",
+        choices=GEOMETRIES, group="Main",
+    )  # fmt: skip
     learning_rate: float = setting(
         1e-3, "Learning rate", "The highest step size the schedule reaches.", low=1e-8, high=10.0, group="Main"
     )

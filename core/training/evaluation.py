@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.classes import Classes
@@ -77,7 +78,7 @@ def evaluate_checkpoint(
     meta = opened.meta
     _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
     results, began_s = [], time.perf_counter()
-    pairs = SquashedPairs(samples, dataset.num_classes, predictor.image_size)
+    pairs = SquashedPairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
     for result in evaluate(predictor, pairs, dataset.classes):
         results.append(result)
         if on_progress:
@@ -177,25 +178,27 @@ def _evaluate(
 ) -> Iterator[ImageResult]:
     for first in range(0, len(indices), batch_size):
         batch = indices[first : first + batch_size]
-        squashed = [pairs.with_truth(index) for index in batch]
-        logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in squashed]))
-        for index, pair, logits_KSS in zip(batch, squashed, logits_NKSS, strict=True):
-            yield _judge(pairs.samples[index].name, pair, logits_KSS, classes)
+        read = [pairs.with_truth(index) for index in batch]
+        logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in read]))
+        for index, pair, logits_KSS in zip(batch, read, logits_NKSS, strict=True):
+            height, width = pair.truth_HW.shape
+            logits_Khw = predictor.part_of(logits_KSS, (height, width))
+            predicted_HW = resolve(logits_Khw, (height, width)).mask_HW
+            yield _judge(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes)
 
 
-def _judge(name: str, pair: WholePair, logits_KSS: Tensor, classes: Classes) -> ImageResult:
-    truth_HW = pair.truth_HW
-    height, width = truth_HW.shape
-    predicted_HW = resolve(logits_KSS, (height, width)).mask_HW
-    squashed_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
+def _judge(
+    name: str, pair: WholePair, logits_KSS: Tensor, predicted_HW: NDArray[np.uint8], classes: Classes
+) -> ImageResult:
+    truth_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
     return judge(
         name,
-        truth_HW,
+        pair.truth_HW,
         predicted_HW,
         len(classes),
-        loss=float(cross_entropy(logits_KSS[None], squashed_SS[None])),
+        loss=float(cross_entropy(logits_KSS[None], truth_SS[None])),
         mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
-        bins_3B=_calibration(logits_KSS, squashed_SS),
+        bins_3B=_calibration(logits_KSS, truth_SS),
     )
 
 

@@ -42,7 +42,7 @@ class Backbone:
         self.key = digest.hexdigest()
 
     def features(self, photos_N3SS: Tensor) -> NDArray[np.uint16]:
-        """Return the features of squashed photos (uint8) in bf16, its bits as uint16: shape (N, h, w, C)."""
+        """Return the features of photos in a square (uint8) in bf16, its bits as uint16: shape (N, h, w, C)."""
         images_N3SS = normalize(photos_N3SS.to(self._device)).to(self._dtype)
         with torch.inference_mode():
             features_NChw = self._stages(images_N3SS.contiguous(memory_format=torch.channels_last))
@@ -72,7 +72,7 @@ class FeaturePairs:
         return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
 
     def with_truth(self, index: int) -> WholePair:
-        """Return features in the place of the photo, the squashed ids, and the ids at their own size."""
+        """Return features in the place of the photo, the ids in the square, and the ids at their own size."""
         return self.squashed.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
 
     def open_kept(self) -> bool:
@@ -154,8 +154,11 @@ class TrainingFeatures(TrainingPairs):
 class HeadPredictor(Predictor):
     """A predictor of stored features: what of the model follows them."""
 
-    def __init__(self, rest: nn.Sequential, features_shape: Sequence[int], *, image_size: int, precision: str) -> None:
+    def __init__(
+        self, rest: nn.Sequential, features_shape: Sequence[int], *, image_size: int, geometry: str, precision: str
+    ) -> None:
         self.image_size = image_size
+        self.geometry = geometry
         self.device = next(rest.parameters()).device
         self.precision = precision
         self._rest = ready_to_predict(rest, (1, *features_shape), precision=precision)

@@ -231,6 +231,7 @@ class Leg:
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
             image_size=config.image_size,
+            geometry=config.geometry,
             epoch=epochs_done,
             step_in_epoch=step_in_epoch,
             scores=self._scores(),

@@ -72,7 +72,7 @@ class TrainingLoop:
         self.train_samples = fraction_of(train, config.train_fraction, config.seed)
         self.val_samples = val
         self.squashed, self.squashed_val = (
-            SquashedPairs(samples, len(classes), config.image_size) for samples in (self.train_samples, val)
+            SquashedPairs(some, len(classes), config.image_size, config.geometry) for some in (self.train_samples, val)
         )
         self.features, self.features_val = (
             FeaturePairs(pairs, lambda: self.backbone, has_flips=has_flips) if config.store_features else None
@@ -266,16 +266,17 @@ class TrainingLoop:
 
     def ready_to_judge(self, *, are_masks_kept: bool) -> tuple[Predictor, SquashedPairs | FeaturePairs]:
         """Return the model ready to be judged, and on what; where the masks are kept, all as `evaluate` does it."""
-        size = self.config.image_size
+        size, geometry, precision = self.config.image_size, self.config.geometry, self.precision
         if self.features_val and not are_masks_kept:
             shape = self.features_val.shape
             _, stages = split_backbone(self.model, self.config.architecture, self.config.freeze)
             rest = nn.Sequential(stages, self.model.get_submodule("classifier"))
-            return HeadPredictor(rest, shape, image_size=size, precision=self.precision), self.features_val
-        precision = self.precision
+            head = HeadPredictor(rest, shape, image_size=size, geometry=geometry, precision=precision)
+            return head, self.features_val
         if are_masks_kept:
             precision = mask_precision(self.model, image_size=size, device=self.device, wanted=self.config.precision)
-        return Predictor(self.model, image_size=size, device=self.device, precision=precision), self.squashed_val
+        predictor = Predictor(self.model, image_size=size, geometry=geometry, device=self.device, precision=precision)
+        return predictor, self.squashed_val
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
         """Count the epoch as done and tell how it went."""

@@ -170,9 +170,10 @@ def _size_saved(probe: Path, save: Callable[[Path], None]) -> int:
 
 def _evaluate(loop: TrainingLoop) -> float:
     """Segment whole photos and return the seconds for one; answers that are no numbers raise `RunError`."""
-    predictor = Predictor(loop.model, image_size=loop.config.image_size, device=loop.device)
+    size, geometry = loop.config.image_size, loop.config.geometry
+    predictor = Predictor(loop.model, image_size=size, geometry=geometry, device=loop.device)
     began_s = time.perf_counter()
-    pairs = SquashedPairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), loop.config.image_size)
+    pairs = SquashedPairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), size, geometry)
     losses = [result.loss for result in evaluate(predictor, pairs, loop.classes)]
     if not all(math.isfinite(loss) for loss in losses):
         raise RunError("After one step the model answers with NaN; start a new run with a smaller learning_rate.")

@@ -162,7 +162,7 @@ def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = ti
     some = spread(samples, READ_PAIRS)
     began_s = clock()
     fingerprint(some)
-    SquashedPairs(some, dataset.num_classes, config.image_size).hold()
+    SquashedPairs(some, dataset.num_classes, config.image_size, config.geometry).hold()
     per_pair_s = (clock() - began_s) / len(some)
     counted_twice = len(train) if config.class_weighting == "balanced" else 0
     return per_pair_s * (len(samples) + counted_twice)
@@ -221,7 +221,7 @@ class _Bench:
 
     def _held(self, photos: Sequence[Sample], *, has_features: bool) -> SquashedPairs | FeaturePairs:
         """Return pairs as a validation finds them, in memory."""
-        pairs = SquashedPairs(photos, self.dataset.num_classes, self.config.image_size)
+        pairs = SquashedPairs(photos, self.dataset.num_classes, self.config.image_size, self.config.geometry)
         pairs.hold()
         if not has_features:
             return pairs
@@ -250,6 +250,7 @@ class _Bench:
             output_stride=config.output_stride,
             has_aux_head=config.aux_weight > 0,
             image_size=config.image_size,
+            geometry=config.geometry,
         )
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "last.pt"

@@ -126,7 +126,8 @@ def test_inspect_lists_what_is_missing_and_dropped(core: Command, checkpoint: Pa
 def test_export_writes_a_file_that_opens_again(core: Command, checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "best.safetensors"
     document = core("export", checkpoint, "--format", "safetensors", "--out", out, "--json").document()
-    about = "file format size_bytes difference tolerance agreement architecture classes image_size image_mean image_std"
+    about = """file format size_bytes difference tolerance agreement architecture classes image_size geometry image_mean
+        image_std"""
     assert set(document) == set(about.split())
     assert (document["file"], document["size_bytes"], document["difference"]) == (str(out), out.stat().st_size, 0)
     again = core("inspect", out, "--json").document()
@@ -135,5 +136,6 @@ def test_export_writes_a_file_that_opens_again(core: Command, checkpoint: Path, 
     )  # fmt: skip
     shown = core("export", out, "--format", "state-dict", "--out", tmp_path / "weights.pt").out
     assert "logits compared: bit for bit the same" in shown
+    assert "takes photos in RGB, normalized, both sides resized to 64 px" in shown
     core("export", out, "--format", "safetensors", "--half", "--out", tmp_path / "half.safetensors")
     assert core("inspect", tmp_path / "half.safetensors").out.startswith("atrous-checkpoint as safetensors, fp16:")

@@ -12,9 +12,10 @@ import torch
 
 from core.data import kept
 from core.data.dataset import open_dataset
+from core.data.geometry import FIT
 from core.data.images import read_mask, read_photo, write_mask
 from core.data.pixels import SquashedPairs
-from core.data.transforms import squash_mask, squash_photo
+from core.data.transforms import mask_in_square, photo_in_square
 from core.errors import DataError
 from tests.small_data import replace_quietly
 
@@ -35,12 +36,12 @@ def kept_folders(home: Path) -> list[Path]:
 
 
 def check(pairs: SquashedPairs) -> None:
-    """Compare every pair with its files, squashed here and now."""
+    """Compare every pair with its files, resized here and now."""
     for index, sample in enumerate(pairs.samples):
         truth_HW = read_mask(sample.mask, 21)
         photo_3SS, mask_SS = pairs[index]
-        assert torch.equal(photo_3SS, squash_photo(read_photo(sample.photo), SIZE))
-        assert torch.equal(mask_SS, squash_mask(truth_HW, SIZE))
+        assert torch.equal(photo_3SS, photo_in_square(read_photo(sample.photo), SIZE, pairs.geometry))
+        assert torch.equal(mask_SS, mask_in_square(truth_HW, SIZE, pairs.geometry))
         whole = pairs.with_truth(index)
         assert torch.equal(whole.photo_3SS, photo_3SS)
         assert torch.equal(whole.mask_SS, mask_SS)
@@ -100,8 +101,14 @@ def test_a_file_that_changes_is_read_again(pairs: SquashedPairs, what: str) -> N
     check(changed)
 
 
-def test_what_is_kept_is_of_an_image_size_and_of_classes(pairs: SquashedPairs) -> None:
+def test_what_is_kept_is_of_an_image_size_a_geometry_and_classes(pairs: SquashedPairs) -> None:
     list(pairs.keep())
+    fitted = SquashedPairs(pairs.samples, 21, SIZE, FIT)
+    assert not fitted.open_kept()
+    list(fitted.keep())
+    check(fitted)
+    check(pairs)
+    assert not torch.equal(fitted[0][1], pairs[0][1])
     assert not SquashedPairs(pairs.samples, 21, SIZE + 1).open_kept()
     assert not SquashedPairs(pairs.samples, 22, SIZE).open_kept()
     assert not SquashedPairs(pairs.samples[:3], 21, SIZE).open_kept()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.transforms import TrainingTransform, normalize, photo_to_tensor, squash_mask, squash_photo
+from core.data.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square, photo_to_tensor
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 from tests.small_data import draw_pair
 
@@ -34,7 +34,7 @@ def test_the_mean_colour_becomes_zero() -> None:
 def test_a_squashed_mask_holds_no_id_that_was_not_there() -> None:
     mask_HW = np.zeros((50, 70), dtype=np.uint8)
     mask_HW[10:40, 10:60], mask_HW[12:38, 12:58] = VOID, 20
-    squashed = squash_mask(mask_HW, 16)
+    squashed = mask_in_square(mask_HW, 16)
     assert (squashed.dtype, squashed.shape, type(squashed)) == (torch.uint8, (16, 16), torch.Tensor)
     assert set(squashed.unique().tolist()) <= {0, 20, VOID}
 
@@ -42,13 +42,13 @@ def test_a_squashed_mask_holds_no_id_that_was_not_there() -> None:
 def test_a_label_lies_where_its_pixels_lie() -> None:
     """The older nearest neighbour took the upper left of three pixels, not the middle: labels slid off objects."""
     mask_HW = np.random.default_rng(0).integers(0, 21, (30, 30)).astype(np.uint8)
-    np.testing.assert_array_equal(squash_mask(mask_HW, 10), mask_HW[1::3, 1::3])
+    np.testing.assert_array_equal(mask_in_square(mask_HW, 10), mask_HW[1::3, 1::3])
 
 
 def augmented(transform: TrainingTransform, photo: Image.Image, mask_HW: np.ndarray) -> tuple[torch.Tensor, ...]:
     """Return a pair as a training step sees it."""
     size = transform.image_size
-    photo_3SS, mask_SS = transform(squash_photo(photo, size), squash_mask(mask_HW, size))
+    photo_3SS, mask_SS = transform(photo_in_square(photo, size), mask_in_square(mask_HW, size))
     return normalize(photo_3SS), mask_SS
 
 
@@ -56,7 +56,7 @@ def test_training_without_augmentation_sees_what_validation_sees() -> None:
     photo, mask_HW = draw_pair(3)
     image, mask = augmented(TrainingTransform(SIZE), photo, mask_HW)
     assert torch.equal(image, photo_to_tensor(photo, SIZE))
-    assert torch.equal(mask, squash_mask(mask_HW, SIZE))
+    assert torch.equal(mask, mask_in_square(mask_HW, SIZE))
     assert type(image) is type(mask) is torch.Tensor
 
 

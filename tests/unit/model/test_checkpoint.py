@@ -129,6 +129,7 @@ def saved_document(mobilenet: DeepLabV3, **changes: Any) -> dict[str, Any]:
         ({"model": [1, 2]}, "not a whole checkpoint"),
         ({"meta": {"architecture": MOBILENET}}, "not a whole checkpoint"),
         ({"meta": META.as_dict() | {"output_stride": 8}}, "16 only"),
+        ({"meta": META.as_dict() | {"geometry": "stretch"}}, "its geometry is 'stretch'"),
     ],
 )
 def test_a_file_of_ours_that_is_not_whole_is_refused(
@@ -138,6 +139,14 @@ def test_a_file_of_ours_that_is_not_whole_is_refused(
     with pytest.raises(Exception, match=says) as caught:
         open_checkpoint(tmp_path / "last.pt").build()
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_from_before_there_were_geometries_was_squashed(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+    meta = META.as_dict()
+    del meta["geometry"]
+    torch.save(saved_document(mobilenet, meta=meta), tmp_path / "last.pt")
+    assert open_checkpoint(tmp_path / "last.pt").meta == META
+    assert META.geometry == "squash"
 
 
 VARIANCE = "backbone.1.block.0.1.running_var"

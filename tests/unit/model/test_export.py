@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 
+from core.data.geometry import FIT
 from core.errors import CheckpointError, ConfigError, CoreError, DataError
 from core.model import export as exports
 from core.model.architectures import EFFICIENTNET, build_model
@@ -27,7 +28,12 @@ from tests.small_models import META, is_equal, same_logits
 
 NAMES = ("background", "apple", "leaf")
 APPLES = replace(
-    META, class_names=NAMES, class_colors=("#000000", "#cc2222", "#22aa22"), has_aux_head=True, image_size=48
+    META,
+    class_names=NAMES,
+    class_colors=("#000000", "#cc2222", "#22aa22"),
+    has_aux_head=True,
+    image_size=48,
+    geometry=FIT,
 )
 EXPORTED = replace(APPLES, data="VOC2012")
 """What an exported file says of itself: the folder's name, and not where it lies."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import VOC_CLASSES
+from core.data.geometry import FIT
 from core.errors import CheckpointError, CoreError
 from core.model import pretrained
 from core.model.checkpoint import open_checkpoint, save_checkpoint
@@ -88,10 +89,11 @@ def test_what_a_file_does_not_say_a_person_gives(mobilenet: DeepLabV3, tmp_path:
     names = [f"fruit {number}" for number in range(21)]
     (tmp_path / "classes.txt").write_text("\n".join(names))
     for text in (", ".join(names), str(tmp_path / "classes.txt")):
-        given = Given(image_size=300, output_stride=16, classes=read_class_names(text))
+        given = Given(image_size=300, geometry=FIT, output_stride=16, classes=read_class_names(text))
         opened = open_checkpoint(tmp_path / "weights.pt", given)
         meta = opened.meta
-        assert (meta.image_size, meta.output_stride, meta.class_names) == (300, 16, tuple(names))
+        assert (meta.image_size, meta.geometry, meta.output_stride) == (300, FIT, 16)
+        assert meta.class_names == tuple(names)
         assert opened.problems == ()
 
 
@@ -99,6 +101,7 @@ def test_what_a_file_does_not_say_a_person_gives(mobilenet: DeepLabV3, tmp_path:
     ("wrong", "says"),
     [
         (lambda: Given(image_size=0), "image size is 0 px"),
+        (lambda: Given(geometry="stretch"), "geometry is stretch; give squash or fit"),
         (lambda: Given(output_stride=4), "output stride is 4"),
         (lambda: Given(weights="best"), "no weights 'best'"),
         (lambda: read_class_names("a,a"), "different classes"),
@@ -113,7 +116,7 @@ def test_of_a_file_that_says_it_itself_nothing_is_given(
     mobilenet: DeepLabV3, tmp_path: Path, one_sentence: Check
 ) -> None:
     save_checkpoint(tmp_path / "own.pt", mobilenet, META)
-    for given in (Given(image_size=300), Given(classes=VOC_CLASSES), Given(weights="raw")):
+    for given in (Given(image_size=300), Given(geometry=FIT), Given(classes=VOC_CLASSES), Given(weights="raw")):
         with pytest.raises(CheckpointError, match="says itself what it is; open it without --"):
             open_checkpoint(tmp_path / "own.pt", given)
 

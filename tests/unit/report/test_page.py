@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from core.report.page import SECTIONS, render
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES, Words
+from core.training.config import with_settings
 from core.training.runs import Run
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
@@ -167,6 +169,14 @@ def test_the_model_section_says_what_was_trained(page: Element) -> None:
     assert about["Starting weights"] == "random"
     assert "256 × 256 px" in about["Preprocessing"]
     assert "0.485; 0.456; 0.406" in about["Preprocessing"]
+
+
+def test_the_preprocessing_says_how_photos_became_squares(content: Content) -> None:
+    (trained,) = content.trained
+    run = replace(trained.run, config=with_settings(trained.run.config, {"geometry": "fit"}))
+    fitted = replace(content, trained=(replace(trained, run=run),))
+    for language, said in (("en", "256 px on the longer side"), ("pt", "256 px no lado maior, sem distorção")):
+        assert said in read(render(fitted, language, now=NOW)).with_id("model").text
 
 
 def test_the_training_section_has_legs_settings_and_every_epoch(page: Element) -> None:

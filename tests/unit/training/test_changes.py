@@ -167,16 +167,17 @@ def test_a_setting_that_a_run_can_change_is_taken_and_said(make_run: MakeRun) ->
     """A learning rate, batch or photo size that was edited was taken without a word; a weight decay was not taken."""
     run = make_run(optimizer="adamw")
     leg(run)
-    edited = edit(run, learning_rate=0.002, batch_size=4, image_size=48, weight_decay=0.25)
+    edited = edit(run, learning_rate=0.002, batch_size=4, image_size=48, geometry="fit", weight_decay=0.25)
     records = leg(edited, extend_to=2)
     (said,) = (message for message in warnings_of(records) if "config.json" in message)
     old = run.config
     assert said == (
         f"config.json was edited since the last leg; this one goes on with batch_size=4 (was {old.batch_size}), "
-        f"image_size=48 (was {old.image_size}), learning_rate=0.002 (was {old.learning_rate}), weight_decay=0.25 (was "
-        f"{old.weight_decay})."
+        f"image_size=48 (was {old.image_size}), geometry=fit (was squash), learning_rate=0.002 (was "
+        f"{old.learning_rate}), weight_decay=0.25 (was {old.weight_decay})."
     )
     last = torch.load(run.path / "last.pt", weights_only=True)
+    assert last["meta"]["geometry"] == "fit"
     assert last["training"]["optimizer"]["param_groups"][0]["weight_decay"] == 0.25
     assert not any("config.json" in message for message in warnings_of(leg(edited, extend_to=3)))
 

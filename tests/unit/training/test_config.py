@@ -166,5 +166,5 @@ def test_every_setting_is_declared_for_forms_and_help() -> None:
 def test_the_names_scripts_rely_on_exist() -> None:
     # DESIGN, section 8.
     promised = """epochs batch_size image_size learning_rate optimizer schedule output_stride precision init freeze seed
-        train_fraction num_workers"""
+        train_fraction num_workers architecture geometry"""
     assert set(promised.split()) <= SETTING_TYPES.keys()

@@ -78,8 +78,12 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
     assert torch.equal(features_of(other).pair(5)[0], store.pair(5)[0])
 
 
-@pytest.mark.parametrize("settings", [{"seed": 1}, {"image_size": 32}, {"flip": False}, {"freeze": "early"}])
-def test_other_weights_sizes_flips_or_stages_are_other_features(data: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"seed": 1}, {"image_size": 32}, {"geometry": "fit"}, {"flip": False}, {"freeze": "early"}]
+)
+def test_other_weights_sizes_geometries_flips_or_stages_are_other_features(
+    data: Path, settings: dict[str, Any]
+) -> None:
     loop = loop_on(data)
     list(loop.keep_features())
     assert not features_of(loop_on(data, **settings)).open_kept()
@@ -112,13 +116,14 @@ def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("freeze", ["backbone", "early"])
-def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str) -> None:
-    loop = loop_on(data, freeze=freeze)
+@pytest.mark.parametrize(("freeze", "geometry"), [("backbone", "squash"), ("early", "squash"), ("early", "fit")])
+def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str, geometry: str) -> None:
+    loop = loop_on(data, freeze=freeze, geometry=geometry)
     assert loop.features_val is not None
     judged, pairs = loop.ready_to_judge(are_masks_kept=False)
     whole, photos = loop.ready_to_judge(are_masks_kept=True)
     assert isinstance(judged, HeadPredictor)
+    assert judged.geometry == whole.geometry == geometry
     for index in range(3):
         one = judged.logits_of(pairs.with_truth(index).photo_3SS[None])
         other = whole.logits_of(photos.with_truth(index).photo_3SS[None])

@@ -13,6 +13,7 @@ import torch
 
 from core import jobs
 from core.data.dataset import fingerprint, open_dataset
+from core.data.geometry import GEOMETRIES
 from core.data.images import write_mask
 from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.model.checkpoint import open_checkpoint, save_checkpoint
@@ -53,14 +54,16 @@ def test_a_leg_writes_what_it_tells(make_run: Callable[..., Run], tiny_voc: Path
     assert meta.scores["floor_miou"] == kept["floor"]["miou"]
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_evaluating_a_milestone_later_gives_what_the_training_stored(
-    make_run: Callable[..., Run], tiny_voc: Path
+    make_run: Callable[..., Run], tiny_voc: Path, geometry: str
 ) -> None:
-    run = make_run()
+    run = make_run(geometry=geometry)
     leg(run)
     file = run.path / "epoch_001.pt"
     (before,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     evaluated = evaluate_checkpoint(file, open_dataset(tiny_voc), "val")
+    assert evaluated.meta.geometry == geometry
     assert evaluations.summarize(evaluated.results, CLASS_NAMES) == before.scores
     (after,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     assert (after.path, after.scores) == (before.path, before.scores)
