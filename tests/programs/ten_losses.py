@@ -19,9 +19,10 @@ from core.training.distributed import World, joined
 from core.training.loop import TrainingLoop
 
 SETTINGS: dict[str, Any] = {
-    "architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32, "batch_size": 4,
+    "architecture": "deeplabv3_efficientnet_lite0", "output_stride": 16, "image_size": 32, "batch_size": 4,
     "precision": "fp32", "optimizer": "sgd", "learning_rate": 0.05, "flip": True, "scale_min": 0.5, "aux_weight": 0.4,
-    "class_weighting": "balanced", "clip_norm": 2.0, "ema_decay": 0.9, "epochs": 5,
+    "class_weighting": "balanced", "clip_norm": 2.0, "ema_decay": 0.9, "epochs": 5, "freeze": "early",
+    "backbone_lr_mult": 0.2,
 }  # fmt: skip
 
 

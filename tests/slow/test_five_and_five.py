@@ -25,8 +25,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 AUGMENTED: dict[str, Any] = SETTINGS | {
     "optimizer": "adamw", "weight_decay": 0.01, "schedule": "one-cycle", "schedule_epochs": 10,
     "flip": True, "scale_min": 0.5, "scale_max": 1.5, "checkpoint_seconds": 1000.0,
+    "architecture": "deeplabv3_efficientnet_lite0", "init": "imagenet", "freeze": "early", "freeze_batchnorm": True,
+    "backbone_lr_mult": 0.2,
 }  # fmt: skip
-"""All that is drawn at random (the dropout is DeepLab's own), an optimizer with a state, a schedule over both legs."""
+"""The recipe for own photos: all that is drawn at random (the dropout is DeepLab's own), an optimizer with a state and
+two groups, a schedule over both legs."""
 
 OF_TIME = {"time_s", "uptime_s", "seconds", "train_seconds", "data_seconds", "images_per_second", "peak_memory_bytes"}
 """What a record tells of the machine and not of the training."""
