@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from core import jobs
-from core.training import runs
+from core.training import demo_run, runs
 from core.training.health import health
 from core.training.log import RunLog
 from core.training.records import Record, RunEnded, seconds_between, to_line
@@ -143,7 +143,7 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
         st.code(jobs.output_of(run.path) or "(it printed nothing)", language=None, wrap_lines=True)
     if state == "new":
         st.info("This run was made but never started.")
-    for advice in health(log, state=state):
+    for advice in health(log, state=state, is_drawn=demo_run.is_drawn(run)):
         box, icon = ADVICE_BOXES[advice.severity]
         box(plain(advice.sentence), icon=icon)
     for message in dict.fromkeys(warned.message for warned in log.warnings):

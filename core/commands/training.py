@@ -158,24 +158,24 @@ def _train_leg(
             for record in train_leg(run, extend_to=extend_to, was_ended=was_ended, world=world):
                 progress.show(record)
                 ended, has_begun = record, has_begun or isinstance(record, RunStarted)
-                if isinstance(record, Epoch):
-                    _say_health(log, progress, said)
+                if isinstance(record, RunStarted | Epoch):
+                    _say_health(run, log, progress, said)
         finally:
             if has_begun:
-                _say_health(log, progress, said)
+                _say_health(run, log, progress, said)
     if not isinstance(ended, RunEnded):
         raise TypeError(f"a leg ended with {ended}")
     return ended
 
 
-def _say_health(log: RunLog, progress: TrainingProgress, said: dict[str, str]) -> None:
+def _say_health(run: Run, log: RunLog, progress: TrainingProgress, said: dict[str, str]) -> None:
     """Say what Train shows of the run's health: each kind once, and at the end all that holds and is not said so yet.
 
     `said` are the sentences so far by their kind.
     """
     log.read_new()
     is_over = isinstance(log.last, RunEnded)
-    for advice in health(log, state="running"):
+    for advice in health(log, state="running", is_drawn=demo_run.is_drawn(run)):
         if advice.kind not in said or (is_over and said[advice.kind] != advice.sentence):
             said[advice.kind] = advice.sentence
             progress.advise(advice.sentence)

@@ -24,7 +24,7 @@ from core.model.architectures import EFFICIENTNET
 from core.model.archive import read_weights_file
 from core.model.efficientnet import imagenet_weights
 from core.model.hub import OnBytes, download
-from core.model.starting import RANDOM_WARNING, inits_of
+from core.model.starting import inits_of
 
 BACKBONES: dict[str, WeightsEnum] = {
     "deeplabv3_resnet50": ResNet50_Weights.IMAGENET1K_V1,
@@ -52,7 +52,7 @@ def start_from(model: DeepLabV3, architecture: str, init: str, class_names: Sequ
             return tried, [*notes, *initialize(model, architecture, tried)]
         except WeightsError as error:
             notes.append(f"No {tried} weights: {str(error).removesuffix('.')}")
-    return "random", [*notes, f"The model starts from random weights: {RANDOM_WARNING}"]
+    return "random", [*notes, "The model starts from random weights"]
 
 
 def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.data.dataset import fingerprint, open_dataset
-from core.data.demo import write_demo
+from core.data.demo import is_demo_data, write_demo
 from core.errors import RunError
 from core.home import datasets_dir, demo_dir
 from core.jobs import is_held
@@ -35,6 +35,11 @@ def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
 def is_demo(run: Run) -> bool:
     """Tell whether a run is the demo's, whatever it is called now."""
     return run.made_as == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
+
+
+def is_drawn(run: Run) -> bool:
+    """Tell whether a run's data are the demo's drawn scenes, wherever those lie, and no photos."""
+    return run.data == str(demo_dir()) or is_demo_data(Path(run.data))
 
 
 def epochs_done(run: Run) -> int:

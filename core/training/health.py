@@ -54,6 +54,9 @@ USUAL_STEPS = 20
 RECENT_STEPS = 500
 """Step records that are looked at for spikes: what is long over is no advice."""
 
+FEW_PHOTOS = 2000
+"""Photos to train on below which there are no thousands of them."""
+
 MEMORY_SHARE = 0.9
 """Above this share of the memory, the system begins to swap or to end programs."""
 
@@ -76,10 +79,13 @@ class Advice:
     sentence: str
 
 
-def health(log: RunLog, *, state: str, now_s: float | None = None, memory_bytes: int | None = None) -> list[Advice]:
+def health(
+    log: RunLog, *, state: str, is_drawn: bool = False, now_s: float | None = None, memory_bytes: int | None = None
+) -> list[Advice]:
     """Return what should be known about a run, the worst first; nothing about one that goes well.
 
-    `state` is `runs.run_state`; `now_s`, seconds since 1970, and the memory are those of now and here unless told.
+    `state` is `runs.run_state`, `is_drawn` says that its data are drawn scenes (`demo_run.is_drawn`); `now_s`, seconds
+    since 1970, and the memory are those of now and here unless told.
     """
     now_s = time.time() if now_s is None else now_s
     memory_bytes = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
@@ -88,6 +94,7 @@ def health(log: RunLog, *, state: str, now_s: float | None = None, memory_bytes:
         _not_finite(log),
         _stalled(log.last, state, now_s),
         _memory_short(log, memory_bytes),
+        None if is_drawn else _random_weights(log),
         blind,
         None if blind else _at_the_floor(log),
         _not_learning(log.epochs),
@@ -148,6 +155,26 @@ def _memory_short(log: RunLog, memory_bytes: int) -> Advice | None:
         "or image_size."
     )
     return Advice("memory", "warning", sentence)
+
+
+# --- what it began with -----------------------------------------------------------------------------------------------
+
+
+def _random_weights(log: RunLog) -> Advice | None:
+    """Return advice for photos: drawn scenes are far more alike, and a few hundred do."""
+    if not log.legs:
+        return None
+    # The first leg alone says what it started from; logs from before it did know no `auto`.
+    init = log.legs[0].init or log.legs[0].config.get("init")
+    photos = log.legs[-1].num_train_images
+    if init != "random" or photos >= FEW_PHOTOS:
+        return None
+    sentence = (
+        f"The run started from random weights and trains on {count(photos, 'photo')}: from random weights this needs "
+        "thousands of photos. Start a new run with pretrained weights (init=auto); those of "
+        "architecture=deeplabv3_efficientnet_lite0 need no network."
+    )
+    return Advice("random weights", "warning", sentence)
 
 
 # --- what the scores say ----------------------------------------------------------------------------------------------

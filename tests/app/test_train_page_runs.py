@@ -4,6 +4,7 @@ from pathlib import Path
 
 from core import jobs
 from core.training import runs
+from core.training.runs import create_run
 from tests.app.conftest import MakeRun, Visit, button, texts, write_records
 
 
@@ -29,6 +30,17 @@ def test_a_run_is_deleted_only_once_that_is_confirmed(visit: Visit, make_run: Ma
     assert not app.exception
     assert runs.list_runs() == []
     assert not run.path.exists()
+
+
+def test_random_weights_on_photos_are_warned_of_and_on_drawn_scenes_are_not(
+    visit: Visit, make_run: MakeRun, demo_data: Path, tiny_voc: Path
+) -> None:
+    drawn = make_run("drawn", init="random")
+    photos = create_run("photos", tiny_voc, "report", drawn.config)
+    for run in (drawn, photos):
+        write_records(run, 1, ended="stopped")
+    said = {run.name: texts(visit("train", run=run.path.name)) for run in (drawn, photos)}
+    assert ["thousands of photos" in said[name] for name in ("drawn", "photos")] == [False, True]
 
 
 def test_a_live_run_cannot_be_deleted(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:

@@ -4,6 +4,6 @@ pen -> light -> plants, animals, people, vehicles -> scenery, figures -> setting
 """
 
 from core.data.demo.scene import draw_scene
-from core.data.demo.writer import write_demo
+from core.data.demo.writer import is_demo_data, write_demo
 
-__all__ = ["draw_scene", "write_demo"]
+__all__ = ["draw_scene", "is_demo_data", "write_demo"]

@@ -55,6 +55,11 @@ def write_demo(
     return target
 
 
+def is_demo_data(folder: Path) -> bool:
+    """Tell whether a data set, named by its `VOC2012` folder or one above, was drawn by `write_demo`."""
+    return any((folder / below / MARK_NAME).is_file() for below in ("", "VOC2012", "VOCdevkit/VOC2012"))
+
+
 def _is_there(target: Path, mark: dict[str, int]) -> bool:
     """Tell whether this very demo exists; refuse to touch anything else that is there."""
     if not target.exists():

@@ -69,7 +69,7 @@ def test_auto_takes_coco_for_voc_s_classes_else_imagenet_else_says_that_it_is_ra
     init, notes = start_from(model, MOBILENET, "auto", own)
     assert (init, len(notes)) == ("random", 2)
     assert "No network" in notes[0]
-    assert "thousands of photos" in notes[1]
+    assert notes[1] == "The model starts from random weights"
     assert start_in_words(MOBILENET, "auto", own).endswith("thousands of photos to become useful).")
 
     put(BACKBONES[MOBILENET], filled(mobilenet_v3_large(weights=None).state_dict(), 0.5))

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from core.data.demo import write_demo
 from core.home import demo_dir
 from core.training import demo_run, run_edits
 from core.training.config import TrainingConfig
@@ -25,6 +27,13 @@ def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> No
     assert renamed.name == "my first night"
     assert demo_run.is_demo(renamed)
     assert demo_run.demo_run() == renamed
+
+
+def test_drawn_scenes_are_known_wherever_they_lie_and_photos_are_none(tmp_path: Path, tiny_voc: Path) -> None:
+    scenes = write_demo(tmp_path / "elsewhere", num_train=1, num_val=1)
+    of = {folder: demo_run.is_drawn(create_run("mine", folder, "report", TrainingConfig()))
+          for folder in (scenes, scenes.parent, scenes.parent.parent, demo_dir(), tiny_voc)}  # fmt: skip
+    assert list(of.values()) == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.training.health import BLIND_EPOCHS, SEVERITIES, WINDOW_EPOCHS, Advice, background_only_epochs, health
+from core.training.health import (
+    BLIND_EPOCHS,
+    FEW_PHOTOS,
+    SEVERITIES,
+    WINDOW_EPOCHS,
+    Advice,
+    background_only_epochs,
+    health,
+)
 from core.training.log import RunLog
 from core.training.records import Epoch, Record, RunEnded, RunStarted, Step
 
@@ -93,6 +101,29 @@ def test_a_file_whose_name_reads_like_nan_is_not_taken_for_one() -> None:
         outcome="failed", reason="The photo /data/nan/inf.jpg is damaged.", epochs_done=2, best_epoch=2, best_miou=0.4
     )
     assert advice_on([*healthy(2), ended], "failed") == []
+
+
+RANDOM = {"init": "random", "num_train_images": 132}
+
+
+@pytest.mark.parametrize(
+    ("legs", "is_advised"),
+    [
+        ([leg(**RANDOM)], True),
+        ([leg(**RANDOM), leg(num_train_images=132, epochs_done=2)], True),  # a later leg does not say it
+        ([leg(num_train_images=132, config={"init": "random"})], True),  # a log from before legs said it
+        ([leg(**RANDOM | {"num_train_images": FEW_PHOTOS - 1})], True),
+        ([leg(**RANDOM | {"num_train_images": FEW_PHOTOS})], False),
+        ([leg(**RANDOM | {"init": "imagenet", "config": {"init": "auto"}})], False),
+        ([leg(num_train_images=132, config={"init": "imagenet"})], False),
+    ],
+)
+def test_random_weights_on_photos_need_thousands_of_them(legs: list[Record], is_advised: bool) -> None:
+    found = advice_on(legs)
+    assert [advice.kind for advice in found] == ["random weights"] * is_advised
+    assert health(log_of(legs), state="running", is_drawn=True, now_s=NOW_S) == [], "scenes are far more alike"
+    if is_advised:
+        assert "from random weights this needs thousands of photos" in found[0].sentence
 
 
 def test_only_background_for_some_epochs() -> None:
