@@ -27,6 +27,7 @@ COPY streamlit_app.py ./
 COPY core core
 COPY ui ui
 COPY pages pages
+COPY checkpoints/starter checkpoints/starter
 RUN python -m compileall -q core ui pages streamlit_app.py \
     && useradd --create-home --uid 1000 atrous \
     && install --directory --owner atrous --group atrous /data

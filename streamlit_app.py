@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.home import demo_dir
+from core.model import starter
 from core.training import demo_run
 from core.wording import count
 from ui import cached
@@ -24,7 +25,7 @@ def show_next_step(entries: list[Entry]) -> None:
             link_to("Train", "Watch it learn", run=live.run.path.name)
         elif not entries:
             st.markdown(
-                "##### Start here\nOne click draws 200 scenes with exact masks and trains DeepLabV3 on them, to 10 "
+                "##### Train a model\nOne click draws 200 scenes with exact masks and trains DeepLabV3 on them, to 10 "
                 "epochs and then to 50. On two cores the first 10 take a few minutes."
             )
             offer_first_steps()
@@ -32,10 +33,19 @@ def show_next_step(entries: list[Entry]) -> None:
             show_what_follows(entries)
 
 
+def show_first_photo() -> None:
+    """Before anything was trained: lead to Segment with the starter, where sample photos are in sight."""
+    with st.container(border=True):
+        st.markdown(f"##### Start here\nThe starter model finds {starter.KNOWN_TEXT}: in a sample, or in your photos.")
+        link_to("Segment", "Try it on a photo", checkpoint=starter.NAME)
+
+
 def offer_first_steps() -> None:
-    """Offer the demo, and the way to data of one's own."""
+    """Offer the demo, and the way to one's own data."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_asked = st.button("Train the demo", type="primary", icon=":material/rocket_launch:")
+        is_asked = st.button(
+            "Train the demo", type="secondary" if starter.is_there() else "primary", icon=":material/rocket_launch:"
+        )
         link_to("Dataset", "Look at a data set of your own", source=FOLDER)
         link_to("Train", "Set up a run", run="new")
     if is_asked:
@@ -122,6 +132,8 @@ def main() -> None:
         "what predicting background everywhere scores. Everything stays on this computer."
     )
     entries, broken = read_runs()
+    if starter.is_there() and not any(entry.run.checkpoints() for entry in entries):
+        show_first_photo()
     show_next_step(entries)
     st.subheader("Runs", anchor=False)
     if not entries:

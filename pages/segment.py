@@ -4,29 +4,31 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.model import starter
 from core.model.passes import Passes
 from core.model.photo import SUFFIXES
 from core.training import runs
 from core.wording import count
-from ui import address, cached, cached_segments
+from ui import address, cached_segments
 from ui.cached_segments import Segmented
 from ui.legend import show_areas
-from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models, warn_of_demo
+from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models, say_nothing_found, warn_of_demo
 from ui.page import link_to, open_page
 from ui.passes_form import ask_passes
 from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
 from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
 from ui.photo_pair import show_pair
-from ui.photo_view import SHOWN_PX, Photo, ask_stretch, show_pictures
+from ui.photo_view import Photo, ask_stretch, show_pictures
+from ui.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
 from ui.words import plain
 
-OWN, CAMERA, SAMPLE = "Your photos", "Camera", "Sample"
+OWN, CAMERA = "Your photos", "Camera"
 MAX_PHOTOS, MAX_PHOTO_MB = 50, 30
 
 
 def say_what_there_is(models: Sequence[Model]) -> None:
-    """Where no run has a checkpoint yet, say so, and where to go."""
-    if any(model.choice for model in models):
+    """Where neither a run has a checkpoint yet nor the starter is there, say so, and where to go."""
+    if any(model.choice or model.is_starter for model in models):
         return
     if live := runs.live_runs():
         st.info(f"{live[0].name} is being trained; photos can be segmented once its first checkpoint is written.")
@@ -34,15 +36,17 @@ def say_what_there_is(models: Sequence[Model]) -> None:
         st.info(
             "There are no checkpoints yet: train a run first, for instance the demo, or take a model on offer below."
         )
+    st.warning(plain(f"The starter model {starter.starter_path()} is missing; {starter.RESTORE}."))
     link_to("Train", "Go to Train")
 
 
 def ask_photos(model: Model) -> list[Photo]:
     """Ask for photos of one's own, one from the camera, or a sample."""
-    sources = [OWN, CAMERA, *([SAMPLE] if model.choice else [])]
-    source = address.ask_one("Photo from", sources, "photo", OWN, key="photo_source")
-    if source == SAMPLE and model.choice:
-        return [ask_sample(model.choice.run.data)]
+    row = st.container(horizontal=True)
+    with row:
+        source = address.ask_one("Photo from", [OWN, CAMERA, SAMPLE], "photo", OWN, key="photo_source")
+    if source == SAMPLE:
+        return [ask_validation_photo(model.choice.run.data) if model.choice else ask_shipped_photo(row)]
     if source == CAMERA:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
@@ -53,20 +57,9 @@ def ask_photos(model: Model) -> list[Photo]:
     )  # fmt: skip
     if len(files) > MAX_PHOTOS:
         st.warning(f"The first {MAX_PHOTOS} of {len(files)} photos are taken.")
+    if not files and not model.choice:
+        offer_shipped_photos()
     return [Photo(file.name, file.getvalue()) for file in files[:MAX_PHOTOS]]
-
-
-def ask_sample(data_path: str) -> Photo:
-    """Ask for a validation photo of the data that the checkpoint's run was trained on."""
-    data = cached.dataset(data_path)
-    samples = {sample.name: sample for sample in data.split("val")}
-    name = st.selectbox(
-        "Validation photo", list(samples), **address.keyed("sample", samples, next(iter(samples))),
-        help="No checkpoint was trained on these.",
-    )  # fmt: skip
-    path, mask = samples[name].photo, samples[name].mask
-    truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)
-    return Photo(path.name, path.read_bytes(), truth)
 
 
 def ask_which(photos: Sequence[Photo]) -> Photo:
@@ -83,6 +76,8 @@ def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> 
     result = results[0]
     if not photo.truth:
         warn_of_demo(asked)
+    for each, found in zip(asked, results, strict=True):
+        say_nothing_found(each, found.areas)
     for note in result.notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
     look = ask_look([each.areas for each in results if each.classes.names == result.classes.names], result.classes)
@@ -137,6 +132,8 @@ def main() -> None:
     describe(model, other)
     if photos := ask_stretch(ask_photos(model)):
         act_and_show(model, other, photos)
+    elif model.is_starter:
+        cached_segments.loaded_model(model.source)  # while a photo is chosen, so that its mask does not wait for it
 
 
 with open_page("Segment"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.home import PROJECT_ROOT
+from core.model import starter
 from tests.small_data import write_voc
 
 VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
@@ -13,7 +14,8 @@ VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every test away from the real runs, data and pretrained weights."""
+    """Keep every test away from the real runs, data and pretrained weights, and from the model that is shipped."""
+    monkeypatch.setattr(starter, "FOLDER", tmp_path / "starter")
     monkeypatch.setenv("ATROUS_HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
     return tmp_path

@@ -1,5 +1,6 @@
 """What the tests of checkpoint files share: comparing states, refusals, and files that would run code."""
 
+import hashlib
 import os
 import zipfile
 from dataclasses import replace
@@ -11,8 +12,10 @@ import torch
 from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError
+from core.model import starter
 from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint
+from core.model.export import export
 from core.voc import CLASS_NAMES
 
 META = CheckpointMeta(
@@ -41,6 +44,24 @@ def save_lively_model(path: Path, *, seed: int = 0, image_size: int = 64) -> Pat
         model.classifier[-1].weight.mul_(30)
     save_checkpoint(path, model.eval(), replace(META, image_size=image_size))
     return path
+
+
+def ship_stand_in(*, finds_nothing: bool = False) -> Path:
+    """Export a small model to where the starter lies, with its hash, and return the file.
+
+    It sees VOC's classes everywhere, or background alone if it `finds_nothing`.
+    """
+    starter.FOLDER.mkdir(parents=True)
+    checkpoint = save_lively_model(starter.FOLDER / "best.pt")
+    opened = open_checkpoint(checkpoint)
+    if finds_nothing:
+        opened.state["classifier.4.weight"].zero_()
+        opened.state["classifier.4.bias"].copy_(torch.arange(len(CLASS_NAMES)) == 0)
+    file = export(opened, "safetensors", starter.starter_path(), half=True).file
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.with_name("model.safetensors.sha256").write_text(f"{digest}  model.safetensors\n")
+    checkpoint.unlink()
+    return file
 
 
 def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

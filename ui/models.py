@@ -1,4 +1,4 @@
-"""What photos can be segmented with: the checkpoints of runs, models on offer, and a file that somebody brings."""
+"""What photos can be segmented with: the checkpoints of runs, the starter, models on offer, and a file of one's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,13 @@ import streamlit as st
 from core import jobs
 from core.errors import CheckpointError
 from core.home import home
+from core.model import starter
 from core.model.brought import SUFFIXES, bring
 from core.model.given import NOTHING
 from core.model.names import file_stem
+from core.model.photo import ClassArea
 from core.model.pretrained import PretrainedModel, pretrained_models
+from core.voc import BACKGROUND
 from core.wording import count
 from ui import address, cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
@@ -28,6 +31,7 @@ BROUGHT = "file"
 
 MAX_CHECKPOINT_MB = 600
 """The server's own limit, `server.maxUploadSize`: what is larger it refuses, whatever an uploader says."""
+STARTER_LABEL = f"Starter: {starter.KNOWN_TEXT.replace(' and', ',')}"
 OFFER_NAMES = {
     "deeplabv3_mobilenet_v3_large": "DeepLabV3 MobileNetV3", "deeplabv3_resnet50": "DeepLabV3 ResNet-50",
     "deeplabv3_resnet101": "DeepLabV3 ResNet-101",
@@ -36,7 +40,7 @@ OFFER_NAMES = {
 
 @dataclass(frozen=True)
 class Model:
-    """A model to choose: `source` is a path or a name on offer, `choice` or `offer` what is known of it."""
+    """A model to choose: `source` is a path or a name, `choice` or `offer` what is known of it."""
 
     id: str
     label: str
@@ -45,17 +49,28 @@ class Model:
     offer: PretrainedModel | None = None
 
     @property
+    def is_starter(self) -> bool:
+        """Whether it is the one that comes with Atrous."""
+        return self.source == starter.NAME
+
+    @property
     def stem(self) -> str:
         """What a file that is made of it is called, without its ending."""
-        return file_stem(self.label if self.choice is None and self.offer is None else self.id.replace("/", "_"))
+        is_known = self.choice or self.offer or self.is_starter
+        return file_stem(self.id.replace("/", "_") if is_known else self.label)
 
 
 def list_models() -> list[Model]:
-    """Return every checkpoint of every run, the best first, then the models on offer, the smallest first."""
+    """Return every checkpoint of every run, the best first, the starter, then the models on offer, the smallest first.
+
+    So the starter comes first while no run has a checkpoint. One whose file is missing is not listed.
+    """
     trained = [
         Model(choice.id, scored_label(choice), str(choice.file), choice=choice) for choice in best_first(list_choices())
     ]
-    return trained + [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in pretrained_models()]
+    shipped = [Model(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
+    offers = [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in pretrained_models()]
+    return [*trained, *shipped, *offers]
 
 
 def _offer_label(offer: PretrainedModel) -> str:
@@ -69,8 +84,8 @@ def ask_model(models: Sequence[Model]) -> Model | None:
     chosen = st.selectbox(
         "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
         format_func=lambda model_id: by_id[model_id].label,
-        help="Every checkpoint of every run, the highest validation mIoU first; then torchvision's models, which "
-        "know VOC's 20 classes without any training here.",
+        help="Every checkpoint of every run, the highest validation mIoU first; then the starter, which comes with "
+        "Atrous, and torchvision's models, which know VOC's 20 classes without any training here.",
     )  # fmt: skip
     return _ask_file() if chosen == BROUGHT else by_id[chosen]
 
@@ -160,7 +175,19 @@ def warn_of_demo(models: Sequence[Model]) -> None:
     )
 
 
+def say_nothing_found(model: Model, areas: Sequence[ClassArea]) -> None:
+    """Where the starter found no object in a photo, say what it knows."""
+    if model.is_starter and all(area.id == BACKGROUND for area in areas):
+        st.info(
+            f"Nothing was found. The starter knows {starter.KNOWN_TEXT}, and nothing else: other things are background "
+            "to it. A model that knows them is trained on photos of your own, on the Train page.",
+            icon=":material/search_off:",
+        )
+
+
 def _description(model: Model) -> str:
+    if model.is_starter:
+        return f"`{starter.NAME}`: DeepLabV3 EfficientNet-Lite0, trained on photos of {starter.KNOWN_TEXT} alone."
     if model.choice:
         return _description_of_choice(model.choice)
     if model.offer:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 from core import jobs
 from core.commands.document import Add, Document
 from core.data.geometry import GEOMETRIES, HOW
+from core.model import starter
 from core.terminal import progress_bar, say
 from core.wording import count
 
 if TYPE_CHECKING:
     from core.model.given import Given
 
+NAMED = "a file, starter, or the name of a model on offer"
+
 
 def find_checkpoint(given: Path) -> Path:
-    """Return the file of a checkpoint that a person named: a path, or a model on offer, downloaded if need be."""
+    """Return the file of a checkpoint that a person named: a path, the starter, or a model on offer, downloaded."""
     from core.model.pretrained import checkpoint_file
 
     with progress_bar(f"downloading {given}", "MB") as show:
@@ -135,7 +138,10 @@ def show_models(document: Document) -> str:
         f"{m['file'] if m['is_downloaded'] else 'not downloaded yet'}"
         for m in document["models"]
     ]
-    return "\n".join([*lines, "* told by torchvision, on COCO's validation photos with VOC's classes"])
+    lines.append("* told by torchvision, on COCO's validation photos with VOC's classes")
+    if starter.is_there():
+        lines.append(f"{starter.NAME} comes with Atrous and needs no download; it knows {starter.KNOWN_TEXT}")
+    return "\n".join(lines)
 
 
 def add_given(command: Any) -> None:
@@ -153,11 +159,11 @@ def add_given(command: Any) -> None:
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(inspect, show_inspect, "inspect checkpoints/RUN/best.pt")
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=NAMED)
     add_given(command)
 
     command = add(export, show_export, "export checkpoints/RUN/best.pt --format onnx --out best.onnx")
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a file, or the name of a model on offer")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=NAMED)
     command.add_argument("--format", required=True, metavar="F", help="state-dict, safetensors, onnx or torch-export")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
     command.add_argument("--half", action="store_true", help="weights in fp16, half the size (state-dict, safetensors)")

@@ -5,10 +5,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from core import terminal
-from core.commands.checkpoints import add_given, find_checkpoint, given_by
+from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.files import output_folder
+from core.model.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.terminal import say, telling
 from core.training import evaluations
 
@@ -32,8 +33,9 @@ def evaluate(arguments: argparse.Namespace) -> Document:
         say(f"{arguments.checkpoint.name}: {repair}.")
     say_unnamed(dataset)
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
-    about = {"checkpoint": str(arguments.checkpoint), "split": arguments.split}
-    return about | scores.as_dict() | evaluated.speed()
+    document = {"checkpoint": str(arguments.checkpoint), "split": arguments.split} | scores.as_dict()
+    _say_unknown(arguments.checkpoint, document)
+    return document | evaluated.speed()
 
 
 def compare(arguments: argparse.Namespace) -> Document:
@@ -53,6 +55,8 @@ def compare(arguments: argparse.Namespace) -> Document:
             say(f"{path.name}: {repair}.")
     say_unnamed(dataset)
     a, b = sides
+    _say_unknown(arguments.a, a.document)
+    _say_unknown(arguments.b, b.document)
     found = comparison.compare(a.counts_NKK, b.counts_NKK)
     images = score_images(a.names, a.counts_NKK, b.counts_NKK)
     return {
@@ -70,6 +74,12 @@ def compare(arguments: argparse.Namespace) -> Document:
     }
 
 
+def _say_unknown(checkpoint: Path, document: Document) -> None:
+    """Say which classes of the masks the starter cannot know, where it is the one that is evaluated."""
+    if is_starter(checkpoint) and (unknown := unknown_classes(document["classes"])):
+        say(f"{checkpoint} knows {KNOWN_TEXT} alone; these masks also hold {', '.join(unknown)}, which it cannot find.")
+
+
 def _labels(a: Path, b: Path) -> tuple[str, str]:
     """Return what tells two files apart: their names, their folders' too if those are the same."""
     if a.name != b.name:
@@ -82,7 +92,7 @@ def add_to(add: Add) -> None:
     command = add(
         evaluate, terminal.show_evaluate, "evaluate checkpoints/RUN/epoch_010.pt --data datasets/demo --split val"
     )
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=NAMED)
     add_given(command)
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
@@ -94,7 +104,7 @@ def add_to(add: Add) -> None:
         terminal.show_compare,
         "compare checkpoints/RUN/epoch_010.pt checkpoints/RUN/epoch_050.pt --data datasets/demo --split val",
     )
-    command.add_argument("a", type=Path, metavar="A", help="checkpoint that is compared against")
-    command.add_argument("b", type=Path, metavar="B", help="checkpoint that is judged")
+    command.add_argument("a", type=Path, metavar="A", help=f"compared against: {NAMED}")
+    command.add_argument("b", type=Path, metavar="B", help=f"judged: {NAMED}")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")

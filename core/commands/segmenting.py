@@ -12,7 +12,7 @@ from typing import Any
 
 from core import terminal
 from core.classes import Classes
-from core.commands.checkpoints import add_given, find_checkpoint, given_by
+from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.files import refuse_existing, regular, replacing, write_new
@@ -192,7 +192,7 @@ def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(segment, terminal.show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
-    command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help="a file, or a model on offer")
+    command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help=NAMED)
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")
     command.add_argument(
         "--stretch", action="store_true",

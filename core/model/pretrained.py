@@ -1,7 +1,8 @@
 """The models on offer: torchvision's DeepLabV3, trained on COCO's photos of VOC's classes, downloaded on first use.
 
-A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is asked for. What is known of them is
-written down here, so that a page can list them without importing torch; a test holds it against torchvision's own.
+A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is asked for, and so does `starter`
+(`core.model.starter`); here both are resolved. What is known of the models is written down here, so that a page can
+list them without importing torch; a test holds it against torchvision's own.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from core.classes import VOC_CLASSES
 from core.errors import ConfigError, WeightsError
 from core.model.given import NOTHING, Given
 from core.model.hub import OnBytes, download, hub_file
+from core.model.starter import is_starter, starter_file, starter_path
 
 if TYPE_CHECKING:
     from core.model.checkpoint import OpenedCheckpoint
@@ -124,7 +126,9 @@ def is_published(path: Path) -> bool:
 
 
 def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None) -> Path:
-    """Return the file that is meant where a checkpoint is asked for: a model on offer by its name, else a path."""
+    """Return the file that is meant: that of the starter or a model on offer by its name, else a path."""
+    if is_starter(name_or_path):
+        return starter_file()
     if _is_name(name_or_path):
         return download_pretrained(pretrained_model(str(name_or_path)), on_progress)
     return Path(name_or_path)
@@ -132,22 +136,28 @@ def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None
 
 def checkpoint_path(name_or_path: str | Path) -> Path:
     """Return where the file that is meant lies, or will once it is downloaded."""
+    if is_starter(name_or_path):
+        return starter_path()
     return pretrained_model(str(name_or_path)).path if _is_name(name_or_path) else Path(name_or_path)
 
 
 def open_named(
     name_or_path: str | Path, on_progress: OnBytes | None = None, given: Given = NOTHING
 ) -> "OpenedCheckpoint":
-    """Open the checkpoint that is meant: a model on offer by its name, else a file, of which `given` says more."""
+    """Open the checkpoint that is meant: the starter or a model on offer by its name, else a file.
+
+    Of a file, `given` says more.
+    """
     from core.model.checkpoint import open_checkpoint
 
-    if _is_name(name_or_path):
-        if given != NOTHING:
-            raise ConfigError(f"{name_or_path} is known here; open it without options that say what it is.")
+    is_offer = _is_name(name_or_path)
+    if given != NOTHING and (is_offer or is_starter(name_or_path)):
+        raise ConfigError(f"{name_or_path} is known here; open it without options that say what it is.")
+    if is_offer:
         return open_pretrained(pretrained_model(str(name_or_path)), on_progress)
-    return open_checkpoint(Path(name_or_path), given)
+    return open_checkpoint(checkpoint_file(name_or_path), given)
 
 
 def _is_name(name_or_path: str | Path) -> bool:
     """Whether it is a name on offer, and no file of that name is there."""
-    return str(name_or_path) in {model.name for model in MODELS} and not Path(name_or_path).exists()
+    return str(name_or_path) in {model.name for model in MODELS} and not Path(name_or_path).is_file()

@@ -1,4 +1,4 @@
-"""A clean home for every test, small data drawn on the spot, and run folders written with the trainer's own records."""
+"""Visits to pages, small data drawn on the spot, and run folders written with the trainer's own records."""
 
 import sys
 import time
@@ -27,13 +27,6 @@ MakeRun = Callable[..., Run]
 
 FLOOR = {"pixel_accuracy": 0.7, "miou": 0.035}
 CAT = CLASS_NAMES.index("cat")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every test away from the real runs and data."""
-    monkeypatch.setenv("ATROUS_HOME", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture

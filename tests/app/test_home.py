@@ -9,6 +9,7 @@ from core import jobs
 from core.training import demo_run, runs
 from tests.app.conftest import MakeRun, Visit, links, texts, write_records
 from tests.reads import counted_reads
+from tests.small_models import ship_stand_in
 from ui.page import settle
 
 
@@ -18,6 +19,26 @@ def test_nothing_yet_says_what_to_do(visit: Visit) -> None:
     assert [button.label for button in app.button] == ["Train the demo"]
     assert "Demo data** is not made yet" in texts(app)
     assert "None yet" in texts(app)
+
+
+def test_before_anything_was_trained_the_first_step_is_the_starter_on_a_photo(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    ship_stand_in()
+    leads = {"nothing": links(visit())}
+    run = make_run("nightly")
+    with jobs.hold(run.path):
+        leads["the first run trains"] = links(visit())
+    write_records(run, 1, ended="finished")
+    leads["a checkpoint"] = links(visit())
+    asked = {when: found.get("Try it on a photo", "") for when, found in leads.items()}
+    assert asked["nothing"].endswith("checkpoint=starter")
+    assert asked["the first run trains"] == asked["nothing"]
+    assert asked["a checkpoint"] == ""
+    assert "Segment a photo" in leads["a checkpoint"]
+    assert [
+        sentence for app in (visit(), visit("train")) for sentence in texts(app).splitlines() if "starter" in sentence
+    ] == []
 
 
 def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
+from core.model import starter
 from core.model.enlarging import Prediction
 from core.model.photo import open_photo
 from core.model.predictor import open_predictor
@@ -16,6 +17,7 @@ from core.training.config import TrainingConfig
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
+from tests.e2e.hands import expect_no_trouble, go_to, pick
 from tests.small_models import save_lively_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -51,6 +53,25 @@ def sentence_at(x: float, y: float, prediction: Prediction) -> str:
     level = round(255 * float(prediction.confidence_HW[row, column]))
     first, second = (CLASS_NAMES[ids[row, column]] for ids in (prediction.mask_HW, prediction.runner_up_HW))
     return f"{first}, {round(level / 2.55)} % sure, else {second}"
+
+
+@pytest.mark.skipif(not (starter.FOLDER / "model.safetensors").exists(), reason="the starter model is not there yet")
+def test_from_home_to_an_animal_that_is_named_in_two_clicks(dashboard: Dashboard, visit: Visit) -> None:
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(dashboard.url)
+    go_to(page, "Try it on a photo")
+    page.get_by_role("button", name="Segment the cat").click()
+    expect(page.get_by_role("application", name="cat.jpg with its classes laid over it")).to_be_visible()
+    expect(page.get_by_role("table").get_by_role("cell", name="cat", exact=True)).to_be_visible()
+    expect(page.get_by_text("Chelsea the cat, by Stéfan van der Walt (CC0)")).to_be_visible()
+    pick(page, "Person")
+    expect(page.get_by_role("table").get_by_role("cell", name="person", exact=True)).to_be_visible()
+    go_to(page, "Home")
+    expect(page.get_by_role("link", name="Try it on a photo")).to_be_visible()
+    expect_no_trouble(dashboard, visit)
+    assert not (dashboard.home / "checkpoints").exists(), "nothing is stored, least of all a run"
 
 
 def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(

@@ -19,13 +19,16 @@ from tests.small_models import save_lively_model
 OCTETS = "application/octet-stream"
 
 
-def test_a_model_without_a_run_has_no_samples(visit: Visit, run: Run, weights: Path) -> None:
+def test_samples_are_a_run_s_validation_photos_and_without_a_run_those_that_come_with_atrous(
+    visit: Visit, run: Run, weights: Path
+) -> None:
     app = visit("segment")
     app.segmented_control(key="photo_source").set_value("Sample").run()
+    assert pictures(app) == ["photo_4.jpg with its classes laid over it"]
     app.selectbox(key="checkpoint").set_value("file").run()
     app.file_uploader(key="checkpoint_file").set_value(("mine.pt", weights.read_bytes(), OCTETS)).run()
     assert not app.exception
-    assert app.segmented_control(key="photo_source").value == "Your photos"
+    assert pictures(app) == ["cat.jpg with its classes laid over it"]
 
 
 def test_a_against_b_shows_where_two_models_disagree(visit: Visit, run: Run, weights: Path) -> None:

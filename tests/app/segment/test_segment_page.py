@@ -16,15 +16,62 @@ from core.training.runs import Run
 from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, links, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload
+from tests.small_models import ship_stand_in
 
 
 def test_nothing_yet_leads_to_train_or_to_a_model_on_offer(visit: Visit) -> None:
     app = visit("segment")
     assert not app.exception
     assert "no checkpoints yet" in texts(app)
+    assert "The starter model" in texts(app), "its file is missing, and that is said"
     assert "Go to Train" in links(app)
     assert app.selectbox(key="checkpoint").options[0].startswith("DeepLabV3 MobileNetV3, trained on COCO photos")
     assert [button.label for button in app.button] == ["Download 44 MB"]
+
+
+def test_without_a_run_the_starter_stands_first_with_samples_in_sight_a_click_each(visit: Visit) -> None:
+    ship_stand_in()
+    app = visit("segment")
+    assert not app.exception
+    assert app.selectbox(key="checkpoint").value == "starter"
+    assert app.selectbox(key="checkpoint").options[0] == "Starter: cats, dogs, horses, cows, sheep, people"
+    assert "no checkpoints yet" not in texts(app)
+    assert "Chelsea the cat, by Stéfan van der Walt (CC0)" in texts(app)
+    app.button(key="sample cat").click().run()
+    assert not app.exception
+    assert pictures(app) == ["cat.jpg with its classes laid over it"]
+    assert app.query_params["sample"] == "cat"
+    assert "Source: skimage/data/chelsea.png" in texts(app)
+    app.segmented_control(key="shipped sample").set_value("person").run()
+    assert pictures(app) == ["person.jpg with its classes laid over it"]
+    assert pictures(visit("segment", photo="Sample", sample="person")) == ["person.jpg with its classes laid over it"]
+
+
+def test_with_runs_the_starter_stands_after_them(visit: Visit, run: Run) -> None:
+    ship_stand_in()
+    app = visit("segment")
+    assert app.selectbox(key="checkpoint").options[:2] == [
+        "3 epochs · mIoU 30.0 %", "Starter: cats, dogs, horses, cows, sheep, people"
+    ]  # fmt: skip
+    assert app.selectbox(key="checkpoint").value == f"{run.path.name}/epoch_003.pt"
+    app = upload(visit("segment", checkpoint="starter"), ("cat.jpg", photo_bytes()))
+    assert not app.exception
+    assert pictures(app) == ["cat.jpg with its classes laid over it"]
+    assert "starter`: DeepLabV3 EfficientNet-Lite0" in texts(app)
+
+
+def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:
+    ship_stand_in(finds_nothing=True)
+    app = visit("segment", photo="Sample")
+    assert not app.exception
+    assert "Nothing was found. The starter knows cats, dogs, horses, cows, sheep and people" in texts(app)
+
+
+def test_a_starter_that_was_altered_is_one_sentence(visit: Visit) -> None:
+    ship_stand_in().write_bytes(b"nothing of the kind")
+    app = visit("segment")
+    assert not app.exception
+    assert ["is not the one that was shipped" in error.value for error in app.error] == [True]
 
 
 def test_a_run_without_checkpoints_is_named(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:

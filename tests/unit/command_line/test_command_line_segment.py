@@ -9,9 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from core.data.images import write_mask
+from core.model import starter
 from core.model.architectures import MOBILENET, build_model
-from core.voc import VOID
+from core.model.starter import sample_photos
+from core.voc import CLASS_NAMES, VOID
 from tests.small_data import draw_pair
+from tests.small_models import ship_stand_in
 from tests.unit.command_line.calls import Command, files_under
 
 
@@ -31,6 +35,40 @@ def test_a_model_on_offer_is_listed_and_segments_by_its_name(core: Command, tmp_
     )
     assert ended.document()["photos"][0]["size"] == [48, 40]
     assert ended.err == "", "nothing about it had to be assumed"
+
+
+def test_the_starter_opens_by_its_name_in_every_command_that_takes_a_checkpoint(
+    core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
+) -> None:
+    """Nothing is written beside it: it lies in the project, which would no longer be as it was cloned."""
+    missing = core("inspect", "starter").sentence()
+    assert "starter model" in missing
+    ship_stand_in()
+    before = files_under(starter.FOLDER)
+    photo, data = sample_photos()[0].file, ("--data", tiny_voc)
+    assert core("inspect", "starter", "--json").document()["meta"]["image_size"] == 64
+    segmented = core("segment", photo, "--checkpoint", "starter", "--out", tmp_path / "out", "--json")
+    assert (segmented.document()["photos"][0]["size"], segmented.err) == ([451, 300], "")
+    assert core("export", "starter", "--format", "state-dict", "--out", tmp_path / "weights.pt").code == 0
+    evaluated = core("evaluate", "starter", *data, "--json")
+    assert (evaluated.document()["checkpoint"], evaluated.err) == ("starter", "")
+    compared = core("compare", checkpoint, "starter", *data, "--json").document()
+    assert compared["b"]["miou"] == evaluated.document()["miou"]
+    assert "starter comes with Atrous" in core("models").out
+    assert files_under(starter.FOLDER) == before
+
+
+def test_the_starter_on_data_with_classes_that_it_does_not_know_says_so(
+    core: Command, tiny_voc: Path, places: dict[str, str]
+) -> None:
+    ship_stand_in()
+    for file in (tiny_voc / "SegmentationClass").iterdir():
+        mask_HW = np.array(Image.open(file))
+        write_mask(file, np.where(mask_HW == CLASS_NAMES.index("cat"), CLASS_NAMES.index("bus"), mask_HW))
+    said = core("evaluate", "starter", "--data", tiny_voc).err
+    assert "starter knows cats, dogs, horses, cows, sheep and people alone; these masks also hold bus" in said
+    other = core("evaluate", "starter", "--data", places["two_classes"]).sentence()
+    assert "evaluate it on data with its own classes" in other
 
 
 def test_segment_writes_masks_and_overlays_at_the_photos_own_sizes(

@@ -1,0 +1,92 @@
+"""The starter: the model that comes with Atrous and its name, and the photos to try it on. Imports no torch.
+
+    checkpoints/starter/model.safetensors           an exported checkpoint
+    checkpoints/starter/model.safetensors.sha256    its SHA-256, as `sha256sum` writes it
+    core/samples/                                   the photos, and credits.json, which says whose they are
+
+The model lies beside the code, whatever `$ATROUS_HOME` says: it is part of the project and no run.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import CheckpointError
+from core.home import PROJECT_ROOT
+from core.voc import BACKGROUND, CLASS_NAMES
+
+NAME = "starter"
+FOLDER = PROJECT_ROOT / "checkpoints" / NAME
+FILE_NAME = "model.safetensors"
+HASH_SUFFIX = ".sha256"
+SAMPLES = PROJECT_ROOT / "core" / "samples"
+
+KNOWN = ("cat", "dog", "horse", "cow", "sheep", "person")
+"""What it was trained on: of VOC's classes, which it has all, the only ones that it can be expected to find."""
+KNOWN_TEXT = "cats, dogs, horses, cows, sheep and people"
+RESTORE = "get it anew (git checkout checkpoints/starter), or take another checkpoint"
+
+
+def starter_path() -> Path:
+    """Return where the starter's file lies, or should."""
+    return FOLDER / FILE_NAME
+
+
+def is_there() -> bool:
+    """Whether the starter's file is there."""
+    return starter_path().is_file()
+
+
+def starter_file() -> Path:
+    """Return the starter's file; one that is missing, or not the one that was shipped, raises `CheckpointError`."""
+    file = starter_path()
+    try:
+        shipped = file.with_name(FILE_NAME + HASH_SUFFIX).read_text(encoding="ascii").split()[:1]
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its hash is no text"
+        raise CheckpointError(f"The starter model {file} cannot be read ({why}); {RESTORE}.") from error
+    if [found] != shipped:
+        raise CheckpointError(f"The starter model {file} is not the one that was shipped; {RESTORE}.")
+    return file
+
+
+def is_starter(name_or_path: str | Path) -> bool:
+    """Whether the name of the starter is meant: a file of that name in this folder stands for itself."""
+    return str(name_or_path) == NAME and not Path(name_or_path).is_file()
+
+
+def unknown_classes(scored: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return which classes occur in masks and were not in the starter's training; their scores say nothing of it.
+
+    `scored` are the `classes` of `evaluate --json`.
+    """
+    known = (CLASS_NAMES[BACKGROUND], *KNOWN)
+    return [str(each["name"]) for each in scored if each["truth_pixels"] and each["name"] not in known]
+
+
+@dataclass(frozen=True)
+class SamplePhoto:
+    """A photo that comes with Atrous: what it shows, and whose it is."""
+
+    file: Path
+    shows: str
+    title: str
+    author: str
+    licence: str
+    source: str
+
+    @property
+    def credit(self) -> str:
+        """Whose it is, on one line."""
+        return f"{self.title}, by {self.author} ({self.licence})"
+
+
+def sample_photos() -> list[SamplePhoto]:
+    """Return the photos that come with Atrous."""
+    credits_ = json.loads((SAMPLES / "credits.json").read_text(encoding="utf-8"))
+    return [SamplePhoto(**each | {"file": SAMPLES / each["file"]}) for each in credits_]
