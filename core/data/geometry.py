@@ -15,7 +15,7 @@ GEOMETRIES = (SQUASH, FIT)
 HOW = {
     SQUASH: "both sides resized to {size} px",
     FIT: "the longer side resized to {size} px with the aspect ratio kept, the other side padded alike at both ends "
-    "with the mean, and the padding cut off the logits",
+    "with the mean colour, and the padding cut off the logits",
 }
 """What whoever runs a model elsewhere has to do with a photo, by geometry."""
 

@@ -274,7 +274,7 @@ def _assumed(found: Mended, given: Given) -> CheckpointMeta:
 
 def _unsaid(assumed: CheckpointMeta, given: Given) -> dict[str, str]:
     """Return in words what neither a file nor a person says, and what is assumed in its place."""
-    size = f"{assumed.image_size} px and ImageNet normalization"
+    size = f"{assumed.image_size} px ({assumed.geometry}) and ImageNet normalization"
     unsaid = {} if given.image_size else {"how photos were prepared": size}
     return unsaid | ({} if given.output_stride else {"its output stride": f"output stride {assumed.output_stride}"})
 

@@ -110,6 +110,7 @@ def test_what_a_brought_file_does_not_say_is_asked_for(visit: Visit, run: Run, w
     app.file_uploader(key="checkpoint_file").set_value(("mine.pth", bare.getvalue(), OCTETS)).run()
     assert "it has 21 classes without names" in texts(app)
     app.number_input(key="given_size").set_value(64).run()
+    app.segmented_control(key="given_geometry").set_value("fit").run()
     app.text_input(key="given_classes").set_value("voc").run()
     assert not app.exception
     assert "without names" not in texts(app)

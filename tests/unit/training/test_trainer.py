@@ -64,6 +64,8 @@ def test_evaluating_a_milestone_later_gives_what_the_training_stored(
     (before,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     evaluated = evaluate_checkpoint(file, open_dataset(tiny_voc), "val")
     assert evaluated.meta.geometry == geometry
+    losses = [result.loss for result in evaluated.results]
+    assert sum(losses) / len(losses) == pytest.approx(read_log(run.log_path).epochs[-1].val_loss, rel=1e-9)
     assert evaluations.summarize(evaluated.results, CLASS_NAMES) == before.scores
     (after,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     assert (after.path, after.scores) == (before.path, before.scores)
