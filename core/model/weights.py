@@ -1,4 +1,4 @@
-"""Where a model starts from: random weights, an ImageNet backbone, or the whole model trained on COCO.
+"""Where a model starts from: random weights, an ImageNet backbone, or a whole model, trained on COCO or the starter.
 
 torchvision's pretrained weights are downloaded once into torch hub's cache folder (`core.model.hub`); EfficientNet's
 lie in an installed package (`core.model.efficientnet`).
@@ -22,8 +22,10 @@ from tqdm import tqdm
 from core.errors import CheckpointError, WeightsError
 from core.model.architectures import EFFICIENTNET
 from core.model.archive import read_weights_file
+from core.model.checkpoint import open_checkpoint
 from core.model.efficientnet import imagenet_weights
 from core.model.hub import OnBytes, download
+from core.model.starter import starter_file
 from core.model.starting import inits_of
 
 BACKBONES: dict[str, WeightsEnum] = {
@@ -56,7 +58,7 @@ def start_from(model: DeepLabV3, architecture: str, init: str, class_names: Sequ
 
 
 def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
-    """Load the starting weights `init` (random, imagenet, coco-voc) and return in words what was left as it was.
+    """Load the starting weights (random, imagenet, coco-voc, starter) and return in words what was left as it was.
 
     Weights that can neither be found nor downloaded, or are damaged, raise `WeightsError`.
     """
@@ -65,7 +67,16 @@ def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
     if init == "imagenet":
         pretrained = imagenet_weights() if architecture == EFFICIENTNET else fetch(BACKBONES[architecture])
         return _load_matching(model.backbone, _keys_of(pretrained, model.backbone), "the ImageNet backbone")
+    if init == "starter":
+        return _load_matching(model, _starter_weights(), "the starter model")
     return _load_matching(model, fetch(WHOLE_MODELS[architecture]), "the COCO model")
+
+
+def _starter_weights() -> dict[str, Tensor]:
+    try:
+        return open_checkpoint(starter_file()).state
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
 
 
 def fetch(weights: WeightsEnum) -> dict[str, Tensor]:

@@ -155,9 +155,10 @@ class TrainingConfig:
     init: str = setting(
         "random",
         "Start from",
-        "Random weights, a backbone trained on ImageNet, or the whole model trained on COCO with VOC's labels. Auto "
-        "takes the best that can be had: COCO's for VOC's classes, else ImageNet's; random without a network.",
-        choices=("auto", "random", "imagenet", "coco-voc"),
+        "Random weights, a backbone trained on ImageNet, the whole model trained on COCO with VOC's labels, or the "
+        "starter model. Auto takes the best that can be had: COCO's for VOC's classes, else ImageNet's; random without "
+        "a network.",
+        choices=("auto", "random", "imagenet", "coco-voc", "starter"),
         group="Model",
     )
     aux_weight: float = setting(
@@ -258,6 +259,11 @@ class TrainingConfig:
         if self.architecture == "deeplabv3_efficientnet_lite0" and self.init == "coco-voc":
             raise ConfigError(
                 "init is coco-voc, but deeplabv3_efficientnet_lite0 has ImageNet weights; set init=imagenet."
+            )
+        if self.architecture != "deeplabv3_efficientnet_lite0" and self.init == "starter":
+            raise ConfigError(
+                f"init is starter, a deeplabv3_efficientnet_lite0, but architecture is {self.architecture}; set one of "
+                "them otherwise."
             )
         if self.store_features and (self.freeze == "none" or self.aux_weight or self.has_random_scale):
             raise ConfigError(

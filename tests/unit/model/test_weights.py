@@ -11,10 +11,12 @@ from torchvision.models import mobilenet_v3_large, resnet50
 
 from core.errors import WeightsError
 from core.model.architectures import EFFICIENTNET, MOBILENET, build_model
+from core.model.checkpoint import open_checkpoint
 from core.model.hub import hub_file
 from core.model.starting import IMAGENET_FILES, start_in_words
 from core.model.weights import BACKBONES, WHOLE_MODELS, initialize, start_from
 from core.voc import CLASS_NAMES
+from tests.small_models import ship_stand_in
 
 RESNET = "deeplabv3_resnet50"
 
@@ -89,6 +91,19 @@ def test_auto_needs_no_network_for_efficientnet() -> None:
     model = build_model(EFFICIENTNET, 21, output_stride=16)
     assert start_from(model, EFFICIENTNET, "auto", CLASS_NAMES) == ("imagenet", [])
     assert start_in_words(EFFICIENTNET, "auto", CLASS_NAMES).endswith("which are on this machine.")
+
+
+def test_the_starter_s_weights_are_taken_but_for_a_last_layer_of_other_classes() -> None:
+    with pytest.raises(WeightsError, match="The starter model"):
+        initialize(build_model(MOBILENET, 3, output_stride=16), MOBILENET, "starter")
+    shipped = open_checkpoint(ship_stand_in()).state
+    whole, own = (build_model(MOBILENET, count, output_stride=16) for count in (21, 3))
+    assert start_from(whole, MOBILENET, "starter", CLASS_NAMES) == ("starter", [])
+    assert all(torch.equal(shipped[key], value) for key, value in whole.state_dict().items())
+    (note,) = initialize(own, MOBILENET, "starter")
+    assert note.startswith("classifier.4 is not in the starter model (or has other classes)")
+    assert all(torch.equal(shipped[key], value) for key, value in own.state_dict().items() if "classifier.4" not in key)
+    assert "starter" in start_in_words(EFFICIENTNET, "starter", CLASS_NAMES)
 
 
 def test_random_needs_no_file() -> None:
