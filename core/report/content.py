@@ -1,7 +1,8 @@
-"""What a report tells, gathered from run folders and the stored evaluations in them."""
+"""What a report is written from: run folders and the stored evaluations in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -41,7 +42,7 @@ class Judged:
 
     @property
     def step_in_epoch(self) -> int:
-        """How many steps of the epoch after `epoch` it has seen as well: 0 unless it was saved in mid-epoch."""
+        """How many steps it was trained beyond `epoch`; 0 unless it was saved in mid-epoch."""
         return self.evaluation.step_in_epoch if epoch_of(self.file) is None else 0
 
     @property
@@ -56,6 +57,11 @@ class Leg:
 
     started: RunStarted
     epochs: tuple[Epoch, ...]
+
+    @property
+    def began(self) -> datetime:
+        """When it began, in local time."""
+        return datetime.fromtimestamp(self.started.time_s).astimezone()
 
     @property
     def seconds(self) -> float:
@@ -83,12 +89,12 @@ class Trained:
 
     @property
     def init(self) -> str:
-        """What weights it started from; logs from before `auto` existed leave that to the settings."""
+        """The weights it started from: as logged, or as set where an old log does not say."""
         return next((leg.init for leg in self.log.legs if leg.init), self.run.config.init)
 
     @property
     def legs(self) -> list[Leg]:
-        """Its legs in order; one that was lost to the next, or ended before its first epoch, has no epochs."""
+        """Its legs in order; a leg has no epochs if none ended, or if the next leg repeated them."""
         ends = [leg.epochs_done for leg in self.log.legs[1:]] + [max((e.epoch for e in self.log.epochs), default=0)]
         return [
             Leg(started, tuple(e for e in self.log.epochs if started.epochs_done < e.epoch <= end))
@@ -129,6 +135,12 @@ class Content:
         """Whether the splits come from lists of names, and not from a seed."""
         return self.data is not None and any((self.data.root / LISTS).glob("*.txt"))
 
+    @property
+    def images_with(self) -> list[int]:
+        """How many images have each class, by its id."""
+        images_K: list[int] = (self.counts_CNKK[0].sum(axis=2) > 0).sum(axis=0).tolist()
+        return images_K
+
     def run_name(self, run: Run) -> str:
         """Return what a run is called in this report."""
         return next(trained.name for trained in self.trained if trained.run.path == run.path)
@@ -139,10 +151,10 @@ class Content:
 
 
 def judge(runs: Sequence[Run], split: str, evaluate: Evaluate | None = None) -> list[Judged]:
-    """Return the milestones of the runs (without one: the best or last checkpoint) with their evaluations on a split.
+    """Return the milestones of each run, or else its best or last checkpoint, with their evaluations on a split.
 
-    What is not scored yet on the data as it is now goes through `evaluate`; without that, `RunError` says how to score
-    it. Where the data is gone, what is stored counts.
+    `evaluate` is called for a checkpoint that is not evaluated on the data as it is now; without `evaluate`, `RunError`
+    gives the command to run. If the data is gone, the stored evaluation counts.
     """
     return [
         Judged(run, file, _stored(run, file, split) or _evaluated(run, file, split, evaluate))
@@ -167,7 +179,7 @@ def _stored(run: Run, file: Path, split: str) -> Evaluation | None:
 
 
 def is_by_size(file: Path, split: str) -> bool:
-    """Tell whether a checkpoint of a run is evaluated on a split, but from before photos were compared by content."""
+    """Return whether a checkpoint's evaluation on a split dates from before photos were compared by content."""
     return evaluations.is_by_size(file.parent / "eval", evaluations.file_hash(file), split)
 
 
@@ -181,7 +193,12 @@ def _evaluated(run: Run, file: Path, split: str, evaluate: Evaluate | None) -> E
 
 
 def gather(judged: Sequence[Judged]) -> Content:
-    """Read what a report on these checkpoints needs; scored on different images, or none: `DataError`, `RunError`."""
+    """Return what a report on these checkpoints is written from.
+
+    Raises:
+        RunError: there is no checkpoint.
+        DataError: they were scored on different images, or on none.
+    """
     if not judged:
         raise RunError("There is no checkpoint to report on; choose at least one that is evaluated.")
     _require_same_data(judged)

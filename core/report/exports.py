@@ -21,7 +21,7 @@ FLOOR = "floor"
 
 
 def tables(content: Content, verdicts: Verdicts, language: Language = "en") -> dict[str, bytes]:
-    """Return the files of a folder of tables by name; only LaTeX's words depend on the language."""
+    """Return the tables as files by name; only the words in LaTeX depend on the language."""
     return {
         "scores.csv": scores_csv(content),
         "classes.csv": classes_csv(content),

@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.images import mask_image, read_photo
-from core.metrics.image_scores import ImageScore
+from core.data.dataset import Sample
+from core.data.images import mask_image, read_mask, read_photo
+from core.metrics.image_scores import ImageScore, score_images
 from core.model.render import difference
+from core.report.content import Content
+from core.report.words import Words
+from core.voc import VOID
+
+Mask = NDArray[np.uint8]
 
 LONGEST_PX = 320
 """Longest side of a picture: five of them fill the width of a page at about 200 dpi."""
@@ -48,20 +54,92 @@ def choose(images: Sequence[ImageScore], *, is_pair: bool, each: int = 2) -> lis
     return [Chosen(index, reasons[index]) for index in dict.fromkeys(index for index, _ in picked)]
 
 
-def photo_uri(file: Path) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data URI, its texts, and the mIoU of its mask, None unless a checkpoint predicted it."""
+
+    uri: str
+    caption: str
+    alt: str
+    miou: float | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image under every checkpoint: input, outputs, truth and difference; `ids` are the classes in its masks."""
+
+    caption: str
+    pictures: tuple[Picture, ...]
+    ids: frozenset[int]
+
+
+def photos_of(content: Content, words: Words) -> list[Photo]:
+    """Return the chosen images, none where the data is gone."""
+    if content.data is None:
+        return []
+    samples = {sample.name: sample for sample in content.data.split(content.split)}
+    images = score_images(content.names, content.counts_CNKK[0], content.counts_CNKK[-1])
+    is_pair = len(content.judged) > 1
+    return [
+        _photo(samples[content.names[chosen.index]], chosen, content, words)
+        for chosen in choose(images, is_pair=is_pair)
+    ]
+
+
+def colors_of(photos: Sequence[Photo], content: Content, words: Words) -> list[tuple[str, str]]:
+    """Return the colours in the masks of photos and void's, and what they stand for."""
+    present = sorted({VOID}.union(*(photo.ids for photo in photos)))
+    names = content.classes.names
+    return [(content.classes.css_color(k), words("void") if k == VOID else names[k]) for k in present]
+
+
+def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Photo:
+    name, classes, labels = sample.name, content.classes, words.labels(content)
+    truth_HW = read_mask(sample.mask, len(classes))
+    masks = [read_mask(judged.evaluation.mask_path(name), len(classes)) for judged in content.judged]
+    images_CNKK = content.counts_CNKK[:, chosen.index : chosen.index + 1]
+    mious = [score_images([name], one_NKK, one_NKK)[0].b or 0.0 for one_NKK in images_CNKK]
+
+    def shown(mask_HW: Mask) -> str:
+        return words.listed([classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID])
+
+    pictures = [Picture(_photo_uri(sample.photo), words("input"), words("photo alt", name=name))]
+    for label, mask_HW, miou in zip(labels, masks, mious, strict=True):
+        alt = words("output alt", label=label, name=name, classes=shown(mask_HW))
+        pictures.append(Picture(_mask_uri(mask_HW, classes.palette), words("output", label=label), alt, miou))
+    alt = words("truth alt", name=name, classes=shown(truth_HW))
+    pictures.append(Picture(_mask_uri(truth_HW, classes.palette), words("truth"), alt))
+    if len(masks) > 1:
+        alt = words("difference alt", name=name)
+        pictures.append(Picture(_difference_uri(masks, truth_HW), words("difference"), alt))
+    caption = _caption(chosen.reason, name, mious[-1] - mious[0] if len(masks) > 1 else None, words)
+    ids = frozenset(int(k) for mask_HW in (truth_HW, *masks) for k in np.unique(mask_HW))
+    return Photo(caption, tuple(pictures), ids)
+
+
+def _caption(reason: str, name: str, change: float | None, words: Words) -> str:
+    """Say why an image was chosen; `change` is the gain from the first checkpoint to the last, None of a single one."""
+    if change is None:
+        key = {"gain": "best case", "loss": "worst case"}.get(reason, reason)
+        return words("photo caption one", reason=words(key), name=name)
+    keys = {"loss": "loss positive"} if change > 0 else {"gain": "gain negative", "loss": "loss case"}
+    return words("photo caption", reason=words(keys.get(reason, reason)), name=name, change=words.points(change))
+
+
+def _photo_uri(file: Path) -> str:
     """Return a small copy of a photo, upright, as a data URI."""
     photo = read_photo(file)
     photo.thumbnail((LONGEST_PX, LONGEST_PX))
     return _uri(photo, "JPEG", quality=JPEG_QUALITY)
 
 
-def mask_uri(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8]) -> str:
+def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
     """Return a small copy of a mask in the colours of a palette as a data URI; ids are never mixed."""
     mask = mask_image(mask_HW, palette_2563)
     return _uri(mask.resize(_small(mask.size), Image.Resampling.NEAREST), "PNG", optimize=True)
 
 
-def difference_uri(masks: Sequence[NDArray[np.uint8]], truth_HW: NDArray[np.uint8]) -> str:
+def _difference_uri(masks: Sequence[Mask], truth_HW: Mask) -> str:
     """Return where the first and the last of the masks differ (`core.model.render.difference`) as a data URI."""
     picture = difference(masks[0], masks[-1], truth_HW)
     shrunk = picture.resize(_small(picture.size), Image.Resampling.NEAREST).quantize(8)

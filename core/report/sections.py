@@ -1,130 +1,46 @@
-"""The sections that tell what was done: data, model and training."""
+"""What the sections of a page say beyond the content itself: rows, charts, warnings and commands."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.home import demo_dir
-from core.report.blocks import Cell, facts, figure, fraction_cell, legend, note, paragraphs, section, table, text_cell
-from core.report.charts import NUM_COLORS, Series, line_chart, swatch
-from core.report.content import Content, Leg, Trained
-from core.report.markup import Markup, joined, tag
-from core.report.words import MISSING, Words
+from core.metrics.guard import floor_hits, suspicion
+from core.report.charts import NUM_COLORS, Line, LineChart
+from core.report.content import Content, Trained
+from core.report.tables import scored_classes
+from core.report.words import Words
 from core.training import runs
 from core.training.config import TrainingConfig
+from core.training.demo_run import is_demo
+from core.training.log import RunLog
 from core.training.records import Epoch
 from core.voc import IMAGE_MEAN, IMAGE_STD
+from core.windows import command_line
 
 MAX_EPOCH_ROWS = 50
-LEG_COLUMNS = (
-    "leg", "began", "epochs", "duration", "seconds per epoch", "images per second", "precision format", "device",
-)  # fmt: skip
+
+Rows = list[tuple[str, list[str]]]
+"""Names with a value for every run."""
 
 
-# --- 1 data ---------------------------------------------------------------------------------------------------------
+def is_of_demo(content: Content) -> bool:
+    """Tell whether the data are the demo's drawn scenes."""
+    return Path(content.evaluation.data) == demo_dir()
 
 
-def data_section(content: Content, words: Words) -> Markup:
-    """Return where the images come from, how many there are, and what predicting background would score."""
-    scores = content.floor
-    intro = words("data intro", images=words.number(scores.images), split=content.split)
-    is_demo = Path(content.evaluation.data) == demo_dir()
-    by_size = [words.label(each, content) for each in content.judged if not each.evaluation.is_by_content]
-    return section(
-        1, "data", words("data"),
-        paragraphs(
-            intro, words("data demo") if is_demo else "", "" if content.data else words("data gone"),
-            words("data by size", names=words.listed(by_size)) if by_size else "", words("floor meaning"),
-        ),
-        _data_facts(content, words),
-        _splits(content, words),
-        _classes(content, words),
-    )  # fmt: skip
-
-
-def _data_facts(content: Content, words: Words) -> Markup:
-    scores, evaluation = content.floor, content.evaluation
-    pixels = sum(entry.truth_pixels for entry in scores.classes)
-    rows: list[tuple[str, str | Cell]] = [(words("source"), tag("code", evaluation.data))]
-    if content.data:
-        rows.append((words("splits"), words("splits listed" if content.has_lists else "splits drawn")))
-    rows += [
-        (words("scored split"), content.split),
-        (words("num classes"), words.number(len(scores.classes))),
-        (words("scored pixels"), words.number(pixels)),
-        (words("void share"), _percent(evaluation.scores.void_share, words)),
-        (words("floor accuracy"), _percent(scores.pixel_accuracy, words)),
-        (words("floor miou"), _percent(scores.miou, words)),
-        (words("data fingerprint"), tag("code", evaluation.fingerprint, class_="hash")),
-    ]
-    return facts(words("data"), rows)
-
-
-def _percent(fraction: float | None, words: Words) -> Cell:
-    return Cell(words.percent(fraction), fraction)
-
-
-def _splits(content: Content, words: Words) -> Markup:
-    if content.data is None:
-        return Markup()
-    rows = [(name, [Cell(words.number(len(samples)))]) for name, samples in content.data.splits.items()]
-    return table(words("splits caption"), [words("split"), words("photos")], rows, css="narrow")
-
-
-def _classes(content: Content, words: Words) -> Markup:
-    classes, truth_NK = content.floor.classes, content.counts_CNKK[0].sum(axis=2)
-    pixels = sum(entry.truth_pixels for entry in classes)
-    rows = [
-        (
-            joined(swatch(content.classes.css_color(entry.id)), " ", entry.name),
-            [
-                Cell(words.number(int((truth_NK[:, entry.id] > 0).sum()))),
-                Cell(words.number(entry.truth_pixels)),
-                fraction_cell(entry.truth_pixels / pixels, words),
-            ],
-        )
-        for entry in classes
-        if entry.truth_pixels
-    ]
-    absent = [entry.name for entry in classes if not entry.truth_pixels]
-    head = [words("class"), words("shown in"), words("pixels"), words("pixel share")]
-    caption = words("classes caption", images=words.number(content.floor.images))
-    return joined(
-        table(caption, head, rows, css="narrow"), note(words("absent", names=words.listed(absent))) if absent else ""
-    )
-
-
-# --- 2 model --------------------------------------------------------------------------------------------------------
-
-
-def model_section(content: Content, words: Words) -> Markup:
+def model(content: Content, words: Words) -> Rows:
     """Return what was trained."""
-    rows = {
-        "architecture": [trained.run.config.architecture for trained in content.trained],
-        "parameters": [_parameters(trained, words) for trained in content.trained],
-        "output stride": [str(trained.run.config.output_stride) for trained in content.trained],
-        "init": [words(f"init {trained.init}") for trained in content.trained],
-        "aux head": [words("yes" if trained.run.config.aux_weight > 0 else "no") for trained in content.trained],
-        "num classes": [words.number(len(content.floor.classes))] * len(content.trained),
-        "preprocessing": [_preprocessing(trained.run.config, words) for trained in content.trained],
+    values: dict[str, Callable[[Trained, TrainingConfig], str]] = {
+        "architecture": lambda _, config: config.architecture,
+        "parameters": lambda trained, _: _parameters(trained, words),
+        "output stride": lambda _, config: str(config.output_stride),
+        "init": lambda trained, _: words(f"init {trained.init}"),
+        "aux head": lambda _, config: words("yes" if config.aux_weight > 0 else "no"),
+        "num classes": lambda *_: words.number(len(content.floor.classes)),
+        "preprocessing": lambda _, config: _preprocessing(config, words),
     }
-    return section(
-        2, "model", words("model"), paragraphs(words("model intro")),
-        _beside(words("model caption"), content, {words(key): values for key, values in rows.items()}, words),
-    )  # fmt: skip
-
-
-def _beside(caption: str, content: Content, rows: dict[str, list[str]], words: Words) -> Markup:
-    """Return facts of one run, or those of several runs side by side, those that differ marked."""
-    if len(content.trained) == 1:
-        return facts(caption, [(name, values[0]) for name, values in rows.items()])
-    names = [trained.name for trained in content.trained]
-    marked = [
-        (f"{name} •" if len(set(values)) > 1 else name, [text_cell(value) for value in values])
-        for name, values in rows.items()
-    ]
-    return joined(table(caption, [words("setting"), *names], marked, css="beside"), note(words("settings note")))
+    return [(words(key), [value(each, each.run.config) for each in content.trained]) for key, value in values.items()]
 
 
 def _parameters(trained: Trained, words: Words) -> str:
@@ -137,131 +53,82 @@ def _preprocessing(config: TrainingConfig, words: Words) -> str:
     return words("preprocessing text", geometry=geometry, mean=mean, std=std)
 
 
-# --- 3 training -----------------------------------------------------------------------------------------------------
-
-
-def training_section(content: Content, words: Words) -> Markup:
-    """Return settings, legs, curves and the table of epochs of every run."""
-    logged = [trained for trained in content.trained if trained.log.legs]
-    parts = [words("not logged", run=trained.name) for trained in content.trained if not trained.log.legs]
-    counts = [
-        words(
-            "train images", run=trained.name, train=words.number(leg.num_train_images),
-            val=words.number(leg.num_val_images), steps=words.number(leg.steps_per_epoch),
-        )
-        for trained in logged for leg in trained.log.legs[-1:]
-    ]  # fmt: skip
-    return section(
-        3, "training", words("training"),
-        paragraphs(words("training intro"), *counts, *parts),
-        *(note(words("note", run=trained.name, note=trained.run.note))
-          for trained in content.trained if trained.run.note),
-        _curves(content, words) if any(trained.log.epochs for trained in logged) else "",
-        *(_legs(trained, words) for trained in logged),
-        _settings(content, words),
-        *(_epochs(trained, words) for trained in logged if trained.log.epochs),
-    )  # fmt: skip
-
-
-def _settings(content: Content, words: Words) -> Markup:
+def settings(content: Content, words: Words) -> Rows:
+    """Return every setting, the number of epochs as it was last asked for."""
     configs: list[dict[str, Any]] = [
         {**trained.run.config.as_dict(), "epochs": runs.target_epochs(trained.run, trained.log)}
         for trained in content.trained
     ]
-    rows = {words.setting(name): [words.value(config[name]) for config in configs] for name in configs[0]}
-    return _beside(words("settings caption"), content, rows, words)
+    return [(words.settings[name], [words.value(config[name]) for config in configs]) for name in configs[0]]
 
 
-def _legs(trained: Trained, words: Words) -> Markup:
-    head = [words(key) for key in LEG_COLUMNS]
-    rows = [(str(number), _leg_cells(leg, words)) for number, leg in enumerate(trained.legs, start=1)]
-    return table(words("legs caption", run=trained.name), head, rows)
-
-
-def _leg_cells(leg: Leg, words: Words) -> list[Cell]:
-    began = datetime.fromtimestamp(leg.started.time_s).astimezone()
-    numbers = [epoch.epoch for epoch in leg.epochs]
-    reached = words("epoch range", first=numbers[0], last=numbers[-1]) if numbers else words("no epochs")
-    processes = leg.started.num_processes
-    device = leg.started.device
-    return [
-        text_cell(words.moment(began)),
-        text_cell(reached),
-        text_cell(words.duration(leg.seconds) if leg.epochs else MISSING),
-        Cell(words.number(leg.seconds_per_epoch, 1), leg.seconds_per_epoch),
-        Cell(words.number(leg.images_per_second, 1), leg.images_per_second),
-        text_cell(leg.started.precision),
-        text_cell(device if processes == 1 else words("processes text", device=device, count=processes)),
-    ]
-
-
-def _curves(content: Content, words: Words) -> Markup:
-    loss, miou = _series(content, words)
-    dividers = sorted({leg.epochs_done for t in content.trained for leg in t.log.legs if leg.epochs_done})
-    floors = {t.log.legs[-1].floor.get("miou") for t in content.trained if t.log.legs}
-    floor = floors.pop() if len(floors) == 1 else None
-    after = f" {words('leg mark')}" if dividers else ""
-    legs = words("loss figure"), words("miou figure")
-    color = "s0" if len(content.trained) == 1 else ""
-    kinds = [
-        (swatch(color, is_line=True), words("train short")),
-        (swatch(color, is_line=True, is_dashed=True), words("val short")),
-    ]
-    named = [(swatch(f"s{k % NUM_COLORS}", is_line=True), trained.name) for k, trained in enumerate(content.trained)]
-    several = named if len(named) > 1 else []
-    drawn = [
-        line_chart(legs[0], loss, x_title=words("epoch"), write=_writer(loss, words), dividers=dividers),
-        line_chart(legs[1], miou, x_title=words("epoch"), write=lambda y: f"{words.number(100 * y)} %", floor=floor,
-                   dividers=dividers),
-    ]  # fmt: skip
-    floor_entry = [(swatch("floor", is_line=True), words("floor"))] if floor is not None else []
-    return tag(
-        "div",
-        figure(drawn[0], f"{legs[0]}.{after}", legend([*kinds, *several])),
-        figure(drawn[1], f"{legs[1]}.{after}", legend([*several, *floor_entry])),
-        class_="pair",
-    )
-
-
-def _writer(series: Sequence[Series], words: Words) -> Any:
-    highest = max((y for line in series for _, y in line.points if y is not None), default=1.0)
-    digits = 1 if highest > 1 else 2
-    return lambda y: words.number(y, digits)
-
-
-def _series(content: Content, words: Words) -> tuple[list[Series], list[Series]]:
+def curves(content: Content) -> tuple[LineChart, LineChart] | None:
+    """Return loss and mean IoU over the epochs, the evaluated checkpoints marked; None without an epoch."""
+    logged = [trained for trained in content.trained if trained.log.legs]
+    if not any(trained.log.epochs for trained in logged):
+        return None
     loss, miou = [], []
     for k, trained in enumerate(content.trained):
-        epochs = trained.log.epochs
+        color, epochs = k % NUM_COLORS, trained.log.epochs
         marked = frozenset(float(j.epoch) for j in content.of_run(trained) if j.epoch and not j.step_in_epoch)
-        loss.append(Series(f"{trained.name}, {words('train short')}", k, [(e.epoch, e.train_loss) for e in epochs]))
-        loss.append(Series(f"{trained.name}, {words('val short')}", k, [(e.epoch, e.val_loss) for e in epochs],
-                           is_dashed=True))  # fmt: skip
-        miou.append(Series(trained.name, k, [(e.epoch, e.miou) for e in epochs], marked=marked))
-    return loss, miou
+        loss.append(Line(color, [(e.epoch, e.train_loss) for e in epochs]))
+        loss.append(Line(color, [(e.epoch, e.val_loss) for e in epochs], is_dashed=True))
+        miou.append(Line(color, [(e.epoch, e.miou) for e in epochs], marked=marked))
+    dividers = sorted({leg.epochs_done for trained in logged for leg in trained.log.legs if leg.epochs_done})
+    floors = {trained.log.legs[-1].floor.get("miou") for trained in logged}
+    return LineChart(loss, None, dividers), LineChart(miou, floors.pop() if len(floors) == 1 else None, dividers)
 
 
-def _epochs(trained: Trained, words: Words) -> Markup:
-    epochs, best = trained.log.epochs, trained.log.best_epoch
-    stride = -(-len(epochs) // MAX_EPOCH_ROWS)
-    kept = [e for e in epochs if e is best or e is epochs[-1] or e.epoch % stride == 0]
-    floor = trained.log.legs[-1].floor
-    caption = words(
-        "epochs caption", run=trained.name, miou=words.percent(floor.get("miou")),
-        accuracy=words.percent(floor.get("pixel_accuracy")),
-    )  # fmt: skip
-    head = ["epoch", "train loss", "val loss", "miou", "pixel_accuracy", "seconds"]
-    names = [f"{words(key)} (%)" if key in ("miou", "pixel_accuracy") else words(key) for key in head]
-    rows = [(str(epoch.epoch), _epoch_cells(epoch, words, is_best=epoch is best)) for epoch in kept]
-    thinned = f" {words('epochs thinned', stride=stride)}" if stride > 1 else ""
-    return joined(table(caption, names, rows, css="epochs"), note(words("best mark") + thinned))
+def shown_epochs(log: RunLog) -> tuple[int, list[Epoch]]:
+    """Return a stride and the epochs that a table has room for: every such one, the best and the last."""
+    stride = -(-len(log.epochs) // MAX_EPOCH_ROWS)
+    best, last = log.best_epoch, log.epochs[-1]
+    return stride, [e for e in log.epochs if e is best or e is last or e.epoch % stride == 0]
 
 
-def _epoch_cells(epoch: Epoch, words: Words, *, is_best: bool) -> list[Cell]:
+def warnings(content: Content, words: Words) -> list[str]:
+    """Return for each checkpoint: scores not above the floor, the likely cause, invented classes, missing scores."""
+    said = []
+    for label, judged, counts_NKK in zip(words.labels(content), content.judged, content.counts_CNKK, strict=True):
+        for hit in floor_hits(judged.scores):
+            written = {"value": words.percent(hit.value), "floor": words.percent(hit.floor)}
+            said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
+        if found := suspicion(judged.scores, counts_NKK):
+            said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
+        invented = [entry.name for entry in judged.scores.classes if entry.is_invented]
+        if invented:
+            said.append(words("invented", label=label, names=words.listed(invented)))
+        if judged.evaluation.is_old:
+            said.append(words("old evaluation", label=label))
+    return said
+
+
+def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]:
+    """Return the classes that were scored: name, the IoU of every checkpoint, the floor's."""
+    classes = content.floor.classes
     return [
-        Cell(words.number(epoch.train_loss, 3), epoch.train_loss),
-        Cell(words.number(epoch.val_loss, 3), epoch.val_loss),
-        fraction_cell(epoch.miou, words, css="best" if is_best else None),
-        fraction_cell(epoch.pixel_accuracy, words),
-        Cell(words.number(epoch.seconds, 1), epoch.seconds),
+        (classes[k].name, [judged.scores.classes[k].iou for judged in content.judged], classes[k].iou)
+        for k in scored_classes(content)
+    ]
+
+
+def commands(content: Content, words: Words) -> list[str]:
+    """Return the commands that make the runs, their scores and this report again, `RUN` standing for a run's folder."""
+    several = len(content.trained) > 1
+    folders = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.trained))]
+    is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.trained)
+    lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
+    for trained, folder in zip(content.trained, folders, strict=True):
+        lines += _commands_of(trained, content, folder)
+    return [*lines, f"python -m core report {' '.join(folders)} --language {words.language}"]
+
+
+def _commands_of(trained: Trained, content: Content, folder: str) -> Sequence[str]:
+    targets = [int(leg.config["epochs"]) for leg in trained.log.legs]
+    later = sorted({target for target in targets if target > trained.run.config.epochs})
+    train = [runs.command(trained.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
+    on = command_line(["--data", content.evaluation.data, "--split", content.split])
+    return [
+        *(["python -m core demo"] if is_demo(trained.run) else train),
+        *(f"python -m core evaluate {folder}/{judged.file.name} {on}" for judged in content.of_run(trained)),
     ]

@@ -24,7 +24,7 @@ class Verdicts:
 
 
 def decide(content: Content) -> Verdicts:
-    """Compare everything that is judged; the same content gives the same numbers (`core.metrics.comparison`)."""
+    """Compare the checkpoints; the same content gives the same numbers (`core.metrics.comparison`)."""
     first_NKK, *others = content.counts_CNKK
     return Verdicts(
         against_floor=tuple(compare(content.floor_NKK, counts_NKK) for counts_NKK in content.counts_CNKK),

@@ -1,15 +1,16 @@
-"""A report's language: its words, and how it writes numbers, times and the names of checkpoints.
+"""A report's language: its texts (`language/en.toml`, `pt.toml`), and how it writes numbers, times and names.
 
 Percent exists only here; a missing number is a dash, never a zero. Spaces within a number are narrow and do not break.
 """
 
 import dataclasses
+import tomllib
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from core.metrics.comparison import Comparison
 from core.metrics.verdict import Language, sentence
-from core.report import english, portuguese
 from core.report.content import Content, Judged
 from core.training.config import TrainingConfig
 from core.training.milestones import epoch_of
@@ -27,19 +28,16 @@ class Words:
 
     def __init__(self, language: Language = "en") -> None:
         self.language = language
-        self._words, self._months = (
-            (portuguese.WORDS, portuguese.MONTHS) if language == "pt" else (english.WORDS, english.MONTHS)
-        )
+        file = Path(__file__).with_name("language") / f"{language}.toml"
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        self.texts: dict[str, str] = document["texts"]
+        self._months: list[str] = document["months"]
+        labels = {field.name: str(field.metadata["label"]) for field in dataclasses.fields(TrainingConfig)}
+        self.settings: dict[str, str] = document.get("settings", labels)
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a text with what stands in its braces filled in."""
-        return self._words[key].format(**values)
-
-    def setting(self, name: str) -> str:
-        """Return what a setting of a run is called."""
-        if self.language == "pt":
-            return portuguese.SETTINGS[name]
-        return next(str(field.metadata["label"]) for field in dataclasses.fields(TrainingConfig) if field.name == name)
+        return self.texts[key].format(**values)
 
     def value(self, value: Any) -> str:
         """Return the value of a setting."""

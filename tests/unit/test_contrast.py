@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.home import PROJECT_ROOT
-from core.report import style
+from core.report.page import TEMPLATES
 from ui import charts, data_charts, why_charts
 
 Color = tuple[float, float, float]
@@ -24,9 +24,10 @@ CAPTION_OPACITY = 0.6
 WRITTEN = {"light": "#262730", "dark": "#fafafa"}
 """What Streamlit 1.67 fills in for `charts.TEXT`: its gray90 and gray10, whatever the theme's own text is."""
 
+LIGHT, DARK = re.findall(r":root \{(.*?)\}", TEMPLATES.get_template("report.css").render(), re.S)
 REPORT = {
-    "light": dict(re.findall(r"--([\w-]+): (#\w{6})", style.LIGHT)),
-    "dark": dict(re.findall(r"--([\w-]+): (#\w{6})", style.DARK)),
+    "light": dict(re.findall(r"--([\w-]+): (#\w{6})", LIGHT)),
+    "dark": dict(re.findall(r"--([\w-]+): (#\w{6})", DARK)),
 }
 MODES = ("light", "dark")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from core.report.markup import EMPTY_TAGS
+EMPTY_TAGS = frozenset({"meta", "img", "br"})
 
 
 @dataclass
@@ -61,7 +61,8 @@ class _Reader(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        self.open[-1].children.append(Element("", own_text=data))
+        if data.strip():  # spaces between elements show nowhere
+            self.open[-1].children.append(Element("", own_text=data))
 
 
 def read(html: str) -> Element:

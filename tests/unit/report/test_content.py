@@ -10,18 +10,16 @@ import pytest
 
 from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
-from core.report.charts import Series, line_chart, nice_ticks
+from core.report.charts import Line, LineChart, nice_ticks
 from core.report.content import Content, gather, judge
 from core.report.exports import scores_csv
 from core.report.figures import choose
-from core.report.markup import Markup, tag
 from core.report.page import render
 from core.report.words import Words
 from core.training.runs import Run
 from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun, fine
-from tests.unit.report.reading import read
 
 
 def test_milestones_are_judged_in_order_and_without_one_the_best(run: Run) -> None:
@@ -161,15 +159,7 @@ def test_of_one_checkpoint_the_best_and_worst_are_chosen() -> None:
     assert [each.index for each in chosen] == [1, 2, 0]
 
 
-# --- markup and charts ----------------------------------------------------------------------------------------------
-
-
-def test_a_text_is_escaped_and_markup_is_not() -> None:
-    assert tag("p", "1 < 2 & ", tag("b", "x"), class_="a", data_value='"', title=None) == (
-        '<p class="a" data-value="&quot;">1 &lt; 2 &amp; <b>x</b></p>'
-    )
-    assert tag("img", alt="<") == '<img alt="&lt;">'
-    assert isinstance(tag("p"), Markup)
+# --- charts -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,10 +171,9 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, ticks: list[float
 
 
 def test_a_line_has_a_gap_where_a_value_is_missing() -> None:
-    series = Series("a", 0, [(1, 0.1), (2, None), (3, 0.2), (4, 0.4)], marked=frozenset({4.0}))
-    chart = read(line_chart("t", [series], x_title="x", write=str, floor=0.1, dividers=[2]))
-    path = chart.all("path")[0].attributes["d"]
+    line = Line(0, [(1, 0.1), (2, None), (3, 0.2), (4, 0.4)], marked=frozenset({4.0}))
+    chart = LineChart([line], floor=0.1)
+    path = chart.path(line)
     assert (path.count("M"), path.count("L")) == (2, 1)
-    assert len(chart.all("circle")) == 1
-    ends = [line.attributes["class"] for line in chart.all("line")]
-    assert (ends.count("floor"), ends.count("divider")) == (1, 1)
+    assert chart.dots(line) == [(4, 0.4)]
+    assert (chart.x(1), chart.x(4), chart.y(0), chart.y(0.4)) == (0, chart.WIDTH, chart.HEIGHT, 0)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
 from core.report import exports
 from core.report.content import Content, gather, judge
-from core.report.page import SECTIONS, render
+from core.report.page import SECTIONS, TEMPLATES, render
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES, Words
@@ -60,6 +61,11 @@ def test_portuguese_speaks_portuguese(content: Content) -> None:
 
 def test_the_same_content_gives_the_same_file(content: Content) -> None:
     assert render(content, now=NOW) == render(content, now=NOW)
+
+
+def test_a_value_that_a_template_lacks_is_an_error_and_not_an_empty_text() -> None:
+    with pytest.raises(UndefinedError, match="'label' is undefined"):
+        TEMPLATES.from_string("<p>{{ label }}</p>").render()
 
 
 def test_it_is_accessible(page: Element) -> None:
@@ -194,7 +200,8 @@ def test_the_training_section_has_legs_settings_and_every_epoch(page: Element) -
     assert best == ["40.0"]
     loss, miou = [svg for svg in page.with_id("training").all("svg") if svg.attributes.get("role") == "img"]
     for chart, paths, marks in ((loss, 2, 0), (miou, 1, 2)):
-        assert len([line for line in chart.all("line") if line.attributes["class"] == "divider"]) == 1
+        drawn = [line.attributes["class"] for line in chart.all("line")]
+        assert (drawn.count("divider"), drawn.count("floor")) == (1, chart is miou)
         assert (len(chart.all("path")), len(chart.all("circle"))) == (paths, marks)
 
 

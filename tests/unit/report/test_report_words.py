@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from core.metrics.guard import suspicion
-from core.report import english, portuguese
 from core.report.words import LANGUAGES, Words
 from core.training.config import SETTING_TYPES, TrainingConfig
 
@@ -20,17 +19,17 @@ def braces(text: str) -> set[str]:
 
 
 def test_both_languages_have_the_same_keys_with_the_same_braces() -> None:
-    assert list(english.WORDS) == list(portuguese.WORDS)
-    for key, text in english.WORDS.items():
-        assert braces(text) == braces(portuguese.WORDS[key]), key
-    assert all(text.strip() for words in (english.WORDS, portuguese.WORDS) for text in words.values())
-    assert len(english.MONTHS) == len(portuguese.MONTHS) == 12
+    english, portuguese = (Words(language).texts for language in LANGUAGES)
+    assert list(english) == list(portuguese)
+    for key, text in english.items():
+        assert braces(text) == braces(portuguese[key]), key
+    assert all(text.strip() for texts in (english, portuguese) for text in texts.values())
 
 
 def test_every_setting_has_a_name_in_both_languages() -> None:
-    assert list(portuguese.SETTINGS) == list(SETTING_TYPES) == [field.name for field in fields(TrainingConfig)]
-    assert Words("en").setting("batch_size") == "Batch size"
-    assert Words("pt").setting("batch_size") == "Tamanho do lote (batch)"
+    assert list(Words("pt").settings) == list(SETTING_TYPES) == [field.name for field in fields(TrainingConfig)]
+    assert Words("en").settings["batch_size"] == "Batch size"
+    assert Words("pt").settings["batch_size"] == "Tamanho do lote (batch)"
 
 
 def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
@@ -41,15 +40,15 @@ def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
     kinds = set(re.findall(r'return "([a-z ]+)", ', inspect.getsource(guard)))
     assert {"shuffled classes", "wrong palette", "untrained"} <= kinds
     assert suspicion is guard.suspicion
-    assert {f"cause {kind}" for kind in kinds} == {key for key in english.WORDS if key.startswith("cause ")}
+    assert {f"cause {kind}" for kind in kinds} == {key for key in Words("en").texts if key.startswith("cause ")}
 
 
 def test_no_sentence_counts_one_thing_in_the_plural() -> None:
     """Of a split with one image it said "1 images", and of a run with one step an epoch "1 steps"."""
     always_several = {"epochs label", "processes text", "epochs thinned"}
-    for words in (english.WORDS, portuguese.WORDS):
+    for language in LANGUAGES:
         counted = {
-            key for key, text in words.items()
+            key for key, text in Words(language).texts.items()
             if re.search(r"\{(images|count|train|val|steps|stride)\} (\w+ (e|and) )?[^\W\d]+s\b", text)
         }  # fmt: skip
         assert counted <= always_several
