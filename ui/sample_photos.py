@@ -11,7 +11,8 @@ from ui.words import plain
 
 SAMPLE = "Sample"
 """Where a photo is from, as the address says it."""
-CARD_PX = 210
+CARD_PX, PICTURE_PX = 168, 108
+"""Width of a card and height of its picture: two stand side by side on a phone."""
 
 
 def ask_validation_photo(data_path: str) -> Photo:
@@ -47,7 +48,7 @@ def offer_shipped_photos() -> None:
 
 
 def _offer(sample: SamplePhoto) -> None:
-    show_picture(sample.file.read_bytes(), "", sample.title)
+    show_picture(sample.file.read_bytes(), "", sample.title, height_px=PICTURE_PX)
     st.button(
         f"Segment the {sample.shows}", key=f"sample {sample.shows}",
         on_click=lambda: address.show(photo=SAMPLE, sample=sample.shows),
