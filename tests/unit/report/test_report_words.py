@@ -32,6 +32,13 @@ def test_every_setting_has_a_name_in_both_languages() -> None:
     assert Words("pt").settings["batch_size"] == "Tamanho do lote (batch)"
 
 
+def test_every_choice_that_the_model_section_writes_out_has_its_words() -> None:
+    """A run that started from the starter model had no report: the languages lacked that choice."""
+    choices = {field.name: field.metadata["choices"] for field in fields(TrainingConfig)}
+    wanted = {f"{name} {choice}" for name in ("init", "geometry") for choice in choices[name]}
+    assert all(wanted <= set(Words(language).texts) for language in LANGUAGES)
+
+
 def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
     import inspect
 
