@@ -1,6 +1,6 @@
 """How a photo of any shape lies in the square that a model sees: the one place that decides it.
 
-*squash*  both sides of the photo become the square's, whatever its shape: nothing is padded, and shapes are distorted
+*resize*  both sides of the photo become the square's, whatever its shape: nothing is padded, and shapes are distorted
 *fit*     the longer side becomes the square's and the shorter one follows: shapes stay, and what is left is padded
 
 Torch is not imported.
@@ -9,11 +9,11 @@ Torch is not imported.
 from dataclasses import dataclass
 from typing import Any
 
-SQUASH, FIT = "squash", "fit"
-GEOMETRIES = (SQUASH, FIT)
+RESIZE, FIT = "resize", "fit"
+GEOMETRIES = (RESIZE, FIT)
 
 HOW = {
-    SQUASH: "both sides resized to {size} px",
+    RESIZE: "both sides resized to {size} px",
     FIT: "the longer side resized to {size} px with the aspect ratio kept, the other side padded alike at both ends "
     "with the mean colour, and the padding cut off the logits",
 }
@@ -45,7 +45,7 @@ def place_of(size: tuple[int, int], side_px: int, geometry: str) -> Place:
     Both margins of a side are equal, so that mirroring the photo and mirroring the square are the same. A side is
     therefore up to 1 px off the photo's exact ratio; of the photo at least a line stays.
     """
-    if geometry == SQUASH:
+    if geometry == RESIZE:
         return Place(side_px)
     longest = max(size)
     above_px, beside_px = (

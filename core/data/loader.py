@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from core.data.dataset import Sample
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import TrainingTransform, normalize
 from core.errors import DataError
 
@@ -40,12 +40,12 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        squashed: SquashedPairs,
+        pairs: SquarePairs,
         transform: TrainingTransform,
         seed: int,
         resident_on: torch.device | None = None,
     ) -> None:
-        self.squashed = squashed
+        self.pairs = pairs
         self.transform = transform
         self._seed = seed
         self._resident_on = resident_on
@@ -53,14 +53,14 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         """Return the number of pairs."""
-        return len(self.squashed)
+        return len(self.pairs)
 
     def open_kept(self) -> bool:
         """Take what is read from where it is kept, if it is."""
-        is_kept = self.squashed.open_kept()
+        is_kept = self.pairs.open_kept()
         if is_kept and self._resident_on:
             with suppress(torch.OutOfMemoryError):  # others have taken its memory meanwhile: read as before
-                self._resident_N4SS = self.squashed.copied_to(self._resident_on)
+                self._resident_N4SS = self.pairs.copied_to(self._resident_on)
             self._resident_on = None
         return is_kept
 
@@ -75,15 +75,15 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         _, index = key
-        photo_3SS, mask_SS = self._squashed_pair(index)
+        photo_3SS, mask_SS = self._square_pair(index)
         if self.transform.is_identity:
             return photo_3SS, mask_SS
         with self.seeded(key):
             return self.transform(photo_3SS, mask_SS)
 
-    def _squashed_pair(self, index: int) -> tuple[Tensor, Tensor]:
+    def _square_pair(self, index: int) -> tuple[Tensor, Tensor]:
         if self._resident_N4SS is None:
-            return self.squashed[index]
+            return self.pairs[index]
         return self._resident_N4SS[index, :3], self._resident_N4SS[index, 3]
 
     @contextmanager

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from core.data import kept
 from core.data.dataset import Sample
-from core.data.geometry import SQUASH
+from core.data.geometry import RESIZE
 from core.data.images import read_mask, read_pair
 from core.data.stats import MAX_THREADS
 from core.data.transforms import mask_in_square, photo_in_square
@@ -42,10 +42,10 @@ class WholePair(NamedTuple):
     truth_HW: NDArray[np.uint8]
 
 
-class SquashedPairs:
+class SquarePairs:
     """Pairs by index as the model takes them before augmentation: kept ones once there are, else from their files."""
 
-    def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int, geometry: str = SQUASH) -> None:
+    def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int, geometry: str = RESIZE) -> None:
         self.samples = samples
         self.num_classes = num_classes
         self.image_size = image_size

@@ -16,7 +16,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
-from core.data.geometry import SQUASH, place_of
+from core.data.geometry import RESIZE, place_of
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 
 PADDING: dict[type, Any] = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
@@ -24,17 +24,17 @@ PADDING: dict[type, Any] = {tv_tensors.Image: [round(255 * mean) for mean in IMA
 that a photo's edge can stand out from. In the mask it is void: never trained on, never counted."""
 
 
-def photo_to_tensor(photo: Image.Image, image_size: int, geometry: str = SQUASH) -> Tensor:
+def photo_to_tensor(photo: Image.Image, image_size: int, geometry: str = RESIZE) -> Tensor:
     """Return an RGB photo as the model takes it: float32, shape (3, image_size, image_size), normalized."""
     return normalize(photo_in_square(photo, image_size, geometry))
 
 
-def photo_in_square(photo: Image.Image, image_size: int, geometry: str = SQUASH) -> Tensor:
+def photo_in_square(photo: Image.Image, image_size: int, geometry: str = RESIZE) -> Tensor:
     """Return an RGB photo in the model's square: uint8, shape (3, image_size, image_size)."""
     return _in_square(TF.to_image(photo), image_size, geometry)
 
 
-def mask_in_square(mask_HW: NDArray[np.uint8], image_size: int, geometry: str = SQUASH) -> Tensor:
+def mask_in_square(mask_HW: NDArray[np.uint8], image_size: int, geometry: str = RESIZE) -> Tensor:
     """Return ids in the square where their photo lies, nearest neighbour: uint8, shape (image_size, image_size)."""
     return _in_square(tv_tensors.Mask(torch.from_numpy(mask_HW)), image_size, geometry)
 

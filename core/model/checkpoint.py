@@ -19,7 +19,7 @@ from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import VOC_CLASSES, Classes, classes_of
-from core.data.geometry import GEOMETRIES, SQUASH
+from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import SMP_PREFIX, build_model
@@ -52,7 +52,7 @@ class CheckpointMeta:
     output_stride: int
     has_aux_head: bool
     image_size: int
-    geometry: str = SQUASH
+    geometry: str = RESIZE
     image_mean: tuple[float, ...] = IMAGE_MEAN
     image_std: tuple[float, ...] = IMAGE_STD
     epoch: int | None = None
@@ -268,7 +268,7 @@ def _assumed(found: Mended, given: Given) -> CheckpointMeta:
         output_stride=given.output_stride or found.output_stride,
         has_aux_head=found.has_aux_head,
         image_size=given.image_size or found.image_size,
-        geometry=given.geometry or SQUASH,
+        geometry=given.geometry or RESIZE,
     )
 
 

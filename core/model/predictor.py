@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from core.data.geometry import SQUASH, place_of
+from core.data.geometry import RESIZE, place_of
 from core.data.transforms import normalize, photo_in_square
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
@@ -37,7 +37,7 @@ class Predictor:
         model: nn.Module,
         *,
         image_size: int,
-        geometry: str = SQUASH,
+        geometry: str = RESIZE,
         device: torch.device,
         precision: str = "fp32",
         sizes: Sequence[int] = (),

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from core.data.loader import TrainingBatches, TrainingPairs
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import TrainingTransform
 from core.training import memory
 from core.training.config import TrainingConfig
@@ -15,7 +15,7 @@ RESIDENT_SHARE = 0.05
 """How much of a GPU's free memory the photos may take that are copied there."""
 
 
-def residence(config: TrainingConfig, pairs: SquashedPairs, device: torch.device) -> torch.device | None:
+def residence(config: TrainingConfig, pairs: SquarePairs, device: torch.device) -> torch.device | None:
     """Return where the photos are to reside: on a GPU if they are few for it and nobody wants loader processes."""
     if device.type != "cuda" or config.num_workers:
         return None
@@ -24,7 +24,7 @@ def residence(config: TrainingConfig, pairs: SquashedPairs, device: torch.device
 
 def training_batches(
     config: TrainingConfig,
-    source: SquashedPairs | FeaturePairs,
+    source: SquarePairs | FeaturePairs,
     batch_size: int,
     world: World,
     device: torch.device,

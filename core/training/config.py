@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from core.data.geometry import GEOMETRIES, SQUASH
+from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import ConfigError
 
 ARCHITECTURES = (
@@ -64,7 +64,7 @@ class TrainingConfig:
         group="Main",
     )
     geometry: str = setting(
-        SQUASH, "Geometry", "Squash resizes both sides of a photo to the image size, which distorts it. Fit resizes "
+        RESIZE, "Geometry", "Resize sets both sides of a photo to the image size, which distorts it. Fit resizes "
         "the longer side, keeps the aspect ratio and pads the square; padding counts in no loss and no score.",
         choices=GEOMETRIES, group="Main",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from torch import Tensor
 from core.classes import Classes
 from core.data.dataset import Dataset, fingerprint
 from core.data.images import mask_image, png_bytes
-from core.data.pixels import SquashedPairs, WholePair
+from core.data.pixels import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
@@ -78,7 +78,7 @@ def evaluate_checkpoint(
     meta = opened.meta
     _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
     results, began_s = [], time.perf_counter()
-    pairs = SquashedPairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
+    pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
     for result in evaluate(predictor, pairs, dataset.classes):
         results.append(result)
         if on_progress:
@@ -154,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def evaluate(
-    predictor: Predictor, pairs: SquashedPairs | FeaturePairs, classes: Classes, *, batch_size: int = 1
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int = 1
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count; yields the images in order.
 
@@ -165,7 +165,7 @@ def evaluate(
 
 
 def evaluate_together(
-    world: World, predictor: Predictor, pairs: SquashedPairs | FeaturePairs, classes: Classes, *, batch_size: int
+    world: World, predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int
 ) -> Iterator[ImageResult]:
     """Do what `evaluate` does, every process its part; each yields the results of all, which are those of one."""
     for first in range(0, len(pairs), batch_size * world.size):
@@ -174,7 +174,7 @@ def evaluate_together(
 
 
 def _evaluate(
-    predictor: Predictor, pairs: SquashedPairs | FeaturePairs, indices: range, classes: Classes, batch_size: int
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, indices: range, classes: Classes, batch_size: int
 ) -> Iterator[ImageResult]:
     for first in range(0, len(indices), batch_size):
         batch = indices[first : first + batch_size]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from core.data import kept
 from core.data.loader import TrainingPairs
-from core.data.pixels import SquashedPairs, WholePair
+from core.data.pixels import SquarePairs, WholePair
 from core.data.transforms import TrainingTransform, normalize
 from core.files import new_folder
 from core.home import home
@@ -51,33 +51,33 @@ class Backbone:
 
 
 class FeaturePairs:
-    """Features and ids by index, in place of the photos and ids of `SquashedPairs`; computed anew until kept."""
+    """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed anew until kept."""
 
-    def __init__(self, squashed: SquashedPairs, backbone: Callable[[], Backbone], *, has_flips: bool) -> None:
-        self.squashed = squashed
-        self.samples = squashed.samples
+    def __init__(self, pairs: SquarePairs, backbone: Callable[[], Backbone], *, has_flips: bool) -> None:
+        self.pairs = pairs
+        self.samples = pairs.samples
         self._make_backbone = backbone
         self._num_forms = 2 if has_flips else 1
         self._features_NFhwC: NDArray[np.uint16] | None = None
 
     def __len__(self) -> int:
         """Return the number of pairs."""
-        return len(self.squashed)
+        return len(self.pairs)
 
     def pair(self, index: int, *, is_flipped: bool = False) -> tuple[Tensor, Tensor]:
         """Return the features of a photo, bf16 (C, h, w), and its ids, uint8 (S, S)."""
-        _, mask_SS = self.squashed[index]
+        _, mask_SS = self.pairs[index]
         bits_FhwC = self._compute(index) if self._features_NFhwC is None else self._features_NFhwC[index]
         features_hwC = torch.from_numpy(np.array(bits_FhwC[int(is_flipped)])).view(torch.bfloat16)
         return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
 
     def with_truth(self, index: int) -> WholePair:
         """Return features in the place of the photo, the ids in the square, and the ids at their own size."""
-        return self.squashed.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
+        return self.pairs.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
 
     def open_kept(self) -> bool:
         """Take features from where they are kept, if they are, and tell whether they come from memory now."""
-        self.squashed.open_kept()
+        self.pairs.open_kept()
         file = self._place() / "features.npy"
         if self._features_NFhwC is None:
             with suppress(FileNotFoundError, NotADirectoryError):
@@ -121,12 +121,12 @@ class FeaturePairs:
             yield self._compute(index)
 
     def _compute(self, index: int) -> NDArray[np.uint16]:
-        photo_3SS, _ = self.squashed[index]
+        photo_3SS, _ = self.pairs[index]
         forms = [photo_3SS, photo_3SS.flip(-1)][: self._num_forms]
         return self._backbone.features(torch.stack(forms))
 
     def _place(self) -> Path:
-        asked = f"{self.squashed.place().name} {self._num_forms} {self._backbone.key}"
+        asked = f"{self.pairs.place().name} {self._num_forms} {self._backbone.key}"
         return home() / "cache" / "features" / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
@@ -134,7 +134,7 @@ class TrainingFeatures(TrainingPairs):
     """Features and ids by (epoch, index): mirrored when `TrainingPairs` would mirror the photo."""
 
     def __init__(self, features: FeaturePairs, transform: TrainingTransform, seed: int) -> None:
-        super().__init__(features.squashed, transform, seed)
+        super().__init__(features.pairs, transform, seed)
         self._features = features
 
     def open_kept(self) -> bool:

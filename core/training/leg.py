@@ -105,7 +105,7 @@ class Leg:
 
     def _read_pairs(self) -> Iterator[Record]:
         """Read every pair once: a damaged photo is found and named now, not hours later. Fills floor and warnings."""
-        train, val = self._loop.squashed, self._loop.squashed_val
+        train, val = self._loop.train_pairs, self._loop.val_pairs
         counts: list[NDArray[np.int64]] = []
         total = len(train) + len(val)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.classes import Classes
 from core.data.dataset import Sample
 from core.data.loader import Waiting, fraction_of, mixed_seed
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.errors import RunError
 from core.home import home
 from core.model.architectures import build_model, split_backbone
@@ -71,12 +71,12 @@ class TrainingLoop:
         self.progress = Progress()
         self.train_samples = fraction_of(train, config.train_fraction, config.seed)
         self.val_samples = val
-        self.squashed, self.squashed_val = (
-            SquashedPairs(some, len(classes), config.image_size, config.geometry) for some in (self.train_samples, val)
+        self.train_pairs, self.val_pairs = (
+            SquarePairs(some, len(classes), config.image_size, config.geometry) for some in (self.train_samples, val)
         )
         self.features, self.features_val = (
             FeaturePairs(pairs, lambda: self.backbone, has_flips=has_flips) if config.store_features else None
-            for pairs, has_flips in ((self.squashed, config.flip), (self.squashed_val, False))
+            for pairs, has_flips in ((self.train_pairs, config.flip), (self.val_pairs, False))
         )
         self.results: list[ImageResult] = []
         self.number_format = self.precision
@@ -98,7 +98,7 @@ class TrainingLoop:
         weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
         self._step = TrainingStep(model, config, device, self.precision, weights_K, stages, world)
         self.model = self._step.average.model if self._step.average else model
-        self._photos_reside_on = residence(config, self.squashed, device)
+        self._photos_reside_on = residence(config, self.train_pairs, device)
         self._set_batch_size(config.batch_size or self._fitting_batch_size(is_resumed=is_resumed))
         self.notes += world.notes(self.batch_size, device)
 
@@ -194,7 +194,7 @@ class TrainingLoop:
         """Make the batches; what the machine would be killed for is split beforehand."""
         self.batch_size = min(batch_size, len(self.train_samples))
         own = self.world.share_of(self.batch_size)
-        source = self.features or self.squashed
+        source = self.features or self.train_pairs
         self._batches = training_batches(
             self.config, source, batch_size, self.world, self.device, self._photos_reside_on
         )
@@ -264,7 +264,7 @@ class TrainingLoop:
                 yield Validating(epoch=epochs, image=len(self.results), images=len(self.val_samples))
         return True
 
-    def ready_to_judge(self, *, are_masks_kept: bool) -> tuple[Predictor, SquashedPairs | FeaturePairs]:
+    def ready_to_judge(self, *, are_masks_kept: bool) -> tuple[Predictor, SquarePairs | FeaturePairs]:
         """Return the model ready to be judged, and on what; where the masks are kept, all as `evaluate` does it."""
         size, geometry, precision = self.config.image_size, self.config.geometry, self.precision
         if self.features_val and not are_masks_kept:
@@ -276,7 +276,7 @@ class TrainingLoop:
         if are_masks_kept:
             precision = mask_precision(self.model, image_size=size, device=self.device, wanted=self.config.precision)
         predictor = Predictor(self.model, image_size=size, geometry=geometry, device=self.device, precision=precision)
-        return predictor, self.squashed_val
+        return predictor, self.val_pairs
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
         """Count the epoch as done and tell how it went."""

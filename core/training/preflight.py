@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.errors import RunError
 from core.model.predictor import Predictor
 from core.training.distributed import Order
@@ -173,7 +173,7 @@ def _evaluate(loop: TrainingLoop) -> float:
     size, geometry = loop.config.image_size, loop.config.geometry
     predictor = Predictor(loop.model, image_size=size, geometry=geometry, device=loop.device)
     began_s = time.perf_counter()
-    pairs = SquashedPairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), size, geometry)
+    pairs = SquarePairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), size, geometry)
     losses = [result.loss for result in evaluate(predictor, pairs, loop.classes)]
     if not all(math.isfinite(loss) for loss in losses):
         raise RunError("After one step the model answers with NaN; start a new run with a smaller learning_rate.")

@@ -29,7 +29,7 @@ PRESETS: dict[str, TrainingConfig] = {
     ),
     "report": TrainingConfig(precision="fp32"),
     # torchvision's references/segmentation: SGD at 0.02 for batches of 8 x 4, so 0.01 for 16; poly; 480 px crops of
-    # photos scaled by 0.5 to 2. Ours squashes photos to a square and does not train the auxiliary head 10 times faster.
+    # photos scaled by 0.5 to 2. Ours resizes photos to a square and does not train the auxiliary head 10 times faster.
     "best": TrainingConfig(
         epochs=30,
         batch_size=16,

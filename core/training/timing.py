@@ -17,7 +17,7 @@ import torch
 
 from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.loader import fraction_of
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.errors import RunError
 from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, choose_precision, device_name
@@ -162,7 +162,7 @@ def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = ti
     some = spread(samples, READ_PAIRS)
     began_s = clock()
     fingerprint(some)
-    SquashedPairs(some, dataset.num_classes, config.image_size, config.geometry).hold()
+    SquarePairs(some, dataset.num_classes, config.image_size, config.geometry).hold()
     per_pair_s = (clock() - began_s) / len(some)
     counted_twice = len(train) if config.class_weighting == "balanced" else 0
     return per_pair_s * (len(samples) + counted_twice)
@@ -192,7 +192,7 @@ class _Bench:
         del self._loop
         some = spread(self.train_samples, max(READ_PAIRS, batch_size))
         self._loop = self._build(with_settings(self.config, {"batch_size": batch_size}), some)
-        self._loop.squashed.hold()  # as a training finds them in its cache
+        self._loop.train_pairs.hold()  # as a training finds them in its cache
         if self._loop.features:
             self._loop.features.hold(FEATURES)
         return self._loop
@@ -219,9 +219,9 @@ class _Bench:
                 break
         return watch.median_s / size
 
-    def _held(self, photos: Sequence[Sample], *, has_features: bool) -> SquashedPairs | FeaturePairs:
+    def _held(self, photos: Sequence[Sample], *, has_features: bool) -> SquarePairs | FeaturePairs:
         """Return pairs as a validation finds them, in memory."""
-        pairs = SquashedPairs(photos, self.dataset.num_classes, self.config.image_size, self.config.geometry)
+        pairs = SquarePairs(photos, self.dataset.num_classes, self.config.image_size, self.config.geometry)
         pairs.hold()
         if not has_features:
             return pairs
@@ -233,7 +233,7 @@ class _Bench:
         """Return the seconds in which the features of all photos are computed, 0 where none are stored."""
         if not self._loop.features:
             return 0.0
-        store = FeaturePairs(self._loop.squashed, lambda: self._loop.backbone, has_flips=False)
+        store = FeaturePairs(self._loop.train_pairs, lambda: self._loop.backbone, has_flips=False)
         store.hold(1)  # which makes the backbone ready
         began_s = clock()
         store.hold(FEATURES)

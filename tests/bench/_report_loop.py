@@ -21,7 +21,7 @@ from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 
 
 class ReportPairs(TorchDataset[tuple[Tensor, Tensor]]):
-    """Photos and masks, decoded and squashed each time they are asked for."""
+    """Photos and masks, decoded and resized each time they are asked for."""
 
     def __init__(self, samples: tuple[Sample, ...], size_px: int) -> None:
         self._samples = samples

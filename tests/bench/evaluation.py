@@ -21,7 +21,7 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.data.demo import write_demo
 from core.data.images import read_mask, read_pair, read_photo, write_mask
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import photo_to_tensor
 from core.metrics.confusion import confusion_counts, void_pixels
 from core.model.architectures import build_model
@@ -58,7 +58,7 @@ def main() -> None:
 
             def ours(precision: str = precision) -> None:
                 predictor = Predictor(model, image_size=SIZE_PX, device=device, precision=precision)
-                pairs = SquashedPairs(samples, NUM_CLASSES, SIZE_PX)
+                pairs = SquarePairs(samples, NUM_CLASSES, SIZE_PX)
                 counts[precision] = sum(result.counts_KK for result in evaluate(predictor, pairs, VOC_CLASSES))
 
             acts[precision] = ours

@@ -18,7 +18,7 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
 from core.model.predictor import Predictor
@@ -72,7 +72,7 @@ def repeated(drawn: Path, root: Path, times: int) -> Path:
 
 def costs(data: Dataset, predictor: Predictor) -> dict[str, float]:
     """Return the seconds of each kind of work over all training photos."""
-    pairs = SquashedPairs(data.split("train"), data.num_classes, SIZE_PX)
+    pairs = SquarePairs(data.split("train"), data.num_classes, SIZE_PX)
     return {
         "pixels": seconds_of(lambda: list(pairs.keep())),
         "statistics": seconds_of(lambda: analyse(data.root).stats("train")),

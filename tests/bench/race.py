@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device
 from core.model.predictor import Predictor
@@ -61,7 +61,7 @@ def best_of_report(dataset: Dataset) -> tuple[float, float]:
     device = choose_device()
     samples, num_classes = dataset.split("train"), dataset.num_classes
     train_epoch, model = report_loop(samples, num_classes, REPORT_PX, REPORT_BATCH_SIZE, device)
-    pairs = SquashedPairs(dataset.split("val"), num_classes, REPORT_PX)
+    pairs = SquarePairs(dataset.split("val"), num_classes, REPORT_PX)
     trained_s = best_s = best_miou = 0.0
     while trained_s < REPORT_S:
         trained_s += seconds_of(train_epoch)

@@ -67,7 +67,7 @@ def our_loop(dataset: Dataset, **settings: object) -> TrainingLoop:
 
 def prepare(loop: TrainingLoop) -> None:
     """Do what is done once for all epochs."""
-    for _ in loop.squashed.keep():
+    for _ in loop.train_pairs.keep():
         pass
     for _ in loop.keep_features():
         pass

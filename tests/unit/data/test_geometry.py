@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from core.data.geometry import FIT, GEOMETRIES, SQUASH, Place, place_of
+from core.data.geometry import FIT, GEOMETRIES, RESIZE, Place, place_of
 from core.data.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square
 from core.voc import IMAGE_MEAN, VOID
 from tests.small_data import draw_pair
@@ -30,7 +30,7 @@ def test_the_longer_side_fills_the_square_and_the_ratio_stays(height: int, width
         assert abs(found_px - side_px * of / max(height, width)) <= 1 or found_px <= 2
     turned = place_of((width, height), side_px, FIT)
     assert (turned.above_px, turned.beside_px) == (place.beside_px, place.above_px)
-    assert place_of((height, width), side_px, SQUASH) == Place(side_px)
+    assert place_of((height, width), side_px, RESIZE) == Place(side_px)
     assert (height != width) or place == Place(side_px)
 
 
@@ -45,16 +45,16 @@ def test_places_by_hand(size: tuple[int, int], side_px: int, expected: Place) ->
 
 @pytest.mark.parametrize("side_px", [32, 33])
 @pytest.mark.parametrize("own_px", [1, 20, 33, 97])
-def test_a_square_photo_fits_as_it_is_squashed(own_px: int, side_px: int) -> None:
+def test_a_square_photo_fits_as_it_is_resized(own_px: int, side_px: int) -> None:
     photo, mask_HW = (
         draw_pair(0, (own_px, own_px)) if own_px > 1 else (Image.new("RGB", (1, 1)), np.zeros((1, 1), "u1"))
     )
-    squashed, fitted = (
+    resized, fitted = (
         (photo_in_square(photo, side_px, geometry), mask_in_square(mask_HW, side_px, geometry))
         for geometry in GEOMETRIES
     )
-    assert torch.equal(squashed[0], fitted[0])
-    assert torch.equal(squashed[1], fitted[1])
+    assert torch.equal(resized[0], fitted[0])
+    assert torch.equal(resized[1], fitted[1])
 
 
 @pytest.mark.parametrize("side_px", [64, 65])

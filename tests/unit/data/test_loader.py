@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.data.dataset import Sample, open_dataset
 from core.data.loader import TrainingBatches, TrainingPairs, Waiting, fraction_of, mixed_seed
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import TrainingTransform
 from core.errors import DataError
 from tests.small_data import write_voc
@@ -25,7 +25,7 @@ def samples(tmp_path: Path) -> tuple[Sample, ...]:
 
 def batches(samples: tuple[Sample, ...], *, size: int = 2, workers: int = 0, seed: int = 0) -> TrainingBatches:
     transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
-    pairs = TrainingPairs(SquashedPairs(samples, 21, 32), transform, seed)
+    pairs = TrainingPairs(SquarePairs(samples, 21, 32), transform, seed)
     return TrainingBatches(pairs, size, num_workers=workers, seed=seed)
 
 
@@ -55,16 +55,16 @@ def test_pairs_that_reside_on_a_device_make_the_same_batches(
     samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is done on a GPU, done on the CPU: drawn from the same numbers, and read no more once it is there."""
-    squashed = SquashedPairs(samples, 21, 32)
-    list(squashed.keep())
+    resized = SquarePairs(samples, 21, 32)
+    list(resized.keep())
     transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
-    pairs = TrainingPairs(squashed, transform, 0, resident_on=torch.device("cpu"))
+    pairs = TrainingPairs(resized, transform, 0, resident_on=torch.device("cpu"))
     assert not pairs.is_resident
     resident = TrainingBatches(pairs, 2, num_workers=2, seed=0)
     first = list(resident.epoch(1))
     assert pairs.is_resident
     assert is_same(first, list(batches(samples).epoch(1)))
-    monkeypatch.delattr(SquashedPairs, "__getitem__")
+    monkeypatch.delattr(SquarePairs, "__getitem__")
     assert is_same(first, list(resident.epoch(1)))
 
 
@@ -79,7 +79,7 @@ def test_an_epoch_shows_every_photo_once_but_those_of_the_incomplete_batch(sampl
         def __getitem__(self, key: tuple[int, int]) -> Batch:
             return torch.zeros((3, 1, 1), dtype=torch.uint8), torch.tensor(key[1])
 
-    pairs = Names(SquashedPairs(samples, 21, 32), TrainingTransform(32), 0)
+    pairs = Names(SquarePairs(samples, 21, 32), TrainingTransform(32), 0)
     loader = TrainingBatches(pairs, 2, num_workers=0, seed=0)
     seen = [index for _, indices in loader.epoch(4) for index in indices.tolist()]
     assert len(loader) == 3
@@ -97,7 +97,7 @@ def test_first_skips_batches_that_were_trained_before_a_stop(samples: tuple[Samp
 
 
 def test_reading_a_photo_leaves_the_global_random_numbers_alone(samples: tuple[Sample, ...]) -> None:
-    pairs = TrainingPairs(SquashedPairs(samples, 21, 32), TrainingTransform(32, flip=True), 0)
+    pairs = TrainingPairs(SquarePairs(samples, 21, 32), TrainingTransform(32, flip=True), 0)
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)

@@ -14,7 +14,7 @@ from core.data import kept
 from core.data.dataset import open_dataset
 from core.data.geometry import FIT
 from core.data.images import read_mask, read_photo, write_mask
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import mask_in_square, photo_in_square
 from core.errors import DataError
 from tests.small_data import replace_quietly
@@ -23,19 +23,19 @@ SIZE = 33
 
 
 @pytest.fixture
-def pairs(tiny_voc: Path) -> SquashedPairs:
-    return SquashedPairs(open_dataset(tiny_voc).split("train"), 21, SIZE)
+def pairs(tiny_voc: Path) -> SquarePairs:
+    return SquarePairs(open_dataset(tiny_voc).split("train"), 21, SIZE)
 
 
-def again(pairs: SquashedPairs) -> SquashedPairs:
-    return SquashedPairs(pairs.samples, 21, SIZE)
+def again(pairs: SquarePairs) -> SquarePairs:
+    return SquarePairs(pairs.samples, 21, SIZE)
 
 
 def kept_folders(home: Path) -> list[Path]:
     return list((home / "cache" / "pixels").iterdir())
 
 
-def check(pairs: SquashedPairs) -> None:
+def check(pairs: SquarePairs) -> None:
     """Compare every pair with its files, resized here and now."""
     for index, sample in enumerate(pairs.samples):
         truth_HW = read_mask(sample.mask, 21)
@@ -48,7 +48,7 @@ def check(pairs: SquashedPairs) -> None:
         np.testing.assert_array_equal(whole.truth_HW, truth_HW)
 
 
-def test_kept_pairs_are_what_their_files_hold(pairs: SquashedPairs) -> None:
+def test_kept_pairs_are_what_their_files_hold(pairs: SquarePairs) -> None:
     check(pairs)
     counts_NK = list(pairs.keep())
     for counts_K, sample in zip(counts_NK, pairs.samples, strict=True):
@@ -60,20 +60,20 @@ def test_kept_pairs_are_what_their_files_hold(pairs: SquashedPairs) -> None:
     np.testing.assert_array_equal(list(opened.keep()), counts_NK)
 
 
-def test_held_in_memory_they_are_the_same(pairs: SquashedPairs, home: Path) -> None:
+def test_held_in_memory_they_are_the_same(pairs: SquarePairs, home: Path) -> None:
     pairs.hold()
     check(pairs)
     assert not (home / "cache").exists()
 
 
-def test_a_second_pass_reads_no_photo(pairs: SquashedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_pass_reads_no_photo(pairs: SquarePairs, monkeypatch: pytest.MonkeyPatch) -> None:
     counts_NK = [counts_K.tolist() for counts_K in pairs.keep()]
     monkeypatch.setattr("core.data.pixels.read_pair", lambda *_: pytest.fail("read a pair that is kept"))
     assert [counts_K.tolist() for counts_K in again(pairs).keep()] == counts_NK
 
 
 @pytest.mark.parametrize("what", ["photo", "mask"])
-def test_a_file_of_the_same_size_and_time_is_read_again(pairs: SquashedPairs, what: str) -> None:
+def test_a_file_of_the_same_size_and_time_is_read_again(pairs: SquarePairs, what: str) -> None:
     """A mask that was changed and given its old time back (`cp -p` of a mended copy) was served as it had been."""
     files = [sample.photo if what == "photo" else sample.mask for sample in pairs.samples]
     longest = max(file.stat().st_size for file in files)
@@ -87,7 +87,7 @@ def test_a_file_of_the_same_size_and_time_is_read_again(pairs: SquashedPairs, wh
 
 
 @pytest.mark.parametrize("what", ["photo", "mask"])
-def test_a_file_that_changes_is_read_again(pairs: SquashedPairs, what: str) -> None:
+def test_a_file_that_changes_is_read_again(pairs: SquarePairs, what: str) -> None:
     list(pairs.keep())
     sample = pairs.samples[0]
     if what == "photo":
@@ -101,27 +101,27 @@ def test_a_file_that_changes_is_read_again(pairs: SquashedPairs, what: str) -> N
     check(changed)
 
 
-def test_what_is_kept_is_of_an_image_size_a_geometry_and_classes(pairs: SquashedPairs) -> None:
+def test_what_is_kept_is_of_an_image_size_a_geometry_and_classes(pairs: SquarePairs) -> None:
     list(pairs.keep())
-    fitted = SquashedPairs(pairs.samples, 21, SIZE, FIT)
+    fitted = SquarePairs(pairs.samples, 21, SIZE, FIT)
     assert not fitted.open_kept()
     list(fitted.keep())
     check(fitted)
     check(pairs)
     assert not torch.equal(fitted[0][1], pairs[0][1])
-    assert not SquashedPairs(pairs.samples, 21, SIZE + 1).open_kept()
-    assert not SquashedPairs(pairs.samples, 22, SIZE).open_kept()
-    assert not SquashedPairs(pairs.samples[:3], 21, SIZE).open_kept()
+    assert not SquarePairs(pairs.samples, 21, SIZE + 1).open_kept()
+    assert not SquarePairs(pairs.samples, 22, SIZE).open_kept()
+    assert not SquarePairs(pairs.samples[:3], 21, SIZE).open_kept()
 
 
-def test_a_pair_that_cannot_be_used_is_named_and_nothing_is_left(pairs: SquashedPairs, home: Path) -> None:
+def test_a_pair_that_cannot_be_used_is_named_and_nothing_is_left(pairs: SquarePairs, home: Path) -> None:
     write_mask(pairs.samples[1].mask, np.full((40, 48), 77, dtype=np.uint8))
     with pytest.raises(DataError, match=r"photo_1\.png holds id 77"):
         list(pairs.keep())
     assert kept_folders(home) == []
 
 
-def test_a_pass_that_is_broken_off_leaves_nothing(pairs: SquashedPairs, home: Path) -> None:
+def test_a_pass_that_is_broken_off_leaves_nothing(pairs: SquarePairs, home: Path) -> None:
     reading = pairs.keep()
     next(reading)
     reading.close()  # type: ignore[attr-defined]
@@ -130,9 +130,9 @@ def test_a_pass_that_is_broken_off_leaves_nothing(pairs: SquashedPairs, home: Pa
 
 
 def test_a_disk_that_fills_up_in_the_middle_costs_speed_alone(
-    pairs: SquashedPairs, home: Path, monkeypatch: pytest.MonkeyPatch
+    pairs: SquarePairs, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = [counts_K.tolist() for counts_K in SquashedPairs(pairs.samples, 21, SIZE + 1).keep()]
+    whole = [counts_K.tolist() for counts_K in SquarePairs(pairs.samples, 21, SIZE + 1).keep()]
     write_rows = kept.write_rows
 
     def fill_up(*arguments: object) -> Iterator[None]:
@@ -147,9 +147,7 @@ def test_a_disk_that_fills_up_in_the_middle_costs_speed_alone(
     check(pairs)
 
 
-def test_a_home_that_may_not_be_written_costs_speed_alone(
-    pairs: SquashedPairs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_that_may_not_be_written_costs_speed_alone(pairs: SquarePairs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "make_room", lambda *_: False)
     assert len(list(pairs.keep())) == len(pairs)
     assert not pairs.open_kept()
@@ -157,7 +155,7 @@ def test_a_home_that_may_not_be_written_costs_speed_alone(
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_a_loader_process_opens_them_for_itself(pairs: SquashedPairs, is_held: bool) -> None:
+def test_a_loader_process_opens_them_for_itself(pairs: SquarePairs, is_held: bool) -> None:
     """Pickled with the mapped file in it, every process would get a copy of all photos."""
     if is_held:
         pairs.hold()
@@ -200,7 +198,7 @@ def test_what_another_process_removes_meanwhile_takes_no_room(home: Path, monkey
     assert kept.make_room(folder, 100)
 
 
-def test_pairs_that_had_to_make_room_are_read_from_their_files(pairs: SquashedPairs) -> None:
+def test_pairs_that_had_to_make_room_are_read_from_their_files(pairs: SquarePairs) -> None:
     """A loader process that began after another training had made room ended the training."""
     counts = [counts_K.tolist() for counts_K in pairs.keep()]
     pickled = pickle.dumps(pairs)

@@ -14,12 +14,12 @@ ONE_LEVEL = 1 / 255 / min(IMAGE_STD)
 
 
 def independently_preprocessed(photo: Image.Image, size: int) -> np.ndarray:
-    squashed_HW3 = np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float64) / 255
-    return ((squashed_HW3 - IMAGE_MEAN) / IMAGE_STD).transpose(2, 0, 1)
+    resized_HW3 = np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float64) / 255
+    return ((resized_HW3 - IMAGE_MEAN) / IMAGE_STD).transpose(2, 0, 1)
 
 
 @pytest.mark.parametrize("size", [(97, 60), (20, 31), (33, 33)])
-def test_a_photo_is_squashed_and_normalized_as_pil_and_numpy_would(size: tuple[int, int]) -> None:
+def test_a_photo_is_resized_and_normalized_as_pil_and_numpy_would(size: tuple[int, int]) -> None:
     photo, _ = draw_pair(0, size)
     tensor = photo_to_tensor(photo, SIZE)
     assert (tensor.dtype, tensor.shape, type(tensor)) == (torch.float32, (3, SIZE, SIZE), torch.Tensor)
@@ -31,12 +31,12 @@ def test_the_mean_colour_becomes_zero() -> None:
     assert photo_to_tensor(grey, 8).abs().max() < ONE_LEVEL
 
 
-def test_a_squashed_mask_holds_no_id_that_was_not_there() -> None:
+def test_a_resized_mask_holds_no_id_that_was_not_there() -> None:
     mask_HW = np.zeros((50, 70), dtype=np.uint8)
     mask_HW[10:40, 10:60], mask_HW[12:38, 12:58] = VOID, 20
-    squashed = mask_in_square(mask_HW, 16)
-    assert (squashed.dtype, squashed.shape, type(squashed)) == (torch.uint8, (16, 16), torch.Tensor)
-    assert set(squashed.unique().tolist()) <= {0, 20, VOID}
+    resized = mask_in_square(mask_HW, 16)
+    assert (resized.dtype, resized.shape, type(resized)) == (torch.uint8, (16, 16), torch.Tensor)
+    assert set(resized.unique().tolist()) <= {0, 20, VOID}
 
 
 def test_a_label_lies_where_its_pixels_lie() -> None:

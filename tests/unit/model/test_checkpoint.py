@@ -141,12 +141,12 @@ def test_a_file_of_ours_that_is_not_whole_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_from_before_there_were_geometries_was_squashed(mobilenet: DeepLabV3, tmp_path: Path) -> None:
+def test_a_file_from_before_there_were_geometries_was_resized(mobilenet: DeepLabV3, tmp_path: Path) -> None:
     meta = META.as_dict()
     del meta["geometry"]
     torch.save(saved_document(mobilenet, meta=meta), tmp_path / "last.pt")
     assert open_checkpoint(tmp_path / "last.pt").meta == META
-    assert META.geometry == "squash"
+    assert META.geometry == "resize"
 
 
 VARIANCE = "backbone.1.block.0.1.running_var"

@@ -101,7 +101,7 @@ def test_what_a_file_does_not_say_a_person_gives(mobilenet: DeepLabV3, tmp_path:
     ("wrong", "says"),
     [
         (lambda: Given(image_size=0), "image size is 0 px"),
-        (lambda: Given(geometry="stretch"), "geometry is stretch; give squash or fit"),
+        (lambda: Given(geometry="stretch"), "geometry is stretch; give resize or fit"),
         (lambda: Given(output_stride=4), "output stride is 4"),
         (lambda: Given(weights="best"), "no weights 'best'"),
         (lambda: read_class_names("a,a"), "different classes"),

@@ -14,7 +14,7 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample
 from core.data.geometry import FIT, GEOMETRIES
 from core.data.images import write_mask
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import normalize, photo_to_tensor
 from core.model import predictor as predictor_module
 from core.model.passes import ONCE, Passes
@@ -57,7 +57,7 @@ def test_a_page_predicts_what_validation_counted(mobilenet: DeepLabV3, tmp_path:
     photo.save(tmp_path / "p.png")
     write_mask(tmp_path / "m.png", mask_HW)
     predictor = Predictor(mobilenet, image_size=64, geometry=geometry, device=CPU)
-    pairs = SquashedPairs([Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21, 64, geometry)
+    pairs = SquarePairs([Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21, 64, geometry)
     result = next(evaluate(predictor, pairs, VOC_CLASSES))
     (tmp_path / "predicted.png").write_bytes(result.mask_png)
     with Image.open(tmp_path / "predicted.png") as stored:
@@ -102,7 +102,7 @@ def test_a_photo_with_padding_scores_as_if_there_were_none(tmp_path: Path) -> No
     mask_HW[:, :20] = 2
     photo.save(tmp_path / "p.png")
     write_mask(tmp_path / "m.png", mask_HW)
-    pairs = SquashedPairs([Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21, 64, FIT)
+    pairs = SquarePairs([Sample("p", tmp_path / "p.png", tmp_path / "m.png")], 21, 64, FIT)
     predictors = [Predictor(CatInThePadding(cat), image_size=64, geometry=FIT, device=CPU) for cat in (0.0, 50.0)]
     one, other = (next(evaluate(predictor, pairs, VOC_CLASSES)) for predictor in predictors)
     assert int(other.counts_KK.sum()) == 90 * 40

@@ -173,7 +173,7 @@ def test_a_setting_that_a_run_can_change_is_taken_and_said(make_run: MakeRun) ->
     old = run.config
     assert said == (
         f"config.json was edited since the last leg; this one goes on with batch_size=4 (was {old.batch_size}), "
-        f"image_size=48 (was {old.image_size}), geometry=fit (was squash), learning_rate=0.002 (was "
+        f"image_size=48 (was {old.image_size}), geometry=fit (was resize), learning_rate=0.002 (was "
         f"{old.learning_rate}), weight_decay=0.25 (was {old.weight_decay})."
     )
     last = torch.load(run.path / "last.pt", weights_only=True)

@@ -11,7 +11,7 @@ from torch import nn
 from core.classes import VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
 from core.data.loader import TrainingBatches, TrainingPairs
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.data.transforms import TrainingTransform
 from core.errors import ConfigError, DataError, RunError
 from core.training.config import TrainingConfig
@@ -78,7 +78,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_sentence(tiny_voc: Path
 def test_the_parts_of_a_batch_are_the_batch(tmp_path: Path) -> None:
     samples = open_dataset(write_voc(tmp_path / "voc", num_train=9)).split("train")
     pairs = TrainingPairs(
-        SquashedPairs(samples, 21, 32), TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0), seed=0
+        SquarePairs(samples, 21, 32), TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0), seed=0
     )
 
     def batches(*part: int) -> list[Any]:

@@ -56,7 +56,7 @@ def test_features_are_those_of_the_backbone_in_bf16(data: Path, is_flipped: bool
     store = features_of(loop)
     list(loop.keep_features())
     features_Chw, mask_SS = store.pair(3, is_flipped=is_flipped)
-    photo_3SS, ids_SS = loop.squashed[3]
+    photo_3SS, ids_SS = loop.train_pairs[3]
     backbone = loop.model.backbone.eval()
     with torch.inference_mode():
         picture = photo_3SS.flip(-1) if is_flipped else photo_3SS
@@ -116,7 +116,7 @@ def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize(("freeze", "geometry"), [("backbone", "squash"), ("early", "squash"), ("early", "fit")])
+@pytest.mark.parametrize(("freeze", "geometry"), [("backbone", "resize"), ("early", "resize"), ("early", "fit")])
 def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str, geometry: str) -> None:
     loop = loop_on(data, freeze=freeze, geometry=geometry)
     assert loop.features_val is not None

@@ -10,7 +10,7 @@ import torch
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
-from core.data.pixels import SquashedPairs
+from core.data.pixels import SquarePairs
 from core.errors import DataError, RunError
 from core.model.architectures import split_backbone
 from core.model.predictor import Predictor
@@ -200,7 +200,7 @@ def test_score_and_loss_do_not_depend_on_the_order_of_the_photos(tmp_path: Path)
     samples: list[Sample] = list(loop.val_samples)
     predictor = Predictor(loop.model, image_size=32, device=CPU)
     forward, backward = (
-        list(evaluate(predictor, SquashedPairs(each, 21, 32), VOC_CLASSES)) for each in (samples, samples[::-1])
+        list(evaluate(predictor, SquarePairs(each, 21, 32), VOC_CLASSES)) for each in (samples, samples[::-1])
     )
     scores = [replace(summarize(results, VOC_CLASSES.names), conventions={}) for results in (forward, backward)]
     assert scores[0] == scores[1]

@@ -72,7 +72,7 @@ def test_validation_and_what_is_saved_are_of_the_averaged_weights(tiny_voc: Path
     assert is_same(plain.model.state_dict(), averaged._step.model.state_dict()), "training itself is the same"
     assert not is_same(plain.model.state_dict(), averaged.model.state_dict())
     predictor = Predictor(averaged.model, image_size=32, device=CPU)
-    results = list(evaluate(predictor, averaged.squashed_val, VOC_CLASSES))
+    results = list(evaluate(predictor, averaged.val_pairs, VOC_CLASSES))
     assert [result.loss for result in results] == [result.loss for result in averaged.results]
     assert told(records[0])[0][1] == told(records[1])[0][1]
     assert told(records[0])[0][2] != told(records[1])[0][2]
