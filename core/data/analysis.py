@@ -1,43 +1,34 @@
 """One pass over a data set that answers both what is in it and what is wrong with it, kept until a file changes.
 
 Reading thousands of photos takes a while, so it is done once: what the doctor found and the facts of every pair are
-stored beside the data, or in the cache of Atrous where the data may not be written. A changed, added or removed photo,
-mask or list, or another classes.txt, makes the stored analysis count for nothing.
+stored in the cache of Atrous, never in the data. A changed, added or removed photo, mask or list, or another
+classes.txt, makes the stored analysis count for nothing.
 
-analysis.json   a seal on the first line, then classes, findings, names by split, and the `PairFacts` of every pair
-heat.npz        where the classes of each pair lie, read only when it is asked for:
-                pair (M,) int32, class_id (M,) uint8, heat (M, 16, 16) uint8
+    cache/FOLDER/analysis.json    classes, findings, names by split, and the `PairFacts` of every pair; the folder's
+                                  name is a hash of the path of the data
 """
 
 import hashlib
-import hmac
-import io
 import json
 import os
-import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from core.classes import CLASSES_FILE, Classes
 from core.data import doctor
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, read_contents
-from core.data.facts import GRID, PairFacts
+from core.data.facts import PairFacts
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.data.stats import OnProgress, SplitStats, summarize
 from core.errors import DataError
-from core.files import replacing, stamp_of, write_once
+from core.files import replacing, stamp_of
 from core.home import home
 from core.voc import VOID
 
-SCHEMA = 7
+SCHEMA = 8
 """Goes up whenever what is stored, or how it is counted, changes."""
-WRITABLE_BITS = 0o222
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +38,7 @@ class Analysis:
     key       `files_key` of the files that were read
     report    what the doctor says
     splits    names by split, train and val first, as they are listed: broken pairs too, and twice what is listed twice
+    facts     what every pair shows that can be used, by name
     """
 
     root: Path
@@ -54,24 +46,12 @@ class Analysis:
     classes: Classes
     report: doctor.Report
     splits: dict[str, tuple[str, ...]]
-    _facts: dict[str, PairFacts] = field(repr=False)
-    _heat_npz: bytes = field(repr=False)
-
-    @cached_property
-    def facts(self) -> dict[str, PairFacts]:
-        """What every pair shows that can be used, by name."""
-        heat: dict[str, dict[int, NDArray[np.uint8]]] = {name: {} for name in self._facts}
-        names = list(self._facts)
-        with np.load(io.BytesIO(self._heat_npz), allow_pickle=False) as arrays:
-            pairs, class_ids, heat_MGG = (arrays[name] for name in ("pair", "class_id", "heat"))
-        for pair, class_id, heat_GG in zip(pairs.tolist(), class_ids.tolist(), heat_MGG, strict=True):
-            heat[names[pair]][class_id] = heat_GG
-        return {name: replace(facts, heat=heat[name]) for name, facts in self._facts.items()}
+    facts: dict[str, PairFacts]
 
     @property
     def class_ids(self) -> dict[str, frozenset[int]]:
         """The classes in every photo that can be used, by name; see `core.data.splits`."""
-        return {name: frozenset(facts.pixels) - {VOID} for name, facts in self._facts.items()}
+        return {name: frozenset(facts.pixels) - {VOID} for name, facts in self.facts.items()}
 
     def stats(self, split: str | None = None) -> SplitStats:
         """Return the statistics of a split, or of all photos, each counted once; what cannot be used is left out.
@@ -100,19 +80,17 @@ def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis
     contents = read_contents(root)
     examined = doctor.read_pairs(contents, on_progress)
     usable = {pair.entry.name: pair.facts for pair in examined if pair.facts}
-    heat_npz = _packed_heat(list(usable.values()))
     document = {
         "schema": SCHEMA,
         "key": key,
-        "heat": hashlib.sha256(heat_npz).hexdigest(),
         "classes": {"names": list(contents.classes.names), "colors": list(contents.classes.colors)},
         "report": _report_document(doctor.report(contents, examined)),
         "splits": doctor.names_by_split(contents),
         "facts": {name: facts.as_dict() for name, facts in usable.items()},
     }
     if files_key(root) == key:  # else a file came or went meanwhile, and these findings are of no state of the folder
-        _store(root, document, heat_npz)
-    return _analysis(root, document, heat_npz)
+        _store(root, document)
+    return _analysis(root, document)
 
 
 def find(path: Path | str) -> Analysis | None:
@@ -124,8 +102,8 @@ def find(path: Path | str) -> Analysis | None:
 
 
 def job_dir(path: Path | str) -> Path:
-    """Return the folder of the job that analyses a data set (see `core.jobs`): never within the data."""
-    return _home_folder(_root(Path(path)))
+    """Return the folder of the job that analyses a data set (see `core.jobs`), and of what it found."""
+    return home() / "cache" / hashlib.sha256(os.fsencode(_root(Path(path)))).hexdigest()[:16]
 
 
 def files_key(path: Path | str) -> str:
@@ -163,19 +141,7 @@ def _root(path: Path) -> Path:
     return read_contents(path).root.resolve()  # which says what is missing
 
 
-# --- what is in the two files ---------------------------------------------------------------------------------------
-
-
-def _packed_heat(facts: Sequence[PairFacts]) -> bytes:
-    rows = [(pair, class_id, heat) for pair, each in enumerate(facts) for class_id, heat in each.heat.items()]
-    file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        pair=np.array([pair for pair, _, _ in rows], dtype=np.int32),
-        class_id=np.array([class_id for _, class_id, _ in rows], dtype=np.uint8),
-        heat=np.array([heat for _, _, heat in rows], dtype=np.uint8).reshape(-1, GRID, GRID),
-    )
-    return file.getvalue()
+# --- the stored file ------------------------------------------------------------------------------------------------
 
 
 def _report_document(report: doctor.Report) -> dict[str, Any]:
@@ -186,14 +152,9 @@ def _report_document(report: doctor.Report) -> dict[str, Any]:
     }
 
 
-def _analysis(root: Path, document: dict[str, Any], heat_npz: bytes) -> Analysis:
+def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
     """Return the analysis that a document is of; another form raises KeyError, TypeError, ValueError or the like."""
     classes, report = document["classes"], document["report"]
-    facts = {name: PairFacts.from_dict(each) for name, each in document["facts"].items()}
-    if any(
-        class_id >= len(classes["names"]) and class_id != VOID for each in facts.values() for class_id in each.pixels
-    ):
-        raise ValueError("an id without a class")
     return Analysis(
         root=root,
         key=document["key"],
@@ -205,59 +166,25 @@ def _analysis(root: Path, document: dict[str, Any], heat_npz: bytes) -> Analysis
             findings=tuple(doctor.Finding(*values) for values in report["findings"]),
         ),
         splits={split: tuple(names) for split, names in document["splits"].items()},
-        _facts=facts,
-        _heat_npz=heat_npz,
+        facts={name: PairFacts.from_dict(facts) for name, facts in document["facts"].items()},
     )
 
 
-# --- where the two files are ----------------------------------------------------------------------------------------
-
-
-def _home_folder(root: Path) -> Path:
-    return home() / "cache" / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-
-
-def _may_write(folder: Path) -> bool:
-    """Tell whether a folder is meant to be written: root may write what is marked read-only, and still must not."""
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & WRITABLE_BITS)
-
-
-def _store(root: Path, document: dict[str, Any], heat_npz: bytes) -> None:
-    """Write both files, the one that vouches for the other last; a place that cannot be written is passed over."""
-    text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
-    for folder in (*([root / ".atrous"] if _may_write(root) else []), _home_folder(root)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / "heat.npz") as file:
-                file.write(heat_npz)
-            with replacing(folder / "analysis.json") as file:
-                file.write(f"{_seal(text)}\n".encode() + text)
-        except OSError:
-            continue
-        return
-
-
-def _seal(text: bytes) -> str:
-    """Return what only this home can write over a document: findings that came with a data set count for nothing."""
-    file = home() / "cache" / "seal"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_once(file, secrets.token_bytes(32))  # of two who begin at once, both use the first one's
-    return hmac.new(file.read_bytes(), text, hashlib.sha256).hexdigest()
+def _store(root: Path, document: dict[str, Any]) -> None:
+    """Write the document; where the cache cannot be written, do nothing."""
+    folder = job_dir(root)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "analysis.json") as file:
+            file.write(json.dumps(document, allow_nan=False, separators=(",", ":")).encode())
 
 
 def _stored(root: Path, key: str) -> Analysis | None:
     """Return what was stored for these very files; one that is damaged, or of another version, is as good as none."""
-    for folder in (root / ".atrous", _home_folder(root)):
-        try:
-            seal, _, text = (folder / "analysis.json").read_bytes().partition(b"\n")
-            if not hmac.compare_digest(seal, _seal(text).encode()):
-                continue
-            document = json.loads(text)
-            heat_npz = (folder / "heat.npz").read_bytes()
-            digest = hashlib.sha256(heat_npz).hexdigest()
-            if (document["schema"], document["key"], document["heat"]) == (SCHEMA, key, digest):
-                return _analysis(root, document, heat_npz)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
-            continue
+    try:
+        document = json.loads((job_dir(root) / "analysis.json").read_bytes())
+        if (document["schema"], document["key"]) == (SCHEMA, key):
+            return _analysis(root, document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
+        pass
     return None

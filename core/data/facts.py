@@ -3,6 +3,7 @@
 A pair is looked at once, while the doctor has both files open; afterwards the few hundred bytes here stand for it.
 """
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,7 @@ class PairFacts:
     heat: dict[int, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON types, all but `heat`."""
+        """Return JSON types; `heat` as base64 of its bytes, row by row."""
         return {
             "size": list(self.size),
             "pixels": {str(class_id): count for class_id, count in self.pixels.items()},
@@ -59,10 +60,11 @@ class PairFacts:
             "contrast": self.contrast,
             "color_mean": list(self.color_mean),
             "color_std": list(self.color_std),
+            "heat": {str(class_id): b64encode(heat_GG.tobytes()).decode() for class_id, heat_GG in self.heat.items()},
         }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any], heat: dict[int, NDArray[np.uint8]] | None = None) -> "PairFacts":
+    def from_dict(cls, document: dict[str, Any]) -> "PairFacts":
         """Return what `as_dict` was made from; a document of another form raises KeyError, TypeError or ValueError."""
         width, height = document["size"]
         return cls(
@@ -73,7 +75,7 @@ class PairFacts:
             contrast=float(document["contrast"]),
             color_mean=_rgb(document["color_mean"]),
             color_std=_rgb(document["color_std"]),
-            heat=heat or {},
+            heat={int(class_id): _heat_from(text) for class_id, text in document["heat"].items()},
         )
 
 
@@ -110,6 +112,10 @@ def _heat(mask: Image.Image, class_id: int) -> NDArray[np.uint8]:
     """Return the share of each cell that a class covers; a pixel counts for the cell in which its centre lies."""
     covered = mask.point([255 * (value == class_id) for value in range(256)])
     return np.asarray(covered.resize((GRID, GRID), Image.Resampling.BOX))
+
+
+def _heat_from(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(b64decode(text), dtype=np.uint8).reshape(GRID, GRID)
 
 
 def _light_and_color(photo: Image.Image) -> tuple[list[float], list[float]]:

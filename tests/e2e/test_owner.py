@@ -70,8 +70,8 @@ def lay_down(file: Path) -> None:
 
 
 def fingerprints(root: Path) -> dict[str, str]:
-    """Return a hash of every file below a folder, but for what the doctor keeps in its own `.atrous`."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.parent != root / ".atrous")
+    """Return a hash of every file below a folder."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

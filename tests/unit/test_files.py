@@ -38,18 +38,18 @@ def names_in(folder: Path) -> list[str]:
 def test_of_two_who_write_a_file_once_the_first_one_s_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
 ) -> None:
-    """Two who began at once each wrote a seal, and what the first had sealed counted for nothing."""
+    """Two who began at once each wrote the file, and what the first had based on its own counted for nothing."""
     if not has_links:
 
         def refuse(*_: object) -> None:
             raise OSError(errno.EPERM, "no links on this disk")
 
         monkeypatch.setattr(os, "link", refuse)
-    file = tmp_path / "seal"
+    file = tmp_path / "once"
     assert write_once(file, b"first")
     assert not write_once(file, b"second")
     assert file.read_bytes() == b"first"
-    assert names_in(tmp_path) == ["seal"]
+    assert names_in(tmp_path) == ["once"]
 
 
 def test_a_named_file_that_appears_meanwhile_is_not_overwritten(

@@ -114,11 +114,12 @@ def _folders_in(root: Path) -> list[Path]:
 
 
 def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return what has one of these suffixes in a folder and its subfolders, hidden files left out, sorted.
+    """Return what has one of these suffixes in a folder and its subfolders, sorted; what is hidden is left out.
 
     Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
     """
-    return sorted(file for file in root.rglob("*") if file.suffix.lower() in suffixes and not file.name.startswith("."))
+    found = (file for file in root.rglob("*") if file.suffix.lower() in suffixes)
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(root).parts))
 
 
 def first_folder(root: Path, names: Collection[str]) -> Path:

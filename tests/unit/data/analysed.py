@@ -1,14 +1,8 @@
-"""What an analysis left in its folder, and whether two tell the same."""
-
-from pathlib import Path
+"""Whether two statistics tell the same."""
 
 import numpy as np
 
 from core.data.stats import SplitStats
-
-
-def stored_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
 
 
 def assert_equal(stats: SplitStats, expected: SplitStats) -> None:

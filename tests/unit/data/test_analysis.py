@@ -14,12 +14,14 @@ from core.data import doctor
 from core.data.analysis import analyse, find, job_dir
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
+from core.data.importers.photo_folder import files_in
+from core.data.repair import repair
 from core.data.stats import split_stats
 from core.errors import DataError
 from core.home import PROJECT_ROOT
 from core.voc import CLASS_NAMES
 from tests.small_data import CAT, DOG, write_list, write_pairs, write_voc
-from tests.unit.data.analysed import assert_equal, stored_in
+from tests.unit.data.analysed import assert_equal
 
 # --- what it tells --------------------------------------------------------------------------------------------------
 
@@ -85,7 +87,7 @@ def test_what_is_no_data_set_is_told(tmp_path: Path, damage: str) -> None:
 
 
 @pytest.mark.slow
-def test_real_counts_agree_with_looking_at_every_mask(voc_animals: Path, home: Path) -> None:
+def test_real_counts_agree_with_looking_at_every_mask(voc_animals: Path) -> None:
     found = analyse(voc_animals)
     for split in ("train", "trainaug"):
         samples = open_dataset(voc_animals).split(split)
@@ -96,9 +98,6 @@ def test_real_counts_agree_with_looking_at_every_mask(voc_animals: Path, home: P
         assert [entry.images for entry in stats.classes] == images[:21].tolist()
         assert stats.co_occurrence_KK.diagonal().tolist() == images[:21].tolist()
         assert stats.pixels == pixels.sum()
-    assert not (open_dataset(voc_animals).root / ".atrous").exists(), "it is marked read-only"
-    assert stored_in(job_dir(voc_animals)) == ["analysis.json", "heat.npz"]
-    assert job_dir(voc_animals).is_relative_to(home)
     assert find(voc_animals) == found
 
 
@@ -116,19 +115,32 @@ def counted_by_hand(samples: tuple[Sample, ...]) -> tuple[Any, Any]:
 # --- where it is stored ---------------------------------------------------------------------------------------------
 
 
-def test_a_read_only_folder_is_never_written(tiny_voc: Path, home: Path, request: pytest.FixtureRequest) -> None:
-    """The tests may run as root, who may write anywhere: the mark alone must be enough."""
-    tiny_voc.chmod(0o555)
-    first = analyse(tiny_voc)
-    assert not (tiny_voc / ".atrous").exists()
-    assert stored_in(home / "cache" / job_dir(tiny_voc).name) == ["analysis.json", "heat.npz"]
-    request.getfixturevalue("no_reading")
-    assert find(tiny_voc) == first
+def test_nothing_is_written_into_the_data(tiny_voc: Path, home: Path) -> None:
+    """The analysis lay in `.atrous` of the data, which commands wrote that change nothing."""
+    before = sorted(tiny_voc.rglob("*"))
+    assert find(tiny_voc) is None
+    analyse(tiny_voc)
+    assert sorted(tiny_voc.rglob("*")) == before
+    assert [file.relative_to(home / "cache") for file in (home / "cache").rglob("*.json")] == [
+        Path(job_dir(tiny_voc).name, "analysis.json")
+    ]
+
+
+def test_what_an_earlier_version_left_in_the_data_is_neither_read_nor_deleted(tiny_voc: Path, tmp_path: Path) -> None:
+    clean, leavings = analyse(tiny_voc), tiny_voc / ".atrous"
+    left = {leavings / "analysis.json": "0" * 64 + '\n{"schema":7}', leavings / "heat.npz": "zip"}
+    leavings.mkdir()
+    for file, text in left.items():
+        file.write_text(text)
+    assert find(tiny_voc) == clean, "they are no part of the data"
+    assert doctor.examine(tiny_voc) == clean.report
+    assert not list(repair(tiny_voc, tmp_path / "mended").root.rglob("*atrous*"))
+    assert files_in(tiny_voc, (".json",)) == [], "no importer sees them"
+    assert {file: file.read_text() for file in sorted(leavings.iterdir())} == left
 
 
 def test_where_nothing_can_be_stored_it_is_still_told(tiny_voc: Path, home: Path) -> None:
     (home / "cache").write_text("in the way")
-    (tiny_voc / ".atrous").write_text("in the way")
     assert analyse(tiny_voc).stats().images == 6
     assert find(tiny_voc) is None
 
@@ -152,23 +164,8 @@ def test_a_job_stores_what_can_be_counted_though_a_pair_is_broken(tiny_voc: Path
     assert found.report.counts == {"unreadable photo": 1, "few validation photos": 1}
 
 
-def test_a_moved_data_set_keeps_its_analysis(tiny_voc: Path, tmp_path: Path) -> None:
+def test_a_moved_data_set_is_counted_anew(tiny_voc: Path, tmp_path: Path) -> None:
     first = analyse(tiny_voc)
-    moved = find(tiny_voc.rename(tmp_path / "elsewhere"))
-    assert moved is not None
-    assert moved.stats() == first.stats()
-    assert moved.root == tmp_path / "elsewhere"
-
-
-def test_findings_that_came_with_a_data_set_count_for_nothing(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data set could bring an analysis of its own and so declare itself clean."""
-    analyse(tiny_voc)
-    assert find(tiny_voc) is not None
-    file = tiny_voc / ".atrous" / "analysis.json"
-    whole = file.read_bytes()
-    file.write_bytes(whole.replace(b'"images":6', b'"images":9'))
-    assert find(tiny_voc) is None
-    file.write_bytes(whole)
-    assert find(tiny_voc) is not None
-    monkeypatch.setenv("ATROUS_HOME", str(tiny_voc.parent / "another-home"))
-    assert find(tiny_voc) is None, "another home did not write it"
+    moved = tiny_voc.rename(tmp_path / "elsewhere")
+    assert find(moved) is None
+    assert analyse(moved).stats().sizes == first.stats().sizes
