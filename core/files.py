@@ -1,7 +1,6 @@
 """Files: written so that a reader sees the old one or the new one, never half of it; read; put in order."""
 
 import errno
-import itertools
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 from core.errors import DataError
 from core.windows import is_locked, move
+from core.wording import numbered
 
 NAME_LENGTH = 40
 """How much of a file's name its temporary file bears: names may be as long as the disk allows."""
@@ -230,8 +230,8 @@ def refuse_existing(path: Path) -> None:
 
 def unused(path: Path) -> Path:
     """Return a path that nothing is at: this one, or else with -2 after its stem, -3 and so on."""
-    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
-    return next(each for each in itertools.chain([path], numbered) if not each.exists())
+    candidates = (path.with_name(f"{stem}{path.suffix}") for stem in numbered(path.stem))
+    return next(each for each in candidates if not each.exists())
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -32,6 +32,9 @@ START_TIMEOUT_S = 60.0
 
 HOLD_TIMEOUT_S = 2.0
 
+OnProgress = Callable[[int, int], None]
+"""What is told how far work is: (done, in all), in photos, files, bytes or what else is counted; called often."""
+
 NOTE_EVERY_S = 0.3
 """How often a job notes its progress at most."""
 
@@ -231,7 +234,7 @@ def start(folder: Path, arguments: list[str]) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Callable[[int, int], None]]:
+def running(folder: Path) -> Iterator[OnProgress]:
     """Hold the lock of a job and give a function of (done, total) that notes its progress; what ends it is noted too.
 
     The folder is made if it is not there. Once somebody asked for an end, that function raises `RunError`.

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from core import jobs
 from core.classes import NUMBERED
+from core.jobs import OnProgress
 from core.training.records import (
     Checkpoint,
     Epoch,
@@ -25,7 +26,7 @@ from core.training.records import (
     Validating,
     Warned,
 )
-from core.wording import count
+from core.wording import count, duration
 
 Document = dict[str, Any]
 
@@ -53,7 +54,7 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
     """Give a function of (done, total) that moves a bar on stderr, if that is a terminal."""
     with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr, leave=False) as bar:
 
@@ -65,7 +66,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def telling(what: str, unit: str, job: Path | None) -> Iterator[Callable[[int, int], None]]:
+def telling(what: str, unit: str, job: Path | None) -> Iterator[OnProgress]:
     """Give a function of (done, total) that tells the terminal, and the job in a folder if there is one."""
     with progress_bar(what, unit) as show, jobs.running(job) if job else nullcontext() as note:
 
@@ -171,15 +172,15 @@ def show_estimate(document: Document) -> str:
     step = f"{document['seconds_per_step']:.2f} s a step of {count(document['batch_size'], 'photo')}"
     reckoned = " (reckoned from smaller batches)" if document["is_extrapolated"] else ""
     photos = f"{document['num_train_images']:,} training and {count(document['num_val_images'], 'validation photo')}"
-    epochs = f"{count(document['epochs'], 'epoch')} of {_duration(document['seconds_per_epoch'])}"
+    epochs = f"{count(document['epochs'], 'epoch')} of {duration(document['seconds_per_epoch'])}"
     lines = [
-        f"{_duration(document['total_seconds'])} for {epochs}: {photos}",
+        f"{duration(document['total_seconds'])} for {epochs}: {photos}",
         f"{step}{reckoned}, {document['precision']} on {document['device']}",
     ]
     if document["alternatives"]:
         lines.append(f"{'instead':<24}{'in all':>14}{'ratio':>8}  what it gives up")
     lines += [
-        f"{a['label']:<24}{_duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
+        f"{a['label']:<24}{duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
         for a in document["alternatives"]
     ]
     if document["left_out"]:
@@ -187,13 +188,6 @@ def show_estimate(document: Document) -> str:
     if document["others_share"] > NOTABLE_SHARE:
         lines.append(f"Other programs took {_percent(document['others_share'])} of the processors meanwhile.")
     return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    """Return a time as a person reads it: seconds below two minutes, then minutes, then hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def show_doctor(document: Document) -> str:

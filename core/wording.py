@@ -1,6 +1,45 @@
-"""Numbers with their nouns, as every page, command and message writes them."""
+"""Text that every page, command and file writes alike: numbers with their nouns, sizes, times, free names, tables."""
+
+import csv
+import io
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 photo`, `1,464 photos`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def megabytes(size_bytes: float) -> str:
+    """Return a size in MB of a million bytes, rounded up, or in GB from a thousand of them."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{math.ceil(size_bytes / 1e6)} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units: `4.2 s`, `45 s`, `2 min 10 s`, `3 h 5 min`, `2 d 4 h`."""
+    whole = round(seconds)
+    for (unit, size), (smaller, small) in itertools.pairwise((("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s" if seconds >= 9.95 else f"{max(0.0, seconds):.1f} s"
+
+
+def numbered(name: str, sign: str = "-") -> Iterator[str]:
+    """Give a name, then the names to try while it is taken: `photo`, `photo-2`, `photo-3` and so on."""
+    yield name
+    yield from (f"{name}{sign}{number}" for number in itertools.count(2))
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return CSV in which no cell is a formula: one that looks like one gets a quote before it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in row] for row in rows)
+    return text.getvalue()

@@ -20,14 +20,14 @@ from core.classes import Classes, palette_of
 from core.data.analysis import Analysis, files_key, find
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
-from core.data.images import read_mask, read_photo
+from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.data.stats import SplitStats
 from core.files import Stamp, stamp
 from core.model.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
 from ui.score_charts import Curve
-from ui.thumbnails import encoded, framed, reduced, reduced_mask, strip, titled
+from ui.thumbnails import framed, reduced, reduced_mask, strip, titled
 
 DAY_S = 24 * 3600
 MAX_LOGS = 1000
@@ -115,15 +115,15 @@ def thumbnail(
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
 def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: View, size_px: int) -> bytes:
     if view == "photo" or mask is None:
-        return encoded(reduced(read_photo(Path(photo.path)), size_px), "JPEG")
+        return jpeg_bytes(reduced(read_photo(Path(photo.path)), size_px))
     mask_HW, palette_2563 = read_mask(Path(mask.path), len(colors)), palette_of(colors)
     if view == "mask":
-        return encoded(framed(colorize(reduced_mask(mask_HW, size_px), palette_2563)), "PNG")
+        return png_bytes(framed(colorize(reduced_mask(mask_HW, size_px), palette_2563)))
     small = reduced(read_photo(Path(photo.path)), size_px)
     small_mask = np.asarray(Image.fromarray(mask_HW).resize(small.size, Image.Resampling.NEAREST))
     if view == "void":
-        return encoded(show_void(small, small_mask), "JPEG")
-    return encoded(overlay(small, small_mask, palette_2563), "JPEG")
+        return jpeg_bytes(show_void(small, small_mask))
+    return jpeg_bytes(overlay(small, small_mask, palette_2563))
 
 
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:
@@ -142,7 +142,7 @@ def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes,
 @st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
 def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[str, ...], size_px: int) -> bytes:
     picture = strip(Path(photo.path), Path(truth.path), Path(predicted.path), colors, size_px)
-    return encoded(picture, "PNG")
+    return png_bytes(picture)
 
 
 def film(

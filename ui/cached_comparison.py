@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes, palette_of
-from core.data.images import read_mask, read_photo
+from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.errors import DataError
 from core.files import Stamp, stamp
 from core.metrics import comparison, guard
@@ -28,7 +28,7 @@ from core.voc import BACKGROUND
 from ui.cached import DAY_S
 from ui.image_filter import ImageFilter
 from ui.image_filter import parse as parse_filter
-from ui.thumbnails import encoded, framed, reduced_mask
+from ui.thumbnails import framed, reduced_mask
 
 COUNTS = "counts.npz"
 
@@ -124,7 +124,7 @@ def mask_picture(mask: Path, *, classes: Classes, shown: Sequence[int], size_px:
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
 def _mask_picture(mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
     small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
-    return encoded(framed(colorize(small_HW, palette_of(colors))), "PNG")
+    return png_bytes(framed(colorize(small_HW, palette_of(colors))))
 
 
 def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequence[int], size_px: int) -> bytes:
@@ -135,7 +135,7 @@ def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequenc
 @st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
 def _overlay_picture(photo: Stamp, mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
     small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
-    return encoded(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)), "JPEG")
+    return jpeg_bytes(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)))
 
 
 def lit_picture(
@@ -155,7 +155,7 @@ def _lit_picture(photo: Stamp, truth: Stamp, predicted: Stamp, only: str, num_cl
     lit = Image.fromarray(255 * wanted.lit(truth_HW, predicted_HW, num_classes).astype(np.uint8))
     lit.thumbnail((size_px, size_px), Image.Resampling.BOX)  # a single pixel leaves its trace
     lit_HW = np.asarray(lit)
-    return encoded(light(_photo(photo, lit_HW), lit_HW > 0), "JPEG")
+    return jpeg_bytes(light(_photo(photo, lit_HW), lit_HW > 0))
 
 
 def _only(mask_HW: NDArray[np.uint8], shown: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -180,4 +180,4 @@ def _disagreement(a: Stamp, b: Stamp, truth: Stamp, num_classes: int, size_px: i
     if not a_HW.shape == b_HW.shape == truth_HW.shape:
         raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
     small = (reduced_mask(mask_HW, size_px) for mask_HW in (a_HW, b_HW, truth_HW))
-    return encoded(difference(*small), "PNG")
+    return png_bytes(difference(*small))

@@ -12,10 +12,10 @@ from core.training.estimate import Estimate
 from core.training.log import RunLog
 from core.training.prediction import compare
 from core.training.runs import Run
-from core.wording import count
+from core.wording import count, duration, megabytes
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import duration, megabytes, percent, plain
+from ui.words import percent, plain
 
 NOTABLE_SHARE = 0.1
 RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."

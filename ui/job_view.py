@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import jobs
 from core.jobs import Progress
-from ui.words import duration
+from core.wording import duration
 
 POLL_S = 1.0
 """How often a page that shows a job looks again."""

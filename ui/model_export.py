@@ -8,9 +8,10 @@ from core.errors import DataError
 from core.files import unused
 from core.home import exports_dir
 from core.model.given import NOTHING
+from core.wording import megabytes
 from ui.cached_segments import GivenFile, Source
 from ui.page import showing_errors
-from ui.words import code, megabytes
+from ui.words import code
 
 
 class Format(NamedTuple):

@@ -16,7 +16,7 @@ from core.model.names import file_stem
 from core.model.photo import ClassArea
 from core.model.pretrained import PretrainedModel, pretrained_models
 from core.voc import BACKGROUND
-from core.wording import count
+from core.wording import count, megabytes
 from ui import address, cached, cached_segments
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.given_form import ask_given, says_itself
@@ -24,7 +24,7 @@ from ui.job_view import POLL_S, show_job
 from ui.model_export import offer_export
 from ui.page import showing_errors
 from ui.sources import is_demo
-from ui.words import code, megabytes, percent, plain
+from ui.words import code, percent, plain
 
 BROUGHT = "file"
 """What stands for a file that somebody brought in the query string: the next visit has to bring it again."""

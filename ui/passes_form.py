@@ -3,8 +3,7 @@
 import streamlit as st
 
 from core.model.passes import CALM, ONCE, Passes
-from core.wording import count
-from ui.words import duration
+from core.wording import count, duration
 
 ONE_PASS, SIX_PASSES = "One pass", "Mirrored, three sizes"
 TILES_FROM = 2
@@ -37,13 +36,9 @@ def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> Passes
         number = passes.count(*size)
         # At scale s a pass costs about s squared.
         weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
-        st.caption(f"{count(number, 'pass', 'passes')}, about {_seconds(number * weight * seconds)} for this photo.")
+        st.caption(f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo.")
     return passes
 
 
 def _tile_words(tile_px: int) -> str:
     return f"{tile_px} px" if tile_px else "whole photo"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from core.data.images import jpeg_bytes
 from core.model.render import ONLY_A_COLOR, ONLY_B_COLOR, OTHER_CLASS_COLOR, a_against_b
 from core.voc import VOID
 from ui.cached_segments import Segmented
@@ -10,7 +11,7 @@ from ui.compare_slider import show_slider
 from ui.legend import show_areas, show_colors
 from ui.photo_downloads import shown_areas
 from ui.photo_look import Look
-from ui.photo_view import Photo, jpeg, small_photo
+from ui.photo_view import Photo, small_photo
 from ui.words import percent, plain
 
 COLORS = {
@@ -26,7 +27,9 @@ def show_pair(photo: Photo, a: Segmented, b: Segmented, names: tuple[str, str], 
         st.info("The two models know different classes: compare the overlays by eye; where they differ is not shown.")
     small = small_photo(photo)
     answers = [result.answers().reduced(*small.size) for result in (a, b)]
-    pictures = [jpeg(look.picture(small, each, result.classes)) for each, result in zip(answers, (a, b), strict=True)]
+    pictures = [
+        jpeg_bytes(look.picture(small, each, result.classes)) for each, result in zip(answers, (a, b), strict=True)
+    ]
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**A and B**, under a line that moves")

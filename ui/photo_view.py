@@ -1,6 +1,5 @@
 """A segmented photo on the screen: one picture that tells about its pixels, a slider, or several side by side."""
 
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from core.data.deep import STRETCH
-from core.data.images import png_bytes
+from core.data.images import jpeg_bytes, png_bytes
 from core.model.photo import has_deep_greys, open_photo
 from core.model.render import colorize
 from ui.cached_segments import Answers, Segmented
@@ -55,14 +54,14 @@ def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
         _show_row(photo, small, answers, result, look)
     elif look.kind == SLIDER:
         show_slider(
-            jpeg(small), jpeg(look.laid_over(small, answers, result.classes)),
+            jpeg_bytes(small), jpeg_bytes(look.laid_over(small, answers, result.classes)),
             names=("Photo", "Overlay"), image=photo.name, key="slider",
         )  # fmt: skip
     else:
         picture = look.picture(small, answers, result.classes)
         told = answers._replace(mask_HW=look.abstaining(answers))
         show_inspector(
-            png_bytes(picture) if look.kind == MASK else jpeg(picture), answers_png(told),
+            png_bytes(picture) if look.kind == MASK else jpeg_bytes(picture), answers_png(told),
             class_names=result.classes.names, alt=ALTS[look.kind].format(photo.name), key="inspector",
         )  # fmt: skip
 
@@ -70,13 +69,6 @@ def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
 def small_photo(photo: Photo) -> Image.Image:
     """Return the photo, RGB, as large as it is shown."""
     return reduced(open_photo(photo.data, photo.name), SHOWN_PX)
-
-
-def jpeg(picture: Image.Image) -> bytes:
-    """Return a picture as the bytes of a JPEG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=90)
-    return buffer.getvalue()
 
 
 def _show_row(photo: Photo, small: Image.Image, answers: Answers, result: Segmented, look: Look) -> None:

@@ -15,8 +15,8 @@ from core.report.figures import choose
 from core.report.words import Words
 from core.training.log import RunLog
 from core.voc import BACKGROUND
-from core.wording import count
-from ui.words import duration, percent, points
+from core.wording import count, duration
+from ui.words import percent, points
 
 SEED = 0
 """Of the image that is drawn at random, so that everybody is shown the same."""

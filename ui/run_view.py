@@ -12,12 +12,12 @@ from core.training.health import health
 from core.training.log import RunLog
 from core.training.records import Record, RunEnded, seconds_between, to_line
 from core.training.runs import Run
-from core.wording import count
+from core.wording import count, duration, megabytes
 from ui import cached, charts
 from ui.checkpoints import run_names
 from ui.progress import progress_of
 from ui.score_charts import Curve, loss_curves, miou_curves
-from ui.words import MISSING, STATES, code, duration, megabytes, percent, plain, points
+from ui.words import MISSING, STATES, code, percent, plain, points
 
 TICK_S = 2.0
 """Seconds between two looks at a live run."""

@@ -10,10 +10,11 @@ from core import jobs
 from core.data import download
 from core.errors import DataError
 from core.home import demo_dir
+from core.wording import megabytes
 from ui import address
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import megabytes, plain
+from ui.words import plain
 
 SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"

@@ -1,6 +1,5 @@
 """Photos and masks made small for the screen. Pure functions: no streamlit, nothing kept."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +38,6 @@ def reduced_mask(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     small = Image.fromarray(mask_HW)
     small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
     return np.asarray(_wide_enough(small))
-
-
-def encoded(image: Image.Image, kind: str) -> bytes:
-    """Return a picture as the bytes of a file, PNG or JPEG."""
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
-    return buffer.getvalue()
 
 
 def strip(photo: Path, truth: Path, predicted: Path, colors: tuple[str, ...], size_px: int) -> Image.Image:

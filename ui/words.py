@@ -58,25 +58,3 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """Return the difference of two fractions in percentage points, with its sign unless it rounds to zero."""
     return "0.0 points" if abs(difference) < 0.0005 else f"{100 * difference:+.1f} points"
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time in its two largest units: `45 s`, `2 min 10 s`, `3 h 5 min`, `2 d 4 h`."""
-    if seconds is None:
-        return MISSING
-    whole = max(0, round(seconds))
-    for (unit, size), (smaller, small) in (
-        (("d", 86_400), ("h", 3600)),
-        (("h", 3600), ("min", 60)),
-        (("min", 60), ("s", 1)),
-    ):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
-
-
-def megabytes(size_bytes: int) -> str:
-    """Return a size in MB of a million bytes, in GB from a thousand of them."""
-    size = size_bytes / 1e6
-    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.0f} MB"

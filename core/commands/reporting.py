@@ -1,14 +1,13 @@
 """The command that hands over a report: one HTML file, and the tables behind it."""
 
 import argparse
-import itertools
 from contextlib import nullcontext
 from pathlib import Path
 
 from core import terminal
 from core.commands.document import Add, Document
 from core.data.dataset import Dataset
-from core.files import output_folder, refuse_existing, write_new
+from core.files import output_folder, refuse_existing, unused, write_new
 from core.terminal import progress_bar, say
 from core.training.evaluations import BY_SIZE
 
@@ -24,7 +23,7 @@ def report(arguments: argparse.Namespace) -> Document:
     from core.training.runs import open_run
 
     runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
-    file = arguments.out or _free_name(runs[0].path)
+    file = arguments.out or unused(runs[0].path / "report.html")
     refuse_existing(file)  # before minutes are spent on evaluations
     content = gather(judge(runs, arguments.split, _evaluate))
     verdicts = decide(content)
@@ -46,12 +45,6 @@ def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
     say(f"{checkpoint.name} {why}: evaluating.")
     with progress_bar(f"evaluating {checkpoint.name}", "photo") as on_progress:
         evaluate_checkpoint(checkpoint, dataset, split, on_progress)
-
-
-def _free_name(run_dir: Path) -> Path:
-    """Return the first of report.html, report-2.html and so on in the run's folder that is not there yet."""
-    names = itertools.chain(["report.html"], (f"report-{number}.html" for number in itertools.count(2)))
-    return next(file for file in map(run_dir.joinpath, names) if not file.exists())
 
 
 def add_to(add: Add) -> None:

@@ -21,10 +21,11 @@ from core.data import doctor
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, read_contents
 from core.data.facts import PairFacts
 from core.data.pair_names import PHOTO_SUFFIXES
-from core.data.stats import OnProgress, SplitStats, summarize
+from core.data.stats import SplitStats, summarize
 from core.errors import DataError
 from core.files import replacing, stamp_of
 from core.home import home
+from core.jobs import OnProgress
 from core.voc import VOID
 
 SCHEMA = 8

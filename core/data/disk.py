@@ -1,13 +1,13 @@
 """Room for a download on the disk, and what the disk says when there is none, in one sentence."""
 
 import errno
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import DataError
+from core.wording import megabytes
 
 TAR_BYTES = 1_999_639_040
 """Size of VOC's tar, for where a server does not tell; unpacked it takes as much again."""
@@ -39,11 +39,6 @@ def saving(folder: Path, needed: int, then: str = "start again", what: str = VOC
             full = f"The disk is full: {what} needs {megabytes(needed)} more in {folder}"
             raise DataError(f"{full}; make room and {then}.") from error
         raise DataError(f"The folder {folder} cannot be written: {error.strerror}; check whose it is.") from error
-
-
-def megabytes(size: int) -> str:
-    """Return a size in bytes in whole megabytes, rounded up."""
-    return f"{math.ceil(size / 1e6):,} MB"
 
 
 def words_of(error: object) -> str:

@@ -4,8 +4,6 @@ Examined are the photos and masks that the split lists name, or all masks where 
 error where training or evaluation would fail or be wrong, a warning where it may be meant.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,17 +24,15 @@ from core.data.dataset import (
 from core.data.pair_names import PHOTO_SUFFIXES, bare, folded, near
 from core.data.problems import Entry, Problem, Severity, printable
 from core.data.set_checks import check_set, leaks
-from core.data.stats import MAX_THREADS, OnProgress
-from core.wording import count
+from core.data.stats import MAX_THREADS
+from core.jobs import OnProgress
+from core.wording import count, csv_text
 
 UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
 """What lists are called that lie beside the photos, where nothing reads them."""
 
 MIN_VAL_PHOTOS = 10
 """With fewer photos in val a score is mostly luck."""
-
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet would compute."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +116,6 @@ def report_csv(examined: Report) -> str:
         ("severity", "kind", "file", "split", "detail"),
         [(found.severity, found.kind, found.file, found.split or "", found.detail) for found in examined.findings],
     )
-
-
-def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return CSV in which no cell is a formula: one that looks like one gets a quote before it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in row] for row in rows)
-    return text.getvalue()
 
 
 # --- which files ----------------------------------------------------------------------------------------------------

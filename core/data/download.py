@@ -16,10 +16,10 @@ from pathlib import Path
 from core import jobs
 from core.data.disk import TAR_BYTES, saving
 from core.data.mirror import fetch
-from core.data.stats import OnProgress
 from core.data.voc_tar import DEVKIT, NEEDED, RELEASE, unpack
 from core.errors import DataError, RunError
 from core.home import datasets_dir
+from core.jobs import OnProgress
 
 MIRRORS = (
     "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",

@@ -131,6 +131,13 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg_bytes(image: Image.Image, quality: int = 90, subsampling: int = -1) -> bytes:
+    """Return a picture as the bytes of a JPEG file; `subsampling` 0 keeps colours at full size, -1 is Pillow's own."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=quality, subsampling=subsampling)
+    return buffer.getvalue()
+
+
 def write_mask(path: Path, mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> None:
     """Write ids as a mode P PNG with a palette, VOC's by default."""
     with replacing(path) as file:

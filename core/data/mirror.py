@@ -3,24 +3,23 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib import request
 from urllib.error import HTTPError, URLError
 
-from core.data.disk import TAR_BYTES, VOC, check_room, megabytes, saving, words_of
+from core.data.disk import TAR_BYTES, VOC, check_room, saving, words_of
 from core.errors import DataError
+from core.jobs import OnProgress
+from core.wording import megabytes
 
 TIMEOUT_S = 30.0
 """How long to wait for a connection, and for each answer on it."""
 ATTEMPTS = 3
 """How often in a row a mirror may break off without having sent anything new."""
 CHUNK_BYTES = 1 << 18
-
-OnBytes = Callable[[int, int], None]
-"""(bytes of the file that are there, bytes in all), called often."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class _CutError(MirrorError):
     """Why an answer ended early: asking again may help."""
 
 
-def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnBytes) -> None:
+def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnProgress) -> None:
     """Fetch the tar from the first mirror that has it; it gets its name once its MD5 is right."""
     for url in urls:
         if not url.lower().startswith(("http://", "https://")):
@@ -77,7 +76,7 @@ def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnBytes) -> None:
     )
 
 
-def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
+def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
     """Complete the partial file from one server, or raise `MirrorError`; with a wrong hash it is removed.
 
     A disk that is full raises `DataError`.
@@ -95,7 +94,7 @@ def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> 
     fetch_whole(url, part, expected, on_bytes)
 
 
-def _complete(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
+def _complete(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
     """Ask for what is missing until nothing is, as long as every few attempts bring something new."""
     attempts, most = 0, _bytes_of(part)
     while True:
@@ -110,7 +109,7 @@ def _complete(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> No
             return
 
 
-def _ask(url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
+def _ask(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
     """Send one request for what is missing and save the answer, which may be the whole file once more."""
     have = _bytes_of(part)
     try:
@@ -144,7 +143,7 @@ def _open(url: str, have: int) -> HTTPResponse:
     return response
 
 
-def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_bytes: OnBytes) -> None:
+def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_bytes: OnProgress) -> None:
     """Append an answer to the partial file, or begin that anew where the server sends everything."""
     begin, total = _extent_of(response)
     if begin not in (0, have):

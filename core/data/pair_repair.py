@@ -25,7 +25,7 @@ from core.data.remedies import (
     write_photo,
     write_stretched,
 )
-from core.files import regular
+from core.files import regular, unused
 from core.voc import BACKGROUND, VOID
 
 PHOTOS, MASKS = LAYOUTS[0]
@@ -88,10 +88,7 @@ def put_aside(folder: Path, file: Path, what: str) -> str:
         return error.strerror or "it cannot be read"
     place = folder / ASIDE / what
     place.mkdir(parents=True, exist_ok=True)
-    target, number = place / file.name, 2
-    while target.exists():
-        target, number = place / f"{file.stem}_{number}{file.suffix}", number + 1
-    target.write_bytes(content)
+    unused(place / file.name).write_bytes(content)
     return ""
 
 

@@ -21,17 +21,18 @@ from typing import Any
 from core.classes import CLASSES_FILE, NUMBERED, VOC_CLASSES, Classes, write_classes
 from core.data.checks import ExaminedPair
 from core.data.dataset import LISTS, Contents, read_contents
-from core.data.doctor import Report, csv_text, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
+from core.data.doctor import Report, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
 from core.data.pair_repair import MASKS, PHOTOS, Change, Plan, put_aside, write_pair
 from core.data.problems import HIDDEN, Problem, printable
 from core.data.readings import conclude, known_classes, palettes_of_ids, survey
 from core.data.repair_names import new_names
 from core.data.repair_splits import Splits, settle
 from core.data.set_checks import check_set
-from core.data.stats import MAX_THREADS, OnProgress
+from core.data.stats import MAX_THREADS
 from core.errors import DataError
 from core.files import output_folder
-from core.wording import count
+from core.jobs import OnProgress
+from core.wording import count, csv_text
 
 REPORT_FILE = "repair.csv"
 

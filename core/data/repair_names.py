@@ -1,10 +1,12 @@
 """What the pairs of a repaired copy are called: plain ASCII without spaces, no two alike but for capitals."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 
 from core.data.problems import Entry
+from core.wording import numbered
 
 MAX_LENGTH = 240
 """File systems take names of 255 bytes, of which an extension and a number need some."""
@@ -29,8 +31,5 @@ def plain(name: str) -> str:
 
 def _free(name: str, taken: set[str]) -> str:
     """Return the name, with a number if it is taken; photo_1, photo_2 … for an empty one."""
-    candidate, number = name, 1
-    while not candidate or candidate.casefold() in taken:
-        candidate = f"{name}_{number + 1}" if name else f"photo_{number}"
-        number += 1
-    return candidate
+    candidates = numbered(name, "_") if name else (f"photo_{number}" for number in itertools.count(1))
+    return next(candidate for candidate in candidates if candidate.casefold() not in taken)

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from core.data.dataset import Sample
 from core.data.facts import GRID, PairFacts, pair_facts
 from core.data.images import read_pair
+from core.jobs import OnProgress
 from core.metrics.scores import Floor, floor_of_pixels
 from core.voc import CLASS_NAMES
 
 MAX_THREADS = 4
-OnProgress = Callable[[int, int], None]
-"""What is told how far work is: (done, in all), in photos, files, bytes or what else is counted; called often."""
 T = TypeVar("T")
 
 

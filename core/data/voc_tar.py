@@ -6,7 +6,7 @@ import posixpath
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, open_data
 from core.data.disk import check_room, saving, words_of
 from core.errors import DataError
 from core.files import new_folder, regular
+from core.jobs import OnProgress
 
 DEVKIT, RELEASE = "VOCdevkit", "VOC2012"
 NEEDED = (*LAYOUTS[0], LISTS.as_posix())
 UNPACKED = (*NEEDED, AUGMENTED_MASKS)
 
 
-def unpack(tar: Path, root: Path, on_progress: Callable[[int, int], None]) -> None:
+def unpack(tar: Path, root: Path, on_progress: OnProgress) -> None:
     """Unpack `VOCdevkit/VOC2012` into a folder; whatever is wrong with the tar or the disk raises `DataError`."""
     with _reading(tar), tarfile.open(regular(tar)) as archive:
         _unpack_archive(archive, tar, root, on_progress)
@@ -56,7 +57,7 @@ def _refuse_strange(member: tarfile.TarInfo, tar: Path) -> None:
     raise DataError(f"{tar} holds {member.name}, {strange}, and is not unpacked; get VOC's own tar.")
 
 
-def _unpack_archive(archive: tarfile.TarFile, tar: Path, root: Path, on_progress: Callable[[int, int], None]) -> None:
+def _unpack_archive(archive: tarfile.TarFile, tar: Path, root: Path, on_progress: OnProgress) -> None:
     """Unpack into a folder beside, check it as a data set, and only then give it its name."""
     members = _wanted(archive.getmembers(), tar)
     done, total = 0, sum(member.size for member in members.values())

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
-from core.data.doctor import csv_text
 from core.data.images import mask_image, png_bytes
 from core.errors import PhotoError
 from core.model.names import cutout_name
 from core.model.photo import ClassArea
 from core.model.render import cutout, overlay
 from core.voc import BACKGROUND, VOID
+from core.wording import csv_text
 
 Member = tuple[str, bytes]
 """A file: its name, without any folder, and its content."""

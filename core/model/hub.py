@@ -8,19 +8,16 @@ The folder is the one that torchvision uses, so what is there serves both. Impor
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from core.data.mirror import Expected, MirrorError, UnreachableError, fetch_whole
 from core.errors import DataError, WeightsError
+from core.jobs import OnProgress
 
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
 """torchvision's file names end in the first digits of the file's SHA-256."""
-
-OnBytes = Callable[[int, int], None]
-"""(bytes that are there, bytes in all), called often."""
 
 
 def hub_folder() -> Path:
@@ -35,7 +32,7 @@ def hub_file(url: str) -> Path:
     return hub_folder() / url.rpartition("/")[2]
 
 
-def download(url: str, size: int, on_bytes: OnBytes | None = None) -> Path:
+def download(url: str, size: int, on_bytes: OnProgress | None = None) -> Path:
     """Return the file of an address, fetched if it is not there yet; `size` in bytes is for servers that tell none.
 
     Without a network, from a server that fails, or with another hash than its name says, `WeightsError` tells how to

@@ -4,11 +4,12 @@ A name from outside is believed nothing: what is left of it is one part of a pat
 reads as more than a name, short enough, and different from all others even where A and a are one.
 """
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+
+from core.wording import numbered
 
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 MAX_STEM_BYTES = 120
@@ -39,8 +40,7 @@ def file_stems(names: Iterable[str]) -> list[str]:
     taken: set[str] = set()
     stems = []
     for stem in map(file_stem, names):
-        numbered = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        free = next(candidate for candidate in numbered if _folded(candidate) not in taken)
+        free = next(candidate for candidate in numbered(stem) if _folded(candidate) not in taken)
         taken.add(_folded(free))
         stems.append(free)
     return stems

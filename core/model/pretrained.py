@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from core.classes import VOC_CLASSES
 from core.errors import ConfigError, WeightsError
+from core.jobs import OnProgress
 from core.model.given import NOTHING, Given
-from core.model.hub import OnBytes, download, hub_file
+from core.model.hub import download, hub_file
 from core.model.starter import is_starter, starter_file, starter_path
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def pretrained_model(name: str) -> PretrainedModel:
     raise WeightsError(f"There is no model '{name}' on offer; there are {', '.join(model.name for model in MODELS)}.")
 
 
-def download_pretrained(model: PretrainedModel, on_progress: OnBytes | None = None) -> Path:
+def download_pretrained(model: PretrainedModel, on_progress: OnProgress | None = None) -> Path:
     """Return the model's file, downloaded if need be and its hash compared; `WeightsError` says what to do instead."""
     return download(model.url, model.size_bytes, on_progress)
 
 
-def open_pretrained(model: PretrainedModel, on_progress: OnBytes | None = None) -> "OpenedCheckpoint":
+def open_pretrained(model: PretrainedModel, on_progress: OnProgress | None = None) -> "OpenedCheckpoint":
     """Open a model on offer, downloading it if need be, for `open_predictor`.
 
     What its file does not tell is known here: classes, photo size, output stride. A file that is not what its name says
@@ -125,7 +126,7 @@ def is_published(path: Path) -> bool:
     return any(found.startswith(Path(model.file_name).stem.rpartition("-")[2]) for model in near)
 
 
-def checkpoint_file(name_or_path: str | Path, on_progress: OnBytes | None = None) -> Path:
+def checkpoint_file(name_or_path: str | Path, on_progress: OnProgress | None = None) -> Path:
     """Return the file that is meant: that of the starter or a model on offer by its name, else a path."""
     if is_starter(name_or_path):
         return starter_file()
@@ -142,7 +143,7 @@ def checkpoint_path(name_or_path: str | Path) -> Path:
 
 
 def open_named(
-    name_or_path: str | Path, on_progress: OnBytes | None = None, given: Given = NOTHING
+    name_or_path: str | Path, on_progress: OnProgress | None = None, given: Given = NOTHING
 ) -> "OpenedCheckpoint":
     """Open the checkpoint that is meant: the starter or a model on offer by its name, else a file.
 

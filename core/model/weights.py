@@ -20,11 +20,12 @@ from torchvision.models.segmentation import (
 from tqdm import tqdm
 
 from core.errors import CheckpointError, WeightsError
+from core.jobs import OnProgress
 from core.model.architectures import EFFICIENTNET
 from core.model.archive import read_weights_file
 from core.model.checkpoint import open_checkpoint
 from core.model.efficientnet import imagenet_weights
-from core.model.hub import OnBytes, download
+from core.model.hub import download
 from core.model.starter import starter_file
 from core.model.starting import inits_of
 
@@ -94,7 +95,7 @@ def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
     return state
 
 
-def _moving(bar: "tqdm[Any]") -> OnBytes:
+def _moving(bar: "tqdm[Any]") -> OnProgress:
     def show(done: int, total: int) -> None:
         bar.total = total
         bar.update(done - bar.n)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import core
-from core.data.doctor import csv_text
 from core.metrics.scores import Scores
 from core.metrics.verdict import Language
 from core.report.content import Content
@@ -13,6 +12,7 @@ from core.report.latex import document
 from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, class_tables, scores_table
 from core.report.verdicts import Verdicts
 from core.report.words import Words
+from core.wording import csv_text
 
 CSV_SCORE_NAMES = (*SCORE_NAMES[:2], "mean_accuracy", *SCORE_NAMES[2:])
 """The files keep their columns; on paper, mean accuracy and recall are the same row."""

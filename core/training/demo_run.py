@@ -1,13 +1,12 @@
 """The demo: drawn data, and one run on it that is trained to 10 epochs and then extended to 50. No torch here."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import is_demo_data, write_demo
 from core.errors import RunError
 from core.home import datasets_dir, demo_dir
-from core.jobs import is_held
+from core.jobs import OnProgress, is_held
 from core.training import evaluations, machine
 from core.training.log import read_log
 from core.training.milestones import milestone
@@ -19,12 +18,12 @@ NAME = "demo"
 MILESTONES = (10, 50)
 
 
-def make_data(on_progress: Callable[[int, int], None] | None = None) -> Path:
+def make_data(on_progress: OnProgress | None = None) -> Path:
     """Draw the demo data unless it is there, and return its folder."""
     return write_demo(datasets_dir() / "demo", on_progress=on_progress)
 
 
-def demo_run(on_progress: Callable[[int, int], None] | None = None) -> Run:
+def demo_run(on_progress: OnProgress | None = None) -> Run:
     """Return the demo's run, made with its data if there is none yet."""
     data = make_data(on_progress)
     with machine.editing():  # of two who ask for it at once, the second finds the first one's

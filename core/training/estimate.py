@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.analysis import files_key
 from core.data.dataset import Dataset
-from core.data.stats import OnProgress
 from core.errors import RunError
+from core.jobs import OnProgress
 from core.training.alternatives import Change, changes_of
 from core.training.config import TrainingConfig, with_settings
 

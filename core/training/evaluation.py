@@ -16,6 +16,7 @@ from core.data.dataset import Dataset, fingerprint
 from core.data.images import mask_image, png_bytes
 from core.data.pixels import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
+from core.jobs import OnProgress
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.model.checkpoint import CheckpointMeta, open_checkpoint
@@ -63,7 +64,7 @@ def evaluate_checkpoint(
     path: Path,
     dataset: Dataset,
     split: str,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
     given: Given = NOTHING,
 ) -> Evaluated:
     """Score a checkpoint file on a split; where the file lies in a run folder, the run's `eval/` keeps the result.
@@ -114,7 +115,7 @@ def judge_checkpoint(
     path: Path,
     dataset: Dataset,
     split: str,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> Judged:
     """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one.

@@ -24,6 +24,7 @@ from core.training.loop import TrainingLoop
 from core.training.memory import available_bytes, peak_memory_bytes
 from core.training.progress import Progress
 from core.training.records import Preflight, Preparing, Record, Warned
+from core.wording import megabytes
 
 NUM_PHOTOS = 2
 """Validation photos that are evaluated at most."""
@@ -103,18 +104,14 @@ def check_room(told: Preflight, folder: Path) -> None:
     """Raise `RunError` if the disk or the memory will not do."""
     if told.free_disk_bytes < told.needed_disk_bytes:
         raise RunError(
-            f"The disk of {folder} has {_megabytes(told.free_disk_bytes)} free, but the checkpoints of this run need "
-            f"{_megabytes(told.needed_disk_bytes)}; make room and start it again."
+            f"The disk of {folder} has {megabytes(told.free_disk_bytes)} free, but the checkpoints of this run need "
+            f"{megabytes(told.needed_disk_bytes)}; make room and start it again."
         )
     if told.free_memory_bytes < MEMORY_MARGIN_BYTES:
         raise RunError(
-            f"After one step only {_megabytes(told.free_memory_bytes)} of memory are free; close other programs, or "
+            f"After one step only {megabytes(told.free_memory_bytes)} of memory are free; close other programs, or "
             "start a new run with a smaller batch_size or image_size."
         )
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB"
 
 
 # --- the acts ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from core.training.milestones import milestones
 from core.training.presets import PRESETS, present_name, preset
 from core.training.records import Preparing, Record, RunEnded, seconds_between
 from core.windows import command_line
-from core.wording import count
+from core.wording import count, numbered
 
 SCHEMA = 1
 """Version of `config.json` and of `about.json`."""
@@ -104,8 +104,8 @@ def check_name(name: str) -> None:
 def _make_new_folder(parent: Path, stem: str) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 1000):
-            path = parent / (stem if attempt == 1 else f"{stem}_{attempt}")
+        for name in itertools.islice(numbered(stem, "_"), 999):
+            path = parent / name
             with suppress(FileExistsError):
                 path.mkdir()
                 return path

@@ -1,11 +1,13 @@
-"""One thing is not called by its plural, wherever its number is written."""
+"""Numbers with their nouns, sizes, times and free names; and one thing is not called by its plural."""
+
+from itertools import islice
 
 import pytest
 
 from core import terminal
 from core.training.config import TrainingConfig
 from core.training.progress import Progress
-from core.wording import count
+from core.wording import count, duration, megabytes, numbered
 
 FLOOR = {"miou": 0.1, "pixel_accuracy": 0.7}
 ONE_CLASS = [{"name": "cat", "images": 1, "objects": 1, "share": 0.3, "iou": 0.2}]
@@ -16,6 +18,28 @@ def test_a_number_and_its_noun() -> None:
     assert count(0, "photo") == "0 photos"
     assert count(1464, "photo") == "1,464 photos"
     assert count(2, "class", "classes") == "2 classes"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0.0 s"), (0.42, "0.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
+        (130, "2 min 10 s"), (3600, "1 h"), (11_100, "3 h 5 min"), (187_200, "2 d 4 h"),
+    ],
+)  # fmt: skip
+def test_a_time_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sizes_are_rounded_up() -> None:
+    """A download that broke off early had left 0 MB."""
+    assert megabytes(300) == "1 MB"
+    assert megabytes(158_600_000) == "159 MB"
+    assert megabytes(1_900_000_000) == "1.9 GB"
+
+
+def test_a_taken_name_is_numbered() -> None:
+    assert list(islice(numbered("photo"), 3)) == ["photo", "photo-2", "photo-3"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Writes the demo as a VOC data set, all or nothing."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ from PIL import Image
 from core.data.demo.scene import draw_scene
 from core.errors import ConfigError, DataError
 from core.files import new_folder
+from core.jobs import OnProgress
 from core.voc import palette_bytes
 
 FORMAT_VERSION: Final = 1
@@ -23,7 +23,7 @@ def write_demo(
     seed: int = 0,
     num_train: int = 160,
     num_val: int = 40,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Path:
     """Draw the demo data set into `root/VOCdevkit/VOC2012` and return that folder.
 
@@ -73,7 +73,7 @@ def _is_there(target: Path, mark: dict[str, int]) -> bool:
     return True
 
 
-def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress: Callable[[int, int], None]) -> None:
+def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress: OnProgress) -> None:
     photos, masks, lists = (draft / part for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"))
     for folder in (photos, masks, lists):
         folder.mkdir(parents=True)

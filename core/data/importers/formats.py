@@ -12,8 +12,8 @@ from core.data.importers.labelme import plan_labelme
 from core.data.importers.notes import Notes, printable
 from core.data.importers.plan import Plan, Source
 from core.data.importers.writer import Imported, write_dataset
-from core.data.stats import OnProgress
 from core.errors import DataError
+from core.jobs import OnProgress
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Writes what was planned as a VOC folder, all or nothing, one photo at a time."""
 
 import io
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,17 +11,18 @@ from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
 from core.data.dataset import LAYOUTS, LISTS, Sample
-from core.data.images import JPEG_QUALITY, upright_rgb, write_mask
+from core.data.images import JPEG_QUALITY, jpeg_bytes, png_bytes, upright_rgb, write_mask
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import JPEG_SUFFIXES
 from core.data.importers.pictures import UNREADABLE
 from core.data.importers.plan import Drawing, Plan, Size
 from core.data.importers.splits import choose_splits
 from core.data.pair_names import PHOTO_SUFFIXES
-from core.data.stats import OnProgress
 from core.errors import DataError
 from core.files import output_folder
+from core.jobs import OnProgress
 from core.voc import VOID
+from core.wording import numbered
 
 PHOTOS, MASKS = LAYOUTS[0]
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
@@ -99,8 +99,7 @@ def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Dra
     taken: set[str] = set()
     for drawing in drawings:
         stem = _told(drawing.name)
-        tails = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-        name = next(name for name in (_cut(stem, tail) for tail in tails) if name.casefold() not in taken)
+        name = next(name for name in (_cut(stem, tail) for tail in numbered("")) if name.casefold() not in taken)
         taken.add(name.casefold())
         notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, _cut(stem, "") != stem)
         yield name, drawing
@@ -189,10 +188,5 @@ def _unturned(stored: Image.Image) -> Image.Image:
 
 def _encoded(picture: Image.Image, suffix: str) -> bytes:
     """Return a picture as a new file without EXIF."""
-    buffer = io.BytesIO()
     plain = Image.fromarray(np.asarray(picture))
-    if suffix.lower() == ".png":
-        plain.save(buffer, format="PNG")
-    else:
-        plain.save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return buffer.getvalue()
+    return png_bytes(plain) if suffix.lower() == ".png" else jpeg_bytes(plain, JPEG_QUALITY, subsampling=0)

@@ -1,18 +1,5 @@
-import pytest
-
 from core.training import runs
-from ui.words import MISSING, STATES, code, duration, megabytes, percent, points
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, MISSING), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (130, "2 min 10 s"), (3600, "1 h"),
-        (11_100, "3 h 5 min"), (187_200, "2 d 4 h"), (-3, "0 s"),
-    ],
-)  # fmt: skip
-def test_duration(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text
+from ui.words import MISSING, STATES, code, percent, points
 
 
 def test_a_missing_score_is_a_dash_and_zero_is_zero() -> None:
@@ -26,11 +13,6 @@ def test_points_carry_a_sign_only_if_there_is_a_difference() -> None:
     assert points(0.0123) == "+1.2 points"
     assert points(-0.0123) == "-1.2 points"
     assert points(-0.0003) == "0.0 points"
-
-
-def test_sizes() -> None:
-    assert megabytes(158_600_000) == "159 MB"
-    assert megabytes(1_900_000_000) == "1.9 GB"
 
 
 def test_every_state_of_a_run_has_its_words() -> None:
