@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.data import doctor
+from core.data.dataset import read_contents
 from core.data.images import mask_image, write_mask
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import CAT, DOG, write_list
@@ -17,6 +19,12 @@ BIRD = CLASS_NAMES.index("bird")
 OWN_PALETTE = np.array([[0, 0, 0], [200, 10, 60]] + [[value, 90, 7] for value in range(254)], dtype=np.uint8)
 
 TWICE = np.ones((2, 2), np.uint8)
+
+
+def examine(root: Path) -> doctor.Report:
+    """Return what the doctor says of a data set as it is now."""
+    contents = read_contents(root)
+    return doctor.report(contents, doctor.read_pairs(contents))
 
 
 def photo_of(number: int) -> Image.Image:

@@ -18,7 +18,6 @@ from core.data.dataset import (
     Sample,
     no_masks,
     random_splits,
-    read_contents,
     unread_photos,
 )
 from core.data.pair_names import PHOTO_SUFFIXES, bare, folded, near
@@ -64,15 +63,6 @@ class Report:
         """Return JSON types with the keys of `core doctor --json`."""
         findings = [vars(finding) for finding in self.findings]
         return {"images": self.images, "masks": self.masks, "findings": findings, "counts": self.counts}
-
-
-def examine(path: Path | str, on_progress: OnProgress | None = None) -> Report:
-    """Check every photo and mask of a data set; `on_progress(done, total)` is called after each pair.
-
-    Only a folder that is no data set at all, or a list that is no text, raises `DataError`.
-    """
-    contents = read_contents(Path(path))
-    return report(contents, read_pairs(contents, on_progress))
 
 
 def read_pairs(contents: Contents, on_progress: OnProgress | None = None) -> list[ExaminedPair]:

@@ -24,11 +24,6 @@ PADDING: dict[type, Any] = {tv_tensors.Image: [round(255 * mean) for mean in IMA
 that a photo's edge can stand out from. In the mask it is void: never trained on, never counted."""
 
 
-def photo_to_tensor(photo: Image.Image, image_size: int, geometry: str = RESIZE) -> Tensor:
-    """Return an RGB photo as the model takes it: float32, shape (3, image_size, image_size), normalized."""
-    return normalize(photo_in_square(photo, image_size, geometry))
-
-
 def photo_in_square(photo: Image.Image, image_size: int, geometry: str = RESIZE) -> Tensor:
     """Return an RGB photo in the model's square: uint8, shape (3, image_size, image_size)."""
     return _in_square(TF.to_image(photo), image_size, geometry)

@@ -145,17 +145,15 @@ def _about(path: Path, first_name: str) -> tuple[str, str]:
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:
-    """Return every readable run, newest first; folders that are not runs are passed over (`broken_runs` lists them)."""
+    """Return every readable run, newest first; folders that are not runs are passed over."""
     return read_runs(folder)[0]
 
 
-def broken_runs(folder: Path | None = None) -> list[str]:
-    """Return one sentence for every folder that looks like a run but cannot be read."""
-    return read_runs(folder)[1]
-
-
 def read_runs(folder: Path | None = None) -> tuple[list[Run], list[str]]:
-    """Return `list_runs` and `broken_runs` from one look at the folders; what interrupted deletions left goes."""
+    """Return `list_runs`, and one sentence for every folder that looks like a run but cannot be read.
+
+    What interrupted deletions left is deleted.
+    """
     folder = folder or checkpoints_dir()
     for left in entries(folder, f"{DELETING}*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -22,7 +22,7 @@ from core.data.dataset import Sample, open_dataset
 from core.data.demo import write_demo
 from core.data.images import read_mask, read_pair, read_photo, write_mask
 from core.data.pixels import SquarePairs
-from core.data.transforms import photo_to_tensor
+from core.data.transforms import normalize, photo_in_square
 from core.metrics.confusion import confusion_counts, void_pixels
 from core.model.architectures import build_model
 from core.model.device import choose_device, choose_precision
@@ -95,7 +95,7 @@ def reference_counts(model: torch.nn.Module, samples: Sequence[Sample], device: 
     counts_KK = torch.zeros((NUM_CLASSES, NUM_CLASSES), dtype=torch.int64)
     for sample in samples:
         photo, truth_HW = read_pair(sample.photo, sample.mask, NUM_CLASSES)
-        logits = plain(photo_to_tensor(photo, SIZE_PX)[None].to(device))["out"]
+        logits = plain(normalize(photo_in_square(photo, SIZE_PX))[None].to(device))["out"]
         predicted = F.interpolate(logits, truth_HW.shape, mode="bilinear", align_corners=False).argmax(1).cpu()
         truth = torch.from_numpy(truth_HW).long().flatten()
         is_counted = truth < NUM_CLASSES

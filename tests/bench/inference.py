@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core.data.dataset import open_dataset
 from core.data.demo import write_demo
 from core.data.images import read_photo
-from core.data.transforms import photo_to_tensor
+from core.data.transforms import normalize, photo_in_square
 from core.model.architectures import build_model
 from core.model.checkpoint import open_checkpoint
 from core.model.device import choose_device, choose_precision
@@ -101,7 +101,7 @@ def segmenting(logits_of: Callable[[Tensor], Tensor]) -> Segment:
     """Return what resizes a photo, asks for logits, enlarges them and takes the best class of each pixel."""
 
     def segment(photo: Image.Image) -> np.ndarray:
-        logits_NKSS = logits_of(photo_to_tensor(photo, SIZE_PX)[None])
+        logits_NKSS = logits_of(normalize(photo_in_square(photo, SIZE_PX))[None])
         size = (photo.height, photo.width)
         return F.interpolate(logits_NKSS, size, mode="bilinear", align_corners=False)[0].argmax(0).cpu().numpy()
 

@@ -4,7 +4,7 @@ json_file, notes -> plan, splits -> photo_folder, pictures, shapes, brush_rle ->
 -> formats
 """
 
-from core.data.importers.formats import IMPORTERS, Importer, import_data
+from core.data.importers.formats import IMPORTERS, import_data
 from core.data.importers.writer import Imported
 
-__all__ = ["IMPORTERS", "Imported", "Importer", "import_data"]
+__all__ = ["IMPORTERS", "Imported", "import_data"]

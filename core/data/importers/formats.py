@@ -1,7 +1,6 @@
 """The formats that can be imported, by name, and the one way to import them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.importers.class_masks import plan_class_masks
@@ -15,21 +14,14 @@ from core.data.importers.writer import Imported, write_dataset
 from core.errors import DataError
 from core.jobs import OnProgress
 
+Planner = Callable[[Source, Notes], Plan]
 
-@dataclass(frozen=True)
-class Importer:
-    """What plans an import, and one line that says what the source is."""
-
-    plan: Callable[[Source, Notes], Plan]
-    help: str
-
-
-IMPORTERS = {
-    "label-studio": Importer(plan_label_studio, "Label Studio's brush labels, exported as PNG or as JSON"),
-    "labelme": Importer(plan_labelme, "labelme's JSON files, one a photo"),
-    "coco": Importer(plan_coco, "COCO instances, one JSON file for all photos"),
-    "class-masks": Importer(plan_class_masks, "one mask for each class: CLASS/PHOTO.png or PHOTO_CLASS.png"),
-    "color-table": Importer(plan_color_table, "masks in colours with a table of them, as CamVid and Cityscapes"),
+IMPORTERS: dict[str, Planner] = {
+    "label-studio": plan_label_studio,
+    "labelme": plan_labelme,
+    "coco": plan_coco,
+    "class-masks": plan_class_masks,
+    "color-table": plan_color_table,
 }
 
 
@@ -69,9 +61,9 @@ def import_data(
         raise DataError(printable(str(error))) from error
 
 
-def _planned(importer: Importer, source: Source, notes: Notes) -> Plan:
+def _planned(planner: Planner, source: Source, notes: Notes) -> Plan:
     try:
-        return importer.plan(source, notes)
+        return planner(source, notes)
     except OSError as error:
         where = error.filename or source.path
         raise DataError(f"{where} cannot be read: {error.strerror}; check its name and whose it is.") from error

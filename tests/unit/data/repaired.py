@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.dataset import open_dataset
-from core.data.doctor import examine
 from core.data.images import read_mask
 from core.data.repair import RepairReport, repair
 from core.data.stats import split_stats
-from tests.faulty_data import Patient
+from tests.faulty_data import Patient, examine
 
 
 def hashes(root: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.data import doctor
 from core.data.analysis import analyse, find, job_dir
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
@@ -20,6 +19,7 @@ from core.data.stats import split_stats
 from core.errors import DataError
 from core.home import PROJECT_ROOT
 from core.voc import CLASS_NAMES
+from tests.faulty_data import examine
 from tests.small_data import CAT, DOG, write_list, write_pairs, write_voc
 from tests.unit.data.analysed import assert_equal
 
@@ -34,7 +34,7 @@ def test_one_pass_tells_what_statistics_and_doctor_tell(tiny_voc: Path) -> None:
     for split, samples in dataset.splits.items():
         assert_equal(found.stats(split), split_stats(samples, CLASS_NAMES))
     assert found.stats().images == 6
-    assert found.report == doctor.examine(tiny_voc)
+    assert found.report == examine(tiny_voc)
     assert found.classes == dataset.classes
     assert found.splits == {name: tuple(each.name for each in samples) for name, samples in dataset.splits.items()}
     assert told == [(done, 6) for done in range(1, 7)]
@@ -133,7 +133,7 @@ def test_what_an_earlier_version_left_in_the_data_is_neither_read_nor_deleted(ti
     for file, text in left.items():
         file.write_text(text)
     assert find(tiny_voc) == clean, "they are no part of the data"
-    assert doctor.examine(tiny_voc) == clean.report
+    assert examine(tiny_voc) == clean.report
     assert not list(repair(tiny_voc, tmp_path / "mended").root.rglob("*atrous*"))
     assert files_in(tiny_voc, (".json",)) == [], "no importer sees them"
     assert {file: file.read_text() for file in sorted(leavings.iterdir())} == left

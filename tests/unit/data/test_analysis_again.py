@@ -12,6 +12,7 @@ import pytest
 from core.data import analysis, doctor
 from core.data.analysis import analyse, files_key, find, job_dir
 from core.data.images import write_mask
+from tests.faulty_data import examine
 from tests.small_data import DOG, replace_quietly, with_last_bit_flipped, write_list, write_pairs
 from tests.unit.data.analysed import assert_equal
 
@@ -81,7 +82,7 @@ def test_a_change_counts_anew(tiny_voc: Path, change: Callable[[Path], None]) ->
     assert files_key(tiny_voc) != key
     assert find(tiny_voc) is None
     anew = analyse(tiny_voc)
-    assert anew.report == doctor.examine(tiny_voc)
+    assert anew.report == examine(tiny_voc)
     assert find(tiny_voc) == anew
 
 

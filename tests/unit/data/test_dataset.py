@@ -10,9 +10,9 @@ from PIL import Image
 
 from core.classes import NUMBERED, VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
-from core.data.doctor import examine
 from core.data.splits import write_lists
 from core.voc import CLASS_NAMES
+from tests.faulty_data import examine
 from tests.small_data import replace_quietly, with_last_bit_flipped, write_list, write_pairs, write_voc
 
 

@@ -7,12 +7,11 @@ import pytest
 from PIL import Image
 
 from core.data.deep import stretched
-from core.data.doctor import examine
 from core.data.images import read_photo
 from core.data.repair import repair
 from core.errors import DataError, PhotoError
 from core.model.photo import has_deep_greys, open_noted, open_photo
-from tests.faulty_data import Patient
+from tests.faulty_data import Patient, examine
 from tests.photo_files import GOOD, MEASURED, MISREAD, bands_tiff, encoded, values
 from tests.small_data import write_voc
 

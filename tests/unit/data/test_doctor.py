@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.dataset import open_dataset, read_contents
 from core.data.demo import write_demo
-from core.data.doctor import Report, examine, names_by_split, report_csv
+from core.data.doctor import Report, names_by_split, report_csv
 from core.data.images import write_mask
 from core.errors import DataError
 from tests.faulty_data import (
@@ -19,6 +19,7 @@ from tests.faulty_data import (
     Fault,
     Patient,
     cat_mask,
+    examine,
     grey,
     luminance,
     photo_of,

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import read_contents
-from core.data.doctor import Finding, Report, examine, read_pairs, report_csv
+from core.data.doctor import Finding, Report, read_pairs, report_csv
 from core.data.images import read_pair
 from core.data.mask_checks import MaskFacts
 from core.data.problems import Entry
 from core.data.set_checks import check_set
 from core.errors import DataError
 from core.voc import VOID
-from tests.faulty_data import FAULTS, SIZE, Patient
+from tests.faulty_data import FAULTS, SIZE, Patient, examine
 from tests.small_data import CAT
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.data.dataset import open_dataset
-from core.data.doctor import examine
 from core.data.images import write_mask
 from core.errors import DataError
 from core.voc import CLASS_NAMES
-from tests.faulty_data import cat_mask
+from tests.faulty_data import cat_mask, examine
 from tests.small_data import write_list, write_pairs
 from tests.unit.data.test_doctor import told
 

@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
-from core.data.doctor import examine
 from core.data.images import read_photo
 from core.data.repair import repair
 from core.errors import DataError, RunError
-from tests.faulty_data import FAULTS, SIZE, Fault, Patient, cat_mask, photo_of
+from tests.faulty_data import FAULTS, SIZE, Fault, Patient, cat_mask, examine, photo_of
 from tests.unit.data.repaired import check_copy, hashes, mask_in, names_in
 
 ASIDE = {  # what only a guess could mend, and copies

@@ -11,12 +11,11 @@ from PIL import Image
 from core.classes import VOC_CLASSES, write_classes
 from core.data.checks import ExaminedPair, PhotoFacts
 from core.data.dataset import LISTS, open_dataset
-from core.data.doctor import examine
 from core.data.images import write_mask
 from core.data.problems import Entry
 from core.data.repair import repair
 from core.data.repair_splits import Splits, settle
-from tests.faulty_data import BIRD, SIZE, Patient, cat_mask, grey, photo_of, show_a_bird
+from tests.faulty_data import BIRD, SIZE, Patient, cat_mask, examine, grey, photo_of, show_a_bird
 from tests.small_data import write_list, write_pairs
 from tests.unit.data.repaired import check_copy, mask_in, names_in
 

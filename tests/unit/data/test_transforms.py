@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square, photo_to_tensor
+from core.data.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 from tests.small_data import draw_pair
 
@@ -21,14 +21,14 @@ def independently_preprocessed(photo: Image.Image, size: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(97, 60), (20, 31), (33, 33)])
 def test_a_photo_is_resized_and_normalized_as_pil_and_numpy_would(size: tuple[int, int]) -> None:
     photo, _ = draw_pair(0, size)
-    tensor = photo_to_tensor(photo, SIZE)
+    tensor = normalize(photo_in_square(photo, SIZE))
     assert (tensor.dtype, tensor.shape, type(tensor)) == (torch.float32, (3, SIZE, SIZE), torch.Tensor)
     np.testing.assert_allclose(tensor, independently_preprocessed(photo, SIZE), atol=1.01 * ONE_LEVEL)
 
 
 def test_the_mean_colour_becomes_zero() -> None:
     grey = Image.new("RGB", (8, 8), tuple(round(255 * mean) for mean in IMAGE_MEAN))
-    assert photo_to_tensor(grey, 8).abs().max() < ONE_LEVEL
+    assert normalize(photo_in_square(grey, 8)).abs().max() < ONE_LEVEL
 
 
 def test_a_resized_mask_holds_no_id_that_was_not_there() -> None:
@@ -55,7 +55,7 @@ def augmented(transform: TrainingTransform, photo: Image.Image, mask_HW: np.ndar
 def test_training_without_augmentation_sees_what_validation_sees() -> None:
     photo, mask_HW = draw_pair(3)
     image, mask = augmented(TrainingTransform(SIZE), photo, mask_HW)
-    assert torch.equal(image, photo_to_tensor(photo, SIZE))
+    assert torch.equal(image, normalize(photo_in_square(photo, SIZE)))
     assert torch.equal(mask, mask_in_square(mask_HW, SIZE))
     assert type(image) is type(mask) is torch.Tensor
 

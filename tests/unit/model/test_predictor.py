@@ -15,7 +15,7 @@ from core.data.dataset import Sample
 from core.data.geometry import FIT, GEOMETRIES
 from core.data.images import write_mask
 from core.data.pixels import SquarePairs
-from core.data.transforms import normalize, photo_to_tensor
+from core.data.transforms import normalize, photo_in_square
 from core.model import predictor as predictor_module
 from core.model.passes import ONCE, Passes
 from core.model.predictor import Predictor, mask_precision
@@ -46,7 +46,7 @@ def test_logits_are_the_model_s_on_the_one_preprocessing(mobilenet: DeepLabV3, g
     logits = Predictor(model, image_size=64, geometry=geometry, device=CPU).logits([photo])[0]
     assert model.training, "a model in training goes on as it was"
     with torch.inference_mode():
-        expected = mobilenet(photo_to_tensor(photo, 64, geometry)[None])["out"][0]
+        expected = mobilenet(normalize(photo_in_square(photo, 64, geometry))[None])["out"][0]
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from core.data.dataset import Sample, open_dataset
-from core.data.doctor import examine
 from core.data.images import read_mask, write_mask
 from core.errors import DataError
 from core.training.data_warnings import data_warnings
 from core.voc import VOID
+from tests.faulty_data import examine
 from tests.small_data import CAT, write_voc
 from tests.unit.command_line.calls import MOBILE, core_process
 

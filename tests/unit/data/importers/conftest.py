@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.dataset import open_dataset
-from core.data.doctor import examine
 from core.data.images import read_pair
 from core.data.importers import Imported, import_data
 from core.errors import DataError
 from core.files import replacing
+from tests.faulty_data import examine
 
 SIZE = (12, 8)
 
