@@ -21,6 +21,11 @@ def free_bytes(cgroup: Path = CGROUP) -> int:
     return available
 
 
+def free_share() -> float:
+    """Return the share of the machine's memory that can still be had, of its container if that has less."""
+    return free_bytes() / psutil.virtual_memory().total
+
+
 def _number_in(file: Path) -> int | None:
     try:
         text = file.read_text(encoding="ascii").strip()

@@ -3,6 +3,7 @@
 A photo itself is never kept: what comes back to a page is its mask, how sure that is, and which class came second.
 """
 
+import gc
 import io
 import time
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ from PIL import Image
 from core.classes import Classes
 from core.data.images import mask_image, png_bytes
 from core.files import Stamp, stamp
+from core.free_memory import free_share
 from core.model.given import NOTHING, Given
 from core.model.passes import ONCE, Passes
 from core.model.photo import ClassArea, class_areas, open_noted
 from core.model.pretrained import checkpoint_path
-from core.model.shelf import ModelShelf
 
 if TYPE_CHECKING:
     from core.model.checkpoint import CheckpointMeta
     from core.model.predictor import Predictor
+
+
+LEAST_FREE_SHARE = 0.15
+"""Of the machine's memory; below it, models are put away before another one is opened."""
 
 
 class GivenFile(NamedTuple):
@@ -60,7 +65,7 @@ class LoadedModel:
 
 def loaded_model(source: Source) -> LoadedModel:
     """Return the model of a checkpoint, opened once; one that does not open raises `CheckpointError`."""
-    return _shelf().get(_key(source))
+    return _model(_key(source))
 
 
 def _key(source: Source) -> ModelKey:
@@ -68,15 +73,14 @@ def _key(source: Source) -> ModelKey:
     return ModelKey(str(path), stamp(checkpoint_path(path)), given)
 
 
-@st.cache_resource(show_spinner=False)
-def _shelf() -> ModelShelf[ModelKey, LoadedModel]:
-    return ModelShelf(_open)
-
-
-def _open(key: ModelKey) -> LoadedModel:
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _model(key: ModelKey) -> LoadedModel:
     from core.model.predictor import open_predictor
     from core.model.pretrained import open_named
 
+    if free_share() < LEAST_FREE_SHARE:
+        _model.clear()  # one that is in use lives on with whoever uses it
+        gc.collect()  # a model may hang in a cycle; its memory is wanted now
     predictor, opened = open_predictor(open_named(key.source, given=key.given))
     return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
 
@@ -139,7 +143,7 @@ def _segmented(key: ModelKey, data: bytes, name: str, passes: Passes) -> Segment
     from core.model.tiling import segment
 
     noted = open_noted(data, name)
-    model = _shelf().get(key)
+    model = _model(key)
     began_s = time.perf_counter()
     prediction = segment(model.predictor, noted.photo, passes, with_confidence=True, with_runner_up=True)
     seconds = time.perf_counter() - began_s

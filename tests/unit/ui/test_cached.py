@@ -1,7 +1,9 @@
 """What is kept between reruns is read again once the file changes, and a log only as far as it is new."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +13,15 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.errors import DataError
+from core.free_memory import free_share
+from core.model import predictor, pretrained
 from core.training.log import LogWriter, RunLog
 from core.training.records import Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
 from tests.small_data import replace_quietly
 from tests.unit.ui.made_logs import epoch, leg, step
-from ui import cached, charts
+from ui import cached, cached_segments, charts
 from ui.score_charts import Curve, miou_curves
 
 
@@ -165,3 +169,42 @@ def test_curves_beside_are_drawn_anew_once_one_of_them_grew(tmp_path: Path) -> N
     assert cached.curves_figure(miou_curves, [Curve("here", here), Curve("there", there)]) is first
     grown = [Curve("here", here), Curve("there", long_log(tmp_path, 20, 2, "other.jsonl"))]
     assert cached.curves_figure(miou_curves, grown) is not first
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Open nothing, and note the names of the files that were to be opened."""
+    names: list[str] = []
+    nothing = SimpleNamespace(meta=None, format="", problems=(), repairs=())
+    monkeypatch.setattr(pretrained, "open_named", lambda path, **_: names.append(Path(path).name))
+    monkeypatch.setattr(predictor, "open_predictor", lambda _: (None, nothing))
+    cached_segments._model.clear()
+    yield names
+    cached_segments._model.clear()
+
+
+def ask_for(folder: Path, names: str) -> None:
+    for name in names:
+        cached_segments.loaded_model(folder / name)
+
+
+def test_three_models_are_kept_and_the_one_least_recently_asked_for_goes(tmp_path: Path, opened: list[str]) -> None:
+    ask_for(tmp_path, "abcadab")
+    assert opened == [*"abcdb"]
+
+
+def test_where_memory_is_short_models_are_put_away_before_another_is_opened(
+    tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_segments, "free_share", lambda: 0.5)
+    ask_for(tmp_path, "ab")
+    monkeypatch.setattr(cached_segments, "free_share", lambda: 0.1)
+    ask_for(tmp_path, "abcca")
+    assert opened == [*"abca"], "what is open stays for whoever asks for it until another is opened"
+
+
+def test_the_share_that_is_free_is_one() -> None:
+    assert 0 < free_share() <= 1
