@@ -21,7 +21,7 @@ from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
 from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
-from core.training import evaluations
+from core.training import evaluations, machine
 from core.training.changes import CHANGED_MEANWHILE, changed_data, stretched_schedule
 from core.training.data_warnings import data_warnings
 from core.training.loop import TrainingLoop
@@ -30,8 +30,8 @@ from core.training.preflight import preflight
 from core.training.records import Checkpoint, Epoch, Preflight, Preparing, Record, RunEnded, RunStarted, Warned
 from core.training.runs import Run
 from core.training.saving import Trained, keep_old_best, save, write
-from core.training.silence import Silence
 from core.training.sinks import NO_TENSORBOARD, has_tensorboard
+from core.wording import duration
 
 NUM_SAMPLES = 4
 """Validation photos whose masks are kept after every epoch, to watch the training."""
@@ -39,6 +39,8 @@ NUM_SAMPLES = 4
 READING = "Reading every photo and mask once"
 COMPUTING = "Computing the backbone's features of every photo once"
 TELL_EVERY_S = 1.0
+LONG_GAP_S = 600.0
+"""Nothing for so long, and for ten times a step, is worth a word: the machine slept, or the process was stopped."""
 
 
 class Leg:
@@ -81,13 +83,16 @@ class Leg:
         yield from self._end()
 
     def _epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
-        silence = Silence(10 * self._step_seconds)
+        went_on_s = machine.seconds_awake_and_asleep()
         for record in self._loop.epochs(should_stop):
-            yield from silence.told_gap()
+            gap_s = machine.seconds_awake_and_asleep() - went_on_s
+            if gap_s > max(LONG_GAP_S, 10 * self._step_seconds):
+                lull = f"No progress for {duration(gap_s)}"
+                yield Warned(message=f"{lull}: the machine slept or was stopped; the training goes on.")
             yield record
             if isinstance(record, Epoch):
                 yield from self._after_epoch(record)
-            silence.go_on()
+            went_on_s = machine.seconds_awake_and_asleep()
 
     def _preparation(self) -> Generator[Record, None, None]:
         """Find out what would end the leg later: read every pair, and try what is to come."""
@@ -246,12 +251,11 @@ class Leg:
         if self._loop.progress.step_in_epoch or len(self._loop.results) != len(self._val):
             return {}  # in mid-epoch the results are of other weights
         scores = evaluations.summarize(self._loop.results, self._loop.classes.names)
-        floor = scores.floor
         return {
             "miou": scores.miou,
             "pixel_accuracy": scores.pixel_accuracy,
-            "floor_miou": floor.miou,
-            "floor_pixel_accuracy": floor.pixel_accuracy,
+            "floor_miou": scores.floor.miou,
+            "floor_pixel_accuracy": scores.floor.pixel_accuracy,
         }
 
     def _store_evaluation(self, file: Path, seconds: float) -> None:

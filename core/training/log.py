@@ -83,12 +83,6 @@ class LogWriter:
             self._reserve.unlink(missing_ok=True)
 
 
-def _step_from_line(line: str) -> Step:
-    record = from_line(line)
-    assert isinstance(record, Step)  # noqa: S101 - `is_step` told so
-    return record
-
-
 class RunLog:
     """The records of a run as far as they are read, in the order in which the surviving training happened.
 
@@ -106,7 +100,7 @@ class RunLog:
         self._inode = 0
         self.legs: list[RunStarted] = []
         self.asked_epochs: int | None = None
-        self._steps: StepLines[Step] = StepLines(_step_from_line)
+        self._steps = StepLines()
         self._num_steps = 0
         self.epochs: list[Epoch] = []
         self.checkpoints: list[Checkpoint] = []

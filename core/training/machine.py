@@ -2,12 +2,13 @@
 
 Whoever trains holds a lock that is one for the machine and the person; the kernel says whether it is held, and the
 file beside it only by which run. It lies in the machine's temporary folder, or in `$ATROUS_HOME` where that is set: a
-home of its own trains beside others.
+home of its own trains beside others. Also a clock that counts the time in which the machine slept.
 """
 
 import getpass
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,3 +101,9 @@ def _busy_sentence() -> str:
         f"{holder.name} (in {holder.parent}) is being trained on this machine; wait for it, stop it, or let both train "
         "with --beside."
     )
+
+
+def seconds_awake_and_asleep() -> float:
+    """Return a count of seconds that goes on while the machine sleeps, where the system has one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)

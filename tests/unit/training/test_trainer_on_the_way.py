@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from core import jobs
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError, CoreError, RunError
 from core.model.checkpoint import open_checkpoint
-from core.training import evaluations, silence
+from core.training import evaluations, machine
+from core.training import leg as leg_module
 from core.training.evaluation import evaluate_checkpoint
 from core.training.leg import READING
 from core.training.log import read_log
+from core.training.preflight import preflight
 from core.training.records import Checkpoint, Preflight, Preparing, Record, RunEnded, RunStarted, Step
 from core.training.runs import Run, run_state
-from core.training.silence import Silence
 from core.training.step import TrainingStep
 from core.training.trainer import train
 from tests.unit.training.legs import leg, warnings_of
@@ -199,10 +201,22 @@ def test_a_folder_that_vanishes_in_mid_run_is_told_in_words(
     assert "No space left" in one_sentence(caught.value, run.path)
 
 
-def test_a_machine_that_slept_is_told(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step_s", [30.0, 1200.0])
+def test_a_machine_that_slept_is_told(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """A gap of less than ten steps is none, however slow they are."""
     run = make_run(epochs=2)
+    monkeypatch.setattr(
+        leg_module,
+        "preflight",
+        lambda *arguments: (
+            replace(record, step_seconds=step_s) if isinstance(record, Preflight) else record
+            for record in preflight(*arguments)
+        ),
+    )
     clock = {"now": 0.0}
-    monkeypatch.setattr(silence, "seconds_awake_and_asleep", lambda: clock["now"])
+    monkeypatch.setattr(machine, "seconds_awake_and_asleep", lambda: clock["now"])
     take = TrainingStep.take
 
     def sleep_and_take(step: TrainingStep, *arguments: Any, **named: Any) -> float:
@@ -210,14 +224,5 @@ def test_a_machine_that_slept_is_told(make_run: Callable[..., Run], monkeypatch:
         return take(step, *arguments, **named)
 
     monkeypatch.setattr(TrainingStep, "take", sleep_and_take)
-    (told,) = warnings_of(leg(run))
-    assert told == "No progress for 3 h 12 min: the machine slept or was stopped; the training goes on."
-
-
-def test_slow_steps_are_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 700.0, 1000.0, 1650.0])
-    monkeypatch.setattr(silence, "seconds_awake_and_asleep", lambda: next(times))
-    clock = Silence(900.0)
-    assert list(clock.told_gap()) == []
-    clock = Silence(0.0)
-    assert [told.message[:22] for told in clock.told_gap()] == ["No progress for 11 min"]
+    slept = "No progress for 3 h 12 min: the machine slept or was stopped; the training goes on."
+    assert warnings_of(leg(run)) == ([slept] if step_s == 30 else [])
