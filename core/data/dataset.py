@@ -255,9 +255,14 @@ def num_to_train(num_samples: int) -> int:
     return min(round(TRAIN_SHARE * num_samples), max(1, num_samples - 1))
 
 
+def in_random_order(samples: Iterable[Sample], seed: int) -> list[Sample]:
+    """Return samples in the order of a hash of their names: random, but for a seed the same everywhere."""
+    return sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+
+
 def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
     """Split 80/20 in the order of a hash of the names: a pair that is added or removed moves at most one other."""
-    shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+    shuffled = in_random_order(samples, seed)
     num_train = num_to_train(len(samples))
     by_name = [tuple(sorted(part, key=lambda s: s.name)) for part in (shuffled[:num_train], shuffled[num_train:])]
     return {"train": by_name[0], "val": by_name[1]}

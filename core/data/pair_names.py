@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
+JPEG_SUFFIXES = (".jpg", ".jpeg")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 ENDING = re.compile(r"[ _.-](mask|label|seg|segmentation|gt|annotation)s?$")
 """What other programs put behind a photo's name to call its mask; of a name in lower case."""

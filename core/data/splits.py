@@ -7,7 +7,6 @@ first given one photo in each part where that is possible. Those of five or more
 same photos could use theirs up.
 """
 
-import hashlib
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import LISTS, TRAIN_SHARE, Sample, num_to_train, random_splits
+from core.data.dataset import LISTS, TRAIN_SHARE, Sample, in_random_order, num_to_train, random_splits
 from core.data.pair_names import composed
 from core.data.set_checks import is_to_train_on
 from core.errors import DataError
@@ -83,7 +82,7 @@ def stratified_splits(
     classes in each photo, by its name. Val is larger than a fifth only where it takes more photos than that to show
     every class with two photos or more.
     """
-    shuffled = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
+    shuffled = in_random_order(samples, seed)
     num_classes = 1 + max((class_id for sample in samples for class_id in class_ids[sample.name]), default=0)
     parts_N = _Division(_shows(shuffled, class_ids, num_classes)).parts()
     by_part = [[sample for sample, its in zip(shuffled, parts_N, strict=True) if its == part] for part in (TRAIN, VAL)]

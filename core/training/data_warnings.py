@@ -12,6 +12,7 @@ from core.data.dataset import Sample
 from core.data.hashing import hashes
 from core.data.images import load_picture
 from core.data.mask_checks import check_mask
+from core.data.pair_names import JPEG_SUFFIXES
 from core.data.problems import Problem
 from core.data.stats import MAX_THREADS
 from core.errors import DataError
@@ -21,8 +22,6 @@ from core.wording import count
 ALL_VOID = "all void"
 VOID_SHARE = 0.1
 """Where no more than these of the masks are all void, nothing is said: the others are trained on and scored as ever."""
-
-JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 def data_warnings(

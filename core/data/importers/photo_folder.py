@@ -14,7 +14,6 @@ from core.errors import DataError
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 class PhotoFolder:
