@@ -10,7 +10,6 @@ from core.training import kept_estimates
 from core.training.config import TrainingConfig
 from core.training.estimate import Estimate
 from core.training.log import RunLog
-from core.training.prediction import compare
 from core.training.runs import Run
 from core.wording import count, duration, megabytes
 from ui.job_view import POLL_S, show_job, show_stop
@@ -88,11 +87,9 @@ def _show_alternatives(found: Estimate) -> None:
 def show_prediction(run: Run, log: RunLog) -> None:
     """Draw what was estimated before the run beside what it takes; nothing if nothing was."""
     found = kept_estimates.estimate_of(run)
-    held = compare(found, log) if found else None
-    if held is None:
+    if not found or not (pace := kept_estimates.pace(found, log)):
         return
     st.caption(
-        f"Estimated {duration(held.predicted_total_seconds)} in all; at the pace of the "
-        f"{count(held.epochs_done, 'epoch')} done it is {duration(held.expected_total_seconds)} "
-        f"({held.ratio:.2f} times the estimate)."
+        f"Estimated {duration(found.total_seconds)} in all; at the pace of the {count(len(log.epochs), 'epoch')} done "
+        f"it is {duration(pace * found.total_seconds)} ({pace:.2f} times the estimate)."
     )

@@ -20,6 +20,7 @@ from core.files import write_json
 from core.home import home
 from core.training.config import TrainingConfig
 from core.training.estimate import Estimate, from_dict, machine_key
+from core.training.log import RunLog
 from core.training.presets import preset
 from core.training.runs import Run, live_runs
 
@@ -80,6 +81,14 @@ def keep_with(run: Run) -> Estimate | None:
 def estimate_of(run: Run) -> Estimate | None:
     """Return the estimate that was kept with a run; runs from before there were any have none."""
     return _read(run.path / FILE)
+
+
+def pace(found: Estimate, log: RunLog) -> float | None:
+    """Return how many times the estimate the epochs took that a run has done; None while there are none."""
+    predicted_s = len(log.epochs) * found.seconds_per_epoch
+    if any(epoch.epoch == found.epochs for epoch in log.epochs):
+        predicted_s += found.last_validation_seconds - found.validation_seconds
+    return sum(epoch.seconds for epoch in log.epochs) / predicted_s if predicted_s > 0 else None
 
 
 def _read(file: Path) -> Estimate | None:

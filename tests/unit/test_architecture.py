@@ -17,7 +17,7 @@ LIGHT = (
     "core.training.records", "core.training.log", "core.training.machine", "core.training.runs",
     "core.training.run_edits",
     "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.kept_estimates",
-    "core.training.prediction", "core.training.health",
+    "core.training.health",
     "core.report.page", "core.report.exports", "core.model.hub", "core.model.pretrained", "core.model.starter",
 )  # fmt: skip
 """What Home and Compare import, and the list of models on offer: no torch and no streamlit, not even through others."""

@@ -18,7 +18,6 @@ from core.training.config import with_settings
 from core.training.estimate import Estimate
 from core.training.kept_estimates import estimate_job_dir, find_estimate
 from core.training.log import RunLog
-from core.training.prediction import compare
 from core.training.records import Epoch
 from core.training.runs import create_run
 from core.training.timing import Costs
@@ -201,16 +200,11 @@ def test_what_a_run_took_is_held_against_the_estimate(kept: Path, tiny_voc: Path
     found = find_estimate(tiny_voc, SMALL)
     assert found
     log = RunLog(Path("nowhere"))
-    assert compare(found, log) is None
+    assert kept_estimates.pace(found, log) is None
     log.epochs = [epoch_of(1, 3.0), epoch_of(2, 4.5)]
-    held = compare(found, log)
-    assert held
-    assert (held.epochs_done, held.predicted_seconds, held.actual_seconds, held.ratio) == (2, 6.0, 7.5, 1.25)
-    assert held.expected_total_seconds == pytest.approx(1.25 * found.total_seconds)
+    assert kept_estimates.pace(found, log) == 1.25, "7.5 s instead of 6"
     log.epochs.append(epoch_of(3, 2.5))
-    held = compare(found, log)
-    assert held
-    assert (held.predicted_seconds, held.ratio) == (10.0, 1.0), "after the last epoch photos go one at a time"
+    assert kept_estimates.pace(found, log) == 1.0, "after the last epoch photos go one at a time: 10 s"
 
 
 def epoch_of(number: int, seconds: float) -> Epoch:
