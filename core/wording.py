@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -16,8 +15,8 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def megabytes(size_bytes: float) -> str:
-    """Return a size in MB of a million bytes, rounded up, or in GB from a thousand of them."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{math.ceil(size_bytes / 1e6)} MB"
+    """Return a size in MB of a million bytes, one at least, or in GB from a thousand of them."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{max(1, round(size_bytes / 1e6))} MB"
 
 
 def duration(seconds: float) -> str:

@@ -31,9 +31,10 @@ def test_a_time_has_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_sizes_are_rounded_up() -> None:
+def test_sizes_are_rounded_but_never_to_nothing() -> None:
     """A download that broke off early had left 0 MB."""
     assert megabytes(300) == "1 MB"
+    assert megabytes(44_300_000) == "44 MB"
     assert megabytes(158_600_000) == "159 MB"
     assert megabytes(1_900_000_000) == "1.9 GB"
 

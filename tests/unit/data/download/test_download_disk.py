@@ -19,7 +19,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     usage = type("Usage", (), {"free": 12_000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     sentence = refused(lambda: fetch(mirror))
-    assert f"needs 3 MB in {root}, where 1 MB are free" in sentence
+    assert f"needs 2 MB in {root}, where 1 MB are free" in sentence
     (tmp_path / "own.tar").write_bytes(packed)
     assert "make room" in refused(lambda: unpack_voc(tmp_path / "own.tar"))
     assert left_in(root) == set()
@@ -29,7 +29,7 @@ def test_too_little_room_is_said_before_anything_is_written(
 def test_a_disk_that_fills_up_while_downloading(fetch: Fetch, mirror: Mirror, part: Path, root: Path) -> None:
     part.symlink_to(FULL_DISK)
     sentence = refused(lambda: fetch(mirror))
-    assert f"The disk is full: VOC 2012 needs 3 MB more in {root}" in sentence
+    assert f"The disk is full: VOC 2012 needs 2 MB more in {root}" in sentence
     assert "goes on where it stopped" in sentence
     assert left_in(root) == {part.name}
     part.unlink()
