@@ -9,6 +9,9 @@ import html
 from collections.abc import Sequence
 
 import numpy as np
+
+# plotly asks it whether data are a Series: half imported by another tab's thread, it ended a page in a traceback.
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from core.classes import Classes

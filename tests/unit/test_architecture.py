@@ -126,6 +126,15 @@ def test_opening_a_page_does_not_import_torch(page: Path) -> None:
     assert heavy == []
 
 
+@pytest.mark.parametrize("page", [APP, *sorted((PROJECT_ROOT / "pages").glob("*.py"))], ids=lambda file: file.stem)
+def test_a_page_that_draws_charts_has_pandas_whole(page: Path) -> None:
+    """While another tab's thread was importing pandas, plotly looked into the half of it: a page was a traceback."""
+    reached = reached_from(module_name(page))
+    assert reached & set(importers_of("plotly")), "every page draws charts"
+    assert "ui.charts" in reached
+    assert _imports_at_top("ui.charts", {"pandas"})
+
+
 def _imports_at_top(module: str, wanted: set[str]) -> bool:
     file = next(file for file in SOURCES if module_name(file) == module)
     top = [node for node in ast.parse(file.read_text()).body if _is_import(node)]
