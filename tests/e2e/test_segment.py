@@ -9,7 +9,6 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
-from core.model import starter
 from core.model.enlarging import Prediction
 from core.model.photo import open_photo
 from core.model.predictor import open_predictor
@@ -55,7 +54,6 @@ def sentence_at(x: float, y: float, prediction: Prediction) -> str:
     return f"{first}, {round(level / 2.55)} % sure, else {second}"
 
 
-@pytest.mark.skipif(not (starter.FOLDER / "model.safetensors").exists(), reason="the starter model is not there yet")
 def test_from_home_to_an_animal_that_is_named_in_two_clicks(dashboard: Dashboard, visit: Visit) -> None:
     page = visit.page
     page.set_default_timeout(PAGE_MS)

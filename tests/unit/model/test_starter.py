@@ -91,7 +91,6 @@ def test_the_sample_photos_are_small_and_say_whose_they_are() -> None:
     assert {file.name for file in starter.SAMPLES.iterdir()} == {photo.file.name for photo in photos} | {"credits.json"}
 
 
-@pytest.mark.skipif(not (SHIPPED / "model.safetensors").exists(), reason="the starter model is not in the project yet")
 @pytest.mark.parametrize("photo", sample_photos(), ids=lambda photo: photo.shows)
 def test_the_shipped_model_is_the_one_that_its_hash_says_and_segments_the_samples(
     monkeypatch: pytest.MonkeyPatch, photo: starter.SamplePhoto
