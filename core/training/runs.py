@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from core.errors import ConfigError, RunError
 from core.files import by_number, entries, regular, write_json
@@ -90,7 +91,7 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
         "settings": settings,
     }
     write_json(path / "config.json", about)
-    return open_run(path)
+    return _run_of(path, about, name)  # not read again: somebody may delete the run at this moment
 
 
 def check_name(name: str) -> None:
@@ -121,18 +122,21 @@ def open_run(path: Path) -> Run:
         about = json.loads(regular(path / "config.json").read_text(encoding="utf-8"))
         if about["schema"] > SCHEMA:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
-        config = from_dict(about["settings"])
         if not NAME_PATTERN.fullmatch(about["name"]):
             raise ValueError("its name is not one that can be given")
         name, note = _about(path, about["name"])
-        return Run(
-            path=path.resolve(), name=name, data=about["data"], preset=about["preset"],
-            created_s=float(about["created_s"]), config=config, made_as=about["name"], note=note,
-        )  # fmt: skip
+        return _run_of(path, about, name, note)
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} is not a run folder: it has no config.json; make one with `train --new`.") from None
     except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise RunError(f"{path / 'config.json'} cannot be read ({error}); restore it or delete the run.") from error
+
+
+def _run_of(path: Path, about: dict[str, Any], name: str, note: str = "") -> Run:
+    return Run(
+        path=path.resolve(), name=name, data=about["data"], preset=about["preset"],
+        created_s=float(about["created_s"]), config=from_dict(about["settings"]), made_as=about["name"], note=note,
+    )  # fmt: skip
 
 
 def _about(path: Path, first_name: str) -> tuple[str, str]:

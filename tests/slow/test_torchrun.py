@@ -48,7 +48,17 @@ def under_torchrun(module: str, *arguments: str, trouble: str = "") -> subproces
 
 
 def new_run(data: Path) -> list[str]:
-    return ["train", "--json", "--new", "two", "--data", str(data), *(f"--set={each}" for each in SETTINGS)]
+    return [
+        "train",
+        "--json",
+        "--new",
+        "two",
+        "--data",
+        str(data),
+        "--preset",
+        "report",
+        *(f"--set={each}" for each in SETTINGS),
+    ]
 
 
 def told(ended: subprocess.CompletedProcess[str]) -> list[str]:
