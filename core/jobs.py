@@ -87,7 +87,7 @@ def _take(lock: int, path: Path) -> None:
     while not lock_descriptor(lock, blocking=False):
         if time.monotonic() > end_s:
             raise RunError(f"{path.name} is being worked on by another process; wait for it or stop it first.")
-        time.sleep(0.01)
+        time.sleep(0.01)  # `lock_descriptor` waits for ever or not at all
 
 
 def is_held(path: Path) -> bool:
