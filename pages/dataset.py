@@ -82,25 +82,22 @@ def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
 
 
 def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
-    """Draw the tabs; only the open one is computed."""
+    """Draw the view that is asked for; only that one is computed."""
     if found:
         icon = ":material/error:" if found.report.findings else ":material/check:"
         st.caption(f"{icon} The doctor found {summary(found.report)}.")
     if data and found:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
-    first = CONTENT if data else FINDINGS
-    content, findings, splits = st.tabs(LOOKS, **address.keyed("look", LOOKS, first))
-    if content.open and data:
-        with content:
-            show_content(data, found)
-    if data is None and not findings.open:
-        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* has everything that is wrong with it.")
-    if findings.open and found:
-        with findings:
+    look = address.ask_one("Look at", LOOKS, "look", CONTENT if data else FINDINGS, label_visibility="collapsed")
+    if look == FINDINGS:
+        if found:
             show_findings(found.report)
-    if splits.open and data and found:
-        with splits:
-            show_splits(data, {split: cached.split_stats(found, split) for split in data.splits})
+    elif data is None:
+        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* has everything that is wrong with it.")
+    elif look == CONTENT:
+        show_content(data, found)
+    elif found:
+        show_splits(data, {split: cached.split_stats(found, split) for split in data.splits})
 
 
 def main() -> None:

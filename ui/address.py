@@ -85,7 +85,11 @@ def ask_one(
     key: str | None = None,
     **more: Any,
 ) -> str:
-    """Ask for one of a row of options, which the address holds as `name`; a mapping has their labels."""
+    """Ask for one of a row of options, which the address holds as `name`; a mapping has their labels.
+
+    It serves for tabs too. In Streamlit 1.67 `st.tabs` loses clicks: a tab that is clicked while the browser draws the
+    tab clicked before it is closed again, and the server never learns of the click.
+    """
     keyed_as = keyed(name, options, default, key=key)
     if isinstance(options, Mapping):
         more["format_func"] = options.__getitem__

@@ -1,6 +1,6 @@
 """The statistics of a split on the screen: facts, and charts whose marks choose the photos below them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -18,7 +18,6 @@ FLOOR_HELP = (
     "A model has learned something only above it."
 )
 CLICK = "Click a mark to see its photos below."
-TABS = ("Classes", "Together", "Where", "Objects", "Sizes and light")
 
 
 def show_facts(stats: SplitStats) -> None:
@@ -47,13 +46,13 @@ def show_facts(stats: SplitStats) -> None:
 
 
 def show_charts(stats: SplitStats, classes: Classes) -> None:
-    """Draw one tab of charts; only that one is computed."""
-    tabs = st.tabs(TABS, **address.keyed("chart", TABS, TABS[0]))
-    draw: Sequence[Callable[[SplitStats, Classes], None]] = (_classes, _together, _where, _objects, _sizes_and_light)
-    for tab, show in zip(tabs, draw, strict=True):
-        if tab.open:
-            with tab:
-                show(stats, classes)
+    """Draw the charts of one view, which is asked for; only that one is computed."""
+    views: dict[str, Callable[[SplitStats, Classes], None]] = {
+        "Classes": _classes, "Together": _together, "Where": _where, "Objects": _objects,
+        "Sizes and light": _sizes_and_light,
+    }  # fmt: skip
+    chosen = address.ask_one("Charts", list(views), "chart", "Classes", label_visibility="collapsed")
+    views[chosen](stats, classes)
 
 
 def _classes(stats: SplitStats, classes: Classes) -> None:

@@ -26,7 +26,7 @@ from ui.why_charts import (
 )
 from ui.words import percent, plain
 
-TABS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
+VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
     "*Missed*: an object called background. *Invented*: background called an object. *Confused*: an object called "
@@ -39,12 +39,10 @@ SIZE_MEANING = (
 
 
 def show_why(a: Side, b: Side) -> None:
-    """Draw the tabs; only the open one is computed."""
-    tabs = st.tabs(TABS, **address.keyed("why", TABS, TABS[0]))
-    for tab, show in zip(tabs, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True):
-        if tab.open:
-            with tab:
-                _offer_by_name(show(a, b), a, b)
+    """Draw one view, which is asked for; only that one is computed."""
+    views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True))
+    chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
+    _offer_by_name(views[chosen](a, b), a, b)
 
 
 def _classes(a: Side, b: Side) -> list[go.Figure]:

@@ -50,9 +50,9 @@ def test_every_picture_and_chart_has_an_alt_text(visit: Visit, demo: Path) -> No
     assert len(app.get("plotly_chart")) == 2
 
 
-@pytest.mark.parametrize("tab", ["Together", "Where", "Objects", "Sizes and light"])
-def test_every_tab_of_charts_opens(visit: Visit, demo: Path, tab: str) -> None:
-    app = visit("dataset", chart=tab)
+@pytest.mark.parametrize("view", ["Together", "Where", "Objects", "Sizes and light"])
+def test_every_view_of_charts_opens(visit: Visit, demo: Path, view: str) -> None:
+    app = visit("dataset", chart=view)
     assert not app.exception
     assert app.get("plotly_chart")
 

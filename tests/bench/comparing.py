@@ -25,7 +25,7 @@ from core.training.runs import Run, create_run
 from core.voc import VOID
 from tests.bench._rounds import seconds_of, tell
 from tests.bench.growth import repeated
-from ui.why_view import TABS
+from ui.why_view import VIEWS
 
 DRAWN, TIMES = 23, 63
 """1,449 images, as many as in VOC's val split."""
@@ -48,7 +48,7 @@ def main() -> None:
         page.query_params["checkpoint"] = [f"{run.path.name}/epoch_{n:03d}.pt" for n in range(1, NUM_CHECKPOINTS + 1)]
         page.query_params["split"] = "train"
         figures = {"images": float(DRAWN * TIMES), "first_s": seconds_of(page.run)}
-        warm_s = {tab: statistics.median(seconds_under(page, tab) for _ in range(ROUNDS)) for tab in TABS}
+        warm_s = {tab: statistics.median(seconds_under(page, tab) for _ in range(ROUNDS)) for tab in VIEWS}
     tell("comparing", figures | {f"{tab.lower()}_s": seconds for tab, seconds in warm_s.items()},
          {"slowest_over_allowed": max(warm_s.values()) / ALLOWED_S})  # fmt: skip
 

@@ -97,7 +97,7 @@ def read(page: Page, dashboard: Dashboard, folder: Path) -> None:
     pick(page, "A folder")
     type_into(page.get_by_label("Folder on this computer"), str(folder))
     expect(page.get_by_text("The doctor found")).to_contain_text("errors")
-    page.get_by_role("tab", name="Findings").click()
+    pick(page, "Findings")
     kinds = page.get_by_test_id("stButtonGroup").filter(has_text="colour mask")
     for kind in ("colour mask", "size mismatch (1)", "rotated photo (1)", "unreadable photo (1)"):
         expect(kinds.get_by_text(kind)).to_be_visible()

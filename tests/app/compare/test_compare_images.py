@@ -44,13 +44,13 @@ def test_a_filter_that_is_none_is_left_alone(visit: Visit, run: Run) -> None:
         assert len(app.image) == 2 * PER_IMAGE
 
 
-@pytest.mark.parametrize("tab", ["Classes", "Confusion", "Images", "Errors", "Confidence", "Size"])
-def test_every_tab_draws_marks_that_can_be_clicked(visit: Visit, run: Run, tab: str) -> None:
-    app = visit("compare", why=tab)
+@pytest.mark.parametrize("view", ["Classes", "Confusion", "Images", "Errors", "Confidence", "Size"])
+def test_every_view_draws_marks_that_can_be_clicked(visit: Visit, run: Run, view: str) -> None:
+    app = visit("compare", why=view)
     assert not app.exception
     keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
     specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")][2:]
-    assert len(keys) == 3 + 2 * (tab == "Confusion")
+    assert len(keys) == 3 + 2 * (view == "Confusion")
     asked = [text for spec in specs for trace in spec["data"] for text in trace.get("customdata", [])]
     assert asked
     assert all(parse(text, len(CLASS_NAMES)) for text in asked)
