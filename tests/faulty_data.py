@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data import doctor
 from core.data.dataset import read_contents
+from core.data.doctor import diagnosis
 from core.data.images import mask_image, write_mask
 from core.jobs import OnProgress
 from core.voc import CLASS_NAMES, VOID
@@ -22,10 +22,10 @@ OWN_PALETTE = np.array([[0, 0, 0], [200, 10, 60]] + [[value, 90, 7] for value in
 TWICE = np.ones((2, 2), np.uint8)
 
 
-def examine(root: Path, on_progress: OnProgress | None = None) -> doctor.Report:
+def examine(root: Path, on_progress: OnProgress | None = None) -> diagnosis.Report:
     """Return what the doctor says of a data set as it is now."""
     contents = read_contents(root)
-    return doctor.report(contents, doctor.read_pairs(contents, on_progress))
+    return diagnosis.report(contents, diagnosis.read_pairs(contents, on_progress))
 
 
 def photo_of(number: int) -> Image.Image:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.data.dataset import Dataset, Sample
-from core.data.stats import SplitStats
+from core.data.statistics.split_stats import SplitStats
 from core.voc import BACKGROUND, VOID
 from core.wording import count
 from ui import address, cached

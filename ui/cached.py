@@ -21,7 +21,7 @@ from core.data.analysis import Analysis, files_key, find
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
-from core.data.stats import SplitStats
+from core.data.statistics.split_stats import SplitStats
 from core.files import Stamp, stamp
 from core.model.render import colorize, overlay, show_void
 from core.training import evaluations

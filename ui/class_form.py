@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.classes import CLASSES_FILE, NUMBERED, Classes, write_classes
 from core.data.dataset import Dataset
-from core.data.stats import SplitStats
+from core.data.statistics.split_stats import SplitStats
 
 
 def offer_names(data: Dataset, stats: list[SplitStats]) -> None:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.classes import Classes
-from core.data.stats import VOC_SHARES, ClassStats, SplitStats
+from core.data.statistics.split_stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
 from core.wording import count
 from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal

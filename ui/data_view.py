@@ -5,8 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.classes import Classes
-from core.data.facts import MIN_OBJECT_SHARE
-from core.data.stats import SplitStats, Spread
+from core.data.statistics.pair_facts import MIN_OBJECT_SHARE
+from core.data.statistics.split_stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from core.wording import count
 from ui import address, data_charts

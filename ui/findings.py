@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import jobs
 from core.data import analysis
-from core.data.doctor import Finding, Report, report_csv
+from core.data.doctor.diagnosis import Finding, Report, report_csv
 from core.errors import DataError
 from core.wording import count
 from ui import cached

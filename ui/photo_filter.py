@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from core.classes import Classes
-from core.data.facts import PairFacts
+from core.data.statistics.pair_facts import PairFacts
 from core.wording import count
 
 FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 from PIL import Image
 
-from core.data.deep import STRETCH
+from core.data.bit_depth import STRETCH
 from core.data.images import jpeg_bytes, png_bytes
 from core.model.photo import has_deep_greys, open_photo
 from core.model.render import colorize

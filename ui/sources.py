@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import streamlit as st
 
 from core import jobs
-from core.data import download
+from core.data.voc import download
 from core.errors import DataError
 from core.home import demo_dir
 from core.wording import megabytes

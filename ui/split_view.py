@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.dataset import LISTS, Dataset, Sample
 from core.data.splits import PARTS, SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
-from core.data.stats import SplitStats
+from core.data.statistics.split_stats import SplitStats
 from core.wording import count
 from ui.charts import THEME_COLORS, blank
 from ui.page import showing_errors

@@ -48,7 +48,7 @@ def doctor(arguments: argparse.Namespace) -> Document:
         if arguments.split_anew:
             raise DataError("--split-anew writes lists into a repaired copy only; give --repair OUT too.")
         return _analysed(arguments.data, arguments.job).report.as_dict()
-    from core.data.repair import repair
+    from core.data.repair.repaired_copy import repair
 
     with telling("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         mended = repair(arguments.data, arguments.repair, on_progress, split_anew=arguments.split_anew)
@@ -66,7 +66,7 @@ def _analysed(path: Path, job: Path | None = None) -> "Analysis":
 def download(arguments: argparse.Namespace) -> Document:
     """Download PASCAL VOC 2012 (2 GB) and unpack it; what was cut off goes on where it stopped."""
     from core.data.dataset import open_dataset
-    from core.data.download import claim, download_voc, job_dir, known_urls, unpack_voc
+    from core.data.voc.download import claim, download_voc, job_dir, known_urls, unpack_voc
 
     folder = arguments.job or job_dir()
     with progress_bar("VOC 2012", "MB") as show, claim(folder) as note, _ended_as_by_ctrl_c():

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from core.classes import CLASSES_FILE, Classes
-from core.data import doctor
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, read_contents
-from core.data.facts import PairFacts
+from core.data.doctor import diagnosis
 from core.data.pair_names import PHOTO_SUFFIXES
-from core.data.stats import SplitStats, summarize
+from core.data.statistics.pair_facts import PairFacts
+from core.data.statistics.split_stats import SplitStats, summarize
 from core.errors import DataError
 from core.files import replacing, stamp_of
 from core.home import home
@@ -45,7 +45,7 @@ class Analysis:
     root: Path
     key: str
     classes: Classes
-    report: doctor.Report
+    report: diagnosis.Report
     splits: dict[str, tuple[str, ...]]
     facts: dict[str, PairFacts]
 
@@ -79,14 +79,14 @@ def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis
     if found:
         return found
     contents = read_contents(root)
-    examined = doctor.read_pairs(contents, on_progress)
+    examined = diagnosis.read_pairs(contents, on_progress)
     usable = {pair.entry.name: pair.facts for pair in examined if pair.facts}
     document = {
         "schema": SCHEMA,
         "key": key,
         "classes": {"names": list(contents.classes.names), "colors": list(contents.classes.colors)},
-        "report": _report_document(doctor.report(contents, examined)),
-        "splits": doctor.names_by_split(contents),
+        "report": _report_document(diagnosis.report(contents, examined)),
+        "splits": diagnosis.names_by_split(contents),
         "facts": {name: facts.as_dict() for name, facts in usable.items()},
     }
     if files_key(root) == key:  # else a file came or went meanwhile, and these findings are of no state of the folder
@@ -110,7 +110,7 @@ def job_dir(path: Path | str) -> Path:
 def files_key(path: Path | str) -> str:
     """Return a SHA-256 over name, times of change and size of every file that the analysis reads; none is opened."""
     root = _root(Path(path))
-    stamps = [*_stamps(root, root, (CLASSES_FILE, *doctor.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
+    stamps = [*_stamps(root, root, (CLASSES_FILE, *diagnosis.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
     for folder in (*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS):
         stamps += _stamps(root, root / folder, PHOTO_SUFFIXES)
     return hashlib.sha256("\n".join(sorted(stamps)).encode(errors="surrogateescape")).hexdigest()
@@ -145,7 +145,7 @@ def _root(path: Path) -> Path:
 # --- the stored file ------------------------------------------------------------------------------------------------
 
 
-def _report_document(report: doctor.Report) -> dict[str, Any]:
+def _report_document(report: diagnosis.Report) -> dict[str, Any]:
     return {
         "images": report.images,
         "masks": report.masks,
@@ -160,11 +160,11 @@ def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
         root=root,
         key=document["key"],
         classes=Classes(tuple(classes["names"]), tuple(classes["colors"])),
-        report=doctor.Report(
+        report=diagnosis.Report(
             root=root,
             images=report["images"],
             masks=report["masks"],
-            findings=tuple(doctor.Finding(*values) for values in report["findings"]),
+            findings=tuple(diagnosis.Finding(*values) for values in report["findings"]),
         ),
         splits={split: tuple(names) for split, names in document["splits"].items()},
         facts={name: PairFacts.from_dict(facts) for name, facts in document["facts"].items()},

@@ -3,7 +3,7 @@
 Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
 `ImageSets/Segmentation`; with masks in `SegmentationClassAug` there is a split `trainaug`), or `images` + `masks`.
 Without lists the pairs are split 80/20 at random from a seed. Classes are those of a `classes.txt`, else VOC's where
-the folder is VOC's, else numbered (`class_names`).
+the folder is VOC's, else numbered (`core.classes`).
 """
 
 import hashlib
@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.classes import Classes
-from core.data.class_names import classes_of_folder
+from core.classes import Classes, classes_of_folder
 from core.data.hashing import BY_CONTENT, hashes
 from core.data.pair_names import PHOTO_SUFFIXES, composed, near
 from core.errors import DataError

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.data.deep import Refused, refuse_misread, refuse_unscaled, refused_tiff
+from core.data.bit_depth import Refused, refuse_misread, refuse_unscaled, refused_tiff
 from core.data.srgb import to_srgb
 from core.errors import DataError
 from core.files import regular, replacing
@@ -68,7 +68,7 @@ def register_heif() -> None:
 def read_photo(path: Path) -> Image.Image:
     """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`.
 
-    It is what the Segment page makes of the same file, or refused in the same words (`deep`).
+    It is what the Segment page makes of the same file, or refused in the same words (`bit_depth`).
     """
     photo = load_picture(path, "photo")
     try:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.dataset import LISTS, TRAIN_SHARE, Sample, in_random_order, num_to_train, random_splits
+from core.data.doctor.set_checks import is_to_train_on
 from core.data.pair_names import composed
-from core.data.set_checks import is_to_train_on
 from core.errors import DataError
 from core.files import new_folder, read_lines, replacing_folder, unused
 

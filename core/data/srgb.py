@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-from core.data.deep import DEEP_GREY
+from core.data.bit_depth import DEEP_GREY
 
 STRIP_PIXELS = 1_000_000
 """How much is converted at a time."""

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.data.geometry import place_of
-from core.data.transforms import photo_in_square
+from core.data.loading.transforms import photo_in_square
 from core.model.passes import ONCE, Passes
 from core.model.predictor import Predictor
 

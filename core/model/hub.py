@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from core.data.mirror import Expected, MirrorError, UnreachableError, fetch_whole
+from core.download.mirrors import Expected, MirrorError, UnreachableError, fetch_whole
 from core.errors import DataError, WeightsError
 from core.jobs import OnProgress
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.data.deep import (
+from core.data.bit_depth import (
     DEEP_GREY,
     STRETCH,
     is_nearly_black,
@@ -68,7 +68,7 @@ def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
     Args:
         data: the bytes of the file; what is in them decides, not how the file's name ends.
         name: what the messages call it.
-        stretch: whether greys of more than 8 bits are scaled by their own values (`deep.stretched`).
+        stretch: whether greys of more than 8 bits are scaled by their own values (`bit_depth.stretched`).
 
     Raises:
         PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.

@@ -6,7 +6,7 @@ first bytes and its header.
 
 from PIL import Image
 
-from core.data.deep import Refused, refuse_misread, refuse_unscaled
+from core.data.bit_depth import Refused, refuse_misread, refuse_unscaled
 from core.errors import PhotoError
 from core.free_memory import free_bytes
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.data.geometry import RESIZE, place_of
-from core.data.transforms import normalize, photo_in_square
+from core.data.loading.transforms import normalize, photo_in_square
 from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
 from core.model.enlarging import Prediction, resolve

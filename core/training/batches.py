@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from core.data.loader import TrainingBatches, TrainingPairs
-from core.data.pixels import SquarePairs
-from core.data.transforms import TrainingTransform
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.loader import TrainingBatches, TrainingPairs
+from core.data.loading.transforms import TrainingTransform
 from core.training import memory
 from core.training.config import TrainingConfig
 from core.training.distributed import World

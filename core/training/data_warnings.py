@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from core.classes import Classes
 from core.data.dataset import Sample
+from core.data.doctor.mask_checks import check_mask
+from core.data.doctor.problems import Problem
 from core.data.hashing import hashes
 from core.data.images import load_picture
-from core.data.mask_checks import check_mask
 from core.data.pair_names import JPEG_SUFFIXES
-from core.data.problems import Problem
-from core.data.stats import MAX_THREADS
+from core.data.statistics.split_stats import MAX_THREADS
 from core.errors import DataError
 from core.voc import BACKGROUND
 from core.wording import count

@@ -14,7 +14,7 @@ from torch import Tensor
 from core.classes import Classes
 from core.data.dataset import Dataset, fingerprint
 from core.data.images import mask_image, png_bytes
-from core.data.pixels import SquarePairs, WholePair
+from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
 from core.metrics.calibration import Bins, calibration_bins

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.data import kept
-from core.data.loader import TrainingPairs
-from core.data.pixels import SquarePairs, WholePair
-from core.data.transforms import TrainingTransform, normalize
+from core.data.loading import array_cache
+from core.data.loading.decoded_pairs import SquarePairs, WholePair
+from core.data.loading.loader import TrainingPairs
+from core.data.loading.transforms import TrainingTransform, normalize
 from core.files import new_folder
 from core.home import home
 from core.model.device import dtype_of
@@ -81,7 +81,7 @@ class FeaturePairs:
         file = self._place() / "features.npy"
         if self._features_NFhwC is None:
             with suppress(FileNotFoundError, NotADirectoryError):
-                self._features_NFhwC = kept.mapped(file).view(np.uint16)
+                self._features_NFhwC = array_cache.mapped(file).view(np.uint16)
         return self._features_NFhwC is not None
 
     def hold(self, count: int) -> None:
@@ -95,10 +95,10 @@ class FeaturePairs:
             return
         shape = (len(self), *self._compute(0).shape)
         place = self._place()
-        if kept.make_room(place.parent, self.nbytes):
+        if array_cache.make_room(place.parent, self.nbytes):
             # The disk may fill up all the same, and another process may have kept the same features meanwhile.
             with suppress(OSError), new_folder(place) as folder:
-                yield from kept.write_rows(folder / "features.npy", shape, np.uint16, self._all())
+                yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, self._all())
             self.open_kept()
 
     @property

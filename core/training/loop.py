@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from core.classes import Classes
 from core.data.dataset import Sample
-from core.data.loader import Waiting, fraction_of, mixed_seed
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.loader import Waiting, fraction_of, mixed_seed
 from core.errors import RunError
 from core.home import home
 from core.model.architectures import build_model, split_backbone

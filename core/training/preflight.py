@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
 from core.errors import RunError
 from core.model.predictor import Predictor
 from core.training.distributed import Order

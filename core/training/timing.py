@@ -16,8 +16,8 @@ import psutil
 import torch
 
 from core.data.dataset import Dataset, Sample, fingerprint
-from core.data.loader import fraction_of
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.loader import fraction_of
 from core.errors import RunError
 from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, choose_precision, device_name

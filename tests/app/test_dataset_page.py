@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.data import analysis, download
+from core.data import analysis
 from core.data.analysis import analyse
 from core.data.images import write_mask
+from core.data.voc import download
 from core.training import demo_run
 from tests.app.conftest import Visit, make_pairs, texts
 

@@ -21,8 +21,8 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.data.demo import write_demo
 from core.data.images import read_mask, read_pair, read_photo, write_mask
-from core.data.pixels import SquarePairs
-from core.data.transforms import normalize, photo_in_square
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.transforms import normalize, photo_in_square
 from core.metrics.confusion import confusion_counts, void_pixels
 from core.model.architectures import build_model
 from core.model.device import choose_device, choose_precision

@@ -18,7 +18,7 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
 from core.model.predictor import Predictor

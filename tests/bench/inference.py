@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core.data.dataset import open_dataset
 from core.data.demo import write_demo
 from core.data.images import read_photo
-from core.data.transforms import normalize, photo_in_square
+from core.data.loading.transforms import normalize, photo_in_square
 from core.model.architectures import build_model
 from core.model.checkpoint import open_checkpoint
 from core.model.device import choose_device, choose_precision

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device
 from core.model.predictor import Predictor

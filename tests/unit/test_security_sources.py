@@ -79,7 +79,7 @@ def test_an_archive_is_unpacked_through_the_filter_alone() -> None:
 def test_one_module_opens_connections() -> None:
     """Nothing leaves the machine but the downloads that somebody asked for: VOC here, weights through torchvision."""
     users = importers_of("urllib.request", "http.client", "socket", "requests", "httpx", "aiohttp", "ftplib", "smtplib")
-    assert set(users) == {"core.data.mirror"}
+    assert set(users) == {"core.download.mirrors"}
 
 
 def test_what_is_shown_and_no_constant_is_plain() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import Classes, read_classes
+from core.data.importers.masks import any_color, read_mask_file
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     LOSSLESS_SUFFIXES,
@@ -25,7 +26,6 @@ from core.data.importers.photo_folder import (
     mask_parts,
     no_masks,
 )
-from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError

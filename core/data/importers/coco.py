@@ -25,7 +25,7 @@ from core.data.importers.json_file import is_coordinate, member, of_kind, read_j
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, drawing_of, number_labels, tidy
-from core.data.importers.splits import SPLITS, split_in_name, split_of
+from core.data.importers.source_splits import SPLITS, split_in_name, split_of
 from core.errors import DataError
 from core.voc import VOID
 

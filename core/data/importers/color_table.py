@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import NAMED_COLOR, Classes
+from core.data.importers.masks import read_mask_file
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import Part, files_in, mask_parts, no_masks
-from core.data.importers.pictures import read_mask_file
 from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels, tidy
 from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
 from core.errors import DataError

@@ -20,13 +20,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.importers.brush_rle import decode_brush
 from core.data.importers.json_file import member, of_kind, read_json, size_in
+from core.data.importers.masks import any_color, decode_brush, read_mask_file
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
-from core.data.importers.pictures import any_color, read_mask_file
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
-from core.data.importers.splits import split_of
+from core.data.importers.source_splits import split_of
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 from core.files import by_number

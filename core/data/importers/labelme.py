@@ -10,6 +10,7 @@ else the first.
 import base64
 import binascii
 import hashlib
+import math
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from core.data.importers import shapes
 from core.data.importers.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.masks import any_color, read_picture
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
-from core.data.importers.pictures import any_color, read_picture
 from core.data.importers.plan import (
     Canvas,
     Drawing,
@@ -35,13 +36,17 @@ from core.data.importers.plan import (
     number_labels,
     tidy,
 )
-from core.data.importers.splits import split_of
+from core.data.importers.source_splits import split_of
 from core.errors import DataError
 from core.files import by_number
 
 NUM_POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "oriented_rectangle": (4,)}
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 MIN_CORNERS = 3
+
+
+Point = tuple[float, float]
+"""px from the left and from the top."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +186,49 @@ def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDAr
     return _covered(file, shape, kind, [(float(x), float(y)) for x, y in points], size)
 
 
-def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[shapes.Point], size: Size) -> NDArray[np.bool_]:
+def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[Point], size: Size) -> NDArray[np.bool_]:
     if kind == "mask":
         what = f"'mask' of a shape in {file}"
         picture = read_picture(_decoded(member(shape, "mask", str, "a shape", file), what), what)
-        return shapes.patch(any_color(picture), points[0], size)
+        return patch(any_color(picture), points[0], size)
     if kind == "rectangle" and len(points) == 2:
-        return shapes.rectangle(points, size)
+        return rectangle(points, size)
     if kind == "circle":
-        return shapes.circle(points, size)
-    return shapes.polygon(points, size)
+        return circle(points, size)
+    return polygon(points, size)
+
+
+def polygon(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
+    """Return the inside of a polygon and its edges: (1, 1), (3, 1), (3, 2), (1, 2) covers 3 x 2 pixels."""
+    canvas = Image.new("1", size)
+    ImageDraw.Draw(canvas).polygon([*points], fill=1, outline=1)
+    return np.array(canvas, dtype=np.bool_)
+
+
+def rectangle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
+    """Return an upright rectangle between two opposite corners, both of which belong to it."""
+    (x0, y0), (x1, y1) = points
+    canvas = Image.new("1", size)
+    box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    ImageDraw.Draw(canvas).rectangle(box, fill=1, outline=1)
+    return np.array(canvas, dtype=np.bool_)
+
+
+def circle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
+    """Return the pixels no further from the first point, the centre, than the second one, which lies on the edge."""
+    (x, y), edge = points
+    radius = math.dist((x, y), edge)
+    width, height = size
+    y_H1, x_1W = np.ogrid[:height, :width]
+    return np.asarray((x_1W - x) ** 2 + (y_H1 - y) ** 2 <= radius**2 + 1e-6, dtype=np.bool_)
+
+
+def patch(picture_HW: NDArray[np.bool_], corner: Point, size: Size) -> NDArray[np.bool_]:
+    """Return a small mask laid with its top left pixel at a point; what lies outside the frame is cut off."""
+    width, height = size
+    left, top = round(corner[0]), round(corner[1])
+    region_HW = np.zeros((height, width), dtype=np.bool_)
+    part_HW = picture_HW[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    rows, columns = part_HW.shape
+    region_HW[max(top, 0) : max(top, 0) + rows, max(left, 0) : max(left, 0) + columns] = part_HW
+    return region_HW

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Source
-from core.data.importers.splits import MASKS_OF_SPLIT, split_called, split_of
+from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 

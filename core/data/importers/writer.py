@@ -12,10 +12,10 @@ from PIL import ExifTags, Image
 from core.classes import Classes, write_classes
 from core.data.dataset import LAYOUTS, LISTS, Sample
 from core.data.images import JPEG_QUALITY, jpeg_bytes, png_bytes, upright_rgb, write_mask
+from core.data.importers.masks import UNREADABLE
 from core.data.importers.notes import Notes
-from core.data.importers.pictures import UNREADABLE
 from core.data.importers.plan import Drawing, Plan, Size
-from core.data.importers.splits import choose_splits
+from core.data.importers.source_splits import choose_splits
 from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
 from core.errors import DataError
 from core.files import output_folder

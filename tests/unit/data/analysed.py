@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.data.stats import SplitStats
+from core.data.statistics.split_stats import SplitStats
 
 
 def assert_equal(stats: SplitStats, expected: SplitStats) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.data import checks
+from core.data.doctor import pair_checks
 from tests.faulty_data import Patient
 
 
@@ -21,4 +21,4 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, what: str) -> Image.Image:
         pytest.fail(f"the {what} {path} is read")
 
-    monkeypatch.setattr(checks, "load_picture", refuse)
+    monkeypatch.setattr(pair_checks, "load_picture", refuse)

@@ -14,8 +14,8 @@ from core.data.analysis import analyse, find, job_dir
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
 from core.data.importers.photo_folder import files_in
-from core.data.repair import repair
-from core.data.stats import split_stats
+from core.data.repair.repaired_copy import repair
+from core.data.statistics.split_stats import split_stats
 from core.errors import DataError
 from core.home import PROJECT_ROOT
 from core.voc import CLASS_NAMES

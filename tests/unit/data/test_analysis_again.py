@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data import analysis, doctor
+from core.data import analysis
 from core.data.analysis import analyse, files_key, find, job_dir
+from core.data.doctor import diagnosis
 from core.data.images import write_mask
 from tests.faulty_data import examine
 from tests.small_data import DOG, replace_quietly, with_last_bit_flipped, write_list, write_pairs
@@ -93,14 +94,14 @@ def test_a_changed_mask_is_seen_in_the_numbers(tiny_voc: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_counts_anew(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_pairs = doctor.read_pairs
+    read_pairs = diagnosis.read_pairs
 
     def read_and_change(*arguments: Any) -> Any:
         examined = read_pairs(*arguments)
         change_a_mask(tiny_voc)
         return examined
 
-    monkeypatch.setattr(doctor, "read_pairs", read_and_change)
+    monkeypatch.setattr(diagnosis, "read_pairs", read_and_change)
     analyse(tiny_voc)
     assert find(tiny_voc) is None
 

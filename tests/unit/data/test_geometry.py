@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from core.data.geometry import FIT, GEOMETRIES, RESIZE, Place, place_of
-from core.data.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square
+from core.data.loading.transforms import TrainingTransform, mask_in_square, normalize, photo_in_square
 from core.voc import IMAGE_MEAN, VOID
 from tests.small_data import draw_pair
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.data import mirror
+from core.download import mirrors
 from core.errors import WeightsError
 from core.model.hub import download, hub_file, hub_folder
 
@@ -134,7 +134,7 @@ def test_an_answer_that_breaks_off_goes_on_where_it_stopped(server: Server) -> N
 
 
 def test_a_truncated_body_is_told_and_kept_for_the_next_call(server: Server, refused: Callable[[str], str]) -> None:
-    server.cuts = [300_000, *[0] * mirror.ATTEMPTS]
+    server.cuts = [300_000, *[0] * mirrors.ATTEMPTS]
     assert "broke off after 300,000 of 1,048,576 bytes" in refused(server.url)
     assert (hub_folder() / f"{NAME}.part").stat().st_size == 300_000
     assert download(server.url, 1).read_bytes() == BODY

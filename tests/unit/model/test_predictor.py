@@ -14,8 +14,8 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample
 from core.data.geometry import FIT, GEOMETRIES
 from core.data.images import write_mask
-from core.data.pixels import SquarePairs
-from core.data.transforms import normalize, photo_in_square
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.transforms import normalize, photo_in_square
 from core.model import predictor as predictor_module
 from core.model.passes import ONCE, Passes
 from core.model.predictor import Predictor, mask_precision

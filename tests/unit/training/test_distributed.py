@@ -10,9 +10,9 @@ from torch import nn
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
-from core.data.loader import TrainingBatches, TrainingPairs
-from core.data.pixels import SquarePairs
-from core.data.transforms import TrainingTransform
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.loader import TrainingBatches, TrainingPairs
+from core.data.loading.transforms import TrainingTransform
 from core.errors import ConfigError, DataError, RunError
 from core.training.config import TrainingConfig
 from core.training.distributed import ALONE, Order, World, ended_together, joined

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from core.classes import VOC_CLASSES
-from core.data import kept
 from core.data.dataset import open_dataset
-from core.data.transforms import normalize
+from core.data.loading import array_cache
+from core.data.loading.transforms import normalize
 from core.errors import ConfigError, RunError
 from core.model.architectures import split_backbone
 from core.training.config import TrainingConfig, with_settings
@@ -133,7 +133,7 @@ def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze
 
 
 def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "make_room", lambda *_: False)
+    monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
     with pytest.raises(RunError, match=r"The features of 11 photos take 0\.0 GB, .* smaller image_size"):
         list(loop_on(data).keep_features())
 

@@ -10,7 +10,7 @@ import torch
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
-from core.data.pixels import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs
 from core.errors import DataError, RunError
 from core.model.architectures import split_backbone
 from core.model.predictor import Predictor

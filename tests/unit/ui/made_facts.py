@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.data.facts import GRID, PairFacts
+from core.data.statistics.pair_facts import GRID, PairFacts
 
 LIGHT = {"brightness": 0.52, "contrast": 0.1, "color_mean": (0.5, 0.5, 0.5), "color_std": (0.1, 0.1, 0.1)}
 

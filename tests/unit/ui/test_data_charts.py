@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 import pytest
 
 from core.classes import VOC_CLASSES, classes_of
-from core.data.facts import GRID
-from core.data.stats import VOC_SHARES, SplitStats, summarize
+from core.data.statistics.pair_facts import GRID
+from core.data.statistics.split_stats import VOC_SHARES, SplitStats, summarize
 from tests.unit.ui.made_facts import facts
 from ui import data_charts
 from ui.photo_filter import parse

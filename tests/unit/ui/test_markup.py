@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from core.classes import classes_of
-from core.data.stats import summarize
+from core.data.statistics.split_stats import summarize
 from core.metrics.scores import score
 from tests.unit.ui.made_facts import facts
 from tests.unit.ui.made_logs import epoch, leg, log_of

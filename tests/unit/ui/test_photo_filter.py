@@ -3,7 +3,7 @@
 import pytest
 
 from core.classes import VOC_CLASSES
-from core.data.facts import PairFacts
+from core.data.statistics.pair_facts import PairFacts
 from ui.photo_filter import PhotoFilter, parse
 
 CAT, DOG = 8, 12

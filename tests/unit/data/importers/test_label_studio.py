@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from core.data.importers import import_data
-from core.data.importers.brush_rle import decode_brush
+from core.data.importers.masks import decode_brush
 
 SIZE = (12, 8)
 

@@ -1,0 +1,263 @@
+"""What is wrong between the pairs of a data set, though each may be sound by itself."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.classes import ASSUMED, CLASSES_FILE
+from core.data.dataset import Contents
+from core.data.doctor.mask_checks import luminances
+from core.data.doctor.pair_checks import ExaminedPair, PhotoFacts
+from core.data.doctor.problems import HIDDEN, Entry, Problem
+from core.data.pair_names import PHOTO_SUFFIXES, composed
+from core.voc import BACKGROUND, VOID
+
+MAX_HASH_DISTANCE = 2
+MAX_GREY_DIFFERENCE = 8.0
+"""Photos are similar if their hashes are and their 9 x 8 thumbnails differ by no more grey levels on average."""
+AT_ONCE = 1024
+"""Photos of train that one of val is compared with before it is known whether more must be."""
+
+SPLIT_ANEW = "write stratified lists (Splits on the Dataset page, or `doctor DIR --repair OUT --split-anew`)"
+"""What helps a class that has photos enough for both train and val."""
+
+NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt")
+"""What labelme, PaddleSeg, CVAT and CamVid call the file that names the classes."""
+
+Found = Iterator[tuple[Entry, Problem]]
+
+
+def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> Found:
+    """Tell what is wrong between pairs, each problem with the entry that it is told for."""
+    yield from _listed_twice(names_by_split, [pair.entry for pair in pairs])
+    yield from same_photos(pairs)
+    yield from _similar_photos(pairs)
+    yield from _only_in_val(pairs, contents.classes.names)
+    yield from _missing_in_val(pairs, contents.classes.names)
+    yield from _files_of_one_name(contents, [pair.entry for pair in pairs])
+    yield from _unnamed_classes(contents, pairs)
+    yield from _grey_among_colored(pairs)
+    yield from _grey_among_grey(contents, pairs)
+
+
+# --- photos ---------------------------------------------------------------------------------------------------------
+
+
+def _copy(other: str, *, is_leak: bool) -> Problem:
+    if is_leak:
+        detail = f"{other} of train is the same photo, so the score on val is too good; keep it in one of the two."
+        return Problem("duplicate photo", detail, is_of_mask=False, other=other)
+    detail = f"{other} is the same photo, which counts twice in its split; remove one of them."
+    return Problem("duplicate photo", detail, "warning", is_of_mask=False, other=other)
+
+
+def _listed_twice(names_by_split: Mapping[str, Sequence[str]], entries: Iterable[Entry]) -> Found:
+    repeated = {name for names in names_by_split.values() for name, count in Counter(names).items() if count > 1}
+    for entry in entries:
+        is_leak = {"train", "val"} <= set(entry.splits)
+        if is_leak or entry.name in repeated:
+            yield entry, _copy(entry.name, is_leak=is_leak)
+
+
+def same_photos(pairs: Sequence[ExaminedPair]) -> Found:
+    """Find equal bytes under two names; each copy is told once, at val if another one is in train."""
+    groups: dict[bytes, list[Entry]] = {}
+    for pair in pairs:
+        if pair.photo:
+            groups.setdefault(pair.photo.digest, []).append(pair.entry)
+    for entries in groups.values():
+        first: dict[str, Entry] = {}
+        for entry in entries:
+            for split in entry.splits:
+                first.setdefault(split, entry)
+        for entry in entries if len(entries) > 1 else ():
+            if "val" in entry.splits and first.get("train", entry) != entry:
+                yield entry, _copy(first["train"].name, is_leak=True)
+            elif other := next((first[split] for split in entry.splits if first[split] != entry), None):
+                yield entry, _copy(other.name, is_leak=False)
+
+
+def is_to_train_on(split: str) -> bool:
+    """Tell whether a list is one that photos of val must not be in; VOC's trainval holds them by definition."""
+    return split.startswith("train") and not split.startswith("trainval")
+
+
+def leaks(names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> dict[str, dict[str, str]]:
+    """Return by list, train left out, the photos of val that are in it: their names there by their names in val."""
+    digests = {pair.entry.name: pair.photo.digest for pair in pairs if pair.photo}
+    train = set(names_by_split["train"])
+    found = {}
+    for split in (split for split in names_by_split if is_to_train_on(split) and split != "train"):
+        names = set(names_by_split[split])
+        # Copies that are in train are told there, photo by photo.
+        copies = {digests[name]: name for name in names_by_split[split] if name in digests and name not in train}
+        twins = {name: name if name in names else copies.get(digests.get(name, b"")) for name in names_by_split["val"]}
+        found[split] = {name: twin for name, twin in twins.items() if twin is not None}
+    return {split: twins for split, twins in found.items() if twins}
+
+
+class _Looks:
+    """What photos look like to a coarse eye, as arrays over all of them, so that thousands can be compared."""
+
+    def __init__(self, photos: Sequence[PhotoFacts]) -> None:
+        self._hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
+        self._grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(-1, 8 * 9)
+        self._light_N = self._grey_NP.sum(axis=1, dtype=np.int32)
+        numbers: dict[bytes, int] = {}
+        self._bytes_N = np.array([numbers.setdefault(photo.digest, len(numbers)) for photo in photos], dtype=np.int64)
+
+    def same(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the other photos have the very bytes of one, (M,)."""
+        is_same_M: NDArray[np.bool_] = self._bytes_N[others_M] == self._bytes_N[photo]
+        return is_same_M
+
+    def alike(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the other photos look like one, (M,); the cheap tests spare most of them the dear one."""
+        is_alike_M = np.zeros(len(others_M), dtype=np.bool_)
+        near = np.flatnonzero(np.bitwise_count(self._hash_N[others_M] ^ self._hash_N[photo]) <= MAX_HASH_DISTANCE)
+        near = near[np.abs(self._light_N[others_M[near]] - self._light_N[photo]) <= self._max_sum]
+        apart = np.abs(self._grey_NP[others_M[near]] - self._grey_NP[photo]).sum(axis=1, dtype=np.int32)
+        is_alike_M[near[apart <= self._max_sum]] = True
+        return is_alike_M
+
+    @property
+    def _max_sum(self) -> float:
+        return MAX_GREY_DIFFERENCE * self._grey_NP.shape[1]
+
+
+def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
+    """Tell of each photo of val the first one of train that looks the same and is no copy."""
+    seen = [(pair.entry, pair.photo) for pair in pairs if pair.photo and {"train", "val"} & set(pair.entry.splits)]
+    looks = _Looks([photo for _, photo in seen])
+    train = np.array([at for at, (entry, _) in enumerate(seen) if "train" in entry.splits], dtype=np.int64)
+    for at in (at for at, (entry, _) in enumerate(seen) if "val" in entry.splits):
+        for start in range(0, len(train), AT_ONCE):
+            some = train[start : start + AT_ONCE]
+            alike = some[looks.alike(at, some) & ~looks.same(at, some)]
+            if alike.size:
+                other = seen[alike[0]][0].name
+                remedy = "keep such photos in one split, if they are of one scene"
+                detail = f"{other} of train looks the same, so the score on val may be too good; {remedy}."
+                yield seen[at][0], Problem("similar photo", detail, "warning", is_of_mask=False, other=other)
+                break
+
+
+def scenes(pairs: Sequence[ExaminedPair]) -> list[list[str]]:
+    """Group names by what their photos show: photos that look the same are of one scene, and so on from each to others.
+
+    Every name is in one group, most of them alone in theirs.
+    """
+    seen = [(pair.entry.name, pair.photo) for pair in pairs if pair.photo]
+    looks = _Looks([photo for _, photo in seen])
+    groups = [[pair.entry.name] for pair in pairs if not pair.photo]
+    left = np.arange(len(seen))
+    while left.size:
+        group, left = [int(left[0])], left[1:]
+        for at in group:  # which grows on the way
+            is_alike = looks.alike(at, left)
+            if is_alike.any():
+                group += left[is_alike].tolist()
+                left = left[~is_alike]
+        groups.append([seen[at][0] for at in group])
+    return groups
+
+
+def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
+    """Tell of files that are never read because another one has their name."""
+    by_name = {entry.name: entry for entry in entries}
+    for what, folder in (("photos", contents.photo_dir), ("masks", contents.mask_dir)):
+        for file in sorted(folder.iterdir()):
+            entry = by_name.get(composed(file.stem))
+            used = entry and (entry.photo if what == "photos" else entry.mask)
+            if file.suffix.lower() in PHOTO_SUFFIXES and entry and used and used != file:
+                detail = f"{used.name} has the same name and is used in its place; remove or rename one of them."
+                yield entry, Problem(HIDDEN[what], detail, "warning", file=file)
+
+
+# --- classes --------------------------------------------------------------------------------------------------------
+
+
+def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
+    """Tell a class that train never shows at the first mask of val that does."""
+    taught = {class_id for pair in pairs if "train" in pair.entry.splits for class_id in pair.class_ids}
+    for pair in pairs:
+        for class_id in sorted(pair.class_ids - taught) if "val" in pair.entry.splits else ():
+            taught.add(class_id)
+            remedy = "list a photo of it in train"
+            detail = f"'{class_names[class_id]}' is in val but never in train, so it cannot be learnt; {remedy}."
+            yield pair.entry, Problem("class only in val", detail, "warning")
+
+
+def _missing_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
+    """Tell a class that val never shows at the first sound mask of train that does; an empty val is told elsewhere."""
+    scored = {class_id for pair in pairs if "val" in pair.entry.splits for class_id in pair.class_ids}
+    sound = [pair for pair in pairs if "train" in pair.entry.splits and pair.facts] if scored else []
+    num_photos = Counter(class_id for pair in sound for class_id in pair.class_ids)
+    for pair in sound:
+        for class_id in sorted(pair.class_ids - scored):
+            scored.add(class_id)
+            remedy = SPLIT_ANEW if num_photos[class_id] > 1 else "label a second photo of it, and list that in val"
+            detail = f"'{class_names[class_id]}' is in train but never in val, so no score says how well it is learned"
+            yield pair.entry, Problem("class missing in val", f"{detail}; {remedy}.", "warning")
+
+
+def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
+    """Tell once that the colours of masks are those of no named classes."""
+    if (contents.root / CLASSES_FILE).exists():
+        return
+    remedy = f"name the classes in {CLASSES_FILE}, one a line, the background first"
+    if beside := next((name for name in NAME_FILES if (contents.root / name).is_file()), None):
+        remedy += f" ({beside} may say how, which is not read)"
+    other = [pair.entry for pair in pairs if pair.mask and pair.mask.colors == "other"]
+    usual = [pair.entry for pair in pairs if pair.mask and pair.mask.colors == "usual"]
+    if other:
+        masks = f"{len(other)} mask{'s have' if len(other) > 1 else ' has'} another palette than the classes"
+        detail = f"{masks}, so wrong names may be shown for what is learnt; {remedy}."
+        yield other[0], Problem("unnamed classes", detail, "warning")
+    elif contents.classes not in ASSUMED and usual:
+        detail = f"The masks have a palette of their own, so their classes are numbers without names; {remedy}."
+        yield usual[0], Problem("unnamed classes", detail, "warning")
+    elif not contents.has_named_classes and (shown := [p.entry for p in pairs if p.class_ids - {BACKGROUND}]):
+        detail = f"Nothing says what the classes are called, so they are numbers without names; {remedy}."
+        yield shown[0], Problem("unnamed classes", detail, "warning")
+
+
+def _grey_among_colored(pairs: Sequence[ExaminedPair]) -> Found:
+    """Tell of masks without a palette where most masks of their folder have one."""
+    for group in _by_folder(pairs):
+        num_colored = sum(pair.mask is not None and pair.mask.colors != "grey" for pair in group)
+        for pair in group if 2 * num_colored > len(group) else ():
+            if _is_sound_grey(pair):
+                remedy = "make sure that its ids mean the same classes"
+                detail = f"It has no palette, though most masks do: its ids may be of other classes; {remedy}."
+                yield pair.entry, Problem("grey mask", detail, "warning")
+
+
+def _grey_among_grey(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
+    """Tell of masks whose greys pass for ids, while most grey masks of their folder are pictures of the palette."""
+    greys = luminances(contents.classes).keys()
+    for group in _by_folder(pairs):
+        sound = [pair for pair in group if _is_sound_grey(pair)]
+        pictures = [p for p in group if p.mask and "grey mask" in p.kinds and p.mask.values <= greys]
+        for pair in sound if len(pictures) > len(sound) else ():
+            if pair.mask and pair.mask.values <= greys:
+                harm = "Most masks hold the greys of colours, so these are no ids either, and wrong classes are learnt"
+                yield pair.entry, Problem("grey mask", f"{harm}; number the levels, as the repair does.")
+
+
+def _by_folder(pairs: Sequence[ExaminedPair]) -> list[list[ExaminedPair]]:
+    """Group by the folder of the masks: those of `SegmentationClassAug` have another origin."""
+    groups: dict[Path, list[ExaminedPair]] = {}
+    for pair in pairs:
+        if pair.mask and pair.entry.mask_file:
+            groups.setdefault(pair.entry.mask_file.parent, []).append(pair)
+    return list(groups.values())
+
+
+def _is_sound_grey(pair: ExaminedPair) -> bool:
+    """Tell whether a mask without a palette holds ids of classes, as far as can be seen by itself."""
+    objects = pair.mask.values - {BACKGROUND, VOID} if pair.mask and pair.mask.colors == "grey" else None
+    return bool(objects) and not any(problem.is_of_mask and problem.severity == "error" for problem in pair.problems)

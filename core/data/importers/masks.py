@@ -1,0 +1,101 @@
+"""Reading masks of other tools: pictures in any mode, and Label Studio's packed brush strokes.
+
+A packed stroke is run lengths in bits, the most significant bit first. 32 bits are the number of values, 5 the bits of
+a value less one, four times 4 the widths of lengths less one. Then follow pieces: 1 bit that says whether it is a run,
+2 bits that choose one of the four widths, the length less one in that width, and one value for the whole run, or else
+as many values as the length. The values are the bytes of an RGBA picture, row by row; where alpha is not 0 is painted.
+"""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.data.importers.plan import Size
+from core.errors import DataError
+from core.files import regular
+
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for pictures that are damaged, or none."""
+
+VALUE_BITS = 8
+
+
+def read_mask_file(file: Path) -> Image.Image:
+    """Read a mask file as it is; one that cannot be read raises `DataError`."""
+    try:
+        data = regular(file).read_bytes()
+    except OSError as error:
+        raise DataError(f"The mask {file} cannot be read: {error.strerror}; export it again.") from error
+    return read_picture(data, f"The mask {file}")
+
+
+def read_picture(data: bytes, what: str) -> Image.Image:
+    """Read a picture as it is; `what` names it in the `DataError` where that is impossible."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+            return picture
+    except UNREADABLE as error:
+        raise DataError(f"{what} cannot be read ({error}); export it again.") from error
+
+
+def any_color(picture: Image.Image) -> NDArray[np.bool_]:
+    """Return where a picture is neither black nor transparent, shape (H, W); greys deeper than 8 bits count too."""
+    if picture.mode.startswith(("I", "F")):
+        return np.asarray(np.asarray(picture) != 0, dtype=np.bool_)
+    rgba_HW4 = np.asarray(picture.convert("RGBA"))
+    return np.asarray(rgba_HW4[:, :, :3].any(axis=2) & (rgba_HW4[:, :, 3] > 0), dtype=np.bool_)
+
+
+class Bits:
+    """Bytes that are read bit by bit; reading past their end raises `ValueError`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def number(self, width: int) -> int:
+        """Read a whole number of this many bits."""
+        first, offset = divmod(self._at, 8)
+        self._advance(width)
+        size = (offset + width + 7) // 8
+        window = int.from_bytes(self._data[first : first + size], "big")
+        return window >> (8 * size - offset - width) & ((1 << width) - 1)
+
+    def bytes(self, count: int) -> NDArray[np.uint8]:
+        """Read this many numbers of 8 bits."""
+        first, offset = divmod(self._at, 8)
+        self._advance(8 * count)
+        window = np.frombuffer(self._data, dtype=np.uint8, offset=first, count=count + (offset > 0))
+        return np.packbits(np.unpackbits(window)[offset : offset + 8 * count])
+
+    def _advance(self, width: int) -> None:
+        self._at += width
+        if self._at > 8 * len(self._data):
+            raise ValueError("it ends in the middle")
+
+
+def decode_brush(data: bytes, size: Size) -> NDArray[np.bool_]:
+    """Return what is painted, shape (H, W); data that is damaged or of another size raises `ValueError`."""
+    width, height = size
+    length = 4 * width * height
+    bits = Bits(data)
+    if (found := bits.number(32)) != length:
+        raise ValueError(f"it holds {found} values instead of {length}")
+    if bits.number(5) + 1 != VALUE_BITS:
+        raise ValueError("its values are not bytes")
+    widths = [bits.number(4) + 1 for _ in range(4)]
+    values = np.empty(length, dtype=np.uint8)
+    done = 0
+    while done < length:
+        is_run = bits.number(1)
+        stop = done + 1 + bits.number(widths[bits.number(2)])
+        if stop > length:
+            raise ValueError("it holds more than its frame")
+        values[done:stop] = bits.number(VALUE_BITS) if is_run else bits.bytes(stop - done)
+        done = stop
+    return np.asarray(values.reshape(height, width, 4)[:, :, 3] > 0, dtype=np.bool_)

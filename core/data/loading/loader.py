@@ -1,0 +1,177 @@
+"""Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes.
+
+Where photos are resized at random on a GPU, that rounds otherwise than a processor does.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from core.data.dataset import Sample
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.transforms import TrainingTransform, normalize
+from core.errors import DataError
+
+T = TypeVar("T")
+
+CPU = torch.device("cpu")
+
+
+def mixed_seed(*parts: int) -> int:
+    """Return one 63-bit seed for several small numbers, such as (seed, epoch, index), without visible pattern."""
+    value = 0x9E3779B97F4A7C15
+    for part in parts:
+        value = (value ^ part) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        value ^= value >> 29
+    return value >> 1
+
+
+class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
+    """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone.
+
+    With `resident_on` a device, what is kept is copied there once, and augmented there; read as before if it is full.
+    """
+
+    def __init__(
+        self,
+        pairs: SquarePairs,
+        transform: TrainingTransform,
+        seed: int,
+        resident_on: torch.device | None = None,
+    ) -> None:
+        self.pairs = pairs
+        self.transform = transform
+        self._seed = seed
+        self._resident_on = resident_on
+        self._resident_N4SS: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.pairs)
+
+    def open_kept(self) -> bool:
+        """Take what is read from where it is kept, if it is."""
+        is_kept = self.pairs.open_kept()
+        if is_kept and self._resident_on:
+            with suppress(torch.OutOfMemoryError):  # others have taken its memory meanwhile: read as before
+                self._resident_N4SS = self.pairs.copied_to(self._resident_on)
+            self._resident_on = None
+        return is_kept
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether pairs come from another device's memory, where loader processes cannot read."""
+        return self._resident_N4SS is not None
+
+    def as_input(self, photos_N3SS: Tensor) -> Tensor:
+        """Return a batch of photos as the model takes it."""
+        return normalize(photos_N3SS)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        _, index = key
+        photo_3SS, mask_SS = self._square_pair(index)
+        if self.transform.is_identity:
+            return photo_3SS, mask_SS
+        with self.seeded(key):
+            return self.transform(photo_3SS, mask_SS)
+
+    def _square_pair(self, index: int) -> tuple[Tensor, Tensor]:
+        if self._resident_N4SS is None:
+            return self.pairs[index]
+        return self._resident_N4SS[index, :3], self._resident_N4SS[index, 3]
+
+    @contextmanager
+    def seeded(self, key: tuple[int, int]) -> Iterator[None]:
+        """Draw the random numbers of a pair in a `with` block; those after it are as if nothing had been drawn."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(self._seed, *key))
+            yield
+
+
+class TrainingBatches:
+    """The batches of an epoch, shuffled; the last incomplete batch is left out.
+
+    A single leftover photo would stop BatchNorm, and a small batch counts too much. With fewer photos than a batch
+    the epoch is one batch of all of them. `part` is (number, count): of every batch only each count-th photo, from the
+    number-th on, is read here; the others are another process's. What comes lies on `device`.
+    """
+
+    def __init__(
+        self,
+        pairs: TrainingPairs,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+        device: torch.device = CPU,
+    ) -> None:
+        num_samples = len(pairs)
+        if num_samples < 2:
+            raise DataError(
+                f"Training needs at least 2 photos, but there is {num_samples}; add photos or raise train_fraction."
+            )
+        self._pairs = pairs
+        self._num_samples = num_samples
+        self._batch_size = min(batch_size, num_samples)
+        self._num_workers = num_workers
+        self._seed = seed
+        self._part = part
+        self._device = device
+
+    def __len__(self) -> int:
+        """Return the number of steps of an epoch."""
+        return self._num_samples // self._batch_size
+
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs of the model, as images_N3SS (float32), and masks_NSS (int64), but not the `first` batches."""
+        self._pairs.open_kept()
+        generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
+        order = torch.randperm(self._num_samples, generator=generator).tolist()
+        keys = [(epoch, index) for index in order]
+        size, (number, count) = self._batch_size, self._part
+        batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
+        try:
+            for pairs in self._loader(batches):
+                # As bytes, a quarter of what they are after normalization, and while the device still computes.
+                photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=True) for each in pairs)
+                yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
+        except DataError as error:
+            # A loader process hands over its whole traceback as the text; its last line holds the sentence.
+            last_line = str(error).strip().splitlines()[-1]
+            raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
+
+    def _loader(self, batches: list[list[tuple[int, int]]]) -> DataLoader[tuple[Tensor, Tensor]]:
+        if self._pairs.is_resident:
+            return DataLoader(self._pairs, batch_sampler=batches)
+        must_move = self._device.type == "cuda"
+        return DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers, pin_memory=must_move)
+
+
+class Waiting(Iterator[T], Generic[T]):
+    """Another iterator, and the seconds that were spent waiting for it: what training loses to reading photos."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self.seconds = 0.0
+        self._items = items
+
+    def __next__(self) -> T:
+        """Return the next item."""
+        began_s = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - began_s
+
+
+def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
+    """Return a seeded random part of the samples, in their order: all of them for 1.0, never less than one."""
+    count = max(1, round(fraction * len(samples)))
+    generator = torch.Generator().manual_seed(mixed_seed(seed, len(samples)))
+    chosen = torch.randperm(len(samples), generator=generator)[:count].sort().values
+    return tuple(samples[index] for index in chosen.tolist())

@@ -1,0 +1,147 @@
+"""How one mask, or one photo, is mended; what its values mean is decided elsewhere (`mask_encoding`).
+
+What would need a guess is `Unmendable`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from core.data.bit_depth import STRETCH, stretched
+from core.data.images import JPEG_QUALITY, load_picture, read_photo
+from core.errors import DataError
+from core.files import regular
+from core.voc import BACKGROUND, VOID
+
+MAX_UNKNOWN_SHARE = 0.01
+"""Pixels of unknown meaning become void if they are fewer than this; else the mask is not mended."""
+MAX_RESIZE_DIFFERENCE_PX = 1.0
+UNKNOWN = -1
+JPEG_FORMATS = ("JPEG", "MPO")
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by its EXIF orientation."""
+
+
+class Unmendable(Exception):  # noqa: N818  no error: it tells why a pair is set aside
+    """A file that can only be mended by a guess; the message is a clause without a full stop."""
+
+
+# --- masks ----------------------------------------------------------------------------------------------------------
+
+
+def values_of(mask: Image.Image) -> NDArray[np.uint8]:
+    """Return the values of a mask that has no colours (a grey colour picture may be), (H, W) uint8.
+
+    More than 8 bits are brought to 8, transparent pixels become background. Raises `Unmendable` where numbers are no
+    ids, nor ids scaled to 16 bits or to [0, 1].
+    """
+    if mask.mode in ("P", "L", "1"):
+        return np.array(mask, dtype=np.uint8)
+    if mask.mode.startswith(("I", "F")):
+        return _to_8_bits(np.asarray(mask, dtype=np.float64))
+    if mask.mode == "PA":
+        value_HW2 = np.asarray(mask)
+        return np.where(value_HW2[..., 1] == 0, BACKGROUND, value_HW2[..., 0]).astype(np.uint8)
+    color_HW, is_clear_HW = colors_of(mask)
+    return np.where(is_clear_HW, BACKGROUND, color_HW & 255).astype(np.uint8)
+
+
+def _to_8_bits(number_HW: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Divide by what makes all numbers ids; 65535 is void."""
+    for divisor in (1, 257, 256):
+        value_HW = np.where(number_HW == 65535, VOID, number_HW / divisor)
+        if ((value_HW >= 0) & (value_HW <= VOID) & (value_HW == value_HW.round())).all():
+            return value_HW.astype(np.uint8)
+    if ((number_HW >= 0) & (number_HW <= 1)).all():
+        return (number_HW * VOID).round().astype(np.uint8)
+    raise Unmendable("its numbers are no ids of 8 bits, nor such ids scaled to 16 bits")
+
+
+def colors_of(mask: Image.Image) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return the colours, 0xRRGGBB (H, W) int32, and which pixels are fully transparent, (H, W)."""
+    rgba_HW4 = np.asarray(mask.convert("RGBA"), dtype=np.int32)
+    red_HW, green_HW, blue_HW, alpha_HW = (rgba_HW4[..., channel] for channel in range(4))
+    return red_HW << 16 | green_HW << 8 | blue_HW, alpha_HW == 0
+
+
+def translate(
+    value_HW: NDArray[np.integer], id_by_value: Mapping[int, int], what: str
+) -> tuple[NDArray[np.uint8], str]:
+    """Return ids for values, (H, W) uint8, and what was done to pixels without one (if there are none, nothing).
+
+    Raises `Unmendable` if too many have none; `what` (colours, levels, ids) is for the message.
+    """
+    found, index_HW = np.unique(value_HW, return_inverse=True)
+    ids = np.array([id_by_value.get(value, UNKNOWN) for value in found.tolist()])
+    ids_HW = ids[index_HW.reshape(value_HW.shape)]
+    share = float((ids_HW == UNKNOWN).mean())
+    if share >= MAX_UNKNOWN_SHARE:
+        raise Unmendable(f"{100 * share:.1f} % of its pixels have {what} without a known class")
+    ids_HW[ids_HW == UNKNOWN] = VOID
+    return ids_HW.astype(np.uint8), f"{100 * share:.2g} % of pixels of unknown {what} made void" if share else ""
+
+
+def turned(mask_HW: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn a mask as its photo is turned upright from an EXIF orientation."""
+    return np.asarray(Image.fromarray(mask_HW).transpose(TURNS[orientation]))
+
+
+def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Bring a mask to its photo's (width, height) by nearest; one of another shape raises `Unmendable`."""
+    height, width = mask_HW.shape
+    scale = size[0] / width
+    if max(abs(height * scale - size[1]), abs(width * size[1] / height - size[0])) > MAX_RESIZE_DIFFERENCE_PX:
+        raise Unmendable(f"its {width} x {height} px have another shape than the photo's {size[0]} x {size[1]} px")
+    return np.asarray(Image.fromarray(mask_HW).resize(size, Image.Resampling.NEAREST))
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy the bytes of a file; one that cannot be read any more raises `DataError`."""
+    try:
+        content = regular(source).read_bytes()
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}; restore it, or take it away.") from error
+    target.write_bytes(content)
+
+
+# --- photos ---------------------------------------------------------------------------------------------------------
+
+
+def write_stretched(source: Path, stem: Path) -> tuple[Path, str]:
+    """Write a photo of more than 8 bits a grey as `stem` with .png, scaled to 8; return the file and what was done."""
+    file = stem.with_name(f"{stem.name}.png")
+    ImageOps.exif_transpose(stretched(load_picture(source, "photo"))).save(file, format="PNG")
+    return file, f"scaled to 8 bits, {STRETCH}, as PNG"
+
+
+def write_photo(source: Path, stem: Path, content: str, *, is_turned: bool) -> tuple[Path, str]:
+    """Write a photo upright as `stem` with .jpg or .png; return the file and what was done (the bytes kept: nothing).
+
+    JPEGs and PNGs that are upright are copied byte for byte. A JPEG that is turned is compressed again; what is neither
+    becomes a PNG, which keeps its pixels.
+    """
+    suffix = ".jpg" if content in JPEG_FORMATS else ".png"
+    file = stem.with_name(stem.name + suffix)
+    if not is_turned and content in (*JPEG_FORMATS, "PNG"):
+        copied(source, file)
+        return file, ""
+    photo = read_photo(source)
+    if suffix == ".jpg":
+        photo.save(file, format="JPEG", quality=JPEG_QUALITY, icc_profile=photo.info.get("icc_profile"))
+        return file, f"written upright, JPEG of quality {JPEG_QUALITY}"
+    photo.save(file, format="PNG")
+    return file, "written upright as PNG" if is_turned else f"{content} written as PNG, pixel for pixel"

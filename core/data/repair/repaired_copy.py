@@ -1,0 +1,264 @@
+"""A repaired copy of a data set in VOC's layout; the originals are only read.
+
+    JPEGImages/ SegmentationClass/ ImageSets/Segmentation/   what can be trained on
+    classes.txt                                              where the classes are known
+    set_aside/photos/ set_aside/masks/                       what only a guess could mend, and copies of photos
+    repair.csv                                               file, action and detail of every change
+
+The doctor finds no error in the copy. Its warnings are met where that costs no pair, so some may stay: masks that show
+only background, which may be meant, and what too few photos leave no way around (a class only in val, photos of one
+scene in train and val). Where nobody chose train and val, both are split anew, stratified. Masks without a palette
+get one, which changes no id. What else is in the folder (annotations, photos without masks) is not copied.
+"""
+
+import itertools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.classes import CLASSES_FILE, NUMBERED, VOC_CLASSES, Classes, write_classes
+from core.data.dataset import LISTS, Contents, read_contents
+from core.data.doctor.diagnosis import Report, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
+from core.data.doctor.pair_checks import ExaminedPair
+from core.data.doctor.problems import HIDDEN, Entry, Problem, printable
+from core.data.doctor.set_checks import check_set
+from core.data.repair.mask_encoding import conclude, known_classes, palettes_of_ids, survey
+from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, Plan, put_aside, write_pair
+from core.data.repair.repaired_splits import Splits, settle
+from core.data.statistics.split_stats import MAX_THREADS
+from core.errors import DataError
+from core.files import output_folder
+from core.jobs import OnProgress
+from core.wording import count, csv_text, numbered
+
+REPORT_FILE = "repair.csv"
+
+MAX_NAME_LENGTH = 240
+"""File systems take names of 255 bytes, of which an extension and a number need some."""
+
+
+@dataclass(frozen=True)
+class RepairReport:
+    """Where the copy is, how many pairs are in its lists, what was changed, and what the doctor said of the source."""
+
+    root: Path
+    images: int
+    changes: tuple[Change, ...]
+    source: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON types with the keys of `repaired` in `core doctor --repair --json`."""
+        return {"data": str(self.root), "images": self.images, "changes": [vars(change) for change in self.changes]}
+
+
+def repair(
+    path: Path | str,
+    out: Path | str,
+    on_progress: OnProgress | None = None,
+    *,
+    table: Classes | None = None,
+    split_anew: bool = False,
+) -> RepairReport:
+    """Write a repaired copy of a data set to `out`, a folder that is new or empty: all of it, or nothing.
+
+    `table` are the classes, if they are other than the folder says. `split_anew` splits the pairs of train and val
+    anew, whoever chose them; without lists they are in any case. `on_progress(done, total)` counts pairs, each a third
+    for reading, writing and reading the copy. A folder that is no data set, of which fewer than two pairs could be
+    used, or in which `out` lies, raises `DataError`.
+    """
+    contents, out = read_contents(Path(path)), Path(out)
+    if out.resolve().is_relative_to(contents.root.resolve()):
+        raise DataError(f"{out} lies in the data set itself, which stays as it is; choose a folder outside of it.")
+    steps = _thirds(on_progress)
+    with output_folder(out) as folder:
+        pairs = read_pairs(contents, next(steps))
+        plan = _plan(contents, pairs, folder, table)
+        written, changes = _write_pairs(plan, pairs, next(steps))
+        changes += [*_about_lists(contents), *_put_unused_aside(plan), *_write_classes(plan)]
+        splits, moves = _settle(plan, written, next(steps), split_anew=split_anew)
+        changes = [_printable(change) for change in (*changes, *moves)]
+        rows = [(change.file, change.action, change.detail) for change in changes]
+        (folder / REPORT_FILE).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
+    num_listed = len({name for names in splits.names.values() for name in names})
+    return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
+
+
+def _printable(change: Change) -> Change:
+    return replace(change, file=printable(change.file), detail=printable(change.detail))
+
+
+def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
+    """Give a function of (done, total) for each of three passes; the first one's total is that of all."""
+    count = 0
+
+    def step(pass_number: int) -> OnProgress:
+        def tell(done: int, total: int) -> None:
+            nonlocal count
+            count = count or total
+            if on_progress:
+                on_progress(int(count * (pass_number + done / total) / 3 + 1e-6), count)
+
+        return tell
+
+    return map(step, range(3))
+
+
+# --- pairs ----------------------------------------------------------------------------------------------------------
+
+
+def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table: Classes | None) -> Plan:
+    """Decide over the whole set what values mean and what the pairs are called."""
+    found: dict[str, list[Problem]] = {pair.entry.name: list(pair.problems) for pair in pairs}
+    for entry, problem in check_set(contents, names_by_split(contents), pairs):
+        found[entry.name].append(problem)
+    kinds = {name: frozenset(p.kind for p in its if p.severity == "error") for name, its in found.items()}
+    assumed = VOC_CLASSES if contents.classes == VOC_CLASSES else NUMBERED
+    given = table or known_classes(contents, pairs)
+    is_named = bool(table) or (contents.root / CLASSES_FILE).exists() or given not in (None, contents.classes)
+    seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
+    photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
+    return Plan(
+        contents, found, photos, conclude(seen, given, assumed), new_names([pair.entry for pair in pairs]), folder
+    )
+
+
+def _write_pairs(
+    plan: Plan, pairs: Sequence[ExaminedPair], on_progress: OnProgress
+) -> tuple[dict[str, str], list[Change]]:
+    """Write all pairs that can be mended; return their new names by the old ones, and what was changed."""
+    for place in (PHOTOS, MASKS, LISTS):
+        (plan.folder / place).mkdir(parents=True)
+    written: dict[str, str] = {}
+    changes: list[Change] = []
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        for done, (pair, (is_written, its)) in enumerate(
+            zip(pairs, pool.map(lambda pair: write_pair(plan, pair), pairs), strict=True), start=1
+        ):
+            changes += its
+            written |= {pair.entry.name: plan.names[pair.entry.name]} if is_written else {}
+            on_progress(done, len(pairs))
+    return written, changes
+
+
+def _put_unused_aside(plan: Plan) -> Iterator[Change]:
+    """Set aside the files that are hidden behind others of their name."""
+    for what, kind in HIDDEN.items():
+        hidden = (problem.file for its in plan.problems.values() for problem in its if problem.kind == kind)
+        for file in (file for file in hidden if file):
+            failure = put_aside(plan.folder, file, what)
+            detail = f"{kind} ({failure})" if failure else kind
+            yield Change(plan.relative(file), "left out" if failure else "set aside", detail)
+
+
+def _write_classes(plan: Plan) -> Iterator[Change]:
+    classes, background = plan.reading.classes, plan.reading.guessed_background
+    if background:
+        detail = f"the colour {background} is taken for it, since no mask has black and this one is at most borders"
+        yield Change(CLASSES_FILE, "background guessed", detail)
+    if classes != NUMBERED:  # VOC's too: the copy's own folder does not say that it is VOC's
+        write_classes(plan.folder, classes)
+        is_told = (plan.contents.root / CLASSES_FILE).exists() or classes == VOC_CLASSES
+        if classes != plan.contents.classes or not is_told:
+            yield Change(CLASSES_FILE, "classes named", f"{', '.join(classes.names)}: edit the names in {CLASSES_FILE}")
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+
+def _about_lists(contents: Contents) -> Iterator[Change]:
+    """Tell what the copy leaves out, and its lists."""
+    for file in unread_pictures(contents):
+        yield Change(file.relative_to(contents.root).as_posix(), "left out", "its name is no text in UTF-8")
+    used = names_by_split(contents)
+    for file, names in contents.lists.items():
+        place = file.relative_to(contents.root).as_posix()
+        if file.stem not in used:
+            yield Change(place, "left out", "none of its photos has a mask")
+        for name in (name for name, times in Counter(names).items() if times > 1 and file.stem in used):
+            yield Change(place, "line removed", f"{name} was listed more than once")
+    if unlisted := unlisted_pairs(contents):
+        yield Change(
+            LISTS.as_posix(), "left out", f"pairs that are in no list ({len(unlisted)}): {', '.join(unlisted)}"
+        )
+
+
+def _settle(
+    plan: Plan, written: Mapping[str, str], on_progress: OnProgress, *, split_anew: bool
+) -> tuple[Splits, list[Change]]:
+    """Write the lists of the copy such that the doctor is content, and move what is in none of them aside."""
+    drafts = {
+        split: [written[name] for name in dict.fromkeys(names) if name in written]
+        for split, names in names_by_split(plan.contents).items()
+    }
+    chosen = list(dict.fromkeys([*drafts["train"], *drafts["val"]]))
+    if split_anew or not plan.contents.lists or not chosen:
+        drafts |= {"train": chosen or list(written.values()), "val": []}  # an empty val has both split anew
+    _write_lists(plan.folder, drafts)
+    copy = read_contents(plan.folder)
+    splits = settle(read_pairs(copy, on_progress) if written else [], drafts)
+    if min(len(splits.names["train"]), len(splits.names["val"])) < 1:
+        num_left = len(splits.names["train"]) + len(splits.names["val"])
+        raise DataError(
+            f"Only {num_left} of {count(len(plan.names), 'pair')} of {plan.contents.root} can be used, and train "
+            "and val need one each; run the doctor to see what is wrong with the others."
+        )
+    _write_lists(plan.folder, splits.names)
+    return splits, [*_put_listless_aside(plan, copy, splits, written), *_about_new_lists(splits)]
+
+
+def _write_lists(folder: Path, names_by_list: Mapping[str, Sequence[str]]) -> None:
+    """Write train and val, and every other list that has a name in it."""
+    for split, names in names_by_list.items():
+        file = folder / LISTS / f"{split}.txt"
+        file.unlink(missing_ok=True)
+        if names or split in ("train", "val"):
+            file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _put_listless_aside(plan: Plan, copy: Contents, splits: Splits, written: Mapping[str, str]) -> Iterator[Change]:
+    """Move the files of pairs that were taken off all lists, and tell what became of the others."""
+    old_names = {new: old for old, new in written.items()}
+    for new, reason in splits.aside.items():
+        for what, file in (("photos", copy.photos[new]), ("masks", copy.masks[new])):
+            put_aside(plan.folder, file, what)
+            file.unlink()
+        yield Change(plan.photo_of(old_names[new]), "set aside", reason)
+    for new, what in splits.moved:
+        if new not in splits.aside:
+            yield Change(plan.photo_of(old_names[new]), "moved", what)
+
+
+def _about_new_lists(splits: Splits) -> Iterator[Change]:
+    for split, action, detail in splits.notes:
+        yield Change((LISTS / f"{split}.txt" if split else LISTS).as_posix(), action, detail)
+    for split, names in splits.names.items():
+        if not names:
+            yield Change((LISTS / f"{split}.txt").as_posix(), "left out", "no pair is left in it")
+
+
+def new_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the new name of every entry by its old one: that of its photo, if that is plain and not taken."""
+    wanted = {entry.name: entry.photo_file.stem if entry.photo_file else entry.name for entry in entries}
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(wanted, key=lambda name: plain(wanted[name]) != wanted[name]):  # plain names keep theirs
+        names[name] = _free(plain(wanted[name]), taken)
+        taken.add(names[name].casefold())
+    return names
+
+
+def plain(name: str) -> str:
+    """Return a name in ASCII, at most 240 letters, no spaces or slashes; an empty one if there is no such spelling."""
+    letters = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return re.sub(r"[\s/\\]+", "_", letters.strip())[:MAX_NAME_LENGTH] if letters.isascii() else ""
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken; photo_1, photo_2 … for an empty one."""
+    candidates = numbered(name, "_") if name else (f"photo_{number}" for number in itertools.count(1))
+    return next(candidate for candidate in candidates if candidate.casefold() not in taken)
