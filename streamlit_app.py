@@ -37,7 +37,9 @@ def show_first_photo() -> None:
     """Before anything was trained: lead to Segment with the starter, where sample photos are in sight."""
     with st.container(border=True):
         st.markdown(f"##### Start here\nThe starter model finds {starter.KNOWN_TEXT}: in a sample, or in your photos.")
-        link_to("Segment", "Try it on a photo", checkpoint=starter.NAME)
+        is_asked = st.button("Try it on a photo", type="primary", icon=":material/auto_awesome:")
+    if is_asked:
+        st.switch_page("pages/segment.py", query_params={"checkpoint": starter.NAME})
 
 
 def offer_first_steps() -> None:

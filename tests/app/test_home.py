@@ -25,17 +25,21 @@ def test_before_anything_was_trained_the_first_step_is_the_starter_on_a_photo(
     visit: Visit, make_run: MakeRun, demo_data: Path
 ) -> None:
     ship_stand_in()
-    leads = {"nothing": links(visit())}
+    buttons = {"nothing": [button.label for button in visit().button]}
     run = make_run("nightly")
     with jobs.hold(run.path):
-        leads["the first run trains"] = links(visit())
+        buttons["the first run trains"] = [button.label for button in visit().button]
+    assert buttons == {
+        "nothing": ["Try it on a photo", "Train the demo"],
+        "the first run trains": ["Try it on a photo"],
+    }
+    asked = visit().button[0].click().run()
+    assert asked.title[0].value == "Segment"
+    assert asked.query_params["checkpoint"] == "starter"
     write_records(run, 1, ended="finished")
-    leads["a checkpoint"] = links(visit())
-    asked = {when: found.get("Try it on a photo", "") for when, found in leads.items()}
-    assert asked["nothing"].endswith("checkpoint=starter")
-    assert asked["the first run trains"] == asked["nothing"]
-    assert asked["a checkpoint"] == ""
-    assert "Segment a photo" in leads["a checkpoint"]
+    after = visit()
+    assert "Try it on a photo" not in [button.label for button in after.button]
+    assert "Segment a photo" in links(after)
     assert [
         sentence for app in (visit(), visit("train")) for sentence in texts(app).splitlines() if "starter" in sentence
     ] == []

@@ -59,7 +59,7 @@ def test_from_home_to_an_animal_that_is_named_in_two_clicks(dashboard: Dashboard
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
     page.goto(dashboard.url)
-    go_to(page, "Try it on a photo")
+    page.get_by_role("button", name="Try it on a photo").click()
     page.get_by_role("button", name="Segment the cat").click()
     expect(page.get_by_role("application", name="cat.jpg with its classes laid over it")).to_be_visible()
     expect(page.get_by_role("table").get_by_role("cell", name="cat", exact=True)).to_be_visible()
@@ -67,7 +67,7 @@ def test_from_home_to_an_animal_that_is_named_in_two_clicks(dashboard: Dashboard
     pick(page, "Person")
     expect(page.get_by_role("table").get_by_role("cell", name="person", exact=True)).to_be_visible()
     go_to(page, "Home")
-    expect(page.get_by_role("link", name="Try it on a photo")).to_be_visible()
+    expect(page.get_by_role("button", name="Try it on a photo")).to_be_visible()
     expect_no_trouble(dashboard, visit)
     assert not (dashboard.home / "checkpoints").exists(), "nothing is stored, least of all a run"
 
