@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.home import demo_dir
-from core.model import starter
+from core.model.weights import starter
 from core.training import demo_run
 from core.wording import count
 from ui import cached

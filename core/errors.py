@@ -6,7 +6,7 @@
     |- PhotoError           a photo somebody wants segmented cannot be used
     |- WeightsError         pretrained weights cannot be had
     |- CheckpointError      a checkpoint file that cannot be opened, or failed its verification; where weights are
-    |                       missing or do not fit, its `MisfitError` (core.model.fitting), which lists them
+    |                       missing or do not fit, its `MisfitError` (core.model.checkpoint.fitting), which lists them
     `- RunError             a run folder that cannot be created, read, started or extended
 
 Anything else that is raised is a bug and must be seen as one.

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.model import starter
-from core.model.passes import Passes
-from core.model.photo import SUFFIXES
+from core.model.photo.photo_file import SUFFIXES
+from core.model.predict.tta import Passes
+from core.model.weights import starter
 from core.training import runs
 from core.wording import count
 from ui import address, cached_segments

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.home import PROJECT_ROOT
-from core.model import starter
+from core.model.weights import starter
 from tests.small_data import write_voc
 
 VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"

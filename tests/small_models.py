@@ -12,10 +12,10 @@ import torch
 from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError
-from core.model import starter
 from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint
-from core.model.export import export
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint, save_checkpoint
+from core.model.checkpoint.export import export
+from core.model.weights import starter
 from core.voc import CLASS_NAMES
 
 META = CheckpointMeta(

@@ -23,7 +23,7 @@ from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.data.statistics.split_stats import SplitStats
 from core.files import Stamp, stamp
-from core.model.render import colorize, overlay, show_void
+from core.model.output.render import colorize, overlay, show_void
 from core.training import evaluations
 from core.training.log import RunLog
 from ui.score_charts import Curve

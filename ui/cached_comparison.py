@@ -21,7 +21,7 @@ from core.metrics.confusion import Counts
 from core.metrics.conventions import conventions
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore, score_images
-from core.model.render import colorize, difference, light, overlay
+from core.model.output.render import colorize, difference, light, overlay
 from core.training import evaluations
 from core.training.evaluations import Details
 from core.voc import BACKGROUND

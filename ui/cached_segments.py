@@ -19,14 +19,14 @@ from core.classes import Classes
 from core.data.images import mask_image, png_bytes
 from core.files import Stamp, stamp
 from core.free_memory import free_share
-from core.model.given import NOTHING, Given
-from core.model.passes import ONCE, Passes
-from core.model.photo import ClassArea, class_areas, open_noted
-from core.model.pretrained import checkpoint_path
+from core.model.checkpoint.stated import NOTHING, Given
+from core.model.photo.photo_file import ClassArea, class_areas, open_noted
+from core.model.predict.tta import ONCE, Passes
+from core.model.weights.pretrained import checkpoint_path
 
 if TYPE_CHECKING:
-    from core.model.checkpoint import CheckpointMeta
-    from core.model.predictor import Predictor
+    from core.model.checkpoint.checkpoint_file import CheckpointMeta
+    from core.model.predict.predictor import Predictor
 
 
 LEAST_FREE_SHARE = 0.15
@@ -75,8 +75,8 @@ def _key(source: Source) -> ModelKey:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _model(key: ModelKey) -> LoadedModel:
-    from core.model.predictor import open_predictor
-    from core.model.pretrained import open_named
+    from core.model.predict.predictor import open_predictor
+    from core.model.weights.pretrained import open_named
 
     if free_share() < LEAST_FREE_SHARE:
         _model.clear()  # one that is in use lives on with whoever uses it
@@ -140,7 +140,7 @@ def segmented(source: Source, photo: bytes, name: str, passes: Passes = ONCE) ->
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner="Segmenting …")
 def _segmented(key: ModelKey, data: bytes, name: str, passes: Passes) -> Segmented:
-    from core.model.tiling import segment
+    from core.model.predict.tiling import segment
 
     noted = open_noted(data, name)
     model = _model(key)

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import streamlit as st
 
-from core.metrics.published import PUBLISHED, share_of_schedule
+from core.metrics.conventions import PUBLISHED, share_of_schedule
 from core.training.config import TrainingConfig
 from ui import cached
 from ui.checkpoints import Choice

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.data.geometry import GEOMETRIES
-from core.model.given import AVERAGED, MAX_IMAGE_SIZE, RAW, STRIDES, Given, classes_in
+from core.model.checkpoint.stated import AVERAGED, MAX_IMAGE_SIZE, RAW, STRIDES, Given, classes_in
 
 if TYPE_CHECKING:
-    from core.model.checkpoint import CheckpointMeta
+    from core.model.checkpoint.checkpoint_file import CheckpointMeta
 
 FOREIGN_FORMATS = ("state dict", "safetensors")
 WEIGHTS = {RAW: "Trained", AVERAGED: "Averaged (EMA)"}

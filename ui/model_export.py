@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import DataError
 from core.files import unused
 from core.home import exports_dir
-from core.model.given import NOTHING
+from core.model.checkpoint.stated import NOTHING
 from core.wording import megabytes
 from ui.cached_segments import GivenFile, Source
 from ui.page import showing_errors
@@ -15,7 +15,7 @@ from ui.words import code
 
 
 class Format(NamedTuple):
-    """A format of `core.model.export` as a person reads it: what it is called, and how its files end."""
+    """A format of `core.model.checkpoint.export` as a person reads it: what it is called, and how its files end."""
 
     label: str
     suffix: str
@@ -47,8 +47,8 @@ def offer_export(source: Source, stem: str) -> None:
 
 def _export(source: Source, chosen: str, stem: str) -> None:
     """Write the file, and say where it lies and how near its logits are."""
-    from core.model.export import export
-    from core.model.pretrained import open_named
+    from core.model.checkpoint.export import export
+    from core.model.weights.pretrained import open_named
 
     folder = exports_dir()
     try:

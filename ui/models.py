@@ -9,12 +9,12 @@ import streamlit as st
 from core import jobs
 from core.errors import CheckpointError
 from core.home import home
-from core.model import starter
-from core.model.brought import SUFFIXES, bring
-from core.model.given import NOTHING
-from core.model.names import file_stem
-from core.model.photo import ClassArea
-from core.model.pretrained import PretrainedModel, pretrained_models
+from core.model.checkpoint.stated import NOTHING
+from core.model.checkpoint.uploads import SUFFIXES, bring
+from core.model.output.file_names import file_stem
+from core.model.photo.photo_file import ClassArea
+from core.model.weights import starter
+from core.model.weights.pretrained import PretrainedModel, pretrained_models
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
 from ui import address, cached, cached_segments

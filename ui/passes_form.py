@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.model.passes import CALM, ONCE, Passes
+from core.model.predict.tta import CALM, ONCE, Passes
 from core.wording import count, duration
 
 ONE_PASS, SIX_PASSES = "One pass", "Mirrored, three sizes"

@@ -8,10 +8,10 @@ import streamlit as st
 from PIL import Image
 
 from core.data.images import mask_image, png_bytes
-from core.model.coco_file import CocoFile
-from core.model.exports import Member, areas_csv, cutouts, write_zip
-from core.model.names import file_stem, file_stems
-from core.model.photo import ClassArea, class_areas, open_photo
+from core.model.output.coco import CocoFile
+from core.model.output.file_names import file_stem, file_stems
+from core.model.output.results import Member, areas_csv, cutouts, write_zip
+from core.model.photo.photo_file import ClassArea, class_areas, open_photo
 from ui.cached_segments import Segmented
 from ui.downloads import offer
 from ui.photo_look import Look

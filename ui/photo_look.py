@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
-from core.model.photo import ClassArea
-from core.model.render import colorize, confidence_map, overlay, shade
+from core.model.output.render import colorize, confidence_map, overlay, shade
+from core.model.photo.photo_file import ClassArea
 from core.palettes import OWN, PALETTES, SAFE, recolored
 from core.voc import BACKGROUND, VOID
 from ui import address

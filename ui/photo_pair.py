@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.images import jpeg_bytes
-from core.model.render import ONLY_A_COLOR, ONLY_B_COLOR, OTHER_CLASS_COLOR, a_against_b
+from core.model.output.render import ONLY_A_COLOR, ONLY_B_COLOR, OTHER_CLASS_COLOR, a_against_b
 from core.voc import VOID
 from ui.cached_segments import Segmented
 from ui.compare_slider import show_slider

@@ -8,8 +8,8 @@ from PIL import Image
 
 from core.data.bit_depth import STRETCH
 from core.data.images import jpeg_bytes, png_bytes
-from core.model.photo import has_deep_greys, open_photo
-from core.model.render import colorize
+from core.model.output.render import colorize
+from core.model.photo.photo_file import has_deep_greys, open_photo
 from ui.cached_segments import Answers, Segmented
 from ui.compare_slider import show_slider
 from ui.photo_inspector import answers_png, show_inspector

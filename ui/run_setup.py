@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.model.starting import start_in_words
+from core.model.weights.available import start_in_words
 from core.training import kept_estimates, runs
 from core.training.config import TrainingConfig
 from core.training.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset

@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.model.starter import SamplePhoto, sample_photos
+from core.model.weights.starter import SamplePhoto, sample_photos
 from ui import address, cached
 from ui.photo_view import SHOWN_PX, Photo
 from ui.pictures import show_picture

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.classes import palette_of
 from core.data.images import read_mask, read_photo
-from core.model.render import colorize
+from core.model.output.render import colorize
 from ui.charts import NEUTRAL
 
 LEAST_PX = 8

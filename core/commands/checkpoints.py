@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from core import jobs
 from core.commands.document import Add, Document
 from core.data.geometry import GEOMETRIES, HOW
-from core.model import starter
+from core.model.weights import starter
 from core.terminal import progress_bar, say
 from core.wording import count
 
 if TYPE_CHECKING:
-    from core.model.given import Given
+    from core.model.checkpoint.stated import Given
 
 NAMED = "a file, starter, or the name of a model on offer"
 
 
 def find_checkpoint(given: Path) -> Path:
     """Return the file of a checkpoint that a person named: a path, the starter, or a model on offer, downloaded."""
-    from core.model.pretrained import checkpoint_file
+    from core.model.weights.pretrained import checkpoint_file
 
     with progress_bar(f"downloading {given}", "MB") as show:
         return checkpoint_file(given, lambda done, total: show(done // 10**6, total // 10**6))
@@ -28,7 +28,7 @@ def find_checkpoint(given: Path) -> Path:
 
 def given_by(arguments: argparse.Namespace) -> "Given":
     """Return what a person says of a file that does not say it itself."""
-    from core.model.given import Given, read_class_names
+    from core.model.checkpoint.stated import Given, read_class_names
 
     return Given(
         image_size=arguments.image_size,
@@ -41,7 +41,7 @@ def given_by(arguments: argparse.Namespace) -> "Given":
 
 def inspect(arguments: argparse.Namespace) -> Document:
     """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
-    from core.model.pretrained import open_named
+    from core.model.weights.pretrained import open_named
 
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
@@ -59,8 +59,8 @@ def inspect(arguments: argparse.Namespace) -> Document:
 
 def export(arguments: argparse.Namespace) -> Document:
     """Write a checkpoint for other programs, reopen the file and compare its logits."""
-    from core.model.export import export as write
-    from core.model.pretrained import open_named
+    from core.model.checkpoint.export import export as write
+    from core.model.weights.pretrained import open_named
 
     find_checkpoint(arguments.checkpoint)
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
@@ -80,7 +80,7 @@ def export(arguments: argparse.Namespace) -> Document:
 
 def models(arguments: argparse.Namespace) -> Document:
     """List the models on offer, trained on COCO with VOC's classes, or download one."""
-    from core.model.pretrained import download_pretrained, pretrained_model, pretrained_models
+    from core.model.weights.pretrained import download_pretrained, pretrained_model, pretrained_models
 
     if arguments.download:
         model = pretrained_model(arguments.download)
@@ -123,7 +123,7 @@ def _place(meta: Document) -> str:
 
 def show_export(document: Document) -> str:
     """Return where the file is, what it takes, and how far its logits lie from the checkpoint's."""
-    from core.model.export import nearness
+    from core.model.checkpoint.export import nearness
 
     compared = f"logits compared: {nearness(document['difference'], document['agreement'])}"
     wants = f"takes photos in RGB, normalized, {HOW[document['geometry']].format(size=document['image_size'])}"

@@ -9,7 +9,7 @@ from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_b
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.files import output_folder
-from core.model.starter import KNOWN_TEXT, is_starter, unknown_classes
+from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.terminal import say, telling
 from core.training import evaluations
 

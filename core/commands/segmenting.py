@@ -24,10 +24,10 @@ POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
 def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size; nothing is overwritten."""
-    from core.model.names import file_stems
-    from core.model.passes import Passes
-    from core.model.predictor import open_predictor
-    from core.model.pretrained import open_named
+    from core.model.output.file_names import file_stems
+    from core.model.predict.predictor import open_predictor
+    from core.model.predict.tta import Passes
+    from core.model.weights.pretrained import open_named
 
     passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
     stems = file_stems(str(path) for path in arguments.photos)
@@ -49,7 +49,7 @@ class _Segmenting:
     """Segments photos one after the other and writes what was asked for."""
 
     def __init__(self, arguments: argparse.Namespace, predictor: Any, passes: Any, classes: Classes) -> None:
-        from core.model.coco_file import CocoFile
+        from core.model.output.coco import CocoFile
 
         self._arguments, self._predictor, self._passes, self._classes = arguments, predictor, passes, classes
         self._shown = recolored(classes, arguments.palette)
@@ -67,9 +67,9 @@ class _Segmenting:
         return {"photos": photos} | self._write_for_all()
 
     def _segment(self, path: Path, stem: str) -> Document:
-        from core.model.exports import mask_and_overlay
-        from core.model.photo import abstain, class_areas
-        from core.model.tiling import segment as predict
+        from core.model.output.results import mask_and_overlay
+        from core.model.photo.photo_file import abstain, class_areas
+        from core.model.predict.tiling import segment as predict
 
         began_s = time.perf_counter()
         photo = _read_photo(path, stretch=self._arguments.stretch).photo
@@ -90,7 +90,7 @@ class _Segmenting:
         return document | {"classes": [vars(area) for area in areas], "seconds": time.perf_counter() - began_s}
 
     def _cut_out(self, stem: str, photo: Any, mask_HW: Any) -> Document:
-        from core.model.exports import cutouts
+        from core.model.output.results import cutouts
 
         if not self._arguments.cutouts:
             return {}
@@ -106,7 +106,7 @@ class _Segmenting:
 
     def _write_for_all(self) -> Document:
         """Write what there is one of for all photos, and say where."""
-        from core.model.exports import areas_csv
+        from core.model.output.results import areas_csv
 
         document: Document = {}
         if self._coco:
@@ -119,7 +119,7 @@ class _Segmenting:
         return document
 
     def _zip(self, target: Path) -> None:
-        from core.model.exports import write_zip
+        from core.model.output.results import write_zip
 
         def members() -> Iterator[tuple[str, bytes]]:
             for file in self._written:
@@ -134,8 +134,8 @@ class _Segmenting:
 
 
 def _read_photo(path: Path, *, stretch: bool) -> Any:
-    from core.model.photo import open_noted
-    from core.model.photo_limits import check_file_size
+    from core.model.photo.limits import check_file_size
+    from core.model.photo.photo_file import open_noted
 
     try:
         check_file_size(regular(path).stat().st_size, str(path))
@@ -157,7 +157,7 @@ def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
 
 
 def _refuse_existing_cutouts(arguments: argparse.Namespace, stems: list[str], classes: Classes) -> None:
-    from core.model.names import cutout_name
+    from core.model.output.file_names import cutout_name
 
     if arguments.cutouts:
         named = [(stem, class_id) for stem in stems for class_id in range(1, len(classes))]

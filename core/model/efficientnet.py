@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, WeightsError
-from core.model.archive import read_weights_file
-from core.model.starting import IMAGENET_PACKAGES
+from core.model.checkpoint.archive import read_weights_file
+from core.model.weights.available import IMAGENET_PACKAGES
 
 NUM_FEATURES = 320
 NUM_AUX_FEATURES = 112

@@ -13,7 +13,7 @@ from PIL import Image
 from core.data.dataset import Sample
 from core.data.images import mask_image, read_mask, read_photo
 from core.metrics.image_scores import ImageScore, score_images
-from core.model.render import difference
+from core.model.output.render import difference
 from core.report.content import Content
 from core.report.words import Words
 from core.voc import VOID
@@ -140,7 +140,7 @@ def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
 
 
 def _difference_uri(masks: Sequence[Mask], truth_HW: Mask) -> str:
-    """Return where the first and the last of the masks differ (`core.model.render.difference`) as a data URI."""
+    """Return where the first and the last of the masks differ (`core.model.output.render.difference`) as a data URI."""
     picture = difference(masks[0], masks[-1], truth_HW)
     shrunk = picture.resize(_small(picture.size), Image.Resampling.NEAREST).quantize(8)
     return _uri(shrunk, "PNG", optimize=True)

@@ -19,10 +19,10 @@ from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
-from core.model.checkpoint import CheckpointMeta, open_checkpoint
-from core.model.enlarging import resolve
-from core.model.given import NOTHING, Given
-from core.model.predictor import Predictor, open_predictor
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint
+from core.model.checkpoint.stated import NOTHING, Given
+from core.model.predict.predictor import Predictor, open_predictor
+from core.model.predict.upsampling import resolve
 from core.training import evaluations
 from core.training.distributed import World
 from core.training.evaluations import ImageResult, judge

@@ -25,8 +25,8 @@ from core.data.loading.transforms import TrainingTransform, normalize
 from core.files import new_folder
 from core.home import home
 from core.model.device import dtype_of
-from core.model.inference import ready_to_predict
-from core.model.predictor import Predictor
+from core.model.fast.inference import ready_to_predict
+from core.model.predict.predictor import Predictor
 
 
 class Backbone:

@@ -19,7 +19,7 @@ from core.errors import DataError
 from core.files import replacing
 from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
-from core.model.checkpoint import CheckpointMeta, OpenedCheckpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
 from core.training import evaluations, machine
 from core.training.changes import CHANGED_MEANWHILE, changed_data, stretched_schedule

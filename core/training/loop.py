@@ -23,8 +23,8 @@ from core.errors import RunError
 from core.home import home
 from core.model.architectures import build_model, split_backbone
 from core.model.device import choose_precision
-from core.model.predictor import Predictor, mask_precision
-from core.model.weights import start_from
+from core.model.predict.predictor import Predictor, mask_precision
+from core.model.weights.initial import start_from
 from core.training import memory
 from core.training.batches import fitting_batch_size, memory_share, residence, training_batches
 from core.training.class_weights import balanced_weights

@@ -17,7 +17,7 @@ import torch
 
 from core.data.loading.decoded_pairs import SquarePairs
 from core.errors import RunError
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training.distributed import Order
 from core.training.evaluation import evaluate
 from core.training.loop import TrainingLoop

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError
-from core.model.checkpoint import CheckpointMeta, open_checkpoint, save_checkpoint, verify_checkpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint, save_checkpoint, verify_checkpoint
 from core.training.milestones import milestone
 from core.training.records import Checkpoint
 from core.windows import move

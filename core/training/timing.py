@@ -19,7 +19,7 @@ from core.data.dataset import Dataset, Sample, fingerprint
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import fraction_of
 from core.errors import RunError
-from core.model.checkpoint import CheckpointMeta, save_checkpoint, verify_checkpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.model.device import choose_device, choose_precision, device_name
 from core.training.config import TrainingConfig, with_settings
 from core.training.evaluation import evaluate

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.data.dataset import fingerprint, open_dataset
 from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.jobs import is_stop_requested
-from core.model.checkpoint import OpenedCheckpoint, open_checkpoint
+from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device
 from core.training.changes import changed_settings
 from core.training.config import TrainingConfig

@@ -26,9 +26,9 @@ from playwright.async_api import Browser, Page, async_playwright
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
 from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint import CheckpointMeta, save_checkpoint
-from core.model.photo import open_photo
-from core.model.predictor import open_predictor
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
+from core.model.photo.photo_file import open_photo
+from core.model.predict.predictor import open_predictor
 from core.training.presets import preset
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES

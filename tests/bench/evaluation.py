@@ -26,7 +26,7 @@ from core.data.loading.transforms import normalize, photo_in_square
 from core.metrics.confusion import confusion_counts, void_pixels
 from core.model.architectures import build_model
 from core.model.device import choose_device, choose_precision
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
 from core.voc import VOID
 from tests.bench._rounds import Act, median_seconds, tell

@@ -21,7 +21,7 @@ from core.data.demo import write_demo
 from core.data.loading.decoded_pairs import SquarePairs
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
 from tests.bench._rounds import seconds_of, tell
 

@@ -22,9 +22,9 @@ from core.data.demo import write_demo
 from core.data.images import read_photo
 from core.data.loading.transforms import normalize, photo_in_square
 from core.model.architectures import build_model
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.model.device import choose_device, choose_precision
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from tests.bench._rounds import Act, median_seconds, tell
 
 SIZE_PX = 520

@@ -18,7 +18,7 @@ from core.data.demo import write_demo
 from core.data.loading.decoded_pairs import SquarePairs
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training import runs
 from core.training.evaluation import evaluate
 from core.training.evaluations import summarize

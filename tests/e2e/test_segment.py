@@ -9,9 +9,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
-from core.model.enlarging import Prediction
-from core.model.photo import open_photo
-from core.model.predictor import open_predictor
+from core.model.photo.photo_file import open_photo
+from core.model.predict.predictor import open_predictor
+from core.model.predict.upsampling import Prediction
 from core.training.config import TrainingConfig
 from core.training.runs import Run, create_run
 from core.voc import CLASS_NAMES

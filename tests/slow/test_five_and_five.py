@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from core.home import PROJECT_ROOT
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.config import TrainingConfig
 from core.training.log import read_log
 from core.training.records import Epoch

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from tests.faulty_data import FAULTS, Patient
 
 pytestmark = pytest.mark.slow

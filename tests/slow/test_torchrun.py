@@ -10,7 +10,7 @@ import pytest
 
 from core.data.dataset import open_dataset
 from core.home import PROJECT_ROOT
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.distributed import ALONE
 from core.training.evaluation import evaluate_checkpoint
 from core.training.log import read_log

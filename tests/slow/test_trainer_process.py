@@ -20,8 +20,8 @@ from core.data.images import read_photo
 from core.errors import RunError
 from core.home import PROJECT_ROOT
 from core.jobs import hold
-from core.model.checkpoint import open_checkpoint, save_checkpoint
-from core.model.predictor import Predictor
+from core.model.checkpoint.checkpoint_file import open_checkpoint, save_checkpoint
+from core.model.predict.predictor import Predictor
 from core.training import runs
 from core.training.config import TrainingConfig
 from core.training.evaluations import file_hash, load

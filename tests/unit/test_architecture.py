@@ -18,7 +18,8 @@ LIGHT = (
     "core.training.run_edits",
     "core.training.evaluations", "core.training.demo_run", "core.training.estimate", "core.training.kept_estimates",
     "core.training.health",
-    "core.report.page", "core.report.exports", "core.model.hub", "core.model.pretrained", "core.model.starter",
+    "core.report.page", "core.report.exports",
+    "core.model.weights.hub", "core.model.weights.pretrained", "core.model.weights.starter",
 )  # fmt: skip
 """What Home and Compare import, and the list of models on offer: no torch and no streamlit, not even through others."""
 
@@ -50,7 +51,7 @@ def test_the_reader_of_imports_sees_them_all(tmp_path: Path) -> None:
             return file.relative_to(root)
 
     seen = set(imports_of(Imagined()))  # type: ignore[arg-type]
-    assert {"a.b", "core.metrics.x.y", "core.voc.VOID", "core.model.weights"} <= seen
+    assert {"a.b", "core.metrics.x.y", "core.voc.VOID", "core.model.weights.initial"} <= seen
 
 
 def test_imports_go_one_way_from_pages_to_ui_to_core() -> None:
@@ -173,5 +174,7 @@ def test_nothing_is_opened_as_a_pickle() -> None:
     assert all(keywords.get("weights_only") == "True" for keywords in loads)
     assert all(keywords.get("weights_only", "True") == "True" for _, keywords in calls)
     assert all(keywords.get("allow_pickle", "False") == "False" for _, keywords in calls)
-    assert set(importers_of("pickle")) == {"core.model.archive"}, "and that one for the name of its error alone"
+    assert set(importers_of("pickle")) == {"core.model.checkpoint.archive"}, (
+        "and that one for the name of its error alone"
+    )
     assert not [name for name, _ in calls if name in ("pickle.load", "pickle.loads", "pickle.Unpickler")]

@@ -20,7 +20,7 @@ from core.data.importers.photo_folder import PhotoFolder
 from core.data.repair.repaired_copy import new_names
 from core.data.voc.download import unpack_voc, voc_dir
 from core.errors import DataError, RunError
-from core.model.names import file_stem
+from core.model.output.file_names import file_stem
 from core.training.presets import preset
 from core.training.run_edits import rename
 from core.training.runs import create_run, list_runs, open_run

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.model.photo import open_photo
-from core.model.predictor import Predictor, open_predictor
+from core.model.photo.photo_file import open_photo
+from core.model.predict.predictor import Predictor, open_predictor
 from core.training.runs import Run
 from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, links, texts

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core import jobs
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import runs
 from core.training.log import read_log
 from core.training.records import RunEnded

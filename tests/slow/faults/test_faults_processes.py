@@ -10,7 +10,7 @@ import pytest
 
 from core import jobs
 from core.home import PROJECT_ROOT
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import runs
 from core.training.log import read_log
 from core.training.records import Preparing

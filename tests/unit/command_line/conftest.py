@@ -10,7 +10,7 @@ import torch
 
 from core.__main__ import main
 from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint import CheckpointMeta, save_checkpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
 from tests.unit.command_line.calls import MOBILE, Command, Ended

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.model.architectures import MOBILENET
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import write_pairs
 from tests.unit.command_line.calls import Command

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from core.data.images import write_mask
-from core.model import starter
 from core.model.architectures import MOBILENET, build_model
-from core.model.starter import sample_photos
+from core.model.weights import starter
+from core.model.weights.starter import sample_photos
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import draw_pair
 from tests.small_models import ship_stand_in

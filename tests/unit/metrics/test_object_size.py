@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from core.metrics.conventions import PUBLISHED, share_of_schedule
 from core.metrics.object_size import size_bins, size_scores
-from core.metrics.published import PUBLISHED, share_of_schedule
 
 
 def test_sizes_by_hand() -> None:

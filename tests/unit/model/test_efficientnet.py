@@ -12,7 +12,7 @@ from core.errors import WeightsError
 from core.model import efficientnet
 from core.model.architectures import EFFICIENTNET, build_model
 from core.model.efficientnet import SamePad, efficientnet_lite0, imagenet_weights
-from core.model.weights import initialize
+from core.model.weights.initial import initialize
 
 
 def waves(height: int, width: int) -> Tensor:

@@ -12,7 +12,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core import jobs
 from core.errors import CheckpointError, RunError
-from core.model.checkpoint import CheckpointMeta, open_checkpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint
 from core.training import saving
 from core.training.leg import Leg
 from core.training.log import read_log

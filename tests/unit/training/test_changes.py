@@ -11,7 +11,7 @@ import torch
 from core import jobs
 from core.data.dataset import Sample, open_dataset
 from core.errors import DataError, RunError
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import evaluation, evaluations
 from core.training.log import read_log
 from core.training.progress import Progress

@@ -10,7 +10,7 @@ import torch
 
 from core import jobs
 from core.data.dataset import open_dataset
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import evaluations
 from core.training.config import TrainingConfig
 from core.training.evaluation import evaluate_checkpoint

@@ -13,7 +13,7 @@ from core.data.dataset import Sample, open_dataset
 from core.data.loading.decoded_pairs import SquarePairs
 from core.errors import DataError, RunError
 from core.model.architectures import split_backbone
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training import memory
 from core.training.config import TrainingConfig
 from core.training.evaluation import evaluate

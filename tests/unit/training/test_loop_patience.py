@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training.progress import Progress
 from tests.unit.training.loops import epochs_of, loop_on, never
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
-from core.model.predictor import Predictor
+from core.model.predict.predictor import Predictor
 from core.training.config import TrainingConfig, from_dict
 from core.training.evaluation import evaluate
 from core.training.loop import TrainingLoop

@@ -15,7 +15,7 @@ import torch
 from core import jobs
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError, CoreError, RunError
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import preflight as preflights
 from core.training.config import TrainingConfig
 from core.training.log import read_log

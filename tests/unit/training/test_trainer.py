@@ -16,7 +16,7 @@ from core.data.dataset import fingerprint, open_dataset
 from core.data.geometry import GEOMETRIES
 from core.data.images import write_mask
 from core.errors import CheckpointError, CoreError, DataError, RunError
-from core.model.checkpoint import open_checkpoint, save_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint, save_checkpoint
 from core.training import evaluations
 from core.training.evaluation import evaluate_checkpoint
 from core.training.log import read_log

@@ -13,7 +13,7 @@ import torch
 from core import jobs
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError, CoreError, RunError
-from core.model.checkpoint import open_checkpoint
+from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import evaluations, machine
 from core.training import leg as leg_module
 from core.training.evaluation import evaluate_checkpoint

@@ -14,7 +14,8 @@ from core.data.analysis import analyse
 from core.data.images import write_mask
 from core.errors import DataError
 from core.free_memory import free_share
-from core.model import predictor, pretrained
+from core.model.predict import predictor
+from core.model.weights import pretrained
 from core.training.log import LogWriter, RunLog
 from core.training.records import Warned, to_line
 from core.voc import PALETTE

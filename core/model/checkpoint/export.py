@@ -1,0 +1,247 @@
+"""A checkpoint for other programs: state dict, safetensors, ONNX or torch.export, each reopened and compared.
+
+All of them give logits_NKHW, float32, at the size of images_N3HW, which are RGB in [0, 1], normalised with the meta's
+mean and deviation; batch, height and width are free (17 px and more). All of them carry the meta as JSON, whose
+`geometry` says how a photo becomes a square of `image_size` before it goes in (`core.data.geometry.HOW`).
+
+    state-dict      torchvision's keys, for load_state_dict(strict=True); the meta in its `_metadata`
+    safetensors     the same keys; the meta under "atrous" in its metadata
+    onnx            one file, opset 20; the meta under "atrous" in its metadata
+    torch-export    for torch.export.load; the meta as the extra file "atrous.json"
+
+The first two open here as checkpoints, with their classes, colours, photo size, geometry and output stride. With `half`
+they hold the weights of convolutions in fp16, which are fp32 again once they are opened. Vectors stay in fp32: they are
+few, and in fp16 the smallest of BatchNorm's variances would become 0.
+"""
+
+import importlib.util
+import json
+import logging
+import tempfile
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.segmentation import DeepLabV3
+
+from core.errors import CheckpointError, ConfigError, DataError
+from core.files import refuse_existing, take_name
+from core.model.checkpoint.checkpoint_file import META_KEY, CheckpointMeta, OpenedCheckpoint, open_checkpoint
+from core.model.checkpoint.fitting import is_finite
+
+TOLERANCE = 1e-4
+"""How far logits of a program may lie from the model's, as a share of the largest: other kernels round otherwise."""
+HALF_TOLERANCE = 0.02
+"""Likewise of weights in fp16, which keep 11 bits: a DeepLabV3 on EfficientNet-Lite0 was 0.005 away."""
+COMPARED_SHAPES = ((1, 3, 65, 65), (2, 3, 97, 129))
+"""Besides the model's own photo size: another batch and another shape, which a program must not have frozen."""
+EXAMPLE_SHAPE = (2, 3, 96, 128)
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+Reopened = Callable[[Tensor], Tensor]
+"""images_N3HW -> logits_NKHW, as the written file computes them."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written file: how far its logits lie from the checkpoint's, relative to the largest, and how far they may.
+
+    `agreement` is the share of the compared pixels that keep their class.
+    """
+
+    file: Path
+    format: str
+    size_bytes: int
+    difference: float
+    tolerance: float
+    agreement: float
+
+    @property
+    def nearness(self) -> str:
+        """How near the logits are, in words."""
+        return nearness(self.difference, self.agreement)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return vars(self) | {"file": str(self.file)}
+
+
+def nearness(difference: float, agreement: float) -> str:
+    """Return in words how far logits lie apart, as a share of the largest, and how many pixels keep their class."""
+    if difference == 0:
+        return "bit for bit the same"
+    return f"{difference:.1g} of the largest away, {100 * agreement:.2f} % of the pixels keep their class"
+
+
+class LogitsOnly(nn.Module):
+    """A DeepLabV3 that takes and gives a tensor: without its auxiliary head, its weights contiguous."""
+
+    def __init__(self, model: DeepLabV3) -> None:
+        super().__init__()
+        model.aux_classifier = None
+        self.model = model.to(memory_format=torch.contiguous_format)
+
+    def forward(self, images_N3HW: Tensor) -> Tensor:
+        """Return logits_NKHW."""
+        logits_NKHW: Tensor = self.model(images_N3HW)["out"]
+        return logits_NKHW
+
+
+def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: bool = False) -> Exported:
+    """Write a checkpoint in one of `FORMATS`; the file gets its name once its logits are the checkpoint's.
+
+    With `half`, weights of convolutions are written in fp16. A file that exists raises `DataError`; packages that are
+    absent, formats that do not exist and programs in fp16 raise `ConfigError`; logits that differ and weights too large
+    for fp16 raise `CheckpointError`; nothing is left in any of these cases.
+    """
+    write = _writer_of(export_format)
+    if half and export_format in PROGRAMS:
+        raise ConfigError(f"Half precision is for {' and '.join(WEIGHTS)} alone; export {export_format} without it.")
+    refuse_existing(out)
+    # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
+    state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
+    opened = replace(opened, state=state, meta=_without_places(opened.meta))
+    model = LogitsOnly(opened.build())
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
+            # Under its final name already: some formats write it into the file.
+            file = Path(folder) / out.name
+            reopened = write(_halved(opened) if half else opened, model, file)
+            difference, agreement = _compared(model, reopened, opened.meta.image_size)
+            tolerance = HALF_TOLERANCE if half else TOLERANCE if export_format in PROGRAMS else 0.0
+            if not difference <= tolerance:
+                raise CheckpointError(
+                    f"{out} would give other logits than {opened.path} (by {difference:.2g} of the largest, more than "
+                    f"{tolerance:.2g}) and is not kept; try another format."
+                )
+            if not take_name(file, out):  # somebody else has written it meanwhile
+                refuse_existing(out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror or error}; choose another place.") from error
+    return Exported(out, export_format, out.stat().st_size, difference, tolerance, agreement)
+
+
+def _without_places(meta: CheckpointMeta) -> CheckpointMeta:
+    """Return the meta with the name of the data's folder alone: where it lies on this machine is nobody else's."""
+    return replace(meta, data=Path(meta.data).name)
+
+
+def _writer_of(export_format: str) -> Callable[[OpenedCheckpoint, LogitsOnly, Path], Reopened]:
+    if export_format not in FORMATS:
+        raise ConfigError(f"There is no format '{export_format}'; choose one of {', '.join(FORMATS)}.")
+    absent = [name for name in ONNX_PACKAGES if export_format == "onnx" and importlib.util.find_spec(name) is None]
+    if absent:
+        raise ConfigError(
+            f"The format onnx needs {', '.join(absent)}; install with: python -m pip install -r requirements-onnx.txt "
+            "-c constraints.txt."
+        )
+    return FORMATS[export_format]
+
+
+@torch.inference_mode()
+def _compared(model: nn.Module, reopened: Reopened, image_size: int) -> tuple[float, float]:
+    """Compare logits on fixed images.
+
+    Return the largest distance, relative to the largest logit, infinity for NaN; and the share of the pixels that keep
+    their class.
+    """
+    worst, num_same, num_pixels = 0.0, 0, 0
+    for seed, shape in enumerate(((1, 3, image_size, image_size), *COMPARED_SHAPES)):
+        images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        logits_NKHW = model(images_N3HW)
+        found_NKHW = reopened(images_N3HW)
+        if found_NKHW.shape != logits_NKHW.shape or not logits_NKHW.isfinite().all():
+            return float("inf"), 0.0
+        distance = (found_NKHW - logits_NKHW).abs().max() / logits_NKHW.abs().max().clamp_min(1e-12)
+        worst = max(worst, float(distance) if distance.isfinite() else float("inf"))
+        same_NHW = found_NKHW.argmax(1) == logits_NKHW.argmax(1)
+        num_same, num_pixels = num_same + int(same_NHW.sum()), num_pixels + same_NHW.numel()
+    return worst, num_same / num_pixels
+
+
+# --- weights --------------------------------------------------------------------------------------------------------
+
+
+def _halved(opened: OpenedCheckpoint) -> OpenedCheckpoint:
+    """Return the checkpoint with the weights of convolutions in fp16; one too large for it raises `CheckpointError`."""
+    state = {key: value.half() if value.dim() > 1 else value for key, value in opened.state.items()}
+    if too_large := [key for key, value in state.items() if value.is_floating_point() and not is_finite(value)]:
+        raise CheckpointError(
+            f"{too_large[0]} in {opened.path} holds a number beyond fp16's range ({torch.finfo(torch.half).max:.0f}); "
+            "export it without half precision."
+        )
+    return replace(opened, state=state)
+
+
+def _write_state_dict(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) -> Reopened:
+    state = OrderedDict(opened.state)
+    # load_state_dict looks here for a module of this name, finds none, and goes on.
+    state._metadata = {META_KEY: opened.meta.as_dict()}  # type: ignore[attr-defined]
+    torch.save(state, file)
+    return _reopened_weights(opened, file)
+
+
+def _write_safetensors(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) -> Reopened:
+    from safetensors.torch import save
+
+    meta = json.dumps(opened.meta.as_dict(), allow_nan=False)
+    # By safetensors' own `save_file` nobody but the owner could read it.
+    file.write_bytes(save(opened.state, metadata={"format": "pt", META_KEY: meta}))
+    return _reopened_weights(opened, file)
+
+
+def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
+    """Open the written file as any checkpoint; a weight or a word of the meta that changed raises `CheckpointError`."""
+    again = open_checkpoint(file)
+    changed = [
+        key for key, value in opened.state.items() if not torch.equal(value.to(again.state[key]), again.state[key])
+    ]
+    if changed or again.meta != opened.meta:
+        raise CheckpointError(
+            f"{file.name} would hold other weights or another meta than {opened.path}; it is not kept."
+        )
+    return LogitsOnly(again.build())
+
+
+# --- programs -------------------------------------------------------------------------------------------------------
+
+
+FREE_SIZES = {0: "batch", 2: "height", 3: "width"}
+"""The axes of images_N3HW that are free, and what an ONNX program calls them, in its logits too."""
+
+
+def _write_torch_export(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reopened:
+    free = {"images_N3HW": dict.fromkeys(FREE_SIZES, torch.export.Dim.DYNAMIC)}
+    with torch.no_grad():
+        program = torch.export.export(model, (torch.zeros(EXAMPLE_SHAPE),), dynamic_shapes=free)
+    meta = json.dumps(opened.meta.as_dict(), allow_nan=False)
+    torch.export.save(program, file, extra_files={f"{META_KEY}.json": meta})
+    again: Reopened = torch.export.load(file).module()
+    return again
+
+
+def _write_onnx(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reopened:
+    import onnxruntime
+
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the exporter thinks of its own libraries
+        program = torch.onnx.export(
+            model, (torch.zeros(EXAMPLE_SHAPE),), dynamo=True, verbose=False,
+            dynamic_shapes={"images_N3HW": FREE_SIZES}, input_names=["images"], output_names=["logits"],
+        )  # fmt: skip
+    assert program is not None  # noqa: S101 - with dynamo there is one
+    program.model.metadata_props[META_KEY] = json.dumps(opened.meta.as_dict(), allow_nan=False)
+    program.save(file, external_data=False)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda images_N3HW: torch.from_numpy(session.run(None, {"images": images_N3HW.numpy()})[0])
+
+
+PROGRAMS = {"onnx": _write_onnx, "torch-export": _write_torch_export}
+WEIGHTS = {"state-dict": _write_state_dict, "safetensors": _write_safetensors}
+FORMATS = {**WEIGHTS, **PROGRAMS}

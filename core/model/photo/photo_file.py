@@ -1,0 +1,184 @@
+"""A photo that somebody wants segmented: opening it, whatever it is, and what its mask holds.
+
+A photo is the bytes of a file from anywhere, so it is believed nothing: only picture formats that are decoded here
+are tried, and what it declares is judged before any of its pixels is read (`photo_limits`). Torch is not imported.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from core.data.bit_depth import (
+    DEEP_GREY,
+    STRETCH,
+    is_nearly_black,
+    is_scalable,
+    num_unused_bands,
+    refused_tiff,
+    stretched,
+)
+from core.data.images import PHOTO_FORMATS, register_heif
+from core.data.srgb import has_broken_profile, to_srgb
+from core.errors import PhotoError
+from core.model.photo.limits import begins_as_photo, check_file, check_header, too_large
+from core.voc import VOID
+
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
+"""How files of `PHOTO_FORMATS` usually end."""
+
+NEARLY_BLACK = "It is nearly black: its values use little of 16 bits, as 12-bit cameras' do; stretch it to see more."
+VOID_NAME = "void"
+COUNTED_PIXELS = 1_000_000
+"""How many pixels are counted at a time."""
+
+
+@dataclass(frozen=True)
+class ClassArea:
+    """A class in a mask: its share of the pixels, and the mean probability of the best class there, both in [0, 1]."""
+
+    id: int
+    name: str
+    share: float
+    mean_confidence: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class NotedPhoto:
+    """A photo as upright RGB, and what was decided on the way, each in a sentence for whoever brought it."""
+
+    photo: Image.Image
+    notes: tuple[str, ...]
+
+
+def open_photo(data: bytes, name: str, *, stretch: bool = False) -> Image.Image:
+    """Return a photo as upright RGB from the bytes of its file; see `open_noted`."""
+    return open_noted(data, name, stretch=stretch).photo
+
+
+def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
+    """Open a photo as training opens its photos: upright, in sRGB, what is transparent laid on white.
+
+    Of an animation, or a file of several pictures, the first is taken.
+
+    Args:
+        data: the bytes of the file; what is in them decides, not how the file's name ends.
+        name: what the messages call it.
+        stretch: whether greys of more than 8 bits are scaled by their own values (`bit_depth.stretched`).
+
+    Raises:
+        PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.
+    """
+    name = _on_one_line(name)
+    check_file(data, name)
+    stored, notes = _decoded(data, name, is_stretched=stretch)
+    if stretch and is_scalable(stored):
+        return NotedPhoto(to_srgb(stretched(stored)), (*notes, f"It is scaled: {STRETCH}."))
+    photo = to_srgb(stored)
+    notes += _notes(stored)
+    if is_scalable(stored) and is_nearly_black(photo):
+        notes.append(NEARLY_BLACK)
+    return NotedPhoto(photo, tuple(notes))
+
+
+def has_deep_greys(data: bytes) -> bool:
+    """Tell whether a file's photo has greys of more than 8 bits, which `stretch` is for; no pixel is decoded."""
+    register_heif()
+    try:
+        with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
+            return is_scalable(photo)
+    except Exception:  # noqa: BLE001  opening it says what is wrong with it
+        return False
+
+
+def _decoded(data: bytes, name: str, *, is_stretched: bool) -> tuple[Image.Image, list[str]]:
+    """Return the first picture of a file, upright, in the mode it is stored in, and what of the file is not used."""
+    register_heif()
+    try:
+        with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
+            check_header(photo, name, is_stretched=is_stretched)
+            stored, notes = ImageOps.exif_transpose(photo), []
+            if _has_more(photo):
+                notes.append("Only the first of its pictures is used.")
+            if unused := num_unused_bands(photo):
+                notes.append(f"Of its bands {unused} {'is' if unused == 1 else 'are'} no colour and not used.")
+            return stored, notes
+    except PhotoError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PhotoError(f"{name} {too_large()}") from None
+    except MemoryError:
+        raise PhotoError(f"{name} does not fit in memory; make it smaller, or end other programs.") from None
+    except Exception as error:  # a decoder raises whatever the damage leads it to
+        if isinstance(error, UnidentifiedImageError) and (odd := refused_tiff(io.BytesIO(data))):
+            raise PhotoError(f"{name} {odd}.") from odd
+        if isinstance(error, UnidentifiedImageError) and not begins_as_photo(data):
+            raise PhotoError(f"{name} is not a photo that can be read; save it as JPEG, PNG or WebP.") from None
+        raise PhotoError(f"{name} is damaged or was cut short{_reason(error)}; copy or save it again.") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, in brackets; Pillow's word for a file of no known kind says nothing."""
+    said = _on_one_line(str(error)).strip(" .")
+    return "" if isinstance(error, UnidentifiedImageError) or not said else f" ({said})"
+
+
+def _has_more(photo: Image.Image) -> bool:
+    """Tell whether a file holds further pictures; those that a phone's JPEG carries along are not meant."""
+    try:
+        return photo.format != "MPO" and bool(getattr(photo, "is_animated", False))
+    except Exception:  # noqa: BLE001  what follows the first picture may be damaged as it likes
+        return True
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def _notes(stored: Image.Image) -> list[str]:
+    notes = []
+    if stored.mode.startswith(DEEP_GREY):
+        notes.append("Its 16-bit greys are scaled to 8 bits.")
+    if stored.has_transparency_data:
+        notes.append("What is transparent in it is laid on white.")
+    if has_broken_profile(stored):
+        notes.append("Its colour profile cannot be used and is ignored.")
+    return notes
+
+
+def class_areas(
+    mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], class_names: Sequence[str]
+) -> tuple[ClassArea, ...]:
+    """Return the classes in a mask, largest first; what is void in it (`abstain`) is one of them.
+
+    Args:
+        mask_HW: class ids below the number of names, or void.
+        confidence_HW: the probability of the best class at each pixel, in [0, 1].
+        class_names: names in the order of the ids.
+    """
+    pixels_256, confidence_256 = np.zeros(256, np.int64), np.zeros(256)
+    rows = max(1, COUNTED_PIXELS // mask_HW.shape[1])
+    for top in range(0, mask_HW.shape[0], rows):  # `bincount` widens what it counts to 8 bytes a pixel
+        ids, confidence = mask_HW[top : top + rows].ravel(), confidence_HW[top : top + rows].ravel()
+        pixels_256 += np.bincount(ids, minlength=256)
+        confidence_256 += np.bincount(ids, weights=confidence, minlength=256)
+    order = sorted(np.flatnonzero(pixels_256).tolist(), key=lambda class_id: -pixels_256[class_id])
+    return tuple(
+        ClassArea(
+            class_id,
+            VOID_NAME if class_id == VOID else class_names[class_id],
+            share=float(pixels_256[class_id] / mask_HW.size),
+            mean_confidence=min(1.0, float(confidence_256[class_id] / pixels_256[class_id])),
+            pixels=int(pixels_256[class_id]),
+        )
+        for class_id in order
+    )
+
+
+def abstain(mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+    """Return a mask that is void wherever the model is less sure than a threshold in [0, 1] of its best class."""
+    return np.where(confidence_HW >= threshold, mask_HW, np.uint8(VOID))

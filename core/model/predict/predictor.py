@@ -1,0 +1,112 @@
+"""From a photo to its mask, at the photo's own size: the one way validation, `segment` and the page all go.
+
+What a photo is batched with changes how convolutions round, in the sixth digit, and so now and then a pixel. Where a
+mask is kept or shown, photos therefore go through the model one at a time; only the validation between epochs batches.
+For the same reason all of them take the number format that `mask_precision` chooses.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from core.data.geometry import RESIZE, place_of
+from core.data.loading.transforms import normalize, photo_in_square
+from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
+from core.model.device import choose_device, choose_precision, dtype_of
+from core.model.fast.inference import ready_to_predict
+from core.model.predict.tta import ONCE, Passes
+from core.model.predict.upsampling import Prediction, resolve
+
+SAME_MASK = 0.995
+"""Share of the pixels that must keep their class for bf16 to be taken."""
+
+
+class Predictor:
+    """A model with its preprocessing, as it is now: what the model learns afterwards does not change it.
+
+    `precision` is that of weights and activations; logits come as fp32 in any case. The model is made ready for photos
+    of `image_size` and of `sizes`; the first photo of another size takes a little longer.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        image_size: int,
+        geometry: str = RESIZE,
+        device: torch.device,
+        precision: str = "fp32",
+        sizes: Sequence[int] = (),
+    ) -> None:
+        self.image_size = image_size
+        self.geometry = geometry
+        self.device = device
+        self.precision = precision
+        shapes = [(1, 3, size, size) for size in (image_size, *sizes)]
+        self._model = ready_to_predict(model.to(device), *shapes, precision=precision)
+
+    def logits(self, photos: Sequence[Image.Image]) -> Tensor:
+        """Return logits_NKSS, float32, of RGB photos in the model's square of side S, padding and all."""
+        return self.logits_of(torch.stack([photo_in_square(photo, self.image_size, self.geometry) for photo in photos]))
+
+    def logits_of(self, photos_N3SS: Tensor) -> Tensor:
+        """Return logits_NKSS, float32, of photos in a square of any side S (uint8, `transforms.photo_in_square`)."""
+        images_N3SS = normalize(photos_N3SS.to(self.device)).to(dtype_of(self.precision))
+        with torch.inference_mode():
+            logits_NKSS: Tensor = self._model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
+        return logits_NKSS.float()
+
+    def part_of(self, square_TT: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return what belongs to a photo of (height, width) of logits or the like in a square of any side T."""
+        part_hw: Tensor = place_of(size, square_TT.shape[-1], self.geometry).part(square_TT)
+        return part_hw
+
+    def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
+        """Segment an RGB photo at its own size, in one pass; `tiling.segment` knows more ways."""
+        size = (photo.height, photo.width)
+        logits_Khw = self.part_of(self.logits([photo])[0], size)
+        return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+
+
+def open_predictor(checkpoint: Path | OpenedCheckpoint, passes: Passes = ONCE) -> tuple[Predictor, OpenedCheckpoint]:
+    """Make a checkpoint ready for passes, in the number format that keeps its masks; raises `CheckpointError`."""
+    opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
+    model, device, meta = opened.build(), choose_device(), opened.meta
+    wanted = str(meta.config.get("precision", "auto"))
+    precision = mask_precision(model, image_size=meta.image_size, device=device, wanted=wanted)
+    predictor = Predictor(
+        model,
+        image_size=meta.image_size,
+        geometry=meta.geometry,
+        device=device,
+        precision=precision,
+        sizes=passes.sizes(meta.image_size),
+    )
+    return predictor, opened
+
+
+def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, wanted: str = "auto") -> str:
+    """Return the number format for masks that are kept or shown: bf16 where it is fast and changes next to nothing.
+
+    Tried on one picture, the same for all: a model that is near a tie everywhere is asked in fp32, and so is one that
+    was to be trained in nothing else (`wanted`).
+    """
+    if "fp32" in (wanted, choose_precision("auto", device)):
+        return "fp32"
+    exact_KSS, rounded_KSS = (
+        Predictor(model, image_size=image_size, device=device, precision=precision).logits_of(_blobs(image_size))[0]
+        for precision in ("fp32", "bf16")
+    )
+    same = (exact_KSS.argmax(0) == rounded_KSS.argmax(0)).float().mean()
+    return "bf16" if float(same) >= SAME_MASK else "fp32"
+
+
+def _blobs(image_size: int) -> Tensor:
+    """Return a picture of soft blobs in all colours, uint8 (1, 3, S, S)."""
+    colors_N3SS = torch.rand((1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    size = (image_size, image_size)
+    return (255 * F.interpolate(colors_N3SS, size, mode="bilinear", align_corners=False)).to(torch.uint8)

@@ -1,0 +1,112 @@
+"""A model made ready to predict computes what it computed before."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models.segmentation import DeepLabV3
+
+from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
+from core.model.fast import inference
+from core.model.fast.inference import PackedConv2d, ready_to_predict
+
+SIZE = 65
+
+
+def model_with_statistics(architecture: str, output_stride: int) -> DeepLabV3:
+    """Return a model whose BatchNorm shifts and scales, so that folding it wrongly shows."""
+    torch.manual_seed(0)
+    model = build_model(architecture, 5, output_stride=output_stride, has_aux_head=True)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values, low, high in (
+                (module.running_mean, -0.1, 0.1), (module.running_var, 0.5, 2.0), (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.1, 0.1),
+            ):  # fmt: skip
+                values.uniform_(low, high)  # type: ignore[union-attr]
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "output_stride"),
+    [(name, stride) for name in ARCHITECTURES for stride in (8, 16) if (name, stride) != (MOBILENET, 8)],
+)
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_logits_are_the_same_at_any_size_and_in_any_batch(
+    architecture: str, output_stride: int, is_packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_packed:
+        monkeypatch.setattr(inference, "can_pack", lambda _precision: False)
+    model = model_with_statistics(architecture, output_stride)
+    ready = ready_to_predict(model, (1, 3, SIZE, SIZE))
+    assert any(isinstance(module, PackedConv2d) for module in ready.modules()) == (is_packed and inference.can_pack())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+    has_relu = any(isinstance(module, nn.ReLU) for module in ready.backbone.modules())
+    if "resnet" in architecture:
+        assert has_relu == (not is_packed or not inference.can_pack()), "they are part of the convolutions"
+    for shape in ((1, 3, SIZE, SIZE), (3, 3, SIZE, SIZE), (1, 3, 48, 80)):
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            expected, logits = (each(images.to(memory_format=torch.channels_last))["out"] for each in (model, ready))
+        assert logits.shape == expected.shape
+        assert float((logits - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+def test_the_model_itself_is_left_as_it_is_and_may_change_afterwards() -> None:
+    model = model_with_statistics(MOBILENET, 16).train()
+    before = copy.deepcopy(model.state_dict())
+    ready = ready_to_predict(model, (1, 3, SIZE, SIZE))
+    images = torch.ones(1, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        first = ready(images)["out"]
+    assert model.training
+    assert model.aux_classifier is not None
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    with torch.inference_mode():
+        assert torch.equal(ready(images)["out"], first)
+
+
+def test_backbone_and_head_made_ready_apart_are_the_whole() -> None:
+    model = model_with_statistics(MOBILENET, 16)
+    images = torch.randn(2, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        features = ready_to_predict(model.backbone, (1, 3, SIZE, SIZE))(images)["out"]
+        coarse = ready_to_predict(model.classifier, (1, *features.shape[1:]))(features)
+        expected = model.classifier(model.backbone(images)["out"])
+    torch.testing.assert_close(coarse, expected, rtol=1e-4, atol=1e-5)
+
+
+def repackings(ready: nn.Module, size_px: int, capfd: pytest.CaptureFixture[str]) -> int:
+    """Return how many kernels oneDNN itself says it moved to another layout, while a model sees a photo again."""
+    dtype = next(iter(ready.parameters()), torch.empty(0)).dtype
+    images = torch.zeros(1, 3, size_px, size_px, dtype=dtype).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        ready(images)
+        capfd.readouterr()
+        with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):  # type: ignore[no-untyped-call]
+            ready(images)
+    told = capfd.readouterr().out
+    assert ",exec,cpu,convolution," in told
+    return told.count(",exec,cpu,reorder,")
+
+
+@pytest.mark.skipif(not inference.can_pack(), reason="this PyTorch has no oneDNN to pack weights for")
+def test_weights_are_repacked_for_no_size(capfd: pytest.CaptureFixture[str]) -> None:
+    """Three scales of a 64 px model took up to ten times their share: weights packed for one size were repacked in
+    every call for another, from one of oneDNN's layouts to the next, by its slowest code."""
+    ready = ready_to_predict(model_with_statistics("deeplabv3_resnet50", 16), (1, 3, 64, 64))
+    for size_px in (64, 48, 80, 128, 64, 256):
+        assert repackings(ready, size_px, capfd) == 0, size_px
+    kept = [len(module._packed) for module in ready.modules() if isinstance(module, PackedConv2d)]
+    assert max(kept) <= 3, "a layout is kept once, not for every size"
+
+
+def test_in_bf16_everything_is_bf16() -> None:
+    ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, 32, 32), precision="bf16")
+    with torch.inference_mode():
+        assert ready(torch.zeros(1, 3, 32, 32, dtype=torch.bfloat16))["out"].dtype == torch.bfloat16
