@@ -14,7 +14,7 @@ from tqdm import tqdm
 from core import jobs
 from core.classes import NUMBERED
 from core.jobs import OnProgress
-from core.training.records import (
+from core.training.run.records import (
     Checkpoint,
     Epoch,
     Preflight,

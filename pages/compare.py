@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import jobs
 from core.errors import CoreError
-from core.training import evaluations, runs
+from core.training.run import evaluations, folders
 from core.wording import count
 from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
@@ -24,7 +24,7 @@ from ui.words import plain
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
     """Say why there is nothing to compare yet, and where to go."""
-    if live := runs.live_runs():
+    if live := folders.live_runs():
         st.info(f"{live[0].name} is being trained; its checkpoints can be compared once there are two.")
     elif choices:
         st.info(f"There is one checkpoint so far ({choices[0].label}); extend its run, or train another.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.training.evaluations import BY_SIZE
+from core.training.run.evaluations import BY_SIZE
 from ui import address, cached_comparison
 from ui.checkpoints import (
     Choice,

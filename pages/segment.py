@@ -7,7 +7,7 @@ import streamlit as st
 from core.model.photo.photo_file import SUFFIXES
 from core.model.predict.tta import Passes
 from core.model.weights import starter
-from core.training import runs
+from core.training.run import folders
 from core.wording import count
 from ui import address, cached_segments
 from ui.cached_segments import Segmented
@@ -30,7 +30,7 @@ def say_what_there_is(models: Sequence[Model]) -> None:
     """Where neither a run has a checkpoint yet nor the starter is there, say so, and where to go."""
     if any(model.choice or model.is_starter for model in models):
         return
-    if live := runs.live_runs():
+    if live := folders.live_runs():
         st.info(f"{live[0].name} is being trained; photos can be segmented once its first checkpoint is written.")
     else:
         st.info(

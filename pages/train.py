@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.home import checkpoints_dir
-from core.training import runs
-from core.training.runs import Run
+from core.training.run import folders
+from core.training.run.folders import Run
 from ui import address, run_view
 from ui.estimate_view import show_prediction
 from ui.page import open_page, showing_errors
@@ -45,7 +45,7 @@ def follow(entry: Entry, runs_there: list[Run]) -> None:
     if run.note:
         st.markdown(without_pictures(run.note))
     ask_action(run, log, state)
-    st.fragment(show_live, run_every=run_view.TICK_S if state in runs.LIVE_STATES else None)(run, state, runs_there)
+    st.fragment(show_live, run_every=run_view.TICK_S if state in folders.LIVE_STATES else None)(run, state, runs_there)
     edit_run(run, state)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 
 from core import jobs
-from core.training.log import read_log
-from core.training.records import Record
-from core.training.runs import Run, run_state
+from core.training.run.folders import Run, run_state
+from core.training.run.log import read_log
+from core.training.run.records import Record
 
 DEADLINE_S = 120.0
 SETTINGS: dict[str, Any] = {

@@ -24,8 +24,8 @@ from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.data.statistics.split_stats import SplitStats
 from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
-from core.training import evaluations
-from core.training.log import RunLog
+from core.training.run import evaluations
+from core.training.run.log import RunLog
 from ui.score_charts import Curve
 from ui.thumbnails import framed, reduced, reduced_mask, strip, titled
 

@@ -22,8 +22,8 @@ from core.metrics.conventions import conventions
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore, score_images
 from core.model.output.render import colorize, difference, light, overlay
-from core.training import evaluations
-from core.training.evaluations import Details
+from core.training.run import evaluations
+from core.training.run.evaluations import Details
 from core.voc import BACKGROUND
 from ui.cached import DAY_S
 from ui.image_filter import ImageFilter

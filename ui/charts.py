@@ -15,7 +15,7 @@ import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from core.classes import Classes
-from core.training.log import RunLog, thin
+from core.training.run.log import RunLog, thin
 
 NEUTRAL = "#8a929b"
 """Grey that reads on white and on near-black: outlines, the floor."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from core import jobs
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
-from core.training import evaluations
-from core.training.evaluations import Evaluation
-from core.training.log import RunLog
-from core.training.milestones import epoch_of
-from core.training.runs import Run, list_runs
+from core.training.run import evaluations
+from core.training.run.evaluations import Evaluation
+from core.training.run.folders import Run, list_runs
+from core.training.run.log import RunLog
+from core.training.run.milestones import epoch_of
 from ui import cached
 from ui.words import percent
 

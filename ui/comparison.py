@@ -15,7 +15,7 @@ from core.metrics.comparison import Ranked
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
-from core.training.evaluations import BY_SIZE, Evaluation
+from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.voc import BACKGROUND
 from ui.words import percent
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import streamlit as st
 
 from core.metrics.conventions import PUBLISHED, share_of_schedule
-from core.training.config import TrainingConfig
+from core.training.settings.config import TrainingConfig
 from ui import cached
 from ui.checkpoints import Choice
 from ui.score_view import Side

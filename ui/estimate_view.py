@@ -6,11 +6,11 @@ from typing import Any
 import streamlit as st
 
 from core import jobs
-from core.training import kept_estimates
-from core.training.config import TrainingConfig
-from core.training.estimate import Estimate
-from core.training.log import RunLog
-from core.training.runs import Run
+from core.training.estimate import stored_estimates
+from core.training.estimate.training_time import Estimate
+from core.training.run.folders import Run
+from core.training.run.log import RunLog
+from core.training.settings.config import TrainingConfig
 from core.wording import count, duration, megabytes
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
@@ -22,18 +22,18 @@ RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
 
 def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None:
     """Show how long these settings will take, or how far the measuring is, or offer to measure."""
-    job = kept_estimates.estimate_job_dir(data, config)
+    job = stored_estimates.estimate_job_dir(data, config)
     if jobs.is_held(job):
         st.fragment(_show_measuring, run_every=POLL_S)(job)
         return
-    if found := kept_estimates.find_estimate(data, config):
+    if found := stored_estimates.find_estimate(data, config):
         _show(found)
         return
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
     if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
         with showing_errors(), st.spinner("Starting …"):  # beside the button, which is left where it is
-            kept_estimates.start_estimate(data, preset_name, config)
+            stored_estimates.start_estimate(data, preset_name, config)
             st.rerun()
 
 
@@ -86,8 +86,8 @@ def _show_alternatives(found: Estimate) -> None:
 
 def show_prediction(run: Run, log: RunLog) -> None:
     """Draw what was estimated before the run beside what it takes; nothing if nothing was."""
-    found = kept_estimates.estimate_of(run)
-    if not found or not (pace := kept_estimates.pace(found, log)):
+    found = stored_estimates.estimate_of(run)
+    if not found or not (pace := stored_estimates.pace(found, log)):
         return
     st.caption(
         f"Estimated {duration(found.total_seconds)} in all; at the pace of the {count(len(log.epochs), 'epoch')} done "

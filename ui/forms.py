@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.training.config import SETTING_TYPES, TrainingConfig, with_settings
+from core.training.settings.config import SETTING_TYPES, TrainingConfig, with_settings
 
 INPUT_WIDTH_PX = 190
 

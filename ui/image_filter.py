@@ -17,7 +17,7 @@ from core.metrics.calibration import BINS
 from core.metrics.confusion import Counts
 from core.metrics.errors import KINDS, error_kinds
 from core.metrics.object_size import SIZE_EDGES, size_bins
-from core.training.evaluations import Details
+from core.training.run.evaluations import Details
 from core.voc import VOID
 
 FORM = re.compile(r"(cell|class|kind|bin|size|image):([ab]):(\d{1,6})(?:>(\d{1,6}))?")

@@ -13,7 +13,7 @@ from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores
 from core.report.figures import choose
 from core.report.words import Words
-from core.training.log import RunLog
+from core.training.run.log import RunLog
 from core.voc import BACKGROUND
 from core.wording import count, duration
 from ui.words import percent, points

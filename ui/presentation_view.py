@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import DataError
 from core.metrics.verdict import sentence
-from core.training.log import RunLog
+from core.training.run.log import RunLog
 from core.voc import VOID
 from core.wording import count
 from ui import cached, cached_comparison

@@ -3,8 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
-from core.training.log import RunLog
-from core.training.records import Preflight, Preparing, Record, Validating, seconds_between
+from core.training.run.log import RunLog
+from core.training.run.records import Preflight, Preparing, Record, Validating, seconds_between
 
 RECENT_EPOCHS = 5
 USUAL_TRAINING_SHARE = 0.9
@@ -28,7 +28,7 @@ class Progress:
 
 
 def progress_of(log: RunLog, target_epochs: int) -> Progress:
-    """Read the progress off a log; `target_epochs` is `runs.target_epochs`."""
+    """Read the progress off a log; `target_epochs` is `folders.target_epochs`."""
     epochs_done = log.epochs[-1].epoch if log.epochs else 0
     if not log.legs or isinstance(log.last, Preparing | Preflight):
         return Progress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from core import jobs
-from core.training import run_edits, runs
-from core.training.config import MAX_EPOCHS
-from core.training.log import RunLog
-from core.training.runs import Run
+from core.training.run import edits, folders
+from core.training.run.folders import Run
+from core.training.run.log import RunLog
+from core.training.settings.config import MAX_EPOCHS
 from ui import address
 from ui.page import showing_errors
 from ui.words import plain
@@ -16,9 +16,9 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
     """Offer what can be done in this state: stop, start, resume or extend; say so where it cannot go on."""
     if state == "unknown":
         return  # the state says why
-    if state in runs.LIVE_STATES:
+    if state in folders.LIVE_STATES:
         ask_stop(run)
-    elif lost := runs.lost_state(run, log):
+    elif lost := folders.lost_state(run, log):
         st.warning(plain(lost), icon=":material/link_off:")
     elif state == "finished":
         ask_extension(run, log)
@@ -38,7 +38,7 @@ def ask_stop(run: Run) -> None:
 
 def ask_extension(run: Run, log: RunLog) -> None:
     """Offer to train a finished run further."""
-    done = runs.target_epochs(run, log)
+    done = folders.target_epochs(run, log)
     if done >= MAX_EPOCHS:
         st.caption(f"It has the {MAX_EPOCHS:,} epochs that a run can have.")
         return
@@ -56,7 +56,7 @@ def ask_extension(run: Run, log: RunLog) -> None:
 def start(run: Run, *, extend_to: int | None = None) -> None:
     """Start, resume or extend a run, and draw the page anew once its trainer is at work."""
     with showing_errors(), st.spinner("Starting the trainer …"):
-        runs.start(run, extend_to=extend_to)
+        folders.start(run, extend_to=extend_to)
         st.rerun()
 
 
@@ -65,16 +65,16 @@ def edit_run(run: Run, state: str) -> None:
     with st.expander("Name, note, delete", icon=":material/edit_note:"), showing_errors():
         name = st.text_input("Name", run.name, max_chars=60, key=f"{run.path.name}.name", width=460)
         note = st.text_area(
-            "Note", run.note, max_chars=run_edits.MAX_NOTE, key=f"{run.path.name}.note",
+            "Note", run.note, max_chars=edits.MAX_NOTE, key=f"{run.path.name}.note",
             placeholder="What this run is for, what was learned from it",
         )  # fmt: skip
         if st.button("Save", icon=":material/save:", disabled=(name, note) == (run.name, run.note)):
             if name != run.name:
-                run_edits.rename(run, name)
+                edits.rename(run, name)
             if note != run.note:
-                run_edits.set_note(run, note)
+                edits.set_note(run, note)
             st.rerun()
-        _offer_deletion(run, is_live=state in runs.LIVE_STATES)
+        _offer_deletion(run, is_live=state in folders.LIVE_STATES)
 
 
 def _offer_deletion(run: Run, *, is_live: bool) -> None:
@@ -83,6 +83,6 @@ def _offer_deletion(run: Run, *, is_live: bool) -> None:
         disabled=is_live, help="A run that is being trained cannot be deleted; stop it first." if is_live else None,
     )  # fmt: skip
     if st.button("Delete the run", icon=":material/delete_forever:", disabled=is_live or not is_sure):
-        run_edits.delete(run)
+        edits.delete(run)
         address.show(run=None)
         st.rerun()

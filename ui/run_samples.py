@@ -7,9 +7,9 @@ import streamlit as st
 from core.data.dataset import Dataset
 from core.errors import DataError
 from core.files import by_number, entries
-from core.training.log import thin
-from core.training.milestones import epoch_of, sample_folders
-from core.training.runs import Run
+from core.training.run.folders import Run
+from core.training.run.log import thin
+from core.training.run.milestones import epoch_of, sample_folders
 from core.voc import VOID
 from ui import cached
 from ui.legend import show_legend

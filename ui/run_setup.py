@@ -5,9 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.model.weights.available import start_in_words
-from core.training import kept_estimates, runs
-from core.training.config import TrainingConfig
-from core.training.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
+from core.training.estimate import stored_estimates
+from core.training.run import folders
+from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
 from ui import address, cached
 from ui.estimate_view import offer_estimate
 from ui.forms import settings_form
@@ -34,7 +35,7 @@ def ask_new_run() -> None:
             _show_start(path, config)
             offer_estimate(cached.dataset(path).root, name, config)
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
-    if live := runs.live_runs():
+    if live := folders.live_runs():
         st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or not config):
         if is_demo(path):
@@ -43,10 +44,10 @@ def ask_new_run() -> None:
             data = cached.dataset(path)
             data.split("train"), data.split("val")
             assert config  # noqa: S101 - without it the button is disabled
-            run = runs.create_run(run_name, data.root, name, config)
+            run = folders.create_run(run_name, data.root, name, config)
             address.show(run=run.path.name)
-            kept_estimates.keep_with(run)
-            runs.start(run)
+            stored_estimates.keep_with(run)
+            folders.start(run)
         st.rerun()
 
 

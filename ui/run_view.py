@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from core import jobs
-from core.training import demo_run, runs
-from core.training.health import health
-from core.training.log import RunLog
-from core.training.records import Record, RunEnded, seconds_between, to_line
-from core.training.runs import Run
+from core.training import demo_run
+from core.training.run import folders
+from core.training.run.folders import Run
+from core.training.run.health import health
+from core.training.run.log import RunLog
+from core.training.run.records import Record, RunEnded, seconds_between, to_line
 from core.wording import count, duration, megabytes
 from ui import cached, charts
 from ui.checkpoints import run_names
@@ -42,19 +43,19 @@ class Entry(NamedTuple):
     @property
     def is_live(self) -> bool:
         """Whether a trainer is at work."""
-        return self.state in runs.LIVE_STATES
+        return self.state in folders.LIVE_STATES
 
 
 def read_runs() -> tuple[list[Entry], list[str]]:
     """Return every run as it is now, newest first, and a sentence for each folder of a run that cannot be read."""
-    known, broken = runs.read_runs()
+    known, broken = folders.read_runs()
     return [read_run(run) for run in known], broken
 
 
 def read_run(run: Run) -> Entry:
     """Return a run as it is now."""
     log = cached.run_log(run.log_path)
-    return Entry(run, log, runs.run_state(run, log))
+    return Entry(run, log, folders.run_state(run, log))
 
 
 ADVICE_BOXES = {
@@ -91,9 +92,9 @@ def show_about(run: Run, log: RunLog) -> None:
 
 def show_progress(run: Run, log: RunLog, state: str) -> None:
     """Draw a live run's bar with epoch, batch and remaining time; of another, how many epochs it has."""
-    progress = progress_of(log, runs.target_epochs(run, log))
+    progress = progress_of(log, folders.target_epochs(run, log))
     epochs = f"{progress.epochs_done} of {count(progress.target_epochs, 'epoch')}"
-    if state not in runs.LIVE_STATES:
+    if state not in folders.LIVE_STATES:
         st.caption(f"{epochs} done" if state != "unknown" else STATES[state].meaning)
         return
     left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s is not None else ""
@@ -230,7 +231,7 @@ def show_details(run: Run, log: RunLog) -> None:
         st.plotly_chart(cached.step_figure(charts.throughput_figure, log), key="throughput")
     with st.expander("Log and the command", icon=":material/terminal:"):
         st.caption("This command makes and trains the same run again:")
-        st.code(runs.command(run), language="bash", wrap_lines=True)
+        st.code(folders.command(run), language="bash", wrap_lines=True)
         if log.last:
             st.caption(f"The latest record of {code(run.log_path)}:")
             st.code(to_line(log.last).strip(), language="json", wrap_lines=True)

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from core.classes import Classes
 from core.metrics.scores import ClassScore, Scores
-from core.training.log import RunLog
-from core.training.records import Epoch
+from core.training.run.log import RunLog
+from core.training.run.records import Epoch
 from ui.charts import CLEAR, NEUTRAL, THEME_COLORS, UNUSED_BUTTONS, add_floor, literal
 from ui.image_filter import ImageFilter
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.metrics.guard import explain
 from core.metrics.verdict import sentence
-from core.training.evaluations import BY_SIZE, Evaluation
+from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.wording import count
 from ui import address, cached, cached_comparison
 from ui.checkpoints import Choice, evaluated_before, run_names

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.metrics.calibration import reliability
 from core.metrics.object_size import size_scores
-from core.training.evaluations import Details
+from core.training.run.evaluations import Details
 from ui import address
 from ui import cached_comparison as cached
 from ui.clickable import ONLY, Chart, show_chart

@@ -11,7 +11,7 @@ from core.commands.document import Add, Document
 from core.files import output_folder
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.terminal import say, telling
-from core.training import evaluations
+from core.training.run import evaluations
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:

@@ -9,7 +9,7 @@ from core.commands.document import Add, Document
 from core.data.dataset import Dataset
 from core.files import output_folder, refuse_existing, unused, write_new
 from core.terminal import progress_bar, say
-from core.training.evaluations import BY_SIZE
+from core.training.run.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
 
@@ -20,7 +20,7 @@ def report(arguments: argparse.Namespace) -> Document:
     from core.report.content import gather, judge
     from core.report.page import render
     from core.report.verdicts import decide
-    from core.training.runs import open_run
+    from core.training.run.folders import open_run
 
     runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
     file = arguments.out or unused(runs[0].path / "report.html")

@@ -14,16 +14,17 @@ from core.commands.document import Add, Document
 from core.errors import CoreError
 from core.files import delete_folder, write_json
 from core.terminal import TrainingProgress, progress_bar, say, telling
-from core.training import demo_run, evaluations, kept_estimates, machine, runs
-from core.training import estimate as estimates
-from core.training.assignments import parse_settings
-from core.training.config import SETTING_TYPES, with_settings
-from core.training.health import health
-from core.training.log import RunLog, read_log
-from core.training.milestones import milestone
-from core.training.presets import PRESET_HELP, preset, usual_preset
-from core.training.records import Epoch, RunEnded, RunStarted
-from core.training.runs import Run
+from core.training import demo_run
+from core.training.estimate import stored_estimates
+from core.training.estimate import training_time as estimates
+from core.training.run import evaluations, folders, machine
+from core.training.run.folders import Run
+from core.training.run.health import health
+from core.training.run.log import RunLog, read_log
+from core.training.run.milestones import milestone
+from core.training.run.records import Epoch, RunEnded, RunStarted
+from core.training.settings.config import SETTING_TYPES, with_settings
+from core.training.settings.presets import PRESET_HELP, parse_settings, preset, usual_preset
 
 if TYPE_CHECKING:
     from core.training.distributed import World
@@ -86,7 +87,7 @@ def _follow(world: "World") -> None:
     """Train along with the first process, which tells why, should the training fail."""
     import torch
 
-    from core.training.follower import follow
+    from core.training.loop.other_ranks import follow
 
     with jobs.ending_signals() as was_ended:
         try:
@@ -100,7 +101,7 @@ def _follow(world: "World") -> None:
 def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Document:
     from core.data.dataset import fingerprint, open_dataset
 
-    run = _new_run(arguments) if arguments.new else runs.open_run(arguments.run)
+    run = _new_run(arguments) if arguments.new else folders.open_run(arguments.run)
     try:
         with _trainer_of(run, beside=arguments.beside) as was_ended:
             ended = _train_leg(run, arguments.extend, was_ended, world)
@@ -130,7 +131,7 @@ def _new_run(arguments: argparse.Namespace) -> Run:
     for split in ("train", "val"):
         dataset.split(split)
     say_unnamed(dataset)
-    return runs.create_run(arguments.new, arguments.data, name, config)
+    return folders.create_run(arguments.new, arguments.data, name, config)
 
 
 def _give_way() -> None:
@@ -149,7 +150,7 @@ def _train_leg(
     run: Run, extend_to: int | None, was_ended: Callable[[], bool], world: "World | None" = None
 ) -> RunEnded:
     """Train while the caller is `_trainer_of` the run."""
-    from core.training.trainer import train as train_leg
+    from core.training.loop.trainer import train as train_leg
 
     with TrainingProgress(run.path.name) as progress:
         ended, has_begun = None, False
@@ -187,12 +188,12 @@ def estimate(arguments: argparse.Namespace) -> Document:
 
     _give_way()  # as the trainer will
     with telling("timing", "setting", arguments.job) as on_progress:
-        kept_estimates.refuse_if_training()
+        stored_estimates.refuse_if_training()
         name = arguments.preset or usual_preset(arguments.data)
         config = with_settings(preset(name), parse_settings(arguments.set))
         found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()
         if arguments.job:
-            write_json(arguments.job / kept_estimates.FILE, found)
+            write_json(arguments.job / stored_estimates.FILE, found)
     return found
 
 

@@ -13,12 +13,12 @@ from core.data.dataset import LISTS, Dataset, fingerprint, open_dataset
 from core.errors import DataError, RunError
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
-from core.training import evaluations
-from core.training.evaluations import Evaluation
-from core.training.log import RunLog, read_log
-from core.training.milestones import epoch_of
-from core.training.records import Epoch, RunStarted
-from core.training.runs import Run
+from core.training.run import evaluations
+from core.training.run.evaluations import Evaluation
+from core.training.run.folders import Run
+from core.training.run.log import RunLog, read_log
+from core.training.run.milestones import epoch_of
+from core.training.run.records import Epoch, RunStarted
 from core.voc import BACKGROUND
 from core.windows import command_line
 

@@ -10,11 +10,11 @@ from core.report.charts import NUM_COLORS, Line, LineChart
 from core.report.content import Content, Trained
 from core.report.tables import scored_classes
 from core.report.words import Words
-from core.training import runs
-from core.training.config import TrainingConfig
 from core.training.demo_run import is_demo
-from core.training.log import RunLog
-from core.training.records import Epoch
+from core.training.run import folders
+from core.training.run.log import RunLog
+from core.training.run.records import Epoch
+from core.training.settings.config import TrainingConfig
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from core.windows import command_line
 
@@ -56,7 +56,7 @@ def _preprocessing(config: TrainingConfig, words: Words) -> str:
 def settings(content: Content, words: Words) -> Rows:
     """Return every setting, the number of epochs as it was last asked for."""
     configs: list[dict[str, Any]] = [
-        {**trained.run.config.as_dict(), "epochs": runs.target_epochs(trained.run, trained.log)}
+        {**trained.run.config.as_dict(), "epochs": folders.target_epochs(trained.run, trained.log)}
         for trained in content.trained
     ]
     return [(words.settings[name], [words.value(config[name]) for config in configs]) for name in configs[0]]
@@ -115,18 +115,18 @@ def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]
 def commands(content: Content, words: Words) -> list[str]:
     """Return the commands that make the runs, their scores and this report again, `RUN` standing for a run's folder."""
     several = len(content.trained) > 1
-    folders = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.trained))]
+    names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.trained))]
     is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.trained)
     lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
-    for trained, folder in zip(content.trained, folders, strict=True):
+    for trained, folder in zip(content.trained, names, strict=True):
         lines += _commands_of(trained, content, folder)
-    return [*lines, f"python -m core report {' '.join(folders)} --language {words.language}"]
+    return [*lines, f"python -m core report {' '.join(names)} --language {words.language}"]
 
 
 def _commands_of(trained: Trained, content: Content, folder: str) -> Sequence[str]:
     targets = [int(leg.config["epochs"]) for leg in trained.log.legs]
     later = sorted({target for target in targets if target > trained.run.config.epochs})
-    train = [runs.command(trained.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
+    train = [folders.command(trained.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
     return [
         *(["python -m core demo"] if is_demo(trained.run) else train),

@@ -12,8 +12,8 @@ from typing import Any
 from core.metrics.comparison import Comparison
 from core.metrics.verdict import Language, sentence
 from core.report.content import Content, Judged
-from core.training.config import TrainingConfig
-from core.training.milestones import epoch_of
+from core.training.run.milestones import epoch_of
+from core.training.settings.config import TrainingConfig
 
 LANGUAGES: tuple[Language, ...] = ("en", "pt")
 

@@ -7,11 +7,11 @@ from core.data.demo import is_demo_data, write_demo
 from core.errors import RunError
 from core.home import datasets_dir, demo_dir
 from core.jobs import OnProgress, is_held
-from core.training import evaluations, machine
-from core.training.log import read_log
-from core.training.milestones import milestone
-from core.training.presets import preset
-from core.training.runs import Run, create_run, launch_trainer, list_runs
+from core.training.run import evaluations, machine
+from core.training.run.folders import Run, create_run, launch_trainer, list_runs
+from core.training.run.log import read_log
+from core.training.run.milestones import milestone
+from core.training.settings.presets import preset
 
 NAME = "demo"
 """Name of the run and of its preset."""

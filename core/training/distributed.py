@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from core.errors import ConfigError, RunError
-from core.training.config import LEAST_BATCH_SIZE
+from core.training.settings.config import LEAST_BATCH_SIZE
 
 LONGEST_WAIT = datetime.timedelta(days=1)
 """Others wait while the chief reads every pair; of a process that ends they hear at once, by its connection."""

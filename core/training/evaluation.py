@@ -23,11 +23,11 @@ from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoin
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.predict.predictor import Predictor, open_predictor
 from core.model.predict.upsampling import resolve
-from core.training import evaluations
 from core.training.distributed import World
-from core.training.evaluations import ImageResult, judge
 from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
+from core.training.run import evaluations
+from core.training.run.evaluations import ImageResult, judge
 from core.voc import VOID
 from core.wording import count
 

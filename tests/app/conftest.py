@@ -15,11 +15,11 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT, demo_dir
-from core.training.config import with_settings
-from core.training.log import LogWriter
-from core.training.presets import preset
-from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.run.log import LogWriter
+from core.training.run.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
+from core.training.settings.config import with_settings
+from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 
 Visit = Callable[..., AppTest]

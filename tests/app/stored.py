@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from core.data.dataset import Sample, fingerprint, open_dataset
 from core.data.images import mask_image, png_bytes, read_mask
 from core.metrics.calibration import Bins, calibration_bins
-from core.training import evaluations
-from core.training.evaluations import Evaluation
-from core.training.runs import Run
+from core.training.run import evaluations
+from core.training.run.evaluations import Evaluation
+from core.training.run.folders import Run
 from core.voc import VOID
 
 Mask = NDArray[np.uint8]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.training import demo_run, runs
+from core.training import demo_run
+from core.training.run import folders
 from tests.app.conftest import MakeRun, Visit, links, texts, write_records
 from tests.reads import counted_reads
 from tests.small_models import ship_stand_in
@@ -48,7 +49,7 @@ def test_before_anything_was_trained_the_first_step_is_the_starter_on_a_photo(
 def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[list[str]] = []
     monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_data)
-    monkeypatch.setattr(runs, "launch", lambda arguments, _path: launched.append(arguments))
+    monkeypatch.setattr(folders, "launch", lambda arguments, _path: launched.append(arguments))
     app = visit()
     app.button[0].click().run()
     assert launched == [["demo"]]

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.home import exports_dir
 from core.model.checkpoint import export as exports
 from core.model.checkpoint.checkpoint_file import open_checkpoint
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.conftest import Visit, texts, write_records
 from tests.small_models import is_equal, save_lively_model
 from ui.model_export import FORMATS

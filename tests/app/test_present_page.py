@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.training.evaluations import BY_SIZE
-from core.training.runs import Run, create_run
+from core.training.run.evaluations import BY_SIZE
+from core.training.run.folders import Run, create_run
 from tests.app.conftest import Visit, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 

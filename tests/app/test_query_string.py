@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.conftest import make_pairs, write_records
 
 HOSTILE = ("../../etc", "/etc/passwd", "![](http://elsewhere/x.png)", "a\0b", "x" * 5000, "<b>x</b>", "$x$")

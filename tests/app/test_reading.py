@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.training.records import Validating
-from core.training.runs import Run
+from core.training.run.folders import Run
+from core.training.run.records import Validating
 from tests.app.conftest import Visit, append, write_records
 from tests.reads import counted_reads
 

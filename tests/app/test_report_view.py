@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.conftest import Visit, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 

@@ -13,10 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.data.images import write_mask
-from core.training import runs
-from core.training.config import TrainingConfig
-from core.training.records import Validating, Warned
-from core.training.runs import Run
+from core.training.run import folders
+from core.training.run.folders import Run
+from core.training.run.records import Validating, Warned
+from core.training.settings.config import TrainingConfig
 from tests.app.conftest import CAT, MakeRun, Visit, append, button, epoch_record, make_pairs, texts, write_records
 
 
@@ -40,7 +40,7 @@ def test_nothing_yet_shows_every_setting(visit: Visit) -> None:
 def test_start_makes_a_run_with_what_was_asked(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.training.demo_run.make_data", lambda _on_progress: demo_data)
     started: list[Run] = []
-    monkeypatch.setattr(runs, "start", started.append)
+    monkeypatch.setattr(folders, "start", started.append)
     app = visit("train", run="new", preset="Demo")
     app.number_input(key="demo.epochs").set_value(7)
     app.text_input(key="demo.name").set_value("my try").run()
@@ -79,7 +79,7 @@ def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, d
     app = visit("train", source="A folder", data=str(home / "nowhere"))
     button(app, "Start training").click().run()
     assert "There is no folder" in app.error[0].value
-    assert runs.list_runs() == []
+    assert folders.list_runs() == []
 
 
 def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_finished_run_can_be_extended(
     run = make_run()
     write_records(run, 3, ended="finished")
     asked: list[int] = []
-    monkeypatch.setattr(runs, "start", lambda _run, *, extend_to: asked.append(extend_to))
+    monkeypatch.setattr(folders, "start", lambda _run, *, extend_to: asked.append(extend_to))
     app = visit("train", run=run.path.name)
     assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in texts(app)
     assert "Finished" in texts(app)
@@ -217,10 +217,10 @@ def test_a_failure_says_its_reason_and_bad_lines_are_told(visit: Visit, make_run
 
 def test_a_start_that_fails_is_one_sentence(visit: Visit, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def _refuse(run: Run, **options: object) -> None:
-        raise runs.RunError("first is being trained; wait for it or stop it first.")
+        raise folders.RunError("first is being trained; wait for it or stop it first.")
 
     make_run()
-    monkeypatch.setattr(runs, "start", _refuse)
+    monkeypatch.setattr(folders, "start", _refuse)
     app = visit("train")
     button(app, "Start").click().run()
     assert not app.exception
@@ -249,7 +249,7 @@ def test_a_bug_is_not_dressed_up_as_an_error_message(visit: Visit, monkeypatch: 
     def _break() -> list[Run]:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(runs, "list_runs", _break)
+    monkeypatch.setattr(folders, "list_runs", _break)
     app = visit("train")
     assert len(app.exception) == 1
     assert not app.error

@@ -9,9 +9,9 @@ import pytest
 from core import jobs
 from core.data.analysis import files_key
 from core.files import write_json
-from core.training import estimate, kept_estimates
-from core.training.estimate import Alternative, Estimate
-from core.training.presets import preset
+from core.training.estimate import stored_estimates, training_time
+from core.training.estimate.training_time import Alternative, Estimate
+from core.training.settings.presets import preset
 from tests.app.conftest import MakeRun, Visit, button, texts, write_records
 
 
@@ -27,7 +27,7 @@ def estimate_for(data: Path, **changes: Any) -> Estimate:
                                   total_seconds=40.0, ratio=0.33, gives_up="Nearly everything.",
                                   is_extrapolated=False),),
         created_s=time.time(), data=str(data), files_key=files_key(data), settings=preset("demo").as_dict(),
-        machine=estimate.machine_key(), others_share=0.0, **changes,
+        machine=training_time.machine_key(), others_share=0.0, **changes,
     )  # fmt: skip
 
 
@@ -58,9 +58,9 @@ def test_while_a_run_trains_the_form_stays_and_says_why_nothing_is_timed(
 
 
 def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> None:
-    folder = kept_estimates.estimate_job_dir(demo_data, preset("demo"))
+    folder = stored_estimates.estimate_job_dir(demo_data, preset("demo"))
     folder.mkdir(parents=True)
-    write_json(folder / kept_estimates.FILE, estimate_for(demo_data).as_dict())
+    write_json(folder / stored_estimates.FILE, estimate_for(demo_data).as_dict())
     app = visit("train", run="new")
     assert not app.exception
     said = texts(app)
@@ -73,5 +73,5 @@ def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> 
 def test_what_was_estimated_stays_beside_what_it_takes(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run()
     write_records(run, 3, ended="finished")
-    write_json(run.path / kept_estimates.FILE, estimate_for(demo_data).as_dict())
+    write_json(run.path / stored_estimates.FILE, estimate_for(demo_data).as_dict())
     assert "Estimated 2 min in all; at the pace of the 3 epochs done" in texts(visit("train"))

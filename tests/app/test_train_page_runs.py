@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from core import jobs
-from core.training import runs
-from core.training.runs import create_run
+from core.training.run import folders
+from core.training.run.folders import create_run
 from tests.app.conftest import MakeRun, Visit, button, texts, write_records
 
 
@@ -16,7 +16,7 @@ def test_a_run_can_be_renamed_and_noted(visit: Visit, make_run: MakeRun, demo_da
     app.text_area(key=f"{run.path.name}.note").set_value("Learns slowly.").run()
     button(app, "Save").click().run()
     assert not app.exception
-    assert [(found.name, found.note) for found in runs.list_runs()] == [("the good one", "Learns slowly.")]
+    assert [(found.name, found.note) for found in folders.list_runs()] == [("the good one", "Learns slowly.")]
     assert "Learns slowly." in texts(app)
 
 
@@ -28,7 +28,7 @@ def test_a_run_is_deleted_only_once_that_is_confirmed(visit: Visit, make_run: Ma
     app.checkbox(key=f"{run.path.name}.sure").check().run()
     button(app, "Delete the run").click().run()
     assert not app.exception
-    assert runs.list_runs() == []
+    assert folders.list_runs() == []
     assert not run.path.exists()
 
 

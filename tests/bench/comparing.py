@@ -18,10 +18,10 @@ from core.data.demo import write_demo
 from core.data.images import mask_image, png_bytes, read_mask
 from core.home import PROJECT_ROOT
 from core.metrics.calibration import calibration_bins
-from core.training import evaluations
-from core.training.evaluations import ImageResult
-from core.training.presets import preset
-from core.training.runs import Run, create_run
+from core.training.run import evaluations
+from core.training.run.evaluations import ImageResult
+from core.training.run.folders import Run, create_run
+from core.training.settings.presets import preset
 from core.voc import VOID
 from tests.bench._rounds import seconds_of, tell
 from tests.bench.growth import repeated

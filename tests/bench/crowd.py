@@ -29,8 +29,8 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
 from core.model.photo.photo_file import open_photo
 from core.model.predict.predictor import open_predictor
-from core.training.presets import preset
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.bench._rounds import tell
 from tests.e2e.conftest import CHROMIUM, FLAGS, free_port, wait_for_server

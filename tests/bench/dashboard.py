@@ -23,10 +23,10 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT, checkpoints_dir, demo_dir
-from core.training.log import LogWriter
-from core.training.presets import preset
-from core.training.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.run.log import LogWriter
+from core.training.run.records import Checkpoint, Epoch, Record, RunEnded, RunStarted, Step
+from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.reads import counted_reads
 

@@ -15,7 +15,7 @@ from core.data.dataset import open_dataset
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device, choose_precision
-from core.training.memory import peak_memory_bytes
+from core.training.loop.memory import peak_memory_bytes
 from tests.bench._report_loop import report_loop
 from tests.bench._rounds import tell
 from tests.bench.training import SIZE_PX, epochs_of, our_loop, prepare

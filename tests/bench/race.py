@@ -19,11 +19,11 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device
 from core.model.predict.predictor import Predictor
-from core.training import runs
 from core.training.evaluation import evaluate
-from core.training.evaluations import summarize
-from core.training.log import RunLog, read_log
-from core.training.records import seconds_between
+from core.training.run import folders
+from core.training.run.evaluations import summarize
+from core.training.run.log import RunLog, read_log
+from core.training.run.records import seconds_between
 from tests.bench._report_loop import report_loop
 from tests.bench._rounds import seconds_of, tell
 
@@ -80,7 +80,7 @@ def train_ours(dataset: Dataset, home: Path) -> RunLog:
     command = [sys.executable, "-m", "core", "train", "--new", "race", "--data", str(dataset.root), "--preset", "demo"]
     command += [argument for setting in SETTINGS for argument in ("--set", setting)]
     subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ | {"ATROUS_HOME": str(home)}, check=True)
-    (run,) = runs.list_runs()
+    (run,) = folders.list_runs()
     log = read_log(run.log_path)
     for epoch in log.epochs:
         print(f"ours   {seconds_between(log.legs[-1], epoch):9.1f} s  mIoU {epoch.miou or 0.0:.4f}", flush=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
 from core.model.device import choose_device, choose_precision
-from core.training.config import TrainingConfig
-from core.training.loop import TrainingLoop
+from core.training.loop.loop import TrainingLoop
+from core.training.settings.config import TrainingConfig
 from tests.bench._report_loop import report_loop
 from tests.bench._rounds import median_seconds, seconds_of, tell
 

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from core.data.demo import write_demo
-from core.training.config import TrainingConfig
-from core.training.presets import PRESET_HELP
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import PRESET_HELP
 from tests.app.conftest import write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.e2e.conftest import Dashboard, Visit

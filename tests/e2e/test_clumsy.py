@@ -12,10 +12,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
-from core.training import runs
-from core.training.config import TrainingConfig
-from core.training.presets import preset
-from core.training.runs import Run, create_run
+from core.training.run import folders
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import preset
 from tests.app.conftest import write_records
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import AT_REST, expect_no_trouble, pick, set_number, type_into
@@ -113,7 +113,7 @@ def test_folders_that_are_none_and_settings_that_cannot_be(
         expect_error(page, bad[path])
     type_into(folder, str(scenes))
     enter_wrong_settings(page)
-    assert runs.list_runs(dashboard.home / "checkpoints") == []
+    assert folders.list_runs(dashboard.home / "checkpoints") == []
     expect_no_trouble(dashboard, visit)
 
 
@@ -214,7 +214,7 @@ NONSENSE = (
 
 
 def test_links_that_lead_nowhere(dashboard: Dashboard, visit: Visit, page: Page, weights: Path) -> None:
-    run = runs.open_run(weights.parent)
+    run = folders.open_run(weights.parent)
     write_records(run, 2, ended="finished")
     for path, name, value in NONSENSE:
         page.goto(f"{dashboard.url}/{path}?{name}={quote(value)}")
@@ -235,8 +235,8 @@ def test_two_clicks_a_second_run_and_a_folder_that_vanishes(
     page.get_by_role("button", name="Start training").dblclick()
     expect(page.get_by_text("of 500 epochs")).to_be_visible()
     assert len(trainers(home)) == 1
-    assert len(runs.list_runs(home)) == 1, "two clicks, one run"
-    (first,) = runs.list_runs(home)
+    assert len(folders.list_runs(home)) == 1, "two clicks, one run"
+    (first,) = folders.list_runs(home)
 
     page.goto(f"{dashboard.url}/train?run=new")
     expect_error(page, f"{first.name} is training. One run trains at a time")

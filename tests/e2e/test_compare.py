@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
-from core.training.config import with_settings
-from core.training.presets import preset
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import with_settings
+from core.training.settings.presets import preset
 from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records
 from tests.app.stored import Mask, guess_background, store_milestone

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
-from core.training.presets import PRESET_HELP, PRESETS
+from core.training.settings.presets import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, palette_bytes
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import go_to, pick, set_number

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
-from core.training.config import TrainingConfig
-from core.training.log import read_log
-from core.training.runs import Run, create_run, run_state
+from core.training.run.folders import Run, create_run, run_state
+from core.training.run.log import read_log
+from core.training.settings.config import TrainingConfig
 from tests.e2e.conftest import Dashboard, Visit
 from tests.processes import SETTINGS, epochs_told, trainers, until
 

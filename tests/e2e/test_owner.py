@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.classes import classes_of
-from core.training.presets import PRESET_HELP
+from core.training.settings.presets import PRESET_HELP
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, set_number, type_into
 

@@ -12,8 +12,8 @@ from core.data.demo import write_demo
 from core.model.photo.photo_file import open_photo
 from core.model.predict.predictor import open_predictor
 from core.model.predict.upsampling import Prediction
-from core.training.config import TrainingConfig
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import expect_no_trouble, go_to, pick

@@ -17,12 +17,12 @@ from core.data import analysis
 from core.errors import CheckpointError, RunError
 from core.home import home
 from core.metrics.calibration import calibration_bins
-from core.training import evaluations, run_edits, runs
-from core.training.evaluations import ImageResult
-from core.training.log import LogWriter, read_log
-from core.training.presets import preset
-from core.training.records import Epoch, RunEnded
-from core.training.runs import Run
+from core.training.run import edits, evaluations, folders
+from core.training.run.evaluations import ImageResult
+from core.training.run.folders import Run
+from core.training.run.log import LogWriter, read_log
+from core.training.run.records import Epoch, RunEnded
+from core.training.settings.presets import preset
 
 NUM_RUNS, NUM_KEYS, NUM_ACTS = 2, 2, 8
 NAMES = ("grey", "red", "green")
@@ -86,10 +86,10 @@ class User:
 
     def any_run(self, chance: random.Random) -> Run:
         """Return one of the runs, a new one if there are few."""
-        there = runs.list_runs()
+        there = folders.list_runs()
         if len(there) < NUM_RUNS:
             self.num_made += 1  # no two of one name: a folder would be there again after it was deleted
-            return runs.create_run(f"{self.who}{self.num_made}", self.data, "demo", preset("demo"))
+            return folders.create_run(f"{self.who}{self.num_made}", self.data, "demo", preset("demo"))
         return chance.choice(there)
 
     def store(self, run: Run, chance: random.Random) -> None:
@@ -116,10 +116,10 @@ class User:
 
     def list(self, _run: Run, _chance: random.Random) -> None:
         """Look at all runs, as Home does."""
-        there, broken = runs.read_runs()
+        there, broken = folders.read_runs()
         check(not broken, broken)
         for run in there:
-            state = runs.run_state(run, read_log(run.log_path))
+            state = folders.run_state(run, read_log(run.log_path))
             check(state in STATES or not run.path.exists(), state)
             for path in evaluations.stored(run.eval_dir):
                 check(len(path.name.split("-")) == 3, path.name)
@@ -128,24 +128,24 @@ class User:
         """Give a run another name, or a note; the other one's work on the other is not lost."""
         if self.who == "a":
             name = chance.choice(NAMES)
-            check(run_edits.rename(run, name).name == name, "another name")
+            check(edits.rename(run, name).name == name, "another name")
         else:
             note = f"note {chance.randrange(9)}"
-            check(run_edits.set_note(run, note).note == note, "another note")
+            check(edits.set_note(run, note).note == note, "another note")
 
     def extend(self, run: Run, _chance: random.Random) -> None:
         """Hold a run and add to its log, as its trainer does."""
         with jobs.hold(run.path):
             writer = LogWriter(run.log_path)
             writer.write(EPOCH)
-            check(runs.run_state(run, read_log(run.log_path)) == "running", "not running")
+            check(folders.run_state(run, read_log(run.log_path)) == "running", "not running")
             writer.write_last(ENDED)
             writer.close()
             check(run.path.exists(), "a run was deleted under its trainer's hands")
 
     def delete(self, run: Run, _chance: random.Random) -> None:
         """Delete a run."""
-        run_edits.delete(run)
+        edits.delete(run)
         check(not run.path.exists(), "a deleted run is there")
 
     def analyse(self, _run: Run, _chance: random.Random) -> None:

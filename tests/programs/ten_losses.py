@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from core.data.dataset import open_dataset
-from core.training.config import TrainingConfig
 from core.training.distributed import World, joined
-from core.training.loop import TrainingLoop
+from core.training.loop.loop import TrainingLoop
+from core.training.settings.config import TrainingConfig
 
 SETTINGS: dict[str, Any] = {
     "architecture": "deeplabv3_efficientnet_lite0", "output_stride": 16, "image_size": 32, "batch_size": 4,

@@ -19,7 +19,7 @@ from typing import Any
 
 from core import jobs
 from core.__main__ import main
-from core.training.step import TrainingStep
+from core.training.loop.step import TrainingStep
 
 
 def make_trouble(kind: str) -> None:

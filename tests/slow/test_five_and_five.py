@@ -13,10 +13,10 @@ import torch
 
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
-from core.training.config import TrainingConfig
-from core.training.log import read_log
-from core.training.records import Epoch
-from core.training.runs import Run, create_run, run_state
+from core.training.run.folders import Run, create_run, run_state
+from core.training.run.log import read_log
+from core.training.run.records import Epoch
+from core.training.settings.config import TrainingConfig
 from tests.processes import SETTINGS
 from tests.small_data import write_voc
 

@@ -13,9 +13,9 @@ from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.distributed import ALONE
 from core.training.evaluation import evaluate_checkpoint
-from core.training.log import read_log
-from core.training.records import RunEnded
-from core.training.runs import list_runs
+from core.training.run.folders import list_runs
+from core.training.run.log import read_log
+from core.training.run.records import RunEnded
 from tests.programs.ten_losses import ten_losses
 from tests.small_data import write_voc
 

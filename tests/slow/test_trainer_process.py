@@ -22,14 +22,14 @@ from core.home import PROJECT_ROOT
 from core.jobs import hold
 from core.model.checkpoint.checkpoint_file import open_checkpoint, save_checkpoint
 from core.model.predict.predictor import Predictor
-from core.training import runs
-from core.training.config import TrainingConfig
-from core.training.evaluations import file_hash, load
-from core.training.evaluations import stored as evaluated
-from core.training.log import read_log
-from core.training.records import Checkpoint, Record, RunEnded, Step
-from core.training.runs import Run, create_run, run_state
-from core.training.trainer import train
+from core.training.loop.trainer import train
+from core.training.run import folders
+from core.training.run.evaluations import file_hash, load
+from core.training.run.evaluations import stored as evaluated
+from core.training.run.folders import Run, create_run, run_state
+from core.training.run.log import read_log
+from core.training.run.records import Checkpoint, Record, RunEnded, Step
+from core.training.settings.config import TrainingConfig
 from core.voc import CLASS_NAMES
 from tests.processes import SETTINGS, epochs_told, trainers, until, until_record, until_state
 from tests.slow.by_loops import boundary_by_loops, classes_by_loops, counted_by_loops, scores_by_loops
@@ -81,11 +81,11 @@ def is_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) ->
 
 def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) -> None:
     run = make_run(epochs=500)
-    runs.start(run)
+    folders.start(run)
     with pytest.raises(RunError, match="is being trained"):
-        runs.start(run)
+        folders.start(run)
     with pytest.raises(RunError, match="is being trained"):
-        runs.start(make_run("second"))
+        folders.start(make_run("second"))
     until_record(run, Step)
     jobs.request_stop(run.path)
     until_state(run, "stopped")
@@ -101,7 +101,7 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
     assert not jobs.is_stop_requested(run.path)
 
     target = opened.training["progress"]["epochs_done"] + 2
-    runs.start(run, extend_to=target)
+    folders.start(run, extend_to=target)
     until_state(run, "finished")
     assert epochs_told(run) == list(range(1, target + 1))
     log = read_log(run.log_path)
@@ -112,7 +112,7 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
 def test_a_trainer_gives_way_to_other_sessions_too(make_run: Callable[..., Run], tmp_path: Path) -> None:
     """Its niceness alone did nothing: Linux shares the processors among sessions, and a trainer has its own."""
     run = make_run(epochs=200)
-    runs.start(run)
+    folders.start(run)
     until_record(run, Step)
     (trainer,) = trainers(tmp_path)
     autogroup = Path(f"/proc/{trainer.pid}/autogroup")
@@ -124,21 +124,21 @@ def test_a_trainer_gives_way_to_other_sessions_too(make_run: Callable[..., Run],
 
 def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[..., Run], tmp_path: Path) -> None:
     run = make_run(epochs=500)
-    runs.start(run)
+    folders.start(run)
     until_record(run, Checkpoint, 3)
     (process,) = trainers(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     log = read_log(run.log_path)
     assert run_state(run, log) == "crashed"
-    assert runs.live_runs() == []
+    assert folders.live_runs() == []
     for file in run.checkpoints():
         open_checkpoint(file).build()
     epochs_done = open_checkpoint(run.path / "last.pt").training["progress"]["epochs_done"]  # type: ignore[index]
     target = log.epochs[-1].epoch + 1
     assert 1 <= epochs_done < target
 
-    runs.start(run, extend_to=target)
+    folders.start(run, extend_to=target)
     until_state(run, "finished")
     assert epochs_told(run) == list(range(1, target + 1))
     steps = [record.step for record in read_log(run.log_path).steps]
@@ -148,7 +148,7 @@ def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[
 
 def test_a_terminated_trainer_saves_first(make_run: Callable[..., Run], tmp_path: Path) -> None:
     run = make_run(epochs=500)
-    runs.start(run)
+    folders.start(run)
     until_record(run, Step)
     (process,) = trainers(tmp_path)
     process.terminate()
@@ -162,7 +162,7 @@ def test_a_terminated_trainer_saves_first(make_run: Callable[..., Run], tmp_path
 def test_a_stop_in_the_first_moment_is_heard(make_run: Callable[..., Run]) -> None:
     """It came while the trainer still imported torch, and was taken for one from before."""
     run = make_run(epochs=500)
-    runs.start(run)
+    folders.start(run)
     jobs.request_stop(run.path)
     until_state(run, "stopped")
     assert run.checkpoints() == [], "no step was done"
@@ -173,9 +173,9 @@ def extended(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run trained to 2 epochs by one process and to 4 by another."""
     folder = tmp_path_factory.mktemp("extended")
     run = create_run("extended", data, "report", TrainingConfig(**SETTINGS, epochs=2), folder=folder)
-    runs.start(run)
+    folders.start(run)
     until_state(run, "finished")
-    runs.start(run, extend_to=4)
+    folders.start(run, extend_to=4)
     until(lambda: len(read_log(run.log_path).legs) == 2, "the second leg")
     until_state(run, "finished")
     return run
@@ -205,7 +205,7 @@ def test_a_run_stopped_in_mid_epoch_tells_every_step_once(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With SGD, whose momentum goes on too."""
-    monkeypatch.setattr("core.training.progress.RECORD_EVERY_S", 0.0)
+    monkeypatch.setattr("core.training.loop.progress.RECORD_EVERY_S", 0.0)
     settings = {"epochs": 2, "optimizer": "sgd", "schedule": "poly", "flip": True, "scale_max": 1.5}
     whole, stopped = make_run("whole", **settings), make_run("stopped", **settings)
     trained_here(whole)
@@ -227,7 +227,7 @@ def test_a_damaged_photo_is_found_before_the_first_step(make_run: Callable[..., 
     whole = photo.read_bytes()
     photo.write_bytes(whole[:100])
     try:
-        runs.start(run)
+        folders.start(run)
         until_state(run, "failed")
     finally:
         photo.write_bytes(whole)

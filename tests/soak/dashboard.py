@@ -16,7 +16,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.home import PROJECT_ROOT
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.processes import trainers, until
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""

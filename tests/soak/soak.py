@@ -26,11 +26,11 @@ from playwright.sync_api import Browser
 
 from core import jobs
 from core.home import PROJECT_ROOT
-from core.training import evaluations, run_edits, runs
-from core.training.config import TrainingConfig
-from core.training.log import read_log
-from core.training.records import Epoch, Step
-from core.training.runs import Run, create_run
+from core.training.run import edits, evaluations, folders
+from core.training.run.folders import Run, create_run
+from core.training.run.log import read_log
+from core.training.run.records import Epoch, Step
+from core.training.settings.config import TrainingConfig
 from tests.processes import SETTINGS, trainers, until, until_record, until_state
 from tests.small_data import write_voc
 from tests.soak.dashboard import CHROMIUM, Server, browsing, serving, visit
@@ -120,7 +120,7 @@ def play(soak: Soak, number: int, data: Path, server: Server, browser: Browser |
     config = TrainingConfig(**SETTINGS | {"epochs": 40, "seed": number})
     run = create_run(f"round {number}", data, "report", config)
     with soak.doing("train"):
-        runs.start(run)
+        folders.start(run)
         until_record(run, Epoch)
     with soak.doing("look while it trains"):
         visit(soak.errors, server, browser, ("", "train"), run, late=soak.late)
@@ -128,13 +128,13 @@ def play(soak: Soak, number: int, data: Path, server: Server, browser: Browser |
         jobs.request_stop(run.path)
         until_state(run, "stopped")
     with soak.doing("resume"):
-        runs.start(run)
+        folders.start(run)
         until_record(run, Step)
         jobs.request_stop(run.path)
         until_state(run, "stopped")
     with soak.doing("extend"):
         done = len(read_log(run.log_path).epochs)
-        runs.start(run, extend_to=done + 1)
+        folders.start(run, extend_to=done + 1)
         until_state(run, "finished")
     with soak.doing("evaluate"):
         evaluate(run, data)
@@ -143,8 +143,8 @@ def play(soak: Soak, number: int, data: Path, server: Server, browser: Browser |
     with soak.doing("look at all pages"):
         visit(soak.errors, server, browser, PAGES, run)
     with soak.doing("delete"):
-        for old in runs.list_runs()[2:]:
-            run_edits.delete(old)
+        for old in folders.list_runs()[2:]:
+            edits.delete(old)
 
 
 def evaluate(run: Run, data: Path) -> None:
@@ -182,9 +182,9 @@ def look(number: int, began_s: float, server: psutil.Process, home: Path) -> Sam
 
 def left_behind(home: Path) -> list[str]:
     """Return what nobody should find once all is quiet: half-written files, requests to stop, strangers, processes."""
-    folders = (path.parent for path in (home / "checkpoints").glob("*/config.json"))
+    runs = (path.parent for path in (home / "checkpoints").glob("*/config.json"))
     strangers = [
-        file for folder in folders for file in folder.iterdir() if file.name not in EXPECTED and file.suffix != ".pt"
+        file for folder in runs for file in folder.iterdir() if file.name not in EXPECTED and file.suffix != ".pt"
     ]
     halves = [file for file in home.rglob("*") if ".part" in file.name or file.name.endswith(".reserve")]
     temporary = [file for file in (home / "tmp").iterdir() if not file.name.startswith(OTHERS)]

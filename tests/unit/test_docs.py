@@ -22,9 +22,8 @@ from core.metrics.confusion import confusion_counts
 from core.metrics.conventions import conventions
 from core.metrics.guard import explain
 from core.metrics.scores import Floor, Scores, score
-from core.training.assignments import parse_settings
-from core.training.config import with_settings
-from core.training.presets import preset
+from core.training.settings.config import with_settings
+from core.training.settings.presets import parse_settings, preset
 from core.voc import CLASS_NAMES, VOID
 from tests.unit.metrics.toy import PREDICTED_NHW, TRUTH_NHW, K, count
 

@@ -69,4 +69,4 @@ def test_every_parameter_and_result_has_a_type() -> None:
 
 def test_the_check_sees_what_is_there() -> None:
     names = {name for name, _ in everything()}
-    assert {"core.files", "core.training.config.TrainingConfig.as_dict", "core.metrics.scores.score"} <= names
+    assert {"core.files", "core.training.settings.config.TrainingConfig.as_dict", "core.metrics.scores.score"} <= names

@@ -5,8 +5,8 @@ from itertools import islice
 import pytest
 
 from core import terminal
-from core.training.config import TrainingConfig
-from core.training.progress import Progress
+from core.training.loop.progress import Progress
+from core.training.settings.config import TrainingConfig
 from core.wording import count, duration, megabytes, numbered
 
 FLOOR = {"miou": 0.1, "pixel_accuracy": 0.7}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.conftest import MakeRun, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 

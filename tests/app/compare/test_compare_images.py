@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.training.runs import Run
+from core.training.run.folders import Run
 from core.voc import CLASS_NAMES
 from tests.app.conftest import CAT, Visit, texts
 from ui.image_filter import parse

@@ -15,8 +15,8 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError
 from core.home import demo_dir
-from core.training import evaluations
-from core.training.runs import Run, create_run
+from core.training.run import evaluations
+from core.training.run.folders import Run, create_run
 from tests.app.conftest import CAT, MakeRun, Visit, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped

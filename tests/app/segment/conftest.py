@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.conftest import MakeRun, write_records
 from tests.small_models import save_lively_model
 

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from core.training.runs import Run
+from core.training.run.folders import Run
 from core.voc import CLASS_NAMES, VOID, palette_bytes
 from tests.app.conftest import Visit
 from tests.app.segment.photos import SIZE, photo_bytes, pictures, upload

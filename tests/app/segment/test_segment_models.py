@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.training.presets import preset
-from core.training.records import Checkpoint
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.run.records import Checkpoint
+from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.app.conftest import Visit, append, make_pairs, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload

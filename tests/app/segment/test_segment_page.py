@@ -12,7 +12,7 @@ from PIL import Image
 from core import jobs
 from core.model.photo.photo_file import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
-from core.training.runs import Run
+from core.training.run.folders import Run
 from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, links, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.training.config import TrainingConfig
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
 from tests.processes import SETTINGS, trainers
 from tests.small_data import write_voc
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from core import jobs
 from core.model.checkpoint.checkpoint_file import open_checkpoint
-from core.training import runs
-from core.training.log import read_log
-from core.training.records import RunEnded
-from core.training.runs import Run
+from core.training.run import folders
+from core.training.run.folders import Run
+from core.training.run.log import read_log
+from core.training.run.records import RunEnded
 from tests.processes import epochs_told, until, until_state
 
 
@@ -31,7 +31,7 @@ def goes_on(run: Run) -> None:
         open_checkpoint(file).build()
     target = read_log(run.log_path).epochs[-1].epoch + 1
     legs = len(read_log(run.log_path).legs)
-    runs.start(run, extend_to=target)
+    folders.start(run, extend_to=target)
     until(lambda: len(read_log(run.log_path).legs) > legs, "the next leg")
     until_state(run, "finished")
     assert epochs_told(run) == list(range(1, target + 1))

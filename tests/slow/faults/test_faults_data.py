@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.training import runs
-from core.training.records import Epoch
-from core.training.runs import Run
+from core.training.run import folders
+from core.training.run.folders import Run
+from core.training.run.records import Epoch
 from tests.processes import epochs_told, until_record, until_state
 from tests.slow.faults.ends import goes_on, until_failed_in_words
 
@@ -35,13 +35,13 @@ def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
     """The leg that goes on has its pixels since it began, and needs the file no more."""
     run = make_run(num_workers=num_workers)
     photo = data / "JPEGImages" / "photo_3.jpg"
-    runs.start(run)
+    folders.start(run)
     until_record(run, Epoch)
     whole = replace_by_junk(photo)
     until_record(run, Epoch, len(epochs_told(run)) + 2)
     jobs.request_stop(run.path)
     until_state(run, "stopped")
-    runs.start(run)
+    folders.start(run)
     until_failed_in_words(run, photo)
     photo.write_bytes(whole)
     goes_on(run)
@@ -49,7 +49,7 @@ def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
 
 def turns_to_junk_and_back(run: Run, file: Path) -> None:
     """Replace a file in mid-run: the run fails in words that name it, and goes on once it is whole again."""
-    runs.start(run)
+    folders.start(run)
     until_record(run, Epoch)
     whole = replace_by_junk(file)
     until_failed_in_words(run, file)
@@ -70,7 +70,7 @@ def test_without_kept_pixels_a_photo_that_turns_to_junk_ends_a_run_in_words(
 
 def test_a_data_folder_that_goes_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
     run = make_run()
-    runs.start(run)
+    folders.start(run)
     until_record(run, Epoch)
     away = data.rename(data.with_name("away"))
     until_failed_in_words(run, data)

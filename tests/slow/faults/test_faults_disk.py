@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.training import runs
-from core.training.log import read_log
-from core.training.records import Checkpoint
-from core.training.runs import Run, run_state
+from core.training.run import folders
+from core.training.run.folders import Run, run_state
+from core.training.run.log import read_log
+from core.training.run.records import Checkpoint
 from tests.processes import trainers, until, until_record, until_state
 from tests.slow.faults.ends import goes_on, reason
 
@@ -53,7 +53,7 @@ def fill(disk: Path) -> None:
 
 def test_a_disk_that_fills_up_ends_a_run_in_words(make_run: Callable[..., Run], small_disk: Path) -> None:
     run = make_run(folder=small_disk / "checkpoints")
-    runs.start(run)
+    folders.start(run)
     until_record(run, Checkpoint, 3)
 
     def is_failed() -> bool:
@@ -76,7 +76,7 @@ def test_a_disk_that_fills_up_ends_a_run_in_words(make_run: Callable[..., Run], 
 def test_a_disk_too_small_is_told_before_an_epoch_is_spent(make_run: Callable[..., Run], small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(b"\1" * 600_000_000)
     run = make_run(folder=small_disk / "checkpoints")
-    runs.start(run)
+    folders.start(run)
     until_state(run, "failed")
     assert f"The disk of {run.path} has" in reason(run)
     assert read_log(run.log_path).legs == []

@@ -11,10 +11,10 @@ import pytest
 from core import jobs
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
-from core.training import runs
-from core.training.log import read_log
-from core.training.records import Preparing
-from core.training.runs import Run, run_state
+from core.training.run import folders
+from core.training.run.folders import Run, run_state
+from core.training.run.log import read_log
+from core.training.run.records import Preparing
 from tests.processes import epochs_told, trainers, until_record, until_state
 from tests.slow.faults.ends import goes_on, reason
 
@@ -31,8 +31,8 @@ import io, sys
 from pathlib import Path
 import torch
 from core.jobs import hold
-from core.training.runs import open_run
-from core.training.trainer import train
+from core.training.run.folders import open_run
+from core.training.loop.trainer import train
 
 run, save = open_run(Path(sys.argv[1])), torch.save
 
@@ -74,7 +74,7 @@ def test_terminated_before_its_first_step_a_run_has_stopped(
 ) -> None:
     """A machine that shuts down in that moment left a crashed run."""
     run = make_run(epochs=1)
-    runs.start(run)  # torch takes seconds from here
+    folders.start(run)  # torch takes seconds from here
     if moment == "preparing":
         until_record(run, Preparing)
     (process,) = trainers(tmp_path)
@@ -83,20 +83,20 @@ def test_terminated_before_its_first_step_a_run_has_stopped(
     assert process.wait() == 0
     assert reason(run) == "asked to stop"
     assert run.checkpoints() == []
-    runs.start(run)
+    folders.start(run)
     until_state(run, "finished")
     assert epochs_told(run) == [1]
 
 
 def test_killed_while_it_gets_ready_a_run_begins_anew(make_run: Callable[..., Run], tmp_path: Path) -> None:
     run = make_run(epochs=1)
-    runs.start(run)
+    folders.start(run)
     until_record(run, Preparing)
     (process,) = trainers(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run_state(run, read_log(run.log_path)) == "crashed"
-    runs.start(run)
+    folders.start(run)
     until_state(run, "finished")
     assert not list(run.path.glob(".*"))
 
@@ -144,11 +144,11 @@ def test_of_two_starters_at_once_one_wins(make_run: Callable[..., Run], is_same:
     winner = (first, second)[told.index("started")]
     (sentence,) = (sentence for sentence in told if sentence != "started")
     assert sentence.startswith(f"{winner.path.name} is being trained")
-    assert [live.path for live in runs.live_runs()] == [winner.path]
+    assert [live.path for live in folders.live_runs()] == [winner.path]
     if not is_same:
         loser = (second, first)[told.index("started")]
-        runs.start(loser, beside=True)
-        assert len(runs.live_runs()) == 2
+        folders.start(loser, beside=True)
+        assert len(folders.live_runs()) == 2
         jobs.request_stop(loser.path)
         until_state(loser, "stopped")
     jobs.request_stop(winner.path)

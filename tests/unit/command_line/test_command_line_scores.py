@@ -95,9 +95,9 @@ def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(
 ) -> None:
     """The trainer split a folder without lists by the run's seed, and evaluate by 0: val held training photos."""
     from core.data.dataset import open_dataset
-    from core.training.config import TrainingConfig
-    from core.training.runs import create_run
-    from core.training.trainer import train
+    from core.training.loop.trainer import train
+    from core.training.run.folders import create_run
+    from core.training.settings.config import TrainingConfig
     from tests.small_data import write_pairs
 
     names = [f"p{number}" for number in range(10)]
@@ -115,8 +115,8 @@ def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(
 def test_report_evaluates_what_is_missing_and_writes_one_file(
     core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path
 ) -> None:
-    from core.training.config import TrainingConfig
-    from core.training.runs import create_run
+    from core.training.run.folders import create_run
+    from core.training.settings.config import TrainingConfig
 
     run = create_run("reported", tiny_voc, "report", TrainingConfig(epochs=1))
     shutil.copy(checkpoint, run.path / "epoch_001.pt")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from core.report.content import Content, gather, judge
 from core.report.page import render
-from core.training.config import TrainingConfig
-from core.training.log import LogWriter
-from core.training.records import Epoch, RunEnded, RunStarted
-from core.training.runs import Run, create_run
+from core.training.run.folders import Run, create_run
+from core.training.run.log import LogWriter
+from core.training.run.records import Epoch, RunEnded, RunStarted
+from core.training.settings.config import TrainingConfig
 from core.voc import CLASS_NAMES, VOID
 from tests.app.stored import store_milestone
 from tests.small_data import write_voc

@@ -16,7 +16,7 @@ from core.report.exports import scores_csv
 from core.report.figures import choose
 from core.report.page import render
 from core.report.words import Words
-from core.training.runs import Run
+from core.training.run.folders import Run
 from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun, fine

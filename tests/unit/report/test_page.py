@@ -14,8 +14,8 @@ from core.report.page import SECTIONS, TEMPLATES, render
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
 from core.report.words import LANGUAGES, Words
-from core.training.config import with_settings
-from core.training.runs import Run
+from core.training.run.folders import Run
+from core.training.settings.config import with_settings
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 

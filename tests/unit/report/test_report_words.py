@@ -9,7 +9,7 @@ import pytest
 
 from core.metrics.guard import suspicion
 from core.report.words import LANGUAGES, Words
-from core.training.config import SETTING_TYPES, TrainingConfig
+from core.training.settings.config import SETTING_TYPES, TrainingConfig
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 

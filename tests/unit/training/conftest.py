@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from core.training.config import TrainingConfig
-from core.training.presets import preset
-from core.training.runs import Run, create_run
-from tests.unit.training.legs import SETTINGS
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import preset
+from tests.unit.training.loop.legs import SETTINGS
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 from core.data.dataset import open_dataset
 from core.errors import DataError
-from core.training.class_weights import balanced_weights, median_frequency_weights
+from core.training.loss import balanced_weights, median_frequency_weights
 from tests.small_data import CAT, DOG
 
 

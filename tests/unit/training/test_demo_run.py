@@ -8,10 +8,11 @@ import pytest
 
 from core.data.demo import write_demo
 from core.home import demo_dir
-from core.training import demo_run, run_edits
-from core.training.config import TrainingConfig
-from core.training.presets import preset
-from core.training.runs import Run, create_run
+from core.training import demo_run
+from core.training.run import edits
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import preset
 
 DEMO = preset("demo")
 
@@ -23,7 +24,7 @@ def made(name: str = "demo", config: TrainingConfig = DEMO) -> Run:
 def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once renamed, it was taken for a run of somebody's own, and the demo began anew."""
     monkeypatch.setattr(demo_run, "make_data", lambda _on_progress=None: demo_dir())
-    renamed = run_edits.rename(made(), "my first night")
+    renamed = edits.rename(made(), "my first night")
     assert renamed.name == "my first night"
     assert demo_run.is_demo(renamed)
     assert demo_run.demo_run() == renamed
@@ -40,7 +41,7 @@ def test_drawn_scenes_are_known_wherever_they_lie_and_photos_are_none(tmp_path: 
     "make",
     [
         lambda: made("mine"),
-        lambda: run_edits.rename(made("mine"), "demo"),
+        lambda: edits.rename(made("mine"), "demo"),
         lambda: made(config=dataclasses.replace(DEMO, seed=1)),
         lambda: create_run("demo", demo_dir().parent, "demo", DEMO),
     ],

@@ -14,10 +14,10 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import TrainingBatches, TrainingPairs
 from core.data.loading.transforms import TrainingTransform
 from core.errors import ConfigError, DataError, RunError
-from core.training.config import TrainingConfig
 from core.training.distributed import ALONE, Order, World, ended_together, joined
-from core.training.follower import Plan, _loop_of
-from core.training.loop import TrainingLoop
+from core.training.loop.loop import TrainingLoop
+from core.training.loop.other_ranks import Plan, _loop_of
+from core.training.settings.config import TrainingConfig
 from tests.small_data import replace_quietly, with_last_bit_flipped, write_voc
 
 CPU = torch.device("cpu")

@@ -13,10 +13,10 @@ from core.data.loading import array_cache
 from core.data.loading.transforms import normalize
 from core.errors import ConfigError, RunError
 from core.model.architectures import split_backbone
-from core.training.config import TrainingConfig, with_settings
 from core.training.features import FeaturePairs, HeadPredictor
-from core.training.loop import TrainingLoop
-from core.training.records import Epoch, Record
+from core.training.loop.loop import TrainingLoop
+from core.training.run.records import Epoch, Record
+from core.training.settings.config import TrainingConfig, with_settings
 from tests.small_data import write_voc
 
 CPU = torch.device("cpu")

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from core.training.log import RunLog
-from core.training.records import Epoch, Record, RunStarted, Step, to_line
+from core.training.run.log import RunLog
+from core.training.run.records import Epoch, Record, RunStarted, Step, to_line
 
 
 def log_of(*records: Record) -> RunLog:

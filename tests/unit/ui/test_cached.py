@@ -16,8 +16,8 @@ from core.errors import DataError
 from core.free_memory import free_share
 from core.model.predict import predictor
 from core.model.weights import pretrained
-from core.training.log import LogWriter, RunLog
-from core.training.records import Warned, to_line
+from core.training.run.log import LogWriter, RunLog
+from core.training.run.records import Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
 from tests.small_data import replace_quietly

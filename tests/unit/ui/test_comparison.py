@@ -10,8 +10,8 @@ from core.classes import VOC_CLASSES
 from core.metrics.guard import suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
-from core.training.log import RunLog
-from core.training.records import Epoch, RunStarted
+from core.training.run.log import RunLog
+from core.training.run.records import Epoch, RunStarted
 from ui.comparison import floor_scores, in_order, score_table, warning
 from ui.score_charts import THEME_COLORS, Curve, class_bars, loss_curves, miou_curves
 

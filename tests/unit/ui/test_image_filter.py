@@ -6,7 +6,7 @@ import pytest
 from core.metrics.calibration import calibration_bins
 from core.metrics.confusion import confusion_counts
 from core.metrics.errors import error_counts
-from core.training.evaluations import Details
+from core.training.run.evaluations import Details
 from core.voc import VOID
 from ui.image_filter import ImageFilter, parse
 

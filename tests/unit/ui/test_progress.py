@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.training.records import RunEnded, Validating
+from core.training.run.records import RunEnded, Validating
 from tests.unit.ui.made_logs import epoch, leg, log_of, step
 from ui.progress import progress_of
 

@@ -1,4 +1,4 @@
-from core.training import runs
+from core.training.run import folders
 from ui.words import MISSING, STATES, code, percent, points
 
 
@@ -16,7 +16,7 @@ def test_points_carry_a_sign_only_if_there_is_a_difference() -> None:
 
 
 def test_every_state_of_a_run_has_its_words() -> None:
-    assert set(runs.LIVE_STATES) <= STATES.keys()
+    assert set(folders.LIVE_STATES) <= STATES.keys()
     assert {"new", "finished", "stopped", "failed", "crashed"} <= STATES.keys()
 
 

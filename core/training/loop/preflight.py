@@ -1,0 +1,268 @@
+"""Trying everything that a leg is about to do, once, before hours are spent on it, and what is wrong with its data.
+
+One real step, a checkpoint written and opened again, an evaluation of whole photos, room on the disk and in memory.
+The training that follows is bit for bit the one without: weights, statistics, optimizer, progress and random numbers
+are put back.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.classes import Classes
+from core.data.dataset import Sample
+from core.data.doctor.mask_checks import check_mask
+from core.data.doctor.problems import Problem
+from core.data.hashing import hashes
+from core.data.images import load_picture
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.pair_names import JPEG_SUFFIXES
+from core.data.statistics.split_stats import MAX_THREADS
+from core.errors import DataError, RunError
+from core.model.predict.predictor import Predictor
+from core.training.distributed import Order
+from core.training.evaluation import evaluate
+from core.training.loop.loop import TrainingLoop
+from core.training.loop.memory import available_bytes, peak_memory_bytes
+from core.training.loop.progress import Progress
+from core.training.run.records import Preflight, Preparing, Record, Warned
+from core.voc import BACKGROUND
+from core.wording import count, megabytes
+
+NUM_PHOTOS = 2
+"""Validation photos that are evaluated at most."""
+
+PROBE = ".preflight.pt"
+
+DISK_MARGIN_BYTES = 100_000_000
+"""Left over for the log, samples and evaluations, and for other programs."""
+
+MEMORY_MARGIN_BYTES = 200_000_000
+"""With less than this left after a step, the system is about to end programs."""
+
+ACTS = ("Trying one training step", "Trying to save and reopen a checkpoint", "Trying an evaluation")
+
+ALL_VOID = "all void"
+VOID_SHARE = 0.1
+"""Where no more than these of the masks are all void, nothing is said: the others are trained on and scored as ever."""
+
+
+def preflight(
+    loop: TrainingLoop, folder: Path, save: Callable[[Path], None], files: Mapping[str, bool]
+) -> Iterator[Record]:
+    """Try a step, a checkpoint and an evaluation; yields what goes on, and a `Preflight` last.
+
+    What does not work raises `CoreError`; the probe is removed and the loop is as before in any case.
+
+    Args:
+        loop: the loop that will train, all of its state loaded.
+        folder: the run's.
+        save: writes a last.pt of the loop to a file and verifies it.
+        files: the checkpoints this leg will write, and whether each carries the optimizer.
+    """
+    began_s = time.perf_counter()
+    with _undone(loop):
+        yield _act(0)
+        loop.world.order(Order.TRY)
+        step_seconds, warnings = _step(loop)
+        yield from warnings
+        free_memory_bytes = available_bytes(loop.device)
+        yield _act(1)
+        checkpoint_bytes = _size_saved(folder / PROBE, save)
+        weights_bytes = _bytes_of(loop.model.state_dict())
+        yield _act(2)
+        eval_seconds = _evaluate(loop)
+    sizes = {name: checkpoint_bytes if is_last else weights_bytes for name, is_last in files.items()}
+    told = Preflight(
+        seconds=time.perf_counter() - began_s,
+        step_seconds=step_seconds,
+        eval_seconds_per_image=eval_seconds,
+        checkpoint_bytes=checkpoint_bytes,
+        needed_disk_bytes=needed_bytes(folder, sizes),
+        free_disk_bytes=shutil.disk_usage(folder).free,
+        free_memory_bytes=free_memory_bytes,
+        peak_memory_bytes=peak_memory_bytes(loop.device),
+    )
+    check_room(told, folder)
+    yield told
+
+
+def rehearse(loop: TrainingLoop) -> None:
+    """Take part in the step that the first process tries; the loop is as before in any case."""
+    with _undone(loop):
+        _step(loop)
+
+
+def _act(number: int) -> Preparing:
+    return Preparing(doing=ACTS[number], done=number, total=len(ACTS))
+
+
+def needed_bytes(folder: Path, sizes: Mapping[str, int]) -> int:
+    """Return the bytes that writing checkpoints of these sizes by name still takes, and a margin.
+
+    What is there already is replaced; the largest counts once more, since a file is whole before it takes another's
+    place.
+    """
+    there = {name: file.stat().st_size if (file := folder / name).exists() else 0 for name in sizes}
+    return sum(max(0, size - there[name]) for name, size in sizes.items()) + max(sizes.values()) + DISK_MARGIN_BYTES
+
+
+def check_room(told: Preflight, folder: Path) -> None:
+    """Raise `RunError` if the disk or the memory will not do."""
+    if told.free_disk_bytes < told.needed_disk_bytes:
+        raise RunError(
+            f"The disk of {folder} has {megabytes(told.free_disk_bytes)} free, but the checkpoints of this run need "
+            f"{megabytes(told.needed_disk_bytes)}; make room and start it again."
+        )
+    if told.free_memory_bytes < MEMORY_MARGIN_BYTES:
+        raise RunError(
+            f"After one step only {megabytes(told.free_memory_bytes)} of memory are free; close other programs, or "
+            "start a new run with a smaller batch_size or image_size."
+        )
+
+
+# --- the acts ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _undone(loop: TrainingLoop) -> Iterator[None]:
+    """Put a loop back at the end of a `with` block: all that a last.pt would hold, and torch's random state.
+
+    Until then that lies in the machine's memory, not in a GPU's.
+    """
+    with torch.random.fork_rng(devices=[loop.device] if loop.device.type == "cuda" else []):
+        weights, state = kept(loop.model.state_dict()), kept(loop.state())
+        try:
+            yield
+        finally:
+            loop.load_state(weights, state)
+
+
+def kept(value: Any) -> Any:
+    """Return a copy of a state in the machine's memory."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {name: kept(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(kept(each) for each in value)
+    return value
+
+
+def _bytes_of(state: Mapping[str, torch.Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in state.values())
+
+
+def _step(loop: TrainingLoop) -> tuple[float, list[Warned]]:
+    """Take the first step of an epoch; returns the seconds it took, and what the loop warned of."""
+    loop.progress = Progress()  # the run's own may stand at the end of an epoch
+    began_s = time.perf_counter()
+    records = list(loop.train_epoch(lambda: loop.progress.steps_done > 0))
+    if loop.device.type == "cuda":
+        torch.cuda.synchronize(loop.device)
+    return time.perf_counter() - began_s, [record for record in records if isinstance(record, Warned)]
+
+
+def _size_saved(probe: Path, save: Callable[[Path], None]) -> int:
+    """Save a checkpoint, remove it, and return the bytes it had."""
+    try:
+        save(probe)
+        return probe.stat().st_size
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _evaluate(loop: TrainingLoop) -> float:
+    """Segment whole photos and return the seconds for one; answers that are no numbers raise `RunError`."""
+    size, geometry = loop.config.image_size, loop.config.geometry
+    predictor = Predictor(loop.model, image_size=size, geometry=geometry, device=loop.device)
+    began_s = time.perf_counter()
+    pairs = SquarePairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), size, geometry)
+    losses = [result.loss for result in evaluate(predictor, pairs, loop.classes)]
+    if not all(math.isfinite(loss) for loss in losses):
+        raise RunError("After one step the model answers with NaN; start a new run with a smaller learning_rate.")
+    return (time.perf_counter() - began_s) / len(losses)
+
+
+def data_warnings(
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    train_NK: NDArray[np.int64],
+    val_MK: NDArray[np.int64],
+    classes: Classes,
+) -> list[str]:
+    """Return what the doctor calls an error in pairs that can be read, in sentences; nothing about sound data.
+
+    Args:
+        train: the pairs that are trained on.
+        val: the pairs that are scored.
+        train_NK: the pixels of each class in each training mask at its own size; void is no class.
+        val_MK: likewise in each validation mask.
+        classes: the classes of the masks.
+
+    Raises:
+        DataError: every training mask is void.
+    """
+    if not train_NK.any():
+        raise DataError(
+            f"Every training mask in {train[0].mask.parent} is all void (255), so there is nothing to train on; draw "
+            "them again with a class id in each pixel."
+        )
+    of_train = _about_masks("training masks", train, train_NK, classes)
+    return [*of_train, *_about_masks("validation masks", val, val_MK, classes), *_about_copies(train, val)]
+
+
+def _about_masks(masks: str, samples: Sequence[Sample], pixels_NK: NDArray[np.int64], classes: Classes) -> list[str]:
+    """Return a text for each kind of error; only JPEGs and masks without an object, which can, are reopened."""
+    has_object_N: NDArray[np.bool_] = np.delete(pixels_NK, BACKGROUND, axis=1).sum(axis=1) > 0
+    if not pixels_NK.any():
+        return [f"All {masks} are void (255), so no epoch is scored and no best.pt is kept; draw them again."]
+    suspects = [
+        sample.mask
+        for sample, has_object in zip(samples, has_object_N, strict=True)
+        if not has_object or sample.mask.suffix.lower() in JPEG_SUFFIXES
+    ]
+    found = _errors_in(suspects, classes)
+    if ALL_VOID in found and len(found[ALL_VOID][1]) <= VOID_SHARE * len(samples):
+        del found[ALL_VOID]
+    if not found and not has_object_N.any():
+        return [f"All {masks} show background alone, so no class can be learned or scored; draw what is in the photos."]
+    return [
+        f"In {len(files):,} of {len(samples):,} {masks}, {files[0].name} first, the doctor finds an error ({kind}). "
+        f"{detail}"
+        for kind, (detail, files) in found.items()
+    ]
+
+
+def _errors_in(masks: Sequence[Path], classes: Classes) -> dict[str, tuple[str, list[Path]]]:
+    """Return by kind the doctor's sentence about an error and the masks that have it."""
+
+    def problem_of(mask: Path) -> Problem | None:
+        return check_mask(load_picture(mask, "mask"), classes)[1]
+
+    found: dict[str, tuple[str, list[Path]]] = {}
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        for mask, problem in zip(masks, pool.map(problem_of, masks), strict=True):
+            if problem and problem.severity == "error":
+                found.setdefault(problem.kind, (problem.detail, []))[1].append(mask)
+    return found
+
+
+def _about_copies(train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:
+    """Say whether validation photos are training photos too, by their bytes."""
+    known = set(hashes([sample.photo for sample in train]))
+    val_hashes = hashes([sample.photo for sample in val])
+    copies = [sample.photo.name for sample, digest in zip(val, val_hashes, strict=True) if digest in known]
+    if not copies:
+        return []
+    trained_on = f"The model trains on {len(copies):,} of {count(len(val), 'validation photo')}, {copies[0]} first"
+    return [f"{trained_on}, so the scores are too good; keep each photo in one of the two lists."]

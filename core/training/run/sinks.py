@@ -1,0 +1,117 @@
+"""Where a run's records go beside its log: a table of its epochs, and TensorBoard's event files.
+
+    log.csv        one line an epoch, written anew after each from the log, so that nothing is in it twice
+    tensorboard/   event files, with the setting `tensorboard`
+
+TensorBoard itself is not needed to run Atrous; who wants its files installs it.
+"""
+
+import csv
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.files import replacing
+from core.training.run.log import RunLog
+from core.training.run.records import Epoch, Record, RunStarted, Step
+
+COLUMNS = (
+    "epoch", "step", "train_loss", "val_loss", "miou", "pixel_accuracy", "floor", "learning_rate", "seconds",
+    "images_per_second",
+)  # fmt: skip
+"""Columns of log.csv; `floor` is the mIoU of background everywhere, an absent value is empty."""
+
+NO_TENSORBOARD = "TensorBoard is not installed, so no events are written; `pip install tensorboard` and resume the run."
+
+
+class Sink(Protocol):
+    """Takes every record of a leg, after the log has it."""
+
+    def take(self, record: Record) -> None:
+        """Write what of this record belongs here."""
+
+    def close(self) -> None:
+        """Write what is left."""
+
+
+def open_sinks(folder: Path, log: RunLog, *, tensorboard: bool) -> list[Sink]:
+    """Return the sinks of the run in a folder; `log` is what its table is written from."""
+    return [Table(folder / "log.csv", log), *([TensorBoard(folder / "tensorboard")] if tensorboard else [])]
+
+
+def has_tensorboard() -> bool:
+    """Tell whether TensorBoard is installed."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+class Table:
+    """Writes log.csv."""
+
+    def __init__(self, path: Path, log: RunLog) -> None:
+        self._path = path
+        self._log = log
+
+    def take(self, record: Record) -> None:
+        """Write the table anew when an epoch is over, or a new leg has dropped some."""
+        if isinstance(record, RunStarted | Epoch):
+            self._log.read_new()
+            with replacing(self._path) as file:
+                file.write(table_of(self._log).encode())
+
+    def close(self) -> None:
+        """Do nothing: the table is whole at any time."""
+
+
+def table_of(log: RunLog) -> str:
+    """Return the epochs of a log as CSV with a header, `COLUMNS`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    learning_rates = {step.epoch: step.learning_rate for step in log.steps}
+    for epoch in log.epochs:
+        values = {name: getattr(epoch, name, None) for name in COLUMNS}
+        legs = [leg for leg in log.legs if leg.epochs_done < epoch.epoch]
+        values["floor"] = legs[-1].floor.get("miou") if legs else None
+        values["learning_rate"] = learning_rates.get(epoch.epoch)
+        writer.writerow(values)
+    return text.getvalue()
+
+
+class TensorBoard:
+    """Writes event files; those of steps that were lost, and are trained again, are called void."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+
+    def take(self, record: Record) -> None:
+        """Write the numbers of a step or an epoch."""
+        match record:
+            case RunStarted() if has_tensorboard():
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._writer = SummaryWriter(self._folder, purge_step=record.steps_done + 1)
+            case Step():
+                self._add(record, "loss/train_step", record.loss)
+                self._add(record, "learning_rate", record.learning_rate)
+                self._add(record, "images_per_second", record.images_per_second)
+            case Epoch():
+                self._add(record, "loss/train", record.train_loss)
+                self._add(record, "loss/val", record.val_loss)
+                self._add(record, "score/miou", record.miou)
+                self._add(record, "score/pixel_accuracy", record.pixel_accuracy)
+                self._flush()
+
+    def _add(self, record: Step | Epoch, name: str, value: float | None) -> None:
+        if self._writer and value is not None:
+            self._writer.add_scalar(name, value, record.step, walltime=record.time_s)
+
+    def _flush(self) -> None:
+        if self._writer:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer:
+            self._writer.close()

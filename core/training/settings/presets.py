@@ -1,0 +1,123 @@
+"""Where the settings of a run start: the presets and what each gives up; and settings as a person types them."""
+
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError
+from core.home import demo_dir
+from core.training.settings.config import SETTING_TYPES, TrainingConfig, suggestion
+
+PRESETS: dict[str, TrainingConfig] = {
+    # Measured on 530 photos of VOC's animals (dev/LOG.md): early stages that stay as ImageNet left them cost little and
+    # are good enough; random scales are worth more than features that are computed once.
+    "own-photos": TrainingConfig(
+        architecture="deeplabv3_efficientnet_lite0",
+        init="auto",
+        freeze="early",
+        freeze_batchnorm=True,
+        epochs=16,
+        batch_size=16,
+        image_size=256,
+        learning_rate=1e-3,
+        backbone_lr_mult=0.2,
+        optimizer="adamw",
+        weight_decay=0.01,
+        schedule="one-cycle",
+        output_stride=16,
+        flip=True,
+        scale_min=0.6,
+        scale_max=1.6,
+    ),
+    "report": TrainingConfig(precision="fp32"),
+    # torchvision's references/segmentation: SGD at 0.02 for batches of 8 x 4, so 0.01 for 16; poly; 480 px crops of
+    # photos scaled by 0.5 to 2. Ours resizes photos to a square and does not train the auxiliary head 10 times faster.
+    "best": TrainingConfig(
+        epochs=30,
+        batch_size=16,
+        image_size=480,
+        learning_rate=0.01,
+        optimizer="sgd",
+        weight_decay=1e-4,
+        schedule="poly",
+        output_stride=8,
+        init="auto",
+        aux_weight=0.5,
+        flip=True,
+        scale_min=0.5,
+        scale_max=2.0,
+    ),
+    "demo": TrainingConfig(
+        batch_size=16,
+        image_size=96,
+        learning_rate=1e-3,
+        optimizer="adamw",
+        weight_decay=0.01,
+        schedule="one-cycle",
+        schedule_epochs=50,
+        output_stride=16,
+        flip=True,
+    ),
+}
+
+
+FORMER_NAMES = {"cpu-fast": "own-photos"}
+"""Names that presets had, under which they still open."""
+
+PRESET_LABELS = {
+    "own-photos": "Own photos", "report": "The report's recipe", "best": "Best accuracy (GPU)", "demo": "Demo",
+}  # fmt: skip
+
+PRESET_HELP = {
+    "own-photos": "A few hundred photos of one's own, without a GPU or a network: the head and the later stages of an "
+    "EfficientNet-Lite0 trained on ImageNet; 256 px, stride 16, about ten minutes; gives up fine outlines.",
+    "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
+    "best": "torchvision's recipe from pretrained weights: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
+    "and downloads the weights once.",
+    "demo": "ResNet-50 on small images: 10 epochs in about two minutes on two cores, planned to be extended to 50.",
+}
+
+
+def preset(name: str) -> TrainingConfig:
+    """Return a preset by its name, or a former one, or raise `ConfigError` naming those that exist."""
+    name = present_name(name)
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def present_name(name: str) -> str:
+    """Return what a preset is called now; a name that never was one stays."""
+    return FORMER_NAMES.get(name, name)
+
+
+def usual_preset(data: Path) -> str:
+    """Return the preset with which a run on a data set begins where none is named."""
+    return "demo" if data.absolute() == demo_dir() else "own-photos"
+
+
+def parse_settings(assignments: list[str]) -> dict[str, Any]:
+    """Read `key=value` texts of the command line into typed values."""
+    return dict(_parse_assignment(text) for text in assignments)
+
+
+def _parse_assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise ConfigError(f"'{text}' is not a setting; write key=value, as in epochs=10.")
+    if name not in SETTING_TYPES:
+        raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
+    return name, _parse_value(name, value.strip())
+
+
+def _parse_value(name: str, text: str) -> Any:
+    wanted = SETTING_TYPES[name]
+    if wanted is bool:
+        if text.lower() in ("true", "yes", "1", "false", "no", "0"):
+            return text.lower() in ("true", "yes", "1")
+        raise ConfigError(f"{name} is '{text}'; write true or false.")
+    try:
+        return wanted(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[wanted]
+        raise ConfigError(f"{name} is '{text}'; it must be {kind}.") from None
