@@ -11,8 +11,8 @@ import numpy as np
 from core.metrics.comparison import Comparison
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores
-from core.report.figures import choose
-from core.report.words import Words
+from core.report.html.figures import choose
+from core.report.language.words import Words
 from core.training.run.log import RunLog
 from core.voc import BACKGROUND
 from core.wording import count, duration

@@ -1,1 +1,10 @@
-"""The commands of `python -m core`: each module has the functions that act, and `add_to`, their arguments."""
+"""The commands of `python -m core`: functions that act, and `add_to`, their arguments.
+
+training.py     demo, train, estimate
+data.py         doctor, stats, download, import
+evaluation.py   evaluate, compare, report
+checkpoints.py  inspect, export, models
+segmenting.py   segment
+benchmarks.py   bench
+document.py     what a command returns, and how it is declared
+"""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from core.metrics.scores import ClassScore, Scores
 from core.report.content import Content
-from core.report.words import Words
+from core.report.language.words import Words
 
 SCORE_NAMES = (
     "miou", "pixel_accuracy", "precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f",

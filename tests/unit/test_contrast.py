@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.home import PROJECT_ROOT
-from core.report.page import TEMPLATES
+from core.report.html.page import TEMPLATES
 from ui import charts, data_charts, why_charts
 
 Color = tuple[float, float, float]

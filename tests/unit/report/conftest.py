@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.report.content import Content, gather, judge
-from core.report.page import render
+from core.report.html.page import render
 from core.training.run.folders import Run, create_run
 from core.training.run.log import LogWriter
 from core.training.run.records import Epoch, RunEnded, RunStarted

@@ -10,12 +10,12 @@ import pytest
 
 from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
-from core.report.charts import Line, LineChart, nice_ticks
 from core.report.content import Content, gather, judge
-from core.report.exports import scores_csv
-from core.report.figures import choose
-from core.report.page import render
-from core.report.words import Words
+from core.report.files.exports import scores_csv
+from core.report.html.charts import Line, LineChart, nice_ticks
+from core.report.html.figures import choose
+from core.report.html.page import render
+from core.report.language.words import Words
 from core.training.run.folders import Run
 from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc

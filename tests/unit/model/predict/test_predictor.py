@@ -22,7 +22,7 @@ from core.model.predict.tiling import segment
 from core.model.predict.tta import ONCE, Passes
 from core.training.evaluation import evaluate
 from tests.small_data import draw_pair
-from tests.unit.model.checkpoint.reading import Reading
+from tests.unit.model.predict.color_model import Reading
 
 CPU = torch.device("cpu")
 

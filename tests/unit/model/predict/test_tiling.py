@@ -17,7 +17,7 @@ from core.model.predict.predictor import Predictor
 from core.model.predict.tiling import averaged_logits, segment
 from core.model.predict.tta import CALM, LEAST_TILE_PX, ONCE, Passes
 from tests.photo_files import scene
-from tests.unit.model.checkpoint.reading import Reading
+from tests.unit.model.predict.color_model import Reading
 
 CPU = torch.device("cpu")
 SIZE = 64
@@ -174,7 +174,7 @@ from core.model.predict.tta import Passes
 from core.model.predict.predictor import Predictor
 from core.model.predict.tiling import segment
 from tests.photo_files import scene
-from tests.unit.model.checkpoint.reading import Reading
+from tests.unit.model.predict.color_model import Reading
 
 class Many(Reading):
     def forward(self, images):

@@ -15,7 +15,7 @@ from core.training.loop.preflight import data_warnings
 from core.voc import VOID
 from tests.faulty_data import examine
 from tests.small_data import CAT, write_voc
-from tests.unit.command_line.calls import MOBILE, core_process
+from tests.unit.commands.calls import MOBILE, core_process
 
 BACKGROUND_HW = np.zeros((40, 48), np.uint8)
 ALL_VOID_HW = np.full((40, 48), VOID, np.uint8)

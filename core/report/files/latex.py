@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Sequence
 
+from core.report.language.words import MINUS, MISSING, NARROW, Words
 from core.report.tables import Row, ScoreTable
-from core.report.words import MINUS, MISSING, NARROW, Words
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

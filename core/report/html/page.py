@@ -7,12 +7,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import core
 from core.metrics.verdict import Language
-from core.report import sections, tables
-from core.report.charts import NUM_COLORS
+from core.report import tables
 from core.report.content import Content
-from core.report.figures import colors_of, photos_of
+from core.report.html import sections
+from core.report.html.charts import NUM_COLORS
+from core.report.html.figures import colors_of, photos_of
+from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
-from core.report.words import Words
 
 SECTIONS = ("data", "model", "training", "evaluation", "figures", "verdict", "definitions", "reproduction")
 

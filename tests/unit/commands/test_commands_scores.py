@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
-from tests.unit.command_line.calls import Command, files_under
+from tests.unit.commands.calls import Command, files_under
 
 
 def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.report import exports, latex
 from core.report.content import Content, gather, judge
+from core.report.files import exports, latex
+from core.report.language.words import LANGUAGES, Words
 from core.report.tables import Row, ScoreTable
 from core.report.verdicts import decide
-from core.report.words import LANGUAGES, Words
 from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.home import PROJECT_ROOT
-from tests.unit.command_line.calls import Command, core_process, files_under
+from tests.unit.commands.calls import Command, core_process, files_under
 
 COMMANDS = (
     "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",

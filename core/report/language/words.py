@@ -1,4 +1,4 @@
-"""A report's language: its texts (`language/en.toml`, `pt.toml`), and how it writes numbers, times and names.
+"""A report's language: its texts (`en.toml`, `pt.toml`), and how it writes numbers, times and names.
 
 Percent exists only here; a missing number is a dash, never a zero. Spaces within a number are narrow and do not break.
 """
@@ -28,7 +28,7 @@ class Words:
 
     def __init__(self, language: Language = "en") -> None:
         self.language = language
-        file = Path(__file__).with_name("language") / f"{language}.toml"
+        file = Path(__file__).with_name(f"{language}.toml")
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         self.texts: dict[str, str] = document["texts"]
         self._months: list[str] = document["months"]

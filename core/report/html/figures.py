@@ -15,7 +15,7 @@ from core.data.images import mask_image, read_mask, read_photo
 from core.metrics.image_scores import ImageScore, score_images
 from core.model.output.render import difference
 from core.report.content import Content
-from core.report.words import Words
+from core.report.language.words import Words
 from core.voc import VOID
 
 Mask = NDArray[np.uint8]

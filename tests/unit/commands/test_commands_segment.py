@@ -16,7 +16,7 @@ from core.model.weights.starter import sample_photos
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import draw_pair
 from tests.small_models import ship_stand_in
-from tests.unit.command_line.calls import Command, files_under
+from tests.unit.commands.calls import Command, files_under
 
 
 def test_a_model_on_offer_is_listed_and_segments_by_its_name(core: Command, tmp_path: Path) -> None:

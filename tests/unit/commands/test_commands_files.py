@@ -9,7 +9,7 @@ from core.model.architectures import MOBILENET
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import write_pairs
-from tests.unit.command_line.calls import Command
+from tests.unit.commands.calls import Command
 
 
 def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.metrics.guard import suspicion
-from core.report.words import LANGUAGES, Words
+from core.report.language.words import LANGUAGES, Words
 from core.training.settings.config import SETTING_TYPES, TrainingConfig
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from core.report import exports
 from core.report.content import Content, gather, judge
-from core.report.page import SECTIONS, TEMPLATES, render
+from core.report.files import exports
+from core.report.html.page import SECTIONS, TEMPLATES, render
+from core.report.language.words import LANGUAGES, Words
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
-from core.report.words import LANGUAGES, Words
 from core.training.run.folders import Run
 from core.training.settings.config import with_settings
 from tests.unit.report.conftest import NOW, MakeRun

@@ -1,4 +1,4 @@
-"""Commands that judge checkpoints: evaluate and compare."""
+"""Commands that score checkpoints, and hand over what they scored: evaluate, compare and report."""
 
 import argparse
 from contextlib import nullcontext
@@ -8,10 +8,14 @@ from core import terminal
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
-from core.files import output_folder
+from core.data.dataset import Dataset
+from core.files import output_folder, refuse_existing, unused, write_new
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
-from core.terminal import say, telling
+from core.terminal import progress_bar, say, telling
 from core.training.run import evaluations
+from core.training.run.evaluations import BY_SIZE
+
+LANGUAGES = ("en", "pt")
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
@@ -87,6 +91,39 @@ def _labels(a: Path, b: Path) -> tuple[str, str]:
     return str(a), str(b)
 
 
+def report(arguments: argparse.Namespace) -> Document:
+    """Report on runs in one HTML file that needs nothing else; what is not evaluated yet is evaluated first."""
+    from core.report.content import gather, judge
+    from core.report.files import exports
+    from core.report.html.page import render
+    from core.report.verdicts import decide
+    from core.training.run.folders import open_run
+
+    runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
+    file = arguments.out or unused(runs[0].path / "report.html")
+    refuse_existing(file)  # before minutes are spent on evaluations
+    content = gather(judge(runs, arguments.split, _evaluate))
+    verdicts = decide(content)
+    page = render(content, arguments.language, verdicts=verdicts)
+    with output_folder(arguments.tables) if arguments.tables else nullcontext() as folder:
+        if folder:
+            for name, text in exports.tables(content, verdicts, arguments.language).items():
+                (folder / name).write_bytes(text)
+        write_new(file, page.encode())
+    return {"file": str(file)} | ({"tables": str(arguments.tables)} if arguments.tables else {})
+
+
+def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
+    """Score a checkpoint, which keeps the result in its run's folder, and tell how far that is."""
+    from core.report.content import is_by_size
+    from core.training.evaluation import evaluate_checkpoint
+
+    why = BY_SIZE if is_by_size(checkpoint, split) else f"is not evaluated on {split} yet"
+    say(f"{checkpoint.name} {why}: evaluating.")
+    with progress_bar(f"evaluating {checkpoint.name}", "photo") as on_progress:
+        evaluate_checkpoint(checkpoint, dataset, split, on_progress)
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(
@@ -108,3 +145,12 @@ def add_to(add: Add) -> None:
     command.add_argument("b", type=Path, metavar="B", help=f"judged: {NAMED}")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
+
+    command = add(report, terminal.show_report, "report checkpoints/RUN --out report.html --language pt")
+    command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder; several are shown side by side")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="new file (default: report.html in the first run's folder)"
+    )
+    command.add_argument("--language", choices=LANGUAGES, default="en", help="English or Portuguese (default: en)")
+    command.add_argument("--split", metavar="S", default="val", help="split to report on (default: val)")
+    command.add_argument("--tables", type=Path, metavar="OUT", help="new folder for the tables as CSV, JSON and LaTeX")

@@ -13,8 +13,8 @@ from PIL import Image
 
 from core.data.images import read_mask
 from core.report.content import Content, gather, judge
-from core.report.page import render
-from core.report.words import LANGUAGES, Words
+from core.report.html.page import render
+from core.report.language.words import LANGUAGES, Words
 from core.training.run.edits import set_note
 from core.training.run.folders import Run
 from tests.app.stored import guess_background, store_milestone

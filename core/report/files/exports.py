@@ -8,10 +8,10 @@ import core
 from core.metrics.scores import Scores
 from core.metrics.verdict import Language
 from core.report.content import Content
-from core.report.latex import document
+from core.report.files.latex import document
+from core.report.language.words import Words
 from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, class_tables, scores_table
 from core.report.verdicts import Verdicts
-from core.report.words import Words
 from core.wording import csv_text
 
 CSV_SCORE_NAMES = (*SCORE_NAMES[:2], "mean_accuracy", *SCORE_NAMES[2:])

@@ -6,10 +6,10 @@ from typing import Any
 
 from core.home import demo_dir
 from core.metrics.guard import floor_hits, suspicion
-from core.report.charts import NUM_COLORS, Line, LineChart
 from core.report.content import Content, Trained
+from core.report.html.charts import NUM_COLORS, Line, LineChart
+from core.report.language.words import Words
 from core.report.tables import scored_classes
-from core.report.words import Words
 from core.training.demo_run import is_demo
 from core.training.run import folders
 from core.training.run.log import RunLog

@@ -13,7 +13,7 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
-from tests.unit.command_line.calls import MOBILE, Command, Ended
+from tests.unit.commands.calls import MOBILE, Command, Ended
 
 
 @pytest.fixture
