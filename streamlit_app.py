@@ -8,8 +8,8 @@ from core.training import demo_run
 from core.wording import count
 from ui import cached
 from ui.page import link_to, open_page, showing_errors
-from ui.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
 from ui.sources import DEMO, FOLDER, make_demo_data
+from ui.train.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
 from ui.words import STATES, plain
 
 MAX_CARDS = 12

@@ -1,4 +1,25 @@
-"""Everything Atrous does, without a dashboard: data, model, metrics, training."""
+"""Everything Atrous does, without a dashboard.
+
+__main__.py     the command line
+terminal.py     progress bars and tables
+commands/       what the command line does
+report/         a run for those who examine it
+training/       settings, runs, the loop that trains, evaluation, estimates
+model/          architectures, weights, checkpoints, photo -> mask
+data/           data sets: pairs, splits, what is wrong with them
+download/       large files from the web
+metrics/        integer counts -> scores
+jobs.py         work in a process of its own: its lock, its start, its progress
+classes.py      names and colours of a data set's classes, and whether anything says them
+palettes.py     colours that people with any colour vision can tell apart
+voc.py          constants of VOC 2012 and of ImageNet preprocessing
+files.py        files written so that a reader sees the old one or the new one, read, put in order
+home.py         where checkpoints/, datasets/ and exports/ are
+errors.py       what can go wrong, as one tree
+wording.py      numbers with their nouns, sizes, times, tables
+windows.py      what Windows does otherwise than POSIX
+free_memory.py  how much memory can still be had
+"""
 
 import os
 

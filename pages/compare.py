@@ -11,14 +11,23 @@ from core.training.run import evaluations, folders
 from core.wording import count
 from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
-from ui.comparison import require_same_data
-from ui.cost_view import show_cost, show_published
-from ui.gallery import show_gallery
+from ui.compare.comparison import require_same_data
+from ui.compare.cost import show_cost, show_published
+from ui.compare.gallery import show_gallery
+from ui.compare.report_download import show_exports
+from ui.compare.scores import (
+    Side,
+    ask_number,
+    show_curves,
+    show_ranking,
+    show_table,
+    show_verdict,
+    side_of,
+    warn_of_old,
+)
+from ui.compare.why import show_why
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.report_view import show_exports
-from ui.score_view import Side, ask_number, show_curves, show_ranking, show_table, show_verdict, side_of, warn_of_old
-from ui.why_view import show_why
 from ui.words import plain
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.training.run.evaluations import BY_SIZE
-from ui import address, cached_comparison
+from ui import address
 from ui.checkpoints import (
     Choice,
     default_pair,
@@ -16,11 +16,12 @@ from ui.checkpoints import (
     splits_of,
     without_run,
 )
-from ui.comparison import require_same_data
+from ui.compare import cached_comparison
+from ui.compare.comparison import require_same_data
+from ui.compare.scores import side_of, warn_of_old
 from ui.page import link_to, open_page
-from ui.presentation import choose_images, steps_of
-from ui.presentation_view import Pair, show_step
-from ui.score_view import side_of, warn_of_old
+from ui.present.presentation import choose_images, steps_of
+from ui.present.presentation_view import Pair, show_step
 from ui.words import plain
 
 

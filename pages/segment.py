@@ -9,17 +9,27 @@ from core.model.predict.tta import Passes
 from core.model.weights import starter
 from core.training.run import folders
 from core.wording import count
-from ui import address, cached_segments
-from ui.cached_segments import Segmented
+from ui import address
 from ui.legend import show_areas
-from ui.models import Model, ask_model, ask_other, describe, is_ready, list_models, say_nothing_found, warn_of_demo
 from ui.page import link_to, open_page
-from ui.passes_form import ask_passes
-from ui.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
-from ui.photo_look import SIDE_BY_SIDE, Look, ask_look
-from ui.photo_pair import show_pair
-from ui.photo_view import Photo, ask_stretch, show_pictures
-from ui.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
+from ui.segment import cached_segments
+from ui.segment.cached_segments import Segmented
+from ui.segment.models import (
+    Model,
+    ask_model,
+    ask_other,
+    describe,
+    is_ready,
+    list_models,
+    say_nothing_found,
+    warn_of_demo,
+)
+from ui.segment.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
+from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look
+from ui.segment.photo_pair import show_pair
+from ui.segment.photo_view import Photo, ask_stretch, show_pictures
+from ui.segment.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
+from ui.segment.tta_form import ask_passes
 from ui.words import plain
 
 OWN, CAMERA = "Your photos", "Camera"

@@ -5,13 +5,14 @@ import streamlit as st
 from core.home import checkpoints_dir
 from core.training.run import folders
 from core.training.run.folders import Run
-from ui import address, run_view
-from ui.estimate_view import show_prediction
+from ui import address
 from ui.page import open_page, showing_errors
-from ui.run_actions import ask_action, edit_run
-from ui.run_samples import show_samples
-from ui.run_setup import ask_new_run
-from ui.run_view import Entry
+from ui.train import run_view
+from ui.train.actions import ask_action, edit_run
+from ui.train.duration import show_prediction
+from ui.train.new_run import ask_new_run
+from ui.train.run_view import Entry
+from ui.train.samples import show_samples
 from ui.words import plain, without_pictures
 
 NEW = "new"

@@ -25,7 +25,7 @@ from core.training.settings.presets import preset
 from core.voc import VOID
 from tests.bench._rounds import seconds_of, tell
 from tests.bench.growth import repeated
-from ui.why_view import VIEWS
+from ui.compare.why import VIEWS
 
 DRAWN, TIMES = 23, 63
 """1,449 images, as many as in VOC's val split."""

@@ -4,12 +4,16 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from core.home import PROJECT_ROOT
 from tests.sources import APP, IMPORTS, SOURCES, importers_of, imports_of, module_name
+
+PACKAGES = sorted({file.parent for file in SOURCES if file.name == "__init__.py"})
+MODULES = [file for file in SOURCES if file.name != "__init__.py"]
 
 LIGHT = ("core.metrics", "core.download", "core.training.settings", "core.training.run", "core.report")
 """Packages in which nothing imports torch or streamlit, not even through others: what Home and Compare read with."""
@@ -53,6 +57,18 @@ def test_imports_go_one_way_from_pages_to_ui_to_core() -> None:
     assert {
         module for module in importers_of("ui") if not module.startswith(("pages.", "ui.", "streamlit_app"))
     } == set()
+
+
+def test_what_is_of_one_page_is_used_by_that_page_alone() -> None:
+    """But Home shows runs as Train does, and Present compares as Compare does."""
+    also = {"train": {"streamlit_app"}, "compare": {"pages.present", "ui.present"}}
+    wrong = [
+        f"{module} imports ui.{room}"
+        for room in (folder.name for folder in PACKAGES if folder.parent.name == "ui")
+        for module in importers_of(f"ui.{room}")
+        if not any(f"{module}.".startswith(f"{user}.") for user in {f"pages.{room}", f"ui.{room}", *also.get(room, ())})
+    ]
+    assert wrong == []
 
 
 def test_core_knows_no_dashboard() -> None:
@@ -171,7 +187,7 @@ def test_pages_and_ui_never(banned: str) -> None:
 
 def test_caches_are_kept_in_three_modules() -> None:
     users = [module_name(file) for file in SOURCES if "st.cache_" in file.read_text(encoding="utf-8")]
-    assert users == ["ui.cached", "ui.cached_comparison", "ui.cached_segments"]
+    assert users == ["ui.cached", "ui.compare.cached_comparison", "ui.segment.cached_segments"]
 
 
 def test_a_page_is_at_most_150_lines() -> None:
@@ -196,3 +212,59 @@ def test_nothing_is_opened_as_a_pickle() -> None:
         "and that one for the name of its error alone"
     )
     assert not [name for name, _ in calls if name in ("pickle.load", "pickle.loads", "pickle.Unpickler")]
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_has_few_enough_modules_to_look_through() -> None:
+    crowded = {str(folder): count for folder, count in Counter(file.parent for file in MODULES).items() if count > 14}
+    assert crowded == {}
+
+
+def test_no_two_modules_of_a_room_have_one_name() -> None:
+    """A room is a folder of core with all that is in it, and ui."""
+    names = Counter((_room(file), file.name) for file in MODULES)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def _room(file: Path) -> tuple[str, ...]:
+    folders = file.relative_to(PROJECT_ROOT).parts[:-1]
+    return folders[:2] if folders[:1] == ("core",) else folders[:1]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda folder: str(folder.relative_to(PROJECT_ROOT)))
+def test_the_docstring_of_a_package_is_the_map_of_its_modules(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    mapped = re.findall(r"^(\w+(?:\.py|/))  +\S", docstring, re.M)
+    modules = [file.name for file in MODULES if file.parent == package]
+    folders = [f"{folder.name}/" for folder in PACKAGES if folder.parent == package]
+    assert sorted(mapped) == sorted([*modules, *folders])
+
+
+def test_readme_s_map_shows_the_folders_and_nothing_else() -> None:
+    readme = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", readme, re.M | re.S)
+    lines = next(block for block in blocks if "core/" in block and "pages/" in block).splitlines()
+    assert len(lines) <= 45
+    shown: set[Path] = set()
+    parents = [PROJECT_ROOT]
+    for line in lines:
+        if found := re.match(r"( *)(\S+)/ ", line):
+            depth = len(found[1]) // 2
+            parents = [*parents[: depth + 1], parents[depth] / found[2]]
+            shown.add(parents[-1])
+    assert [folder for folder in shown if not folder.is_dir()] == []
+    assert [
+        folder for folder in PACKAGES if folder not in shown and len(folder.relative_to(PROJECT_ROOT).parts) < 3
+    ] == []
+
+
+def test_the_unit_tests_have_the_folders_of_what_they_test() -> None:
+    unit = PROJECT_ROOT / "tests" / "unit"
+    tested = {
+        folder.relative_to(PROJECT_ROOT / "core") for folder in PACKAGES if PROJECT_ROOT / "core" in folder.parents
+    }
+    tested |= {folder.relative_to(PROJECT_ROOT) for folder in PACKAGES}
+    folders = {file.parent.relative_to(unit) for file in unit.rglob("test_*.py")}
+    assert folders - {Path()} - tested == set()

@@ -13,7 +13,9 @@ import pytest
 
 from core.home import PROJECT_ROOT
 from core.report.html.page import TEMPLATES
-from ui import charts, data_charts, why_charts
+from ui import charts
+from ui.compare import why_charts
+from ui.dataset import statistics_charts
 
 Color = tuple[float, float, float]
 
@@ -116,7 +118,7 @@ def test_lines_and_marks_can_be_seen(mode: str) -> None:
 SCALES = {
     "confusion": (why_charts.CONFUSION_SCALE, [why_charts.STRONG]),
     "change": (why_charts.CHANGE_SCALE, [0.5 - why_charts.STRONG_CHANGE / 2, 0.5 + why_charts.STRONG_CHANGE / 2]),
-    "together": (data_charts.TOGETHER_SCALE, [data_charts.STRONG]),
+    "together": (statistics_charts.TOGETHER_SCALE, [statistics_charts.STRONG]),
 }
 
 

@@ -25,7 +25,8 @@ from core.training.run.edits import rename
 from core.training.run.folders import create_run, list_runs, open_run
 from core.training.settings.presets import preset
 from tests.small_data import write_voc
-from ui import image_filter, photo_filter
+from ui.compare import image_filter
+from ui.dataset import photo_filter
 
 HOSTILE = (
     "../x", "..", ".", "/etc/passwd", "a/../../b", "..\\x", "C:\\x", "~root", "x\0y", "x\ny", "a" * 300, "-rf", "", " ",

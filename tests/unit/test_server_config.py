@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.models import MAX_CHECKPOINT_MB
+from ui.segment.models import MAX_CHECKPOINT_MB
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 from core.training.run.folders import Run
 from core.voc import CLASS_NAMES
 from tests.app.conftest import CAT, Visit, texts
-from ui.image_filter import parse
+from ui.compare.image_filter import parse
 
 PER_IMAGE = 5
 """Pictures for each image: photo, truth, A, B, difference."""

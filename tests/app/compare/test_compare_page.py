@@ -20,7 +20,7 @@ from core.training.run.folders import Run, create_run
 from tests.app.conftest import CAT, MakeRun, Visit, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
-from ui.comparison import SCORE_COLUMNS
+from ui.compare.comparison import SCORE_COLUMNS
 
 
 def figure(app: AppTest, key: str) -> dict[str, list[dict[str, object]]]:

@@ -141,7 +141,7 @@ def test_more_passes_change_the_mask_and_tell_their_price(visit: Visit, run: Run
 
 
 def test_the_mask_is_what_the_predictor_says(visit: Visit, run: Run, weights: Path) -> None:
-    from ui import cached_segments
+    from ui.segment import cached_segments
 
     data = photo_bytes()
     predictor: Predictor = open_predictor(weights)[0]

@@ -22,8 +22,9 @@ from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
 from tests.small_data import replace_quietly
 from tests.unit.ui.made_logs import epoch, leg, step
-from ui import cached, cached_segments, charts
-from ui.score_charts import Curve, miou_curves
+from ui import cached, charts
+from ui.curves import Curve, miou_curves
+from ui.segment import cached_segments
 
 
 @pytest.fixture

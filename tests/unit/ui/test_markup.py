@@ -7,9 +7,11 @@ import pytest
 from core.classes import classes_of
 from core.data.statistics.split_stats import summarize
 from core.metrics.scores import score
-from tests.unit.ui.made_facts import facts
+from tests.unit.ui.dataset.made_facts import facts
 from tests.unit.ui.made_logs import epoch, leg, log_of
-from ui import charts, data_charts, score_charts
+from ui import charts
+from ui.compare import why_charts
+from ui.dataset import statistics_charts
 
 NAME = '<a href="http://127.0.0.1/">cat</a> %{x}'
 CLASSES = classes_of(("background", NAME))
@@ -20,11 +22,11 @@ SCORES = score(np.array([[[5, 1], [1, 5]]]), CLASSES.names)
 FIGURES = {
     "class IoU": charts.class_iou_figure(LOG),
     "growth": charts.class_growth_figure(LOG),
-    "presence": data_charts.presence_figure(STATS, CLASSES),
-    "share": data_charts.share_figure(STATS, CLASSES),
-    "together": data_charts.together_figure(STATS, CLASSES),
-    "where": data_charts.where_figure(STATS, CLASSES),
-    "compared": score_charts.class_bars(SCORES, SCORES, "A", "B", CLASSES),
+    "presence": statistics_charts.presence_figure(STATS, CLASSES),
+    "share": statistics_charts.share_figure(STATS, CLASSES),
+    "together": statistics_charts.together_figure(STATS, CLASSES),
+    "where": statistics_charts.where_figure(STATS, CLASSES),
+    "compared": why_charts.class_bars(SCORES, SCORES, "A", "B", CLASSES),
 }
 
 

@@ -1,0 +1,183 @@
+"""What a comparison of checkpoints keeps between reruns: intervals, images, and pictures with lit pixels.
+
+Beside `cached.py` the only use of `st.cache_*`; every cache is bounded and keyed by the stamps of files.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.classes import Classes, palette_of
+from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
+from core.errors import DataError
+from core.files import Stamp, stamp
+from core.metrics import comparison, guard
+from core.metrics.comparison import Comparison, Ranked
+from core.metrics.confusion import Counts
+from core.metrics.conventions import conventions
+from core.metrics.guard import Suspicion
+from core.metrics.image_scores import ImageScore, score_images
+from core.model.output.render import colorize, difference, light, overlay
+from core.training.run import evaluations
+from core.training.run.evaluations import Details
+from core.voc import BACKGROUND
+from ui.cached import DAY_S
+from ui.compare.image_filter import ImageFilter
+from ui.compare.image_filter import parse as parse_filter
+from ui.thumbnails import framed, reduced_mask
+
+COUNTS = "counts.npz"
+
+
+def counts(path: Path) -> tuple[list[str], Counts]:
+    """Return the names of an evaluation's images and their counts_NKK; not to be written to."""
+    return _stored_counts(stamp(path / COUNTS))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _stored_counts(file: Stamp) -> tuple[list[str], Counts]:
+    return evaluations.load(Path(file.path).parent).counts()
+
+
+def compared(a: Path, b: Path) -> Comparison:
+    """Return the comparison of two stored evaluations of the same images."""
+    return _compared(stamp(a / COUNTS), stamp(b / COUNTS))
+
+
+@st.cache_data(max_entries=64, ttl=DAY_S, show_spinner="Drawing the images 10,000 times …")
+def _compared(a: Stamp, b: Stamp) -> Comparison:
+    return comparison.compare(_counts(a), _counts(b))
+
+
+def ranked(paths: Sequence[Path]) -> tuple[Ranked, ...]:
+    """Return the ranking of stored evaluations of the same images."""
+    return _ranked(tuple(stamp(path / COUNTS) for path in paths))
+
+
+@st.cache_data(max_entries=16, ttl=DAY_S, show_spinner="Drawing the images 10,000 times …")
+def _ranked(stamps: tuple[Stamp, ...]) -> tuple[Ranked, ...]:
+    return comparison.ranking([_counts(each) for each in stamps])
+
+
+def _counts(file: Stamp) -> Counts:
+    return counts(Path(file.path).parent)[1]
+
+
+def images(a: Path, b: Path) -> list[ImageScore]:
+    """Return what every image scored under A and B; not to be written to."""
+    return _images(stamp(a / COUNTS), stamp(b / COUNTS))
+
+
+@st.cache_resource(max_entries=16, ttl=DAY_S, show_spinner=False)
+def _images(a: Stamp, b: Stamp) -> list[ImageScore]:
+    return score_images(counts(Path(a.path).parent)[0], _counts(a), _counts(b))
+
+
+def details(path: Path) -> Details | None:
+    """Return errors by kind and calibration of a stored evaluation, None if it is too old to have them."""
+    return _details(stamp(path / COUNTS))
+
+
+@st.cache_resource(max_entries=16, ttl=DAY_S, show_spinner=False)
+def _details(file: Stamp) -> Details | None:
+    return evaluations.load(Path(file.path).parent).details()
+
+
+def suspicion(path: Path) -> Suspicion | None:
+    """Return what is odd about a stored evaluation."""
+    return _suspicion(stamp(path / COUNTS))
+
+
+@st.cache_data(max_entries=64, ttl=DAY_S, show_spinner=False)
+def _suspicion(file: Stamp) -> Suspicion | None:
+    return guard.suspicion(evaluations.load(Path(file.path).parent).scores, _counts(file))
+
+
+def floor_conventions(path: Path) -> dict[str, float | None]:
+    """Return the mean IoU of background everywhere by every convention, on the images of a stored evaluation."""
+    return _floor_conventions(stamp(path / COUNTS))
+
+
+@st.cache_data(max_entries=64, ttl=DAY_S, show_spinner=False)
+def _floor_conventions(file: Stamp) -> dict[str, float | None]:
+    counts_NKK = _counts(file)
+    guessed_NKK = np.zeros_like(counts_NKK)
+    guessed_NKK[:, :, BACKGROUND] = counts_NKK.sum(axis=2)
+    return conventions(guessed_NKK)
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def mask_picture(mask: Path, *, classes: Classes, shown: Sequence[int], size_px: int) -> bytes:
+    """Return a mask in colours as a PNG file; classes that are not `shown` look like background.
+
+    This and the next two raise `DataError` for a file that cannot be read.
+    """
+    return _mask_picture(stamp(mask), classes.colors, tuple(shown), size_px)
+
+
+@st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
+def _mask_picture(mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
+    small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
+    return png_bytes(framed(colorize(small_HW, palette_of(colors))))
+
+
+def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequence[int], size_px: int) -> bytes:
+    """Return a mask laid over its photo as a JPEG file."""
+    return _overlay_picture(stamp(photo), stamp(mask), classes.colors, tuple(shown), size_px)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _overlay_picture(photo: Stamp, mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
+    small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
+    return jpeg_bytes(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)))
+
+
+def lit_picture(
+    photo: Path, truth: Path, predicted: Path, *, only: ImageFilter, num_classes: int, size_px: int
+) -> bytes:
+    """Return a photo, dimmed but for the pixels that a filter is about, as a JPEG file."""
+    return _lit_picture(stamp(photo), stamp(truth), stamp(predicted), only.text(), num_classes, size_px)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _lit_picture(photo: Stamp, truth: Stamp, predicted: Stamp, only: str, num_classes: int, size_px: int) -> bytes:
+    truth_HW, predicted_HW = (read_mask(Path(file.path), num_classes) for file in (truth, predicted))
+    if truth_HW.shape != predicted_HW.shape:
+        raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
+    wanted = parse_filter(only, num_classes)
+    assert wanted  # noqa: S101 - it is the text of a filter
+    lit = Image.fromarray(255 * wanted.lit(truth_HW, predicted_HW, num_classes).astype(np.uint8))
+    lit.thumbnail((size_px, size_px), Image.Resampling.BOX)  # a single pixel leaves its trace
+    lit_HW = np.asarray(lit)
+    return jpeg_bytes(light(_photo(photo, lit_HW), lit_HW > 0))
+
+
+def _only(mask_HW: NDArray[np.uint8], shown: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.where(np.isin(mask_HW, shown), mask_HW, BACKGROUND).astype(np.uint8)
+
+
+def _photo(photo: Stamp, like_HW: NDArray[np.uint8]) -> Image.Image:
+    return read_photo(Path(photo.path)).resize((like_HW.shape[1], like_HW.shape[0]), Image.Resampling.BILINEAR)
+
+
+def disagreement(a: Path, b: Path, truth: Path, *, num_classes: int, size_px: int = 320) -> bytes:
+    """Return where two predicted masks differ (`render.difference`) as a PNG file at most `size_px` on a side.
+
+    A mask that cannot be read, or is of another size than the truth, raises `DataError`.
+    """
+    return _disagreement(stamp(a), stamp(b), stamp(truth), num_classes, size_px)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _disagreement(a: Stamp, b: Stamp, truth: Stamp, num_classes: int, size_px: int) -> bytes:
+    a_HW, b_HW, truth_HW = (read_mask(Path(file.path), num_classes) for file in (a, b, truth))
+    if not a_HW.shape == b_HW.shape == truth_HW.shape:
+        raise DataError(f"{truth.path} has changed its size since it was evaluated; evaluate the checkpoints again.")
+    small = (reduced_mask(mask_HW, size_px) for mask_HW in (a_HW, b_HW, truth_HW))
+    return png_bytes(difference(*small))

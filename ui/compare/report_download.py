@@ -1,0 +1,55 @@
+"""What leaves the Compare page: the report for examiners, and its tables for other programs."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from core.metrics.verdict import Language
+from core.report.content import Content, Judged, gather
+from core.report.files import exports
+from core.report.html.page import render
+from core.report.language.words import LANGUAGES
+from core.report.verdicts import decide
+from ui.compare.scores import Side
+from ui.downloads import offer
+
+LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "pt": "Português"}
+
+TABLES = {
+    "scores.csv": ("Scores, CSV", "text/csv"),
+    "classes.csv": ("Classes, CSV", "text/csv"),
+    "tables.tex": ("LaTeX", "application/x-tex"),
+    "report.json": ("JSON", "application/json"),
+}
+"""Files of `core.report.files.exports` as buttons: label and media type."""
+
+
+def show_exports(sides: Sequence[Side]) -> None:
+    """Offer the report on the compared checkpoints as one HTML file, and its tables; they are made when asked for."""
+    judged = [Judged(side.choice.run, side.choice.file, side.evaluation) for side in sides]
+    st.subheader("Export", anchor=False)
+    st.caption(
+        "The report is one file that needs no network: scores beside the floor, figures, verdict, definitions, and the "
+        "commands that make it again. To keep it as PDF, open it and print."
+    )
+    language: Language = st.segmented_control(
+        "Language of report and LaTeX", LANGUAGES, format_func=LANGUAGE_NAMES.__getitem__, default=LANGUAGES[0],
+        required=True, key="report language",
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        offer(
+            "Report", lambda: render(gather(judged), language).encode(), f"{judged[0].run.path.name}-report.html",
+            "text/html", icon=":material/description:", kind="primary",
+        )  # fmt: skip
+        for name, (label, media_type) in TABLES.items():
+            offer(label, _maker(judged, name, language), name, media_type, icon=":material/table:")
+
+
+def _maker(judged: Sequence[Judged], name: str, language: Language) -> Callable[[], bytes]:
+    """Return what makes one of the tables."""
+
+    def make() -> bytes:
+        content: Content = gather(judged)
+        return exports.tables(content, decide(content), language)[name]
+
+    return make

@@ -1,0 +1,168 @@
+"""Checkpoints side by side on the screen: verdict, ranking, table, warnings and curves."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from core.metrics.guard import explain
+from core.metrics.verdict import sentence
+from core.training.run.evaluations import BY_SIZE, Evaluation
+from core.wording import count
+from ui import address, cached
+from ui.checkpoints import Choice, evaluated_before, run_names
+from ui.compare import cached_comparison
+from ui.compare.comparison import CONVENTIONS, HEADLINE, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
+from ui.curves import Curve, loss_curves, miou_curves
+from ui.words import MISSING, code, percent, plain
+
+
+class Side(NamedTuple):
+    """A checkpoint in a comparison, and its evaluation."""
+
+    choice: Choice
+    evaluation: Evaluation
+
+    @property
+    def label(self) -> str:
+        """What the checkpoint is called."""
+        return self.choice.label
+
+
+def side_of(choice: Choice, evaluation: Evaluation | None, split: str, data: str | None) -> Side | None:
+    """Return a checkpoint with its evaluation; if its file has changed since, with the one of before, which is said."""
+    if evaluation:
+        return Side(choice, evaluation)
+    before = evaluated_before(choice, split, data)
+    if before is None:
+        return None
+    st.info(
+        f"{plain(choice.file.name)} was written anew since it was evaluated: it is now {plain(choice.label)}, and what "
+        f"stands below is of {plain(before[0].label)}. Evaluate it again for the newer one.",
+        icon=":material/history:",
+    )
+    return Side(*before)
+
+
+METHOD = (
+    "As many images as there are, drawn from them with replacement, 10,000 times; both checkpoints are scored on the "
+    "same draws (paired bootstrap). The interval holds the middle of the differences. It says how sure these images "
+    "make us about these two checkpoints, not what another training would give."
+)
+
+
+RULE_LABELS = {name: column.label for name, column in CONVENTIONS.items()}
+RULES = "Libraries average IoU by different rules.\n\n" + "\n".join(
+    f"- *{column.label}*: {column.meaning}" for column in CONVENTIONS.values()
+)
+
+
+def show_verdict(a: Side, b: Side) -> None:
+    """Say in a sentence whether B is better than A."""
+    found = cached_comparison.compared(a.evaluation.path, b.evaluation.path)
+    st.subheader(plain(sentence(found, a.label, b.label)), anchor=False, help=METHOD)
+
+
+def warn_of_old(sides: Sequence[Side]) -> None:
+    """Say of which checkpoints the scores may be of other photos, where the data is gone and none can be made anew."""
+    for side in sides:
+        if not side.evaluation.is_by_content:
+            st.warning(f"{plain(side.label)} {BY_SIZE}: its scores may be of other photos.")
+
+
+def show_ranking(sides: Sequence[Side]) -> None:
+    """Draw the order of several checkpoints; those that cannot be told apart share it."""
+    ranked = cached_comparison.ranked([side.evaluation.path for side in sides])
+    st.markdown("**Ranking**")
+    st.dataframe(
+        ranking_table(ranked, [side.label for side in sides]), hide_index=True, key="ranking", width="content",
+        column_config={
+            "Place": st.column_config.TextColumn(
+                help="1 + the number of checkpoints that are better beyond doubt; = where some cannot be told apart. "
+                "All pairs together are right as often as one interval (Bonferroni)."
+            ),
+            "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
+            "Interval": st.column_config.TextColumn(help="95 % interval of this mIoU alone, over images."),
+        },
+    )  # fmt: skip
+
+
+def show_table(sides: Sequence[Side]) -> None:
+    """Draw every score of every checkpoint in percent, the floor's too, and say which should not be believed."""
+    convention = st.selectbox(
+        "mIoU by the rule of", list(CONVENTIONS), width=300, **address.keyed("rule", RULE_LABELS, HEADLINE),
+        format_func=RULE_LABELS.__getitem__,
+        help=RULES,
+    )  # fmt: skip
+    floor = cached_comparison.floor_conventions(sides[0].evaluation.path)[convention]
+    table = score_table([(side.label, side.evaluation.scores) for side in sides], convention, floor)
+    meanings = {column.label: column.meaning for column in SCORE_COLUMNS.values()}
+    meanings[rule_label(convention)] = CONVENTIONS[convention].meaning
+    columns = {
+        label: st.column_config.NumberColumn(help=meaning, format="%.1f %%") for label, meaning in meanings.items()
+    }
+    st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
+    evaluation = sides[0].evaluation
+    st.caption(
+        f"{count(evaluation.scores.images, 'image')} of {code(evaluation.data)}, whole, at their masks' own size. "
+        "The floor is what predicting background everywhere scores on them."
+    )
+    if old := [side.label for side in sides if side.evaluation.is_old]:
+        st.caption(
+            f"Boundary scores of {plain(', '.join(old))} are left out, because an earlier version counted them by "
+            "another rule. Evaluate again, above."
+        )
+    show_warnings(sides)
+
+
+def show_warnings(sides: Sequence[Side]) -> None:
+    """Say of each checkpoint why its scores should not be believed yet."""
+    found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
+    if warnings := [warning(label, odd) for label, odd in found if odd]:
+        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
+
+
+def ask_number() -> None:
+    """Take a number that somebody read elsewhere, and say what is odd about it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "Score", list(SCORE_COLUMNS), key="elsewhere", width=200, format_func=lambda n: SCORE_COLUMNS[n].label
+        )
+        value = st.number_input("Value as printed", value=None, key="elsewhere value", width=200, format="%.5f")
+    if value is None:
+        return
+    floor = ELSEWHERE_FLOORS.get(name)
+    odd = explain(value, floor)
+    beside = f" (floor on VOC 2012 about {percent(floor)})" if floor else ""
+    st.markdown(f"{SCORE_COLUMNS[name].label} {value:g}{beside}: {odd.cause if odd else 'possible'}.")
+
+
+ELSEWHERE_FLOORS = {"miou": 0.035, "pixel_accuracy": 0.6985}
+"""What predicting background everywhere scores on VOC 2012 val, about."""
+
+
+def curves_of(sides: Sequence[Side]) -> list[Curve]:
+    """Return a curve for each run, with the epochs of its checkpoints marked."""
+    choices = [side.choice for side in sides]
+    runs = list({choice.run.path: choice.run for choice in choices}.values())
+    names = run_names(runs)
+    return [
+        Curve(
+            names[run.path],
+            cached.run_log(run.log_path),
+            tuple(each.scored_epoch for each in choices if each.run.path == run.path and each.scored_epoch),
+        )
+        for run in runs
+    ]
+
+
+def show_curves(sides: Sequence[Side]) -> None:
+    """Draw validation mIoU and the losses of the runs over their epochs."""
+    curves = curves_of(sides)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Validation mIoU**, the compared checkpoints as dots")
+        st.plotly_chart(miou_curves(curves), key="miou", alt="Validation mIoU over epochs, with the floor")
+    with right:
+        st.markdown("**Loss** on training and validation photos")
+        st.plotly_chart(loss_curves(curves), key="loss", alt="Training and validation loss over epochs")

@@ -1,0 +1,159 @@
+"""Where and why A and B differ, on the screen; every mark that is clicked chooses the images of the gallery."""
+
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.metrics.calibration import reliability
+from core.metrics.object_size import size_scores
+from core.training.run.evaluations import Details
+from ui import address
+from ui.clickable import ONLY, Chart, show_chart
+from ui.compare import cached_comparison as cached
+from ui.compare.image_filter import parse
+from ui.compare.scores import Side
+from ui.compare.why_charts import (
+    SHARES,
+    change_figure,
+    class_bars,
+    confusion_figure,
+    errors_figure,
+    reliability_figure,
+    scatter_figure,
+    size_figure,
+)
+from ui.words import percent, plain
+
+VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
+CLICK = "Click a mark to see its images below, with its pixels lit."
+ERRORS_MEANING = (
+    "*Missed*: an object called background. *Invented*: background called an object. *Confused*: an object called "
+    "another. *Boundary*: any of these where the outline is off by no more than 2 % of the image diagonal."
+)
+SIZE_MEANING = (
+    "An object is here what one image shows of one class; its IoU is that of the class in that image. The mean is over "
+    "objects: a large one counts no more than a small one."
+)
+
+
+def show_why(a: Side, b: Side) -> None:
+    """Draw one view, which is asked for; only that one is computed."""
+    views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True))
+    chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
+    _offer_by_name(views[chosen](a, b), a, b)
+
+
+def _classes(a: Side, b: Side) -> list[go.Figure]:
+    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
+    show_chart(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
+    pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
+    absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]
+    if absent:
+        st.caption(f"In neither the truth nor a prediction, so without a score: {plain(', '.join(absent))}.")
+    st.caption(CLICK)
+    return [figure]
+
+
+def _confusion(a: Side, b: Side) -> list[go.Figure]:
+    share = st.segmented_control("Cells show", list(SHARES), default="Of the truth", required=True, key="share")
+    st.caption(f"{SHARES[share]} {CLICK}")
+    a_KK, b_KK = (np.array(side.evaluation.scores.confusion, dtype=np.int64) for side in (a, b))
+    classes = b.choice.classes
+    figures = [confusion_figure(a_KK, classes, share, "a"), confusion_figure(b_KK, classes, share, "b")]
+    for column, name, side, figure in zip(st.columns(2), "ab", (a, b), figures, strict=True):
+        with column:
+            show_chart(Chart(f"confusion {name}", f"**{name.upper()}: {plain(side.label)}**", figure,
+                        f"Confusion matrix of {side.label}"))  # fmt: skip
+    show_chart(Chart("confusion change", "**B - A**, in points; teal is more, brown less",
+                change_figure(a_KK, b_KK, classes, share), "Difference of the confusion matrices"))  # fmt: skip
+    return figures
+
+
+def _images(a: Side, b: Side) -> list[go.Figure]:
+    images = cached.images(a.evaluation.path, b.evaluation.path)
+    better = sum(image.gain > 0 for image in images)
+    worse = sum(image.gain < 0 for image in images)
+    title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
+    show_chart(
+        Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B")
+    )
+    st.caption(f"Above the line B is better. {CLICK}")
+    return []  # the gallery has each image by name
+
+
+def _errors(a: Side, b: Side) -> list[go.Figure]:
+    found = [cached.details(side.evaluation.path) for side in (a, b)]
+    if _is_too_old(found, "kinds of errors"):
+        return []
+    shares = [_error_shares(side.evaluation.path) for side in (a, b)]
+    figure = errors_figure(shares, (a.label, b.label))
+    show_chart(Chart("errors", "**What went wrong**", figure, "Share of the pixels wrong, by kind"))
+    st.caption(f"{ERRORS_MEANING} {CLICK}")
+    return [figure]
+
+
+def _error_shares(path: Path) -> list[float]:
+    details, counts_NKK = cached.details(path), cached.counts(path)[1]
+    errors = details.errors_N4.sum(axis=0) if details else np.zeros(4)
+    return [float(count) / max(1, int(counts_NKK.sum())) for count in errors]
+
+
+def _confidence(a: Side, b: Side) -> list[go.Figure]:
+    found = [cached.details(side.evaluation.path) for side in (a, b)]
+    if _is_too_old(found, "confidence"):
+        return []
+    curves = [reliability(details.bins_N3B.sum(axis=0)) for details in found if details]
+    labels = (a.label, b.label)
+    with st.container(horizontal=True):
+        for name, label, curve in zip("AB", labels, curves, strict=True):
+            boast = curve.overconfidence
+            direction = "too sure" if boast and boast > 0 else "too unsure"
+            st.metric(
+                f"{name}: expected calibration error", percent(curve.ece), border=True,
+                delta=None if boast is None else f"{direction} by {percent(abs(boast))}",
+                delta_color="off", delta_arrow="off",
+                help=f"{label}. Mean gap between confidence and the share that is right, in 15 bins weighted by pixels "
+                "(Guo et al. 2017), at the size the model works at.",
+            )  # fmt: skip
+    figure = reliability_figure(curves, labels)
+    show_chart(Chart("confidence", "**Is it as sure as it is right?**", figure, "Share right over confidence"))
+    st.caption(f"On the line, of the pixels a model is 80 % sure of, 80 % are right; below it is too sure. {CLICK}")
+    return [figure]
+
+
+def _size(a: Side, b: Side) -> list[go.Figure]:
+    sizes = [size_scores(cached.counts(side.evaluation.path)[1]) for side in (a, b)]
+    figure = size_figure(sizes, (a.label, b.label))
+    show_chart(Chart("size", "**IoU against object size**", figure, "Mean IoU of objects by size"))
+    st.caption(f"{SIZE_MEANING} {CLICK}")
+    return [figure]
+
+
+def _is_too_old(found: list[Details | None], what: str) -> bool:
+    if None not in found:
+        return False
+    st.info(
+        f"One of the two was evaluated by a version that did not keep {what} yet; evaluate it again, below the table."
+    )
+    return True
+
+
+def _offer_by_name(figures: list[go.Figure], a: Side, b: Side) -> None:
+    """Offer the marks of figures in a list too: to the keyboard, and where a mark is small."""
+    classes, labels = b.choice.classes, {"a": a.label, "b": b.label}
+    marks = [str(mark) for figure in figures for trace in figure.data for mark in trace.customdata or ()]
+    asked = {mark: found for mark in marks if (found := parse(mark, len(classes)))}
+    if not asked:
+        return
+
+    def choose() -> None:
+        st.query_params[ONLY] = st.session_state["mark"] or ""
+
+    only = st.query_params.get(ONLY)
+    st.session_state["mark"] = only if only in asked else None
+    st.selectbox(
+        "Or choose a mark by name", list(asked), key="mark", on_change=choose, placeholder="Its images stand below",
+        format_func=lambda mark: asked[mark].words(classes, labels[asked[mark].side]),
+    )  # fmt: skip

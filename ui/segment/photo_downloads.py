@@ -1,0 +1,143 @@
+"""What a person takes away of segmented photos: of the one on the screen, or of all of them in a zip."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import streamlit as st
+from PIL import Image
+
+from core.data.images import mask_image, png_bytes
+from core.model.output.coco import CocoFile
+from core.model.output.file_names import file_stem, file_stems
+from core.model.output.results import Member, areas_csv, cutouts, write_zip
+from core.model.photo.photo_file import ClassArea, class_areas, open_photo
+from ui.downloads import offer
+from ui.segment.cached_segments import Segmented
+from ui.segment.photo_look import Look
+from ui.segment.photo_view import Photo
+
+POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
+
+
+class Taken(NamedTuple):
+    """A segmented photo, looked at in some way, and the stem of the files that are made of it."""
+
+    stem: str
+    photo: Photo
+    result: Segmented
+    look: Look
+
+    def mask(self) -> Member:
+        """Return the index mask, void where the model abstains; hidden classes are in it all the same."""
+        mask_HW = self.look.abstaining(self.result.answers())
+        return f"{self.stem}_mask.png", png_bytes(mask_image(mask_HW, self.result.classes.palette))
+
+    def overlay(self) -> Member:
+        """Return the overlay as it is on the screen, at the photo's own size."""
+        covered = self.look.laid_over(self._image(), self.result.answers(), self.result.classes)
+        return f"{self.stem}_overlay.png", png_bytes(covered)
+
+    def cutouts(self) -> Iterator[Member]:
+        """Give each class on the screen cut out of the photo."""
+        mask_HW = self.look.shown_mask(self.result.answers())
+        return cutouts(self.stem, self._image(), mask_HW, self.result.classes)
+
+    def _image(self) -> Image.Image:
+        return open_photo(self.photo.data, self.photo.name)
+
+    def areas(self) -> tuple[ClassArea, ...]:
+        """Return the classes in the mask, with what the model abstained from."""
+        return shown_areas(self.result, self.look)
+
+    def add_to(self, coco: CocoFile) -> None:
+        """Put the objects into a COCO document."""
+        answers = self.result.answers()
+        coco.add(self.photo.name, self.look.abstaining(answers), answers.sureness)
+
+
+def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
+    """Return the classes in a mask; where the model abstains, void is one of them."""
+    if not look.threshold:
+        return result.areas
+    answers = result.answers()
+    confidence_HW = answers.sureness
+    return class_areas(look.abstaining(answers), confidence_HW, result.classes.names)
+
+
+def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
+    """Offer what is made of one photo; each file is made once it is asked for."""
+    taken = Taken(file_stem(photo.name), photo, result, look)
+    with st.container(horizontal=True):
+        _offer(
+            "Index mask",
+            f"{taken.stem}_mask.png",
+            lambda: taken.mask()[1],
+            "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
+        )
+        _offer(
+            "Overlay",
+            f"{taken.stem}_overlay.png",
+            lambda: taken.overlay()[1],
+            "The photo with the classes laid over it, at its own size.",
+        )
+        _offer(
+            "Cut-outs",
+            f"{taken.stem}_cutouts.zip",
+            lambda: zipped(taken.cutouts()),
+            "Each class cut out of the photo, as PNG with an alpha channel, in a zip.",
+        )
+        _offer(
+            "Polygons",
+            f"{taken.stem}_objects.json",
+            lambda: coco_json([taken]),
+            "The objects as COCO JSON: polygons, or run lengths where an object has holes.",
+        )
+        _offer("Shares", f"{taken.stem}_classes.csv", lambda: csv_bytes([taken]),
+               "A table of the classes: pixels, share, mean confidence.")  # fmt: skip
+
+
+def offer_all(taken: Sequence[Taken]) -> None:
+    """Offer everything that is made of several photos in one zip."""
+    _offer(f"All {len(taken)} photos", "segmented.zip", lambda: zipped(all_members(taken)),
+           "Mask, overlay and cut-outs of every photo, their objects and shares, in one zip.")  # fmt: skip
+
+
+def all_members(taken: Sequence[Taken]) -> Iterator[Member]:
+    """Give every file of every photo, one at a time."""
+    for each in taken:
+        yield each.mask()
+        yield each.overlay()
+        yield from each.cutouts()
+    yield POLYGONS_FILE, coco_json(taken)
+    yield CSV_FILE, csv_bytes(taken)
+
+
+def stems_of(photos: Sequence[Photo]) -> list[str]:
+    """Return a stem for the files of each photo, no two alike."""
+    return file_stems(photo.name for photo in photos)
+
+
+def coco_json(taken: Sequence[Taken]) -> bytes:
+    """Return the objects of photos as a COCO document."""
+    coco = CocoFile(taken[0].result.classes)
+    for each in taken:
+        each.add_to(coco)
+    return coco.to_bytes()
+
+
+def csv_bytes(taken: Sequence[Taken]) -> bytes:
+    """Return the shares of the classes in photos as a table."""
+    return areas_csv((each.photo.name, each.areas()) for each in taken).encode()
+
+
+def zipped(members: Iterator[Member]) -> bytes:
+    """Return files in a zip."""
+    buffer = io.BytesIO()
+    write_zip(buffer, members)
+    return buffer.getvalue()
+
+
+def _offer(label: str, name: str, make: Callable[[], bytes], meaning: str) -> None:
+    kinds = {"png": "image/png", "zip": "application/zip", "json": "application/json", "csv": "text/csv"}
+    offer(label, make, name, kinds[name.rpartition(".")[2]], meaning=meaning)

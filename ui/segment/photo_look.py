@@ -1,0 +1,117 @@
+"""How a segmented photo is looked at: what is asked for, and the mask and picture that follow from it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.classes import Classes
+from core.model.output.render import colorize, confidence_map, overlay, shade
+from core.model.photo.photo_file import ClassArea
+from core.palettes import OWN, PALETTES, SAFE, recolored
+from core.voc import BACKGROUND, VOID
+from ui import address
+from ui.segment.cached_segments import Answers
+from ui.words import percent
+
+OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence", "Slider", "Side by side"
+KINDS = {
+    OVERLAY: "The classes laid over the photo",
+    MASK: "The classes alone",
+    CONFIDENCE: "How sure the model is of each pixel: dark blue is unsure, yellow is sure",
+    SLIDER: "The photo, and under a line that moves the overlay",
+    SIDE_BY_SIDE: "The photo, the overlay, the mask, and the truth where there is one",
+}
+
+PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
+OUTLINE_SHARE = 1 / 400
+"""Width of an outline as a share of the picture's longer side."""
+
+
+class Look(NamedTuple):
+    """What was asked for; `opacity` and `threshold`, below which the model abstains, are fractions."""
+
+    kind: str = OVERLAY
+    opacity: float = 0.6
+    has_outlines: bool = True
+    is_shaded: bool = False
+    palette: str = OWN
+    hidden: tuple[int, ...] = ()
+    threshold: float = 0.0
+
+    def colors(self, classes: Classes) -> Classes:
+        """Return classes in the colours that were asked for."""
+        return recolored(classes, self.palette)
+
+    def abstaining(self, answers: Answers) -> NDArray[np.uint8]:
+        """Return the mask, void where the model is less sure than the threshold."""
+        return np.where(answers.confidence_HW >= 255 * self.threshold, answers.mask_HW, np.uint8(VOID))
+
+    def shown_mask(self, answers: Answers) -> NDArray[np.uint8]:
+        """Return the mask without the classes that were hidden, void where the model abstains."""
+        mask_HW = self.abstaining(answers)
+        return np.where(np.isin(mask_HW, self.hidden), np.uint8(BACKGROUND), mask_HW)
+
+    def laid_over(self, photo: Image.Image, answers: Answers, classes: Classes) -> Image.Image:
+        """Return an RGB photo with its classes over it, as asked for; photo and answers are of one size."""
+        outline_px = max(1, round(OUTLINE_SHARE * max(photo.size))) if self.has_outlines else 0
+        palette_2563 = self.colors(classes).palette
+        covered = overlay(photo, self.shown_mask(answers), palette_2563, self.opacity, outline_px)
+        return shade(covered, answers.sureness) if self.is_shaded else covered
+
+    def picture(self, photo: Image.Image, answers: Answers, classes: Classes) -> Image.Image:
+        """Return the one picture of `kind`; photo and answers are of one size."""
+        if self.kind == MASK:
+            return colorize(self.shown_mask(answers), self.colors(classes).palette)
+        if self.kind == CONFIDENCE:
+            return confidence_map(answers.sureness)
+        return self.laid_over(photo, answers, classes)
+
+
+def ask_look(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> Look:
+    """Ask how to look at the photo; each of its masks, one by each model, holds some areas."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = address.ask_one(
+            "View", list(KINDS), "view", OVERLAY,
+            help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
+        )  # fmt: skip
+        opacity = st.slider(
+            "Opacity", 0, 100, 60, step=5, format="%d %%", key="opacity", width=220,
+            disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",
+        )  # fmt: skip
+        with st.popover("More", icon=":material/tune:"):
+            outlines, is_shaded, palette, threshold = _ask_more()
+    return Look(kind, opacity / 100, outlines, is_shaded, palette, _ask_hidden(masks, classes), threshold / 100)
+
+
+def _ask_more() -> tuple[bool, bool, str, int]:
+    outlines = st.toggle("Outlines", value=True, key="outlines", help="Draw the edge of every object in full colour.")
+    is_shaded = st.toggle("Shade by confidence", key="shade", help="Darker where the model is less sure.")
+    palette = st.segmented_control(
+        "Colours", list(PALETTES), default=OWN, required=True, key="palette", format_func=PALETTE_LABELS.__getitem__,
+        help="The data set's own (VOC's), or twenty that every kind of colour vision tells apart. An index mask keeps "
+        "its own palette.",
+    )  # fmt: skip
+    threshold = st.slider(
+        "Abstain below", 0, 95, 0, step=5, format="%d %%", key="threshold",
+        help="Where the model is less sure of its class than this, the mask says *void* (255): no answer. Models are "
+        "often surer than they are right; Compare shows by how much.",
+    )  # fmt: skip
+    return outlines, is_shaded, palette, threshold
+
+
+def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple[int, ...]:
+    """Ask which of the classes in the photo are drawn; the background never is. Of one mask, shares are told."""
+    found = {area.id: area.share for mask in masks for area in mask if area.id not in (BACKGROUND, VOID)}
+    there = list(found)
+    if not there:
+        return ()
+    shares = {class_id: f" {percent(share)}" if len(masks) == 1 else "" for class_id, share in found.items()}
+    shown = st.pills(
+        "Classes shown", there, selection_mode="multi", default=there, key=f"shown {there}",
+        format_func=lambda class_id: classes.names[class_id] + shares[class_id],
+    )  # fmt: skip
+    return tuple(class_id for class_id in there if class_id not in shown)

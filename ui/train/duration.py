@@ -1,0 +1,163 @@
+"""How far a run is, and how long it takes: measured on request before it starts, and held against what it took."""
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import jobs
+from core.training.estimate import stored_estimates
+from core.training.estimate.training_time import Estimate
+from core.training.run.folders import Run
+from core.training.run.log import RunLog
+from core.training.run.records import Preflight, Preparing, Record, Validating, seconds_between
+from core.training.settings.config import TrainingConfig
+from core.wording import count, duration, megabytes
+from ui.job_view import POLL_S, show_job, show_stop
+from ui.page import showing_errors
+from ui.words import percent, plain
+
+RECENT_EPOCHS = 5
+USUAL_TRAINING_SHARE = 0.9
+"""Share of an epoch's time that is training and not validation, until an epoch has told."""
+
+NOTABLE_SHARE = 0.1
+RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: `doing` in words, shares in [0, 1] of the epoch under way and of all planned epochs."""
+
+    doing: str
+    epochs_done: int
+    target_epochs: int
+    epoch_share: float
+    remaining_s: float | None
+
+    @property
+    def share(self) -> float:
+        """Share of the planned epochs that is done."""
+        return min(1.0, (self.epochs_done + self.epoch_share) / self.target_epochs)
+
+
+def progress_of(log: RunLog, target_epochs: int) -> Progress:
+    """Read the progress off a log; `target_epochs` is `folders.target_epochs`."""
+    epochs_done = log.epochs[-1].epoch if log.epochs else 0
+    if not log.legs or isinstance(log.last, Preparing | Preflight):
+        return Progress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
+    doing, epoch_share = _epoch_under_way(log, epochs_done)
+    epoch_s = _seconds_per_epoch(log)
+    remaining_s = None if epoch_s is None else max(0.0, (target_epochs - epochs_done - epoch_share) * epoch_s)
+    return Progress(doing, epochs_done, target_epochs, epoch_share, remaining_s)
+
+
+def _getting_ready(last: Record | None) -> str:
+    if isinstance(last, Preparing):
+        return f"{last.doing}: {last.done:,} of {last.total:,}" if last.total else last.doing
+    return "Getting ready: loading PyTorch"
+
+
+def _epoch_under_way(log: RunLog, epochs_done: int) -> tuple[str, float]:
+    training_share = _training_share(log)
+    if isinstance(log.last, Validating) and log.last.epoch > epochs_done:
+        seen = log.last.image / max(1, log.last.images)
+        doing = f"Validating after epoch {log.last.epoch}: image {log.last.image} of {log.last.images}"
+        return doing, training_share + (1 - training_share) * seen
+    per_epoch = max(1, log.legs[-1].steps_per_epoch)
+    step = log.steps[-1].step - epochs_done * per_epoch if log.steps else 0
+    step = min(max(step, 0), per_epoch)
+    return f"Epoch {epochs_done + 1}: batch {step} of {per_epoch}", training_share * step / per_epoch
+
+
+def _training_share(log: RunLog) -> float:
+    if log.epochs and log.epochs[-1].seconds > 0:
+        return min(1.0, log.epochs[-1].train_seconds / log.epochs[-1].seconds)
+    return USUAL_TRAINING_SHARE
+
+
+def _seconds_per_epoch(log: RunLog) -> float | None:
+    if log.epochs:
+        return statistics.median(epoch.seconds for epoch in log.epochs[-RECENT_EPOCHS:])
+    if not log.steps or log.steps[-1].step <= log.legs[-1].steps_done:
+        return None
+    leg, last = log.legs[-1], log.steps[-1]
+    per_step = seconds_between(leg, last) / (last.step - leg.steps_done)
+    return per_step * leg.steps_per_epoch / USUAL_TRAINING_SHARE
+
+
+def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None:
+    """Show how long these settings will take, or how far the measuring is, or offer to measure."""
+    job = stored_estimates.estimate_job_dir(data, config)
+    if jobs.is_held(job):
+        st.fragment(_show_measuring, run_every=POLL_S)(job)
+        return
+    if found := stored_estimates.find_estimate(data, config):
+        _show(found)
+        return
+    if error := jobs.error(job):
+        st.error(plain(error), icon=":material/error:")
+    if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
+        with showing_errors(), st.spinner("Starting …"):  # beside the button, which is left where it is
+            stored_estimates.start_estimate(data, preset_name, config)
+            st.rerun()
+
+
+def _show_measuring(job: Path) -> None:
+    with showing_errors():
+        progress = jobs.progress(job)
+        if progress is None:
+            st.rerun()
+        show_job(progress, "Timing real batches", "loading PyTorch", _settings_done)
+        show_stop(job)
+
+
+def _settings_done(done: int, total: int) -> str:
+    return f"{done} of {count(total, 'setting')}"
+
+
+def _show(found: Estimate) -> None:
+    """Draw the time these settings take, and what would take less."""
+    steps = f"{count(found.steps_per_epoch, 'step')} of {found.seconds_per_step:.1f} s"
+    facts = [
+        f"{duration(found.seconds_per_epoch)} an epoch: {steps}, {duration(found.validation_seconds)} of validation",
+        f"{found.device}, {found.precision}",
+    ]
+    if found.peak_memory_bytes:
+        facts.append(f"up to {megabytes(found.peak_memory_bytes)} of memory")
+    if found.is_extrapolated:
+        facts.append("reckoned from small batches, since a whole one takes long")
+    if found.others_share > NOTABLE_SHARE:
+        facts.append(f"other programs took {percent(found.others_share, 0)} of the processor meanwhile")
+    most = "At most" if found.settings.get("patience") else "About"
+    with st.container(border=True):
+        st.markdown(f"##### {most} {duration(found.total_seconds)} for {count(found.epochs, 'epoch')}")
+        st.caption(" · ".join(facts))
+        if found.alternatives:
+            _show_alternatives(found)
+        if found.left_out:
+            st.caption(f"Not timed, for want of time or memory: {', '.join(found.left_out)}.")
+
+
+def _show_alternatives(found: Estimate) -> None:
+    rows = [
+        {"Instead": each.label, "Takes": duration(each.total_seconds), "Ratio": each.ratio, "Gives up": each.gives_up}
+        for each in found.alternatives
+    ]
+    widths = {"Instead": 150, "Takes": 90, "Gives up": 440}
+    columns: dict[str, Any] = {name: st.column_config.TextColumn(width=px) for name, px in widths.items()}
+    columns["Ratio"] = st.column_config.NumberColumn(format="%.2f", help=RATIO_HELP)
+    st.dataframe(rows, hide_index=True, column_config=columns, row_height=76, alt="What would take less time")
+
+
+def show_prediction(run: Run, log: RunLog) -> None:
+    """Draw what was estimated before the run beside what it takes; nothing if nothing was."""
+    found = stored_estimates.estimate_of(run)
+    if not found or not (pace := stored_estimates.pace(found, log)):
+        return
+    st.caption(
+        f"Estimated {duration(found.total_seconds)} in all; at the pace of the {count(len(log.epochs), 'epoch')} done "
+        f"it is {duration(pace * found.total_seconds)} ({pace:.2f} times the estimate)."
+    )

@@ -1,0 +1,109 @@
+"""Setting up a new run: data, preset, settings, how long it will take, a name; and its start."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.model.weights.available import start_in_words
+from core.training.estimate import stored_estimates
+from core.training.run import folders
+from core.training.settings.config import SETTING_TYPES, TrainingConfig, with_settings
+from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
+from ui import address, cached
+from ui.page import showing_errors
+from ui.sources import data_source, is_demo, is_there, make_demo_data
+from ui.train.duration import offer_estimate
+from ui.words import plain
+
+INPUT_WIDTH_PX = 190
+
+
+def ask_new_run() -> None:
+    """Ask for data, preset, settings and a name, and start."""
+    path = data_source()
+    if not is_there(path, is_demo_enough=True):
+        return
+    name = address.ask_one(
+        "Preset", PRESET_LABELS, "preset", usual_preset(path),
+        help="A set of settings to begin with; each can be changed below.",
+    )  # fmt: skip
+    st.caption(PRESET_HELP[name])
+    config = None
+    with showing_errors():  # of a setting that does not fit another; the rest of the form stays
+        config = settings_form(preset(name), key=name)
+    with showing_errors():
+        if path.is_dir() and config:
+            _show_start(path, config)
+            offer_estimate(cached.dataset(path).root, name, config)
+    run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
+    if live := folders.live_runs():
+        st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or not config):
+        if is_demo(path):
+            make_demo_data()
+        with st.spinner("Starting the trainer …"):
+            data = cached.dataset(path)
+            data.split("train"), data.split("val")
+            assert config  # noqa: S101 - without it the button is disabled
+            run = folders.create_run(run_name, data.root, name, config)
+            address.show(run=run.path.name)
+            stored_estimates.keep_with(run)
+            folders.start(run)
+        st.rerun()
+
+
+def _show_start(path: Path, config: TrainingConfig) -> None:
+    """Show which weights the run will start from; on photos, random ones are a warning."""
+    sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
+    if config.init == "random" and not is_demo(path):
+        st.warning(plain(sentence))
+    else:
+        st.caption(sentence)
+
+
+def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
+    """Draw every setting, its declared values starting at `base`'s, and return what was asked; may raise `ConfigError`.
+
+    The group Main is in view, the others in an expander. `key` keeps the inputs of one base apart from another's.
+    """
+    groups: dict[str, list[dataclasses.Field[Any]]] = {}
+    for declared in dataclasses.fields(TrainingConfig):
+        groups.setdefault(declared.metadata["group"], []).append(declared)
+    values = _group_inputs(groups.pop("Main"), base, key)
+    with st.expander("More settings", icon=":material/tune:"):
+        for heading, members in groups.items():
+            st.markdown(f"**{heading}**")
+            values |= _group_inputs(members, base, key)
+    return with_settings(base, values)
+
+
+def _group_inputs(members: list[dataclasses.Field[Any]], base: TrainingConfig, key: str) -> dict[str, Any]:
+    values = {}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for declared in members:
+            values[declared.name] = setting_input(declared, getattr(base, declared.name), f"{key}.{declared.name}")
+    return values
+
+
+def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> Any:
+    """Draw one setting as its declaration asks and return what was entered."""
+    about, wanted = declared.metadata, SETTING_TYPES[declared.name]
+    label, help_text = about["label"], f"{about['help']} (`{declared.name}`)"
+    if wanted is bool:
+        return st.toggle(label, value, help=help_text, key=key, width=INPUT_WIDTH_PX)
+    if about["choices"]:
+        choices = list(about["choices"])
+        return st.selectbox(label, choices, choices.index(value), help=help_text, key=key, width=INPUT_WIDTH_PX)
+    return st.number_input(
+        label, wanted(about["low"]), wanted(about["high"]), wanted(value), step=_step_of(wanted, value),
+        format="%d" if wanted is int else "%g", help=help_text, key=key, width=INPUT_WIDTH_PX,
+    )  # fmt: skip
+
+
+def _step_of(wanted: type, value: float) -> Any:
+    """Return how far one press of + or - goes: 1, or a tenth of the value's size."""
+    if wanted is int:
+        return 1
+    return 10.0 ** (int(f"{value:e}".partition("e")[2]) - 1)
