@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.commands import benchmarks, checkpoints, data, evaluation, segmenting, training
+from core.commands import checkpoints, data, evaluation, segmenting, training
 from core.commands.document import Document
 from core.errors import CoreError, DataError
 from core.terminal import closed_pipe_ignored, say
@@ -22,7 +22,7 @@ from core.terminal import closed_pipe_ignored, say
 EMPTY = re.compile(r"(--[\w-]+=)?")
 """What is never meant: an empty path would be the folder one stands in, an empty name the same as none."""
 
-FAMILIES = (training, data, evaluation, checkpoints, segmenting, benchmarks)
+FAMILIES = (training, data, evaluation, checkpoints, segmenting)
 
 
 def main() -> int:

@@ -12,13 +12,14 @@ from core.wording import count
 from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.compare.comparison import require_same_data
-from ui.compare.cost import show_cost, show_published
 from ui.compare.gallery import show_gallery
 from ui.compare.report_download import show_exports
 from ui.compare.scores import (
     Side,
     ask_number,
+    show_cost,
     show_curves,
+    show_published,
     show_ranking,
     show_table,
     show_verdict,

@@ -11,10 +11,9 @@ from core.errors import DataError
 from core.wording import count
 from ui import address, cached
 from ui.dataset.browser import browse
-from ui.dataset.class_names import offer_names
 from ui.dataset.findings import show_findings, summary
 from ui.dataset.splits import show_splits
-from ui.dataset.statistics import show_charts, show_facts
+from ui.dataset.statistics import offer_names, show_charts, show_facts
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.sources import data_source, is_there

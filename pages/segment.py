@@ -24,12 +24,11 @@ from ui.segment.models import (
     say_nothing_found,
     warn_of_demo,
 )
-from ui.segment.photo_downloads import Taken, offer_all, show_downloads, shown_areas, stems_of
-from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look
+from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look, ask_passes
 from ui.segment.photo_pair import show_pair
 from ui.segment.photo_view import Photo, ask_stretch, show_pictures
 from ui.segment.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
-from ui.segment.tta_form import ask_passes
+from ui.segment.takeaway import Taken, offer_all, show_downloads, shown_areas, stems_of
 from ui.words import plain
 
 OWN, CAMERA = "Your photos", "Camera"

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import streamlit as st
 
 from core import jobs
-from core.data.voc import download
+from core.data import voc2012
 from core.errors import DataError
 from core.home import demo_dir
 from core.wording import megabytes
@@ -35,7 +35,7 @@ def data_source() -> Path | None:
     if source == DEMO:
         return demo_dir()
     if source == VOC:
-        return download.voc_dir()
+        return voc2012.voc_dir()
     return typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
 
 
@@ -73,7 +73,7 @@ def is_there(path: Path | None, *, is_demo_enough: bool = False) -> TypeGuard[Pa
         st.info("Type the folder of a data set: a VOCdevkit, a VOC2012 folder, or one with images and masks.")
     elif is_demo(path) and not path.is_dir() and not is_demo_enough:
         offer_demo_data()
-    elif path == download.voc_dir() and not path.is_dir():
+    elif path == voc2012.voc_dir() and not path.is_dir():
         offer_voc()
     else:
         return True
@@ -109,7 +109,7 @@ def make_demo_data() -> None:
 
 def offer_voc() -> None:
     """Offer to download VOC 2012 or to unpack a tar, or show how far that is; reruns the page once it is there."""
-    folder = download.job_dir()
+    folder = voc2012.job_dir()
     if jobs.is_held(folder):
         st.fragment(_show_download, run_every=POLL_S)(folder)
         return

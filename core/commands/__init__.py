@@ -2,9 +2,8 @@
 
 training.py     demo, train, estimate
 data.py         doctor, stats, download, import
-evaluation.py   evaluate, compare, report
+evaluation.py   evaluate, compare, report, bench
 checkpoints.py  inspect, export, models
 segmenting.py   segment
-benchmarks.py   bench
 document.py     what a command returns, and how it is declared
 """

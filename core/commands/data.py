@@ -66,7 +66,7 @@ def _analysed(path: Path, job: Path | None = None) -> "Analysis":
 def download(arguments: argparse.Namespace) -> Document:
     """Download PASCAL VOC 2012 (2 GB) and unpack it; what was cut off goes on where it stopped."""
     from core.data.dataset import open_dataset
-    from core.data.voc.download import claim, download_voc, job_dir, known_urls, unpack_voc
+    from core.data.voc2012 import claim, download_voc, job_dir, known_urls, unpack_voc
 
     folder = arguments.job or job_dir()
     with progress_bar("VOC 2012", "MB") as show, claim(folder) as note, _ended_as_by_ctrl_c():

@@ -1,6 +1,9 @@
-"""Commands that score checkpoints, and hand over what they scored: evaluate, compare and report."""
+"""Commands that measure and hand over what was measured: evaluate, compare, report and bench."""
 
 import argparse
+import json
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,7 +12,9 @@ from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_b
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.data.dataset import Dataset
+from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
+from core.home import PROJECT_ROOT
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.terminal import progress_bar, say, telling
 from core.training.run import evaluations
@@ -93,8 +98,8 @@ def _labels(a: Path, b: Path) -> tuple[str, str]:
 
 def report(arguments: argparse.Namespace) -> Document:
     """Report on runs in one HTML file that needs nothing else; what is not evaluated yet is evaluated first."""
+    from core.report import exports
     from core.report.content import gather, judge
-    from core.report.files import exports
     from core.report.html.page import render
     from core.report.verdicts import decide
     from core.training.run.folders import open_run
@@ -122,6 +127,37 @@ def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
     say(f"{checkpoint.name} {why}: evaluating.")
     with progress_bar(f"evaluating {checkpoint.name}", "photo") as on_progress:
         evaluate_checkpoint(checkpoint, dataset, split, on_progress)
+
+
+def bench(arguments: argparse.Namespace) -> Document:
+    """Run the benchmarks, or one of them."""
+    programs = sorted(path.stem for path in (PROJECT_ROOT / "tests" / "bench").glob("[a-z]*.py"))
+    if not programs:  # as in the container, which carries no tests
+        raise ConfigError(f"There are no benchmarks in {PROJECT_ROOT / 'tests' / 'bench'}; run them from a clone.")
+    if arguments.name and arguments.name not in programs:
+        raise ConfigError(f"There is no benchmark '{arguments.name}'; there are {', '.join(programs)}.")
+    results = [_run_program(name) for name in ([arguments.name] if arguments.name else programs)]
+    return {
+        "name": arguments.name or "all",
+        "device": results[0]["device"],
+        "figures": {f"{result['name']}.{key}": value for result in results for key, value in result["figures"].items()},
+        "ratios": {f"{result['name']}.{key}": value for result in results for key, value in result["ratios"].items()},
+    }
+
+
+def _run_program(name: str) -> Document:
+    """Run one benchmark in a process of its own; its last line is its result, the others are for people."""
+    command = [sys.executable, "-m", f"tests.bench.{name}"]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        lines: list[str] = []
+        for line in process.stdout or ():
+            if lines:
+                say(lines[-1])
+            lines.append(line.rstrip())
+    if process.returncode:
+        raise CoreError(f"The benchmark {name} ended with exit code {process.returncode}; see what it printed.")
+    document: Document = json.loads(lines[-1])
+    return document
 
 
 def add_to(add: Add) -> None:
@@ -154,3 +190,6 @@ def add_to(add: Add) -> None:
     command.add_argument("--language", choices=LANGUAGES, default="en", help="English or Portuguese (default: en)")
     command.add_argument("--split", metavar="S", default="val", help="split to report on (default: val)")
     command.add_argument("--tables", type=Path, metavar="OUT", help="new folder for the tables as CSV, JSON and LaTeX")
+
+    command = add(bench, terminal.show_bench, "bench training --json")
+    command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")

@@ -8,12 +8,12 @@ bit_depth.py   photos of more than 8 bits and of odd bands: which are read, and 
 geometry.py    where a photo of any shape lies in the square that a model sees
 pair_names.py  one name as photos, masks and lists write it
 hashing.py     what every file holds, as SHA-256, read once until it changes
+voc2012.py     PASCAL VOC 2012, from the web or from a tar
 analysis.py    one pass for statistics and doctor, kept until a file changes
 loading/       pairs -> seeded batches of tensors
 statistics/    what a pair and a split show
 doctor/        what is wrong with a data set
 repair/        a mended copy of a data set
 importers/     annotations of other tools -> a data set
-voc/           PASCAL VOC 2012, from the web or from a tar
 demo/          the drawn data set
 """

@@ -5,7 +5,7 @@ verdicts.py  who beats whom, and the floor: paired comparisons of the checkpoint
 tables.py    the tables of scores
 html/        the file
 language/    its texts, in English and Portuguese
-files/       the same tables for other programs
+exports.py   the same tables as CSV, JSON and LaTeX
 
 Neither torch nor streamlit is imported here. Scores are fractions until `language.words` writes them.
 """

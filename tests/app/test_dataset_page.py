@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.data import analysis
+from core.data import analysis, voc2012
 from core.data.analysis import analyse
 from core.data.images import write_mask
-from core.data.voc import download
 from core.training import demo_run
 from tests.app.conftest import Visit, make_pairs, texts
 
@@ -171,12 +170,12 @@ def test_voc_can_be_downloaded_or_unpacked(visit: Visit, launched: list[list[str
     app.button[1].click().run()
     assert not app.exception
     assert [arguments[:3] for arguments in launched] == [
-        ["download", "--job", str(download.job_dir())], ["download", "--tar", "/data/voc.tar"]
+        ["download", "--job", str(voc2012.job_dir())], ["download", "--tar", "/data/voc.tar"]
     ]  # fmt: skip
 
 
 def test_a_download_shows_how_far_it_is_and_can_be_stopped(visit: Visit) -> None:
-    folder = download.job_dir()
+    folder = voc2012.job_dir()
     folder.mkdir(parents=True)
     with jobs.running(folder) as note:
         note(500_000_000, 2_000_000_000)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from core.commands import benchmarks
+from core.commands import evaluation
 from core.errors import ConfigError
 
 
 def test_without_the_tests_there_is_nothing_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The container carries no tests, and `bench` ended there with an IndexError."""
-    monkeypatch.setattr(benchmarks, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(evaluation, "PROJECT_ROOT", tmp_path)
     with pytest.raises(ConfigError, match="run them from a clone"):
-        benchmarks.bench(argparse.Namespace(name=None))
+        evaluation.bench(argparse.Namespace(name=None))

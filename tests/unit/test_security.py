@@ -18,7 +18,7 @@ from core.data.doctor.problems import Entry
 from core.data.importers.formats import import_data
 from core.data.importers.photo_folder import PhotoFolder
 from core.data.repair.repaired_copy import new_names
-from core.data.voc.download import unpack_voc, voc_dir
+from core.data.voc2012 import unpack_voc, voc_dir
 from core.errors import DataError, RunError
 from core.model.output.file_names import file_stem
 from core.training.run.edits import rename
@@ -26,7 +26,7 @@ from core.training.run.folders import create_run, list_runs, open_run
 from core.training.settings.presets import preset
 from tests.small_data import write_voc
 from ui.compare import image_filter
-from ui.dataset import photo_filter
+from ui.dataset import browser
 
 HOSTILE = (
     "../x", "..", ".", "/etc/passwd", "a/../../b", "..\\x", "C:\\x", "~root", "x\0y", "x\ny", "a" * 300, "-rf", "", " ",
@@ -202,5 +202,5 @@ def test_a_tar_writes_nothing_outside_its_folder(members: list[tarfile.TarInfo])
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"[a-z]+[:.,-][0-9]{1,30}([.,-][0-9a-z]*)*", fullmatch=True)))
 def test_any_query_string_is_a_filter(text: str) -> None:
     """Who follows a link from elsewhere sees all images, or some, and never a traceback."""
-    assert isinstance(photo_filter.parse(text, 21), photo_filter.PhotoFilter)
+    assert isinstance(browser.parse(text, 21), browser.PhotoFilter)
     assert isinstance(image_filter.parse(text, 21), image_filter.ImageFilter | None)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from core.metrics.verdict import Language
+from core.report import exports
 from core.report.content import Content, Judged, gather
-from core.report.files import exports
 from core.report.html.page import render
 from core.report.language.words import LANGUAGES
 from core.report.verdicts import decide
@@ -21,7 +21,7 @@ TABLES = {
     "tables.tex": ("LaTeX", "application/x-tex"),
     "report.json": ("JSON", "application/json"),
 }
-"""Files of `core.report.files.exports` as buttons: label and media type."""
+"""Files of `core.report.exports` as buttons: label and media type."""
 
 
 def show_exports(sides: Sequence[Side]) -> None:

@@ -1,10 +1,8 @@
 """What the Dataset page shows.
 
-browser.py            the photos of a split by the page
-photo_filter.py       which of them were asked for
-statistics.py         the statistics of a split: facts and charts
+browser.py            the photos of a split by the page, and which of them were asked for
+statistics.py         the statistics of a split: facts and charts; names for classes
 statistics_charts.py  statistics -> figures whose marks choose photos
 findings.py           what the doctor found, and the repair
 splits.py             random against stratified splits
-class_names.py        names for classes that nothing names
 """

@@ -14,7 +14,7 @@ from core.data.statistics.split_stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
 from core.wording import count
 from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal
-from ui.dataset.photo_filter import PhotoFilter
+from ui.dataset.browser import PhotoFilter
 
 HEAT_COLUMNS = 6
 BRIGHTNESS_BINS = 20

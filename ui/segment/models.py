@@ -24,7 +24,7 @@ from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.segment.model_export import offer_export
+from ui.segment.takeaway import offer_export
 from ui.sources import is_demo
 from ui.words import code, percent, plain
 

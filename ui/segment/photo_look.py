@@ -1,4 +1,4 @@
-"""How a segmented photo is looked at: what is asked for, and the mask and picture that follow from it."""
+"""How a photo is segmented and looked at: what is asked for, and the mask and picture that follow from it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,8 +11,10 @@ from PIL import Image
 from core.classes import Classes
 from core.model.output.render import colorize, confidence_map, overlay, shade
 from core.model.photo.photo_file import ClassArea
+from core.model.predict.tta import CALM, ONCE, Passes
 from core.palettes import OWN, PALETTES, SAFE, recolored
 from core.voc import BACKGROUND, VOID
+from core.wording import count, duration
 from ui import address
 from ui.segment.cached_segments import Answers
 from ui.words import percent
@@ -29,6 +31,10 @@ KINDS = {
 PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
 OUTLINE_SHARE = 1 / 400
 """Width of an outline as a share of the picture's longer side."""
+
+ONE_PASS, SIX_PASSES = "One pass", "Mirrored, three sizes"
+TILES_FROM = 2
+"""How many times larger than what the model sees a photo's longer side is, before tiles are offered."""
 
 
 class Look(NamedTuple):
@@ -115,3 +121,37 @@ def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple
         format_func=lambda class_id: classes.names[class_id] + shares[class_id],
     )  # fmt: skip
     return tuple(class_id for class_id in there if class_id not in shown)
+
+
+def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> Passes:
+    """Ask for more passes than one.
+
+    Args:
+        size: width and height of the photo.
+        image_size: the size at which the model sees a photo.
+        seconds: what one pass took.
+    """
+    with st.popover("Passes", icon=":material/layers:"):
+        kind = st.radio(
+            "The photo goes through the model", [ONE_PASS, SIX_PASSES], key="passes",
+            help="The mean over the photo, its mirror image, and both at 0.75 and 1.25 times the size: outlines are "
+            "calmer.",
+        )  # fmt: skip
+        tile_px = 0
+        if max(size) >= TILES_FROM * image_size:
+            tile_px = st.select_slider(
+                "Tiles", [0, 2 * image_size, image_size], key=f"tiles {image_size}", format_func=_tile_words,
+                help=f"The model sees a photo at {image_size} px. In tiles it sees small things larger, and never the "
+                "whole of large ones: it can be better or worse, so look at both.",
+            )  # fmt: skip
+        base = CALM if kind == SIX_PASSES else ONCE
+        passes = Passes(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
+        number = passes.count(*size)
+        # At scale s a pass costs about s squared.
+        weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
+        st.caption(f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo.")
+    return passes
+
+
+def _tile_words(tile_px: int) -> str:
+    return f"{tile_px} px" if tile_px else "whole photo"

@@ -9,9 +9,9 @@ from core.voc import VOID
 from ui.legend import show_areas, show_colors
 from ui.pictures import show_slider
 from ui.segment.cached_segments import Segmented
-from ui.segment.photo_downloads import shown_areas
 from ui.segment.photo_look import Look
 from ui.segment.photo_view import Photo, small_photo
+from ui.segment.takeaway import shown_areas
 from ui.words import percent, plain
 
 COLORS = {

@@ -1,8 +1,13 @@
-"""A segmented photo on the screen: one picture that tells about its pixels, a slider, or several side by side."""
+"""A segmented photo on the screen: one picture that tells about its pixels, a slider, or several side by side.
+
+Class, confidence and runner-up of the pixel under the pointer travel as the three channels of one PNG that is never
+drawn: the browser looks a pixel up in it, so that pointing at the photo asks nothing of any server.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -10,9 +15,9 @@ from core.data.bit_depth import STRETCH
 from core.data.images import jpeg_bytes, png_bytes
 from core.model.output.render import colorize
 from core.model.photo.photo_file import has_deep_greys, open_photo
-from ui.pictures import show_slider
+from core.voc import VOID
+from ui.pictures import data_url, show_slider
 from ui.segment.cached_segments import Answers, Segmented
-from ui.segment.photo_inspector import answers_png, show_inspector
 from ui.segment.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 from ui.thumbnails import framed, reduced
 
@@ -24,6 +29,93 @@ ALTS = {
     MASK: "The mask of {}",
     CONFIDENCE: "How sure the model is of {}",
 }
+
+HTML = """
+<div class="photo" tabindex="0" role="application">
+  <img>
+  <div class="cross" hidden></div>
+  <output class="told" hidden></output>
+</div>
+"""
+
+CSS = """
+.photo { position: relative; line-height: 0; border-radius: 4px; cursor: crosshair; touch-action: pan-y;
+  outline: 1px solid #8a929b; outline-offset: 1px; }
+.photo:focus-visible { outline: 3px solid var(--st-primary-color); }
+img { width: 100%; display: block; border-radius: 4px; }
+.cross { position: absolute; width: 11px; height: 11px; margin: -6px 0 0 -6px; border: 2px solid #fff;
+  border-radius: 50%; box-shadow: 0 0 3px #000, inset 0 0 2px #000; pointer-events: none; }
+.told { position: absolute; padding: 4px 8px; border-radius: 3px; background: #000c; color: #fff;
+  font: 13px/1.35 var(--st-font, sans-serif); pointer-events: none; white-space: nowrap; }
+[hidden] { display: none; }
+"""
+
+JS = """
+const STEP = 1 / 64;
+
+export default function ({ parentElement, data }) {
+  const find = (selector) => parentElement.querySelector(selector);
+  const photo = find(".photo"), image = find("img"), cross = find(".cross"), told = find(".told");
+  image.src = data.picture;
+  image.alt = data.alt;
+  photo.setAttribute("aria-label", `${data.alt}. Arrow keys move a cursor that tells the class of a pixel.`);
+
+  let answers = null;
+  let place = [0.5, 0.5];
+  const read = async () => {
+    const blob = await (await fetch(data.answers)).blob();
+    // As it is: no colour management, or ids would change.
+    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    answers = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  };
+
+  const sentence = (x, y) => {
+    const column = Math.min(answers.width - 1, Math.floor(x * answers.width));
+    const row = Math.min(answers.height - 1, Math.floor(y * answers.height));
+    const [id, confidence, other] = answers.data.slice(4 * (row * answers.width + column));
+    if (id === data.void) return data.undecided;
+    const second = other === id ? "" : `, else ${data.names[other]}`;
+    return `${data.names[id]}, ${Math.round(confidence / 2.55)} % sure${second}`;
+  };
+
+  const tell = (x, y) => {
+    if (!answers) return;
+    place = [x, y];
+    told.textContent = sentence(x, y);
+    for (const mark of [told, cross]) {
+      mark.hidden = false;
+      mark.style.left = `${100 * x}%`;
+      mark.style.top = `${100 * y}%`;
+    }
+    told.style.transform = `translate(${x > 0.5 ? "calc(-100% - 10px)" : "10px"}, ${y > 0.5 ? "-130%" : "30%"})`;
+  };
+  const hide = () => { told.hidden = cross.hidden = true; };
+  const inside = (value) => Math.min(0.9999, Math.max(0, value));
+
+  photo.onpointermove = photo.onpointerdown = (event) => {
+    const box = photo.getBoundingClientRect();
+    tell(inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height));
+  };
+  photo.onpointerleave = hide;
+  photo.onblur = hide;
+  photo.onkeydown = (event) => {
+    const by = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
+    if (event.key === "Escape") hide();
+    if (!by) return;
+    event.preventDefault();
+    tell(inside(place[0] + by[0]), inside(place[1] + by[1]));
+  };
+  read();
+}
+"""
+
+UNDECIDED = "Not sure enough to say"
+
+_mount = st.components.v2.component("photo_inspector", html=HTML, css=CSS, js=JS)
 
 
 class Photo(NamedTuple):
@@ -83,3 +175,23 @@ def _show_row(photo: Photo, small: Image.Image, answers: Answers, result: Segmen
     ]
     for column, (image, caption, alt) in zip(st.columns(len(pictures)), pictures, strict=True):
         column.image(image, caption, alt=alt, width="stretch")
+
+
+def show_inspector(picture: bytes, answers: bytes, *, class_names: Sequence[str], alt: str, key: str) -> None:
+    """Draw a picture (JPEG or PNG) that tells about its pixels; `answers` is what `answers_png` made, of any size."""
+    _mount(
+        key=key,
+        data={
+            "picture": data_url(picture),
+            "answers": data_url(answers),
+            "names": list(class_names),
+            "void": VOID,
+            "undecided": UNDECIDED,
+            "alt": alt,
+        },
+    )
+
+
+def answers_png(answers: Answers) -> bytes:
+    """Return ids, confidence and runners-up as the channels of a PNG file."""
+    return png_bytes(Image.fromarray(np.dstack(answers)))

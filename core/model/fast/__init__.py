@@ -1,6 +1,5 @@
 """What makes a model cheaper and leaves its function as it is.
 
-inference.py  a copy of a model made ready to predict: folded, packed, fused
-dilated.py    dilated convolutions that leave padding out, tap by tap
-depthwise.py  depthwise convolutions with faster gradients
+inference.py     a copy of a model made ready to predict: folded, packed, fused
+convolutions.py  dilated ones that leave padding out; depthwise ones with faster gradients
 """

@@ -22,7 +22,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.model.device import dtype_of
 from core.model.efficientnet import InvertedResidual
-from core.model.fast.dilated import DilatedConv2d, taps_are_faster
+from core.model.fast.convolutions import DilatedConv2d, taps_are_faster
 
 Shape = tuple[int, ...]
 Arguments = tuple[Any, ...]

@@ -4,11 +4,15 @@ An annotation is a connected part of a class (neighbours in eight directions), a
 objects; the background and void are none. Polygons run along the pixels' edges, so that pycocotools fills them to the
 very pixels. COCO's polygons cannot have holes: an object with a hole is written as compressed run lengths, `iscrowd` 0,
 which pycocotools, FiftyOne and Detectron2 read likewise and which are exact too.
+
+In outlines a pixel (x, y) is the square from (x, y) to (x + 1, y + 1), and pixels that touch in a corner alone are
+taken as apart. The corners of all outlines at once are found by comparing each pixel with its neighbours; corners that
+follow one another in a row are the ends of a horizontal edge, those in a column the ends of a vertical one.
 """
 
 import json
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +20,22 @@ from pycocotools import mask as run_lengths
 from scipy import ndimage
 
 from core.classes import Classes
-from core.model.output.contours import Contour, find_contours
 from core.voc import BACKGROUND, VOID
 
 DIAGONALS_TOO = np.ones((3, 3), dtype=bool)
 
 Document = dict[str, Any]
+
+
+class Contour(NamedTuple):
+    """A closed outline: its corners (x, y) in order, and whether it surrounds a hole.
+
+    `pixel` is (x, y) of one pixel of the set that lies at the outline.
+    """
+
+    corners: list[tuple[int, int]]
+    is_hole: bool
+    pixel: tuple[int, int]
 
 
 class CocoFile:
@@ -123,3 +137,50 @@ def _run_lengths(labels_HW: NDArray[np.int32], label: int, place: tuple[slice, s
     bounds = np.r_[0, np.stack([starts, ends], axis=1).ravel(), height * width]
     encoded = run_lengths.frPyObjects({"counts": np.diff(bounds).tolist(), "size": [height, width]}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def find_contours(is_set_HW: NDArray[np.bool_]) -> list[Contour]:
+    """Return every outline of a set of pixels, uppermost first; each has an even number of corners, 4 at least."""
+    y_N, x_N, right_N, down_N = _corners(is_set_HW)
+    # Where two outlines touch in a corner, the edge that ends there comes before the one that begins.
+    rows, columns = np.lexsort((right_N, x_N, y_N)), np.lexsort((down_N, y_N, x_N))
+    across, along = _partners(rows), _partners(columns)
+    points = list(zip(x_N.tolist(), y_N.tolist(), strict=True))
+    is_done = bytearray(len(points))
+    contours = []
+    for start in rows.tolist():
+        if is_done[start]:
+            continue
+        corners, at = [], start
+        while not is_done[at]:
+            beyond = across[at]
+            is_done[at] = is_done[beyond] = 1
+            corners += [points[at], points[beyond]]
+            at = along[beyond]
+        x, y = points[start]  # the leftmost of the uppermost corners: what is set lies below it, or above a hole
+        is_hole = not is_set_HW[y, x]
+        contours.append(Contour(corners, is_hole, (x, y - 1) if is_hole else (x, y)))
+    return contours
+
+
+def _corners(is_set_HW: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+    """Return y, x of every corner, and whether its two edges go to the right and downwards (1) or not (0)."""
+    padded = np.pad(is_set_HW, 1)
+    quadrants = {(0, 0): padded[:-1, :-1], (0, 1): padded[:-1, 1:], (1, 0): padded[1:, :-1], (1, 1): padded[1:, 1:]}
+    parts = []
+    for (down, right), own in quadrants.items():
+        beside, above, opposite = (
+            quadrants[place] for place in ((down, 1 - right), (1 - down, right), (1 - down, 1 - right))
+        )
+        # The pixel differs from both that share an edge with it. Where two pairs touch in a corner, the set one counts.
+        y, x = np.nonzero((own != beside) & (own != above) & (own | opposite))
+        parts.append((y, x, np.full(len(y), right), np.full(len(y), down)))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _partners(order: NDArray[np.intp]) -> list[int]:
+    """Return for each corner the one at the other end of its edge, where edges are pairs that follow one another."""
+    partners = np.empty_like(order)
+    partners[order[0::2]], partners[order[1::2]] = order[1::2], order[0::2]
+    found: list[int] = partners.tolist()
+    return found

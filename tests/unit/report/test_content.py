@@ -11,7 +11,7 @@ import pytest
 from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
 from core.report.content import Content, gather, judge
-from core.report.files.exports import scores_csv
+from core.report.exports import scores_csv
 from core.report.html.charts import Line, LineChart, nice_ticks
 from core.report.html.figures import choose
 from core.report.html.page import render

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from core.model.architectures import ARCHITECTURES, build_model
-from core.model.fast.depthwise import DepthwiseConv2d, is_depthwise
+from core.model.fast.convolutions import DepthwiseConv2d, is_depthwise
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import dilated
-from core.model.fast.dilated import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
+from core.model.fast import convolutions
+from core.model.fast.convolutions import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
 from core.model.fast.inference import can_pack, ready_to_predict
 
 
@@ -24,7 +24,7 @@ def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[
 @pytest.mark.parametrize("size", [(6, 6), (7, 3), (1, 9)])
 def test_gradients_are_torch_s_own(size: tuple[int, int], rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All taps inside, some, or none but the centre; in double precision, so that nothing but an error shows."""
-    monkeypatch.setitem(dilated.WORTHWHILE, torch.float64, 1.0)
+    monkeypatch.setitem(convolutions.WORTHWHILE, torch.float64, 1.0)
     images, plain = tensors(size)
     plain.padding = plain.dilation = (rate, rate)
     own, own_images = DilatedConv2d.of(copy.deepcopy(plain)), images.detach().clone().requires_grad_()
@@ -56,22 +56,22 @@ def test_the_sum_over_taps_is_rounded_once() -> None:
 
 def test_taps_are_taken_in_bf16_where_they_are_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processors with matrix units took 200 to 360 ms for a convolution of ASPP that tap by tap takes 14 to 43."""
-    monkeypatch.setattr(dilated, "choose_precision", lambda *_: "bf16")
+    monkeypatch.setattr(convolutions, "choose_precision", lambda *_: "bf16")
     for plain_s, expected in ((3.5, True), (1.1, False)):
-        times_s = {convolve_by_taps: 1.0, dilated._convolve_plainly: plain_s}
-        monkeypatch.setattr(dilated, "probe_time", times_s.__getitem__)
-        dilated._taps_are_faster_in_bf16.cache_clear()
+        times_s = {convolve_by_taps: 1.0, convolutions._convolve_plainly: plain_s}
+        monkeypatch.setattr(convolutions, "probe_time", times_s.__getitem__)
+        convolutions._taps_are_faster_in_bf16.cache_clear()
         assert [taps_are_faster(dtype) for dtype in (torch.bfloat16, torch.float32)] == [expected, False]
-    dilated._taps_are_faster_in_bf16.cache_clear()
+    convolutions._taps_are_faster_in_bf16.cache_clear()
 
 
 def test_nothing_is_tried_where_bf16_is_emulated_or_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dilated, "choose_precision", lambda *_: "fp32")
-    monkeypatch.setattr(dilated, "probe_time", lambda _: pytest.fail("tried"))
-    dilated._taps_are_faster_in_bf16.cache_clear()
+    monkeypatch.setattr(convolutions, "choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr(convolutions, "probe_time", lambda _: pytest.fail("tried"))
+    convolutions._taps_are_faster_in_bf16.cache_clear()
     assert not taps_are_faster(torch.float32)
     assert not taps_are_faster(torch.bfloat16)
-    dilated._taps_are_faster_in_bf16.cache_clear()
+    convolutions._taps_are_faster_in_bf16.cache_clear()
 
 
 def test_what_is_tried_takes_time() -> None:
@@ -89,7 +89,7 @@ def test_a_model_is_the_same_with_taps_and_without(is_training: bool, monkeypatc
     images = torch.randn((2, 3, 64, 64), generator=torch.Generator().manual_seed(1))
     found: list[tuple[Tensor, Tensor]] = []
     for are_faster in (True, False):
-        monkeypatch.setattr(dilated, "_taps_are_faster_in_bf16", lambda are_faster=are_faster: are_faster)
+        monkeypatch.setattr(convolutions, "_taps_are_faster_in_bf16", lambda are_faster=are_faster: are_faster)
         if is_training:
             trained = copy.deepcopy(model)
             torch.manual_seed(2)  # of the dropout

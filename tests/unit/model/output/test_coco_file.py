@@ -14,8 +14,7 @@ from pycocotools.coco import COCO
 from scipy import ndimage
 
 from core.classes import VOC_CLASSES
-from core.model.output.coco import CocoFile
-from core.model.output.contours import find_contours
+from core.model.output.coco import CocoFile, find_contours
 from core.voc import VOID
 from tests.small_data import draw_pair
 

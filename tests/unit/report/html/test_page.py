@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
+from core.report import exports
 from core.report.content import Content, gather, judge
-from core.report.files import exports
 from core.report.html.page import SECTIONS, TEMPLATES, render
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import SCORE_NAMES

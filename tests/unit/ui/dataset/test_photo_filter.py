@@ -4,7 +4,7 @@ import pytest
 
 from core.classes import VOC_CLASSES
 from core.data.statistics.pair_facts import PairFacts
-from ui.dataset.photo_filter import PhotoFilter, parse
+from ui.dataset.browser import PhotoFilter, parse
 
 CAT, DOG = 8, 12
 FACTS = PairFacts(

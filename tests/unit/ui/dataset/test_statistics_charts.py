@@ -9,7 +9,7 @@ from core.data.statistics.pair_facts import GRID
 from core.data.statistics.split_stats import VOC_SHARES, SplitStats, summarize
 from tests.unit.ui.dataset.made_facts import facts
 from ui.dataset import statistics_charts
-from ui.dataset.photo_filter import parse
+from ui.dataset.browser import parse
 
 CAT, DOG = 8, 12
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.voc.download import download_voc
+from core.data.voc2012 import download_voc
 from tests.small_data import write_list, write_voc
-from tests.unit.data.voc.mirrors import NAME, Mirror, md5_of, pack, serving
+from tests.unit.download.mirrors import NAME, Mirror, md5_of, pack, serving
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ import pytest
 
 from core import jobs
 from core.__main__ import main
-from core.data.voc import tar as voc_tar
-from core.data.voc.download import claim, job_dir, known_urls, voc_dir
+from core.data import voc2012 as voc_tar
+from core.data.voc2012 import claim, job_dir, known_urls, voc_dir
 from core.errors import RunError
-from tests.unit.data.voc.mirrors import Mirror, dead_url, host_of, md5_of
+from tests.unit.download.mirrors import Mirror, dead_url, host_of, md5_of
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from core.report import exports
 from core.report.content import Content, gather, judge
-from core.report.files import exports, latex
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import Row, ScoreTable
 from core.report.verdicts import decide
@@ -80,11 +80,11 @@ def test_latex_writes_percent_in_the_language_s_way(content: Content) -> None:
 
 
 def test_latex_escapes_every_sign_that_means_something() -> None:
-    assert latex.escape("a_b & 5 % #1 {x}") == r"a\_b \& 5 \% \#1 \{x\}"
-    assert latex.escape("\\input{/etc/passwd}") == r"\textbackslash{}input\{/etc/passwd\}"
-    assert latex.escape("$x^2$~") == r"\$x\textasciicircum{}2\$\textasciitilde{}"
-    assert latex.escape("−2,5 – 1\N{NARROW NO-BREAK SPACE}464") == r"$-$2,5 -- 1\,464"
-    assert latex.escape("maçã, Löwe, 犬\n") == "maçã, Löwe, ? "
+    assert exports.escape("a_b & 5 % #1 {x}") == r"a\_b \& 5 \% \#1 \{x\}"
+    assert exports.escape("\\input{/etc/passwd}") == r"\textbackslash{}input\{/etc/passwd\}"
+    assert exports.escape("$x^2$~") == r"\$x\textasciicircum{}2\$\textasciitilde{}"
+    assert exports.escape("−2,5 – 1\N{NARROW NO-BREAK SPACE}464") == r"$-$2,5 -- 1\,464"
+    assert exports.escape("maçã, Löwe, 犬\n") == "maçã, Löwe, ? "
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -98,7 +98,7 @@ def test_latex_compiles(content: Content, tmp_path: Path, language: str) -> None
     own = ScoreTable(NASTY, NASTY, ((NASTY, 2),), (NASTY, NASTY), (Row(NASTY, (0.5, None)), Row("犬 −", (1.0, 0.0))))
     source = exports.tables_tex(gather(judged), words.language).decode()
     end = r"\end{document}"
-    whole = source.replace(end, latex.environment(own, words) + "\n" + end)
+    whole = source.replace(end, exports.environment(own, words) + "\n" + end)
     (tmp_path / "tables.tex").write_text(whole, encoding="utf-8")
     ended = subprocess.run(
         [compiler, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "tables.tex"],

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.data.voc.download import voc_dir
+from core.data.voc2012 import voc_dir
 from core.download import mirrors as mirror_module
-from tests.unit.data.voc.mirrors import NAME, Fetch, Mirror, refused, serving
+from tests.unit.download.mirrors import NAME, Fetch, Mirror, refused, serving
 
 
 def test_a_cut_connection_is_resumed(fetch: Fetch, mirror: Mirror, packed: bytes) -> None:

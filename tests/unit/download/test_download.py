@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from core.data import voc2012
 from core.data.dataset import open_dataset
-from core.data.voc import download
-from core.data.voc.download import known_urls, unpack_voc, voc_dir
+from core.data.voc2012 import known_urls, unpack_voc, voc_dir
 from core.download import mirrors as mirror_module
 from core.home import PROJECT_ROOT
-from tests.unit.data.voc.mirrors import NAME, Fetch, Mirror, dead_url, host_of, left_in, refused, serving
+from tests.unit.download.mirrors import NAME, Fetch, Mirror, dead_url, host_of, left_in, refused, serving
 
 # --- what there is in the end ---------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ def test_the_facts_are_torchvision_s() -> None:
     facts = DATASET_YEAR_DICT["2012"]
     assert known_urls()[0] == facts["url"]
     assert facts["filename"] == NAME
-    assert Path(facts["base_dir"]) == Path(download.DEVKIT, download.RELEASE)
+    assert Path(facts["base_dir"]) == Path(voc2012.DEVKIT, voc2012.RELEASE)
     assert all(url.endswith(NAME) for url in known_urls())
 
 
@@ -74,7 +74,7 @@ def test_the_progress_goes_up_to_its_total(fetch: Fetch, mirror: Mirror, packed:
 
 
 def test_importing_it_does_not_import_torch() -> None:
-    program = "import sys, core.data.voc.download as d; d.voc_dir(); sys.exit('torch' in sys.modules)"
+    program = "import sys, core.data.voc2012 as d; d.voc_dir(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 

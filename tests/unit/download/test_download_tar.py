@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.data.dataset import open_dataset
-from core.data.voc.download import unpack_voc
-from tests.unit.data.voc.mirrors import left_in, pack, refused
+from core.data.voc2012 import unpack_voc
+from tests.unit.download.mirrors import left_in, pack, refused
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

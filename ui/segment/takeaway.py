@@ -1,4 +1,4 @@
-"""What a person takes away of segmented photos: of the one on the screen, or of all of them in a zip."""
+"""What a person takes away: segmented photos, one or all of them in a zip, and a model as a file for other programs."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -8,14 +8,21 @@ import streamlit as st
 from PIL import Image
 
 from core.data.images import mask_image, png_bytes
+from core.errors import DataError
+from core.files import unused
+from core.home import exports_dir
+from core.model.checkpoint.stated import NOTHING
 from core.model.output.coco import CocoFile
 from core.model.output.file_names import file_stem, file_stems
 from core.model.output.results import Member, areas_csv, cutouts, write_zip
 from core.model.photo.photo_file import ClassArea, class_areas, open_photo
+from core.wording import megabytes
 from ui.downloads import offer
-from ui.segment.cached_segments import Segmented
+from ui.page import showing_errors
+from ui.segment.cached_segments import GivenFile, Segmented, Source
 from ui.segment.photo_look import Look
 from ui.segment.photo_view import Photo
+from ui.words import code
 
 POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
@@ -141,3 +148,53 @@ def zipped(members: Iterator[Member]) -> bytes:
 def _offer(label: str, name: str, make: Callable[[], bytes], meaning: str) -> None:
     kinds = {"png": "image/png", "zip": "application/zip", "json": "application/json", "csv": "text/csv"}
     offer(label, make, name, kinds[name.rpartition(".")[2]], meaning=meaning)
+
+
+class Format(NamedTuple):
+    """A format of `core.model.checkpoint.export` as a person reads it: what it is called, and how its files end."""
+
+    label: str
+    suffix: str
+
+
+FORMATS = {
+    "state-dict": Format("PyTorch state dict", ".pt"),
+    "safetensors": Format("safetensors", ".safetensors"),
+    "onnx": Format("ONNX", ".onnx"),
+    "torch-export": Format("torch.export", ".pt2"),
+}
+
+HELP = (
+    "State dict and safetensors hold the weights under torchvision's names; ONNX and torch.export hold a program that "
+    "needs no torchvision. Classes, photo size, geometry and normalisation go along with each. A model of the geometry "
+    "fit wants photos resized by their longer side and padded to a square with the mean colour."
+)
+
+
+def offer_export(source: Source, stem: str) -> None:
+    """Offer to write the model that `source` names to a new file, called `stem` and after its format."""
+    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
+        chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
+                          format_func=lambda name: FORMATS[name].label)  # fmt: skip
+        if st.button("Write the file", key="export", type="primary"):
+            with showing_errors():
+                _export(source, chosen, stem)
+
+
+def _export(source: Source, chosen: str, stem: str) -> None:
+    """Write the file, and say where it lies and how near its logits are."""
+    from core.model.checkpoint.export import export
+    from core.model.weights.pretrained import open_named
+
+    folder = exports_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}; free it.") from error
+    with st.spinner("Writing, reopening and comparing …"):
+        path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
+        written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
+    st.success(
+        f"{code(written.file)}, {megabytes(written.size_bytes)}. Reopened and compared: logits {written.nearness}.",
+        icon=":material/check:",
+    )

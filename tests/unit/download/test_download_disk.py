@@ -6,8 +6,8 @@ from typing import IO, Any
 
 import pytest
 
-from core.data.voc.download import unpack_voc, voc_dir
-from tests.unit.data.voc.mirrors import NAME, Fetch, Mirror, left_in, refused
+from core.data.voc2012 import unpack_voc, voc_dir
+from tests.unit.download.mirrors import NAME, Fetch, Mirror, left_in, refused
 
 FULL_DISK = Path("/dev/full")
 needs_full_disk = pytest.mark.skipif(not FULL_DISK.exists(), reason="this system has no /dev/full")
