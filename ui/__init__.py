@@ -1,4 +1,4 @@
-"""What several pages share; what one page alone shows has a room of its own.
+"""What several pages share; what one page alone shows has a folder of its own.
 
 page.py         how a page opens, its links, the one place that shows errors
 words.py        percent, durations, sizes, states: how numbers are read

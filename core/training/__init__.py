@@ -10,6 +10,5 @@ loop/           the training itself
 estimate/       how long a training will take
 demo_run.py     the demo: data, then 10 epochs, then 50
 
-Imports go one way: estimate -> loop -> evaluation -> features, loss,
-distributed -> run -> settings.
+Imports go one way: estimate -> loop -> evaluation -> features, loss, distributed -> run -> settings.
 """
