@@ -12,8 +12,8 @@ from ui.sources import DEMO, FOLDER, make_demo_data
 from ui.train.run_view import TICK_S, Entry, read_runs, show_best, show_progress, show_state
 from ui.words import STATES, plain
 
-MAX_CARDS = 12
-NUM_THUMBNAILS = 5
+MAX_CARDS, NUM_THUMBNAILS = 12, 5
+ROCKET = ":material/rocket_launch:"
 
 
 def show_next_step(entries: list[Entry]) -> None:
@@ -45,9 +45,7 @@ def show_first_photo() -> None:
 def offer_first_steps() -> None:
     """Offer the demo, and the way to one's own data."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_asked = st.button(
-            "Train the demo", type="secondary" if starter.is_there() else "primary", icon=":material/rocket_launch:"
-        )
+        is_asked = st.button("Train the demo", type="secondary" if starter.is_there() else "primary", icon=ROCKET)
         link_to("Dataset", "Look at a data set of your own", source=FOLDER)
         link_to("Train", "Set up a run", run="new")
     if is_asked:
@@ -67,7 +65,7 @@ def show_what_follows(entries: list[Entry]) -> None:
     newest = entries[0]
     if demo_run.is_demo(newest.run) and len(newest.log.epochs) < demo_run.MILESTONES[-1]:
         st.markdown("##### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
-        if st.button("Go on with the demo", type="primary", icon=":material/rocket_launch:"):
+        if st.button("Go on with the demo", type="primary", icon=ROCKET):
             start_demo()
         return
     if newest.state in ("failed", "crashed", "stopped", "new"):
@@ -81,7 +79,7 @@ def show_what_follows(entries: list[Entry]) -> None:
         link_to("Segment", "Segment a photo")
         link_to("Train", "Set up a run", run="new")
         has_demo = any(demo_run.is_demo(entry.run) for entry in entries)
-        is_asked = not has_demo and st.button("Train the demo", icon=":material/rocket_launch:")
+        is_asked = not has_demo and st.button("Train the demo", icon=ROCKET)
     if is_asked:
         start_demo()
 
