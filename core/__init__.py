@@ -1,6 +1,7 @@
 """Everything Atrous does, without a dashboard.
 
 __main__.py     the command line
+api.py          the same from Python, in five lines
 terminal.py     progress bars and tables
 commands/       what the command line does
 report/         a run for those who examine it

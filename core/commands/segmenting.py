@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from core import terminal
+from core import api, terminal
 from core.classes import Classes
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.errors import PhotoError
-from core.files import refuse_existing, regular, replacing, write_new
+from core.files import refuse_existing, replacing, write_new
+from core.model.photo.photo_file import open_photo_file
 from core.palettes import OWN, PALETTES, recolored
 from core.terminal import progress_bar, say
 
@@ -25,35 +26,32 @@ POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size; nothing is overwritten."""
     from core.model.output.file_names import file_stems
-    from core.model.predict.predictor import open_predictor
     from core.model.predict.tta import Passes
-    from core.model.weights.pretrained import open_named
 
     passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
     stems = file_stems(str(path) for path in arguments.photos)
     _refuse_existing(arguments, stems)
     for path in arguments.photos:  # read, not kept: a hundred large photos fill the memory
-        for note in _read_photo(path, stretch=arguments.stretch).notes:
+        for note in open_photo_file(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # which shows how far a download is
-    predictor, opened = open_predictor(open_named(arguments.checkpoint, given=given_by(arguments)), passes)
-    classes = opened.meta.classes
-    _refuse_existing_cutouts(arguments, stems, classes)
+    model = api.open_model(arguments.checkpoint, passes=passes, given=given_by(arguments))
+    _refuse_existing_cutouts(arguments, stems, model.meta.classes)
     _make_folder(arguments.out)
-    for repair in opened.repairs:
+    for repair in model.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
-    return _Segmenting(arguments, predictor, passes, classes).run(stems)
+    return _Segmenting(arguments, model).run(stems)
 
 
 class _Segmenting:
     """Segments photos one after the other and writes what was asked for."""
 
-    def __init__(self, arguments: argparse.Namespace, predictor: Any, passes: Any, classes: Classes) -> None:
+    def __init__(self, arguments: argparse.Namespace, model: api.Model) -> None:
         from core.model.output.coco import CocoFile
 
-        self._arguments, self._predictor, self._passes, self._classes = arguments, predictor, passes, classes
-        self._shown = recolored(classes, arguments.palette)
-        self._coco = CocoFile(classes) if arguments.polygons else None
+        self._arguments, self._model, self._classes = arguments, model, model.meta.classes
+        self._shown = recolored(self._classes, arguments.palette)
+        self._coco = CocoFile(self._classes) if arguments.polygons else None
         self._areas: list[tuple[str, Any]] = []
         self._written: list[Path] = []
 
@@ -69,24 +67,23 @@ class _Segmenting:
     def _segment(self, path: Path, stem: str) -> Document:
         from core.model.output.results import mask_and_overlay
         from core.model.photo.photo_file import abstain, class_areas
-        from core.model.predict.tiling import segment as predict
 
         began_s = time.perf_counter()
-        photo = _read_photo(path, stretch=self._arguments.stretch).photo
-        prediction = predict(self._predictor, photo, self._passes, with_confidence=True)
+        photo = open_photo_file(path, stretch=self._arguments.stretch).photo
+        prediction = self._model.predict(photo)
         mask_HW, confidence_HW = prediction.mask_HW, prediction.confidence_HW
         assert confidence_HW is not None  # noqa: S101 - it was asked for
         if self._arguments.abstain is not None:
             mask_HW = abstain(mask_HW, confidence_HW, self._arguments.abstain)
         areas = class_areas(mask_HW, confidence_HW, self._classes.names)
         mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, shown=self._shown))
-        document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
+        document: Document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
         document |= self._cut_out(stem, photo, mask_HW)
         if self._coco:
             self._coco.add(path.name, mask_HW, confidence_HW)
         self._areas.append((path.name, areas))
-        if self._passes.count(*photo.size) > 1:
-            document["passes"] = self._passes.count(*photo.size)
+        if (num_passes := self._model.passes.count(*photo.size)) > 1:
+            document["passes"] = num_passes
         return document | {"classes": [vars(area) for area in areas], "seconds": time.perf_counter() - began_s}
 
     def _cut_out(self, stem: str, photo: Any, mask_HW: Any) -> Document:
@@ -131,17 +128,6 @@ class _Segmenting:
                 write_zip(file, members())
         except OSError as error:
             raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
-
-
-def _read_photo(path: Path, *, stretch: bool) -> Any:
-    from core.model.photo.limits import check_file_size
-    from core.model.photo.photo_file import open_noted
-
-    try:
-        check_file_size(regular(path).stat().st_size, str(path))
-        return open_noted(path.read_bytes(), str(path), stretch=stretch)
-    except OSError as error:
-        raise PhotoError(f"The photo {path} cannot be read: {error.strerror}; check its name.") from error
 
 
 def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:

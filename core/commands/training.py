@@ -4,15 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import jobs, terminal
+from core import api, jobs, terminal
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.errors import CoreError
-from core.files import delete_folder, write_json
+from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, say, telling
 from core.training import demo_run
 from core.training.estimate import stored_estimates
@@ -101,14 +101,16 @@ def _follow(world: "World") -> None:
 def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Document:
     from core.data.dataset import fingerprint, open_dataset
 
-    run = _new_run(arguments) if arguments.new else folders.open_run(arguments.run)
-    try:
-        with _trainer_of(run, beside=arguments.beside) as was_ended:
-            ended = _train_leg(run, arguments.extend, was_ended, world)
-    except CoreError:
-        if arguments.new and not read_log(run.log_path).legs:
-            delete_folder(run.path)  # it never began: what cannot work leaves nothing behind
-        raise
+    if arguments.new:
+        run = api.new_run(arguments.new, arguments.data, preset=arguments.preset, **parse_settings(arguments.set))
+        say_unnamed(open_dataset(run.data))
+    else:
+        run = folders.open_run(arguments.run)
+    with (
+        api.deleted_unless_begun(run) if arguments.new else nullcontext(),
+        _trainer_of(run, beside=arguments.beside) as was_ended,
+    ):
+        ended = _train_leg(run, arguments.extend, was_ended, world)
     return {
         "run": str(run.path),
         "epochs_done": ended.epochs_done,
@@ -120,18 +122,6 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
             fingerprint(open_dataset(run.data).split("val")),
         ),
     }
-
-
-def _new_run(arguments: argparse.Namespace) -> Run:
-    from core.data.dataset import open_dataset
-
-    name = arguments.preset or usual_preset(arguments.data)
-    config = with_settings(preset(name), parse_settings(arguments.set))
-    dataset = open_dataset(arguments.data)
-    for split in ("train", "val"):
-        dataset.split(split)
-    say_unnamed(dataset)
-    return folders.create_run(arguments.new, arguments.data, name, config)
 
 
 def _give_way() -> None:

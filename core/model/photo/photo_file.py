@@ -7,6 +7,7 @@ are tried, and what it declares is judged before any of its pixels is read (`pho
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ from core.data.bit_depth import (
 from core.data.images import PHOTO_FORMATS, register_heif
 from core.data.srgb import has_broken_profile, to_srgb
 from core.errors import PhotoError
-from core.model.photo.limits import begins_as_photo, check_file, check_header, too_large
+from core.files import regular
+from core.model.photo.limits import begins_as_photo, check_file, check_file_size, check_header, too_large
 from core.voc import VOID
 
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
@@ -58,6 +60,15 @@ class NotedPhoto:
 def open_photo(data: bytes, name: str, *, stretch: bool = False) -> Image.Image:
     """Return a photo as upright RGB from the bytes of its file; see `open_noted`."""
     return open_noted(data, name, stretch=stretch).photo
+
+
+def open_photo_file(path: Path, *, stretch: bool = False) -> NotedPhoto:
+    """Open a photo from its file; see `open_noted`. A file that cannot be read raises `PhotoError` too."""
+    try:
+        check_file_size(regular(path).stat().st_size, str(path))
+        return open_noted(path.read_bytes(), str(path), stretch=stretch)
+    except OSError as error:
+        raise PhotoError(f"The photo {path} cannot be read: {error.strerror}; check its name.") from error
 
 
 def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
