@@ -94,7 +94,7 @@ def suspicion(path: Path) -> Suspicion | None:
 
 @st.cache_data(max_entries=64, ttl=DAY_S, show_spinner=False)
 def _suspicion(file: Stamp) -> Suspicion | None:
-    return guard.suspicion(evaluations.load(Path(file.path).parent).scores, _counts(file))
+    return guard.suspicion(evaluations.load(Path(file.path).parent).scores)
 
 
 def floor_conventions(path: Path) -> dict[str, float | None]:

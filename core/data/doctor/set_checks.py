@@ -145,26 +145,6 @@ def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
                 break
 
 
-def scenes(pairs: Sequence[ExaminedPair]) -> list[list[str]]:
-    """Group names by what their photos show: photos that look the same are of one scene, and so on from each to others.
-
-    Every name is in one group, most of them alone in theirs.
-    """
-    seen = [(pair.entry.name, pair.photo) for pair in pairs if pair.photo]
-    looks = _Looks([photo for _, photo in seen])
-    groups = [[pair.entry.name] for pair in pairs if not pair.photo]
-    left = np.arange(len(seen))
-    while left.size:
-        group, left = [int(left[0])], left[1:]
-        for at in group:  # which grows on the way
-            is_alike = looks.alike(at, left)
-            if is_alike.any():
-                group += left[is_alike].tolist()
-                left = left[~is_alike]
-        groups.append([seen[at][0] for at in group])
-    return groups
-
-
 def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
     """Tell of files that are never read because another one has their name."""
     by_name = {entry.name: entry for entry in entries}

@@ -5,10 +5,9 @@
     set_aside/photos/ set_aside/masks/                       what only a guess could mend, and copies of photos
     repair.csv                                               file, action and detail of every change
 
-The doctor finds no error in the copy. Its warnings are met where that costs no pair, so some may stay: masks that show
-only background, which may be meant, and what too few photos leave no way around (a class only in val, photos of one
-scene in train and val). Where nobody chose train and val, both are split anew, stratified. Masks without a palette
-get one, which changes no id. What else is in the folder (annotations, photos without masks) is not copied.
+The doctor finds no error in the copy. Warnings that the user may accept stay: masks of background only, a class that is
+only in val, photos that look alike in train and val. Where train or val is empty, both are split anew, stratified.
+Masks without a palette get one, which changes no id. Other files (annotations, photos without masks) are not copied.
 """
 
 import itertools

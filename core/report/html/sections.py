@@ -89,11 +89,11 @@ def shown_epochs(log: RunLog) -> tuple[int, list[Epoch]]:
 def warnings(content: Content, words: Words) -> list[str]:
     """Return for each checkpoint: scores not above the floor, the likely cause, invented classes, missing scores."""
     said = []
-    for label, judged, counts_NKK in zip(words.labels(content), content.judged, content.counts_CNKK, strict=True):
+    for label, judged in zip(words.labels(content), content.judged, strict=True):
         for hit in floor_hits(judged.scores):
             written = {"value": words.percent(hit.value), "floor": words.percent(hit.floor)}
             said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
-        if found := suspicion(judged.scores, counts_NKK):
+        if found := suspicion(judged.scores):
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
         invented = [entry.name for entry in judged.scores.classes if entry.is_invented]
         if invented:

@@ -36,8 +36,7 @@ def test_a_copy_of_a_folder_with_every_fault_is_sound_and_the_originals_untouche
     names = names_in(out)
     kept = {f"{split}{n}" for split, count in (("t", 40), ("v", 12)) for n in range(count)} - ASIDE - {"t15", "t30"}
     assert names["train"] | names["val"] == kept | {"t15e"}
-    assert ({"v4"} <= names["train"], len(names["train"]), len(names["val"])) == (True, 31, 7)
-    assert len({"t16", "v2"} & names["train"]) != 1, "they look alike"
+    assert ({"v2", "v4"} <= names["val"], len(names["train"]), len(names["val"])) == (True, 29, 9)
     assert names["trainval"] == names["train"] | names["val"]
 
 
@@ -46,7 +45,8 @@ def test_a_copy_of_a_folder_with_one_fault_is_sound(patient: Patient, tmp_path: 
     fault.plant_in(patient)
     report = repair(patient.root, tmp_path / "out")
     check_copy(tmp_path / "out", report)
-    assert report.changes or fault.kind in ("empty mask", "class missing in val"), "something was told of it"
+    stays = ("empty mask", "class missing in val", "class only in val", "similar photo")
+    assert bool(report.changes) == (fault.kind not in stays)
     is_aside = fault.name in ASIDE or fault.kind == "unlisted pairs"
     assert report.images == 52 - is_aside
     aside = [change for change in report.changes if change.action in ("set aside", "left out")]

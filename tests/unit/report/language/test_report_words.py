@@ -45,7 +45,7 @@ def test_every_cause_that_the_guard_can_name_has_its_words() -> None:
     from core.metrics import guard
 
     kinds = set(re.findall(r'return "([a-z ]+)", ', inspect.getsource(guard)))
-    assert {"shuffled classes", "wrong palette", "untrained"} <= kinds
+    assert {"shuffled classes", "mostly void", "untrained"} <= kinds
     assert suspicion is guard.suspicion
     assert {f"cause {kind}" for kind in kinds} == {key for key in Words("en").texts if key.startswith("cause ")}
 
