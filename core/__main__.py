@@ -1,4 +1,4 @@
-"""The command line: `python -m core COMMAND --help` shows each with an example.
+"""The command line: `python -m core COMMAND --help` shows a command with an example.
 
 Exit code 0: done; 1: a `CoreError`, one line on stderr; 2: wrong usage. Progress goes to stderr; with `--json` stdout
 holds exactly one JSON document.
@@ -20,7 +20,7 @@ from core.errors import CoreError, DataError
 from core.terminal import closed_pipe_ignored, say
 
 EMPTY = re.compile(r"(--[\w-]+=)?")
-"""What is never meant: an empty path would be the folder one stands in, an empty name the same as none."""
+"""Refused as a mistake: an empty path would be the current folder, an empty name no name."""
 
 FAMILIES = (training, data, evaluation, checkpoints, segmenting)
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _refuse_impossible_paths(arguments: argparse.Namespace) -> None:
-    """Raise `DataError` for a path that no system call takes: Python stumbles over it wherever it is looked at."""
+    """Raise `DataError` for a path that every system call refuses: too long, or a loop of links."""
     for value in vars(arguments).values():
         for path in value if isinstance(value, list) else [value]:
             try:
@@ -55,7 +55,7 @@ def _refuse_impossible_paths(arguments: argparse.Namespace) -> None:
                     path.stat()
             except OSError as error:
                 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-                    raise DataError(f"{str(path)[:80]} is no path: {error.strerror}; give another.") from error
+                    raise DataError(f"{str(path)[:80]} cannot be a path: {error.strerror}; give another.") from error
 
 
 def _parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -91,6 +91,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # What Pillow thinks of a photo is no line of ours; what is wrong with one is told by name.
+    # Pillow's warnings about photos are noise on stderr; the doctor reports bad photos by name.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.exit(main())

@@ -1,6 +1,6 @@
-"""The classes of a data set: their names and colours, in the order of their ids, the background first.
+"""The classes of a data set: names and colours by id, the background first.
 
-`classes.txt` in the root of a data set names them, one a line, each with a colour if it is to have one of its own:
+`classes.txt` in the root of a data set names one class a line, with an optional colour:
 
     background
     apple #cc2222
@@ -30,15 +30,15 @@ NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
 VOC_PHOTOS = "JPEGImages"
 VOC_FOLDER = re.compile(r"VOC20(0[7-9]|1[0-2])")
 VOC_NAME = re.compile(r"20(0[7-9]|1[0-2])_\d{6}")
-"""What a release of VOC calls its folder, and its photos: by the year in which they were first in it."""
+"""Names of VOC's folders and photos (year of the release that added it, number)."""
 
 PEEKED_MASKS = 5
-"""Masks whose palette is looked at: one may be broken, or not like the others."""
+"""Masks whose palettes vote: a single one may be broken or unlike the others."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Names, and colours as `#rrggbb`, by class id; wrong ones raise `DataError`."""
+    """Names, and colours as `#rrggbb`, by class id; invalid ones raise `DataError`."""
 
     names: tuple[str, ...]
     colors: tuple[str, ...]
@@ -49,7 +49,7 @@ class Classes:
         if len(self.colors) != len(self.names):
             raise DataError(f"{len(self.names)} classes need as many colours, not {len(self.colors)}.")
         if wrong := [color for color in self.colors if not COLOR.fullmatch(color)]:
-            raise DataError(f"'{wrong[0]}' is no colour; write it as #rrggbb, for instance #cc2222.")
+            raise DataError(f"'{wrong[0]}' is not a colour; write it as #rrggbb, for instance #cc2222.")
         if "" in self.names:
             raise DataError("A class has no name; give every class one.")
 
@@ -59,7 +59,7 @@ class Classes:
 
     @property
     def palette(self) -> NDArray[np.uint8]:
-        """The colour of every id, shape (256, 3), RGB; see `palette_of`."""
+        """The colour of every id, as `palette_of`."""
         return palette_of(self.colors)
 
     def css_color(self, class_id: int) -> str:
@@ -69,7 +69,7 @@ class Classes:
 
 @lru_cache(maxsize=64)
 def palette_of(colors: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Return the colour of every id, read-only, shape (256, 3), RGB: first these, then VOC's; void is cream."""
+    """Return the RGB colour of every id, uint8, (256, 3), read-only: these colours, then VOC's; void is cream."""
     palette_2563 = PALETTE.copy()
     palette_2563[: len(colors)] = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in colors]
     palette_2563.flags.writeable = False
@@ -82,24 +82,24 @@ def css_color(color: NDArray[np.uint8]) -> str:
 
 
 def classes_of(names: Sequence[str], colors: Sequence[str] = ()) -> Classes:
-    """Return classes of these names and colours; without colours, as in files of older versions, in VOC's."""
+    """Return classes; without colours (files of older versions have none) they get VOC's."""
     return Classes(tuple(names), tuple(colors) or tuple(css_color(color) for color in PALETTE[: len(names)]))
 
 
 VOC_CLASSES = classes_of(CLASS_NAMES)
 
 NUMBERED = Classes(("background", *(f"class {number}" for number in range(1, len(VOC_CLASSES)))), VOC_CLASSES.colors)
-"""What ids stand for where nothing says it: as many as VOC has, in its colours, with numbers for names."""
+"""The classes of a data set that names none: as many as VOC has, in VOC's colours."""
 
 ASSUMED = (VOC_CLASSES, NUMBERED)
-"""Classes that the masks themselves say nothing of, neither by a palette of their own nor in a classes.txt."""
+"""Classes that are assumed where a data set has neither a classes.txt nor a palette of its own."""
 
 
 def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
-    """Return numbered classes in the colours of a mask's palette; None if it is VOC's, or colours nothing.
+    """Return numbered classes in the colours of a mask's palette, None if the palette says nothing about classes.
 
-    A colour says that its id is meant where it is none of VOC's and none of the greys that stand for no palette. A
-    palette of more than `MAX_PALETTE_CLASSES` such ids is one for pictures, not for classes.
+    It defines the ids whose colour is neither VOC's, nor the grey of that level, nor black; more than
+    `MAX_PALETTE_CLASSES` ids are the palette of a picture.
     """
     ids = np.arange(min(len(palette_N3), VOID))
     colors_N3 = palette_N3[: len(ids)]
@@ -113,13 +113,13 @@ def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
 
 
 def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:
-    """Tell whether the first colours of a palette are those of VOC's classes."""
+    """Return whether a palette begins with the colours of VOC's classes."""
     count = min(len(palette_N3), len(CLASS_NAMES))
     return count > 1 and bool((palette_N3[:count] == PALETTE[:count]).all())
 
 
 def read_classes(file: Path) -> Classes:
-    """Read a `classes.txt`; one that is no text, or names a class twice, raises `DataError`."""
+    """Read a `classes.txt`; one that is not text, or names a class twice, raises `DataError`."""
     names, colors = [], []
     for class_id, line in enumerate(read_lines(file)):
         has_color = NAMED_COLOR.fullmatch(line)
@@ -131,7 +131,7 @@ def read_classes(file: Path) -> Classes:
 
 
 def write_classes(root: Path, classes: Classes) -> None:
-    """Write the `classes.txt` of a data set; one that is there already is never overwritten: `DataError`."""
+    """Write the `classes.txt` of a data set; if there is one already, raise `DataError`."""
     file = root / CLASSES_FILE
     if file.exists():
         raise DataError(f"{file} exists already; edit it, nothing is overwritten.")
@@ -144,9 +144,9 @@ def write_classes(root: Path, classes: Classes) -> None:
 
 
 def classes_of_folder(root: Path, photo_dir: Path, masks: dict[str, Path]) -> tuple[Classes, bool]:
-    """Return the classes and whether they are named: by a classes.txt, or because the folder is VOC's.
+    """Return the classes of a data set, and whether a classes.txt or VOC's own folder names them.
 
-    VOC's palette and grey levels name nothing: every other program that writes masks uses them as well.
+    VOC's palette does not: many other programs write it too.
     """
     file = root / CLASSES_FILE
     if file.exists():
@@ -155,17 +155,14 @@ def classes_of_folder(root: Path, photo_dir: Path, masks: dict[str, Path]) -> tu
     assumed = (VOC_CLASSES, True) if _is_voc(root, photo_dir, masks) else (NUMBERED, False)
     if palette_N3 is None or has_voc_palette(palette_N3) or not classes_of_palette(palette_N3):
         return assumed
-    # Writers cut a palette after the last colour that a mask uses: the longest of its kind has all classes.
+    # Writers cut a palette after the last colour that a mask uses: the longest one has all classes.
     palettes = (palette for palette in map(_palette_of, masks.values()) if palette is not None)
     longest_N3 = max((palette for palette in palettes if _begins_alike(palette_N3, palette)), key=len)
     return (own, False) if (own := classes_of_palette(longest_N3)) else assumed
 
 
 def _is_voc(root: Path, photo_dir: Path, masks: Collection[str]) -> bool:
-    """Tell whether a folder says that it is VOC's: by its layout, and by its own name or those of most photos in it.
-
-    The layout alone does not: labelme and CVAT write it as well.
-    """
+    """Return whether layout and names (of the folder, or of most photos) are VOC's; labelme writes VOC's layout too."""
     if photo_dir.name != VOC_PHOTOS:
         return False
     num_of_voc = sum(VOC_NAME.fullmatch(name) is not None for name in masks)
@@ -178,14 +175,14 @@ def _begins_alike(a_N3: NDArray[np.uint8], b_N3: NDArray[np.uint8]) -> bool:
 
 
 def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:
-    """Return the palette that most of these masks have, shape (N, 3); None if most have none."""
+    """Return the most frequent palette, (N, 3), None if most masks have none."""
     palettes = Counter(None if palette is None else palette.tobytes() for palette in map(_palette_of, masks))
     usual = palettes.most_common(1)[0][0] if palettes else None
     return None if usual is None else np.frombuffer(usual, dtype=np.uint8).reshape(-1, 3)
 
 
 def _palette_of(mask: Path) -> NDArray[np.uint8] | None:
-    """Return the palette of a mask, shape (N, 3); None where it has none or cannot be read, which others will tell."""
+    """Return the palette of a mask, (N, 3), None if it has none or cannot be read (reported elsewhere)."""
     try:
         with Image.open(regular(mask)) as image:
             palette = image.getpalette("RGB") if image.mode == "P" else None

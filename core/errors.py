@@ -1,20 +1,20 @@
-"""What can go wrong, as one tree.
+"""The errors that a user can cause or fix, as one tree.
 
-    CoreError               shown to a person as it is: what, where, what to do
+    CoreError               shown to the user as it is: what, where, what to do
     |- ConfigError          a setting that does not exist or is out of bounds
     |- DataError            a folder, split list, photo or mask that cannot be used
-    |- PhotoError           a photo somebody wants segmented cannot be used
-    |- WeightsError         pretrained weights cannot be had
-    |- CheckpointError      a checkpoint file that cannot be opened, or failed its verification; where weights are
-    |                       missing or do not fit, its `MisfitError` (core.model.checkpoint.fitting), which lists them
+    |- PhotoError           a photo that cannot be segmented
+    |- WeightsError         pretrained weights that cannot be found or downloaded
+    |- CheckpointError      a checkpoint that cannot be opened, does not fit, or failed its verification;
+    |                       `MisfitError` (core.model.checkpoint.fitting) lists the weights that do not fit
     `- RunError             a run folder that cannot be created, read, started or extended
 
-Anything else that is raised is a bug and must be seen as one.
+Any other exception is a bug.
 """
 
 
 class CoreError(Exception):
-    """The base of every error a user can cause or mend; its text is one sentence for that user."""
+    """The base class; the message is one sentence for the user."""
 
 
 class ConfigError(CoreError):

@@ -1,4 +1,4 @@
-"""Files: written so that a reader sees the old one or the new one, never half of it; read; put in order."""
+"""Files that appear whole or not at all, for several processes that read and write at once."""
 
 import errno
 import json
@@ -14,28 +14,26 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from core.errors import DataError
-from core.windows import is_locked, move
+from core.windows import move
 from core.wording import numbered
 
 NAME_LENGTH = 40
-"""How much of a file's name its temporary file bears: names may be as long as the disk allows."""
+"""Characters of a file's name in its temporary file's name: names may be as long as the disk allows."""
 
 REPLACED = ".replaced-"
-"""Follows the name of a folder that another one is about to replace."""
+"""Suffix of a folder that another one is replacing."""
 
-LOOKS = 20
-"""How often a folder is looked for that others replace all the time."""
+READ_ATTEMPTS = 20
 
 T = TypeVar("T")
 
 
 class Stamp(NamedTuple):
-    """What tells without opening it whether a file or folder is still the one that was read: every cache's key.
+    """Path, size and times of a file or folder: the key of every cache. A missing file has zeros.
 
-    The size and the time of change can both be set back by anybody (`os.utime`, `cp -p`, a restored copy). On Linux and
-    macOS `ctime_ns` cannot: it is the kernel's time of the last change. On Windows it is the time at which the file was
-    made, which sees a file that another took the place of; bytes written over in place, with the size and the time of
-    change as before, are not seen there. A file that does not exist has zeros.
+    Anybody can set size and mtime back (`os.utime`, `cp -p`, a restored copy). `ctime_ns` is the kernel's time of the
+    last change on Linux and macOS, which nobody can set. On Windows it is the time of creation: it changes when another
+    file takes the place, but not when bytes are overwritten in place with size and mtime set back.
     """
 
     path: str
@@ -45,7 +43,7 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: Path) -> Stamp:
-    """Return the stamp of a file or folder as it is now."""
+    """Return the stamp of a file or folder."""
     try:
         return stamp_of(path, path.stat())
     except OSError:
@@ -54,18 +52,18 @@ def stamp(path: Path) -> Stamp:
 
 def stamp_of(path: Path | str, status: os.stat_result) -> Stamp:
     """Return the stamp of a file whose status is known."""
-    # Not `Path.absolute`, which takes ten times as long, and there are thousands of photos.
+    # `Path.absolute` takes ten times as long, and data sets have thousands of photos.
     return Stamp(os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)  # noqa: PTH100
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that takes the place of `path` when the block ends well, flushed to the disk before.
+    """Open a temporary file that replaces `path` at the end of the block, flushed to the disk.
 
-    When the block raises, the temporary file is removed and `path` stays as it was.
+    If the block raises, the temporary file is deleted and `path` stays unchanged.
     """
     temporary = _temporary(path)
-    file = temporary.open("xb")  # not by tempfile, which lets nobody else read what it makes
+    file = temporary.open("xb")  # `tempfile` would make it readable by this user only
     try:
         with file:
             yield file
@@ -81,32 +79,21 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(4)}.part")
 
 
-def write_once(path: Path, content: bytes) -> bool:
-    """Write a file whole unless there is one, and tell whether it was; of two writers at once, one gets False."""
-    whole = _temporary(path)
-    with replacing(whole) as file:
-        file.write(content)
-    try:
-        return take_name(whole, path)
-    finally:
-        whole.unlink(missing_ok=True)
-
-
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document; a NaN or an infinity in it raises `ValueError`."""
+    """Write a JSON document; NaN or infinity in it raises `ValueError`."""
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     with replacing(path) as file:
-        # A file's name may have bytes that are no UTF-8: Python's sign for one, written out, is JSON's for it.
+        # Python reads non-UTF-8 bytes of a file name as surrogates; backslashreplace writes them as JSON's \udcXX.
         file.write(text.encode(errors="backslashreplace") + b"\n")
 
 
 def take_name(file: Path, path: Path) -> bool:
-    """Give a file a name on the same disk that nothing has yet; of two who do so at once, one gets False."""
+    """Rename a file to a new name on the same disk and return True, or return False if that name exists."""
     try:
         os.link(file, path)
     except FileExistsError:
         return False
-    except OSError:  # a disk without links
+    except OSError:  # a disk without hard links
         if path.exists():
             return False
         file.replace(path)
@@ -114,19 +101,46 @@ def take_name(file: Path, path: Path) -> bool:
     return True
 
 
+def refuse_existing(path: Path) -> None:
+    """Raise `DataError` if a file that the user named exists: nothing is overwritten."""
+    if path.exists():
+        raise DataError(f"{path} exists already; name a new file, nothing is overwritten.")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that the user named; if it exists or cannot be written, raise `DataError`."""
+    refuse_existing(path)
+    whole = _temporary(path)
+    try:
+        with replacing(whole) as file:
+            file.write(content)
+        if not take_name(whole, path):  # another process has just written it
+            refuse_existing(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def unused(path: Path) -> Path:
+    """Return the path if nothing is there, else the first free one with -2, -3 and so on after its stem."""
+    candidates = (path.with_name(f"{stem}{path.suffix}") for stem in numbered(path.stem))
+    return next(each for each in candidates if not each.exists())
+
+
 # --- folders --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `path` when the block ends well, and vanishes when it raises.
+    """Yield a temporary folder that becomes `path` at the end of the block, and is deleted if the block raises.
 
-    `path` must not exist, or be an empty folder; else `FileExistsError`, also where somebody else was faster.
+    `path` must be missing or an empty folder, at the end of the block too; else `FileExistsError`.
     """
     _refuse_filled(path)
     with _drafted(path, makes_all=True) as draft:
         yield draft
-        with suppress(OSError):  # there is none, or it is filled by now
+        with suppress(OSError):  # missing, or filled by another process
             path.rmdir()
         try:
             draft.rename(path)
@@ -143,12 +157,12 @@ def _refuse_filled(path: Path) -> None:
 
 @contextmanager
 def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; when the block raises, it vanishes with the folders made for it."""
+    """Yield a temporary folder beside `path`; if the block raises, delete it and the parents made for it."""
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=makes_all, exist_ok=True)
     except FileExistsError:
-        path.parent.stat()  # it was there, and is deleted at this moment: FileNotFoundError
+        path.parent.stat()  # FileNotFoundError if another process has just deleted it
         raise
     draft = _temporary(path)
     draft.mkdir()
@@ -157,17 +171,17 @@ def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         for folder in made:
-            with suppress(OSError):  # somebody else has put something there
+            with suppress(OSError):  # another process has put something there
                 folder.rmdir()
         raise
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the place of the folder `path`, if there is one, when the block ends well.
+    """Yield a temporary folder that replaces the folder `path`, if any, at the end of the block.
 
-    Of several who do so at once, the last one stays. No system swaps two folders in one step: for an instant the old
-    one has a name beside, where `read_folder` finds it. The folder above `path` is made, those above that are not.
+    The last of several writers wins. No system swaps two folders in one step: for an instant the old one has a name
+    beside `path`, where `read_folder` finds it. The parent is made, its parents are not.
     """
     with _drafted(path, makes_all=False) as draft:
         yield draft
@@ -180,23 +194,22 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 draft.rename(path)
                 break
             except OSError:
-                if not path.exists():
+                if not path.exists():  # else another writer was faster: replace theirs
                     raise
-                # Somebody else has put theirs there meanwhile.
         for old in aside:
             delete_folder(old)
 
 
 def entries(folder: Path, pattern: str) -> list[Path]:
-    """Return what a folder holds whose name fits a pattern; nothing where it is gone, or is deleted meanwhile."""
-    with suppress(FileNotFoundError, NotADirectoryError):  # before Python 3.13, `glob` itself raises in that instant
+    """Return the paths in a folder that match a glob pattern; none if the folder is missing."""
+    with suppress(FileNotFoundError, NotADirectoryError):  # before Python 3.13 `glob` raises if it is deleted meanwhile
         return list(folder.glob(pattern))
     return []
 
 
 def read_folder(path: Path, read: Callable[[Path], T]) -> T:
-    """Return what `read` makes of a folder that others may be replacing (`replacing_folder`), of one state of it."""
-    for _ in range(LOOKS):
+    """Return `read(path)` for a folder that `replacing_folder` may be replacing: one version of it, never a mixture."""
+    for _ in range(READ_ATTEMPTS):
         for place in (path, *entries(path.parent, f"{escape(path.name)}{REPLACED}*")):
             with suppress(FileNotFoundError):
                 return read(place)
@@ -204,7 +217,7 @@ def read_folder(path: Path, read: Callable[[Path], T]) -> T:
 
 
 def delete_folder(path: Path) -> None:
-    """Delete a folder with all that is in it; what somebody else deletes meanwhile is as good."""
+    """Delete a folder with its content; another process may be deleting it too."""
     while path.exists():
         with suppress(FileNotFoundError):
             shutil.rmtree(path)
@@ -212,7 +225,7 @@ def delete_folder(path: Path) -> None:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
-    """Give what `new_folder` does for a folder that a person named: what is wrong with it is a `DataError`."""
+    """Yield a `new_folder` that the user named; if it is not empty or cannot be written, raise `DataError`."""
     try:
         with new_folder(path) as folder:
             yield folder
@@ -222,40 +235,18 @@ def output_folder(path: Path) -> Iterator[Path]:
         raise DataError(f"The folder {path} cannot be written: {error.strerror}; choose another.") from error
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise `DataError` if a file that a person named is there already: nothing is overwritten."""
-    if path.exists():
-        raise DataError(f"{path} exists already; name a new file, nothing is overwritten.")
-
-
-def unused(path: Path) -> Path:
-    """Return a path that nothing is at: this one, or else with -2 after its stem, -3 and so on."""
-    candidates = (path.with_name(f"{stem}{path.suffix}") for stem in numbered(path.stem))
-    return next(each for each in candidates if not each.exists())
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that a person named, whole or not at all; one that exists or cannot be written is a `DataError`."""
-    refuse_existing(path)
-    try:
-        is_first = write_once(path, content)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
-    if not is_first:  # by somebody else meanwhile
-        refuse_existing(path)
-
-
 def by_number(named: Path | str) -> list[tuple[int, str]]:
     """Return a key that sorts files, or names, by the numbers in them: epoch_200.pt, epoch_999.pt, epoch_1000.pt."""
     name = named.name if isinstance(named, Path) else named
     key = []
     for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name):
+        # Compared by length, then digit by digit: `int` refuses more than 4,300 digits.
         key += [(0, text), (len(digits.lstrip("0")), digits.lstrip("0"))]
     return [*key, (0, name)]
 
 
 def by_last_use(paths: Iterable[Path]) -> list[Path]:
-    """Return files or folders in the order of their times of change; those that are gone by now are left out."""
+    """Return files or folders sorted by mtime, oldest first, without those deleted meanwhile."""
     times = {}
     for path in paths:
         with suppress(FileNotFoundError):
@@ -264,17 +255,20 @@ def by_last_use(paths: Iterable[Path]) -> list[Path]:
 
 
 def forget_oldest(folder: Path, pattern: str, count: int) -> None:
-    """Delete of a folder's files that fit a pattern all but the newest so many; on Windows, one in use stays."""
-    kept = by_last_use(file for file in entries(folder, pattern) if file.is_file())
-    for file in kept[: max(0, len(kept) - count)]:
+    """Delete all but the `count` newest files that match a pattern; on Windows, open files stay."""
+    files = by_last_use(file for file in entries(folder, pattern) if file.is_file())
+    for file in files[: max(0, len(files) - count)]:
         with suppress(OSError):
             file.unlink()
 
 
-def regular(path: Path) -> Path:
-    """Return the path of a file that has an end; a device, a pipe or a socket raises `OSError` before it is opened.
+# --- reading --------------------------------------------------------------------------------------------------------
 
-    A pipe is waited for, and some devices go on for ever. A folder is let through: who opens it learns that it is one.
+
+def regular(path: Path) -> Path:
+    """Return the path, but raise `OSError` for a device, pipe or socket: reading one may never end.
+
+    A folder passes: opening it raises an error of its own.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -283,23 +277,8 @@ def regular(path: Path) -> Path:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Return the lines of a text file that are not blank; Notepad begins its files with a mark, which is skipped."""
+    """Return the lines of a UTF-8 file, stripped, without blank ones and without the BOM that Notepad writes."""
     try:
         return [line.strip() for line in regular(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
-
-
-# --- locks ----------------------------------------------------------------------------------------------------------
-
-
-def locked_since(file: Path) -> float | None:
-    """Return when the living process that locks a file took the lock, in seconds since 1970; None where none does.
-
-    A file that is gone is locked by nobody; one that this user may not open raises `OSError`.
-    """
-    try:
-        with file.open("rb") as opened:
-            return os.fstat(opened.fileno()).st_mtime if is_locked(opened) else None
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -1,4 +1,4 @@
-"""How many bytes of main memory can still be had: the machine's or, if that is less, its container's."""
+"""Free main memory of the machine or, if less, of its container."""
 
 from pathlib import Path
 
@@ -6,23 +6,22 @@ import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-"""Limit and use of a container's memory below `CGROUP`, version 2 and version 1."""
+"""Limit and use of a container's memory below `CGROUP`, for cgroups version 2 and 1."""
 
 
 def free_bytes(cgroup: Path = CGROUP) -> int:
-    """Return the bytes that a program can still take; what files are cached in counts as free."""
+    """Return the free bytes; the page cache counts as free, since the kernel gives it back on demand."""
     available = int(psutil.virtual_memory().available)
     for limit_file, use_file in CGROUP_FILES:
         limit, use = _number_in(cgroup / limit_file), _number_in(cgroup / use_file)
         if limit is not None and use is not None:
-            # What files are cached in counts as used, and is given back when asked for.
             cached = _inactive_file_bytes((cgroup / use_file).with_name("memory.stat"))
             available = min(available, max(0, limit - max(0, use - cached)))
     return available
 
 
 def free_share() -> float:
-    """Return the share of the machine's memory that can still be had, of its container if that has less."""
+    """Return the free bytes as a share of the machine's memory, in [0, 1]."""
     return free_bytes() / psutil.virtual_memory().total
 
 

@@ -1,4 +1,4 @@
-"""Where Atrous keeps what it makes: `checkpoints/`, `datasets/`, `exports/`, beside the code or in `$ATROUS_HOME`."""
+"""The folders that Atrous writes: `checkpoints/`, `datasets/`, `exports/`, in `$ATROUS_HOME` or beside the code."""
 
 import os
 from pathlib import Path
@@ -17,15 +17,15 @@ def checkpoints_dir() -> Path:
 
 
 def datasets_dir() -> Path:
-    """Return the folder of the data sets that Atrous itself makes or downloads."""
+    """Return the folder of the data sets that Atrous draws or downloads."""
     return home() / "datasets"
 
 
 def exports_dir() -> Path:
-    """Return the folder of the models that the dashboard wrote for other programs."""
+    """Return the folder of the models that the dashboard exports."""
     return home() / "exports"
 
 
 def demo_dir() -> Path:
-    """Return the `VOC2012` folder of the demo data, whether or not it has been made."""
+    """Return the `VOC2012` folder of the demo data, which may not exist yet."""
     return datasets_dir() / "demo" / "VOCdevkit" / "VOC2012"

@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: progress on stderr (a bar where that is a terminal), results as tables."""
+"""The terminal: progress on stderr (a bar if it is a terminal), results as tables."""
 
 import json
 import os
@@ -31,31 +31,28 @@ from core.wording import count, duration
 Document = dict[str, Any]
 
 NOTABLE_SHARE = 0.1
-"""Of the processors, taken by other programs while something was timed."""
+"""Share of the processors that other programs take, from which on a timing mentions it."""
 
 
 @contextmanager
 def closed_pipe_ignored(stream: TextIO) -> Iterator[None]:
-    """Let nobody read what is written to stdout or stderr in the block, as `| head` does: that is no error.
-
-    What is written there later goes nowhere.
-    """
+    """Ignore that the reader of stdout or stderr has gone, as `| head` does; later output is discarded."""
     try:
         yield
         stream.flush()
-    except BrokenPipeError:  # Python flushes once more as it ends, and would complain then
+    except BrokenPipeError:  # Python flushes again at exit and would print an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(line: str) -> None:
-    """Tell a person something; stdout is for the result."""
+    """Print a line to stderr; stdout is for the result."""
     with closed_pipe_ignored(sys.stderr):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
-    """Give a function of (done, total) that moves a bar on stderr, if that is a terminal."""
+    """Yield a callback for progress that moves a bar on stderr, if that is a terminal."""
     with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
@@ -66,8 +63,8 @@ def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
 
 
 @contextmanager
-def telling(what: str, unit: str, job: Path | None) -> Iterator[OnProgress]:
-    """Give a function of (done, total) that tells the terminal, and the job in a folder if there is one."""
+def reporting(what: str, unit: str, job: Path | None) -> Iterator[OnProgress]:
+    """Yield a callback for progress that moves a bar and, given a job's folder, writes the job's progress."""
     with progress_bar(what, unit) as show, jobs.running(job) if job else nullcontext() as note:
 
         def on_progress(done: int, total: int) -> None:
@@ -79,7 +76,7 @@ def telling(what: str, unit: str, job: Path | None) -> Iterator[OnProgress]:
 
 
 class TrainingProgress:
-    """Shows the records of a training: a bar over all its steps, and a line for whatever else happens."""
+    """Shows the records of a training: a bar over all steps, a line for every other event."""
 
     def __init__(self, name: str) -> None:
         self._bar: tqdm[Any] = tqdm(desc=name, unit="step", disable=None, file=sys.stderr, leave=False)
@@ -95,7 +92,7 @@ class TrainingProgress:
         self._bar.close()
 
     def show(self, record: Record) -> None:
-        """Take one record."""
+        """Show one record."""
         match record:
             case Preparing():
                 self._bar.set_postfix_str(f"{record.doing}: {record.done}/{record.total}")
@@ -118,7 +115,7 @@ class TrainingProgress:
                 self._say(f"{record.outcome}: {record.reason}")
 
     def advise(self, sentence: str) -> None:
-        """Show what should be known about the run's health."""
+        """Show a sentence about the run's health."""
         self._say(f"  health: {sentence}")
 
     def _start(self, started: RunStarted) -> None:
@@ -149,7 +146,7 @@ def _percent(fraction: float | None) -> str:
 
 
 def show_demo(document: Document) -> str:
-    """Return where the demo's run and data are, and its scores."""
+    """Return the demo's run, data and scores."""
     lines = [f"Run   {document['run']}", f"Data  {document['data']}", f"{count(document['epochs'], 'epoch')} done"]
     for epochs, scores in document["scores"].items():
         lines.append(f"  after {count(int(epochs), 'epoch')}: mIoU {_percent(scores['miou'])}{_floor_of(scores)}")
@@ -168,14 +165,14 @@ def show_train(document: Document) -> str:
 
 
 def show_estimate(document: Document) -> str:
-    """Return how long a training would take, and what other settings would take and give up."""
+    """Return how long a training would take, and the alternatives with their drawbacks."""
     step = f"{document['seconds_per_step']:.2f} s a step of {count(document['batch_size'], 'photo')}"
-    reckoned = " (reckoned from smaller batches)" if document["is_extrapolated"] else ""
+    extrapolated = " (extrapolated from smaller batches)" if document["is_extrapolated"] else ""
     photos = f"{document['num_train_images']:,} training and {count(document['num_val_images'], 'validation photo')}"
     epochs = f"{count(document['epochs'], 'epoch')} of {duration(document['seconds_per_epoch'])}"
     lines = [
         f"{duration(document['total_seconds'])} for {epochs}: {photos}",
-        f"{step}{reckoned}, {document['precision']} on {document['device']}",
+        f"{step}{extrapolated}, {document['precision']} on {document['device']}",
     ]
     if document["alternatives"]:
         lines.append(f"{'instead':<24}{'in all':>14}{'ratio':>8}  what it gives up")
@@ -191,7 +188,7 @@ def show_estimate(document: Document) -> str:
 
 
 def show_doctor(document: Document) -> str:
-    """Return a table of what was found, errors first, or that nothing was; and what became of it in a repaired copy."""
+    """Return the findings, errors first, and the changes of the repaired copy, if there is one."""
     examined = f"{count(document['images'], 'photo')} and {count(document['masks'], 'mask')} examined"
     lines = [f"{examined}." if document["findings"] else f"{examined}: nothing found."]
     for severity in ("error", "warning"):
@@ -210,7 +207,7 @@ def _repaired(copy: Document | None) -> list[str]:
 
 
 def show_stats(document: Document) -> str:
-    """Return a table of what is in a split."""
+    """Return a table of the photos and classes of a split."""
     floor = document["floor"]
     photos, pixels = count(document["images"], "photo"), count(document["pixels"], "pixel")
     lines = [
@@ -229,20 +226,20 @@ def show_stats(document: Document) -> str:
 
 
 def show_download(document: Document) -> str:
-    """Return where the downloaded data set is and what it holds."""
+    """Return the place and splits of a downloaded data set."""
     splits = ", ".join(f"{name} {images:,}" for name, images in document["splits"].items())
     return f"{count(document['images'], 'photo')} with masks: {splits}\n{document['data']}"
 
 
 def show_import(document: Document) -> str:
-    """Return what a new data set holds, where it is, and what was skipped or decided on the way."""
+    """Return the classes, notes and place of an imported data set."""
     classes = document["classes"]
     held = f"{count(document['images'], 'photo')} of {count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
     return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
 
 
 def show_evaluate(document: Document) -> str:
-    """Return a table of scores, the floor beside them, and what is odd about them."""
+    """Return a table of scores beside the floor, and a warning if they are implausible."""
     from core.metrics.guard import suspicion
     from core.metrics.scores import Scores
 
@@ -272,12 +269,12 @@ def show_compare(document: Document) -> str:
 
 
 def show_report(document: Document) -> str:
-    """Return where the report is, and its tables if they were asked for."""
+    """Return the files of the report."""
     return "\n".join(document[key] for key in ("file", "tables") if key in document)
 
 
 def show_segment(document: Document) -> str:
-    """Return the classes found in each photo, and the files written."""
+    """Return the classes in each photo, and the files written."""
     lines = []
     for photo in document["photos"]:
         shares = ", ".join(f"{c['name']} {_percent(c['share'])}" for c in photo["classes"])
@@ -287,6 +284,6 @@ def show_segment(document: Document) -> str:
 
 
 def show_bench(document: Document) -> str:
-    """Return the ratios of the benchmarks, then the document that scripts read as the last line."""
+    """Return the ratios of the benchmarks; the last line is the JSON document."""
     ratios = [f"{name:<32}{ratio:6.2f} x" for name, ratio in document["ratios"].items()]
     return "\n".join([f"against the report's loop, on {document['device']}", *ratios, json.dumps(document)])

@@ -1,12 +1,12 @@
-"""The constants of PASCAL VOC 2012 segmentation and of ImageNet preprocessing: their one home.
+"""Constants of PASCAL VOC 2012 segmentation and of ImageNet preprocessing.
 
-Palette: the VOC devkit's `VOClabelcolormap`. Mean and deviation: ImageNet's, as in torchvision's weights.
+The palette is the VOC devkit's `VOClabelcolormap`, mean and standard deviation are those of torchvision's weights.
 """
 
 import numpy as np
 
 VOID = 255
-"""The id of pixels that are never counted and never trained on."""
+"""The id of pixels that are neither trained on nor counted."""
 
 BACKGROUND = 0
 
@@ -20,7 +20,7 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 
 
 def _devkit_color(class_id: int) -> tuple[int, int, int]:
-    """Spread the bits of the id over the three channels, highest first, as the VOC devkit does."""
+    """Spread the bits of the id over red, green and blue, highest bit first."""
     red = green = blue = 0
     for shift in range(8):
         bits = class_id >> (3 * shift)
@@ -32,8 +32,3 @@ def _devkit_color(class_id: int) -> tuple[int, int, int]:
 
 PALETTE = np.array([_devkit_color(class_id) for class_id in range(256)], dtype=np.uint8)
 """Colour of every id, shape (256, 3), RGB; row 255 (void) is cream."""
-
-
-def palette_bytes() -> bytes:
-    """Return the palette as the 768 bytes that `PIL.Image.putpalette` takes."""
-    return PALETTE.tobytes()

@@ -1,4 +1,4 @@
-"""Text that every page, command and file writes alike: numbers with their nouns, sizes, times, free names, tables."""
+"""Formats shared by pages, commands and files: counts, sizes, times, free names, CSV."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet would compute."""
+"""A spreadsheet computes cells that begin with one of these."""
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -15,7 +15,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def megabytes(size_bytes: float) -> str:
-    """Return a size in MB of a million bytes, one at least, or in GB from a thousand of them."""
+    """Return a size in MB (10^6 bytes, at least 1 MB), or in GB from 10^9 bytes on."""
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{max(1, round(size_bytes / 1e6))} MB"
 
 
@@ -30,13 +30,13 @@ def duration(seconds: float) -> str:
 
 
 def numbered(name: str, sign: str = "-") -> Iterator[str]:
-    """Give a name, then the names to try while it is taken: `photo`, `photo-2`, `photo-3` and so on."""
+    """Yield a name and its alternatives: `photo`, `photo-2`, `photo-3` and so on."""
     yield name
     yield from (f"{name}{sign}{number}" for number in itertools.count(2))
 
 
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return CSV in which no cell is a formula: one that looks like one gets a quote before it."""
+    """Return CSV; a cell that a spreadsheet would compute gets a quote before it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -54,7 +54,7 @@ def show_analysis(path: Path) -> None:
         progress = jobs.progress(job)
         if progress is None and (jobs.has_ended(job) or jobs.error(job)):
             st.rerun()
-        waiting = jobs.Progress(0, 0, 0.0)
+        waiting = jobs.JobProgress(0, 0, 0.0)
         show_job(progress or waiting, "Reading every photo and mask once", "getting ready", pairs_done)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
-from core.jobs import Progress
+from core.jobs import JobProgress
 from core.wording import duration
 
 POLL_S = 1.0
 """How often a page that shows a job looks again."""
 
 
-def show_job(progress: Progress, doing: str, waiting: str, amount: Callable[[int, int], str]) -> None:
+def show_job(progress: JobProgress, doing: str, waiting: str, amount: Callable[[int, int], str]) -> None:
     """Draw a bar with what is done and the remaining time; `waiting` says what goes on until a total is known."""
     if not progress.total:
         st.progress(0.0, f"{doing}: {waiting} …")

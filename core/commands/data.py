@@ -11,7 +11,7 @@ from core import terminal
 from core.classes import CLASSES_FILE
 from core.commands.document import Add, Document
 from core.errors import DataError
-from core.terminal import progress_bar, say, telling
+from core.terminal import progress_bar, reporting, say
 
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
@@ -50,7 +50,7 @@ def doctor(arguments: argparse.Namespace) -> Document:
         return _analysed(arguments.data, arguments.job).report.as_dict()
     from core.data.repair.repaired_copy import repair
 
-    with telling("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
+    with reporting("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         mended = repair(arguments.data, arguments.repair, on_progress, split_anew=arguments.split_anew)
     return mended.source.as_dict() | {"repaired": mended.as_dict()}
 
@@ -59,7 +59,7 @@ def _analysed(path: Path, job: Path | None = None) -> "Analysis":
     """Read every pair, or what is stored of an earlier time; how far it is goes to the terminal, and to a job."""
     from core.data.analysis import analyse
 
-    with telling("reading", "photo", job) as on_progress:
+    with reporting("reading", "photo", job) as on_progress:
         return analyse(path, on_progress)
 
 

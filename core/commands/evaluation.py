@@ -15,7 +15,7 @@ from core.data.dataset import Dataset, open_dataset
 from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
 from core.home import PROJECT_ROOT
-from core.terminal import progress_bar, say, telling
+from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
@@ -23,7 +23,7 @@ LANGUAGES = ("en", "pt")
 
 def evaluate(arguments: argparse.Namespace) -> Document:
     """Score a checkpoint on a split: whole images at the masks' own size."""
-    with telling("evaluating", "photo", arguments.job) as on_progress:
+    with reporting("evaluating", "photo", arguments.job) as on_progress:
         dataset = open_dataset(arguments.data)
         find_checkpoint(arguments.checkpoint)  # which shows how far a download is
         document = api.evaluate(

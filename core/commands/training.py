@@ -2,18 +2,20 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from core import api, jobs, terminal
 from core.commands.data import say_unnamed
 from core.commands.document import Add, Document
 from core.errors import CoreError
 from core.files import write_json
-from core.terminal import TrainingProgress, progress_bar, say, telling
+from core.terminal import TrainingProgress, progress_bar, reporting, say
 from core.training import demo_run
 from core.training.estimate import stored_estimates
 from core.training.estimate import training_time as estimates
@@ -65,7 +67,7 @@ def _trainer_of(run: Run, *, beside: bool = False) -> Iterator[Callable[[], bool
     All of it is so before torch is imported, which takes seconds: whoever started this is waiting, and a signal may
     come.
     """
-    with jobs.ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
+    with _ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
         yield was_ended
 
 
@@ -89,13 +91,30 @@ def _follow(world: "World") -> None:
 
     from core.training.loop.other_ranks import follow
 
-    with jobs.ending_signals() as was_ended:
+    with _ending_signals() as was_ended:
         try:
             follow(world, was_ended)
         except CoreError:
             if torch.cuda.is_available():  # there the first process may wait in its step for ever, and tell nothing
                 raise
             sys.exit(1)
+
+
+@contextmanager
+def _ending_signals() -> Iterator[Callable[[], bool]]:
+    """Catch SIGTERM and Ctrl-C in the block; yield a function that returns whether one arrived."""
+    came = False
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Document:
@@ -177,7 +196,7 @@ def estimate(arguments: argparse.Namespace) -> Document:
     from core.data.dataset import open_dataset
 
     _give_way()  # as the trainer will
-    with telling("timing", "setting", arguments.job) as on_progress:
+    with reporting("timing", "setting", arguments.job) as on_progress:
         stored_estimates.refuse_if_training()
         name = arguments.preset or usual_preset(arguments.data)
         config = with_settings(preset(name), parse_settings(arguments.set))

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
 from core.training.settings.presets import PRESET_HELP, PRESETS
-from core.voc import CLASS_NAMES, palette_bytes
+from core.voc import CLASS_NAMES, PALETTE
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import go_to, pick, set_number
 
@@ -116,5 +116,5 @@ def segment(page: Page, photo: Path) -> None:
     assert download.value.suggested_filename == "holiday 1_mask.png"
     mask = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert (mask.mode, mask.size) == ("P", PHOTO_SIZE)
-    assert bytes(mask.getpalette() or []) == palette_bytes()
+    assert bytes(mask.getpalette() or []) == PALETTE.tobytes()
     assert np.asarray(mask).max() < len(CLASS_NAMES)

@@ -26,7 +26,6 @@ from core.files import (
     take_name,
     write_json,
     write_new,
-    write_once,
 )
 
 
@@ -45,11 +44,13 @@ def test_of_two_who_write_a_file_once_the_first_one_s_stays(
             raise OSError(errno.EPERM, "no links on this disk")
 
         monkeypatch.setattr(os, "link", refuse)
-    file = tmp_path / "once"
-    assert write_once(file, b"first")
-    assert not write_once(file, b"second")
-    assert file.read_bytes() == b"first"
-    assert names_in(tmp_path) == ["once"]
+    first, second, file = (tmp_path / name for name in ("first", "second", "once"))
+    for draft in (first, second):
+        draft.write_text(draft.name)
+    assert take_name(first, file)
+    assert not take_name(second, file)
+    assert file.read_text() == "first"
+    assert names_in(tmp_path) == ["once", "second"]
 
 
 def test_a_named_file_that_appears_meanwhile_is_not_overwritten(

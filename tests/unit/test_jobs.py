@@ -38,7 +38,7 @@ def test_an_error_is_kept_as_its_sentence(folder: Path) -> None:
     [
         (
             ValueError("cannot reshape\narray"),
-            "It failed (ValueError: cannot reshape array); this is a mistake of Atrous",
+            "It failed (ValueError: cannot reshape array); this is a bug in Atrous",
         ),
         (MemoryError(), "not enough memory"),
         (KeyboardInterrupt(), "interrupted"),

@@ -1,16 +1,14 @@
-"""Writes the demo as a VOC data set, all or nothing."""
+"""Writing the demo as a VOC data set, all or nothing."""
 
 import json
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from core.data.demo.scene import draw_scene
+from core.data.images import mask_image
 from core.errors import ConfigError, DataError
 from core.files import new_folder
 from core.jobs import OnProgress
-from core.voc import palette_bytes
 
 FORMAT_VERSION: Final = 1
 MARK_NAME: Final = "demo.json"
@@ -27,8 +25,7 @@ def write_demo(
 ) -> Path:
     """Draw the demo data set into `root/VOCdevkit/VOC2012` and return that folder.
 
-    A complete demo of the same version, seed and counts is returned untouched. The set is drawn in a sibling folder and
-    renamed at the end, so a half-written one never exists. `on_progress(done, total)` is called after each scene.
+    A demo of the same version, seed and counts is returned untouched. `on_progress(done, total)` counts scenes.
 
     Raises:
         ConfigError: a negative seed, or a split without scenes.
@@ -44,7 +41,7 @@ def write_demo(
         return target
     try:
         with new_folder(target) as draft:
-            _draw_all(draft, seed, num_train, num_val, on_progress or _say_nothing)
+            _draw_all(draft, seed, num_train, num_val, on_progress)
             (draft / MARK_NAME).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         if isinstance(error, FileExistsError) and _is_there(target, mark):
@@ -56,12 +53,12 @@ def write_demo(
 
 
 def is_demo_data(folder: Path) -> bool:
-    """Tell whether a data set, named by its `VOC2012` folder or one above, was drawn by `write_demo`."""
+    """Return whether `write_demo` drew a data set, given its `VOC2012` folder or one above."""
     return any((folder / below / MARK_NAME).is_file() for below in ("", "VOC2012", "VOCdevkit/VOC2012"))
 
 
 def _is_there(target: Path, mark: dict[str, int]) -> bool:
-    """Tell whether this very demo exists; refuse to touch anything else that is there."""
+    """Return whether this demo exists; if anything else is there, raise `DataError`."""
     if not target.exists():
         return False
     try:
@@ -73,7 +70,7 @@ def _is_there(target: Path, mark: dict[str, int]) -> bool:
     return True
 
 
-def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress: OnProgress) -> None:
+def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress: OnProgress | None) -> None:
     photos, masks, lists = (draft / part for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"))
     for folder in (photos, masks, lists):
         folder.mkdir(parents=True)
@@ -82,14 +79,9 @@ def _draw_all(draft: Path, seed: int, num_train: int, num_val: int, on_progress:
     for done, name in enumerate(names):
         picture, mask_HW = draw_scene(seed * _SEED_STRIDE + done)
         picture.save(photos / f"{name}.jpg", quality=90)
-        mask = Image.fromarray(mask_HW).convert("P")
-        mask.putpalette(palette_bytes())
-        mask.save(masks / f"{name}.png")
-        on_progress(done + 1, total)
+        mask_image(mask_HW).save(masks / f"{name}.png")
+        if on_progress:
+            on_progress(done + 1, total)
     splits = {"train": names[:num_train], "val": names[num_train:], "trainval": names}
     for split, members in splits.items():
         (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in members), encoding="ascii")
-
-
-def _say_nothing(done: int, total: int) -> None:
-    """Ignore the progress."""

@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from core.training.run.folders import Run
-from core.voc import CLASS_NAMES, VOID, palette_bytes
+from core.voc import CLASS_NAMES, PALETTE, VOID
 from tests.app.conftest import Visit
 from tests.app.segment.photos import SIZE, photo_bytes, pictures, upload
 
@@ -41,7 +41,7 @@ def test_a_photo_is_segmented_at_its_own_size(visit: Visit, run: Run, offered: l
     assert pictures(app) == ["my cat.jpg with its classes laid over it"]
     mask = Image.open(io.BytesIO(download("my cat_mask.png", offered)))
     assert (mask.mode, mask.size, mask.format) == ("P", SIZE, "PNG")
-    assert bytes(mask.getpalette() or []) == palette_bytes()
+    assert bytes(mask.getpalette() or []) == PALETTE.tobytes()
     assert set(np.unique(np.asarray(mask))) <= set(range(len(CLASS_NAMES)))
     overlaid = Image.open(io.BytesIO(download("my cat_overlay.png", offered)))
     assert (overlaid.mode, overlaid.size, overlaid.format) == ("RGB", SIZE, "PNG")

@@ -65,7 +65,7 @@ def test_the_command_unpacks_a_tar(core: Command, packed: bytes, tmp_path: Path)
 def test_the_command_notes_how_far_it_is(
     core: Command, mirror: Mirror, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[jobs.Progress | None] = []
+    seen: list[jobs.JobProgress | None] = []
     monkeypatch.setattr(jobs, "NOTE_EVERY_S", 0.0)
     monkeypatch.setattr(voc_tar, "_check_opens", lambda _: seen.append(jobs.progress(job_dir())))
     core("--mirror", mirror.url, "--job", job_dir())

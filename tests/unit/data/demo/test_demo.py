@@ -10,7 +10,7 @@ from PIL import Image
 from core.data.demo import draw_scene, write_demo
 from core.data.demo.scene import FIGURES
 from core.errors import ConfigError, DataError
-from core.voc import BACKGROUND, CLASS_NAMES, VOID, palette_bytes
+from core.voc import BACKGROUND, CLASS_NAMES, PALETTE, VOID
 
 DEMO_CLASSES = {CLASS_NAMES.index(figure.class_name) for figure in FIGURES.values()}
 
@@ -108,7 +108,7 @@ def test_files_are_jpeg_photos_and_palette_masks_that_equal_the_drawn_ones(voc20
     ):
         assert (photo.format, photo.mode, photo.size) == ("JPEG", "RGB", (320, 240))
         assert (mask.format, mask.mode) == ("PNG", "P")
-        assert bytes(mask.getpalette()) == palette_bytes()
+        assert bytes(mask.getpalette()) == PALETTE.tobytes()
         picture, mask_HW = draw_scene(2)
         assert np.array_equal(np.asarray(mask), mask_HW)
         assert np.abs(np.asarray(photo, dtype=int) - np.asarray(picture, dtype=int)).mean() < 6
