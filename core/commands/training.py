@@ -18,7 +18,6 @@ from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, reporting, say
 from core.training import demo_run
 from core.training.estimate import stored_estimates
-from core.training.estimate import training_time as estimates
 from core.training.run import evaluations, folders, machine
 from core.training.run.folders import Run
 from core.training.run.health import health
@@ -194,13 +193,14 @@ def _say_health(run: Run, log: RunLog, progress: TrainingProgress, said: dict[st
 def estimate(arguments: argparse.Namespace) -> Document:
     """Time a few real batches, and tell how long the training would take, and what would take less."""
     from core.data.dataset import open_dataset
+    from core.training.estimate.training_time import estimate as measure
 
     _give_way()  # as the trainer will
     with reporting("timing", "setting", arguments.job) as on_progress:
         stored_estimates.refuse_if_training()
         name = arguments.preset or usual_preset(arguments.data)
         config = with_settings(preset(name), parse_settings(arguments.set))
-        found = estimates.estimate(open_dataset(arguments.data), config, on_progress).as_dict()
+        found = measure(open_dataset(arguments.data), config, on_progress).as_dict()
         if arguments.job:
             write_json(arguments.job / stored_estimates.FILE, found)
     return found

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import jobs
 from core.training.estimate import stored_estimates
-from core.training.estimate.training_time import Estimate
+from core.training.estimate.stored_estimates import Estimate
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.run.records import Preflight, Preparing, Record, Validating, seconds_between

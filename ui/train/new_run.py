@@ -49,7 +49,7 @@ def ask_new_run() -> None:
             assert config  # noqa: S101 - without it the button is disabled
             run = folders.create_run(run_name, data.root, name, config)
             address.show(run=run.path.name)
-            stored_estimates.keep_with(run)
+            stored_estimates.copy_to_run(run)
             folders.start(run)
         st.rerun()
 

@@ -1,48 +1,71 @@
-"""What a training costs on this machine: real steps, real validation and a real checkpoint, timed; nothing is kept.
+"""Times real steps, validation and a checkpoint on this machine, and keeps nothing.
 
-A step is timed as the trainer takes it, the loading of its photos included (see `step_timing`).
+A step is timed as the trainer takes it, with the loading of its photos. Where a whole batch would take long, its time
+is extrapolated from smaller ones.
 """
 
 import itertools
-import os
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 import torch
 
-from core.data.dataset import Dataset, Sample, fingerprint
+from core.data.dataset import Dataset, Sample
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import fraction_of
 from core.errors import RunError
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint, verify_checkpoint
-from core.model.device import choose_device, choose_precision, device_name
-from core.training.estimate.step_timing import Clock, Limits, Stopwatch, extrapolated, time_steps
 from core.training.evaluation import evaluate
 from core.training.features import FeaturePairs, HeadPredictor
 from core.training.loop.loop import VALIDATION_BATCH_SIZE, TrainingLoop
+from core.training.loop.memory import peak_memory_bytes
+from core.training.loop.progress import Progress
 from core.training.settings.config import TrainingConfig, with_settings
 
+Clock = Callable[[], float]
+"""Returns a time in seconds, as `time.perf_counter` does."""
+
+SMALL_BATCH = 2
+"""Photos in the first timed steps, which decide how large a batch can be timed; BatchNorm needs two."""
+
+SELF_WARMING_S = 4.0
+"""A first step this long counts too: one-time work (memory, kernels) takes some tenths of a second."""
+
 VALIDATION_SHARE = 0.25
-"""Validation is timed for this share of the time that steps are: it is a smaller part of an epoch."""
+"""Validation is timed for this share of the steps' time: it is a smaller part of an epoch."""
 
 VALIDATION_BATCHES = 3
 """Different batches of validation photos that are timed in turn: photos differ in size."""
 
 READ_PAIRS = 32
-"""Pairs read to tell how long the reading of all of them takes, and pairs that steps are timed with, at least."""
+"""Pairs that are read to time the reading, and the least number of pairs that steps are timed with."""
 
 FEATURES = 4
-"""Photos whose features are computed to tell how long that takes, and taken for those of all others."""
+"""Photos whose features are computed to time that; steps use them in place of all others."""
 
-AS_FAST = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none", "train_fraction": 1.0}
-"""Settings that leave the time of a step as it is: weights that hardly move cannot run into NaN, random ones need no
-download, without class weights the photos are not counted for every model that is built, and of the photos that are
-timed none is left out."""
+HARMLESS = {"learning_rate": 1e-8, "init": "random", "class_weighting": "none", "train_fraction": 1.0}
+"""Settings that change no step's time and avoid trouble: a tiny learning rate cannot reach NaN, random weights need no
+download, class weights would read every mask for every model, and all photos that are timed are used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long a measurement may take.
+
+    enough_s         steps are timed until they sum up to this
+    longest_step_s   a step that would take longer is extrapolated from smaller batches, of 2 and at least 4
+    most_s           no larger batch is started that would make the timing of steps longer than this
+    """
+
+    enough_s: float
+    longest_step_s: float
+    most_s: float
+
 
 CHOSEN = Limits(enough_s=8.0, longest_step_s=15.0, most_s=45.0)
 ALTERNATIVE = Limits(enough_s=4.0, longest_step_s=6.0, most_s=12.0)
@@ -50,13 +73,13 @@ ALTERNATIVE = Limits(enough_s=4.0, longest_step_s=6.0, most_s=12.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a training with some settings costs.
+    """The time that parts of a training take with some settings.
 
-    seconds_per_step     on a whole batch; `is_extrapolated` says that no whole batch was timed
+    seconds_per_step     of a whole batch; `is_extrapolated` if no whole batch was timed
     validation_s         per photo, in batches as between epochs; `last_validation_s`: one at a time, after the last
     checkpoint_s         to write last.pt and open it again
     features_s           to compute the features of all photos, where they are stored
-    peak_memory_bytes    as `Epoch` tells it; None where it cannot be told
+    peak_memory_bytes    as in the `Epoch` record; None if unknown
     """
 
     seconds_per_step: float
@@ -72,40 +95,6 @@ class Costs:
     precision: str
 
 
-class Machine(NamedTuple):
-    """On what training runs here."""
-
-    device: torch.device
-    name: str
-    has_fast_bf16: bool
-
-
-def machine() -> Machine:
-    """Return the device that training takes, what a person calls it, and whether bf16 is fast on it."""
-    device = choose_device()
-    return Machine(device, device_name(device), choose_precision("auto", device) == "bf16")
-
-
-class OtherWork:
-    """Tells what share of the processors' time other programs take, from its making on: it makes everything longer."""
-
-    def __init__(self) -> None:
-        self._began = self._seconds()
-
-    def share(self) -> float:
-        """Return the share, in [0, 1], of the processors' time since then."""
-        total, busy, own = (now - then for now, then in zip(self._seconds(), self._began, strict=True))
-        return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0
-
-    def _seconds(self) -> tuple[float, float, float]:
-        """Return the processors' seconds so far: all, those that were busy, and those of this process."""
-        every = psutil.cpu_times()
-        total = sum(every) - getattr(every, "guest", 0.0) - getattr(every, "guest_nice", 0.0)  # counted in user too
-        own = os.times()
-        ours = own.user + own.system + own.children_user + own.children_system
-        return total, total - every.idle - getattr(every, "iowait", 0.0), ours
-
-
 def measure(
     config: TrainingConfig,
     dataset: Dataset,
@@ -113,154 +102,195 @@ def measure(
     *,
     limits: Limits = CHOSEN,
     clock: Clock = time.perf_counter,
-    like: Costs | None = None,
+    similar: Costs | None = None,
 ) -> Costs:
     """Time steps, validation and a checkpoint with these settings; one model is in memory at a time.
 
-    `like` holds the costs of similar settings: how much longer single photos take than batches in validation is taken
-    from there. Data that cannot be trained on raises `DataError`, a batch that does not fit into the GPU `RunError`.
+    The ratio of single photos to batches in validation is taken from `similar` costs, if given. Data that cannot be
+    trained on raises `DataError`, a batch that does not fit into the GPU `RunError`.
     """
-    bench = _Bench(config, dataset, device)
+    bench = _Bench(config, dataset, device, limits, clock)
     try:
-        size = bench.batch_size
-        steps = time_steps(bench.build, size, limits, clock)
-        validation_s = bench.time_validation(VALIDATION_BATCH_SIZE, limits, clock)
-        is_alike = like is not None and not config.store_features  # where they are stored, the head alone is judged
-        ratio = like.last_validation_s / like.validation_s if like and is_alike else None
-        last_s = validation_s * ratio if ratio else bench.time_validation(1, limits, clock)
-        features_s = bench.time_features(clock)
-        checkpoint_s = bench.time_checkpoint(clock)
+        steps = time_steps(bench.build, bench.batch_size, limits, clock)
+        validation_s = bench.time_validation(VALIDATION_BATCH_SIZE)
+        if similar and similar.validation_s and not config.store_features:  # with features, the head alone is validated
+            last_s = validation_s * similar.last_validation_s / similar.validation_s
+        else:
+            last_s = bench.time_validation(1)
+        features_s = bench.time_features()
+        checkpoint_s = bench.time_checkpoint()
     except torch.OutOfMemoryError as error:
         raise RunError(
             f"A batch of photos of {config.image_size} px does not fit into the memory of the GPU; take a smaller "
             "batch_size or image_size."
         ) from error
-    is_extrapolated = size not in steps
+    size = bench.batch_size
     memory = {images: float(step.peak_memory_bytes) for images, step in steps.items()}
     return Costs(
         seconds_per_step=extrapolated({images: step.seconds for images, step in steps.items()}, size),
-        batch_size=size,
-        num_train_images=len(bench.train_samples),
-        num_val_images=len(bench.val_samples),
-        is_extrapolated=is_extrapolated,
-        validation_s=validation_s,
-        last_validation_s=last_s,
-        checkpoint_s=checkpoint_s,
-        features_s=features_s,
-        peak_memory_bytes=None if is_extrapolated and len(steps) == 1 else round(extrapolated(memory, size)),
-        precision=bench.precision,
-    )
-
-
-def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock = time.perf_counter) -> float:
-    """Return the seconds in which every pair is read before a training, reckoned from some that are read now.
-
-    A pair that cannot be used raises `DataError`.
-    """
-    train = fraction_of(dataset.split("train"), config.train_fraction, config.seed)
-    samples = (*train, *dataset.split("val"))
-    some = spread(samples, READ_PAIRS)
-    began_s = clock()
-    fingerprint(some)
-    SquarePairs(some, dataset.num_classes, config.image_size, config.geometry).hold()
-    per_pair_s = (clock() - began_s) / len(some)
-    counted_twice = len(train) if config.class_weighting == "balanced" else 0
-    return per_pair_s * (len(samples) + counted_twice)
-
-
-# --- a loop of each size, one after the other -----------------------------------------------------------------------
-
-
-@dataclass
-class _Bench:
-    """Builds loops that differ in their batch alone; only the latest is kept."""
-
-    config: TrainingConfig
-    dataset: Dataset
-    device: torch.device
-    _loop: TrainingLoop = field(init=False)
-
-    def __post_init__(self) -> None:
-        train, self.val_samples = self.dataset.split("train"), self.dataset.split("val")
-        self.train_samples = fraction_of(train, self.config.train_fraction, self.config.seed)
-        loop = self._loop = self._build(self.config, self.train_samples)
-        self.batch_size = loop.batch_size
-        self.precision = loop.precision
-
-    def build(self, batch_size: int) -> TrainingLoop:
-        """Return a loop with so many photos in a batch, in place of the one before."""
-        del self._loop
-        some = spread(self.train_samples, max(READ_PAIRS, batch_size))
-        self._loop = self._build(with_settings(self.config, {"batch_size": batch_size}), some)
-        self._loop.train_pairs.hold()  # as a training finds them in its cache
-        if self._loop.features:
-            self._loop.features.hold(FEATURES)
-        return self._loop
-
-    def _build(self, config: TrainingConfig, train: Sequence[Sample]) -> TrainingLoop:
-        return TrainingLoop(with_settings(config, AS_FAST), train, self.val_samples, self.dataset.classes, self.device)
-
-    def time_validation(self, batch_size: int, limits: Limits, clock: Clock) -> float:
-        """Return the seconds in which a validation photo is read, segmented and judged."""
-        photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
-        size = min(batch_size, len(photos))
-        predictor, _ = self._loop.ready_to_judge(are_masks_kept=batch_size == 1)
-        has_features = isinstance(predictor, HeadPredictor)
-        batches = [
-            self._held(photos[first : first + size], has_features=has_features)
-            for first in range(0, len(photos) - size + 1, size)
-        ]
-        watch = Stopwatch(self.device, limits.enough_s * VALIDATION_SHARE, clock)
-        watch.mark()
-        for batch in itertools.cycle(batches):
-            for _ in evaluate(predictor, batch, self.dataset.classes, batch_size=size):
-                pass
-            if watch.mark():
-                break
-        return watch.median_s / size
-
-    def _held(self, photos: Sequence[Sample], *, has_features: bool) -> SquarePairs | FeaturePairs:
-        """Return pairs as a validation finds them, in memory."""
-        pairs = SquarePairs(photos, self.dataset.num_classes, self.config.image_size, self.config.geometry)
-        pairs.hold()
-        if not has_features:
-            return pairs
-        features = FeaturePairs(pairs, lambda: self._loop.backbone, has_flips=False)
-        features.hold(1)
-        return features
-
-    def time_features(self, clock: Clock) -> float:
-        """Return the seconds in which the features of all photos are computed, 0 where none are stored."""
-        if not self._loop.features:
-            return 0.0
-        store = FeaturePairs(self._loop.train_pairs, lambda: self._loop.backbone, has_flips=False)
-        store.hold(1)  # which makes the backbone ready
-        began_s = clock()
-        store.hold(FEATURES)
-        num_forms = 2 if self.config.flip else 1
-        num_pictures = num_forms * len(self.train_samples) + len(self.val_samples)
-        return num_pictures * (clock() - began_s) / min(FEATURES, len(store))
-
-    def time_checkpoint(self, clock: Clock) -> float:
-        """Return the seconds in which last.pt is written and opened again, in a folder that vanishes."""
-        config, loop = self.config, self._loop
-        meta = CheckpointMeta(
-            architecture=config.architecture,
-            class_names=self.dataset.class_names,
-            output_stride=config.output_stride,
-            has_aux_head=config.aux_weight > 0,
-            image_size=config.image_size,
-            geometry=config.geometry,
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "last.pt"
-            began_s = clock()
-            save_checkpoint(file, loop.model, meta, loop.state())
-            verify_checkpoint(file, loop.model)
-            return clock() - began_s
+        batch_size=size, num_train_images=len(bench.train_samples), num_val_images=len(bench.val_samples),
+        is_extrapolated=size not in steps, validation_s=validation_s, last_validation_s=last_s,
+        checkpoint_s=checkpoint_s, features_s=features_s, precision=bench.precision,
+        peak_memory_bytes=None if size not in steps and len(steps) == 1 else round(extrapolated(memory, size)),
+    )  # fmt: skip
 
 
 def spread(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:
     """Return at most `count` samples, evenly spread over all of them."""
     count = min(count, len(samples))
     return tuple(samples[index * len(samples) // count] for index in range(count))
+
+
+class Step(NamedTuple):
+    """The time of a step, and the most memory in use so far."""
+
+    seconds: float
+    peak_memory_bytes: int
+
+
+class Stopwatch:
+    """Times the intervals between marks until they sum up to `enough_s`; waits for the GPU at each mark."""
+
+    def __init__(self, device: torch.device, enough_s: float, clock: Clock) -> None:
+        self._device, self._enough_s, self._clock = device, enough_s, clock
+        self._marks_s: list[float] = []
+        self.median_s = 0.0
+        self.has_enough = False
+
+    def mark(self) -> bool:
+        """Add a mark, and return whether enough was timed; the first interval warms up, unless it is very long."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self._marks_s.append(self._clock())
+        times_s = [later - earlier for earlier, later in itertools.pairwise(self._marks_s)]
+        if times_s and times_s[0] < SELF_WARMING_S:
+            del times_s[0]
+        if times_s:
+            self.median_s = statistics.median(times_s)
+            self.has_enough = sum(times_s) >= self._enough_s
+        return self.has_enough
+
+
+def time_steps(build: Callable[[int], TrainingLoop], batch_size: int, limits: Limits, clock: Clock) -> dict[int, Step]:
+    """Time a step of the whole batch, or of smaller ones where that takes too long; returned by batch size.
+
+    `build` returns a loop with the given batch size.
+    """
+    if batch_size <= 2 * SMALL_BATCH:
+        return {batch_size: _time_step(build(batch_size), limits.enough_s, clock)}
+    began_s = clock()
+    # Nothing here refers to a loop while the next one is built: two may not fit into memory.
+    small = _time_step(build(SMALL_BATCH), limits.enough_s / 2, clock)
+    per_photo_s = small.seconds / SMALL_BATCH
+    size = 2 * SMALL_BATCH
+    while size < batch_size and min(2 * size, batch_size) * per_photo_s <= limits.longest_step_s:
+        size = min(2 * size, batch_size)
+    if clock() - began_s + size * per_photo_s > limits.most_s:
+        return {SMALL_BATCH: small}
+    larger = _time_step(build(size), limits.enough_s, clock)
+    return {size: larger} if size == batch_size else {SMALL_BATCH: small, size: larger}
+
+
+def _time_step(loop: TrainingLoop, enough_s: float, clock: Clock) -> Step:
+    """Train until enough steps are timed, from one loaded batch to the next, over as many epochs as that takes."""
+    watch = Stopwatch(loop.device, enough_s, clock)
+    if loop.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(loop.device)
+    while not watch.has_enough:
+        loop.progress = Progress()
+        for _ in loop.train_epoch(watch.mark):
+            pass
+    return Step(watch.median_s, peak_memory_bytes(loop.device))
+
+
+def extrapolated(by_size: Mapping[int, float], size: int) -> float:
+    """Return the value at `size`: the measured one, else that of the line through the two measured sizes.
+
+    The line's constant part is at least 0; with a single measured size it is 0.
+    """
+    if size in by_size:
+        return by_size[size]
+    smaller, larger = min(by_size), max(by_size)
+    if smaller == larger:
+        return by_size[smaller] * size / smaller
+    per_photo = max(0.0, (by_size[larger] - by_size[smaller]) / (larger - smaller))
+    return min(by_size[larger] + per_photo * (size - larger), by_size[larger] * size / larger)
+
+
+class _Bench:
+    """Builds loops that differ in their batch size alone, one in memory at a time, and times the latest."""
+
+    def __init__(
+        self, config: TrainingConfig, dataset: Dataset, device: torch.device, limits: Limits, clock: Clock
+    ) -> None:
+        self._config, self._dataset, self._device = config, dataset, device
+        self._limits, self._clock = limits, clock
+        train, self.val_samples = dataset.split("train"), dataset.split("val")
+        self.train_samples = fraction_of(train, config.train_fraction, config.seed)
+        self._loop = self._build(config, self.train_samples)
+        self.batch_size = self._loop.batch_size
+        self.precision = self._loop.precision
+
+    def build(self, batch_size: int) -> TrainingLoop:
+        """Return a loop with this batch size, in place of the one before."""
+        del self._loop
+        some = spread(self.train_samples, max(READ_PAIRS, batch_size))
+        self._loop = self._build(with_settings(self._config, {"batch_size": batch_size}), some)
+        self._loop.train_pairs.hold()  # a training finds them in its cache
+        if self._loop.features:
+            self._loop.features.hold(FEATURES)
+        return self._loop
+
+    def _build(self, config: TrainingConfig, train: Sequence[Sample]) -> TrainingLoop:
+        classes = self._dataset.classes
+        return TrainingLoop(with_settings(config, HARMLESS), train, self.val_samples, classes, self._device)
+
+    def time_validation(self, batch_size: int) -> float:
+        """Return the seconds to read, segment and score a validation photo."""
+        photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
+        size = min(batch_size, len(photos))
+        predictor, _ = self._loop.ready_to_judge(are_masks_kept=batch_size == 1)
+        batches: list[SquarePairs | FeaturePairs] = []
+        for first in range(0, len(photos) - size + 1, size):
+            some = photos[first : first + size]
+            pairs = SquarePairs(some, self._dataset.num_classes, self._config.image_size, self._config.geometry)
+            pairs.hold()  # a validation finds them in its cache
+            batches.append(self._features_of(pairs) if isinstance(predictor, HeadPredictor) else pairs)
+        watch = Stopwatch(self._device, self._limits.enough_s * VALIDATION_SHARE, self._clock)
+        watch.mark()
+        for batch in itertools.cycle(batches):
+            for _ in evaluate(predictor, batch, self._dataset.classes, batch_size=size):
+                pass
+            if watch.mark():
+                break
+        return watch.median_s / size
+
+    def _features_of(self, pairs: SquarePairs) -> FeaturePairs:
+        features = FeaturePairs(pairs, lambda: self._loop.backbone, has_flips=False)
+        features.hold(1)
+        return features
+
+    def time_features(self) -> float:
+        """Return the seconds to compute the features of all photos, 0 where none are stored."""
+        if not self._loop.features:
+            return 0.0
+        store = self._features_of(self._loop.train_pairs)  # which prepares the backbone
+        began_s = self._clock()
+        store.hold(FEATURES)
+        num_forms = 2 if self._config.flip else 1
+        num_pictures = num_forms * len(self.train_samples) + len(self.val_samples)
+        return num_pictures * (self._clock() - began_s) / min(FEATURES, len(store))
+
+    def time_checkpoint(self) -> float:
+        """Return the seconds to write last.pt and open it again, in a temporary folder."""
+        config = self._config
+        meta = CheckpointMeta(
+            architecture=config.architecture, class_names=self._dataset.class_names, image_size=config.image_size,
+            output_stride=config.output_stride, has_aux_head=config.aux_weight > 0, geometry=config.geometry,
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "last.pt"
+            began_s = self._clock()
+            save_checkpoint(file, self._loop.model, meta, self._loop.state())
+            verify_checkpoint(file, self._loop.model)
+            return self._clock() - began_s

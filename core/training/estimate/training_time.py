@@ -1,118 +1,59 @@
-"""How long a training will take on this machine, and what would take less: measured by `timing`, added up here.
+"""The estimate of a training: the chosen settings and faster ones, measured by `timing` and added up."""
 
-Neither torch nor streamlit is imported here, but where something is measured.
-"""
-
-import hashlib
-import importlib.metadata
 import math
 import os
-import platform
 import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
+
+import psutil
 
 from core.data.analysis import files_key
-from core.data.dataset import Dataset
+from core.data.dataset import Dataset, fingerprint
+from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.loader import fraction_of
 from core.errors import RunError
 from core.jobs import OnProgress
-from core.training.estimate.alternatives import Change, changes_of
+from core.model.device import choose_device, choose_precision, device_name
+from core.training.estimate import timing
+from core.training.estimate.stored_estimates import Alternative, Estimate, Parts, machine_key
+from core.training.estimate.timing import Clock, Costs, Limits
 from core.training.settings.config import TrainingConfig, with_settings
 
-if TYPE_CHECKING:
-    from core.training.estimate.step_timing import Clock, Limits
-    from core.training.estimate.timing import Costs, Machine
-
-SCHEMA = 2
-"""Version of `estimate.json`; a file of another one counts for nothing."""
-
 TOTAL_S = 80.0
-"""How long an estimate may take, or a little more where the last alternative is slow; what has no time is left out."""
+"""Time for the whole estimate. Alternatives that do not fit are left out; the last one may take a little longer."""
 
 LEAST_S = 2.0
-"""With less time than this an alternative is not begun."""
+"""An alternative is not started with less time than this."""
 
 BEST_SHARE = 0.5
 """Assumed share of the epochs that are the best so far."""
 
 PREFLIGHT_PHOTOS = 2
-"""Validation photos that are tried before a training, beside a step and a checkpoint."""
+"""Validation photos in the preflight, beside a step and a checkpoint."""
+
+MOBILENET = "deeplabv3_mobilenet_v3_large"
+SMALL_BACKBONES = (MOBILENET, "deeplabv3_efficientnet_lite0")
+SMALLEST_IMAGE_PX = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """How long a training takes, in seconds, and what that is made of.
+class OtherWork:
+    """Measures the share of the processors that other programs use, from its creation on: they slow the timing down."""
 
-    total_seconds = preparation_seconds + preflight_seconds + features_seconds + epochs * seconds_per_epoch +
-    last_validation_seconds - validation_seconds + num_checkpoints * checkpoint_seconds, where seconds_per_epoch =
-    train_seconds + validation_seconds; after the last epoch photos are validated one at a time. `seconds_per_image` is
-    of training, `features_seconds` 0 but where a frozen backbone's features are stored.
-    `is_extrapolated` says that no step on a whole batch was timed: it was reckoned from smaller ones.
-    """
+    def __init__(self) -> None:
+        self._began = self._seconds()
 
-    seconds_per_image: float
-    seconds_per_step: float
-    seconds_per_epoch: float
-    total_seconds: float
-    preparation_seconds: float
-    preflight_seconds: float
-    features_seconds: float
-    train_seconds: float
-    validation_seconds: float
-    last_validation_seconds: float
-    checkpoint_seconds: float
-    num_checkpoints: int
-    epochs: int
-    batch_size: int
-    steps_per_epoch: int
-    num_train_images: int
-    num_val_images: int
-    peak_memory_bytes: int | None
-    precision: str
-    is_extrapolated: bool
+    def share(self) -> float:
+        """Return the share, in [0, 1], since the creation."""
+        total, busy, own = (now - then for now, then in zip(self._seconds(), self._began, strict=True))
+        return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0
 
-
-@dataclass(frozen=True, kw_only=True)
-class Alternative:
-    """Settings that differ from the chosen ones by `changes`; `ratio` is their total over that of the chosen ones.
-
-    `gives_up` says in words what they cost other than time.
-    """
-
-    label: str
-    changes: dict[str, Any]
-    seconds_per_epoch: float
-    total_seconds: float
-    ratio: float
-    gives_up: str
-    is_extrapolated: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate(Parts):
-    """What the chosen settings cost, and alternatives to them; `left_out` names those without time or memory left.
-
-    `others_share`, in [0, 1], is what other programs took of the processors meanwhile: without them it is faster.
-    `data`, `files_key`, `settings` and `machine` say what it is valid for, `created_s` (since 1970) until when.
-    """
-
-    device: str
-    alternatives: tuple[Alternative, ...]
-    left_out: tuple[str, ...]
-    measuring_seconds: float
-    others_share: float
-    created_s: float
-    data: str
-    files_key: str
-    settings: dict[str, Any]
-    machine: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the document that `estimate --json` prints."""
-        return {"schema": SCHEMA} | asdict(self)
-
-
-# --- measuring ------------------------------------------------------------------------------------------------------
+    def _seconds(self) -> tuple[float, float, float]:
+        """Return the processors' seconds since the boot: all, busy ones, and those of this process."""
+        every = psutil.cpu_times()
+        total = sum(every) - getattr(every, "guest", 0.0) - getattr(every, "guest_nice", 0.0)  # user holds them too
+        own = sum(os.times()[:4])  # user and system, its children's too
+        return total, total - every.idle - getattr(every, "iowait", 0.0), own
 
 
 def estimate(
@@ -120,30 +61,44 @@ def estimate(
     config: TrainingConfig,
     on_progress: OnProgress | None = None,
     *,
-    limits: "Limits | None" = None,
-    clock: "Clock" = time.perf_counter,
+    limits: Limits | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Estimate:
-    """Time real batches with these settings and with alternatives to them, within about `TOTAL_S` seconds.
+    """Time real batches with these settings and with faster ones, within about `TOTAL_S` seconds; writes nothing.
 
-    `limits` are those of `timing`, for the chosen settings and the alternatives alike. Nothing is written. Data that
-    cannot be trained on raises `DataError`; a batch that does not fit into the memory of the GPU raises `RunError`.
+    `limits` replaces those of `timing`, for the chosen settings and the alternatives. Data that cannot be trained on
+    raises `DataError`; a batch that does not fit into the GPU raises `RunError`.
     """
-    from core.training.estimate import timing
-
     began_s = clock()
     if on_progress:
         on_progress(0, 1)
-    machine, others = timing.machine(), timing.OtherWork()
-    preparation_s = timing.preparation_time(dataset, config, clock)
-    costs = timing.measure(config, dataset, machine.device, limits=limits or timing.CHOSEN, clock=clock)
+    device, others = choose_device(), OtherWork()
+    preparation_s = preparation_time(dataset, config, clock)
+    costs = timing.measure(config, dataset, device, limits=limits or timing.CHOSEN, clock=clock)
     chosen = parts_of(costs, config, preparation_s)
-    measuring = _Alternatives(dataset, config, costs, chosen, machine, limits, clock, began_s + TOTAL_S)
-    alternatives, left_out = measuring.all(on_progress)
+    changes = changes_of(config, costs.precision, has_fast_bf16=choose_precision("auto", device) == "bf16")
+    alternatives, left_out = [], []
+    for number, change in enumerate(changes):
+        if on_progress:
+            on_progress(1 + number, 1 + len(changes))
+        allowed_s = (began_s + TOTAL_S - clock()) / (len(changes) - number)
+        usual = replace(timing.ALTERNATIVE, most_s=min(timing.ALTERNATIVE.most_s, allowed_s))
+        try:
+            if allowed_s < LEAST_S:
+                raise RunError("no time left")
+            changed = with_settings(config, change.changes)
+            cost = timing.measure(changed, dataset, device, limits=limits or usual, clock=clock, similar=costs)
+        except RunError:  # neither time nor memory
+            left_out.append(change.label)
+        else:
+            alternatives.append(_alternative(change, parts_of(cost, changed, preparation_s), chosen))
+    if on_progress:
+        on_progress(1 + len(changes), 1 + len(changes))
     return Estimate(
         **asdict(chosen),
-        device=machine.name,
-        alternatives=alternatives,
-        left_out=left_out,
+        device=device_name(device),
+        alternatives=tuple(alternatives),
+        left_out=tuple(left_out),
         measuring_seconds=clock() - began_s,
         others_share=others.share(),
         created_s=time.time(),
@@ -154,68 +109,24 @@ def estimate(
     )
 
 
-@dataclass(frozen=True)
-class _Alternatives:
-    """Times the alternatives to chosen settings one after the other, until `deadline_s` on the clock."""
+def preparation_time(dataset: Dataset, config: TrainingConfig, clock: Clock) -> float:
+    """Return the seconds to read every pair before a training, extrapolated from some that are read now.
 
-    dataset: Dataset
-    config: TrainingConfig
-    costs: "Costs"
-    chosen: Parts
-    machine: "Machine"
-    limits: "Limits | None"
-    clock: "Clock"
-    deadline_s: float
-
-    def all(self, on_progress: OnProgress | None) -> tuple[tuple[Alternative, ...], tuple[str, ...]]:
-        """Return those that were timed, and the labels of those that were left out."""
-        changes = changes_of(self.config, self.costs.precision, has_fast_bf16=self.machine.has_fast_bf16)
-        timed, left_out = [], []
-        for number, change in enumerate(changes):
-            if on_progress:
-                on_progress(1 + number, 1 + len(changes))
-            found = self._time(change, (self.deadline_s - self.clock()) / (len(changes) - number))
-            if found:
-                timed.append(found)
-            else:
-                left_out.append(change.label)
-        if on_progress:
-            on_progress(1 + len(changes), 1 + len(changes))
-        return tuple(timed), tuple(left_out)
-
-    def _time(self, change: Change, allowed_s: float) -> Alternative | None:
-        """Return what a change would cost, None if there is neither time nor memory to try."""
-        from core.training.estimate import timing
-
-        if allowed_s < LEAST_S:
-            return None
-        config = with_settings(self.config, change.changes)
-        usual = replace(timing.ALTERNATIVE, most_s=min(timing.ALTERNATIVE.most_s, allowed_s))
-        try:
-            costs = timing.measure(
-                config,
-                self.dataset,
-                self.machine.device,
-                limits=self.limits or usual,
-                clock=self.clock,
-                like=self.costs,
-            )
-        except RunError:  # more memory than there is
-            return None
-        parts = parts_of(costs, config, self.chosen.preparation_seconds)
-        return Alternative(
-            label=change.label,
-            changes=change.changes,
-            seconds_per_epoch=parts.seconds_per_epoch,
-            total_seconds=parts.total_seconds,
-            ratio=parts.total_seconds / self.chosen.total_seconds,
-            gives_up=change.gives_up,
-            is_extrapolated=parts.is_extrapolated,
-        )
+    A pair that cannot be used raises `DataError`.
+    """
+    train = fraction_of(dataset.split("train"), config.train_fraction, config.seed)
+    samples = (*train, *dataset.split("val"))
+    some = timing.spread(samples, timing.READ_PAIRS)
+    began_s = clock()
+    fingerprint(some)
+    SquarePairs(some, dataset.num_classes, config.image_size, config.geometry).hold()
+    per_pair_s = (clock() - began_s) / len(some)
+    counted_twice = len(train) if config.class_weighting == "balanced" else 0
+    return per_pair_s * (len(samples) + counted_twice)
 
 
-def parts_of(costs: "Costs", config: TrainingConfig, preparation_s: float) -> Parts:
-    """Add up what a whole training costs."""
+def parts_of(costs: Costs, config: TrainingConfig, preparation_s: float) -> Parts:
+    """Return the time of a whole training, by part."""
     steps = costs.num_train_images // costs.batch_size
     train_s = steps * costs.seconds_per_step
     validation_s = costs.num_val_images * costs.validation_s
@@ -248,38 +159,85 @@ def parts_of(costs: "Costs", config: TrainingConfig, preparation_s: float) -> Pa
 
 
 def count_checkpoints(config: TrainingConfig, seconds_per_epoch: float) -> int:
-    """Return how many checkpoints a run writes: the milestone, last.pt as its setting says, best.pt if it is new."""
+    """Return how many checkpoints a run writes: the milestone, last.pt by its setting, and best.pt when it changed."""
     between = max(1, math.ceil(config.checkpoint_seconds / seconds_per_epoch)) if seconds_per_epoch > 0 else 1
     num_last = 1 + math.ceil((config.epochs - 1) / between)
     has_new_best = 1 - (1 - BEST_SHARE) ** between
     return 1 + num_last + math.ceil(has_new_best * num_last)
 
 
-def from_dict(document: dict[str, Any]) -> Estimate:
-    """Return the estimate that a document is of; any other form raises KeyError, TypeError, ValueError or the like."""
-    values = dict(document)
-    if values.pop("schema") != SCHEMA:
-        raise ValueError("another version")
-    values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
-    values["left_out"] = tuple(values["left_out"])
-    found = Estimate(**values)
-    _check_numbers(found)
-    for each in found.alternatives:
-        _check_numbers(each)
-    return found
+# --- alternatives ---------------------------------------------------------------------------------------------------
 
 
-def _check_numbers(part: Estimate | Alternative) -> None:
-    for declared in fields(part):
-        value = getattr(part, declared.name)
-        if declared.type in (float, int) and not (isinstance(value, int | float) and 0 <= value < math.inf):
-            raise ValueError(f"{declared.name} is {value!r}")
+class Change(NamedTuple):
+    """Other settings: their label, the settings that differ, and what they cost other than time."""
+
+    label: str
+    changes: dict[str, Any]
+    gives_up: str
 
 
-def machine_key() -> str:
-    """Return what stands for this machine and its torch, without telling what it is called."""
-    facts = (
-        platform.node(), platform.machine(), platform.system(), os.cpu_count(), importlib.metadata.version("torch"),
-        os.environ.get("CUDA_VISIBLE_DEVICES"),
-    )  # fmt: skip
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -> list[Change]:
+    """Return faster settings, each valid and different from `config`; `precision` is fp32 or bf16, `auto` resolved."""
+    changes = []
+    if config.output_stride == 8:
+        gives_up = (
+            "Fine outlines: the model decides on a grid twice as coarse. Small and thin objects suffer first, large "
+            "ones hardly."
+        )
+        changes.append(Change("Output stride 16", {"output_stride": 16}, gives_up))
+    half = config.image_size // 2
+    if half >= SMALLEST_IMAGE_PX:
+        gives_up = (
+            f"Detail: a photo keeps a quarter of its pixels. What is only a few pixels wide at {half} px is no longer "
+            "seen."
+        )
+        changes.append(Change(f"{half} px instead of {2 * half}", {"image_size": half}, gives_up))
+    if not config.store_features:
+        changes.append(_head_alone(config))
+    if config.architecture not in SMALL_BACKBONES:
+        gives_up = (
+            "Accuracy: a small backbone made for phones, which learns fewer details. torchvision's own weights reach "
+            "60.3 % mIoU with it, and 66.4 % with ResNet-50, on the same COCO photos with VOC's labels."
+        )
+        changes.append(Change("MobileNetV3-Large", {"architecture": MOBILENET, "output_stride": 16}, gives_up))
+    if precision == "bf16":
+        gives_up = "Nothing of the result, time at most: fp32 keeps 24 bits of every product, where bf16 keeps 8."
+        changes.append(Change("fp32 arithmetic", {"precision": "fp32"}, gives_up))
+    elif has_fast_bf16:
+        gives_up = (
+            "Digits: products are rounded to 8 bits instead of 24, so a run does not repeat one in fp32. The scores "
+            "usually do not suffer."
+        )
+        changes.append(Change("bf16 arithmetic", {"precision": "bf16"}, gives_up))
+    return changes
+
+
+def _head_alone(config: TrainingConfig) -> Change:
+    if config.init == "random":
+        gives_up = (
+            "Nearly everything: the backbone would stay as random as it starts. It makes sense only from a trained "
+            "one, init=imagenet or init=coco-voc."
+        )
+    else:
+        gives_up = (
+            "What the backbone could learn from these photos. Little where they look like those it was trained on, "
+            "much where they do not, as with scans or drawings."
+        )
+    if config.has_random_scale or config.aux_weight:
+        gives_up += " Random scales and the auxiliary head go too."
+    wanted = {"freeze": "backbone", "store_features": True, "scale_min": 1.0, "scale_max": 1.0, "aux_weight": 0.0}
+    changes = {name: value for name, value in wanted.items() if getattr(config, name) != value}
+    return Change("Head on stored features", changes, gives_up)
+
+
+def _alternative(change: Change, parts: Parts, chosen: Parts) -> Alternative:
+    return Alternative(
+        label=change.label,
+        changes=change.changes,
+        seconds_per_epoch=parts.seconds_per_epoch,
+        total_seconds=parts.total_seconds,
+        ratio=parts.total_seconds / chosen.total_seconds,
+        gives_up=change.gives_up,
+        is_extrapolated=parts.is_extrapolated,
+    )

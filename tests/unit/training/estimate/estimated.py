@@ -2,7 +2,7 @@
 
 import torch
 
-from core.training.estimate.step_timing import Limits
+from core.training.estimate.timing import Limits
 from core.training.settings.config import TrainingConfig
 
 SMALL = TrainingConfig(

@@ -3,20 +3,21 @@
 import itertools
 import json
 import os
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.data.analysis import files_key
 from core.data.dataset import open_dataset
 from core.errors import DataError
 from core.files import write_json
 from core.training.estimate import stored_estimates, timing
 from core.training.estimate import training_time as estimates
-from core.training.estimate.stored_estimates import estimate_job_dir, find_estimate
+from core.training.estimate.stored_estimates import Estimate, estimate_job_dir, find_estimate
 from core.training.estimate.timing import Costs
-from core.training.estimate.training_time import Estimate
 from core.training.run.folders import create_run
 from core.training.run.log import RunLog
 from core.training.run.records import Epoch
@@ -74,7 +75,7 @@ def test_it_is_one_json_document_that_reads_back_the_same(found: Estimate) -> No
     assert set(promised.split()) <= set(document)
     of_each = "label changes seconds_per_epoch total_seconds ratio gives_up"
     assert set(of_each.split()) <= set(document["alternatives"][0])
-    assert estimates.from_dict(document) == found
+    assert stored_estimates.from_dict(document) == found
 
 
 def test_nothing_is_written_and_the_progress_is_told(tiny_voc: Path, home: Path) -> None:
@@ -137,11 +138,11 @@ def kept(tiny_voc: Path) -> Path:
         left_out=(),
         measuring_seconds=9.0,
         others_share=0.0,
-        created_s=estimates.time.time(),
+        created_s=time.time(),
         data=str(tiny_voc),
-        files_key=estimates.files_key(tiny_voc),
+        files_key=files_key(tiny_voc),
         settings=SMALL.as_dict(),
-        machine=estimates.machine_key(),
+        machine=stored_estimates.machine_key(),
     )
     folder = estimate_job_dir(tiny_voc, SMALL)
     folder.mkdir(parents=True)
@@ -188,11 +189,11 @@ def test_an_estimate_ends_with_its_data(kept: Path, tiny_voc: Path) -> None:
 def test_a_run_keeps_the_estimate_it_was_started_with(kept: Path, tiny_voc: Path) -> None:
     run = create_run("first", tiny_voc, "report", SMALL)
     assert stored_estimates.estimate_of(run) is None, "as in runs from before there were estimates"
-    assert stored_estimates.keep_with(run) == find_estimate(tiny_voc, SMALL)
+    assert stored_estimates.copy_to_run(run) == find_estimate(tiny_voc, SMALL)
     kept.unlink()
     assert stored_estimates.estimate_of(run)
     other = create_run("second", tiny_voc, "report", SMALL)
-    assert stored_estimates.keep_with(other) is None
+    assert stored_estimates.copy_to_run(other) is None
     assert not (other.path / stored_estimates.FILE).exists()
 
 

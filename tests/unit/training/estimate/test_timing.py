@@ -4,12 +4,13 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from core.training.estimate import training_time as estimates
-from core.training.estimate.alternatives import changes_of
-from core.training.estimate.step_timing import Limits, extrapolated, time_steps
+from core.training.estimate.timing import Limits, extrapolated, time_steps
+from core.training.estimate.training_time import changes_of
 from core.training.loop.progress import Progress
 from core.training.run.records import Record
 from core.training.settings.config import TrainingConfig, with_settings
@@ -53,7 +54,7 @@ def timed_steps(
     """Time steps that take `fixed` plus `per_photo` for each photo; there is never more than one loop."""
     clock, alive = FakeClock(), []
 
-    def build(size: int) -> FakeLoop:
+    def build(size: int) -> Any:
         gc.collect()
         assert all(loop() is None for loop in alive)
         loop = FakeLoop(fixed + per_photo * size, clock, steps, warm_up)
