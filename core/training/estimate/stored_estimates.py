@@ -117,7 +117,8 @@ def from_dict(document: dict[str, Any]) -> Estimate:
     values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
     values["left_out"] = tuple(values["left_out"])
     found = Estimate(**values)
-    for part in (found, *found.alternatives):
+    parts: list[Estimate | Alternative] = [found, *found.alternatives]
+    for part in parts:
         for declared in fields(part):
             value = getattr(part, declared.name)
             if declared.type in (float, int) and not (isinstance(value, int | float) and 0 <= value < math.inf):

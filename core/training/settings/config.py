@@ -1,11 +1,12 @@
-"""What a training run is asked to do: one frozen dataclass, checked as it is made, and read from JSON.
+"""The settings of a training run: one frozen dataclass, validated when it is created, and read from JSON.
 
-Each setting is declared once, with its default, label, help and bounds; the same declaration validates, draws the
+Each setting is declared once, with its default, label, help and bounds. The declaration validates values, draws the
 form and builds the help of `--set`.
 """
 
 import dataclasses
 import difflib
+import functools
 import math
 import typing
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ ARCHITECTURES = (
 MAX_EPOCHS = 10_000
 
 LEAST_BATCH_SIZE = 2
-"""BatchNorm over one photo has no variance."""
+"""BatchNorm has no variance over one photo."""
 
 
 def setting(
@@ -30,221 +31,180 @@ def setting(
     label: str,
     help_text: str,
     *,
-    low: float | None = None,
-    high: float | None = None,
+    group: str,
+    bounds: tuple[float | None, float | None] = (None, None),
     choices: tuple[Any, ...] | None = None,
-    group: str = "More",
 ) -> Any:
-    """Declare one setting; bounds are inclusive, `group` is the heading under which a form shows it."""
+    """Declare one setting: inclusive bounds or choices, and the form's heading as `group`."""
+    low, high = bounds
     about = {"label": label, "help": help_text, "low": low, "high": high, "choices": choices, "group": group}
     return field(default=default, metadata=about)
+
+
+MAIN, OPTIMIZATION, MODEL, MACHINE, AUGMENTATION, DATA = (
+    functools.partial(setting, group=group)
+    for group in ("Main", "Optimization", "Model", "Machine", "Augmentation", "Data")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Every setting of a run. Creating one validates it; a bad value raises `ConfigError`."""
 
-    epochs: int = setting(
-        10, "Epochs", "How often the model sees every training photo.", low=1, high=MAX_EPOCHS, group="Main"
-    )
-    batch_size: int = setting(
+    epochs: int = MAIN(10, "Epochs", "How often the model sees every training photo.", bounds=(1, MAX_EPOCHS))
+    batch_size: int = MAIN(
         16,
         "Batch size",
         "Photos per step, at least 2 for BatchNorm to have a variance; 0 takes as many as fit in memory, up to 64.",
-        low=0,
-        high=1024,
-        group="Main",
+        bounds=(0, 1024),
     )
-    image_size: int = setting(
+    image_size: int = MAIN(
         256,
         "Image size (px)",
         "Side of the square to which photos are resized before the model sees them.",
-        low=32,
-        high=2048,
-        group="Main",
+        bounds=(32, 2048),
     )
-    geometry: str = setting(
-        RESIZE, "Geometry", "Resize sets both sides of a photo to the image size, which distorts it. Fit resizes "
+    geometry: str = MAIN(
+        RESIZE,
+        "Geometry",
+        "Resize sets both sides of a photo to the image size, which distorts it. Fit resizes "
         "the longer side, keeps the aspect ratio and pads the square; padding counts in no loss and no score.",
-        choices=GEOMETRIES, group="Main",
-    )  # fmt: skip
-    learning_rate: float = setting(
-        1e-3, "Learning rate", "The highest step size the schedule reaches.", low=1e-8, high=10.0, group="Main"
+        choices=GEOMETRIES,
     )
-    backbone_lr_mult: float = setting(
+    learning_rate: float = MAIN(
+        1e-3, "Learning rate", "The highest step size the schedule reaches.", bounds=(1e-8, 10.0)
+    )
+    backbone_lr_mult: float = OPTIMIZATION(
         1.0,
         "Learning rate of the backbone (times)",
-        "By what the learning rate is multiplied for the backbone: a pretrained one needs less than a new head.",
-        low=1e-6,
-        high=10.0,
-        group="Optimization",
+        "Factor on the backbone's learning rate: a pretrained backbone needs smaller steps than a new head.",
+        bounds=(1e-6, 10.0),
     )
-    optimizer: str = setting(
-        "adam",
-        "Optimizer",
-        "SGD runs with momentum 0.9.",
-        choices=("adam", "adamw", "sgd"),
-        group="Main",
-    )
-    weight_decay: float = setting(
-        0.0, "Weight decay", "Pull of the weights towards zero.", low=0.0, high=1.0, group="Optimization"
-    )
-    schedule: str = setting(
+    optimizer: str = MAIN("adam", "Optimizer", "SGD runs with momentum 0.9.", choices=("adam", "adamw", "sgd"))
+    weight_decay: float = OPTIMIZATION(0.0, "Weight decay", "Pull of the weights towards zero.", bounds=(0.0, 1.0))
+    schedule: str = OPTIMIZATION(
         "constant",
         "Learning rate schedule",
         "How the learning rate moves from step to step: flat, poly (power 0.9), cosine, or up and down once.",
         choices=("constant", "poly", "cosine", "one-cycle"),
-        group="Optimization",
     )
-    schedule_epochs: int = setting(
+    schedule_epochs: int = OPTIMIZATION(
         0,
         "Schedule length (epochs)",
-        "Epochs the schedule is stretched over; 0 means as many as are trained. Give 50 to a run of 10 that will be "
-        "extended to 50, and both together are one schedule.",
-        low=0,
-        high=MAX_EPOCHS,
-        group="Optimization",
+        "Epochs that the schedule spans; 0 means the run's epochs. Give 50 to a run of 10 that will be extended to 50, "
+        "and both together follow one schedule.",
+        bounds=(0, MAX_EPOCHS),
     )
-    clip_norm: float = setting(
+    clip_norm: float = OPTIMIZATION(
         0.0,
         "Largest gradient norm",
-        "The gradients of all weights together are shortened to this length; 0 leaves them as they are.",
-        low=0.0,
-        high=1000.0,
-        group="Optimization",
+        "Longer gradients, over all weights together, are scaled down to this norm; 0 clips nothing.",
+        bounds=(0.0, 1000.0),
     )
-    ema_decay: float = setting(
+    ema_decay: float = OPTIMIZATION(
         0.0,
         "Decay of the averaged weights",
-        "Validate and save an exponential moving average of the weights, such as 0.999; 0 saves them as they are.",
-        low=0.0,
-        high=0.99999,
-        group="Optimization",
+        "Validate and save an exponential moving average of the weights, such as 0.999; 0 turns it off.",
+        bounds=(0.0, 0.99999),
     )
-    class_weighting: str = setting(
+    class_weighting: str = OPTIMIZATION(
         "none",
         "Class weighting",
-        "Balanced lets pixels of rare classes count more in training, by median frequency and at most 10 times; "
-        "the validation loss counts every pixel alike.",
+        "Balanced weighs pixels of rare classes more in training, by median frequency and at most 10 times; the "
+        "validation loss weighs every pixel alike.",
         choices=("none", "balanced"),
-        group="Optimization",
     )
-    patience: int = setting(
+    patience: int = OPTIMIZATION(
         0,
         "Patience (epochs)",
         "Epochs without a better validation mIoU after which training ends early; 0 trains all epochs.",
-        low=0,
-        high=MAX_EPOCHS,
-        group="Optimization",
+        bounds=(0, MAX_EPOCHS),
     )
-    architecture: str = setting(
+    architecture: str = MODEL(
         ARCHITECTURES[0],
         "Architecture",
         "DeepLabV3 with torchvision's head on this backbone. ImageNet weights of EfficientNet-Lite0 are installed with "
         "Atrous; those of the others are downloaded.",
         choices=ARCHITECTURES,
-        group="Model",
     )
-    output_stride: int = setting(
+    output_stride: int = MODEL(
         8,
         "Output stride",
         "Photo pixels per pixel of the model's own output: 8 is finer, 16 is twice as fast or more.",
         choices=(8, 16),
-        group="Model",
     )
-    init: str = setting(
+    init: str = MODEL(
         "random",
         "Start from",
         "Random weights, a backbone trained on ImageNet, the whole model trained on COCO with VOC's labels, or the "
-        "starter model. Auto takes the best that can be had: COCO's for VOC's classes, else ImageNet's; random without "
-        "a network.",
+        "starter model. Auto takes the best available: COCO's for VOC's classes, else ImageNet's; random without a "
+        "network.",
         choices=("auto", "random", "imagenet", "coco-voc", "starter"),
-        group="Model",
     )
-    aux_weight: float = setting(
+    aux_weight: float = MODEL(
         0.0,
         "Auxiliary loss weight",
         "Weight of a second head's loss on the third backbone stage; 0 leaves the head out.",
-        low=0.0,
-        high=10.0,
-        group="Model",
+        bounds=(0.0, 10.0),
     )
-    freeze: str = setting(
+    freeze: str = MODEL(
         "none",
         "Freeze",
-        "Keep weights and BatchNorm statistics as they are: of the backbone, so that the head alone is trained, or of "
-        "its early stages, which find edges and textures.",
+        "Do not train these weights and BatchNorm statistics: the whole backbone, or its early stages, which find "
+        "edges and textures.",
         choices=("none", "early", "backbone"),
-        group="Model",
     )
-    freeze_batchnorm: bool = setting(
+    freeze_batchnorm: bool = MODEL(
         default=False,
         label="Freeze BatchNorm statistics",
-        help_text="Keep the mean and variance that the backbone's BatchNorm layers start with: those of a pretrained "
-        "backbone are better than what a few photos a step give.",
-        group="Model",
+        help_text="Keep the mean and variance that the backbone's BatchNorm layers start with: a few photos a step "
+        "estimate them worse than pretraining did.",
     )
-    store_features: bool = setting(
+    store_features: bool = MODEL(
         default=False,
         label="Store the backbone's features",
-        help_text="Compute what the frozen stages make of every photo once, on disk, and train the others on that, "
-        "many times as fast. Flips are stored too; random scales and the auxiliary head cannot be had with it.",
-        group="Model",
+        help_text="Compute the frozen stages' output for every photo once, on disk, and train the other stages on it, "
+        "many times as fast. Flips are stored too; random scales and the auxiliary head do not work with it.",
     )
-    precision: str = setting(
+    precision: str = MACHINE(
         "auto",
         "Precision",
-        "Number format of the arithmetic; auto takes bf16 where the machine computes it in hardware, else fp32.",
+        "Number format of the arithmetic; auto uses bf16 where the hardware supports it, else fp32.",
         choices=("auto", "fp32", "bf16"),
-        group="Machine",
     )
-    num_workers: int = setting(
+    num_workers: int = MACHINE(
         0,
         "Loader processes",
-        "Processes that read photos beside the training; 0 reads in the training process, or on a GPU copies the "
-        "photos there once, if they take little of its memory.",
-        low=0,
-        high=64,
-        group="Machine",
+        "Processes that read photos beside the training; 0 reads them in the training process, or copies them to the "
+        "GPU once if they take little of its memory.",
+        bounds=(0, 64),
     )
-    checkpoint_seconds: float = setting(
+    checkpoint_seconds: float = MACHINE(
         120.0,
         "Save at most every (s)",
-        "best.pt and last.pt are written after the first epoch, after the last, and after each by which this much time "
-        "has passed since; 0 saves after every epoch. A run that is killed goes on from there.",
-        low=0.0,
-        high=86_400.0,
-        group="Machine",
+        "best.pt and last.pt are written after the first epoch, the last, and any epoch that ends this long after the "
+        "last save; 0 saves after every epoch. A killed run resumes from there.",
+        bounds=(0.0, 86_400.0),
     )
-    tensorboard: bool = setting(
+    tensorboard: bool = MACHINE(
         default=False,
         label="Write TensorBoard events",
-        help_text="Losses and scores also go to the run's folder tensorboard/; needs `pip install tensorboard`.",
-        group="Machine",
+        help_text="Also write losses and scores to the run's folder tensorboard/; needs `pip install tensorboard`.",
     )
-    flip: bool = setting(
-        default=False, label="Random flip", help_text="Mirror half of the training photos.", group="Augmentation"
+    flip: bool = AUGMENTATION(default=False, label="Random flip", help_text="Mirror half of the training photos.")
+    scale_min: float = AUGMENTATION(
+        1.0, "Smallest random scale", "Below 1, photos are scaled down and padded.", bounds=(0.25, 1.0)
     )
-    scale_min: float = setting(
-        1.0, "Smallest random scale", "Below 1, photos are shrunk and padded.", low=0.25, high=1.0, group="Augmentation"
+    scale_max: float = AUGMENTATION(
+        1.0, "Largest random scale", "Above 1, photos are scaled up and cropped.", bounds=(1.0, 4.0)
     )
-    scale_max: float = setting(
-        1.0,
-        "Largest random scale",
-        "Above 1, they are enlarged and cropped.",
-        low=1.0,
-        high=4.0,
-        group="Augmentation",
-    )
-    train_fraction: float = setting(
+    train_fraction: float = DATA(
         1.0,
         "Share of the training photos",
         "Train on a seeded random part of the split, for a quick try.",
-        low=0.0001,
-        high=1.0,
-        group="Data",
+        bounds=(0.0001, 1.0),
     )
-    seed: int = setting(0, "Seed", "Fixes weights, order and augmentation.", low=0, high=2**31 - 1, group="Data")
+    seed: int = DATA(0, "Seed", "Decides initial weights, order and augmentation.", bounds=(0, 2**31 - 1))
 
     def __post_init__(self) -> None:
         for declared in fields(self):
@@ -262,23 +222,23 @@ class TrainingConfig:
             )
         if self.architecture != "deeplabv3_efficientnet_lite0" and self.init == "starter":
             raise ConfigError(
-                f"init is starter, a deeplabv3_efficientnet_lite0, but architecture is {self.architecture}; set one of "
-                "them otherwise."
+                f"init is starter, a deeplabv3_efficientnet_lite0, but architecture is {self.architecture}; change "
+                "one of them."
             )
         if self.store_features and (self.freeze == "none" or self.aux_weight or self.has_random_scale):
             raise ConfigError(
                 "store_features=true needs freeze=early or freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: "
-                "what changes with every epoch cannot be stored."
+                "features that change with every epoch cannot be stored."
             )
 
     @property
     def has_random_scale(self) -> bool:
-        """Whether photos are shrunk or enlarged at random."""
+        """Whether photos are scaled at random."""
         return (self.scale_min, self.scale_max) != (1.0, 1.0)
 
     @property
     def total_schedule_epochs(self) -> int:
-        """Epochs the learning rate schedule spans: never less than what is trained."""
+        """Epochs that the learning rate schedule spans, at least `epochs`."""
         return max(self.epochs, self.schedule_epochs)
 
     def as_dict(self) -> dict[str, Any]:
@@ -298,7 +258,7 @@ def with_settings(config: TrainingConfig, changes: Mapping[str, Any]) -> Trainin
 
 
 def from_dict(settings: Mapping[str, Any]) -> TrainingConfig:
-    """Build a config from JSON; settings that are missing take their default, unknown ones raise `ConfigError`."""
+    """Return the config in a JSON object; missing settings have their default, unknown ones raise `ConfigError`."""
     return with_settings(TrainingConfig(), settings)
 
 
@@ -317,6 +277,6 @@ def _check(declared: "dataclasses.Field[Any]", value: Any) -> None:
 
 
 def suggestion(name: str) -> str:
-    """Return the end of a sentence about a setting that does not exist: the one that was meant, or all there are."""
+    """Return the end of a sentence about an unknown setting: the one with the closest name, or all names."""
     close = difflib.get_close_matches(name, SETTING_TYPES, n=1)
     return f"; did you mean '{close[0]}'" if close else f"; the settings are {', '.join(SETTING_TYPES)}"

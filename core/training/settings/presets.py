@@ -1,4 +1,4 @@
-"""Where the settings of a run start: the presets and what each gives up; and settings as a person types them."""
+"""Presets, with their strengths and limits, and the parser of `key=value` settings."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from core.home import demo_dir
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, suggestion
 
 PRESETS: dict[str, TrainingConfig] = {
-    # Measured on 530 photos of VOC's animals (dev/LOG.md): early stages that stay as ImageNet left them cost little and
-    # are good enough; random scales are worth more than features that are computed once.
+    # Measured on 530 photos of VOC's animals (dev/LOG.md): frozen early stages save time and cost little accuracy;
+    # random scales gain more than stored features save.
     "own-photos": TrainingConfig(
         architecture="deeplabv3_efficientnet_lite0",
         init="auto",
@@ -61,7 +61,7 @@ PRESETS: dict[str, TrainingConfig] = {
 
 
 FORMER_NAMES = {"cpu-fast": "own-photos"}
-"""Names that presets had, under which they still open."""
+"""Former names of presets: old runs and scripts use them."""
 
 PRESET_LABELS = {
     "own-photos": "Own photos", "report": "The report's recipe", "best": "Best accuracy (GPU)", "demo": "Demo",
@@ -78,7 +78,7 @@ PRESET_HELP = {
 
 
 def preset(name: str) -> TrainingConfig:
-    """Return a preset by its name, or a former one, or raise `ConfigError` naming those that exist."""
+    """Return a preset by its present or former name; an unknown name raises `ConfigError`."""
     name = present_name(name)
     if name not in PRESETS:
         raise ConfigError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
@@ -86,17 +86,17 @@ def preset(name: str) -> TrainingConfig:
 
 
 def present_name(name: str) -> str:
-    """Return what a preset is called now; a name that never was one stays."""
+    """Return the present name of a preset; any other name unchanged."""
     return FORMER_NAMES.get(name, name)
 
 
 def usual_preset(data: Path) -> str:
-    """Return the preset with which a run on a data set begins where none is named."""
+    """Return the default preset for a data set."""
     return "demo" if data.absolute() == demo_dir() else "own-photos"
 
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:
-    """Read `key=value` texts of the command line into typed values."""
+    """Return the typed values in `key=value` texts; an unknown name or a bad value raises `ConfigError`."""
     return dict(_parse_assignment(text) for text in assignments)
 
 
