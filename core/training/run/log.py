@@ -1,13 +1,13 @@
-"""The file `log.jsonl` of a run: its one writer, and the reader that follows it.
+"""The file `log.jsonl` of a run: its only writer, the trainer, and the reader that follows it.
 
-The trainer is the only writer. A reader keeps a byte offset, so that following a run costs only what is new.
+A reader keeps a byte offset, so that each look at a run reads only the new lines.
 """
 
 import errno
+import functools
 import math
 import os
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,76 +28,37 @@ from core.training.run.records import (
 )
 
 BEGIN = b'{"kind":"step",'
-END = b"}"
 NUMBER = re.compile(rb'"step":(\d+)')
 
 LIMIT = 6000
-"""More lines than this are thinned: every other one of the older half goes, and curves have 2,000 points at most."""
+"""Step lines in memory: with more, every other one of the older half is dropped; curves draw 2,000 points at most."""
 
 RESERVE_BYTES = 64 * 1024
-"""Room kept free while a leg goes on, so that on a full disk its end can still be told."""
+"""Room kept free during a leg, so that a full disk still takes the record of its end."""
 
 T = TypeVar("T")
 
 
-def is_step(line: bytes) -> bool:
-    """Tell whether a line is a step record, and whole, without reading it."""
-    return line.startswith(BEGIN) and line.endswith(END)
+@functools.lru_cache(maxsize=20 * LIMIT)
+def _step(line: bytes) -> Step | None:
+    """Return the step record in a line, None if it is damaged; the sessions of the dashboard share the cache."""
+    with suppress(ValueError):
+        record = from_line(line.decode())
+        return record if isinstance(record, Step) else None
+    return None
 
 
-class StepLines:
-    """Lines that are only appended, and read once asked for; a copy made by `until` shares what was read."""
-
-    def __init__(self, lines: Iterable[bytes] = ()) -> None:
-        self._lines = list(lines)
-        self._records: list[Step | None] = []
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        """Return the number of lines."""
-        return len(self._lines)
-
-    def append(self, line: bytes) -> None:
-        """Add a line."""
-        self._lines.append(line)
-
-    def first(self, count: int) -> list[Step]:
-        """Return the first records, reading those that nobody has asked for yet; a line that cannot be is left out."""
-        with self._lock:  # sessions of the dashboard share what was read
-            self._records += [self._record(line) for line in self._lines[len(self._records) : count]]
-        return [record for record in self._records[:count] if record is not None]
-
-    def last(self) -> Step | None:
-        """Return the last record, reading that line alone."""
-        return self._record(self._lines[-1])
-
-    def _record(self, line: bytes) -> Step | None:
-        try:
-            record = from_line(line.decode())
-        except ValueError:
-            return None
-        assert isinstance(record, Step)  # noqa: S101 - `is_step` told so
-        return record
-
-    def until(self, step: int) -> "StepLines":
-        """Return those up to a step, by their number."""
-        numbers = (NUMBER.search(line) for line in self._lines)
-        kept = (line for line, found in zip(self._lines, numbers, strict=True) if found and int(found[1]) <= step)
-        return StepLines(kept)
-
-    def thinned(self) -> "StepLines":
-        """Return these lines, or where there are more than `LIMIT` fewer of the older half."""
-        if len(self._lines) <= LIMIT:
-            return self
-        half = len(self._lines) // 2
-        return StepLines([*self._lines[:half:2], *self._lines[half:]]).thinned()
+def _number(line: bytes) -> float:
+    """Return the step in a step line without parsing the rest; infinity if it has none."""
+    found = NUMBER.search(line)
+    return int(found[1]) if found else math.inf
 
 
 class LogWriter:
     """Appends records to a log, each whole or not at all. A log that cannot be written raises `RunError`.
 
-    A half line that a killed writer left is closed first, so that it stays alone. While the writer is open, a file
-    beside the log keeps a little room for the last record of all, which tells the end.
+    A half line from a killed writer gets its newline first, so that it spoils no other line. While the writer is open,
+    a file beside the log reserves room for the last record.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,14 +74,14 @@ class LogWriter:
             raise self._unwritable(error) from error
 
     def write(self, record: Record) -> None:
-        """Append one record and hand it to the operating system at once."""
+        """Append one record, unbuffered."""
         try:
             self._append(to_line(record).encode())
         except OSError as error:
             raise self._unwritable(error) from error
 
     def write_last(self, record: Record) -> None:
-        """Append the record that tells the end, in the room that was kept for it."""
+        """Append the last record, in the reserved room."""
         with suppress(OSError):
             self._reserve.unlink(missing_ok=True)
         self.write(record)
@@ -133,22 +94,23 @@ class LogWriter:
 
     def _unwritable(self, error: OSError) -> RunError:
         return RunError(
-            f"The log {self._path} cannot be written: {error.strerror}; see to that and resume the run, whose last "
+            f"The log {self._path} cannot be written: {error.strerror}; fix that and resume the run, whose last "
             "checkpoint is intact."
         )
 
     def close(self) -> None:
-        """Close the file and give the reserve back."""
+        """Close the file and delete the reserve."""
         self._file.close()
         with suppress(OSError):
             self._reserve.unlink(missing_ok=True)
 
 
 class RunLog:
-    """The records of a run as far as they are read, in the order in which the surviving training happened.
+    """The records of a run read so far, in the order in which the surviving training happened.
 
-    Steps are read once somebody looks at them, so that a folder of long runs opens at once. What a leg trained after
-    the checkpoint that the next leg started from is lost, and dropped here too: every epoch and step appears once.
+    A leg starts from a checkpoint; what the leg before trained after that checkpoint is lost, and dropped here too, so
+    every epoch and step appears once. Step lines are parsed on demand, so a folder of long runs opens at once. A
+    shallow copy does not grow with the original's steps.
     """
 
     def __init__(self, path: Path) -> None:
@@ -161,8 +123,7 @@ class RunLog:
         self._inode = 0
         self.legs: list[RunStarted] = []
         self.asked_epochs: int | None = None
-        self._steps = StepLines()
-        self._num_steps = 0
+        self._step_lines: tuple[bytes, ...] = ()
         self.epochs: list[Epoch] = []
         self.checkpoints: list[Checkpoint] = []
         self.warnings: list[Warned] = []
@@ -172,9 +133,9 @@ class RunLog:
         self.bad_lines: list[str] = []
 
     def read_new(self) -> int:
-        """Read what was appended since the last call and return the number of records; the rest waits for its end.
+        """Read the whole lines that were appended since the last call, and return their number.
 
-        A log that is gone, or that this user may not read, has nothing new.
+        A log that is gone, or that this user may not read, has none.
         """
         self.is_readable = True
         try:
@@ -193,14 +154,11 @@ class RunLog:
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
         lines = [line for line in whole.split(b"\n") if line.strip()]
-        for line in lines:
-            self.take(line)
-        self._steps = self._steps.thinned()
-        self._num_steps = len(self._steps)
+        self.take(lines)
         return len(lines)
 
     def newest(self) -> Record | None:
-        """Return the last record in the file by now, reading what was appended since, and take none of it."""
+        """Return the last record in the file now, and leave this log as it is."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
@@ -215,32 +173,41 @@ class RunLog:
     @property
     def steps(self) -> list[Step]:
         """The steps so far; of very many, fewer of the older ones."""
-        return self._steps.first(self._num_steps)
+        return [record for line in self._step_lines if (record := _step(line))]
 
     @property
     def last(self) -> Record | None:
         """The last record that could be read."""
-        return (self._steps.last() if self._is_step_last else None) or self._last
+        return (_step(self._step_lines[-1]) if self._is_step_last else None) or self._last
 
-    def take(self, line: bytes) -> None:
-        """Take one whole line of the log."""
-        self._is_step_last = is_step(line)
-        if self._is_step_last:
-            self._steps.append(line)
-            self._num_steps += 1
-        else:
-            self._take_record(line.decode("utf-8", errors="replace"))
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Take whole lines of the log."""
+        steps = list(self._step_lines)
+        for line in lines:
+            self._is_step_last = line.startswith(BEGIN) and line.endswith(b"}")
+            if self._is_step_last:
+                steps.append(line)
+                continue
+            record = self._take_record(line.decode("utf-8", errors="replace"))
+            if isinstance(record, RunStarted):
+                steps = [step for step in steps if _number(step) <= record.steps_done]
+        while len(steps) > LIMIT:
+            half = len(steps) // 2
+            steps = [*steps[:half:2], *steps[half:]]
+        self._step_lines = tuple(steps)
 
-    def _take_record(self, line: str) -> None:
+    def _take_record(self, line: str) -> Record | None:
         try:
             record = from_line(line)
         except ValueError:
             self.bad_lines.append(line)
-            return
+            return None
         self._last = record
         match record:
             case RunStarted():
-                self._begin_leg(record)
+                self.legs.append(record)
+                self.asked_epochs = record.config.get("epochs")  # logs from elsewhere may lack it
+                self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= record.epochs_done]
             case Epoch():
                 self.epochs.append(record)
             case Checkpoint():
@@ -251,13 +218,7 @@ class RunLog:
                 self.preflight = record
             case Preparing(epochs=int(epochs)):
                 self.asked_epochs = epochs
-
-    def _begin_leg(self, started: RunStarted) -> None:
-        self.legs.append(started)
-        self.asked_epochs = started.config.get("epochs")  # which logs from elsewhere may lack
-        self._steps = self._steps.until(started.steps_done)
-        self._num_steps = len(self._steps)
-        self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= started.epochs_done]
+        return record
 
     def saved(self, file: str) -> Checkpoint | None:
         """Return the newest record of a checkpoint of this name."""
@@ -265,7 +226,7 @@ class RunLog:
 
     @property
     def comparable_epochs(self) -> list[Epoch]:
-        """The epochs that were scored on the validation photos of the latest leg."""
+        """The epochs scored on the validation photos of the latest leg."""
         since = self.legs[-1].best_since if self.legs else 0
         return [epoch for epoch in self.epochs if epoch.epoch > since]
 
@@ -284,7 +245,7 @@ def read_log(path: Path) -> RunLog:
 
 
 def thin(points: Sequence[T], limit: int = 2000) -> list[T]:
-    """Return at most about `limit` of the points, evenly spread, the first and the last among them."""
+    """Return at most about `limit` of the points, evenly spread, with the first and the last."""
     if len(points) <= limit:
         return list(points)
     stride = math.ceil(len(points) / (limit - 1))

@@ -10,8 +10,7 @@ from core.training.run.records import Epoch, Record, RunStarted, Step, to_line
 def log_of(*records: Record) -> RunLog:
     """Return the log that these records make."""
     log = RunLog(Path("nowhere"))
-    for record in records:
-        log.take(to_line(record).strip().encode())
+    log.take(to_line(record).strip().encode() for record in records)
     return log
 
 

@@ -17,7 +17,7 @@ from core.free_memory import free_share
 from core.model.predict import predictor
 from core.model.weights import pretrained
 from core.training.run.log import LogWriter, RunLog
-from core.training.run.records import Warned, to_line
+from core.training.run.records import Record, Warned, to_line
 from core.voc import PALETTE
 from tests.app.conftest import CAT, make_pairs
 from tests.small_data import replace_quietly
@@ -140,9 +140,9 @@ def test_a_picture_that_cannot_be_read_is_named(voc: Path) -> None:
 def long_log(tmp_path: Path, num_steps: int, num_epochs: int, path: str = "log.jsonl") -> RunLog:
     """Return the log of a run after so many steps, one a record, and epochs."""
     log = RunLog(tmp_path / path)
-    records = [leg(), *(step(number, float(number)) for number in range(1, num_steps + 1))]
-    for record in [*records, *(epoch(number) for number in range(1, num_epochs + 1))]:
-        log.take(to_line(record).strip().encode())
+    records: list[Record] = [leg(), *(step(number, float(number)) for number in range(1, num_steps + 1))]
+    records += [epoch(number) for number in range(1, num_epochs + 1)]
+    log.take(to_line(record).strip().encode() for record in records)
     return log
 
 
