@@ -43,7 +43,7 @@ def demo(arguments: argparse.Namespace) -> Document:
         with progress_bar("drawing the demo data", "scene") as on_progress:
             run = demo_run.demo_run(on_progress)
         _train_demo(run)
-    for file in demo_run.evaluated_by_size(run):
+    for file in demo_run.milestones_by_size(run):
         say(f"{file.name} {evaluations.BY_SIZE}; evaluate it again: python -m core evaluate {file} --data {run.data}.")
     document = {"run": str(run.path), "data": run.data, "epochs": demo_run.epochs_done(run)}
     return document | {"scores": demo_run.scores(run)}
@@ -78,7 +78,7 @@ def train(arguments: argparse.Namespace) -> Document:
     from core.training.distributed import World, joined
 
     with joined(World.from_environment(os.environ)) as world:
-        if world.is_chief:
+        if world.is_rank_0:
             return _train(arguments, world)
         _follow(world)
     sys.exit(0)  # the first process tells what became of the training
@@ -88,11 +88,11 @@ def _follow(world: "World") -> None:
     """Train along with the first process, which tells why, should the training fail."""
     import torch
 
-    from core.training.loop.other_ranks import follow
+    from core.training.loop.other_ranks import follow_rank_0
 
     with _ending_signals() as was_ended:
         try:
-            follow(world, was_ended)
+            follow_rank_0(world, was_ended)
         except CoreError:
             if torch.cuda.is_available():  # there the first process may wait in its step for ever, and tell nothing
                 raise

@@ -59,7 +59,7 @@ def start_demo() -> Run:
     return run
 
 
-def evaluated_by_size(run: Run) -> list[Path]:
+def milestones_by_size(run: Run) -> list[Path]:
     """Return the milestones whose evaluations are from before photos were compared by content."""
     files = (milestone(run.path, epoch) for epoch in MILESTONES)
     return [

@@ -1,9 +1,8 @@
-"""Training by several processes that torchrun started: who this one is among them, and what they tell each other.
+"""Training in several processes under torchrun: the ranks, and their communication.
 
-All of them take the same steps in the same order and come to the same decisions, since whatever decides is told to
-all. The first, the chief, has the run: it alone reads and writes its folder. Decisions and counts travel over gloo,
-and so do gradients on a CPU; those of GPUs travel over nccl. Without torchrun there is one process, for which every
-method here gives back what it was given.
+All ranks take the same steps in the same order and share every decision. Rank 0 has the run: it alone reads and writes
+the run folder. Decisions and counts travel over gloo, and so do gradients on a CPU; GPU gradients travel over nccl.
+Without torchrun there is one process, and every method returns its argument.
 """
 
 import atexit
@@ -26,10 +25,10 @@ from core.errors import ConfigError, RunError
 from core.training.settings.config import LEAST_BATCH_SIZE
 
 LONGEST_WAIT = datetime.timedelta(days=1)
-"""Others wait while the chief reads every pair; of a process that ends they hear at once, by its connection."""
+"""Other ranks wait while rank 0 reads every pair; the end of a process closes its connection, which shows at once."""
 
 WHY = "why"
-"""Where a process that ends early leaves the reason for the others."""
+"""Key in the store: the reason of the process that ended first."""
 
 LOST_TEXTS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
 
@@ -37,7 +36,7 @@ T = TypeVar("T")
 
 
 class Order(StrEnum):
-    """What the chief lets all others do with it."""
+    """Rank 0's order to the other ranks."""
 
     TRY = "try"
     TRAIN = "train"
@@ -46,11 +45,11 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class World:
-    """All processes of a training, as one of them sees it.
+    """The processes of a training, seen from one of them.
 
-    rank, size              which one it is, from 0, of how many
-    local_rank, local_size  the same among those on its own machine
-    store                   torch's store, which all can read and write once they have met
+    rank, size              its number, from 0, and the number of processes
+    local_rank, local_size  the same on its machine
+    store                   torch's key-value store, shared by all once they are `joined`
     """
 
     rank: int = 0
@@ -61,22 +60,22 @@ class World:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "World":
-        """Read what torchrun tells each of its processes; a part of it alone raises `RunError`."""
+        """Return the world in torchrun's environment variables; an incomplete set raises `RunError`."""
         if int(environment.get("WORLD_SIZE", "1")) == 1:
             return cls()
         try:
             names = {"rank": "RANK", "size": "WORLD_SIZE", "local_rank": "LOCAL_RANK", "local_size": "LOCAL_WORLD_SIZE"}
-            return cls(**{name: int(environment[told]) for name, told in names.items()})
+            return cls(**{name: int(environment[variable]) for name, variable in names.items()})
         except KeyError as error:
             raise RunError(f"WORLD_SIZE is set, but not {error}; let torchrun start the processes.") from None
 
     @property
-    def is_chief(self) -> bool:
-        """Whether this is the one that has the run."""
+    def is_rank_0(self) -> bool:
+        """Whether this process has the run."""
         return self.rank == 0
 
     def share_of(self, batch_size: int) -> int:
-        """Return how many photos of a batch are this process's; a batch that cannot be shared raises `ConfigError`."""
+        """Return this process's number of photos in a batch; a batch that cannot be shared raises `ConfigError`."""
         share = batch_size // self.size
         if self.size > 1 and (batch_size % self.size or share < LEAST_BATCH_SIZE):
             raise ConfigError(
@@ -85,31 +84,31 @@ class World:
             )
         return share
 
-    # --- what they tell each other ------------------------------------------------------------------------------------
+    # --- communication ------------------------------------------------------------------------------------------------
 
-    def any_of(self, flag: bool) -> bool:  # noqa: FBT001 (the flag is what is asked about)
-        """Tell whether the flag is set in any process."""
+    def any_of(self, flag: bool) -> bool:  # noqa: FBT001 (the flag is the value)
+        """Return whether the flag is set in any process."""
         return bool(self.summed(torch.tensor(int(flag))))
 
     def summed(self, value: Tensor) -> Tensor:
         """Return the sum of all processes' values, on the value's own device."""
         if self.size == 1:
             return value
-        # Over the machine's memory: a process that has ended is noticed there, where nccl would wait for it.
+        # In CPU memory, over gloo: it notices an ended process, where nccl would wait for it.
         total = value.detach().to("cpu", copy=True)
         dist.all_reduce(total)
         return total.to(value.device)
 
     def gathered(self, items: Sequence[T]) -> list[T]:
-        """Return the items of all processes, those of the first process first."""
+        """Return the items of all processes, in the order of their ranks."""
         if self.size == 1:
             return list(items)
         parts: list[Any] = [None] * self.size
         dist.all_gather_object(parts, list(items))
         return [item for part in parts for item in part]
 
-    def from_chief(self, thing: T | None = None) -> T:
-        """Return what the chief gives; the others give nothing. Tensors lie in the machine's memory."""
+    def from_rank_0(self, thing: T | None = None) -> T:
+        """Broadcast rank 0's `thing` and return it; the other ranks give none. Tensors are in CPU memory."""
         things: list[Any] = [thing]
         if self.size > 1:
             dist.broadcast_object_list(things, src=0)
@@ -117,12 +116,12 @@ class World:
         return only
 
     def order(self, order: Order) -> None:
-        """Let the others, which wait in `from_chief`, do something; of no effect in any but the chief."""
-        if self.is_chief:
-            self.from_chief(order)
+        """Send an order to the other ranks, which wait in `from_rank_0`; does nothing on another rank."""
+        if self.is_rank_0:
+            self.from_rank_0(order)
 
     def align_statistics(self, model: nn.Module) -> None:
-        """Give all processes the chief's statistics of BatchNorm."""
+        """Copy rank 0's BatchNorm statistics to all ranks."""
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)
@@ -130,24 +129,24 @@ class World:
     # --- the model ----------------------------------------------------------------------------------------------------
 
     def with_shared_batchnorm(self, model: T, device: torch.device) -> T:
-        """Let BatchNorm count over the whole batch; over several processes PyTorch can do so on GPUs alone."""
+        """Make BatchNorm count over the whole batch; across processes PyTorch supports that on GPUs only."""
         if self.size == 1 or device.type != "cuda":
             return model
         shared: T = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return shared
 
     def notes(self, batch_size: int, device: torch.device) -> list[str]:
-        """Tell in words what is not as in one process."""
+        """Return sentences about differences from training in one process."""
         if self.size == 1 or device.type == "cuda":
             return []
         note = (
             f"BatchNorm counts over the {self.share_of(batch_size)} photos of each process, not over the whole batch; "
-            "the statistics of the first process are judged and saved"
+            "the statistics of the first process are validated and saved"
         )
         return [note]
 
     def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """Return what trains a model with the others: its gradients are the mean over all processes."""
+        """Wrap a model so that its gradients are the mean over all processes."""
         if self.size == 1:
             return model
         device_ids = [torch.cuda.current_device()] if device.type == "cuda" else None
@@ -155,19 +154,19 @@ class World:
 
 
 ALONE = World()
-"""The one process without torchrun."""
+"""A single process, without torchrun."""
 
 
-def keeping_apart(model: nn.Module) -> AbstractContextManager[None]:
-    """Return a context in which gradients only add up in this process, for all parts of a batch but the last."""
+def without_sync(model: nn.Module) -> AbstractContextManager[None]:
+    """DDP's `no_sync()`, for every part of a batch but the last."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager
 def joined(world: World) -> Iterator[World]:
-    """Meet the other processes for the length of a `with` block; at its end the chief lets them leave.
+    """Join the process group for a `with` block; at its end rank 0 orders the other ranks to end.
 
-    Where the block raises, nobody is waited for: the others notice that this process ends.
+    If the block raises, this process ends without waiting, and the others notice.
     """
     if world.size == 1:
         yield world
@@ -179,14 +178,14 @@ def joined(world: World) -> Iterator[World]:
     store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=LONGEST_WAIT))
     dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=LONGEST_WAIT)
     yield replace(world, store=store)
-    with suppress(RuntimeError):  # the training is over: somebody who has left already misses nothing
+    with suppress(RuntimeError):  # the training is over: a process that has already left needs no order
         world.order(Order.END)
     dist.destroy_process_group()
-    # The threads of gloo outlive that, and now and then abort a process that has done everything and is about to exit.
-    atexit.register(_leave)
+    # Gloo's threads outlive the group, and sometimes abort a process that exits normally.
+    atexit.register(_exit_at_once)
 
 
-def _leave() -> None:
+def _exit_at_once() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -204,9 +203,9 @@ def _take_gpu(world: World) -> None:
 
 @contextmanager
 def ended_together(world: World) -> Iterator[None]:
-    """Leave the reason for an early end where the others find it, and raise theirs, as `RunError`, where it is theirs.
+    """Share the reason of an early end: store this process's error, or raise that of the process that ended first.
 
-    A process that has ended shows as an error of the connection to it, in the middle of whatever went on.
+    An ended process shows here as a connection error in any communication; that becomes a `RunError` with its reason.
     """
     try:
         yield
@@ -228,4 +227,6 @@ def _reason_of_others(world: World) -> str:
         if world.store and world.store.check([WHY]):
             reason: bytes = world.store.get(WHY)
             return reason.decode()
-    return "Another process of the training ended without a word; start all again: the last checkpoint is intact."
+    return (
+        "Another process of the training ended without giving a reason; start all again: the last checkpoint is intact."
+    )

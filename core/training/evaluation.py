@@ -51,7 +51,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scored:
     """What `evaluate --json` prints of a checkpoint, the images' names and their counts_NKK; `repairs` in words."""
 
     document: dict[str, Any]
@@ -111,13 +111,13 @@ def evaluate_checkpoint(
     return evaluated
 
 
-def judge_checkpoint(
+def score_checkpoint(
     path: Path,
     dataset: Dataset,
     split: str,
     on_progress: OnProgress | None = None,
     on_note: Callable[[str], None] = lambda _: None,
-) -> Judged:
+) -> Scored:
     """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one.
 
     Where the stored one counted photos by their size, `on_note` gets a sentence that says so.
@@ -126,12 +126,12 @@ def judge_checkpoint(
     found = evaluations.find(eval_dir, checkpoint_hash, split, fingerprint(dataset.split(split)))
     about = {"checkpoint": str(path), "split": split}
     if found:
-        return Judged(found.as_dict() | about, *found.counts())
+        return Scored(found.as_dict() | about, *found.counts())
     if evaluations.is_by_size(eval_dir, checkpoint_hash, split):
         on_note(f"{path.name} {evaluations.BY_SIZE}: evaluating it again.")
     evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
     scores = evaluations.summarize(evaluated.results, dataset.class_names)
-    return Judged(
+    return Scored(
         about | scores.as_dict() | evaluated.speed(),
         [result.name for result in evaluated.results],
         np.array([result.counts_KK for result in evaluated.results], dtype=np.int64),

@@ -1,12 +1,12 @@
 """The loss: cross-entropy over the pixels that are not void, plus the auxiliary head's share.
 
-A batch that is trained in parts divides the sum of each part by the weight of the whole batch's pixels: the gradients
-of the parts then add up to that of the batch.
+Each part of a batch divides its sum by the weight of the whole batch's pixels, so the gradients of the parts add up to
+that of the batch.
 
-DeepLabV3 decides on a coarse grid, and torchvision enlarges its logits to the image before the loss: 21 numbers for
-every pixel, kept for the backward pass several times over. Bilinear enlarging is linear in rows and in columns, so the
-loss and its gradient are computed here a few rows at a time, in memory that stays in the processor's cache, and what is
-kept is the gradient on the coarse grid. The numbers are those of enlarging first, but for rounding.
+DeepLabV3 predicts on a coarse grid, and torchvision upsamples its logits to the image before the loss: 21 numbers for
+every pixel, saved several times for the backward pass. Bilinear upsampling is linear in rows and in columns, so the
+loss and its gradient are computed here a few rows at a time, within the processor's cache, and only the gradient on the
+coarse grid is saved. The result equals that of upsampling first, except for rounding.
 """
 
 import functools
@@ -25,31 +25,31 @@ from core.data.images import read_mask
 from core.voc import VOID
 
 BLOCK_BYTES = 2 * 1024**2
-"""About what a core has of its own cache and its share of the common one; a GPU takes whole images."""
+"""About a core's own cache and its share of the common one; a GPU processes whole images."""
 
 MAX_WEIGHT = 10.0
-"""A class of a handful of pixels would otherwise steer whole steps."""
+"""Without a limit, a class of a few pixels would dominate whole steps."""
 
 MAX_THREADS = 4
 
 
-def enlarged_cross_entropy(
+def upsampled_cross_entropy(
     coarse_NKhw: Tensor, masks_NSS: Tensor, class_weights_K: Tensor | None, total: Tensor
 ) -> Tensor:
-    """Return the sum of the weighted cross-entropies of all pixels that are not void, over `total`; float32.
+    """Return the sum of the weighted cross-entropies of all pixels that are not void, divided by `total`; float32.
 
     Args:
-        coarse_NKhw: logits of any float type, at most as large as the masks; enlarged bilinearly, corners not aligned.
+        coarse_NKhw: logits of any float type, at most the masks' size; upsampled bilinearly, corners not aligned.
         masks_NSS: ids, int64; 255 is void.
-        class_weights_K: what a pixel of each class counts, float32; all alike if None.
-        total: what to divide by, above 0.
+        class_weights_K: weight of a pixel of each class, float32; 1 if None.
+        total: the divisor, above 0.
     """
-    loss: Tensor = _EnlargedCrossEntropy.apply(coarse_NKhw, masks_NSS, class_weights_K, total)
+    loss: Tensor = _UpsampledCrossEntropy.apply(coarse_NKhw, masks_NSS, class_weights_K, total)
     return loss
 
 
-class _EnlargedCrossEntropy(torch.autograd.Function):
-    """The gradient is computed together with the loss, since both need the same enlarged rows."""
+class _UpsampledCrossEntropy(torch.autograd.Function):
+    """Computes the gradient together with the loss, since both need the same upsampled rows."""
 
     @staticmethod
     def forward(
@@ -70,9 +70,8 @@ class _EnlargedCrossEntropy(torch.autograd.Function):
 def _loss_and_gradient(coarse_Khw: Tensor, mask_SS: Tensor, class_weights_K: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the summed loss of one image, float64, and its gradient on the coarse grid, float32 (K, h, w)."""
     num_classes, height, width = coarse_Khw.shape
-    rows_Sh, columns_Sw = (
-        enlarging(coarse, fine, mask_SS.device) for coarse, fine in zip((height, width), mask_SS.shape, strict=True)
-    )
+    rows_Sh = upsampling_matrix(height, mask_SS.shape[0], mask_SS.device)
+    columns_Sw = upsampling_matrix(width, mask_SS.shape[1], mask_SS.device)
     wide_KhS = coarse_Khw.float() @ columns_Sw.T
     gradient_KhS = torch.zeros_like(wide_KhS)
     loss = torch.zeros((), dtype=torch.float64, device=mask_SS.device)
@@ -88,7 +87,7 @@ def _loss_and_gradient(coarse_Khw: Tensor, mask_SS: Tensor, class_weights_K: Ten
 
 
 def _softmax_less_truth(logits_KrS: Tensor, mask_rS: Tensor, class_weights_K: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the summed loss of some rows and its gradient, w (softmax - one-hot); the logits are written over."""
+    """Return the summed loss of some rows and its gradient, w (softmax - one-hot); overwrites the logits."""
     is_counted_rS = mask_rS != VOID
     ids_1rS = torch.where(is_counted_rS, mask_rS, 0)[None]
     weight_rS = is_counted_rS.float() if class_weights_K is None else class_weights_K[ids_1rS[0]] * is_counted_rS
@@ -103,11 +102,11 @@ def _softmax_less_truth(logits_KrS: Tensor, mask_rS: Tensor, class_weights_K: Te
 
 
 @functools.lru_cache(maxsize=32)
-def enlarging(coarse: int, fine: int, device: torch.device) -> Tensor:
-    """Return the matrix, float32 (fine, coarse), that enlarges a row of numbers as `F.interpolate` does bilinearly."""
-    units_11cc = torch.eye(coarse, device=device)[None]
-    enlarged_1cf = F.interpolate(units_11cc, size=fine, mode="linear", align_corners=False)
-    return enlarged_1cf[0].T.contiguous()
+def upsampling_matrix(coarse: int, fine: int, device: torch.device) -> Tensor:
+    """Return the matrix, float32 (fine, coarse), that upsamples a row of numbers as `F.interpolate` does bilinearly."""
+    units_1cc = torch.eye(coarse, device=device)[None]
+    upsampled_1cf = F.interpolate(units_1cc, size=fine, mode="linear", align_corners=False)
+    return upsampled_1cf[0].T.contiguous()
 
 
 def segmentation_loss(
@@ -117,34 +116,32 @@ def segmentation_loss(
     class_weights_K: Tensor | None = None,
     total: Tensor | None = None,
 ) -> Tensor:
-    """Return the mean loss of a batch, float32, as torchvision's reference: out + aux_weight * aux.
+    """Return the mean loss of a batch, float32, as in torchvision's reference: out + aux_weight * aux.
 
     Args:
-        outputs: `out` and, where `aux_weight` is above 0, `aux`: logits_NKhw, as coarse as the model decides.
-        masks_NHW: ids, int64, 255 is void; the logits are enlarged to their size (`enlarged_cross_entropy`).
+        outputs: `out` and, where `aux_weight` is above 0, `aux`: logits_NKhw on the model's coarse grid.
+        masks_NHW: ids, int64, 255 is void; the logits are upsampled to their size (`upsampled_cross_entropy`).
         aux_weight: weight of the auxiliary head's loss.
-        class_weights_K: what a pixel of each class counts, float32; all alike if None.
-        total: `pixel_weight` of the batch that this is a part of; None where this is all of it.
+        class_weights_K: weight of a pixel of each class, float32; 1 if None.
+        total: `pixel_weight` of the whole batch if this is a part of it; None for a whole batch.
     """
     total = pixel_weight(masks_NHW, class_weights_K) if total is None else total
-    loss = enlarged_cross_entropy(outputs["out"], masks_NHW, class_weights_K, total)
+    loss = upsampled_cross_entropy(outputs["out"], masks_NHW, class_weights_K, total)
     if not aux_weight:
         return loss
-    return loss + aux_weight * enlarged_cross_entropy(outputs["aux"], masks_NHW, class_weights_K, total)
+    return loss + aux_weight * upsampled_cross_entropy(outputs["aux"], masks_NHW, class_weights_K, total)
 
 
 def cross_entropy(
     logits_NKHW: Tensor, masks_NHW: Tensor, class_weights_K: Tensor | None = None, total: Tensor | None = None
 ) -> Tensor:
-    """Return the mean cross-entropy over pixels that are not void; 0 where all of them are (a mean would be NaN).
+    """Return the mean cross-entropy over pixels that are not void; 0 if all are void (a mean would be NaN).
 
     With class weights w the mean is torch's: sum(w * loss) / sum(w). Arguments are as in `segmentation_loss`.
     """
     total = pixel_weight(masks_NHW, class_weights_K) if total is None else total
-    summed = F.cross_entropy(
-        logits_NKHW.float(), masks_NHW, weight=class_weights_K, ignore_index=VOID, reduction="sum"
-    )  # fmt: skip
-    return summed / total
+    logits_NKHW = logits_NKHW.float()
+    return F.cross_entropy(logits_NKHW, masks_NHW, class_weights_K, ignore_index=VOID, reduction="sum") / total
 
 
 def pixel_weight(
@@ -152,9 +149,9 @@ def pixel_weight(
     class_weights_K: Tensor | None = None,
     over_all: Callable[[Tensor], Tensor] = lambda weight: weight,
 ) -> Tensor:
-    """Return what the pixels that are not void weigh together: their number, or the sum of their classes' weights.
+    """Return the weight of all pixels that are not void: their number, or the sum of their classes' weights.
 
-    Where all are void it is above 0 all the same, to divide by. `over_all` adds the weights of a batch's other parts.
+    It is above 0 even if all are void, since it is a divisor. `over_all` adds the weights of the other processes.
     """
     is_counted = masks_NHW != VOID
     if class_weights_K is None:
@@ -163,10 +160,7 @@ def pixel_weight(
 
 
 def balanced_weights(samples: Sequence[Sample], num_classes: int) -> Tensor:
-    """Read every mask and return the weights of the classes by median frequency, float32, shape (K,).
-
-    A mask that cannot be used raises `DataError`.
-    """
+    """Read every mask and return `median_frequency_weights`, float32; an unusable mask raises `DataError`."""
 
     def count(sample: Sample) -> NDArray[np.int64]:
         counts_256: NDArray[np.int64] = np.bincount(read_mask(sample.mask, num_classes).ravel(), minlength=256)
@@ -180,11 +174,8 @@ def balanced_weights(samples: Sequence[Sample], num_classes: int) -> Tensor:
 def median_frequency_weights(pixels_NK: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return median(f) / f of the classes, shape (K,), at most `MAX_WEIGHT` (Eigen & Fergus 2015, arXiv 1411.4734).
 
-    A class's frequency f is its share of the pixels, void left out, of the photos that show it; the median is over the
-    classes that occur. A class that never occurs has no pixel to weigh and gets 1.
-
-    Args:
-        pixels_NK: pixels by photo and class.
+    A class's frequency f is its share of the non-void pixels of the photos that show it; the median is over the classes
+    that occur. A class that never occurs gets 1. `pixels_NK` counts pixels by photo and class.
     """
     pixels_N1 = pixels_NK.sum(axis=1, keepdims=True)
     where_shown_K = (pixels_N1 * (pixels_NK > 0)).sum(axis=0)

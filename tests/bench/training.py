@@ -69,7 +69,7 @@ def prepare(loop: TrainingLoop) -> None:
     """Do what is done once for all epochs."""
     for _ in loop.train_pairs.keep():
         pass
-    for _ in loop.keep_features():
+    for _ in loop.compute_features():
         pass
 
 

@@ -66,5 +66,5 @@ def models(loop: TrainingLoop) -> tuple[torch.nn.Module, torch.nn.Module]:
 if __name__ == "__main__":
     with joined(World.from_environment(os.environ)) as world:
         found = ten_losses(Path(sys.argv[1]), world)
-        if world.is_chief:
+        if world.is_rank_0:
             sys.stdout.write(json.dumps(found) + "\n")

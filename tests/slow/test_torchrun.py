@@ -112,7 +112,7 @@ def test_a_signal_to_one_ends_all_at_one_step_and_a_second_leg_finishes_the_run(
     ("trouble", "sentence"),
     [
         ("memory", "Memory ran out in process 1 of 2; free memory and resume"),
-        ("death", "Another process of the training ended without a word; start all again"),
+        ("death", "Another process of the training ended without giving a reason; start all again"),
     ],
 )
 def test_what_ends_one_ends_all_with_one_sentence(data: Path, trouble: str, sentence: str) -> None:

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from core import terminal
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.settings.config import TrainingConfig
 from core.wording import count, duration, megabytes, numbered
 
@@ -63,7 +63,7 @@ def test_a_taken_name_is_numbered() -> None:
         ),
         (terminal.show_import({"images": 1, "classes": ["cat"], "notes": [], "data": "d"}), "1 photo of 1 class: cat"),
         (terminal.show_download({"images": 1, "splits": {"val": 1}, "data": "d"}), "1 photo with masks"),
-        (Progress(epochs_done=1).end_reason(TrainingConfig(epochs=1)), "1 epoch done"),
+        (RunProgress(epochs_done=1).end_reason(TrainingConfig(epochs=1)), "1 epoch done"),
     ],
 )  # fmt: skip
 def test_one_thing_is_singular(shown: str, expected: str) -> None:

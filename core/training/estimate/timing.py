@@ -24,7 +24,7 @@ from core.training.evaluation import evaluate
 from core.training.features import FeaturePairs, HeadPredictor
 from core.training.loop.loop import VALIDATION_BATCH_SIZE, TrainingLoop
 from core.training.loop.memory import peak_memory_bytes
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.settings.config import TrainingConfig, with_settings
 
 Clock = Callable[[], float]
@@ -197,7 +197,7 @@ def _time_step(loop: TrainingLoop, enough_s: float, clock: Clock) -> Step:
     if loop.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(loop.device)
     while not watch.has_enough:
-        loop.progress = Progress()
+        loop.progress = RunProgress()
         for _ in loop.train_epoch(watch.mark):
             pass
     return Step(watch.median_s, peak_memory_bytes(loop.device))
@@ -249,7 +249,7 @@ class _Bench:
         """Return the seconds to read, segment and score a validation photo."""
         photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
         size = min(batch_size, len(photos))
-        predictor, _ = self._loop.ready_to_judge(are_masks_kept=batch_size == 1)
+        predictor, _ = self._loop.validation_predictor(is_last=batch_size == 1)
         batches: list[SquarePairs | FeaturePairs] = []
         for first in range(0, len(photos) - size + 1, size):
             some = photos[first : first + size]

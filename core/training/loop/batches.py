@@ -1,4 +1,4 @@
-"""The batches of a training: how large they are where nobody says so, and which part of each is this process's."""
+"""The batches of a training: their automatic size, and this process's part of each."""
 
 import torch
 from torch import nn
@@ -12,11 +12,11 @@ from core.training.loop import memory
 from core.training.settings.config import TrainingConfig
 
 RESIDENT_SHARE = 0.05
-"""How much of a GPU's free memory the photos may take that are copied there."""
+"""The share of a GPU's free memory that the photos may take."""
 
 
 def residence(config: TrainingConfig, pairs: SquarePairs, device: torch.device) -> torch.device | None:
-    """Return where the photos are to reside: on a GPU if they are few for it and nobody wants loader processes."""
+    """Return the GPU if all photos fit on it and num_workers is 0; else None."""
     if device.type != "cuda" or config.num_workers:
         return None
     return device if pairs.nbytes <= RESIDENT_SHARE * memory.available_bytes(device) else None
@@ -30,15 +30,12 @@ def training_batches(
     device: torch.device,
     resident_on: torch.device | None,
 ) -> TrainingBatches:
-    """Return this process's part of the batches of so many photos, which can be shared, on a device.
-
-    Photos that are to reside on it (`residence`) are copied there once.
-    """
+    """Return this process's part of the batches, loaded to `device`; photos stay on `resident_on` (see `residence`)."""
     transform = TrainingTransform(
         config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
     )
     part = (world.rank, world.size)
-    if isinstance(source, FeaturePairs):  # mapped into memory: there is nothing for loader processes to do
+    if isinstance(source, FeaturePairs):  # memory-mapped: loader processes would have no work
         features = TrainingFeatures(source, transform, config.seed)
         return TrainingBatches(features, batch_size, 0, config.seed, part, device)
     pairs = TrainingPairs(source, transform, config.seed, resident_on)
@@ -46,7 +43,7 @@ def training_batches(
 
 
 def memory_share(device: torch.device, world: World) -> int:
-    """Return the bytes that this process can still have, where it shares the machine's memory with others."""
+    """Return the free bytes for this process; processes on a machine share its CPU memory."""
     available = memory.available_bytes(device)
     return available if device.type == "cuda" else available // world.local_size
 
@@ -54,13 +51,13 @@ def memory_share(device: torch.device, world: World) -> int:
 def fitting_batch_size(
     photo: int, model: nn.Module, num_samples: int, device: torch.device, world: World
 ) -> tuple[int, str]:
-    """Choose a batch size by the memory there is, and tell why in words.
+    """Return the batch size that fits into memory, and a sentence about it.
 
     Args:
-        photo: the bytes that a photo takes in training (`memory.photo_bytes`).
+        photo: bytes of a photo in training (`memory.photo_bytes`).
         model: the model in training.
-        num_samples: the photos there are.
-        device: where the model is trained.
+        num_samples: number of training photos.
+        device: the device of the model.
         world: the processes that share each batch.
     """
     weights = sum(parameter.nbytes for parameter in model.parameters())

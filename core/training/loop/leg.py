@@ -1,4 +1,4 @@
-"""One continuous stretch of training of a run: its preparation, its epochs, what is kept after each, and its end."""
+"""One leg of a run: preparation, epochs, checkpoints and samples after each, and the end."""
 
 import math
 import platform
@@ -23,7 +23,7 @@ from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoi
 from core.model.device import device_name
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.preflight import data_warnings, preflight
-from core.training.loop.saving import Trained, keep_old_best, save, write
+from core.training.loop.saving import Snapshot, rename_old_best, save, write
 from core.training.run import evaluations, machine
 from core.training.run.changes import CHANGED_MEANWHILE, changed_data, stretched_schedule
 from core.training.run.folders import Run
@@ -33,34 +33,34 @@ from core.training.run.sinks import NO_TENSORBOARD, has_tensorboard
 from core.wording import duration
 
 NUM_SAMPLES = 4
-"""Validation photos whose masks are kept after every epoch, to watch the training."""
+"""Validation photos whose masks are saved after every epoch, for the live view."""
 
 READING = "Reading every photo and mask once"
 COMPUTING = "Computing the backbone's features of every photo once"
-TELL_EVERY_S = 1.0
+REPORT_EVERY_S = 1.0
 LONG_GAP_S = 600.0
-"""Nothing for so long, and for ten times a step, is worth a word: the machine slept, or the process was stopped."""
+"""A gap this long, and ten times as long as a step, is a warning: the machine slept, or the process was stopped."""
 
 
-class Leg:
+class TrainingLeg:
     """One continuous stretch of training of a run."""
 
     def __init__(
-        self, run: Run, loop: TrainingLoop, dataset: Dataset, last: OpenedCheckpoint | None, *, is_best_anew: bool
+        self, run: Run, loop: TrainingLoop, dataset: Dataset, last: OpenedCheckpoint | None, *, is_best_reset: bool
     ) -> None:
         self._run = run
         self._loop = loop
         self._dataset = dataset
         self._val = dataset.split("val")
         self._val_fingerprint = loop.progress.scored_on
-        self._is_best_anew = is_best_anew
+        self._is_best_reset = is_best_reset
         self._has_val_changed = False
         self._fingerprint = fingerprint((*loop.train_samples, *self._val))
         self._last_meta = last.meta if last else None
         self._began_with = dict(vars(loop.progress))
         self._data_warnings: list[str] = []
         self._step_seconds = 0.0
-        self._unsaved_best: Trained | None = None
+        self._unsaved_best: Snapshot | None = None
         self._saved_s = -math.inf
 
     def records(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
@@ -76,39 +76,39 @@ class Leg:
         yield from self._warnings()
         try:
             yield from self._epochs(should_stop)
-        except Exception:  # whatever it is, it does not take the best model with it
+        except Exception:  # whatever it is, the best model is saved
             yield from self._rescue_best()
             raise
         yield from self._end()
 
     def _epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
-        went_on_s = machine.seconds_awake_and_asleep()
+        last_s = machine.seconds_with_sleep()
         for record in self._loop.epochs(should_stop):
-            gap_s = machine.seconds_awake_and_asleep() - went_on_s
+            gap_s = machine.seconds_with_sleep() - last_s
             if gap_s > max(LONG_GAP_S, 10 * self._step_seconds):
-                lull = f"No progress for {duration(gap_s)}"
-                yield Warned(message=f"{lull}: the machine slept or was stopped; the training goes on.")
+                gap = f"No progress for {duration(gap_s)}"
+                yield Warned(message=f"{gap}: the machine slept or was stopped; the training goes on.")
             yield record
             if isinstance(record, Epoch):
                 yield from self._after_epoch(record)
-            went_on_s = machine.seconds_awake_and_asleep()
+            last_s = machine.seconds_with_sleep()
 
     def _preparation(self) -> Generator[Record, None, None]:
-        """Find out what would end the leg later: read every pair, and try what is to come."""
+        """Find what would end the leg later: read every pair, and run the preflight."""
         yield from self._read_pairs()
         if self._loop.is_over:
             return
         files = {"best.pt": False, f"{epoch_name(self._loop.config.epochs)}.pt": False, "last.pt": True}
-        if self._is_best_anew:
-            files["the best.pt before"] = False  # which stays beside the new one
+        if self._is_best_reset:
+            files["the best.pt before"] = False  # stays beside the new one
         for record in preflight(self._loop, self._run.path, self._write_last, files):
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
             yield record
-        yield from _told_by_the_second(COMPUTING, self._loop.keep_features())
+        yield from _once_a_second(COMPUTING, self._loop.compute_features())
 
     def _read_pairs(self) -> Iterator[Record]:
-        """Read every pair once: a damaged photo is found and named now, not hours later. Fills floor and warnings."""
+        """Read every pair once, to find a damaged photo now and not hours later; sets the floor and data warnings."""
         train, val = self._loop.train_pairs, self._loop.val_pairs
         counts: list[NDArray[np.int64]] = []
         total = len(train) + len(val)
@@ -119,7 +119,7 @@ class Leg:
                 yield len(counts), total
 
         yield Preparing(doing=READING, done=0, total=total)
-        yield from _told_by_the_second(READING, read())
+        yield from _once_a_second(READING, read())
         train_NK, val_MK = np.split(np.array(counts), [len(train)])
         self._data_warnings = data_warnings(train.samples, val.samples, train_NK, val_MK, self._loop.classes)
         self._floor = floor_of_pixels(val_MK.sum(axis=0))
@@ -152,14 +152,14 @@ class Leg:
         if self._loop.config.tensorboard and not has_tensorboard():
             yield Warned(message=NO_TENSORBOARD)
         if self._last_meta and self._last_meta.fingerprint != self._fingerprint:
-            kept = keep_old_best(self._run.path) if self._is_best_anew else None
-            yield Warned(message=changed_data(self._last_meta.fingerprint, kept, is_best_anew=self._is_best_anew))
+            renamed = rename_old_best(self._run.path) if self._is_best_reset else None
+            yield Warned(message=changed_data(self._last_meta.fingerprint, renamed, is_best_reset=self._is_best_reset))
         if jump := stretched_schedule(self._last_meta.config if self._last_meta else {}, self._loop.config):
             yield Warned(message=jump)
 
     def _warn_of_change(self) -> Iterator[Warned]:
-        """Say once that the validation photos or masks are others than at the beginning of the leg."""
-        with suppress(DataError):  # one that is gone: whoever needs it says so
+        """Warn once if the validation photos or masks have changed since the beginning of the leg."""
+        with suppress(DataError):  # a deleted file raises where it is read
             if not self._has_val_changed and fingerprint(self._val) != self._val_fingerprint:
                 self._has_val_changed = True
                 yield Warned(message=CHANGED_MEANWHILE)
@@ -169,15 +169,15 @@ class Leg:
         is_due = is_last or time.monotonic() - self._saved_s >= self._loop.config.checkpoint_seconds
         yield from self._warn_of_change()
         if epoch.is_best:
-            # Short epochs are nearly all the best so far, and to write and verify each would cost a tenth of the time.
-            self._unsaved_best = self._trained() if is_due else self._trained().copied()
+            # Early epochs are nearly all the best so far; writing and verifying each would cost a tenth of the time.
+            self._unsaved_best = self._snapshot() if is_due else self._snapshot().copied()
         self._save_samples(epoch.epoch)
         if is_due:
             yield from self._save_best()
         if is_last:
             file = milestone(self._run.path, epoch.epoch)
-            yield save(file, self._trained())
-            if not self._has_val_changed:  # else it is of neither
+            yield save(file, self._snapshot())
+            if not self._has_val_changed:  # else it fits neither the old nor the new photos
                 self._store_evaluation(file, epoch.seconds - epoch.train_seconds)
         if is_due:
             yield self._save_last()
@@ -202,26 +202,26 @@ class Leg:
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def _save_best(self) -> Iterator[Checkpoint]:
-        """Write best.pt if it is not that of the best epoch yet; always before last.pt, which tells of that epoch."""
+        """Write best.pt if it is outdated; always before last.pt, which names the best epoch."""
         if self._unsaved_best:
             yield save(self._run.path / "best.pt", self._unsaved_best)
             self._unsaved_best = None
 
     def _rescue_best(self) -> Iterator[Record]:
-        """Write best.pt if it still can be, where the leg fails: why it fails is what is to be told last."""
+        """Write best.pt, if possible, when the leg fails; another failure here must not hide the first."""
         try:
             yield from self._save_best()
-        except Exception as error:  # noqa: BLE001 - what failed first is raised again
+        except Exception as error:  # noqa: BLE001 - the caller raises the first failure
             yield Warned(message=f"The best model was not saved either: {error}")
 
     def _save_last(self) -> Checkpoint:
-        return save(self._run.path / "last.pt", self._trained(), self._loop.state())
+        return save(self._run.path / "last.pt", self._snapshot(), self._loop.state())
 
     def _write_last(self, path: Path) -> None:
-        write(path, self._trained(), self._loop.state())
+        write(path, self._snapshot(), self._loop.state())
 
-    def _trained(self) -> Trained:
-        return Trained(self._loop.model, self._meta())
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._loop.model, self._meta())
 
     def _meta(self) -> CheckpointMeta:
         loop, config = self._loop, self._loop.config
@@ -280,17 +280,17 @@ class Leg:
                 file.write(result.mask_png)
 
 
-def _told_by_the_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:
-    """Take (done, total) after every step of a preparation, and tell one a second."""
-    told_s = time.monotonic()
+def _once_a_second(doing: str, steps: Iterator[tuple[int, int]]) -> Iterator[Preparing]:
+    """Turn the (done, total) of each step of a preparation into at most one record a second."""
+    reported_s = time.monotonic()
     for done, total in steps:
-        if time.monotonic() - told_s >= TELL_EVERY_S:
-            told_s = time.monotonic()
+        if time.monotonic() - reported_s >= REPORT_EVERY_S:
+            reported_s = time.monotonic()
             yield Preparing(doing=doing, done=done, total=total)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that decide what a training computes."""
+    """Return the versions that affect the numbers of a training."""
     return {
         "atrous": core.__version__,
         "python": platform.python_version(),

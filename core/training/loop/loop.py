@@ -1,7 +1,7 @@
-"""The training loop: a generator of records, without a file written; `trainer` writes what it yields.
+"""The training loop: a generator of records that writes no file; `trainer` writes its records.
 
-Every random number comes from the seed and the place in training (epoch, step, photo), so a run that was stopped and
-resumed goes through the same arithmetic as one that was not.
+Every random number comes from the seed and the position in training (epoch, step, photo), so an interrupted and resumed
+run computes the same numbers as an uninterrupted one.
 """
 
 import math
@@ -31,7 +31,7 @@ from core.training.features import Backbone, FeaturePairs, HeadPredictor
 from core.training.loop import memory
 from core.training.loop.batches import fitting_batch_size, memory_share, residence, training_batches
 from core.training.loop.optimization import learning_rate_factor
-from core.training.loop.progress import RECORD_EVERY_S, Progress, StepClock
+from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
 from core.training.loop.step import SMALLER_STEPS, TrainingStep
 from core.training.loss import balanced_weights
 from core.training.run.evaluations import ImageResult, summarize
@@ -40,16 +40,15 @@ from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.wording import count
 
 VALIDATION_BATCH_SIZE = 8
-"""Photos at once in the validation between epochs; after the last, whose masks are kept, it is 1 as in `evaluate`."""
+"""Batch size for validation between epochs. The last epoch uses 1, like `evaluate`."""
 
 
 class TrainingLoop:
-    """A model in training: build it, optionally `load_state`, then take records from `epochs`.
+    """A model in training: create it, optionally `load_state`, then iterate over `epochs`.
 
-    `model` is the one that is validated and saved: the one in training, or with `ema_decay` the average of its weights.
-    `init` is what it started from, empty where it is resumed: `load_state` brings its own weights. `results` holds the
-    last validation image by image, `number_format` what it was computed in. In a `world` of several it is to `connect`;
-    records and `results` are of all of them.
+    `model` is validated and saved: the model in training, or with `ema_decay` the average of its weights. `init` names
+    its initial weights, empty if resumed, where `load_state` loads them. `results` holds the last validation by image,
+    `number_format` its precision. With other processes, `connect` first; records and `results` cover all processes.
     """
 
     def __init__(
@@ -68,24 +67,22 @@ class TrainingLoop:
         self.classes = classes
         self.device = device
         self.precision = choose_precision(config.precision, device)
-        self.progress = Progress()
+        self.progress = RunProgress()
         self.train_samples = fraction_of(train, config.train_fraction, config.seed)
         self.val_samples = val
         self.train_pairs, self.val_pairs = (
             SquarePairs(some, len(classes), config.image_size, config.geometry) for some in (self.train_samples, val)
         )
-        self.features, self.features_val = (
-            FeaturePairs(pairs, lambda: self.backbone, has_flips=has_flips) if config.store_features else None
-            for pairs, has_flips in ((self.train_pairs, config.flip), (self.val_pairs, False))
-        )
+        self.features = self.features_val = None
+        if config.store_features:
+            self.features = FeaturePairs(self.train_pairs, lambda: self.backbone, has_flips=config.flip)
+            self.features_val = FeaturePairs(self.val_pairs, lambda: self.backbone, has_flips=False)
         self.results: list[ImageResult] = []
         self.number_format = self.precision
         torch.manual_seed(mixed_seed(config.seed))
+        has_aux_head = config.aux_weight > 0
         model = build_model(
-            config.architecture,
-            len(classes),
-            output_stride=config.output_stride,
-            has_aux_head=config.aux_weight > 0,
+            config.architecture, len(classes), output_stride=config.output_stride, has_aux_head=has_aux_head
         )
         self.init = ""
         self.notes: list[str] = []
@@ -104,12 +101,12 @@ class TrainingLoop:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in one pass over the training photos."""
+        """Steps in an epoch."""
         return len(self._batches)
 
     @property
     def is_over(self) -> bool:
-        """Whether all epochs are done, or patience is at its end."""
+        """Whether all epochs are done, or patience has run out."""
         return self.progress.is_over(self.config)
 
     @property
@@ -118,26 +115,26 @@ class TrainingLoop:
         return self.progress.end_reason(self.config)
 
     def state(self) -> dict[str, Any]:
-        """Return what, beside the weights, is needed to go on: optimizer, progress, and how a batch is trained."""
+        """Return everything to resume from, except the weights of `model`: optimizer, progress, batch size, parts."""
         return {"progress": vars(self.progress), "batch_size": self.batch_size} | self._step.state()
 
     def load_state(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Go on from the weights of `model` and the state of an earlier leg, of an older version too.
+        """Resume from the weights of `model` and the state of an earlier leg, of an older version too.
 
-        Whoever goes on with a run that had ended early wants more of it: patience starts anew.
+        A run that patience had ended gets its full patience again.
         """
         self._step.load_state(weights, state)
-        self.progress = Progress(**state["progress"])
+        self.progress = RunProgress(**state["progress"])
         if self.progress.is_impatient(self.config.patience, self.progress.epochs_done):
             self.progress.patience_since = self.progress.epochs_done
         self._set_batch_size(self.config.batch_size or state.get("batch_size", LEAST_BATCH_SIZE))
 
     def connect(self) -> None:
-        """Begin to train with the loops of the other processes, all of which do the same now."""
+        """Train together with the loops of the other processes from now on; all processes call this together."""
         self._step.connect()
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
-        """Train up to the config's epochs and validate after each; ends early, within a step, if `should_stop`.
+        """Train up to the config's epochs and validate after each; `should_stop` ends it within a step.
 
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
@@ -156,15 +153,12 @@ class TrainingLoop:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The frozen backbone, ready to make features."""
+        """The frozen backbone, ready to compute features."""
         frozen, _ = split_backbone(self._step.model, self.config.architecture, self.config.freeze)
         return Backbone(frozen, self.config.image_size, self.precision)
 
-    def keep_features(self) -> Iterator[tuple[int, int]]:
-        """Compute the features that are to be stored, and yield how many of how many photos are done.
-
-        Without room for them it raises `RunError`.
-        """
+    def compute_features(self) -> Iterator[tuple[int, int]]:
+        """Compute and store the features, yielding (photos done, all photos); raises `RunError` if the disk is full."""
         stores = [store for store in (self.features, self.features_val) if store]
         total = sum(map(len, stores))
         for done, _ in enumerate(chain.from_iterable(store.keep() for store in stores), start=1):
@@ -179,7 +173,7 @@ class TrainingLoop:
     # --- batches ----------------------------------------------------------------------------------------------------
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
-        """Choose a batch size by the memory there is, and note why; a loop that `is_resumed` will be told its own."""
+        """Return a batch size that fits into memory, and note it; a resumed loop loads its own later."""
         if is_resumed:
             return LEAST_BATCH_SIZE * self.world.size
         photo, num_samples = self._photo_bytes(), len(self.train_samples)
@@ -191,7 +185,7 @@ class TrainingLoop:
         return memory.photo_bytes(self.config, len(self.classes), self.precision)
 
     def _set_batch_size(self, batch_size: int) -> None:
-        """Make the batches; what the machine would be killed for is split beforehand."""
+        """Build the batches, and on a CPU split those that exceed the free memory."""
         self.batch_size = min(batch_size, len(self.train_samples))
         own = self.world.share_of(self.batch_size)
         source = self.features or self.train_pairs
@@ -200,7 +194,7 @@ class TrainingLoop:
         )
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
-            # Linux grants memory that it does not have, and ends the process when it is used.
+            # Linux grants more memory than it has, and kills the process that uses it.
             self._step.split_to_fit(own, memory_share(self.device, self.world) // self._photo_bytes())
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -213,7 +207,7 @@ class TrainingLoop:
                 module.eval()
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
-        """Train through what is left of the current epoch, without validating; ends early if `should_stop`."""
+        """Train through the rest of the current epoch, without validation; `should_stop` ends it early."""
         progress = self.progress
         epoch = progress.epochs_done + 1
         self._train_mode()
@@ -233,7 +227,7 @@ class TrainingLoop:
         yield from self._take_notes()
 
     def _take_notes(self) -> Iterator[Warned]:
-        """Tell what the step has decided since the last time."""
+        """Yield the step's new notes, and clear them."""
         notes, self._step.notes = self._step.notes, []
         for note in notes:
             yield Warned(message=note)
@@ -246,40 +240,40 @@ class TrainingLoop:
     # --- validation -------------------------------------------------------------------------------------------------
 
     def _validate(self, should_stop: Callable[[], bool]) -> Generator[Record, None, bool]:
-        """Fill `results` from every validation photo; returns False if asked to stop before the last."""
+        """Fill `results` from every validation photo; returns False if stopped before the last."""
         epochs = self.progress.epochs_done + 1
         may_be_last = epochs == self.config.epochs or self.progress.is_impatient(self.config.patience, epochs)
         batch_size = 1 if may_be_last else VALIDATION_BATCH_SIZE
         self.world.align_statistics(self.model)
-        predictor, pairs = self.ready_to_judge(are_masks_kept=may_be_last)
+        predictor, pairs = self.validation_predictor(is_last=may_be_last)
         pairs.open_kept()
         self.results, self.number_format = [], predictor.precision
-        told_s = time.perf_counter()
+        recorded_s = time.perf_counter()
         for result in evaluate_together(self.world, predictor, pairs, self.classes, batch_size=batch_size):
             self.results.append(result)
             if self.world.any_of(should_stop()):
                 return False
-            if time.perf_counter() - told_s >= RECORD_EVERY_S:
-                told_s = time.perf_counter()
+            if time.perf_counter() - recorded_s >= RECORD_EVERY_S:
+                recorded_s = time.perf_counter()
                 yield Validating(epoch=epochs, image=len(self.results), images=len(self.val_samples))
         return True
 
-    def ready_to_judge(self, *, are_masks_kept: bool) -> tuple[Predictor, SquarePairs | FeaturePairs]:
-        """Return the model ready to be judged, and on what; where the masks are kept, all as `evaluate` does it."""
+    def validation_predictor(self, *, is_last: bool) -> tuple[Predictor, SquarePairs | FeaturePairs]:
+        """Return the predictor and the validation pairs; if `is_last`, both are as in `evaluate`."""
         size, geometry, precision = self.config.image_size, self.config.geometry, self.precision
-        if self.features_val and not are_masks_kept:
+        if self.features_val and not is_last:
             shape = self.features_val.shape
             _, stages = split_backbone(self.model, self.config.architecture, self.config.freeze)
             rest = nn.Sequential(stages, self.model.get_submodule("classifier"))
             head = HeadPredictor(rest, shape, image_size=size, geometry=geometry, precision=precision)
             return head, self.features_val
-        if are_masks_kept:
+        if is_last:
             precision = mask_precision(self.model, image_size=size, device=self.device, wanted=self.config.precision)
         predictor = Predictor(self.model, image_size=size, geometry=geometry, device=self.device, precision=precision)
         return predictor, self.val_pairs
 
     def _finish_epoch(self, started_s: float, train_seconds: float, steps: int) -> Epoch:
-        """Count the epoch as done and tell how it went."""
+        """Count the epoch as done, and return its record."""
         progress = self.progress
         scores = summarize(self.results, self.classes.names)
         train_loss = progress.loss_sum / self.steps_per_epoch

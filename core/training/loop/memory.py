@@ -1,8 +1,8 @@
-"""How much memory a step takes, how much there is, and whether an error says that there was too little.
+"""The memory of a training step, the free memory, and out-of-memory errors.
 
-What a step keeps for its backward pass is counted on PyTorch's meta device, where tensors have shapes and no contents:
-exact, and without a byte of it. Measured against the peak of real steps (ResNet-50 and MobileNetV3, 128 to 192 px,
-fp32 and bf16), the rest of a step is a tenth of that, and one to two times the weights.
+The tensors that a step saves for its backward pass are counted on PyTorch's meta device, whose tensors have shapes but
+no contents: exact, and free. By the measured peaks of real steps (ResNet-50 and MobileNetV3, 128 to 192 px, fp32 and
+bf16), a step needs another tenth of that, and one to two times the weights.
 """
 
 import functools
@@ -16,6 +16,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.free_memory import CGROUP, free_bytes
 from core.model.architectures import CoarseLogits, build_model, split_backbone
+from core.model.device import dtype_of
 from core.training.loss import segmentation_loss
 from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
 
@@ -23,24 +24,26 @@ if sys.platform != "win32":
     import resource
 
 SAFE_SHARE = 0.6
-"""Share of the available memory that a chosen batch size may fill: the rest is for other programs and validation."""
+"""Share of the free memory that an automatic batch size may fill: the rest is for other programs and validation."""
 
 MAX_AUTOMATIC_BATCH_SIZE = 64
 WEIGHT_COPIES = 4
-"""Beside the weights there are at most their gradients, two moments (Adam) and copies in bf16."""
+"""Besides the weights: at most their gradients, two moments (Adam) and copies in bf16."""
+
+MATTER_TO_MEMORY = ("architecture", "output_stride", "image_size", "aux_weight", "freeze", "freeze_batchnorm")
 
 OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out; on a CPU, PyTorch says so in a plain RuntimeError."""
+    """Return whether an error means that memory ran out; on a CPU, PyTorch raises a plain RuntimeError."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
 
 
 def available_bytes(device: torch.device, cgroup: Path = CGROUP) -> int:
-    """Return the bytes that can still be had: of the GPU, else of the machine or, if that is less, its container."""
+    """Return the free bytes of the GPU, else of the machine or of its container, whichever has less."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + cached
@@ -48,74 +51,60 @@ def available_bytes(device: torch.device, cgroup: Path = CGROUP) -> int:
 
 
 def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:
-    """Return the bytes a step keeps for each photo of its batch until the backward pass."""
-    return _photo_bytes(
-        config.architecture,
-        num_classes,
-        config.output_stride,
-        config.image_size,
-        config.aux_weight,
-        precision,
-        config.freeze,
-        is_batchnorm_frozen=config.freeze_batchnorm,
-    )
+    """Return the bytes that a step saves for its backward pass, for each photo of the batch."""
+    # Settings that do not matter have their default: more calls hit the cache.
+    matter = {name: getattr(config, name) for name in MATTER_TO_MEMORY}
+    return _photo_bytes(TrainingConfig(**matter), num_classes, precision)
 
 
 @functools.lru_cache(maxsize=32)
-def _photo_bytes(
-    architecture: str,
-    num_classes: int,
-    output_stride: int,
-    image_size: int,
-    aux_weight: float,
-    precision: str,
-    freeze: str,
-    *,
-    is_batchnorm_frozen: bool,
-) -> int:
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+def _photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:
+    dtype, image_size = dtype_of(precision), config.image_size
     with torch.device("meta"):
         model = build_model(
-            architecture, num_classes, output_stride=output_stride, has_aux_head=aux_weight > 0
-        ).to(dtype)  # fmt: skip
+            config.architecture,
+            num_classes,
+            output_stride=config.output_stride,
+            has_aux_head=config.aux_weight > 0,
+        ).to(dtype)
     model.train()
-    frozen, _ = split_backbone(model, architecture, freeze)
+    frozen, _ = split_backbone(model, config.architecture, config.freeze)
     frozen.eval().requires_grad_(requires_grad=False)
-    if is_batchnorm_frozen:
+    if config.freeze_batchnorm:
         model.backbone.eval()
     two, four = (
-        _kept_bytes(
+        _saved_bytes(
             model,
             torch.empty((count, 3, image_size, image_size), dtype=dtype, device="meta"),
             torch.zeros((count, image_size, image_size), dtype=torch.int64, device="meta"),
-            aux_weight,
+            config.aux_weight,
         )
         for count in (2, 4)
     )
     return (four - two) // 2
 
 
-def _kept_bytes(model: DeepLabV3, images_N3SS: Tensor, masks_NSS: Tensor, aux_weight: float) -> int:
-    """Sum up what a forward pass keeps for the backward pass; a tensor kept more than once is counted once."""
-    kept: dict[int, torch.UntypedStorage] = {}
+def _saved_bytes(model: DeepLabV3, images_N3SS: Tensor, masks_NSS: Tensor, aux_weight: float) -> int:
+    """Return the bytes that a forward pass saves for the backward pass; each storage counts once."""
+    saved: dict[int, torch.UntypedStorage] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
+    def save(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage
+        saved[storage._cdata] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         segmentation_loss(CoarseLogits(model)(images_N3SS), masks_NSS, aux_weight)
-    return sum(storage.nbytes() for storage in kept.values())
+    return sum(storage.nbytes() for storage in saved.values())
 
 
 def fitting_batch_size(photo: int, weights: int, available: int) -> int:
-    """Return the largest power of two, from 2 to 64, of photos whose step fits; all arguments are bytes.
+    """Return the largest batch size, a power of two from 2 to 64, whose step fits into memory.
 
     Args:
-        photo: what `photo_bytes` returns.
-        weights: the size of the model's weights.
-        available: what `available_bytes` returns; `SAFE_SHARE` of it is filled.
+        photo: bytes of a photo (`photo_bytes`).
+        weights: bytes of the model's weights.
+        available: free bytes (`available_bytes`), of which `SAFE_SHARE` may be filled.
     """
     room = SAFE_SHARE * available - WEIGHT_COPIES * weights
     size = MAX_AUTOMATIC_BATCH_SIZE
@@ -125,7 +114,7 @@ def fitting_batch_size(photo: int, weights: int, available: int) -> int:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Return the most memory used so far: of the GPU where there is one, else of this process."""
+    """Return the peak memory in bytes: of the GPU if the training runs there, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":

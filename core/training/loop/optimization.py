@@ -1,6 +1,6 @@
-"""What moves the weights: the optimizer, the learning rate schedule, and the average of where the weights have been.
+"""The optimizer, the learning rate schedule, and the moving average of the weights.
 
-The learning rate is a pure function of how far the schedule has come: nothing to save, nothing to restore.
+The learning rate is a pure function of the progress in the schedule: nothing has to be saved or restored.
 """
 
 import copy
@@ -22,19 +22,19 @@ LAST_FACTOR = 1e-4
 
 
 def learning_rate_multipliers(config: TrainingConfig) -> tuple[float, ...]:
-    """Return by what each of the optimizer's groups multiplies the learning rate: the heads', the backbone's if set."""
+    """Return the learning rate factor of each parameter group: the heads', and the backbone's unless it is 1."""
     return (1.0,) if config.backbone_lr_mult == 1 else (1.0, config.backbone_lr_mult)
 
 
 def build_optimizer(config: TrainingConfig, model: DeepLabV3) -> torch.optim.Optimizer:
-    """Return the optimizer that a config asks for, of a model's weights that are trained, in groups as above."""
+    """Return the config's optimizer for a model's trainable weights, in groups as in `learning_rate_multipliers`."""
     parameters: Any = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.backbone_lr_mult != 1:
         backbone = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
         others = {id(parameter) for parameter in backbone}
         heads = [parameter for parameter in parameters if id(parameter) not in others]
         parameters = [{"params": heads}, {"params": backbone}]
-    # Fused: the same arithmetic in one pass over the weights, a third of the time of the default on a CPU.
+    # Fused is the same arithmetic in one pass over the weights: a third of the default's time on a CPU.
     settings: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, momentum=SGD_MOMENTUM, **settings)
@@ -44,9 +44,9 @@ def build_optimizer(config: TrainingConfig, model: DeepLabV3) -> torch.optim.Opt
 
 
 class WeightAverage:
-    """A second model whose weights are the exponential moving average of a first one's in training.
+    """A second model: the exponential moving average of the trained model's weights.
 
-    BatchNorm's statistics, which are averages already, are copied.
+    BatchNorm's statistics are averages already, so they are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -55,10 +55,10 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, steps_done: int) -> None:
-        """Move towards the first model's weights after a step of it, which `steps_done` counts from 1.
+        """Move towards the trained model's weights after step `steps_done`, counted from 1.
 
-        The first steps count more, or the average would be of random weights for a long time: the decay is at most
-        (1 + n) / (10 + n), as in TensorFlow's ExponentialMovingAverage.
+        The decay is at most (1 + n) / (10 + n), as in TensorFlow's ExponentialMovingAverage: otherwise the average
+        would consist of the random initial weights for a long time.
         """
         decay = min(self._decay, (1 + steps_done) / (10 + steps_done))
         for average, weight in zip(self.model.parameters(), model.parameters(), strict=True):

@@ -1,7 +1,7 @@
-"""What the processes beside the first one do in a training: they take the same steps, and show and write nothing.
+"""The other ranks of a training: they take the same steps as rank 0, and write nothing.
 
-The first sends them what to train from, then what to do (`distributed.Order`). They need the data under the path that
-the run names, and nothing of the run's folder.
+Rank 0 sends them the start, then orders (`distributed.Order`). They need the data under the run's path, but not the run
+folder.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from core.errors import DataError
 from core.model.device import choose_device
 from core.training.distributed import Order, World, ended_together
 from core.training.loop.loop import TrainingLoop
-from core.training.loop.preflight import kept, rehearse
+from core.training.loop.preflight import cpu_copy, preflight_step
 from core.training.settings.config import TrainingConfig
 
 
 @dataclass(frozen=True)
-class Plan:
-    """From what all processes start: settings, data, and the whole state of the first one's loop."""
+class SharedStart:
+    """The common start of all ranks: settings, data, and the state of rank 0's loop."""
 
     config: TrainingConfig
     data: str
@@ -31,40 +31,40 @@ class Plan:
     state: dict[str, Any]
 
 
-def lead(loop: TrainingLoop, dataset: Dataset) -> None:
-    """Let every `follow` build the same loop, and train this one with theirs; alone, do nothing."""
+def share_start(loop: TrainingLoop, dataset: Dataset) -> None:
+    """Send the start to every `follow_rank_0`, and connect this loop to theirs; does nothing in a single process."""
     if loop.world.size > 1:
-        weights, state = kept(loop.model.state_dict()), kept(loop.state())
-        plan = Plan(loop.config, str(dataset.root), dataset.class_names, _fingerprint(dataset), weights, state)
-        loop.world.from_chief(plan)
+        weights, state = cpu_copy(loop.model.state_dict()), cpu_copy(loop.state())
+        data, prints = str(dataset.root), _fingerprint(dataset)
+        loop.world.from_rank_0(SharedStart(loop.config, data, dataset.class_names, prints, weights, state))
         loop.connect()
 
 
-def follow(world: World, was_ended: Callable[[], bool]) -> None:
-    """Train with the others until the first process ends it; once `was_ended` here, all of them save and leave.
+def follow_rank_0(world: World, was_ended: Callable[[], bool]) -> None:
+    """Train with the other ranks until rank 0 ends it; once `was_ended` returns True here, all ranks save and leave.
 
-    Data that is not the first one's raises `DataError`; the end of another process raises `RunError`.
+    Data that differs from rank 0's raises `DataError`; the end of another process raises `RunError`.
     """
     with ended_together(world):
-        plan: Plan = world.from_chief()
-        loop = _loop_of(plan, world)
-        while (order := Order(world.from_chief())) is not Order.END:
+        loop = _loop_from(world.from_rank_0(), world)
+        while (order := Order(world.from_rank_0())) is not Order.END:
             if order is Order.TRY:
-                rehearse(loop)
+                preflight_step(loop)
             else:
                 for _ in loop.epochs(was_ended):
                     pass
 
 
-def _loop_of(plan: Plan, world: World) -> TrainingLoop:
-    dataset = open_dataset(plan.data)
-    if not dataset.is_of(plan.class_names) or _fingerprint(dataset) != plan.fingerprint:
+def _loop_from(start: SharedStart, world: World) -> TrainingLoop:
+    dataset = open_dataset(start.data)
+    if not dataset.is_of(start.class_names) or _fingerprint(dataset) != start.fingerprint:
         raise DataError(
-            f"{plan.data} holds other data for process {world.rank} than for process 0; copy it from there."
+            f"{start.data} holds other data for process {world.rank} than for process 0; copy it from there."
         )
     train, val = dataset.split("train"), dataset.split("val")
-    loop = TrainingLoop(plan.config, train, val, dataset.classes, choose_device(), is_resumed=True, world=world)
-    loop.load_state(plan.weights, plan.state)
+    loop = TrainingLoop(start.config, train, val, dataset.classes, choose_device(), is_resumed=True, world=world)
+    loop.load_state(start.weights, start.state)
+
     loop.connect()
     return loop
 

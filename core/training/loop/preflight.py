@@ -1,8 +1,7 @@
-"""Trying everything that a leg is about to do, once, before hours are spent on it, and what is wrong with its data.
+"""The preflight: everything that a leg does, tried once before hours are spent on it, and warnings about its data.
 
-One real step, a checkpoint written and opened again, an evaluation of whole photos, room on the disk and in memory.
-The training that follows is bit for bit the one without: weights, statistics, optimizer, progress and random numbers
-are put back.
+It takes one real step, writes and reopens a checkpoint, evaluates whole photos, and checks disk space and memory. It
+then restores weights, statistics, optimizer, progress and random numbers: the training is bit for bit the same.
 """
 
 import math
@@ -33,44 +32,44 @@ from core.training.distributed import Order
 from core.training.evaluation import evaluate
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.memory import available_bytes, peak_memory_bytes
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.run.records import Preflight, Preparing, Record, Warned
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
 
 NUM_PHOTOS = 2
-"""Validation photos that are evaluated at most."""
+"""The most validation photos that the preflight evaluates."""
 
 PROBE = ".preflight.pt"
 
 DISK_MARGIN_BYTES = 100_000_000
-"""Left over for the log, samples and evaluations, and for other programs."""
+"""Reserved for the log, samples, evaluations and other programs."""
 
 MEMORY_MARGIN_BYTES = 200_000_000
-"""With less than this left after a step, the system is about to end programs."""
+"""With less than this free after a step, the system may soon kill programs."""
 
 ACTS = ("Trying one training step", "Trying to save and reopen a checkpoint", "Trying an evaluation")
 
 ALL_VOID = "all void"
 VOID_SHARE = 0.1
-"""Where no more than these of the masks are all void, nothing is said: the others are trained on and scored as ever."""
+"""No warning while at most this share of the masks is all void: the other masks suffice."""
 
 
 def preflight(
     loop: TrainingLoop, folder: Path, save: Callable[[Path], None], files: Mapping[str, bool]
 ) -> Iterator[Record]:
-    """Try a step, a checkpoint and an evaluation; yields what goes on, and a `Preflight` last.
+    """Try a step, a checkpoint and an evaluation; yields `Preparing` records, warnings, and a `Preflight` last.
 
-    What does not work raises `CoreError`; the probe is removed and the loop is as before in any case.
+    A failure raises `CoreError`. In any case the probe file is deleted and the loop restored.
 
     Args:
-        loop: the loop that will train, all of its state loaded.
-        folder: the run's.
+        loop: the loop that will train, with its state loaded.
+        folder: the run folder.
         save: writes a last.pt of the loop to a file and verifies it.
-        files: the checkpoints this leg will write, and whether each carries the optimizer.
+        files: the checkpoints that this leg will write, and whether each holds the optimizer.
     """
     began_s = time.perf_counter()
-    with _undone(loop):
+    with _restoring(loop):
         yield _act(0)
         loop.world.order(Order.TRY)
         step_seconds, warnings = _step(loop)
@@ -78,11 +77,11 @@ def preflight(
         free_memory_bytes = available_bytes(loop.device)
         yield _act(1)
         checkpoint_bytes = _size_saved(folder / PROBE, save)
-        weights_bytes = _bytes_of(loop.model.state_dict())
+        weights_bytes = sum(tensor.nbytes for tensor in loop.model.state_dict().values())
         yield _act(2)
         eval_seconds = _evaluate(loop)
     sizes = {name: checkpoint_bytes if is_last else weights_bytes for name, is_last in files.items()}
-    told = Preflight(
+    result = Preflight(
         seconds=time.perf_counter() - began_s,
         step_seconds=step_seconds,
         eval_seconds_per_image=eval_seconds,
@@ -92,13 +91,13 @@ def preflight(
         free_memory_bytes=free_memory_bytes,
         peak_memory_bytes=peak_memory_bytes(loop.device),
     )
-    check_room(told, folder)
-    yield told
+    check_room(result, folder)
+    yield result
 
 
-def rehearse(loop: TrainingLoop) -> None:
-    """Take part in the step that the first process tries; the loop is as before in any case."""
-    with _undone(loop):
+def preflight_step(loop: TrainingLoop) -> None:
+    """Take part in the preflight's step in a process that is not rank 0, and restore the loop."""
+    with _restoring(loop):
         _step(loop)
 
 
@@ -107,25 +106,24 @@ def _act(number: int) -> Preparing:
 
 
 def needed_bytes(folder: Path, sizes: Mapping[str, int]) -> int:
-    """Return the bytes that writing checkpoints of these sizes by name still takes, and a margin.
+    """Return the bytes that checkpoints of these sizes by file name still need on the disk, with a margin.
 
-    What is there already is replaced; the largest counts once more, since a file is whole before it takes another's
-    place.
+    They replace files of the same name; the largest counts twice, since it is written beside the file it replaces.
     """
-    there = {name: file.stat().st_size if (file := folder / name).exists() else 0 for name in sizes}
-    return sum(max(0, size - there[name]) for name, size in sizes.items()) + max(sizes.values()) + DISK_MARGIN_BYTES
+    present = {name: file.stat().st_size if (file := folder / name).exists() else 0 for name in sizes}
+    return sum(max(0, size - present[name]) for name, size in sizes.items()) + max(sizes.values()) + DISK_MARGIN_BYTES
 
 
-def check_room(told: Preflight, folder: Path) -> None:
-    """Raise `RunError` if the disk or the memory will not do."""
-    if told.free_disk_bytes < told.needed_disk_bytes:
+def check_room(result: Preflight, folder: Path) -> None:
+    """Raise `RunError` if disk space or memory is too small."""
+    if result.free_disk_bytes < result.needed_disk_bytes:
         raise RunError(
-            f"The disk of {folder} has {megabytes(told.free_disk_bytes)} free, but the checkpoints of this run need "
-            f"{megabytes(told.needed_disk_bytes)}; make room and start it again."
+            f"The disk of {folder} has {megabytes(result.free_disk_bytes)} free, but the checkpoints of this run need "
+            f"{megabytes(result.needed_disk_bytes)}; make room and start it again."
         )
-    if told.free_memory_bytes < MEMORY_MARGIN_BYTES:
+    if result.free_memory_bytes < MEMORY_MARGIN_BYTES:
         raise RunError(
-            f"After one step only {megabytes(told.free_memory_bytes)} of memory are free; close other programs, or "
+            f"After one step only {megabytes(result.free_memory_bytes)} of memory are free; close other programs, or "
             "start a new run with a smaller batch_size or image_size."
         )
 
@@ -134,37 +132,33 @@ def check_room(told: Preflight, folder: Path) -> None:
 
 
 @contextmanager
-def _undone(loop: TrainingLoop) -> Iterator[None]:
-    """Put a loop back at the end of a `with` block: all that a last.pt would hold, and torch's random state.
+def _restoring(loop: TrainingLoop) -> Iterator[None]:
+    """Restore a loop at the end of a `with` block: everything in a last.pt, and torch's random state.
 
-    Until then that lies in the machine's memory, not in a GPU's.
+    The copy is in CPU memory, also where the loop is on a GPU.
     """
     with torch.random.fork_rng(devices=[loop.device] if loop.device.type == "cuda" else []):
-        weights, state = kept(loop.model.state_dict()), kept(loop.state())
+        weights, state = cpu_copy(loop.model.state_dict()), cpu_copy(loop.state())
         try:
             yield
         finally:
             loop.load_state(weights, state)
 
 
-def kept(value: Any) -> Any:
-    """Return a copy of a state in the machine's memory."""
+def cpu_copy(value: Any) -> Any:
+    """Return a copy of a state in CPU memory."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
-        return {name: kept(each) for name, each in value.items()}
+        return {name: cpu_copy(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(kept(each) for each in value)
+        return type(value)(cpu_copy(each) for each in value)
     return value
 
 
-def _bytes_of(state: Mapping[str, torch.Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in state.values())
-
-
 def _step(loop: TrainingLoop) -> tuple[float, list[Warned]]:
-    """Take the first step of an epoch; returns the seconds it took, and what the loop warned of."""
-    loop.progress = Progress()  # the run's own may stand at the end of an epoch
+    """Take the first step of an epoch; returns its seconds, and the loop's warnings."""
+    loop.progress = RunProgress()  # the run's own may be at the end of an epoch
     began_s = time.perf_counter()
     records = list(loop.train_epoch(lambda: loop.progress.steps_done > 0))
     if loop.device.type == "cuda":
@@ -173,7 +167,7 @@ def _step(loop: TrainingLoop) -> tuple[float, list[Warned]]:
 
 
 def _size_saved(probe: Path, save: Callable[[Path], None]) -> int:
-    """Save a checkpoint, remove it, and return the bytes it had."""
+    """Save a checkpoint, delete it, and return its size in bytes."""
     try:
         save(probe)
         return probe.stat().st_size
@@ -182,14 +176,14 @@ def _size_saved(probe: Path, save: Callable[[Path], None]) -> int:
 
 
 def _evaluate(loop: TrainingLoop) -> float:
-    """Segment whole photos and return the seconds for one; answers that are no numbers raise `RunError`."""
+    """Segment whole photos and return the seconds for one; a loss that is not finite raises `RunError`."""
     size, geometry = loop.config.image_size, loop.config.geometry
     predictor = Predictor(loop.model, image_size=size, geometry=geometry, device=loop.device)
     began_s = time.perf_counter()
     pairs = SquarePairs(loop.val_samples[:NUM_PHOTOS], len(loop.classes), size, geometry)
     losses = [result.loss for result in evaluate(predictor, pairs, loop.classes)]
     if not all(math.isfinite(loss) for loss in losses):
-        raise RunError("After one step the model answers with NaN; start a new run with a smaller learning_rate.")
+        raise RunError("After one step the model predicts NaN; start a new run with a smaller learning_rate.")
     return (time.perf_counter() - began_s) / len(losses)
 
 
@@ -200,13 +194,13 @@ def data_warnings(
     val_MK: NDArray[np.int64],
     classes: Classes,
 ) -> list[str]:
-    """Return what the doctor calls an error in pairs that can be read, in sentences; nothing about sound data.
+    """Return sentences about errors that the doctor finds in readable pairs.
 
     Args:
-        train: the pairs that are trained on.
-        val: the pairs that are scored.
-        train_NK: the pixels of each class in each training mask at its own size; void is no class.
-        val_MK: likewise in each validation mask.
+        train: the training pairs.
+        val: the validation pairs.
+        train_NK: pixels of each class in each training mask, without void.
+        val_MK: the same of the validation masks.
         classes: the classes of the masks.
 
     Raises:
@@ -222,10 +216,10 @@ def data_warnings(
 
 
 def _about_masks(masks: str, samples: Sequence[Sample], pixels_NK: NDArray[np.int64], classes: Classes) -> list[str]:
-    """Return a text for each kind of error; only JPEGs and masks without an object, which can, are reopened."""
+    """Return a sentence for each kind of error; only JPEGs and masks without objects can have one and are reopened."""
     has_object_N: NDArray[np.bool_] = np.delete(pixels_NK, BACKGROUND, axis=1).sum(axis=1) > 0
     if not pixels_NK.any():
-        return [f"All {masks} are void (255), so no epoch is scored and no best.pt is kept; draw them again."]
+        return [f"All {masks} are void (255), so no epoch is scored and no best.pt is saved; draw them again."]
     suspects = [
         sample.mask
         for sample, has_object in zip(samples, has_object_N, strict=True)
@@ -244,7 +238,7 @@ def _about_masks(masks: str, samples: Sequence[Sample], pixels_NK: NDArray[np.in
 
 
 def _errors_in(masks: Sequence[Path], classes: Classes) -> dict[str, tuple[str, list[Path]]]:
-    """Return by kind the doctor's sentence about an error and the masks that have it."""
+    """Return, by kind of error, the doctor's sentence and the masks that have it."""
 
     def problem_of(mask: Path) -> Problem | None:
         return check_mask(load_picture(mask, "mask"), classes)[1]
@@ -258,7 +252,7 @@ def _errors_in(masks: Sequence[Path], classes: Classes) -> dict[str, tuple[str, 
 
 
 def _about_copies(train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:
-    """Say whether validation photos are training photos too, by their bytes."""
+    """Return a sentence if validation photos are training photos too, by their bytes."""
     known = set(hashes([sample.photo for sample in train]))
     val_hashes = hashes([sample.photo for sample in val])
     copies = [sample.photo.name for sample, digest in zip(val, val_hashes, strict=True) if digest in known]

@@ -1,4 +1,4 @@
-"""How far a run has come, and what happened since the log was told last."""
+"""The progress of a run, and the steps since the last step record."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,12 +11,11 @@ RECORD_EVERY_S = 1.0
 
 
 @dataclass
-class Progress:
-    """How far a run has come; all of it goes into last.pt. `loss_sum` and `step_in_epoch` are of the current epoch.
+class RunProgress:
+    """The progress of a run, saved in last.pt. `loss_sum` and `step_in_epoch` count the current epoch.
 
-    `patience_since` is the epoch from which patience is counted, if none since was the best. `scored_on` is the
-    fingerprint of the validation photos that the scores are of, `best_since` the epoch after which they are: scores of
-    others count neither for the best nor for patience.
+    Patience counts from the best epoch, or from `patience_since` if that is later. `scored_on` is the fingerprint of
+    the validation photos; only epochs after `best_since` were scored on them and count for the best and for patience.
     """
 
     epochs_done: int = 0
@@ -30,20 +29,20 @@ class Progress:
     best_since: int = 0
 
     def score_on(self, fingerprint: str) -> bool:
-        """Score on these photos from now on; tells whether there are scores of others, after which all begins anew."""
-        is_anew = self.epochs_done > 0 and self.scored_on != fingerprint
+        """Set the validation photos; if earlier epochs had others, reset the best and patience, and return True."""
+        is_reset = self.epochs_done > 0 and self.scored_on != fingerprint
         self.scored_on = fingerprint
-        if is_anew:
+        if is_reset:
             self.best_epoch = self.best_miou = None
             self.best_since = self.patience_since = self.epochs_done
-        return is_anew
+        return is_reset
 
     def is_impatient(self, patience: int, epochs_done: int) -> bool:
-        """Tell whether patience is at its end after so many epochs, if the best is still the best by then."""
+        """Return whether patience has run out after `epochs_done` epochs, if no later epoch is the best."""
         return 0 < patience <= epochs_done - max(self.best_epoch or 0, self.patience_since)
 
     def is_over(self, config: TrainingConfig) -> bool:
-        """Tell whether all epochs are done, or patience is at its end."""
+        """Return whether all epochs are done, or patience has run out."""
         return self.epochs_done >= config.epochs or self.is_impatient(config.patience, self.epochs_done)
 
     def end_reason(self, config: TrainingConfig) -> str:
@@ -60,7 +59,7 @@ class Progress:
         self.loss_sum += loss
 
     def finish_epoch(self, miou: float | None) -> bool:
-        """Count the current epoch as done, and tell whether it is the best so far."""
+        """Count the current epoch as done, and return whether it is the best so far."""
         self.epochs_done += 1
         self.step_in_epoch, self.loss_sum = 0, 0.0
         is_best = miou is not None and (self.best_miou is None or miou > self.best_miou)
@@ -71,7 +70,7 @@ class Progress:
 
 @dataclass
 class StepClock:
-    """Collects what happened since the last step record, which come about one a second."""
+    """The steps since the last step record; a record is due every `RECORD_EVERY_S`."""
 
     since_s: float = field(default_factory=time.perf_counter)
     images: int = 0
@@ -85,11 +84,11 @@ class StepClock:
         self.steps += 1
 
     def is_due(self) -> bool:
-        """Tell whether it is time for a record."""
+        """Return whether a record is due."""
         return time.perf_counter() - self.since_s >= RECORD_EVERY_S
 
     def record(self, epoch: int, step: int, learning_rate: float) -> Step:
-        """Return the record of what was collected."""
+        """Return the record of these steps."""
         return Step(
             epoch=epoch,
             step=step,

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written beside, opened again, compared, and only then put in the place of those before."""
+"""Saving a training's checkpoints: written beside the old file, reopened, compared, and only then moved over it."""
 
 import copy
 from contextlib import suppress
@@ -14,52 +14,53 @@ from core.training.run.records import Checkpoint
 from core.windows import move
 
 
-class Trained(NamedTuple):
-    """A model after an epoch, and what its checkpoint is to tell of it."""
+class Snapshot(NamedTuple):
+    """A model, and the description that its checkpoint carries."""
 
     model: DeepLabV3
     meta: CheckpointMeta
 
-    def copied(self) -> "Trained":
-        """Return it as it is now, in the machine's memory: a GPU may be what fails."""
-        return Trained(copy.deepcopy(self.model).cpu(), self.meta)
+    def copied(self) -> "Snapshot":
+        """Return a copy in CPU memory, which survives a failing GPU."""
+        return Snapshot(copy.deepcopy(self.model).cpu(), self.meta)
 
 
-def write(path: Path, trained: Trained, training: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint and open it again; a difference, or a full disk, raises `CheckpointError`."""
-    save_checkpoint(path, trained.model, trained.meta, training)
-    verify_checkpoint(path, trained.model)
+def write(path: Path, snapshot: Snapshot, training: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint and reopen it; a difference, or a full disk, raises `CheckpointError`."""
+    save_checkpoint(path, snapshot.model, snapshot.meta, training)
+    verify_checkpoint(path, snapshot.model)
 
 
-def keep_old_best(folder: Path) -> Path | None:
-    """Make a run's best.pt, the best on other validation photos, the milestone of its epoch, and return that.
+def rename_old_best(folder: Path) -> Path | None:
+    """Rename a run's best.pt, the best on other validation photos, to the milestone of its epoch; returns that file.
 
-    A milestone that is there already is the same model. A best.pt that is missing or does not open stays: None.
+    An existing milestone is the same model. Returns None for a best.pt that is missing or does not open.
     """
     best = folder / "best.pt"
     with suppress(CheckpointError):
         epoch = open_checkpoint(best).meta.epoch
         if epoch is not None:
-            kept = milestone(folder, epoch)
-            if kept.exists():
+            renamed = milestone(folder, epoch)
+            if renamed.exists():
                 best.unlink()
             else:
-                best.rename(kept)
-            return kept
+                best.rename(renamed)
+            return renamed
     return None
 
 
-def save(path: Path, trained: Trained, training: dict[str, Any] | None = None) -> Checkpoint:
-    """Write a checkpoint that takes the place of `path` once it is verified; else it raises as `write` does."""
+def save(path: Path, snapshot: Snapshot, training: dict[str, Any] | None = None) -> Checkpoint:
+    """Write and verify a checkpoint beside `path`, then move it there; raises as `write` does."""
     written = path.with_name(f".{path.name}.part")
     try:
-        write(written, trained, training)
+        write(written, snapshot, training)
         move(written, path)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(written), str(path))) from error
     finally:
         written.unlink(missing_ok=True)
-    size, meta = path.stat().st_size, trained.meta
+    size, meta = path.stat().st_size, snapshot.meta
+
     return Checkpoint(
         file=path.name, epoch=meta.epoch or 0, verified=True, size_bytes=size, step_in_epoch=meta.step_in_epoch
     )

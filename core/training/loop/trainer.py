@@ -1,8 +1,7 @@
-"""A leg of a run begun from its folder, its records written down, and told as failed if something ends it early.
+"""The trainer: opens a run folder, trains one leg and writes its records; an early end is recorded as failed.
 
-The caller holds the run's lock (`jobs.hold`). Records are yielded after they are written, so that a command line can
-show them. In order: `Preparing` while every pair is read and the preflight tries what is to come, `RunStarted`, the
-training, `RunEnded`.
+The caller holds the run's lock (`jobs.hold`). Records are yielded after they are written, for the command line to show.
+In order: `Preparing` while every pair is read and the preflight runs, `RunStarted`, the training, `RunEnded`.
 """
 
 import dataclasses
@@ -17,9 +16,9 @@ from core.jobs import is_stop_requested
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device
 from core.training.distributed import ALONE, World, ended_together
-from core.training.loop.leg import Leg
+from core.training.loop.leg import TrainingLeg
 from core.training.loop.loop import TrainingLoop
-from core.training.loop.other_ranks import lead
+from core.training.loop.other_ranks import share_start
 from core.training.run.changes import changed_settings
 from core.training.run.folders import Run, next_target
 from core.training.run.log import LogWriter, RunLog, read_log
@@ -31,7 +30,7 @@ from core.training.settings.config import TrainingConfig
 OPENING = "Opening the data and the last checkpoint"
 
 HALF_WRITTEN = (".*.pt.part*", ".log.csv.*.part", "samples/*/.*.part")
-"""What a leg that was killed may leave; it is deleted at the beginning of the next."""
+"""Files that a killed leg may leave; the next leg deletes them first."""
 
 
 def train(
@@ -41,11 +40,11 @@ def train(
     was_ended: Callable[[], bool] = lambda: False,
     world: World | None = None,
 ) -> Iterator[Record]:
-    """Train a run to its planned epochs, or to `extend_to`, going on from last.pt where there is one.
+    """Train a run to its planned epochs, or to `extend_to`, from last.pt if it exists.
 
-    It saves and leaves once `was_ended` or somebody asked for it in the run's folder. A run that has nothing left to
-    do, data that cannot be used or weights that cannot be had raise a `CoreError`; so does whatever ends the training
-    early, after the log says so. The first process of a `world` trains with its others (`other_ranks`).
+    It saves and stops once `was_ended` returns True or the run folder has a stop request. A run with nothing left to
+    do, unusable data or missing weights raise `CoreError`; so does any early end, after it is in the log. Rank 0 of a
+    `world` trains with the other ranks (`other_ranks`).
     """
     world = world or ALONE
     log = read_log(run.log_path)
@@ -55,27 +54,26 @@ def train(
     try:
         with _disk_errors_in_words(run), ended_together(world):
             for record in _records(run, config, world, lambda: was_ended() or is_stop_requested(run.path)):
-                told = dataclasses.replace(record, uptime_s=time.monotonic())
-                writer.write(told)
+                timed = dataclasses.replace(record, uptime_s=time.monotonic())
+                writer.write(timed)
                 for sink in sinks:
-                    sink.take(told)
-                yield told
-    except CoreError as error:
-        _tell_failure(writer, str(error), log)
-        raise
+                    sink.take(timed)
+                yield timed
     except Exception as error:
-        # A bug: the log says that the run is over, the traceback goes to trainer.log.
-        _tell_failure(writer, f"{type(error).__name__}: {error}", log)
+        # Anything but a CoreError is a bug: the log says that the run is over, the traceback goes to trainer.log.
+        reason = str(error) if isinstance(error, CoreError) else f"{type(error).__name__}: {error}"
+        with suppress(RunError):  # if the disk is too full for this record, stderr still gets the error
+            writer.write_last(_failed(reason, log))
         raise
     finally:
         for sink in sinks:
-            with suppress(OSError):  # what it could not write was told before
+            with suppress(OSError):  # earlier writes have raised already
                 sink.close()
         writer.close()
 
 
 def _records(run: Run, config: TrainingConfig, world: World, should_stop: Callable[[], bool]) -> Iterator[Record]:
-    """Say how far the run is to come before anything can go wrong, so that a resume goes as far; then train."""
+    """Record the target epochs before anything can fail, so that a resume has the same target; then train."""
     yield Preparing(doing=OPENING, done=0, total=0, epochs=config.epochs)
     yield from _begin(run, config, world).records(should_stop)
 
@@ -86,23 +84,18 @@ def _disk_errors_in_words(run: Run) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(
-            f"{error.filename or run.path} cannot be read or written: {error.strerror or error}; see to that and go on "
-            "with the run, whose last checkpoint is intact."
+            f"{error.filename or run.path} cannot be read or written: {error.strerror or error}; fix that and resume "
+            "the run, whose last checkpoint is intact."
         ) from error
 
 
-def _tell_failure(writer: LogWriter, reason: str, log: RunLog) -> None:
-    with suppress(RunError):  # on a disk so full that not even this can be written, the error itself goes to stderr
-        writer.write_last(_failed(reason, log))
-
-
-def _begin(run: Run, config: TrainingConfig, world: World) -> Leg:
-    """Open the data and the last checkpoint, if there is one, and build the loop that goes on from it."""
+def _begin(run: Run, config: TrainingConfig, world: World) -> TrainingLeg:
+    """Open the data and last.pt, if it exists, and build the loop that continues from it."""
     for pattern in HALF_WRITTEN:
         for file in run.path.glob(pattern):
             file.unlink(missing_ok=True)
     last = _last_checkpoint(run)
-    dataset = open_dataset(run.data)  # the one split that every command and page sees, whatever the run's seed
+    dataset = open_dataset(run.data)  # the same split as in every command and page, whatever the run's seed
     train_samples, val_samples = dataset.split("train"), dataset.split("val")
     if last and not dataset.is_of(last.meta.class_names):
         raise DataError(f"The classes of {dataset.root} are no longer those of {last.path}; restore its classes.txt.")
@@ -115,13 +108,13 @@ def _begin(run: Run, config: TrainingConfig, world: World) -> Leg:
     if last and last.training:
         loop.load_state(last.state, last.training)
     loop.notes += edits
-    is_best_anew = loop.progress.score_on(fingerprint(val_samples))
-    lead(loop, dataset)
-    return Leg(run, loop, dataset, last, is_best_anew=is_best_anew)
+    is_best_reset = loop.progress.score_on(fingerprint(val_samples))
+    share_start(loop, dataset)
+    return TrainingLeg(run, loop, dataset, last, is_best_reset=is_best_reset)
 
 
 def _last_checkpoint(run: Run) -> OpenedCheckpoint | None:
-    """Open last.pt if there is one; where nothing can go on from it, `CheckpointError` tells what is left."""
+    """Open last.pt if it exists; if it cannot be resumed from, the `CheckpointError` names a checkpoint that opens."""
     file = run.path / "last.pt"
     if not file.exists():
         return None
@@ -140,7 +133,7 @@ def _last_checkpoint(run: Run) -> OpenedCheckpoint | None:
 
 
 def _newest_whole(run: Run) -> Path | None:
-    """Return the newest milestone that opens, or best.pt."""
+    """Return the newest milestone that opens, else best.pt if it opens."""
     for file in [*reversed(milestones(run.path)), run.path / "best.pt"]:
         with suppress(CheckpointError):
             open_checkpoint(file)

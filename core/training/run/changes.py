@@ -58,17 +58,17 @@ def _is_stuck(name: str, old: Any, new: Any) -> bool:
     return name in KEPT or (name == "aux_weight" and not (old and new))
 
 
-def changed_data(before: str, kept: Path | None, *, is_best_anew: bool) -> str:
+def changed_data(before: str, kept: Path | None, *, is_best_reset: bool) -> str:
     """Return what is known of how the data has changed since the last leg, and what follows from it.
 
     Args:
         before: the fingerprint of all pairs in the last leg, which is not today's.
         kept: the milestone that the best.pt before became, if any.
-        is_best_anew: whether the best model begins anew.
+        is_best_reset: whether the best model begins anew.
     """
     if not is_by_content(before):
         why = "The last leg was trained before photos were compared by content, and nobody knows whether they changed"
-    elif is_best_anew:
+    elif is_best_reset:
         why = "The data has changed since the last leg; scores before and after do not compare"
     else:
         return "The training data has changed since the last leg; the validation data has not."

@@ -103,7 +103,7 @@ def _busy_sentence() -> str:
     )
 
 
-def seconds_awake_and_asleep() -> float:
+def seconds_with_sleep() -> float:
     """Return a count of seconds that goes on while the machine sleeps, where the system has one."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -45,7 +45,7 @@ def test_one_process_is_alone_with_torchrun_or_without(environment: dict[str, st
 def test_torchrun_says_who_is_who() -> None:
     world = World.from_environment(TOLD)
     assert (world.rank, world.size, world.local_rank, world.local_size) == (3, 4, 1, 2)
-    assert not world.is_chief
+    assert not world.is_rank_0
     with pytest.raises(RunError, match="WORLD_SIZE is set, but not 'RANK'; let torchrun"):
         World.from_environment({"WORLD_SIZE": "4"})
 
@@ -100,7 +100,10 @@ def test_who_ends_early_says_why_and_the_others_end_with_that() -> None:
 
 
 def test_who_was_killed_says_nothing_and_the_others_say_that() -> None:
-    with pytest.raises(RunError, match="ended without a word"), ended_together(World(size=2, store=dist.HashStore())):
+    with (
+        pytest.raises(RunError, match="ended without giving a reason"),
+        ended_together(World(size=2, store=dist.HashStore())),
+    ):
         raise LOST
     with pytest.raises(RuntimeError, match="shapes"), ended_together(World(size=2, store=dist.HashStore())):
         raise RuntimeError("shapes cannot be multiplied")

@@ -54,7 +54,7 @@ def features_of(loop: TrainingLoop) -> FeaturePairs:
 def test_features_are_those_of_the_backbone_in_bf16(data: Path, is_flipped: bool) -> None:
     loop = loop_on(data)
     store = features_of(loop)
-    list(loop.keep_features())
+    list(loop.compute_features())
     features_Chw, mask_SS = store.pair(3, is_flipped=is_flipped)
     photo_3SS, ids_SS = loop.train_pairs[3]
     backbone = loop.model.backbone.eval()
@@ -70,8 +70,8 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
     loop = loop_on(data)
     store = features_of(loop)
     on_the_way = [store.pair(index, is_flipped=True)[0] for index in range(len(store))]
-    assert [done for done, _ in loop.keep_features()] == list(range(1, 12))
-    assert list(loop.keep_features()) == [], "they are there"
+    assert [done for done, _ in loop.compute_features()] == list(range(1, 12))
+    assert list(loop.compute_features()) == [], "they are there"
     assert all(torch.equal(store.pair(index, is_flipped=True)[0], on_the_way[index]) for index in range(len(store)))
     other = loop_on(data, epochs=9)
     assert features_of(other).open_kept()
@@ -85,7 +85,7 @@ def test_other_weights_sizes_geometries_flips_or_stages_are_other_features(
     data: Path, settings: dict[str, Any]
 ) -> None:
     loop = loop_on(data)
-    list(loop.keep_features())
+    list(loop.compute_features())
     assert not features_of(loop_on(data, **settings)).open_kept()
 
 
@@ -93,7 +93,7 @@ def test_other_weights_sizes_geometries_flips_or_stages_are_other_features(
 def test_it_is_the_training_without_storing_but_for_rounding(data: Path, settings: dict[str, Any]) -> None:
     """Also the same photos are mirrored, and the last validation, whose masks are kept, is the whole model's."""
     stored, computed = loop_on(data, **settings), loop_on(data, store_features=False, **settings)
-    list(stored.keep_features())
+    list(stored.compute_features())
     first, second = epochs_of(trained(stored)), epochs_of(trained(computed))
     for one, other in zip(first, second, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
@@ -108,7 +108,7 @@ def test_it_is_the_training_without_storing_but_for_rounding(data: Path, setting
 
 def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
     kept_loop, computed = loop_on(data), loop_on(data)
-    list(kept_loop.keep_features())
+    list(kept_loop.compute_features())
     told = [
         [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(trained(loop))]
         for loop in (kept_loop, computed)
@@ -120,8 +120,8 @@ def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
 def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str, geometry: str) -> None:
     loop = loop_on(data, freeze=freeze, geometry=geometry)
     assert loop.features_val is not None
-    judged, pairs = loop.ready_to_judge(are_masks_kept=False)
-    whole, photos = loop.ready_to_judge(are_masks_kept=True)
+    judged, pairs = loop.validation_predictor(is_last=False)
+    whole, photos = loop.validation_predictor(is_last=True)
     assert isinstance(judged, HeadPredictor)
     assert judged.geometry == whole.geometry == geometry
     for index in range(3):
@@ -135,7 +135,7 @@ def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze
 def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
     with pytest.raises(RunError, match=r"The features of 11 photos take 0\.0 GB, .* smaller image_size"):
-        list(loop_on(data).keep_features())
+        list(loop_on(data).compute_features())
 
 
 @pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}, {"scale_min": 0.5}, {"scale_max": 2.0}])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.training import loss as loss_module
-from core.training.loss import enlarged_cross_entropy, enlarging, pixel_weight
+from core.training.loss import pixel_weight, upsampled_cross_entropy, upsampling_matrix
 from core.voc import VOID
 
 WEIGHTS_K = torch.tensor([0.2, 1.0, 10.0, 0.0, 3.5])
@@ -33,7 +33,7 @@ def by_torch(logits: Tensor, masks: Tensor, weights: Tensor | None) -> tuple[Ten
 
 def ours(logits: Tensor, masks: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     logits = logits.clone().requires_grad_()
-    loss = enlarged_cross_entropy(logits, masks, weights, pixel_weight(masks, weights))
+    loss = upsampled_cross_entropy(logits, masks, weights, pixel_weight(masks, weights))
     loss.backward()
     assert logits.grad is not None
     assert logits.grad.dtype == logits.dtype
@@ -87,7 +87,7 @@ def test_half_precision_logits_are_summed_in_fp32() -> None:
 def test_a_loss_that_is_not_finite_is_told() -> None:
     logits, masks = batch((4, 4), (16, 16))
     logits[1, 2, 0, 0] = torch.nan
-    assert not enlarged_cross_entropy(logits, masks, None, torch.tensor(1.0)).isfinite()
+    assert not upsampled_cross_entropy(logits, masks, None, torch.tensor(1.0)).isfinite()
 
 
 def test_what_is_kept_for_the_backward_pass_is_coarse() -> None:
@@ -99,7 +99,7 @@ def test_what_is_kept_for_the_backward_pass_is_coarse() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        enlarged_cross_entropy(logits.requires_grad_(), masks, None, torch.tensor(1.0))
+        upsampled_cross_entropy(logits.requires_grad_(), masks, None, torch.tensor(1.0))
     assert sizes == [logits.numel()]
 
 
@@ -107,4 +107,4 @@ def test_what_is_kept_for_the_backward_pass_is_coarse() -> None:
 def test_the_matrix_enlarges_a_row_as_interpolate_does(coarse: int, fine: int) -> None:
     row = torch.randn(1, 1, coarse, generator=torch.Generator().manual_seed(0))
     expected = F.interpolate(row, fine, mode="linear", align_corners=False)[0, 0]
-    torch.testing.assert_close(enlarging(coarse, fine, torch.device("cpu")) @ row[0, 0], expected)
+    torch.testing.assert_close(upsampling_matrix(coarse, fine, torch.device("cpu")) @ row[0, 0], expected)

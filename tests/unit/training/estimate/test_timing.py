@@ -11,7 +11,7 @@ import pytest
 from core.training.estimate import training_time as estimates
 from core.training.estimate.timing import Limits, extrapolated, time_steps
 from core.training.estimate.training_time import changes_of
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.run.records import Record
 from core.training.settings.config import TrainingConfig, with_settings
 from core.training.settings.presets import PRESETS, preset
@@ -26,7 +26,7 @@ class FakeLoop:
     device = CPU
 
     def __init__(self, seconds: float, clock: "FakeClock", steps_per_epoch: int, warm_up_s: float) -> None:
-        self.progress = Progress()
+        self.progress = RunProgress()
         self._seconds, self._clock, self._steps, self._once_s = seconds, clock, steps_per_epoch, warm_up_s
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Record]:

@@ -14,8 +14,8 @@ from core import jobs
 from core.errors import CheckpointError, RunError
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint
 from core.training.loop import saving
-from core.training.loop.leg import Leg
-from core.training.loop.progress import Progress
+from core.training.loop.leg import TrainingLeg
+from core.training.loop.progress import RunProgress
 from core.training.loop.step import TrainingStep
 from core.training.loop.trainer import train
 from core.training.run.folders import Run
@@ -32,12 +32,12 @@ BEST_EPOCH, EPOCHS = 2, 4
 @pytest.fixture
 def make_run(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     """Make runs whose second epoch is the best: the real scores of so small a training are as they come."""
-    count = Progress.finish_epoch
+    count = RunProgress.finish_epoch
 
-    def finish_epoch(progress: Progress, _: float | None) -> bool:
+    def finish_epoch(progress: RunProgress, _: float | None) -> bool:
         return count(progress, 0.1 * (progress.epochs_done + 1) if progress.epochs_done < BEST_EPOCH else 0.05)
 
-    monkeypatch.setattr(Progress, "finish_epoch", finish_epoch)
+    monkeypatch.setattr(RunProgress, "finish_epoch", finish_epoch)
     return make_run
 
 
@@ -117,14 +117,14 @@ def test_an_epoch_whose_samples_cannot_be_written_leaves_its_model(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(epochs=EPOCHS, **RARELY)
-    keep = Leg._save_samples
+    keep = TrainingLeg._save_samples
 
-    def keep_until_the_best(at: Leg, epoch: int) -> None:
+    def keep_until_the_best(at: TrainingLeg, epoch: int) -> None:
         if epoch == BEST_EPOCH:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         keep(at, epoch)
 
-    monkeypatch.setattr(Leg, "_save_samples", keep_until_the_best)
+    monkeypatch.setattr(TrainingLeg, "_save_samples", keep_until_the_best)
     with pytest.raises(RunError, match="No space left"):
         leg(run)
     assert open_checkpoint(run.path / "best.pt").meta.epoch == BEST_EPOCH

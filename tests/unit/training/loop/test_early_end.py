@@ -12,7 +12,7 @@ from core import jobs
 from core.data.dataset import open_dataset
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.evaluation import evaluate_checkpoint
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.loop.trainer import train
 from core.training.run import evaluations
 from core.training.run.folders import Run, create_run, open_run, run_state
@@ -37,7 +37,7 @@ def leg(run: Run, extend_to: int | None = None) -> list[Record]:
 def test_a_run_that_patience_ends_is_finished_with_a_milestone_and_its_evaluation(
     tiny_voc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.loop.loop.Progress", functools.partial(Progress, best_miou=1.0))
+    monkeypatch.setattr("core.training.loop.loop.RunProgress", functools.partial(RunProgress, best_miou=1.0))
     run = create_run("early", tiny_voc, "report", TrainingConfig(epochs=9, patience=2, ema_decay=0.9, **SETTINGS))
     ended = leg(run)[-1]
     assert isinstance(ended, RunEnded)

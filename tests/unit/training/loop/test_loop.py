@@ -143,7 +143,7 @@ def test_a_batch_the_machine_would_be_killed_for_is_split_before_the_first_step(
     loop = loop_on(tiny_voc, batch_size=4)
     records = list(loop.epochs(never))
     assert isinstance(records[0], Warned)
-    assert "A batch of 4 does not fit in memory: goes on with 2 x 2" in records[0].message
+    assert "A batch of 4 does not fit in memory: continues with 2 x 2" in records[0].message
     monkeypatch.setattr(memory, "available_bytes", lambda _: photo)
     with pytest.raises(RunError, match="Even 2 photos of 32 px"):
         loop_on(tiny_voc, batch_size=4)

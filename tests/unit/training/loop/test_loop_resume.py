@@ -48,7 +48,7 @@ def test_two_and_two_epochs_are_four_with_average_clipping_weights_and_parts(tmp
         fail_above(loop, 2)
     records = list(whole.epochs(never))
     (warned,) = (record.message for record in records if isinstance(record, Warned))
-    assert warned.startswith("A batch of 4 does not fit in memory: goes on with 2 x 2 and accumulated gradients;")
+    assert warned.startswith("A batch of 4 does not fit in memory: continues with 2 x 2 and accumulated gradients;")
     first_records = list(first.epochs(never))
 
     saved = tmp_path / "last.pt"

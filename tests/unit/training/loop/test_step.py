@@ -99,7 +99,7 @@ def test_running_out_of_memory_halves_the_batch_until_it_fits_and_says_so_each_t
     assert step.parts == 4
     assert seen == [8, 4, 2, 2, 2, 2]
     assert step.notes == [
-        f"A batch of 8 does not fit in memory: goes on with {parts} x {size} and accumulated gradients; "
+        f"A batch of 8 does not fit in memory: continues with {parts} x {size} and accumulated gradients; "
         f"BatchNorm now sees {size} photos at a time."
         for parts, size in ((2, 4), (4, 2))
     ]
@@ -162,7 +162,7 @@ def test_no_memory_for_the_optimizer_is_one_sentence(monkeypatch: pytest.MonkeyP
         raise MemoryError
 
     monkeypatch.setattr(step.optimizer, "step", fails)
-    with pytest.raises(RunError, match="no memory for the optimizer"):
+    with pytest.raises(RunError, match="The optimizer's state does not fit"):
         step.take(*batch(), steps_done=0, learning_rate=1e-3)
 
 

@@ -70,7 +70,7 @@ def test_reading_thousands_of_photos_is_told_about(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On 3,000 photos the run was silent for minutes before its first record."""
-    monkeypatch.setattr("core.training.loop.leg.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("core.training.loop.leg.REPORT_EVERY_S", 0.0)
     records = leg_ended_at(make_run(), Preflight)
     reading = [record for record in records if isinstance(record, Preparing) and record.doing == READING]
     assert [(record.done, record.total) for record in reading] == [(done, 6) for done in range(7)]
@@ -216,7 +216,7 @@ def test_a_machine_that_slept_is_told(
         ),
     )
     clock = {"now": 0.0}
-    monkeypatch.setattr(machine, "seconds_awake_and_asleep", lambda: clock["now"])
+    monkeypatch.setattr(machine, "seconds_with_sleep", lambda: clock["now"])
     take = TrainingStep.take
 
     def sleep_and_take(step: TrainingStep, *arguments: Any, **named: Any) -> float:

@@ -13,7 +13,7 @@ from core.data.dataset import Sample, open_dataset
 from core.errors import DataError, RunError
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training import evaluation
-from core.training.loop.progress import Progress
+from core.training.loop.progress import RunProgress
 from core.training.loop.trainer import train
 from core.training.run import evaluations
 from core.training.run.folders import Run, open_run
@@ -30,8 +30,8 @@ MakeRun = Callable[..., Run]
 @pytest.fixture
 def falling(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run of two epochs whose scores fall from epoch to epoch: 0.9, 0.8 and so on."""
-    count = Progress.finish_epoch
-    monkeypatch.setattr(Progress, "finish_epoch", lambda self, _: count(self, 0.9 - 0.1 * self.epochs_done))
+    count = RunProgress.finish_epoch
+    monkeypatch.setattr(RunProgress, "finish_epoch", lambda self, _: count(self, 0.9 - 0.1 * self.epochs_done))
     run = make_run(epochs=2, checkpoint_seconds=0.0)
     assert warnings_of(leg(run)) == []
     return run
