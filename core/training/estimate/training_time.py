@@ -91,7 +91,7 @@ def estimate(
         except RunError:  # neither time nor memory
             left_out.append(change.label)
         else:
-            alternatives.append(_alternative(change, parts_of(cost, changed, preparation_s), chosen))
+            alternatives.append(_alternative(change, parts_of(cost, changed, chosen.preparation_seconds), chosen))
     if on_progress:
         on_progress(1 + len(changes), 1 + len(changes))
     return Estimate(

@@ -1,4 +1,4 @@
-"""What was changed since a run's last leg, in its config.json or its data: in words, or refused."""
+"""Settings and data that changed since a run's last leg: sentences about them, or a refusal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,29 +10,28 @@ from core.training.run.folders import Run
 from core.training.settings.config import SETTING_TYPES, TrainingConfig
 from core.wording import count
 
-KEPT = ("architecture", "optimizer", "freeze", "class_weighting")
-"""What last.pt is made of: weights, the optimizer's state for them, and the weights of the classes."""
+FIXED = ("architecture", "optimizer", "freeze", "class_weighting")
+"""Settings that last.pt depends on: its weights, the optimizer's state and the class weights."""
 
 UNREAD = ("epochs", "init")
-"""What a leg that goes on does not take from config.json: its epochs are those it was asked for."""
-
+"""Settings that a resumed leg does not read from config.json; it gets its epochs when it is started."""
 
 CHANGED_MEANWHILE = (
     "A validation photo or mask has changed during this leg: scores before and after do not compare, and its last "
-    "evaluation is not stored. Stop the run and resume it, and the best model begins anew."
+    "evaluation is not stored. Stop and resume the run, so that the best model is chosen again."
 )
 
 
 def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig) -> list[str]:
-    """Return what is to be said of settings that differ from those of the last leg, if any do.
+    """Return sentences about settings that differ from those of the last leg.
 
     Args:
-        run: the run, whose folder holds the config.json.
-        before: the settings of the last leg, from last.pt; those that are missing had their default.
-        config: the settings of the leg that begins.
+        run: the run.
+        before: the settings of the last leg, from last.pt; missing ones had their default.
+        config: the settings of the new leg.
 
     Raises:
-        RunError: a setting differs with which last.pt does not fit.
+        RunError: last.pt does not fit a changed setting.
     """
     old, new = TrainingConfig().as_dict() | dict(before), config.as_dict()
     changed = [name for name in SETTING_TYPES if name not in UNREAD and old[name] != new[name]]
@@ -52,32 +51,32 @@ def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig
 
 
 def _is_stuck(name: str, old: Any, new: Any) -> bool:
-    """Tell whether last.pt does not fit a changed setting: it lacks a head, or a group of the optimizer."""
+    """Return whether last.pt does not fit a changed setting: it lacks a head, or a parameter group."""
     if name == "backbone_lr_mult":
         return 1 in (old, new)
-    return name in KEPT or (name == "aux_weight" and not (old and new))
+    return name in FIXED or (name == "aux_weight" and not (old and new))
 
 
-def changed_data(before: str, kept: Path | None, *, is_best_reset: bool) -> str:
-    """Return what is known of how the data has changed since the last leg, and what follows from it.
+def changed_data(before: str, renamed: Path | None, *, is_best_reset: bool) -> str:
+    """Return a sentence about data that changed since the last leg.
 
     Args:
-        before: the fingerprint of all pairs in the last leg, which is not today's.
-        kept: the milestone that the best.pt before became, if any.
-        is_best_reset: whether the best model begins anew.
+        before: the fingerprint of all pairs in the last leg, different from today's.
+        renamed: the milestone that the old best.pt became, if any.
+        is_best_reset: whether the best model and patience start again.
     """
     if not is_by_content(before):
-        why = "The last leg was trained before photos were compared by content, and nobody knows whether they changed"
+        why = "The last leg was trained before photos were compared by content, so they may have changed"
     elif is_best_reset:
         why = "The data has changed since the last leg; scores before and after do not compare"
     else:
         return "The training data has changed since the last leg; the validation data has not."
-    aside = f"; the best.pt before is now {kept.name}" if kept else ""
-    return f"{why}: the best model and patience begin anew{aside}."
+    aside = f"; the old best.pt is now {renamed.name}" if renamed else ""
+    return f"{why}: the best model and patience start again{aside}."
 
 
 def stretched_schedule(before: Mapping[str, Any], config: TrainingConfig) -> str | None:
-    """Return that the learning rate jumps where more epochs than the last leg's settings planned stretch a schedule."""
+    """Return a warning if this leg stretches the schedule over more epochs than the last leg planned."""
     epochs = before.get("epochs")
     if (
         not epochs

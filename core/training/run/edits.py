@@ -1,4 +1,4 @@
-"""What a person does with a run that is there: call it otherwise, note something about it, delete it."""
+"""Edits of an existing run: rename it, write a note, delete it."""
 
 import secrets
 import sys
@@ -15,20 +15,20 @@ MAX_NOTE = 10_000
 
 
 def rename(run: Run, name: str) -> Run:
-    """Call a run otherwise, and return it anew; its folder keeps the name it was made with. A bad name: `RunError`."""
+    """Return the run with another name, saved in about.json; its folder stays. A bad name raises `RunError`."""
     check_name(name)
     return _edit(run, name=name)
 
 
 def set_note(run: Run, text: str) -> Run:
-    """Keep a text of up to 10,000 characters about a run, and return the run anew; a longer one raises `RunError`."""
+    """Return the run with a note, saved in about.json; more than 10,000 characters raise `RunError`."""
     if len(text) > MAX_NOTE:
         raise RunError(f"The note on {run.name} has {len(text):,} characters; shorten it to {MAX_NOTE:,}.")
     return _edit(run, note=text)
 
 
 def _edit(run: Run, *, name: str | None = None, note: str | None = None) -> Run:
-    """Change what a person says about a run; what somebody else has written about it meanwhile stays."""
+    """Change the name or the note; the other one is read again, since another tab may have edited it."""
     with machine.editing():
         now = open_run(run.path)
         edited = replace(now, name=now.name if name is None else name, note=now.note if note is None else note)
@@ -36,14 +36,13 @@ def _edit(run: Run, *, name: str | None = None, note: str | None = None) -> Run:
             write_json(run.path / "about.json", {"schema": SCHEMA, "name": edited.name, "note": edited.note})
         except OSError as error:
             raise RunError(f"Cannot write {run.path / 'about.json'}: {error.strerror}; nothing was changed.") from error
-        return edited  # not read again: somebody may delete the run at this moment
+        return edited  # not read again: another process may delete the run now
 
 
 def delete(run: Run) -> None:
-    """Delete a run with its checkpoints for good; one that is being trained or evaluated raises `RunError`.
+    """Delete a run with its checkpoints; one that is being trained or evaluated raises `RunError`.
 
-    The folder is renamed first: whatever interrupts the rest, no half run is ever seen. A run that somebody else has
-    deleted meanwhile is as good.
+    The folder is renamed first, so an interruption leaves no half run. An already deleted run is no error.
     """
     leaving = run.path.with_name(f"{DELETING}{run.path.name}-{secrets.token_hex(4)}")
     try:
@@ -51,12 +50,12 @@ def delete(run: Run) -> None:
             if not run.path.exists():
                 return
             _refuse_if_worked_on(run)
-            # Held, so that no trainer begins at this moment. Windows renames no folder in which a file is open.
+            # Held, so that no trainer starts meanwhile. Windows cannot rename a folder with an open file.
             with nullcontext() if sys.platform == "win32" else hold(run.path):
                 run.path.rename(leaving)
         delete_folder(leaving)
     except OSError as error:
-        raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check whose folder it is.") from error
+        raise RunError(f"Cannot delete {error.filename}: {error.strerror}; check who owns the folder.") from error
 
 
 def _refuse_if_worked_on(run: Run) -> None:

@@ -1,8 +1,7 @@
-"""Run folders: creating, listing, starting and extending them, and what state one is in.
+"""Run folders: creating, listing, starting and extending them, and the state of a run.
 
-A run is a folder; the trainer writes it; everything else reads it. Whether a trainer lives is answered by the kernel,
-through a lock on the file `lock`, never by a process id. What a person calls a run and notes about it is in
-`about.json`, which no trainer touches.
+A run is a folder; the trainer writes it; everything else reads it. A trainer lives if the kernel holds the lock on the
+file `lock`, whatever its process id. `about.json` holds the run's name and note. The trainer never writes it.
 """
 
 import itertools
@@ -35,17 +34,14 @@ SCHEMA = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
 
 DELETING = ".deleting-"
-"""What the name of a run's folder begins with while it is deleted."""
+"""Prefix of a run's folder while it is deleted."""
 
 LIVE_STATES = ("running", "stalled")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was asked for, and what a person calls it now; what became of it is in its log.
-
-    `made_as` is the name it was made with, whatever it is called now.
-    """
+    """A run: its settings, data, current name and note, and `made_as`, its first name. Its progress is in the log."""
 
     path: Path
     name: str
@@ -74,8 +70,8 @@ class Run:
 def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, folder: Path | None = None) -> Run:
     """Make the folder of a new run, named after the time and `name`, with its `config.json`.
 
-    `folder` is where runs live (default: `checkpoints/`). A name that is not a plain file name raises `RunError`;
-    an existing folder is never reused.
+    `folder` is the parent (default: `checkpoints/`). A name that is no plain file name raises `RunError`; an existing
+    folder is never reused.
     """
     check_name(name)
     created = datetime.now().astimezone()
@@ -91,11 +87,11 @@ def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, fo
         "settings": settings,
     }
     write_json(path / "config.json", about)
-    return _run_of(path, about, name)  # not read again: somebody may delete the run at this moment
+    return _run_of(path, about, name)  # not read again: another process may delete the run now
 
 
 def check_name(name: str) -> None:
-    """Raise `RunError` unless a run can be called so."""
+    """Raise `RunError` if a run cannot have this name."""
     if not NAME_PATTERN.fullmatch(name):
         raise RunError(
             f"'{name}' cannot name a run; use up to 60 letters, digits, spaces and . _ + -, a letter or digit first."
@@ -116,14 +112,14 @@ def _make_new_folder(parent: Path, stem: str) -> Path:
 
 
 def open_run(path: Path) -> Run:
-    """Read the `config.json` of a run folder; anything that is not one raises `RunError`."""
+    """Read the `config.json` of a run folder; any other folder raises `RunError`."""
     path = Path(path)
     try:
         about = json.loads(regular(path / "config.json").read_text(encoding="utf-8"))
         if about["schema"] > SCHEMA:
             raise RunError(f"{path} was made by a newer version (config schema {about['schema']}); update this one.")
         if not NAME_PATTERN.fullmatch(about["name"]):
-            raise ValueError("its name is not one that can be given")
+            raise ValueError("its name is not a valid run name")
         name, note = _about(path, about["name"])
         return _run_of(path, about, name, note)
     except (FileNotFoundError, NotADirectoryError):
@@ -140,7 +136,7 @@ def _run_of(path: Path, about: dict[str, Any], name: str, note: str = "") -> Run
 
 
 def _about(path: Path, first_name: str) -> tuple[str, str]:
-    """Return the name and the note that a person gave; without either, or where they cannot be read, the first name."""
+    """Return the name and the note in about.json; if it cannot be read, the first name and no note."""
     try:
         about = json.loads((path / "about.json").read_text(encoding="utf-8"))
         return about["name"] if NAME_PATTERN.fullmatch(about["name"]) else first_name, str(about["note"])
@@ -149,44 +145,41 @@ def _about(path: Path, first_name: str) -> tuple[str, str]:
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:
-    """Return every readable run, newest first; folders that are not runs are passed over."""
+    """Return every readable run, newest first; other folders are skipped."""
     return read_runs(folder)[0]
 
 
 def read_runs(folder: Path | None = None) -> tuple[list[Run], list[str]]:
-    """Return `list_runs`, and one sentence for every folder that looks like a run but cannot be read.
-
-    What interrupted deletions left is deleted.
-    """
+    """Return `list_runs`, and one sentence for each unreadable run; finishes interrupted deletions."""
     folder = folder or checkpoints_dir()
-    for left in entries(folder, f"{DELETING}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for half_deleted in entries(folder, f"{DELETING}*"):
+        shutil.rmtree(half_deleted, ignore_errors=True)
     runs, sentences = [], []
     for path in filter(_is_run, sorted(entries(folder, "[!.]*"), key=by_number)):
         try:
             runs.append(open_run(path))
         except RunError as error:
-            if _is_run(path):  # else it was deleted at this moment
+            if _is_run(path):  # else it was deleted meanwhile
                 sentences.append(str(error))
     return sorted(runs, key=lambda run: run.created_s, reverse=True), sentences
 
 
 def _is_run(path: Path) -> bool:
-    """Tell whether a folder looks like a run; so does another user's into which nobody else may look."""
+    """Return whether a folder looks like a run, also if another user's permissions hide its content."""
     try:
         return (path / "config.json").stat() is not None
     except OSError as error:
         return not isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
-# --- what state a run is in ------------------------------------------------------------------------------------------
+# --- state ------------------------------------------------------------------------------------------------------------
 
 
 def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: float | None = None) -> str:
-    """Return new, running, stalled, finished, stopped, failed or crashed, decided in the order of the design.
+    """Return new, running, stalled, finished, stopped, failed, crashed or unknown.
 
-    A held lock is running, or stalled once no record came for far longer than records usually do; a lock or log that
-    cannot be opened, as another user's, is unknown. `now_s` and `uptime_s` are as in a record, and now unless told.
+    A run with a held lock is running, or stalled if its last record is far older than usual. The state is unknown if
+    another user's lock or log cannot be opened. `now_s` and `uptime_s` are as in a record (default: now).
     """
     try:
         began_s = held_since(run.path)
@@ -197,7 +190,7 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: fl
         return "stalled" if _is_stalled(log, began_s, now) else "running"
     if not log.is_readable:
         return "unknown"
-    # A trainer tells its end before it lets go of the lock: it may have done both since this log was read.
+    # A trainer writes its end before it releases the lock; both may have happened since this log was read.
     last = log.last if isinstance(log.last, RunEnded) else log.newest()
     if isinstance(last, RunEnded):
         return last.outcome
@@ -205,14 +198,14 @@ def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: fl
 
 
 def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
-    """Tell whether a trainer that took the lock at `began_s` has been silent for too long; before that, it was not.
+    """Return whether a trainer that took the lock at `began_s` has written no record for too long.
 
-    Within the leg neither a clock that was set nor a machine that slept counts as silence (`seconds_between`).
+    Within the leg, neither a changed clock nor the machine's sleep counts (`seconds_between`).
     """
     if log.last is None or isinstance(log.last, RunEnded):
         return False
     if isinstance(log.last, Preparing) and log.last.epochs:
-        return False  # the first of a leg, after which weights may be downloaded without a word
+        return False  # the first record of a leg; a download of weights, without records, may follow
     steps = [step for step in log.steps[-20:] if step.time_s >= began_s]
     usual_s = max((seconds_between(*pair) for pair in itertools.pairwise(steps)), default=30.0)
     is_of_this_leg = log.last.time_s >= began_s
@@ -221,34 +214,34 @@ def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
 
 
 def target_epochs(run: Run, log: RunLog) -> int:
-    """Return the epochs the run is to reach: what its latest leg was asked for, else its config."""
+    """Return the run's target epochs: those of its latest leg, else of its config."""
     return log.asked_epochs or run.config.epochs
 
 
 def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:
-    """Return the epochs the next leg is to reach; a run that has them already, or cannot go on, raises `RunError`."""
+    """Return the next leg's target epochs; a run that already has them, or cannot be resumed, raises `RunError`."""
     epochs_done = log.epochs[-1].epoch if log.epochs else 0
     target = extend_to if extend_to is not None else target_epochs(run, log)
     is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
     if target < epochs_done or (is_over and target == epochs_done):
         raise RunError(f"{run.path.name} already has {count(epochs_done, 'epoch')}; extend it to more than that.")
     if lost := lost_state(run, log):
-        raise RunError(lost)  # beginning anew would write over the milestones
+        raise RunError(lost)  # starting again would overwrite the milestones
     return target
 
 
 def lost_state(run: Run, log: RunLog) -> str | None:
-    """Return what can be done where last.pt is gone, without which a run cannot go on; None where it is there."""
+    """Return a sentence if last.pt is lost, without which a run cannot be resumed; else None."""
     last = run.path / "last.pt"
     if last.exists() or all(saved.file != last.name for saved in log.checkpoints):
         return None
     left = ", ".join(file.name for file in run.checkpoints())
-    serves = f"; {left} can be compared and used as before" if left else ""
-    return f"{last} is gone, and only from it can the run go on: put a copy of it back or start a new run{serves}."
+    usable = f"; {left} can be compared and used as before" if left else ""
+    return f"{last} is gone, and only from it can the run go on: put a copy of it back or start a new run{usable}."
 
 
 def live_runs(folder: Path | None = None) -> list[Run]:
-    """Return the runs that are being trained now, as far as their locks can be opened."""
+    """Return the runs that are being trained now, without those whose lock cannot be opened."""
     live = []
     for run in list_runs(folder):
         with suppress(RunError):  # another user's lock hides no other run
@@ -260,10 +253,10 @@ def live_runs(folder: Path | None = None) -> list[Run]:
 
 
 def start(run: Run, *, extend_to: int | None = None, beside: bool = False) -> None:
-    """Start (or resume, or extend) the trainer of a run as a process of its own and return once it holds the lock.
+    """Start (or resume, or extend) a run's trainer in its own process, and return once it holds the lock.
 
-    Only one run trains on a machine at a time, unless this one may train `beside` others (`core.training.run.machine`).
-    A trainer that ends before it holds the lock raises `RunError` with what it printed.
+    One run trains on a machine at a time, unless this one may train `beside` others (`core.training.run.machine`). A
+    trainer that ends before it holds the lock raises `RunError` with its output.
     """
     next_target(run, read_log(run.log_path), extend_to)
     arguments = ["train", str(run.path)]
@@ -273,25 +266,23 @@ def start(run: Run, *, extend_to: int | None = None, beside: bool = False) -> No
 
 
 def launch_trainer(run: Run, arguments: list[str], *, beside: bool = False) -> None:
-    """Run a command that trains this run in a process of its own; of two starters at once, one gets `RunError`."""
+    """Run a command that trains this run in its own process; of two starters at once, one gets `RunError`."""
     with machine.starting():
         refuse_if_busy(run, beside=beside)
         launch([*arguments, "--beside"] if beside else arguments, run.path)
 
 
 def refuse_if_busy(run: Run, *, beside: bool = False) -> None:
-    """Raise `RunError` if this run, or unless it may train `beside` them another on this machine, is being trained."""
-    if is_held(run.path):
-        raise RunError(f"{run.path.name} is being trained; wait for it or stop it first.")
-    if beside:
-        return
-    for other in live_runs(run.path.parent):
-        raise RunError(f"{other.path.name} is being trained; wait for it or stop it first.")
-    machine.refuse_if_held()
+    """Raise `RunError` if this run is being trained, or, unless it may train `beside` others, any other run here."""
+    busy = [run] if is_held(run.path) else [] if beside else live_runs(run.path.parent)
+    if busy:
+        raise RunError(f"{busy[0].path.name} is being trained; wait for it or stop it first.")
+    if not beside:
+        machine.refuse_if_held()
 
 
 def command(run: Run) -> str:
-    """Return the command line that would make and train this run again."""
+    """Return the command line that makes and trains this run again."""
     name = present_name(run.preset) if present_name(run.preset) in PRESETS else "report"
     default = preset(name).as_dict()
     changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}

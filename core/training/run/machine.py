@@ -1,8 +1,8 @@
 """One training at a time on a machine: two would halve each other's speed, and may not fit in memory together.
 
-Whoever trains holds a lock that is one for the machine and the person; the kernel says whether it is held, and the
-file beside it only by which run. It lies in the machine's temporary folder, or in `$ATROUS_HOME` where that is set: a
-home of its own trains beside others. Also a clock that counts the time in which the machine slept.
+A trainer holds a lock, one for each user of the machine. The kernel knows whether it is held; the file `run.txt` beside
+it names the run. Both are in the machine's temporary folder, or in `$ATROUS_HOME` if set: separate homes train side by
+side. Also here: a clock that counts the machine's sleep.
 """
 
 import getpass
@@ -21,7 +21,7 @@ from core.home import home
 from core.jobs import START_TIMEOUT_S
 
 ENDING_S = 1.0
-"""How long to wait for somebody who only looks whether the lock is free, or who is about to leave."""
+"""How long to wait for a process that only tests the lock, or is about to end."""
 
 
 def locks_dir() -> Path:
@@ -33,15 +33,15 @@ def locks_dir() -> Path:
 
 @contextmanager
 def alone(path: Path, *, beside: bool = False) -> Iterator[None]:
-    """Hold the machine for the run in `path` for the length of a `with` block; a second gets `RunError`.
+    """Hold the machine for the run in `path` in a `with` block; a second run gets `RunError`.
 
-    One that is allowed to train `beside` others takes no part in this.
+    A run that may train `beside` others neither holds nor checks the lock.
     """
     if beside:
         yield
         return
     with _held("training", ENDING_S, _busy_sentence):
-        _tell(path)
+        _write_holder(path)
         yield
 
 
@@ -53,14 +53,14 @@ def refuse_if_held() -> None:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Keep others from starting a training meanwhile, so that of two starters the second sees the first one's run."""
+    """Keep other processes from starting a training in the block: the second of two starters sees the first's run."""
     with _held("starting", 2 * START_TIMEOUT_S, lambda: "Another run is being started; try again in a minute."):
         yield
 
 
 @contextmanager
 def editing() -> Iterator[None]:
-    """Keep others from making or editing a run in the block, so that nobody repeats or overwrites what was not seen."""
+    """Keep other processes from making or editing a run in the block, so no edit is repeated or overwritten."""
     with _held("editing", START_TIMEOUT_S, lambda: "Another run is being edited; try again in a minute."):
         yield
 
@@ -82,8 +82,8 @@ def _held(name: str, wait_s: float, refusal: Callable[[], str]) -> Iterator[None
         lock.release()
 
 
-def _tell(path: Path) -> None:
-    """Write down which run it is that holds the machine."""
+def _write_holder(path: Path) -> None:
+    """Write which run holds the machine."""
     note = locks_dir() / "run.txt"
     try:
         with replacing(note) as file:
@@ -104,6 +104,6 @@ def _busy_sentence() -> str:
 
 
 def seconds_with_sleep() -> float:
-    """Return a count of seconds that goes on while the machine sleeps, where the system has one."""
+    """Return a clock in seconds that also counts the machine's sleep, where the system has one."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

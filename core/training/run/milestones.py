@@ -1,4 +1,4 @@
-"""Names that hold an epoch: a milestone's file, `epoch_010.pt`, and the folder of the samples after it, `epoch_010`."""
+"""File names with an epoch: a milestone, `epoch_010.pt`, and a folder of samples, `samples/epoch_010`."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ NAME = re.compile(r"epoch_(\d+)(\.pt)?")
 
 
 def epoch_name(epoch: int) -> str:
-    """Return what stands for an epoch in the names of files and folders: epoch_010."""
+    """Return an epoch as it is written in file names: epoch_010."""
     return f"epoch_{epoch:03d}"
 
 
@@ -19,7 +19,7 @@ def milestone(folder: Path, epoch: int) -> Path:
 
 
 def epoch_of(path: Path) -> int | None:
-    """Return the epoch in the name of a milestone or of a folder of samples; None for any other name."""
+    """Return the epoch in the name of a milestone or samples folder; None for other names."""
     named = NAME.fullmatch(path.name)
     return int(named[1]) if named else None
 
@@ -30,6 +30,6 @@ def milestones(folder: Path) -> list[Path]:
 
 
 def sample_folders(folder: Path) -> list[Path]:
-    """Return a run's folders of samples in the order of their epochs."""
+    """Return a run's samples folders in the order of their epochs."""
     found = entries(folder / "samples", "epoch_*")
     return sorted((path for path in found if epoch_of(path) is not None), key=by_number)

@@ -1,4 +1,4 @@
-"""What a run tells: the records of `log.jsonl`, one JSON object a line (see `log` for the file)."""
+"""The records of `log.jsonl`, one JSON object a line (see `log` for the file)."""
 
 import json
 import time
@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 from core.classes import Classes, classes_of
 
 SCHEMA = 1
-"""Version of the record format, told by every `run_started`."""
+"""Version of the record format, in every `run_started`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A line of the log; `time_s` is seconds since 1970, and jumps when somebody sets the clock.
+    """A line of the log; `time_s` is seconds since 1970, which jumps when the clock is set.
 
-    `uptime_s` is the machine's own count of seconds (`time.monotonic`), which neither jumps nor counts its sleep; it
-    compares within one start of the machine, and is None in logs from before there was one.
+    `uptime_s` is `time.monotonic`, which does not jump and does not count sleep. It compares within one boot of the
+    machine, and is None in older logs.
     """
 
     kind: ClassVar[str]
@@ -26,10 +26,9 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparing(Record):
-    """A leg gets ready, before any training: what it is `doing` in words, and how much of that is done.
+    """A step of the preparation before training: `doing` in words, with its progress.
 
-    The first of a leg says how many `epochs` the run is to reach: whatever ends the leg before its `run_started`, the
-    next one goes for them.
+    The first record of a leg holds the target `epochs`, so the next leg knows them even if this one never starts.
     """
 
     kind = "preparing"
@@ -41,11 +40,11 @@ class Preparing(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight(Record):
-    """One step, a checkpoint and an evaluation were tried, and nothing of it was kept.
+    """The result of the preflight: a step, a checkpoint and an evaluation, all undone.
 
-    `seconds` is all of it, `step_seconds` the step with the loading of its batch and the next. `checkpoint_bytes` is
-    the size of a last.pt, `needed_disk_bytes` what the leg's checkpoints still need. Memory is the GPU's where there is
-    one; else what is free is the machine's, after the step, and the peak that of this process.
+    `seconds` is the whole preflight, `step_seconds` the step with the loading of its batch and the next.
+    `checkpoint_bytes` is the size of a last.pt, `needed_disk_bytes` the space that the leg's checkpoints still need.
+    Memory is the GPU's, if used; else the machine's free memory after the step and the peak of this process.
     """
 
     kind = "preflight"
@@ -61,9 +60,9 @@ class Preflight(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Record):
-    """A leg begins: what is asked, on what machine and data, and how far earlier legs came.
+    """The start of a leg: settings, machine, data, and the progress of earlier legs.
 
-    Scores of epochs up to `best_since` are of other validation photos, and do not compare with those after it.
+    Epochs up to `best_since` were scored on other validation photos; their scores do not compare with later ones.
     """
 
     kind = "run_started"
@@ -85,17 +84,17 @@ class RunStarted(Record):
     num_processes: int = 1
     class_colors: list[str] = field(default_factory=list)
     init: str = ""
-    """Which weights the first leg started from, `auto` decided; empty in later legs and older logs."""
+    """The first leg's initial weights, with `auto` resolved; empty in later legs and older logs."""
 
     @property
     def classes(self) -> Classes:
-        """Names and colours of the classes; VOC's colours where the record tells none."""
+        """Names and colours of the classes; VOC's colours if the record has none."""
         return classes_of(self.class_names, self.class_colors)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Record):
-    """Training goes on: `step` counts from 1 over the whole run, `loss` is the mean since the last such record."""
+    """Progress of training: `step` counts from 1 over the whole run, `loss` is the mean since the last step record."""
 
     kind = "step"
     epoch: int
@@ -107,7 +106,7 @@ class Step(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Validating(Record):
-    """Validation goes on: `image` of `images` done."""
+    """Progress of validation: `image` of `images` are done."""
 
     kind = "validating"
     epoch: int
@@ -117,7 +116,7 @@ class Validating(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch(Record):
-    """An epoch is over: its losses and validation scores as fractions; `iou` is null for an absent class.
+    """The end of an epoch: losses, and validation scores as fractions; `iou` is null for an absent class.
 
     `data_seconds` is the part of `train_seconds` in which training waited for photos.
     """
@@ -140,10 +139,10 @@ class Epoch(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Record):
-    """A checkpoint was written; `verified` says it was reopened in a fresh model and gave the same logits.
+    """A checkpoint was written; `verified`: it was reopened in a fresh model and gave the same logits.
 
-    It was written after `epoch` epochs and `step_in_epoch` steps of the next. If there are any, nobody evaluated these
-    weights: the scores of `epoch` are of others.
+    It holds the weights after `epoch` epochs and `step_in_epoch` steps of the next. If those are not 0, the weights
+    were never evaluated, and the scores of `epoch` belong to other weights.
     """
 
     kind = "checkpoint"
@@ -156,7 +155,7 @@ class Checkpoint(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Warned(Record):
-    """Something a person should know that did not end the run."""
+    """A warning to the user; the run continues."""
 
     kind = "warning"
     message: str
@@ -164,7 +163,7 @@ class Warned(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded(Record):
-    """A leg is over; `outcome` is finished, stopped or failed."""
+    """The end of a leg; `outcome` is finished, stopped or failed."""
 
     kind = "run_ended"
     outcome: str
@@ -186,7 +185,7 @@ def to_line(record: Record) -> str:
 
 
 def from_line(line: str) -> Record:
-    """Read one line; keys this version does not know are ignored, anything else wrong raises `ValueError`."""
+    """Return the record in a line; unknown keys are ignored, any other error raises `ValueError`."""
     values = json.loads(line)
     if not isinstance(values, dict) or values.get("kind") not in KINDS:
         raise ValueError(f"not a record: {line[:80]!r}")
@@ -199,7 +198,7 @@ def from_line(line: str) -> Record:
 
 
 def seconds_between(earlier: Record, later: Record) -> float:
-    """Return the seconds from one record to another of the same leg, whatever was done to the clock meanwhile."""
+    """Return the seconds between two records of a leg, unaffected by changes of the clock where both have uptimes."""
     if earlier.uptime_s is not None and later.uptime_s is not None:
         return later.uptime_s - earlier.uptime_s
     return later.time_s - earlier.time_s

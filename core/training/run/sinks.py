@@ -1,9 +1,9 @@
-"""Where a run's records go beside its log: a table of its epochs, and TensorBoard's event files.
+"""Other outputs of a run's records: a table of its epochs, and TensorBoard's event files.
 
-    log.csv        one line an epoch, written anew after each from the log, so that nothing is in it twice
+    log.csv        one line an epoch; rewritten from the log after each epoch, so no epoch appears twice
     tensorboard/   event files, with the setting `tensorboard`
 
-TensorBoard itself is not needed to run Atrous; who wants its files installs it.
+TensorBoard is optional: users who want its files install it.
 """
 
 import csv
@@ -20,28 +20,28 @@ COLUMNS = (
     "epoch", "step", "train_loss", "val_loss", "miou", "pixel_accuracy", "floor", "learning_rate", "seconds",
     "images_per_second",
 )  # fmt: skip
-"""Columns of log.csv; `floor` is the mIoU of background everywhere, an absent value is empty."""
+"""Columns of log.csv; `floor` is the mIoU of background everywhere. A missing value is empty."""
 
 NO_TENSORBOARD = "TensorBoard is not installed, so no events are written; `pip install tensorboard` and resume the run."
 
 
 class Sink(Protocol):
-    """Takes every record of a leg, after the log has it."""
+    """Receives every record of a leg, after it is in the log."""
 
     def take(self, record: Record) -> None:
-        """Write what of this record belongs here."""
+        """Write the record, if this sink uses its kind."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Finish and close the output."""
 
 
 def open_sinks(folder: Path, log: RunLog, *, tensorboard: bool) -> list[Sink]:
-    """Return the sinks of the run in a folder; `log` is what its table is written from."""
+    """Return the sinks of the run in a folder; the table is written from `log`."""
     return [Table(folder / "log.csv", log), *([TensorBoard(folder / "tensorboard")] if tensorboard else [])]
 
 
 def has_tensorboard() -> bool:
-    """Tell whether TensorBoard is installed."""
+    """Return whether TensorBoard is installed."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
@@ -53,14 +53,14 @@ class Table:
         self._log = log
 
     def take(self, record: Record) -> None:
-        """Write the table anew when an epoch is over, or a new leg has dropped some."""
+        """Rewrite the table after an epoch, and after the start of a leg, which may have dropped epochs."""
         if isinstance(record, RunStarted | Epoch):
             self._log.read_new()
             with replacing(self._path) as file:
                 file.write(table_of(self._log).encode())
 
     def close(self) -> None:
-        """Do nothing: the table is whole at any time."""
+        """Do nothing: the table is always complete."""
 
 
 def table_of(log: RunLog) -> str:
@@ -79,7 +79,7 @@ def table_of(log: RunLog) -> str:
 
 
 class TensorBoard:
-    """Writes event files; those of steps that were lost, and are trained again, are called void."""
+    """Writes event files; TensorBoard discards the events of steps that are trained again (`purge_step`)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -101,17 +101,14 @@ class TensorBoard:
                 self._add(record, "loss/val", record.val_loss)
                 self._add(record, "score/miou", record.miou)
                 self._add(record, "score/pixel_accuracy", record.pixel_accuracy)
-                self._flush()
+                if self._writer:
+                    self._writer.flush()
 
     def _add(self, record: Step | Epoch, name: str, value: float | None) -> None:
         if self._writer and value is not None:
             self._writer.add_scalar(name, value, record.step, walltime=record.time_s)
 
-    def _flush(self) -> None:
-        if self._writer:
-            self._writer.flush()
-
     def close(self) -> None:
-        """Close the file."""
+        """Close the event file."""
         if self._writer:
             self._writer.close()

@@ -16,7 +16,7 @@ from core.data.loading.transforms import TrainingTransform
 from core.errors import ConfigError, DataError, RunError
 from core.training.distributed import ALONE, Order, World, ended_together, joined
 from core.training.loop.loop import TrainingLoop
-from core.training.loop.other_ranks import Plan, _loop_of
+from core.training.loop.other_ranks import SharedStart, _loop_from
 from core.training.settings.config import TrainingConfig
 from tests.small_data import replace_quietly, with_last_bit_flipped, write_voc
 
@@ -54,10 +54,10 @@ def test_a_process_whose_photo_of_the_same_name_is_another_does_not_train(tiny_v
     """Two machines compared the names of their pairs alone, and trained one model on two sets of photos."""
     dataset = open_dataset(tiny_voc)
     pairs = (*dataset.split("train"), *dataset.split("val"))
-    plan = Plan(TrainingConfig(), str(tiny_voc), dataset.class_names, fingerprint(pairs), {}, {})
+    plan = SharedStart(TrainingConfig(), str(tiny_voc), dataset.class_names, fingerprint(pairs), {}, {})
     replace_quietly(pairs[0].photo, with_last_bit_flipped(pairs[0].photo))
     with pytest.raises(DataError, match="holds other data for process 1 than for process 0"):
-        _loop_of(plan, World(rank=1, size=2))
+        _loop_from(plan, World(rank=1, size=2))
 
 
 @pytest.mark.parametrize("size", [5, 2])

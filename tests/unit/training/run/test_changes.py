@@ -52,7 +52,7 @@ def test_after_other_validation_photos_the_best_begins_anew_and_the_old_one_is_k
     (said,) = (message for message in warnings_of(records) if "changed" in message)
     assert said == (
         "The data has changed since the last leg; scores before and after do not compare: the best model and patience "
-        "begin anew; the best.pt before is now epoch_001.pt."
+        "start again; the old best.pt is now epoch_001.pt."
     )
     assert [record.is_best for record in records if isinstance(record, Epoch)] == [True, False]
     assert open_checkpoint(falling.path / "best.pt").meta.epoch == 3
