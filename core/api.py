@@ -163,12 +163,12 @@ def compare(
     that of A, `interval` its 95 % interval from a paired bootstrap over the photos. The arguments and errors are those
     of `evaluate`; `on_progress` starts at 0 for each checkpoint.
     """
-    from core.training.evaluation import judge_checkpoint
+    from core.training.evaluation import score_checkpoint
 
     dataset = _opened(data)
     sides = []
     for checkpoint in (a, b):
-        sides.append(judge_checkpoint(checkpoint_file(checkpoint), dataset, split, on_progress, on_note))
+        sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, on_progress, on_note))
         _note(checkpoint, sides[-1].repairs, sides[-1].document, on_note)
     of_a, of_b = sides
     found = comparison.compare(of_a.counts_NKK, of_b.counts_NKK)
