@@ -20,14 +20,14 @@ from core.errors import CoreError
 from core.files import delete_folder, output_folder
 from core.jobs import OnProgress
 from core.metrics import comparison
-from core.metrics.image_scores import losers, score_images, winners
+from core.metrics.image_scores import losers, score_images, summarize, winners
 from core.metrics.verdict import sentence
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.photo.photo_file import open_photo_file
 from core.model.predict.tta import ONCE, Passes
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
-from core.training.run import evaluations, folders
+from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.log import read_log
 from core.training.settings.config import with_settings
@@ -142,7 +142,7 @@ def evaluate(
         if folder:
             for result in evaluated.results:
                 (folder / f"{result.name}.png").write_bytes(result.mask_png)
-    scores = evaluations.summarize(evaluated.results, dataset.class_names)
+    scores = summarize(evaluated.results, dataset.class_names)
     document = {"checkpoint": str(checkpoint), "split": split} | scores.as_dict()
     _note(checkpoint, evaluated.repairs, document, on_note)
     return document | evaluated.speed()

@@ -78,7 +78,7 @@ class ImageResult:
     bins_3B: Bins
 
 
-def judge(
+def image_result(
     name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
 ) -> ImageResult:
     """Count everything there is to count on the masks of one image."""

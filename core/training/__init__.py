@@ -1,10 +1,10 @@
-"""Training: what is asked, where it lives, what is reported, and the loop that does it.
+"""Training: settings, run folders, the loop, evaluation and time estimates.
 
-settings/       what a run is asked to do; neither torch nor streamlit
-run/            the run folder and all that is in it; neither torch nor streamlit
-distributed.py  several processes under torchrun: who this one is, what they say to each other
-evaluation.py   evaluating a model on whole images
-features.py     what a frozen backbone makes of every photo, stored, and training the head on it
+settings/       the settings of a run; no torch, no streamlit
+run/            the run folder and its files; no torch, no streamlit
+distributed.py  several processes under torchrun: ranks and communication
+evaluation.py   evaluates a model on whole images
+features.py     stored features of a frozen backbone, and training the head on them
 loss.py         cross-entropy without void, also of logits coarser than the mask; class weights
 loop/           the training itself
 estimate/       how long a training will take

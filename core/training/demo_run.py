@@ -1,4 +1,4 @@
-"""The demo: drawn data, and one run on it that is trained to 10 epochs and then extended to 50. No torch here."""
+"""The demo: drawn data, and a run on it that trains to 10 epochs and is then extended to 50. No torch."""
 
 from pathlib import Path
 
@@ -14,53 +14,53 @@ from core.training.run.milestones import milestone
 from core.training.settings.presets import preset
 
 NAME = "demo"
-"""Name of the run and of its preset."""
+"""The name of the run and of its preset."""
 MILESTONES = (10, 50)
 
 
 def make_data(on_progress: OnProgress | None = None) -> Path:
-    """Draw the demo data unless it is there, and return its folder."""
+    """Draw the demo data, if missing, and return its folder."""
     return write_demo(datasets_dir() / "demo", on_progress=on_progress)
 
 
 def demo_run(on_progress: OnProgress | None = None) -> Run:
-    """Return the demo's run, made with its data if there is none yet."""
+    """Return the demo's run; creates it and its data if missing."""
     data = make_data(on_progress)
-    with machine.editing():  # of two who ask for it at once, the second finds the first one's
+    with machine.editing():  # of two processes at once, the second finds the first one's run
         existing = next((run for run in list_runs() if is_demo(run)), None)
         return existing or create_run(NAME, data, NAME, preset(NAME))
 
 
 def is_demo(run: Run) -> bool:
-    """Tell whether a run is the demo's, whatever it is called now."""
+    """Return whether a run is the demo's, whatever its present name."""
     return run.made_as == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
 
 
 def is_drawn(run: Run) -> bool:
-    """Tell whether a run's data are the demo's drawn scenes, wherever those lie, and no photos."""
+    """Return whether a run's data are the demo's drawn scenes, in any folder, and not photos."""
     return run.data == str(demo_dir()) or is_demo_data(Path(run.data))
 
 
 def epochs_done(run: Run) -> int:
-    """Return how many epochs the run has behind it."""
+    """Return the number of epochs that the run has done."""
     epochs = read_log(run.log_path).epochs
     return epochs[-1].epoch if epochs else 0
 
 
 def start_demo() -> Run:
-    """Make what is missing and train the demo in a process of its own, unless it is done or being done."""
+    """Train the demo in a process of its own, unless it is done or running; creates run and data if missing."""
     run = demo_run()
     if epochs_done(run) < MILESTONES[-1] and not is_held(run.path):
         try:
             launch_trainer(run, ["demo"])
         except RunError:
-            if not is_held(run.path):  # else somebody else has just started it
+            if not is_held(run.path):  # else another process has just started it
                 raise
     return run
 
 
 def milestones_by_size(run: Run) -> list[Path]:
-    """Return the milestones whose evaluations are from before photos were compared by content."""
+    """Return the milestones that were evaluated before photos were compared by content."""
     files = (milestone(run.path, epoch) for epoch in MILESTONES)
     return [
         file

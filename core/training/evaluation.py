@@ -1,4 +1,4 @@
-"""Evaluating a model on whole images at the masks' own size."""
+"""Evaluates a model on whole images at the masks' own size."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +19,7 @@ from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
+from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.predict.predictor import Predictor, open_predictor
@@ -27,16 +28,15 @@ from core.training.distributed import World
 from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
 from core.training.run import evaluations
-from core.training.run.evaluations import ImageResult, judge
 from core.voc import VOID
 from core.wording import count
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A checkpoint's results on a split; `repairs` tells in words what was mended in a foreign file.
+    """A checkpoint's results on a split; `repairs` are sentences about repairs of a foreign file.
 
-    `number_format` is that of the model, fp32 or bf16: `precision` is a score.
+    `number_format` is fp32 or bf16; it is not called precision, since that is a score.
     """
 
     meta: CheckpointMeta
@@ -46,13 +46,13 @@ class Evaluated:
     number_format: str
 
     def speed(self) -> dict[str, Any]:
-        """Return how fast it was, and in what, as JSON types."""
+        """Return speed and number format as JSON types."""
         return {"images_per_second": self.images_per_second, "number_format": self.number_format}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What `evaluate --json` prints of a checkpoint, the images' names and their counts_NKK; `repairs` in words."""
+    """A checkpoint's document as in `evaluate --json`, the images' names and counts_NKK, and repairs in words."""
 
     document: dict[str, Any]
     names: list[str]
@@ -67,13 +67,13 @@ def evaluate_checkpoint(
     on_progress: OnProgress | None = None,
     given: Given = NOTHING,
 ) -> Evaluated:
-    """Score a checkpoint file on a split; where the file lies in a run folder, the run's `eval/` keeps the result.
+    """Score a checkpoint file on a split; a result from a run folder is stored in the run's `eval/`.
 
-    What a person has `given` of the file changes its scores, so such a result is not kept. A checkpoint with other
-    classes than the data raises `DataError`.
+    A result with `given` facts is not stored, since they change the scores. A checkpoint with other classes than the
+    data raises `DataError`.
     """
     samples = dataset.split(split)
-    # Before anything is opened: a trainer may put another checkpoint in its place meanwhile.
+    # Before the file is opened: a trainer may replace it meanwhile.
     checkpoint_hash, data_fingerprint = evaluations.file_hash(path), fingerprint(samples)
     predictor, opened = open_predictor(open_checkpoint(path, given))
     meta = opened.meta
@@ -118,9 +118,9 @@ def score_checkpoint(
     on_progress: OnProgress | None = None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> Scored:
-    """Return what a checkpoint scores on a split: the stored evaluation of this file on this data, else a new one.
+    """Return a checkpoint's scores on a split: the stored evaluation of this file on this data, else a new one.
 
-    Where the stored one counted photos by their size, `on_note` gets a sentence that says so.
+    `on_note` gets a sentence if the stored one is from before photos were compared by content.
     """
     eval_dir, checkpoint_hash = path.resolve().parent / "eval", evaluations.file_hash(path)
     found = evaluations.find(eval_dir, checkpoint_hash, split, fingerprint(dataset.split(split)))
@@ -130,7 +130,7 @@ def score_checkpoint(
     if evaluations.is_by_size(eval_dir, checkpoint_hash, split):
         on_note(f"{path.name} {evaluations.BY_SIZE}: evaluating it again.")
     evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
-    scores = evaluations.summarize(evaluated.results, dataset.class_names)
+    scores = summarize(evaluated.results, dataset.class_names)
     return Scored(
         about | scores.as_dict() | evaluated.speed(),
         [result.name for result in evaluated.results],
@@ -140,7 +140,7 @@ def score_checkpoint(
 
 
 def _check_classes(path: Path, meta: CheckpointMeta, dataset: Dataset, *, is_named: bool) -> None:
-    """Refuse data whose ids mean something else; a foreign file whose classes nobody names has only their number."""
+    """Raise `DataError` for data with other classes; of a foreign file without names, only the number is compared."""
     is_other = not dataset.is_of(meta.class_names) if is_named else len(meta.class_names) != dataset.num_classes
     if is_other:
         raise DataError(
@@ -157,10 +157,10 @@ def _listed(names: Sequence[str]) -> str:
 def evaluate(
     predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int = 1
 ) -> Iterator[ImageResult]:
-    """Segment every photo at its own size and count; yields the images in order.
+    """Segment every photo at its own size and count its pixels; yields results in the order of the pairs.
 
-    The loss is that of training, at the model's image size. A batch of more than one is faster for small images and
-    rounds a little differently (`predictor`).
+    The loss is computed as in training, at the model's image size. Larger batches are faster for small images and round
+    slightly differently (`predictor`).
     """
     yield from _evaluate(predictor, pairs, range(len(pairs)), classes, batch_size)
 
@@ -168,7 +168,7 @@ def evaluate(
 def evaluate_together(
     world: World, predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int
 ) -> Iterator[ImageResult]:
-    """Do what `evaluate` does, every process its part; each yields the results of all, which are those of one."""
+    """Evaluate in several processes, each its part; every process yields all results, equal to those of `evaluate`."""
     for first in range(0, len(pairs), batch_size * world.size):
         own = range(first, min(first + batch_size * world.size, len(pairs)))[world.rank * batch_size :][:batch_size]
         yield from world.gathered(list(_evaluate(predictor, pairs, own, classes, batch_size)))
@@ -185,14 +185,14 @@ def _evaluate(
             height, width = pair.truth_HW.shape
             logits_Khw = predictor.part_of(logits_KSS, (height, width))
             predicted_HW = resolve(logits_Khw, (height, width)).mask_HW
-            yield _judge(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes)
+            yield _result(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes)
 
 
-def _judge(
+def _result(
     name: str, pair: WholePair, logits_KSS: Tensor, predicted_HW: NDArray[np.uint8], classes: Classes
 ) -> ImageResult:
     truth_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
-    return judge(
+    return image_result(
         name,
         pair.truth_HW,
         predicted_HW,
@@ -205,7 +205,7 @@ def _judge(
 
 def _calibration(logits_KSS: Tensor, truth_SS: Tensor) -> Bins:
     confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
-    # Weights that ran away answer with NaN, which is told by the loss; it has no place among confidences.
+    # Diverged weights predict NaN: the loss reports it, and calibration leaves it out.
     counted_SS = (truth_SS != VOID) & confidence_SS.isfinite()
     is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
     return calibration_bins(confidence_SS[counted_SS].cpu().numpy(), is_right.cpu().numpy())

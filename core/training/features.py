@@ -1,9 +1,9 @@
-"""What a frozen backbone makes of every photo, computed once and kept: then an epoch trains the head alone.
+"""Features of a frozen backbone, computed once for every photo and stored: an epoch then trains the head alone.
 
-    cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): of N photos, as they are and, where they
-                                       are flipped in training, mirrored; of a backbone's weights and a pixels' key
+    cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): N photos in F forms, plain and, if
+                                       training flips them, mirrored; KEY hashes the backbone's weights and the pixels
 
-In bf16, which keeps three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a photo, and twice that with flips.
+bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a photo, and twice that with flips.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from core.model.predict.predictor import Predictor
 
 
 class Backbone:
-    """The frozen stages of a model, made ready once: photos to features."""
+    """The frozen stages of a model, prepared once, which turn photos into features."""
 
     def __init__(self, frozen: nn.Sequential, image_size: int, precision: str) -> None:
         self._device = next(frozen.parameters()).device
@@ -42,7 +42,7 @@ class Backbone:
         self.key = digest.hexdigest()
 
     def features(self, photos_N3SS: Tensor) -> NDArray[np.uint16]:
-        """Return the features of photos in a square (uint8) in bf16, its bits as uint16: shape (N, h, w, C)."""
+        """Return the features of square photos (uint8) as the bits of bf16: uint16, shape (N, h, w, C)."""
         images_N3SS = normalize(photos_N3SS.to(self._device)).to(self._dtype)
         with torch.inference_mode():
             features_NChw = self._stages(images_N3SS.contiguous(memory_format=torch.channels_last))
@@ -51,7 +51,7 @@ class Backbone:
 
 
 class FeaturePairs:
-    """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed anew until kept."""
+    """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed each time until stored."""
 
     def __init__(self, pairs: SquarePairs, backbone: Callable[[], Backbone], *, has_flips: bool) -> None:
         self.pairs = pairs
@@ -72,11 +72,11 @@ class FeaturePairs:
         return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
 
     def with_truth(self, index: int) -> WholePair:
-        """Return features in the place of the photo, the ids in the square, and the ids at their own size."""
+        """Return features in place of the photo, the square's ids, and the ids at their own size."""
         return self.pairs.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
 
     def open_kept(self) -> bool:
-        """Take features from where they are kept, if they are, and tell whether they come from memory now."""
+        """Open the stored features, if any, and return whether features come from memory now."""
         self.pairs.open_kept()
         file = self._place() / "features.npy"
         if self._features_NFhwC is None:
@@ -85,25 +85,26 @@ class FeaturePairs:
         return self._features_NFhwC is not None
 
     def hold(self, count: int) -> None:
-        """Compute so many features into memory and take them for all: enough to tell how long a step takes."""
+        """Compute `count` features into memory and use them for all photos: enough to time a step."""
         some = [self._compute(index) for index in range(min(count, len(self)))]
         self._features_NFhwC = np.stack([some[index % len(some)] for index in range(len(self))])
 
     def keep(self) -> Iterator[None]:
-        """Compute the features of every photo, keep them, and yield after each; without room for them, do nothing."""
+        """Compute and store the features of every photo, and yield after each; without disk space, do nothing."""
         if self.open_kept():
             return
         shape = (len(self), *self._compute(0).shape)
         place = self._place()
         if array_cache.make_room(place.parent, self.nbytes):
-            # The disk may fill up all the same, and another process may have kept the same features meanwhile.
+            # The disk may still fill up, and another process may have stored the same features meanwhile.
             with suppress(OSError), new_folder(place) as folder:
-                yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, self._all())
+                rows = map(self._compute, range(len(self)))
+                yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, rows)
             self.open_kept()
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all features take when they are kept."""
+        """Bytes of all stored features."""
         return len(self) * self._compute(0).nbytes
 
     @property
@@ -116,10 +117,6 @@ class FeaturePairs:
     def _backbone(self) -> Backbone:
         return self._make_backbone()
 
-    def _all(self) -> Iterator[NDArray[np.uint16]]:
-        for index in range(len(self)):
-            yield self._compute(index)
-
     def _compute(self, index: int) -> NDArray[np.uint16]:
         photo_3SS, _ = self.pairs[index]
         forms = [photo_3SS, photo_3SS.flip(-1)][: self._num_forms]
@@ -131,14 +128,14 @@ class FeaturePairs:
 
 
 class TrainingFeatures(TrainingPairs):
-    """Features and ids by (epoch, index): mirrored when `TrainingPairs` would mirror the photo."""
+    """Features and ids by (epoch, index), mirrored where `TrainingPairs` would mirror the photo."""
 
     def __init__(self, features: FeaturePairs, transform: TrainingTransform, seed: int) -> None:
         super().__init__(features.pairs, transform, seed)
         self._features = features
 
     def open_kept(self) -> bool:
-        """Take what is read from where it is kept, if it is."""
+        """Open the stored features, if any."""
         return self._features.open_kept()
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:
@@ -152,7 +149,7 @@ class TrainingFeatures(TrainingPairs):
 
 
 class HeadPredictor(Predictor):
-    """A predictor of stored features: what of the model follows them."""
+    """A predictor for stored features: the stages of the model after them."""
 
     def __init__(
         self, rest: nn.Sequential, features_shape: Sequence[int], *, image_size: int, geometry: str, precision: str

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.data.dataset import Sample, fingerprint, open_dataset
 from core.data.images import mask_image, png_bytes, read_mask
 from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.image_scores import image_result
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run
@@ -60,7 +61,7 @@ def store_milestone(
         truth_HW = read_mask(sample.mask, dataset.num_classes)
         predicted_HW = guess(truth_HW, index)
         results.append(
-            evaluations.judge(
+            image_result(
                 sample.name,
                 truth_HW,
                 predicted_HW,

@@ -18,8 +18,8 @@ from core.data.demo import write_demo
 from core.data.images import mask_image, png_bytes, read_mask
 from core.home import PROJECT_ROOT
 from core.metrics.calibration import calibration_bins
+from core.metrics.image_scores import ImageResult, image_result
 from core.training.run import evaluations
-from core.training.run.evaluations import ImageResult
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset
 from core.voc import VOID
@@ -69,7 +69,7 @@ def store(run: Run, epoch: int, data: Dataset) -> None:
     checkpoint.write_bytes(f"weights after {epoch}".encode())
     samples = data.split("train")
     of_scene = {sample.name.rpartition("_")[0]: sample for sample in samples}
-    judged = {scene: judge(sample, data, 1 / (1 + epoch)) for scene, sample in of_scene.items()}
+    judged = {scene: wrong_result(sample, data, 1 / (1 + epoch)) for scene, sample in of_scene.items()}
     results = [dataclasses.replace(judged[sample.name.rpartition("_")[0]], name=sample.name) for sample in samples]
     evaluations.store(
         run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
@@ -78,7 +78,7 @@ def store(run: Run, epoch: int, data: Dataset) -> None:
     )  # fmt: skip
 
 
-def judge(sample: Sample, data: Dataset, wrong_share: float) -> ImageResult:
+def wrong_result(sample: Sample, data: Dataset, wrong_share: float) -> ImageResult:
     """Count a prediction that calls so many of the pixels background."""
     truth_HW = read_mask(sample.mask, data.num_classes)
     random = np.random.default_rng(0)
@@ -86,7 +86,7 @@ def judge(sample: Sample, data: Dataset, wrong_share: float) -> ImageResult:
     predicted_HW = predicted_HW.astype(np.uint8)
     counted = truth_HW != VOID
     sureness = random.random(int(counted.sum())).astype(np.float32)
-    return evaluations.judge(
+    return image_result(
         sample.name, truth_HW, predicted_HW, data.num_classes, loss=wrong_share,
         mask_png=png_bytes(mask_image(predicted_HW)),
         bins_3B=calibration_bins(sureness, (truth_HW == predicted_HW)[counted]),

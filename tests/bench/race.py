@@ -17,11 +17,11 @@ from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
 from core.data.loading.decoded_pairs import SquarePairs
 from core.home import PROJECT_ROOT
+from core.metrics.image_scores import summarize
 from core.model.device import choose_device
 from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
 from core.training.run import folders
-from core.training.run.evaluations import summarize
 from core.training.run.log import RunLog, read_log
 from core.training.run.records import seconds_between
 from tests.bench._report_loop import report_loop

@@ -17,8 +17,8 @@ from core.data import analysis
 from core.errors import CheckpointError, RunError
 from core.home import home
 from core.metrics.calibration import calibration_bins
+from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.training.run import edits, evaluations, folders
-from core.training.run.evaluations import ImageResult
 from core.training.run.folders import Run
 from core.training.run.log import LogWriter, read_log
 from core.training.run.records import Epoch, RunEnded
@@ -47,13 +47,13 @@ def results_of(key: int) -> list[ImageResult]:
         truth_HW, predicted_HW = np.random.default_rng([key, image]).integers(0, 3, (2, 8, 8)).astype(np.uint8)
         bins_3B = calibration_bins(np.array([0.9], dtype=np.float32), np.array([True]))
         results.append(
-            evaluations.judge(f"image_{image}", truth_HW, predicted_HW, 3, loss=0.5, mask_png=b"mask", bins_3B=bins_3B)
+            image_result(f"image_{image}", truth_HW, predicted_HW, 3, loss=0.5, mask_png=b"mask", bins_3B=bins_3B)
         )
     return results
 
 
 RESULTS = [results_of(key) for key in range(NUM_KEYS)]
-SCORES = [evaluations.summarize(results, CLASSES) for results in RESULTS]
+SCORES = [summarize(results, CLASSES) for results in RESULTS]
 
 
 def check(is_right: bool, what: object) -> None:

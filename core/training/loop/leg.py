@@ -17,6 +17,7 @@ import core
 from core.data.dataset import Dataset, fingerprint
 from core.errors import DataError
 from core.files import replacing
+from core.metrics.image_scores import summarize
 from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint
@@ -249,7 +250,7 @@ class TrainingLeg:
     def _scores(self) -> dict[str, float | None]:
         if self._loop.progress.step_in_epoch or len(self._loop.results) != len(self._val):
             return {}  # in mid-epoch the results are of other weights
-        scores = evaluations.summarize(self._loop.results, self._loop.classes.names)
+        scores = summarize(self._loop.results, self._loop.classes.names)
         return {
             "miou": scores.miou,
             "pixel_accuracy": scores.pixel_accuracy,

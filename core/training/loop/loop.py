@@ -21,6 +21,7 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import Waiting, fraction_of, mixed_seed
 from core.errors import RunError
 from core.home import home
+from core.metrics.image_scores import ImageResult, summarize
 from core.model.architectures import build_model, split_backbone
 from core.model.device import choose_precision
 from core.model.predict.predictor import Predictor, mask_precision
@@ -34,7 +35,6 @@ from core.training.loop.optimization import learning_rate_factor
 from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
 from core.training.loop.step import SMALLER_STEPS, TrainingStep
 from core.training.loss import balanced_weights
-from core.training.run.evaluations import ImageResult, summarize
 from core.training.run.records import Epoch, Record, Validating, Warned
 from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
 from core.wording import count

@@ -1,11 +1,9 @@
-"""Stored evaluations: what a checkpoint scored on a split, image by image, in the run's `eval/` folder.
+"""Stored evaluations: the scores of a checkpoint on a split, by image, in the run's `eval/` folder. No torch.
 
-    eval/val-3f1c90ab12de-77aa01b2c3d4/     split, hash of the checkpoint file, hash of the data
-        scores.json     the scores and what they are of
-        counts.npz      the images' names and everything that was counted on each (`ImageResult`)
-        masks/NAME.png  the predicted masks
-
-Neither torch nor streamlit is imported here.
+eval/val-3f1c90ab12de-77aa01b2c3d4/     split, hash of the checkpoint file, hash of the data
+scores.json     the scores, with checkpoint, split and data
+counts.npz      the images' names and counts (`ImageResult`)
+masks/NAME.png  the predicted masks
 """
 
 import hashlib
@@ -25,35 +23,33 @@ from core.errors import CheckpointError, RunError
 from core.files import REPLACED, entries, read_folder, regular, replacing_folder, write_json
 from core.metrics.calibration import Bins
 from core.metrics.confusion import Counts
-from core.metrics.image_scores import ImageResult as ImageResult  # noqa: PLC0414 - others take them from here
-from core.metrics.image_scores import judge as judge  # noqa: PLC0414
-from core.metrics.image_scores import summarize as summarize  # noqa: PLC0414
+from core.metrics.image_scores import ImageResult, summarize
 from core.metrics.scores import Scores, score
 
 SCHEMA = 3
 """Version of the format and of the scores' rules: raise it when either changes.
 
 1: without contours, kinds of errors and calibration.
-2: contours were lost in VOC's void borders and found along the image border; what was predicted in void changed them.
+2: contours were lost in VOC's void borders and found along the image border; predictions in void changed them.
 
-Both are scored anew from their confusion counts as they are opened. What they lack or counted by another rule is None,
-until somebody evaluates again.
+Both are scored again from their confusion counts when they are opened. Scores that they lack, or that followed another
+rule, are None until the checkpoint is evaluated again.
 """
 
 HASH_LENGTH = 12
 
 BY_SIZE = "was evaluated before photos were compared by content"
-"""What is said of an evaluation whose fingerprint counted photos by their size: its photos may have been others."""
+"""Part of a sentence about an evaluation whose fingerprint is of the photos' sizes: the photos may have changed."""
 
 UNREADABLE = ""
-"""Stands for the fingerprint of an evaluation that is damaged."""
+"""The fingerprint of a damaged evaluation."""
 
 ABOUT = ("checkpoint", "checkpoint_hash", "epoch", "split", "data", "fingerprint", "images_per_second")
 
 
 @dataclass(frozen=True)
 class Details:
-    """What helps to see why, image by image: wrong pixels by kind (`core.metrics.errors`) and calibration."""
+    """Reasons for the scores, by image: wrong pixels by kind (`core.metrics.errors`) and calibration."""
 
     errors_N4: Counts
     bins_N3B: Bins
@@ -61,10 +57,9 @@ class Details:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A stored evaluation of a checkpoint that was written after `epoch` epochs and `step_in_epoch` steps of the next.
+    """A stored evaluation of a checkpoint after `epoch` epochs and `step_in_epoch` steps of the next.
 
-    `number_format` is the model's, fp32 or bf16, and None where it was not kept yet; `schema` is the version it was
-    written by.
+    `number_format` is fp32 or bf16, None in old files; `schema` is the version in the file.
     """
 
     path: Path
@@ -82,12 +77,12 @@ class Evaluation:
 
     @property
     def is_old(self) -> bool:
-        """Whether it lacks what is counted today (`SCHEMA`), so that it is worth evaluating again."""
+        """Whether it lacks scores of the present `SCHEMA`; evaluating again adds them."""
         return self.schema < SCHEMA
 
     @property
     def is_by_content(self) -> bool:
-        """Whether its fingerprint counted the content of the photos; else see `BY_SIZE`."""
+        """Whether its fingerprint is of the photos' content; else see `BY_SIZE`."""
         return is_by_content(self.fingerprint)
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,12 +95,12 @@ class Evaluation:
         return self.path / "masks" / f"{name}.png"
 
     def counts(self) -> tuple[list[str], Counts]:
-        """Return the names of the images and their counts_NKK; what was deleted or damaged raises `RunError`."""
+        """Return the images' names and their counts_NKK; a deleted or damaged file raises `RunError`."""
         stored = self._arrays("names", "counts_NKK")
         return [str(name) for name in stored["names"]], stored["counts_NKK"]
 
     def details(self) -> Details | None:
-        """Return what else was counted; None if it was evaluated before that was done."""
+        """Return the details; None in an evaluation of schema 1."""
         stored = self._arrays("errors_N4", "bins_N3B")
         return Details(stored["errors_N4"], stored["bins_N3B"]) if "errors_N4" in stored else None
 
@@ -120,7 +115,7 @@ class Evaluation:
 
 @contextmanager
 def _in_words(path: Path) -> Iterator[None]:
-    """Turn what keeps a stored evaluation from being read into a `RunError`."""
+    """Turn errors from reading a stored evaluation into a `RunError`."""
     try:
         yield
     except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
@@ -135,9 +130,9 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
     class_names: Sequence[str], images_per_second: float | None = None, number_format: str | None = None,
     step_in_epoch: int = 0,
 ) -> Evaluation:  # fmt: skip
-    """Write an evaluation whole, replacing an earlier one of the same checkpoint and data; gives it back.
+    """Write an evaluation atomically, in place of an earlier one of the same checkpoint and data, and return it.
 
-    Of several who store it at once, the last one's stays. A run that was deleted meanwhile raises `RunError`.
+    If several processes store it at once, the last one wins. If the run was deleted meanwhile, raises `RunError`.
     """
     about = {
         "schema": SCHEMA,
@@ -157,7 +152,7 @@ def store(  # noqa: PLR0913 - all of it is what the evaluation is of
         with replacing_folder(final) as folder:
             _write(folder, results, about)
     except FileNotFoundError as error:
-        raise RunError(f"{eval_dir.parent} was deleted while it was evaluated; nothing is kept of that.") from error
+        raise RunError(f"{eval_dir.parent} was deleted while it was evaluated; the result is not stored.") from error
     return load(final)
 
 
@@ -199,7 +194,7 @@ def _load(path: Path, place: Path) -> Evaluation:
 
 
 def _rescored(path: Path, old: dict[str, Any]) -> Scores:
-    """Return the scores of an older evaluation by the rules of today, from its confusion counts; none of contours."""
+    """Return the scores of an older evaluation by the present rules, from its confusion counts, without contours."""
     with np.load(path / "counts.npz", allow_pickle=False) as counts:
         counts_NKK = counts["counts_NKK"]
     share, num_counted = old["void_share"] or 0.0, int(counts_NKK.sum())
@@ -209,15 +204,15 @@ def _rescored(path: Path, old: dict[str, Any]) -> Scores:
 
 
 def stored(eval_dir: Path) -> list[Path]:
-    """Return the folders of the stored evaluations of a run; one that is being replaced is there, once."""
+    """Return the folders of a run's stored evaluations; one that is being replaced appears once."""
     names = {path.name.partition(REPLACED)[0] for path in entries(eval_dir, "[!.]*")}
     return [path for path in sorted(eval_dir / name for name in names) if _stored_s(path)]
 
 
 def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | None) -> Evaluation | None:
-    """Return the evaluation of a checkpoint on a split of that fingerprint; without one, the newest on any data.
+    """Return the evaluation of a checkpoint on a split with this fingerprint, or None.
 
-    The newest is one whose fingerprint is by content, where there is any.
+    Without a fingerprint, return the newest on any data, preferring fingerprints of the photos' content.
     """
     of = _fingerprints(eval_dir, key(split, checkpoint_hash, fingerprint or ""))
     folders = [path for path, found in of.items() if not fingerprint or found in (fingerprint, UNREADABLE)]
@@ -225,19 +220,19 @@ def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | No
     try:
         return load(newest) if newest else None
     except RunError as error:
-        if isinstance(error.__cause__, FileNotFoundError):  # it was deleted by now
+        if isinstance(error.__cause__, FileNotFoundError):  # deleted meanwhile
             return None
         raise
 
 
 def latest_of(eval_dir: Path, checkpoint: str, split: str, fingerprint: str) -> Evaluation | None:
-    """Return the newest evaluation of a file called `checkpoint`, whatever was in it then, on data of that fingerprint.
+    """Return the newest evaluation of a file named `checkpoint` on data with this fingerprint, or None.
 
-    `last.pt` and `best.pt` are written anew while a run is trained; the evaluation says after which epoch it was.
+    Training replaces `last.pt` and `best.pt`, so it may be of an earlier file; its `epoch` says of which.
     """
     found = []
     for path in stored(eval_dir):
-        with suppress(RunError):  # a damaged one is as good as none
+        with suppress(RunError):  # skip damaged ones
             found.append(load(path))
     wanted = (checkpoint, split, fingerprint)
     of_file = [each for each in found if (each.checkpoint, each.split, each.fingerprint) == wanted]
@@ -245,13 +240,13 @@ def latest_of(eval_dir: Path, checkpoint: str, split: str, fingerprint: str) -> 
 
 
 def is_by_size(eval_dir: Path, checkpoint_hash: str, split: str) -> bool:
-    """Tell whether a checkpoint has evaluations on a split, all from before photos were compared by content."""
+    """Return whether a checkpoint has evaluations on a split, all with fingerprints of the photos' sizes."""
     found = set(_fingerprints(eval_dir, key(split, checkpoint_hash, "")).values()) - {UNREADABLE}
     return bool(found) and not any(map(is_by_content, found))
 
 
 def _fingerprints(eval_dir: Path, beginning: str) -> dict[Path, str]:
-    """Return the fingerprint of each stored evaluation whose folder's name begins so."""
+    """Return the fingerprint of each stored evaluation whose folder's name begins with `beginning`."""
     return {path: _fingerprint_in(path) for path in stored(eval_dir) if path.name.startswith(beginning)}
 
 
@@ -264,7 +259,7 @@ def _fingerprint_in(path: Path) -> str:
 
 
 def _stored_s(path: Path) -> float:
-    """Return when an evaluation was stored, in seconds since 1970; 0 if it is gone."""
+    """Return when an evaluation was stored, in seconds since 1970; 0 if it was deleted."""
     try:
         return read_folder(path, lambda place: (place / "scores.json").stat().st_mtime)
     except (FileNotFoundError, NotADirectoryError):
@@ -272,7 +267,7 @@ def _stored_s(path: Path) -> float:
 
 
 def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) -> dict[str, Any] | None:
-    """Return the stored scores of a checkpoint file on that data as `evaluate --json` prints them, or None."""
+    """Return the stored scores of a checkpoint file on this data as `evaluate --json` prints them, or None."""
     if not checkpoint.exists():
         return None
     found = find(eval_dir, file_hash(checkpoint), split, fingerprint)
@@ -280,7 +275,7 @@ def scores_of(eval_dir: Path, checkpoint: Path, split: str, fingerprint: str) ->
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a checkpoint file; one that cannot be read, or was deleted, raises `CheckpointError`."""
+    """Return the SHA-256 of a checkpoint file; an unreadable or deleted file raises `CheckpointError`."""
     try:
         with regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -289,14 +284,14 @@ def file_hash(path: Path) -> str:
 
 
 def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
-    """Return the folder of the job (`core.jobs`) that evaluates a checkpoint on a split for the dashboard."""
+    """Return the folder of the dashboard's job (`core.jobs`) that evaluates a checkpoint on a split."""
     return eval_dir / f"job-{split}-{checkpoint.stem}"
 
 
 def start(eval_dir: Path, checkpoint: Path, data: str, split: str) -> None:
-    """Score a checkpoint of a run on a split of its data in a process of its own, unless that is already going on.
+    """Evaluate a run's checkpoint on a split in a process of its own, unless one is already running.
 
-    A checkpoint that was deleted raises `CheckpointError`: nothing makes the folder of its run anew.
+    A deleted checkpoint raises `CheckpointError`; its run's folder is not created again.
     """
     if not checkpoint.is_file():
         raise CheckpointError(f"{checkpoint} was deleted; choose another checkpoint.")

@@ -1,7 +1,6 @@
-"""What is wrong with a run, and what to do about it, in words: read off its log, nothing else is asked.
+"""Problems of a run and what to do about them, in sentences, from its log alone.
 
-Each look is a function of what was told so far. It says nothing where there is too little to tell by, and is silent
-about a run that goes well.
+Each check is a function of the records so far. It returns None for a healthy run, and for too few records to decide.
 """
 
 import itertools
@@ -22,56 +21,56 @@ from core.wording import count
 SEVERITIES = ("error", "warning", "info")
 
 WINDOW_EPOCHS = 5
-"""Epochs that must say the same: fewer are noise, on small data sets above all."""
+"""Epochs that must agree: fewer are noise, most of all on small data sets."""
 
 BLIND_EPOCHS = 3
-"""Epochs without an object found before it is worth a word; the first one or two of a random start are usual."""
+"""Epochs without an object before a warning; one or two are usual after a random start."""
 
 HARDLY_FOUND = 0.01
-"""An IoU below which a class counts as not found."""
+"""A class with a lower IoU counts as not found."""
 
 FLAT_SHARE = 0.01
-"""A loss that changed by less than this share did not change: from epoch to epoch it moves by about as much anyway."""
+"""A smaller relative change of the loss is noise between epochs."""
 
 SCHEDULE_END_SHARE = 1e-3
-"""Of its highest; weights that took a thousand steps at such a learning rate moved as far as in one at the highest."""
+"""Share of the highest learning rate: a thousand steps at this rate move the weights as far as one at the highest."""
 
 WAITING_SHARE = 0.2
-"""Share of the training time spent waiting for photos: above it, a fifth of the night is lost."""
+"""Share of the training time spent waiting for photos that is worth advice."""
 
 WAITING_EPOCHS = 2
-"""The first epoch alone reads from a cold disk."""
+"""Epochs before advice on waiting: the first one reads from a cold disk."""
 
 GAP_SHARE = 0.02
-"""How much the validation loss must have risen, over epochs of which nearly every one raised it."""
+"""Least relative rise of the validation loss, over epochs of which nearly every one raised it."""
 
 SPIKE_FACTOR = 10.0
-"""A loss this many times the usual is no bad batch: batches differ by a factor of two or three."""
+"""A spike is a loss this many times the usual one; batches differ by a factor of two or three."""
 
 USUAL_STEPS = 20
-"""Step records before one that tell what is usual there; over a whole run the loss falls by more than ten times."""
+"""Step records whose median is the usual loss; over a whole run the loss falls by more than ten times."""
 
 RECENT_STEPS = 500
-"""Step records that are looked at for spikes: what is long over is no advice."""
+"""The latest step records, which are searched for spikes: older ones need no advice."""
 
 FEW_PHOTOS = 2000
-"""Photos to train on below which there are no thousands of them."""
+"""Fewer training photos than this are too few for random weights."""
 
 MEMORY_SHARE = 0.9
-"""Above this share of the memory, the system begins to swap or to end programs."""
+"""Above this share of the memory, the system starts to swap or to kill programs."""
 
 NOT_FINITE = re.compile(r"(?<![\w/\\.-])-?(nan|inf)(?![\w/\\-])", re.IGNORECASE)
-"""How Python writes a number that is none, as the reason of a failed run does; not so in the name of a file."""
+"""Python's NaN or infinity in the reason of a failed run, but not within a file name."""
 
 CPU_NAME = re.compile(r"\(\d+ threads?\)$")
-"""How a log names a CPU (`core.model.device.device_name`): there, the memory in use is the machine's."""
+"""A CPU's name in a log (`core.model.device.device_name`): on a CPU, the memory in use is the machine's."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What is seen, what it means and what to do, in one `sentence` or two.
+    """One or two sentences about a problem: the observation, its meaning, and what to do.
 
-    `kind` is a short name for it; `severity` one of `SEVERITIES`.
+    `kind` is its short name, `severity` one of `SEVERITIES`.
     """
 
     kind: str
@@ -82,10 +81,10 @@ class Advice:
 def health(
     log: RunLog, *, state: str, is_drawn: bool = False, now_s: float | None = None, memory_bytes: int | None = None
 ) -> list[Advice]:
-    """Return what should be known about a run, the worst first; nothing about one that goes well.
+    """Return advice on a run, the most severe first; none for a healthy run.
 
-    `state` is `folders.run_state`, `is_drawn` says that its data are drawn scenes (`demo_run.is_drawn`); `now_s`,
-    seconds since 1970, and the memory are those of now and here unless told.
+    `state` is from `folders.run_state`; `is_drawn`: the data are the demo's drawn scenes. Defaults: `now_s`, seconds
+    since 1970, is now; `memory_bytes` is this machine's.
     """
     now_s = time.time() if now_s is None else now_s
     memory_bytes = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
@@ -107,7 +106,7 @@ def health(
 
 
 def background_only_epochs(log: RunLog) -> int:
-    """Return how many of the latest epochs found no object class: the model answers background nearly everywhere."""
+    """Return how many of the latest epochs found no object class: the model predicts background nearly everywhere."""
     return len(list(itertools.takewhile(_found_no_object, reversed(log.epochs))))
 
 
@@ -115,7 +114,7 @@ def _found_no_object(epoch: Epoch) -> bool:
     return all(iou is None or iou < HARDLY_FOUND for k, iou in enumerate(epoch.iou) if k != BACKGROUND)
 
 
-# --- the end of training ----------------------------------------------------------------------------------------------
+# --- training ends or may end -----------------------------------------------------------------------------------------
 
 
 def _not_finite(log: RunLog) -> Advice | None:
@@ -125,8 +124,8 @@ def _not_finite(log: RunLog) -> Advice | None:
         return None
     rate = f" of {log.steps[-1].learning_rate:.2g}" if log.steps else ""
     sentence = (
-        "The loss is no number any more: the steps were too large, and the weights ran away. Start a new run with a "
-        f"learning rate well below that{rate}, or with clip_norm=1; checkpoints are from before and intact."
+        "The loss is NaN or infinite: the steps were too large. Start a new run with a learning rate well below "
+        f"that{rate}, or with clip_norm=1; the checkpoints are from before and intact."
     )
     return Advice("not finite", "error", sentence)
 
@@ -136,9 +135,9 @@ def _stalled(last: Record | None, state: str, now_s: float) -> Advice | None:
         return None
     minutes = max(0.0, now_s - last.time_s) / 60
     sentence = (
-        f"Nothing new for {count(round(minutes), 'minute')}, though the trainer lives: the machine slept, swaps, or "
-        "waits for a disk that does not answer. Look at its load and memory; if nothing comes, stop the run and resume "
-        "it, which goes on from the last checkpoint."
+        f"No new record for {count(round(minutes), 'minute')}, though the trainer lives: the machine slept, swaps, or "
+        "waits for a disk. Check its load and memory; if nothing changes, stop and resume the run, which continues "
+        "from the last checkpoint."
     )
     return Advice("stalled", "error", sentence)
 
@@ -150,21 +149,21 @@ def _memory_short(log: RunLog, memory_bytes: int) -> Advice | None:
     if used <= MEMORY_SHARE * memory_bytes:
         return None
     sentence = (
-        f"The trainer has held {used / 1e9:.1f} of the machine's {memory_bytes / 1e9:.1f} GB: it is about to swap, "
-        "which is many times slower, or to be ended by the system. Close other programs, or take a smaller batch_size "
-        "or image_size."
+        f"The trainer has used {used / 1e9:.1f} of the machine's {memory_bytes / 1e9:.1f} GB: soon it will swap, which "
+        "is many times slower, or be killed by the system. Close other programs, or take a smaller batch_size or "
+        "image_size."
     )
     return Advice("memory", "warning", sentence)
 
 
-# --- what it began with -----------------------------------------------------------------------------------------------
+# --- initial weights --------------------------------------------------------------------------------------------------
 
 
 def _random_weights(log: RunLog) -> Advice | None:
-    """Return advice for photos: drawn scenes are far more alike, and a few hundred do."""
+    """Advice for photos; drawn scenes are more alike, and a few hundred suffice."""
     if not log.legs:
         return None
-    # The first leg alone says what it started from; logs from before it did know no `auto`.
+    # Only the first leg has `init`; logs from before `init` have no `auto` either.
     init = log.legs[0].init or log.legs[0].config.get("init")
     photos = log.legs[-1].num_train_images
     if init != "random" or photos >= FEW_PHOTOS:
@@ -177,7 +176,7 @@ def _random_weights(log: RunLog) -> Advice | None:
     return Advice("random weights", "warning", sentence)
 
 
-# --- what the scores say ----------------------------------------------------------------------------------------------
+# --- scores -----------------------------------------------------------------------------------------------------------
 
 
 def _background_only(log: RunLog) -> Advice | None:
@@ -185,8 +184,8 @@ def _background_only(log: RunLog) -> Advice | None:
     if blind < BLIND_EPOCHS:
         return None
     sentence = (
-        f"No object was found in the latest {blind} epochs: the answer is background nearly everywhere, which scores "
-        "the floor. It happens early in a run from random weights; if it lasts, try another learning rate or "
+        f"No object was found in the latest {blind} epochs: the model predicts background nearly everywhere, which "
+        "scores the floor. It happens early in a run from random weights; if it lasts, try another learning rate or "
         "pretrained weights (init=imagenet), and look at the masks on the Dataset page."
     )
     return Advice("background only", "warning", sentence)
@@ -198,9 +197,9 @@ def _at_the_floor(log: RunLog) -> Advice | None:
     if floor is None or len(scores) < WINDOW_EPOCHS or max(scores) > floor:
         return None
     sentence = (
-        f"In {WINDOW_EPOCHS} epochs the mIoU did not rise above {100 * floor:.1f} %, what predicting background "
-        "everywhere scores: nothing useful is learned. Check the masks on the Dataset page, then try another learning "
-        "rate, pretrained weights (init=imagenet) or more epochs."
+        f"In {WINDOW_EPOCHS} epochs the mIoU did not rise above {100 * floor:.1f} %, the score of predicting "
+        "background everywhere: the model learns nothing useful. Check the masks on the Dataset page, then try another "
+        "learning rate, pretrained weights (init=imagenet) or more epochs."
     )
     return Advice("at the floor", "warning", sentence)
 
@@ -237,7 +236,7 @@ def _overfitting(log: RunLog) -> Advice | None:
     return Advice("overfitting", "warning", sentence)
 
 
-# --- what the steps and the clock say ---------------------------------------------------------------------------------
+# --- steps and times --------------------------------------------------------------------------------------------------
 
 
 def _spikes(steps: Sequence[Step]) -> Advice | None:
@@ -251,9 +250,8 @@ def _spikes(steps: Sequence[Step]) -> Advice | None:
         return None
     times = "once" if len(spikes) == 1 else f"{len(spikes)} times"
     sentence = (
-        f"The loss jumped to {SPIKE_FACTOR:.0f} times its usual height {times}, last at step {spikes[-1].step}: single "
-        "steps are too large. If it does not come down again, start a new run with a smaller learning rate or with "
-        "clip_norm=1."
+        f"The loss jumped to {SPIKE_FACTOR:.0f} times its usual value {times}, last at step {spikes[-1].step}: single "
+        "steps are too large. If it stays high, start a new run with a smaller learning rate or with clip_norm=1."
     )
     return Advice("spikes", "warning", sentence)
 

@@ -10,6 +10,7 @@ import torch
 
 from core import jobs
 from core.data.dataset import open_dataset
+from core.metrics.image_scores import summarize
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.evaluation import evaluate_checkpoint
 from core.training.loop.progress import RunProgress
@@ -49,7 +50,7 @@ def test_a_run_that_patience_ends_is_finished_with_a_milestone_and_its_evaluatio
     (before,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     dataset = open_dataset(tiny_voc)
     evaluated = evaluate_checkpoint(file, dataset, "val")
-    assert evaluations.summarize(evaluated.results, dataset.class_names) == before.scores
+    assert summarize(evaluated.results, dataset.class_names) == before.scores
 
     more = leg(run, extend_to=10)[-1]
     assert isinstance(more, RunEnded)

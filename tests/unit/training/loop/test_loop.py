@@ -12,12 +12,12 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
 from core.data.loading.decoded_pairs import SquarePairs
 from core.errors import DataError, RunError
+from core.metrics.image_scores import summarize
 from core.model.architectures import split_backbone
 from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
 from core.training.loop import memory
 from core.training.loop.loop import TrainingLoop
-from core.training.run.evaluations import summarize
 from core.training.run.records import Step, Warned
 from core.training.settings.config import TrainingConfig
 from tests.small_data import write_voc

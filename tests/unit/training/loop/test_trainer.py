@@ -16,6 +16,7 @@ from core.data.dataset import fingerprint, open_dataset
 from core.data.geometry import GEOMETRIES
 from core.data.images import write_mask
 from core.errors import CheckpointError, CoreError, DataError, RunError
+from core.metrics.image_scores import summarize
 from core.model.checkpoint.checkpoint_file import open_checkpoint, save_checkpoint
 from core.training.evaluation import evaluate_checkpoint
 from core.training.loop.trainer import train
@@ -66,7 +67,7 @@ def test_evaluating_a_milestone_later_gives_what_the_training_stored(
     assert evaluated.meta.geometry == geometry
     losses = [result.loss for result in evaluated.results]
     assert sum(losses) / len(losses) == pytest.approx(read_log(run.log_path).epochs[-1].val_loss, rel=1e-9)
-    assert evaluations.summarize(evaluated.results, CLASS_NAMES) == before.scores
+    assert summarize(evaluated.results, CLASS_NAMES) == before.scores
     (after,) = (evaluations.load(path) for path in evaluations.stored(run.eval_dir))
     assert (after.path, after.scores) == (before.path, before.scores)
 

@@ -15,8 +15,9 @@ from core.data.hashing import BY_CONTENT
 from core.data.images import mask_image, png_bytes
 from core.errors import RunError
 from core.metrics.calibration import calibration_bins
+from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.training.run import evaluations
-from core.training.run.evaluations import Evaluation, ImageResult
+from core.training.run.evaluations import Evaluation
 from core.voc import VOID
 
 NAMES = ("background", "cat", "dog")
@@ -26,7 +27,7 @@ Store = Callable[..., Evaluation]
 def result(name: str, seed: int) -> ImageResult:
     truth_HW, predicted_HW = np.random.default_rng(seed).integers(0, 3, (2, 12, 10)).astype(np.uint8)
     truth_HW[0, :7] = VOID
-    return evaluations.judge(
+    return image_result(
         name,
         truth_HW,
         predicted_HW,
@@ -64,7 +65,7 @@ def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
     kept = store(images_per_second=2.5, number_format="bf16")
     found = evaluations.load(kept.path)
     assert found == kept
-    assert found.scores == evaluations.summarize(RESULTS, NAMES)
+    assert found.scores == summarize(RESULTS, NAMES)
     assert found.scores.void_share == 14 / 240
     names, counts_NKK = found.counts()
     assert names == ["a", "b"]
@@ -83,7 +84,7 @@ def test_what_was_stored_comes_back(store: Store, checkpoint: Path) -> None:
 
 
 def test_scores_do_not_depend_on_the_order_of_the_images() -> None:
-    first, second = (evaluations.summarize(results, NAMES) for results in (RESULTS, RESULTS[::-1]))
+    first, second = (summarize(results, NAMES) for results in (RESULTS, RESULTS[::-1]))
     # Others' means over images or batches are rounded in another order.
     assert first.conventions == pytest.approx(second.conventions)
     assert replace(first, conventions={}) == replace(second, conventions={})
