@@ -81,7 +81,7 @@ class ImageResult:
 def image_result(
     name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
 ) -> ImageResult:
-    """Count everything there is to count on the masks of one image."""
+    """Return all counts of the masks of one image."""
     filled = fill_void(truth_HW, predicted_HW, num_classes)
     return ImageResult(
         name=name,
