@@ -1,4 +1,4 @@
-"""Commands about checkpoint files: inspect, export and models."""
+"""The commands inspect, export and models."""
 
 import argparse
 from contextlib import nullcontext
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import jobs
-from core.commands.document import Add, Document
+from core.commands.document import Add, Document, add_job
 from core.data.geometry import GEOMETRIES, HOW
 from core.model.weights import starter
 from core.terminal import progress_bar, say
@@ -19,7 +19,7 @@ NAMED = "a file, starter, or the name of a model on offer"
 
 
 def find_checkpoint(given: Path) -> Path:
-    """Return the file of a checkpoint that a person named: a path, the starter, or a model on offer, downloaded."""
+    """Return the file of a named checkpoint: a path, the starter, or a model on offer, downloaded if missing."""
     from core.model.weights.pretrained import checkpoint_file
 
     with progress_bar(f"downloading {given}", "MB") as show:
@@ -27,7 +27,7 @@ def find_checkpoint(given: Path) -> Path:
 
 
 def given_by(arguments: argparse.Namespace) -> "Given":
-    """Return what a person says of a file that does not say it itself."""
+    """Return the facts on the command line that a file from elsewhere lacks."""
     from core.model.checkpoint.stated import Given, read_class_names
 
     return Given(
@@ -40,10 +40,10 @@ def given_by(arguments: argparse.Namespace) -> "Given":
 
 
 def inspect(arguments: argparse.Namespace) -> Document:
-    """Tell what a checkpoint file is, whether it opens here, and what had to be mended."""
+    """Report what a checkpoint file is, whether it opens here, and what had to be repaired."""
     from core.model.weights.pretrained import open_named
 
-    find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+    find_checkpoint(arguments.checkpoint)  # shows the progress of a download
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
     opened.build()
     return {
@@ -97,7 +97,7 @@ def models(arguments: argparse.Namespace) -> Document:
 
 
 def show_inspect(document: Document) -> str:
-    """Return what a checkpoint is."""
+    """Return a description of a checkpoint."""
     meta = document["meta"]
     classes = count(len(document["classes"]), "class", "classes")
     shape = f"output stride {meta['output_stride']}, {meta['image_size']} px ({meta['geometry']})"
@@ -115,14 +115,14 @@ def show_inspect(document: Document) -> str:
 
 
 def _place(meta: Document) -> str:
-    """Return after how many epochs a checkpoint was written, or in which."""
+    """Return the epoch after which, or within which, a checkpoint was written."""
     if meta["step_in_epoch"] and meta["epoch"] is not None:
         return f"in epoch {meta['epoch'] + 1}, not evaluated"
     return f"epoch {meta['epoch']}"
 
 
 def show_export(document: Document) -> str:
-    """Return where the file is, what it takes, and how far its logits lie from the checkpoint's."""
+    """Return the file, its size and input, and the difference of its logits from the checkpoint's."""
     from core.model.checkpoint.export import nearness
 
     compared = f"logits compared: {nearness(document['difference'], document['agreement'])}"
@@ -138,15 +138,15 @@ def show_models(document: Document) -> str:
         f"{m['file'] if m['is_downloaded'] else 'not downloaded yet'}"
         for m in document["models"]
     ]
-    lines.append("* told by torchvision, on COCO's validation photos with VOC's classes")
+    lines.append("* reported by torchvision, on COCO's validation photos with VOC's classes")
     if starter.is_there():
         lines.append(f"{starter.NAME} comes with Atrous and needs no download; it knows {starter.KNOWN_TEXT}")
     return "\n".join(lines)
 
 
 def add_given(command: Any) -> None:
-    """Declare what a person may say of a file that does not say it itself."""
-    unsaid = command.add_argument_group("what a checkpoint from elsewhere does not say")
+    """Declare the facts that a file from elsewhere may lack."""
+    unsaid = command.add_argument_group("facts that a checkpoint from elsewhere lacks")
     unsaid.add_argument("--image-size", type=int, metavar="PX", help="size to which its photos are resized")
     unsaid.add_argument("--geometry", choices=GEOMETRIES, help="whether they are distorted, or fit in a padded square")
     unsaid.add_argument("--output-stride", type=int, choices=(8, 16), help="output stride it was trained with")
@@ -171,4 +171,4 @@ def add_to(add: Add) -> None:
 
     command = add(models, show_models, "models --download coco-voc-resnet50")
     command.add_argument("--download", metavar="NAME", help="download this one")
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    add_job(command)

@@ -1,4 +1,4 @@
-"""Commands about data sets: doctor, stats, download and import."""
+"""The commands doctor, stats, download and import."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core import terminal
 from core.classes import CLASSES_FILE
-from core.commands.document import Add, Document
+from core.commands.document import Add, Document, add_job
 from core.errors import DataError
 from core.terminal import progress_bar, reporting, say
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def stats(arguments: argparse.Namespace) -> Document:
-    """Count photos, sizes, classes and void of a split (or of all photos), and score doing nothing."""
+    """Count photos, sizes, classes and void of a split (or of all photos), and score the floor."""
     from core.data.dataset import open_dataset
     from core.data.images import read_pair
 
-    if arguments.job:  # for the dashboard, which shows what can be counted beside what the doctor found
+    if arguments.job:  # the dashboard shows what can be counted beside the doctor's findings
         return _analysed(arguments.data, arguments.job).stats().as_dict()
     dataset = open_dataset(arguments.data)
     names = [arguments.split] if arguments.split else [name for name, listed in dataset.splits.items() if listed]
     samples = {sample.name: sample for name in names for sample in dataset.split(name)}
     counted = _analysed(arguments.data).stats(arguments.split)
     for sample in (samples[name] for name in counted.left_out if name in samples):
-        read_pair(sample.photo, sample.mask, dataset.num_classes)  # which says what is wrong with it
+        read_pair(sample.photo, sample.mask, dataset.num_classes)  # raises the error of a pair that was left out
     say_unnamed(dataset)
     return counted.as_dict()
 
 
 def say_unnamed(data: "Dataset") -> None:
-    """Say of a data set whose classes nothing names that they are numbers."""
+    """Print a note on a data set without class names."""
     if not data.has_named_classes:
         numbers = f"Nothing says what the classes of {data.root} are called, so they are numbers"
         say(f"{numbers}; name them in {CLASSES_FILE}.")
@@ -56,7 +56,7 @@ def doctor(arguments: argparse.Namespace) -> Document:
 
 
 def _analysed(path: Path, job: Path | None = None) -> "Analysis":
-    """Read every pair, or what is stored of an earlier time; how far it is goes to the terminal, and to a job."""
+    """Read every pair, or the stored analysis; reports progress to the terminal, and to a job."""
     from core.data.analysis import analyse
 
     with reporting("reading", "photo", job) as on_progress:
@@ -64,7 +64,7 @@ def _analysed(path: Path, job: Path | None = None) -> "Analysis":
 
 
 def download(arguments: argparse.Namespace) -> Document:
-    """Download PASCAL VOC 2012 (2 GB) and unpack it; what was cut off goes on where it stopped."""
+    """Download PASCAL VOC 2012 (2 GB) and unpack it; an interrupted download is resumed."""
     from core.data.dataset import open_dataset
     from core.data.voc2012 import claim, download_voc, job_dir, known_urls, unpack_voc
 
@@ -86,7 +86,7 @@ def download(arguments: argparse.Namespace) -> Document:
 
 
 def import_(arguments: argparse.Namespace) -> Document:
-    """Turn annotations of another tool into a new data set; the source stays as it is."""
+    """Convert another tool's annotations to a new data set; the source stays as it is."""
     from core.data.importers import import_data
 
     with progress_bar("importing", "photo") as on_progress, _ended_as_by_ctrl_c():
@@ -104,9 +104,9 @@ def import_(arguments: argparse.Namespace) -> Document:
 
 @contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end the block with `KeyboardInterrupt`, so that nothing half unpacked stays; Ctrl-C does in any case.
+    """End the block with `KeyboardInterrupt` on SIGTERM too, so that no half-written folder stays.
 
-    A shell that starts a command in the background has it ignore Ctrl-C.
+    Ctrl-C is set as well: a shell starts background commands with Ctrl-C ignored.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
@@ -122,13 +122,13 @@ def add_to(add: Add) -> None:
     command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--repair", type=Path, metavar="OUT", help="new folder for a mended copy")
-    command.add_argument("--split-anew", action="store_true", help="split train and val of the copy anew, stratified")
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    command.add_argument("--split-anew", action="store_true", help="split train and val of the copy again, stratified")
+    add_job(command)
 
     command = add(stats, terminal.show_stats, "stats datasets/demo --split val")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--split", metavar="S", help="count this split alone")
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    add_job(command)
 
     command = add(download, terminal.show_download, "download")
     source = command.add_mutually_exclusive_group()
@@ -136,7 +136,7 @@ def add_to(add: Add) -> None:
     source.add_argument(
         "--mirror", action="append", default=[], metavar="URL", help="try this address first; may be repeated"
     )
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    add_job(command)
 
     command = add(import_, terminal.show_import, "import coco instances.json --photos photos --out datasets/mine")
     command.add_argument("format", metavar="FORMAT", help="label-studio, labelme, coco, class-masks or color-table")

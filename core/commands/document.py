@@ -1,10 +1,17 @@
-"""What a command returns, and how it is declared."""
+"""The document that a command returns, and how a command is declared."""
 
+import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
 """The JSON document that `--json` prints."""
 
 Add = Callable[..., Any]
-"""(what acts, what shows its document to a person, an example) -> the parser of a command."""
+"""(the function that acts, the function that shows its document, an example) -> the command's parser."""
+
+
+def add_job(command: argparse.ArgumentParser) -> None:
+    """Declare the hidden option for the job folder (`core.jobs`), in which the dashboard looks for progress."""
+    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Commands that train, or tell how long that would take: demo, train and estimate."""
+"""The commands demo, train and estimate."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import api, jobs, terminal
 from core.commands.data import say_unnamed
-from core.commands.document import Add, Document
+from core.commands.document import Add, Document, add_job
 from core.errors import CoreError
 from core.files import write_json
 from core.terminal import TrainingProgress, progress_bar, reporting, say
@@ -61,17 +61,16 @@ def _train_demo(run: Run) -> None:
 
 @contextmanager
 def _trainer_of(run: Run, *, beside: bool = False) -> Iterator[Callable[[], bool]]:
-    """Be the one who trains a run, and unless `beside` others the one who trains here; tells whether to end.
+    """Hold the run, and unless `beside` others the machine; yields a function that returns whether to end.
 
-    All of it is so before torch is imported, which takes seconds: whoever started this is waiting, and a signal may
-    come.
+    Runs before torch is imported, which takes seconds: the starter waits for the lock, and a signal may arrive.
     """
     with _ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
         yield was_ended
 
 
 def train(arguments: argparse.Namespace) -> Document:
-    """Train a new run, go on with one that was interrupted, or extend one to more epochs."""
+    """Train a new run, resume one that was interrupted, or extend one to more epochs."""
     _give_way()
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return _train(arguments)
@@ -81,11 +80,11 @@ def train(arguments: argparse.Namespace) -> Document:
         if world.is_rank_0:
             return _train(arguments, world)
         _follow(world)
-    sys.exit(0)  # the first process tells what became of the training
+    sys.exit(0)  # rank 0 reports the outcome
 
 
 def _follow(world: "World") -> None:
-    """Train along with the first process, which tells why, should the training fail."""
+    """Train as another rank than 0; rank 0 reports why, if the training fails."""
     import torch
 
     from core.training.loop.other_ranks import follow_rank_0
@@ -94,7 +93,7 @@ def _follow(world: "World") -> None:
         try:
             follow_rank_0(world, was_ended)
         except CoreError:
-            if torch.cuda.is_available():  # there the first process may wait in its step for ever, and tell nothing
+            if torch.cuda.is_available():  # on GPUs rank 0 may wait in its step for ever, and report nothing
                 raise
             sys.exit(1)
 
@@ -143,12 +142,12 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
 
 
 def _give_way() -> None:
-    """Train at a lower priority, so that a dashboard on the same machine stays quick."""
+    """Lower the priority, so that a dashboard on the same machine stays quick."""
     if not hasattr(os, "nice"):
         return
     os.nice(NICENESS)
-    # Linux first shares the processors among sessions (sched(7), "The autogroup feature"): in one of its own, which a
-    # page starts a trainer in, a niceness counts only once the session has it too.
+    # Linux first shares the processors among sessions (sched(7), "The autogroup feature"). A page starts a trainer in a
+    # session of its own, whose niceness must be set too.
     if os.getsid(0) == os.getpid():
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(NICENESS))
@@ -157,7 +156,7 @@ def _give_way() -> None:
 def _train_leg(
     run: Run, extend_to: int | None, was_ended: Callable[[], bool], world: "World | None" = None
 ) -> RunEnded:
-    """Train while the caller is `_trainer_of` the run."""
+    """Train one leg within `_trainer_of` the run, and show its records and the advice on its health."""
     from core.training.loop.trainer import train as train_leg
 
     with TrainingProgress(run.path.name) as progress:
@@ -178,9 +177,9 @@ def _train_leg(
 
 
 def _say_health(run: Run, log: RunLog, progress: TrainingProgress, said: dict[str, str]) -> None:
-    """Say what Train shows of the run's health: each kind once, and at the end all that holds and is not said so yet.
+    """Print new advice on the run's health: each kind once, and at the end each sentence that has changed.
 
-    `said` are the sentences so far by their kind.
+    `said` holds the printed sentences by kind.
     """
     log.read_new()
     is_over = isinstance(log.last, RunEnded)
@@ -191,7 +190,7 @@ def _say_health(run: Run, log: RunLog, progress: TrainingProgress, said: dict[st
 
 
 def estimate(arguments: argparse.Namespace) -> Document:
-    """Time a few real batches, and tell how long the training would take, and what would take less."""
+    """Time a few real batches, and report how long the training and faster settings would take."""
     from core.data.dataset import open_dataset
     from core.training.estimate.training_time import estimate as measure
 
@@ -213,17 +212,17 @@ def add_to(add: Add) -> None:
 
     command = add(train, terminal.show_train, "train --new first --data datasets/demo --preset demo --set epochs=5")
     which = command.add_mutually_exclusive_group(required=True)
-    which.add_argument("run", nargs="?", type=Path, metavar="RUN_DIR", help="go on with this run")
+    which.add_argument("run", nargs="?", type=Path, metavar="RUN_DIR", help="resume this run")
     which.add_argument("--new", metavar="NAME", help="make a new run of this name")
     command.add_argument("--data", type=Path, metavar="DIR", help="data set of a new run")
     _add_settings(command)
-    command.add_argument("--extend", type=int, metavar="EPOCHS", help="go on to this many epochs in all")
+    command.add_argument("--extend", type=int, metavar="EPOCHS", help="train to this many epochs in all")
     command.add_argument("--beside", action="store_true", help="train even while another run is being trained here")
 
     command = add(estimate, terminal.show_estimate, "estimate --data datasets/demo --preset demo --set image_size=128")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     _add_settings(command)
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    add_job(command)
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -243,12 +242,12 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def misuse(arguments: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that do not go together."""
+    """Return a sentence about options that exclude each other, or None."""
     if arguments.act is not train:
         return None
     if arguments.new is None:
-        is_asked_anew = arguments.data or arguments.preset or arguments.set
-        return "--data, --preset and --set are for a new run (--new NAME)" if is_asked_anew else None
+        has_settings = arguments.data or arguments.preset or arguments.set
+        return "--data, --preset and --set are for a new run (--new NAME)" if has_settings else None
     if arguments.extend is not None:
         return "--extend is for a run that exists"
     return None if arguments.data else "--new needs --data DIR"
