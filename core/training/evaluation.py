@@ -24,7 +24,7 @@ from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoin
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.predict.predictor import Predictor, open_predictor
 from core.model.predict.upsampling import resolve
-from core.training.distributed import World
+from core.training.distributed import ALONE, World
 from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
 from core.training.run import evaluations
@@ -155,37 +155,35 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def evaluate(
-    predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int = 1
+    predictor: Predictor,
+    pairs: SquarePairs | FeaturePairs,
+    classes: Classes,
+    *,
+    batch_size: int = 1,
+    world: World = ALONE,
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count its pixels; yields results in the order of the pairs.
 
     The loss is computed as in training, at the model's image size. Larger batches are faster for small images and round
-    slightly differently (`predictor`).
+    slightly differently (`predictor`). Several processes share the batches, and each yields all results.
     """
-    yield from _evaluate(predictor, pairs, range(len(pairs)), classes, batch_size)
-
-
-def evaluate_together(
-    world: World, predictor: Predictor, pairs: SquarePairs | FeaturePairs, classes: Classes, *, batch_size: int
-) -> Iterator[ImageResult]:
-    """Evaluate in several processes, each its part; every process yields all results, equal to those of `evaluate`."""
     for first in range(0, len(pairs), batch_size * world.size):
-        own = range(first, min(first + batch_size * world.size, len(pairs)))[world.rank * batch_size :][:batch_size]
-        yield from world.gathered(list(_evaluate(predictor, pairs, own, classes, batch_size)))
+        start = first + world.rank * batch_size
+        own = range(len(pairs))[start : start + batch_size]
+        yield from world.gathered(_evaluate_batch(predictor, pairs, own, classes) if own else [])
 
 
-def _evaluate(
-    predictor: Predictor, pairs: SquarePairs | FeaturePairs, indices: range, classes: Classes, batch_size: int
-) -> Iterator[ImageResult]:
-    for first in range(0, len(indices), batch_size):
-        batch = indices[first : first + batch_size]
-        read = [pairs.with_truth(index) for index in batch]
-        logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in read]))
-        for index, pair, logits_KSS in zip(batch, read, logits_NKSS, strict=True):
-            height, width = pair.truth_HW.shape
-            logits_Khw = predictor.part_of(logits_KSS, (height, width))
-            predicted_HW = resolve(logits_Khw, (height, width)).mask_HW
-            yield _result(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes)
+def _evaluate_batch(
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batch: range, classes: Classes
+) -> list[ImageResult]:
+    read = [pairs.with_truth(index) for index in batch]
+    logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in read]))
+    results = []
+    for index, pair, logits_KSS in zip(batch, read, logits_NKSS, strict=True):
+        size = pair.truth_HW.shape
+        predicted_HW = resolve(predictor.part_of(logits_KSS, size), size).mask_HW
+        results.append(_result(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes))
+    return results
 
 
 def _result(

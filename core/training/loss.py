@@ -132,16 +132,10 @@ def segmentation_loss(
     return loss + aux_weight * upsampled_cross_entropy(outputs["aux"], masks_NHW, class_weights_K, total)
 
 
-def cross_entropy(
-    logits_NKHW: Tensor, masks_NHW: Tensor, class_weights_K: Tensor | None = None, total: Tensor | None = None
-) -> Tensor:
-    """Return the mean cross-entropy over pixels that are not void; 0 if all are void (a mean would be NaN).
-
-    With class weights w the mean is torch's: sum(w * loss) / sum(w). Arguments are as in `segmentation_loss`.
-    """
-    total = pixel_weight(masks_NHW, class_weights_K) if total is None else total
-    logits_NKHW = logits_NKHW.float()
-    return F.cross_entropy(logits_NKHW, masks_NHW, class_weights_K, ignore_index=VOID, reduction="sum") / total
+def cross_entropy(logits_NKHW: Tensor, masks_NHW: Tensor) -> Tensor:
+    """Return the mean cross-entropy over pixels that are not void; 0 if all are void (a mean would be NaN)."""
+    summed = F.cross_entropy(logits_NKHW.float(), masks_NHW, ignore_index=VOID, reduction="sum")
+    return summed / pixel_weight(masks_NHW)
 
 
 def pixel_weight(

@@ -27,7 +27,7 @@ from core.model.device import choose_precision
 from core.model.predict.predictor import Predictor, mask_precision
 from core.model.weights.initial import start_from
 from core.training.distributed import ALONE, Order, World
-from core.training.evaluation import evaluate_together
+from core.training.evaluation import evaluate
 from core.training.features import Backbone, FeaturePairs, HeadPredictor
 from core.training.loop import memory
 from core.training.loop.batches import fitting_batch_size, memory_share, residence, training_batches
@@ -249,7 +249,7 @@ class TrainingLoop:
         pairs.open_kept()
         self.results, self.number_format = [], predictor.precision
         recorded_s = time.perf_counter()
-        for result in evaluate_together(self.world, predictor, pairs, self.classes, batch_size=batch_size):
+        for result in evaluate(predictor, pairs, self.classes, batch_size=batch_size, world=self.world):
             self.results.append(result)
             if self.world.any_of(should_stop()):
                 return False

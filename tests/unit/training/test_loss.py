@@ -53,7 +53,7 @@ def test_with_class_weights_it_is_torch_s_weighted_mean_over_what_is_not_void(sh
     logits, masks = batch(share_void)
     weights = torch.tensor([0.2, 1.0, 10.0, 0.0, 3.5])
     expected = F.cross_entropy(logits, masks, weight=weights, ignore_index=VOID, reduction="mean")
-    torch.testing.assert_close(cross_entropy(logits, masks, weights), expected)
+    torch.testing.assert_close(segmentation_loss({"out": logits}, masks, 0.0, weights), expected)
     outputs = {"out": logits, "aux": logits.flip(1)}
     aux = F.cross_entropy(logits.flip(1), masks, weight=weights, ignore_index=VOID, reduction="mean")
     torch.testing.assert_close(segmentation_loss(outputs, masks, 0.5, weights), expected + 0.5 * aux)
@@ -61,7 +61,7 @@ def test_with_class_weights_it_is_torch_s_weighted_mean_over_what_is_not_void(sh
 
 def test_void_alone_gives_zero_with_class_weights_too() -> None:
     logits, masks = batch(2.0)
-    assert cross_entropy(logits, masks, torch.full((5,), 0.5)).item() == 0
+    assert segmentation_loss({"out": logits}, masks, 0.0, torch.full((5,), 0.5)).item() == 0
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.2, 1.0, 10.0, 0.0, 3.5])])
