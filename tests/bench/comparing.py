@@ -69,8 +69,8 @@ def store(run: Run, epoch: int, data: Dataset) -> None:
     checkpoint.write_bytes(f"weights after {epoch}".encode())
     samples = data.split("train")
     of_scene = {sample.name.rpartition("_")[0]: sample for sample in samples}
-    judged = {scene: wrong_result(sample, data, 1 / (1 + epoch)) for scene, sample in of_scene.items()}
-    results = [dataclasses.replace(judged[sample.name.rpartition("_")[0]], name=sample.name) for sample in samples]
+    by_scene = {scene: wrong_result(sample, data, 1 / (1 + epoch)) for scene, sample in of_scene.items()}
+    results = [dataclasses.replace(by_scene[sample.name.rpartition("_")[0]], name=sample.name) for sample in samples]
     evaluations.store(
         run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
         split="train", data=str(data.root), fingerprint=fingerprint(samples), results=results,

@@ -2,7 +2,7 @@
 
 DeepLabV3-ResNet50 at output stride 8, 520 px, a photo of 500 x 375 px, from the photo to its mask. Against eager fp32
 torchvision doing the same, and against ONNX Runtime (`requirements-onnx.txt`) and OpenVINO (`pip install openvino`)
-where they are installed, which resize the photo and enlarge the logits as torchvision does. In turn, medians.
+where they are installed, which resize the photo and upsample the logits as torchvision does. In turn, medians.
 """
 
 import importlib.util
@@ -98,7 +98,7 @@ def eager_torchvision(model: nn.Module, device: torch.device) -> Segment:
 
 
 def segmenting(logits_of: Callable[[Tensor], Tensor]) -> Segment:
-    """Return what resizes a photo, asks for logits, enlarges them and takes the best class of each pixel."""
+    """Return what resizes a photo, asks for logits, upsamples them and takes the best class of each pixel."""
 
     def segment(photo: Image.Image) -> np.ndarray:
         logits_NKSS = logits_of(normalize(photo_in_square(photo, SIZE_PX))[None])

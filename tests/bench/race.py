@@ -1,6 +1,6 @@
 """Time to the same validation mIoU on the demo data: `python -m core bench race`.
 
-First the report's loop (256 px, batch 16) trains for `BENCH_REPORT_S` seconds, 140 by default, and is judged after
+First the report's loop (256 px, batch 16) trains for `BENCH_REPORT_S` seconds, 140 by default, and is evaluated after
 every epoch, which is not counted. Then a real run, a process of its own, trains the Demo preset at 128 px in batches of
 8, planned for 12 epochs, with its validation, checkpoints and log counted. The ratio is the seconds that the report's
 loop took to its best mIoU over those that the run took to pass it. From the run's log comes also the share of its time

@@ -1,4 +1,4 @@
-"""A real trainer in a process of its own: stopped, killed, extended, started twice, and judged by brute force."""
+"""A real trainer in a process of its own: stopped, killed, extended, started twice, and evaluated by brute force."""
 
 import dataclasses
 import json

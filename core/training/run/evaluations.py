@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -43,8 +43,6 @@ BY_SIZE = "was evaluated before photos were compared by content"
 
 UNREADABLE = ""
 """The fingerprint of a damaged evaluation."""
-
-ABOUT = ("checkpoint", "checkpoint_hash", "epoch", "split", "data", "fingerprint", "images_per_second")
 
 
 @dataclass(frozen=True)
@@ -187,10 +185,9 @@ def _load(path: Path, place: Path) -> Evaluation:
     about: dict[str, Any] = json.loads((place / "scores.json").read_text(encoding="utf-8"))
     if about["schema"] not in range(1, SCHEMA + 1):
         raise ValueError(f"it was scored by the rules of version {about['schema']}, not {SCHEMA}")
-    values = {name: about[name] for name in (*ABOUT, "schema")} | {"number_format": about.get("number_format")}
-    values["step_in_epoch"] = about.get("step_in_epoch", 0)
+    values = {each.name: about[each.name] for each in fields(Evaluation) if each.name in about}
     scores = Scores.from_dict(about["scores"]) if about["schema"] == SCHEMA else _rescored(place, about["scores"])
-    return Evaluation(path=path, scores=scores, **values)
+    return Evaluation(**values | {"path": path, "scores": scores})
 
 
 def _rescored(path: Path, old: dict[str, Any]) -> Scores:

@@ -108,8 +108,8 @@ def test_a_folder_without_lists_has_one_validation_split_whatever_the_seed(
     run = create_run("own", tmp_path / "own", "report", config)
     for _ in train(run):
         pass
-    judged = {file.stem for file in run.eval_dir.glob("val-*/masks/*.png")}
-    assert judged == {sample.name for sample in open_dataset(tmp_path / "own").split("val")}
+    evaluated = {file.stem for file in run.eval_dir.glob("val-*/masks/*.png")}
+    assert evaluated == {sample.name for sample in open_dataset(tmp_path / "own").split("val")}
 
 
 def test_report_evaluates_what_is_missing_and_writes_one_file(

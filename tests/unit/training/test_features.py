@@ -120,12 +120,12 @@ def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
 def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str, geometry: str) -> None:
     loop = loop_on(data, freeze=freeze, geometry=geometry)
     assert loop.features_val is not None
-    judged, pairs = loop.validation_predictor(is_last=False)
+    head, pairs = loop.validation_predictor(is_last=False)
     whole, photos = loop.validation_predictor(is_last=True)
-    assert isinstance(judged, HeadPredictor)
-    assert judged.geometry == whole.geometry == geometry
+    assert isinstance(head, HeadPredictor)
+    assert head.geometry == whole.geometry == geometry
     for index in range(3):
-        one = judged.logits_of(pairs.with_truth(index).photo_3SS[None])
+        one = head.logits_of(pairs.with_truth(index).photo_3SS[None])
         other = whole.logits_of(photos.with_truth(index).photo_3SS[None])
         assert one.shape == other.shape == (1, len(VOC_CLASSES), 64, 64)
         assert float((one - other).abs().max()) < 0.03 * float(other.abs().max())

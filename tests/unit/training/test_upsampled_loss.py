@@ -1,4 +1,4 @@
-"""The loss that never keeps enlarged logits, against torch's interpolate and cross-entropy."""
+"""The loss that never saves upsampled logits, against torch's interpolate and cross-entropy."""
 
 import pytest
 import torch
@@ -21,11 +21,11 @@ def batch(coarse: tuple[int, int], fine: tuple[int, int], share_void: float = 0.
 
 
 def by_torch(logits: Tensor, masks: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return loss and gradient, enlarged first; in double precision, so that only ours rounds."""
+    """Return loss and gradient, upsampled first; in double precision, so that only ours rounds."""
     logits = logits.double().requires_grad_()
-    enlarged = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)
+    upsampled = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)
     weights = None if weights is None else weights.double()
-    loss = F.cross_entropy(enlarged, masks, weight=weights, ignore_index=VOID)
+    loss = F.cross_entropy(upsampled, masks, weight=weights, ignore_index=VOID)
     loss.backward()
     assert logits.grad is not None
     return loss.detach(), logits.grad
@@ -104,7 +104,7 @@ def test_what_is_kept_for_the_backward_pass_is_coarse() -> None:
 
 
 @pytest.mark.parametrize(("coarse", "fine"), [(1, 5), (4, 4), (7, 33), (16, 256)])
-def test_the_matrix_enlarges_a_row_as_interpolate_does(coarse: int, fine: int) -> None:
+def test_the_matrix_upsamples_a_row_as_interpolate_does(coarse: int, fine: int) -> None:
     row = torch.randn(1, 1, coarse, generator=torch.Generator().manual_seed(0))
     expected = F.interpolate(row, fine, mode="linear", align_corners=False)[0, 0]
     torch.testing.assert_close(upsampling_matrix(coarse, fine, torch.device("cpu")) @ row[0, 0], expected)

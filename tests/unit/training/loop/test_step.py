@@ -81,7 +81,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(parts: int) -> None:
 
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
-    """Autocast once reached the loss, which enlarged the logits in bf16 and could not add fp32 to them.
+    """Autocast once reached the loss, which upsampled the logits in bf16 and could not add fp32 to them.
 
     Every training in bf16 ended at its first step, unseen on machines that train in fp32.
     """
