@@ -1,4 +1,4 @@
-"""Commands that measure and hand over what was measured: evaluate, compare, report and bench."""
+"""The commands evaluate, compare, report and bench."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from core import api, terminal
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.data import say_unnamed
-from core.commands.document import Add, Document
+from core.commands.document import Add, Document, add_job
 from core.data.dataset import Dataset, open_dataset
 from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
@@ -25,7 +25,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
     """Score a checkpoint on a split: whole images at the masks' own size."""
     with reporting("evaluating", "photo", arguments.job) as on_progress:
         dataset = open_dataset(arguments.data)
-        find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+        find_checkpoint(arguments.checkpoint)  # shows the progress of a download
         document = api.evaluate(
             arguments.checkpoint,
             dataset,
@@ -40,10 +40,10 @@ def evaluate(arguments: argparse.Namespace) -> Document:
 
 
 def compare(arguments: argparse.Namespace) -> Document:
-    """Tell whether checkpoint B is better than A on the same images; evaluates what has not been."""
+    """Report whether checkpoint B is better than A on the same images; evaluates them if necessary."""
     dataset = open_dataset(arguments.data)
     for checkpoint in (arguments.a, arguments.b):
-        find_checkpoint(checkpoint)  # which shows how far a download is
+        find_checkpoint(checkpoint)  # shows the progress of a download
     with progress_bar("evaluating", "photo") as on_progress:
         document = api.compare(arguments.a, arguments.b, dataset, arguments.split, on_progress=on_progress, on_note=say)
     say_unnamed(dataset)
@@ -51,7 +51,7 @@ def compare(arguments: argparse.Namespace) -> Document:
 
 
 def report(arguments: argparse.Namespace) -> Document:
-    """Report on runs in one HTML file that needs nothing else; what is not evaluated yet is evaluated first."""
+    """Report on runs in one self-contained HTML file; evaluates their checkpoints first if necessary."""
     from core.report import exports
     from core.report.content import gather, judge
     from core.report.html.page import render
@@ -73,7 +73,7 @@ def report(arguments: argparse.Namespace) -> Document:
 
 
 def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
-    """Score a checkpoint, which keeps the result in its run's folder, and tell how far that is."""
+    """Evaluate a checkpoint, which stores the result in its run's folder, with a progress bar."""
     from core.report.content import is_by_size
     from core.training.evaluation import evaluate_checkpoint
 
@@ -87,9 +87,9 @@ def bench(arguments: argparse.Namespace) -> Document:
     """Run the benchmarks, or one of them."""
     programs = sorted(path.stem for path in (PROJECT_ROOT / "tests" / "bench").glob("[a-z]*.py"))
     if not programs:  # as in the container, which carries no tests
-        raise ConfigError(f"There are no benchmarks in {PROJECT_ROOT / 'tests' / 'bench'}; run them from a clone.")
+        raise ConfigError(f"{PROJECT_ROOT / 'tests' / 'bench'} has no benchmarks; run them from a clone.")
     if arguments.name and arguments.name not in programs:
-        raise ConfigError(f"There is no benchmark '{arguments.name}'; there are {', '.join(programs)}.")
+        raise ConfigError(f"There is no benchmark '{arguments.name}'; choose one of {', '.join(programs)}.")
     results = [_run_program(name) for name in ([arguments.name] if arguments.name else programs)]
     return {
         "name": arguments.name or "all",
@@ -100,7 +100,7 @@ def bench(arguments: argparse.Namespace) -> Document:
 
 
 def _run_program(name: str) -> Document:
-    """Run one benchmark in a process of its own; its last line is its result, the others are for people."""
+    """Run a benchmark in its own process; its last line is the result as JSON, the others are printed."""
     command = [sys.executable, "-m", f"tests.bench.{name}"]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as process:
         lines: list[str] = []
@@ -124,15 +124,15 @@ def add_to(add: Add) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
     command.add_argument("--masks", type=Path, metavar="OUT", help="new folder for the predicted index masks")
-    command.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # where the dashboard looks for progress
+    add_job(command)
 
     command = add(
         compare,
         terminal.show_compare,
         "compare checkpoints/RUN/epoch_010.pt checkpoints/RUN/epoch_050.pt --data datasets/demo --split val",
     )
-    command.add_argument("a", type=Path, metavar="A", help=f"compared against: {NAMED}")
-    command.add_argument("b", type=Path, metavar="B", help=f"judged: {NAMED}")
+    command.add_argument("a", type=Path, metavar="A", help=f"the reference: {NAMED}")
+    command.add_argument("b", type=Path, metavar="B", help=f"compared with A: {NAMED}")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
 

@@ -1,7 +1,7 @@
-"""The command that segments photos.
+"""The command segment.
 
-All photos are read before any is segmented, and all names that may be written are looked up: one broken photo among a
-hundred, or one file that is there already, is told before anything is written.
+It reads all photos first, and checks all names of new files: a broken photo or an existing file ends the command before
+anything is written.
 """
 
 import argparse
@@ -31,10 +31,10 @@ def segment(arguments: argparse.Namespace) -> Document:
     passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
     stems = file_stems(str(path) for path in arguments.photos)
     _refuse_existing(arguments, stems)
-    for path in arguments.photos:  # read, not kept: a hundred large photos fill the memory
+    for path in arguments.photos:  # read twice: a hundred large photos would fill the memory
         for note in open_photo_file(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
-    find_checkpoint(arguments.checkpoint)  # which shows how far a download is
+    find_checkpoint(arguments.checkpoint)  # shows the progress of a download
     model = api.open_model(arguments.checkpoint, passes=passes, given=given_by(arguments))
     _refuse_existing_cutouts(arguments, stems, model.meta.classes)
     _make_folder(arguments.out)
@@ -44,7 +44,7 @@ def segment(arguments: argparse.Namespace) -> Document:
 
 
 class _Segmenting:
-    """Segments photos one after the other and writes what was asked for."""
+    """Segments photos one after the other and writes the requested files."""
 
     def __init__(self, arguments: argparse.Namespace, model: api.Model) -> None:
         from core.model.output.coco import CocoFile
@@ -56,7 +56,7 @@ class _Segmenting:
         self._written: list[Path] = []
 
     def run(self, stems: list[str]) -> Document:
-        """Return the document; the photos' stems are in their order."""
+        """Segment all photos and return the document; `stems` has one name for each photo, in order."""
         photos: list[Document] = []
         with progress_bar("segmenting", "photo") as on_progress:
             for path, stem in zip(self._arguments.photos, stems, strict=True):
@@ -102,7 +102,7 @@ class _Segmenting:
         return [str(file) for file in written]
 
     def _write_for_all(self) -> Document:
-        """Write what there is one of for all photos, and say where."""
+        """Write the files that cover all photos, and return their paths."""
         from core.model.output.results import areas_csv
 
         document: Document = {}
@@ -131,7 +131,7 @@ class _Segmenting:
 
 
 def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
-    """Raise an error if a file to be written is there already, or the zip has no folder to lie in."""
+    """Raise `PhotoError` if a new file already exists, or the zip's folder does not."""
     names = [f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay")]
     names += [POLYGONS_FILE] if arguments.polygons else []
     names += [CSV_FILE] if arguments.csv else []
@@ -139,7 +139,7 @@ def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
     if arguments.zip:
         refuse_existing(arguments.zip)
         if not arguments.zip.parent.is_dir():
-            raise PhotoError(f"There is no folder {arguments.zip.parent} for the zip; make it, or choose another.")
+            raise PhotoError(f"The folder {arguments.zip.parent} for the zip does not exist; create or change it.")
 
 
 def _refuse_existing_cutouts(arguments: argparse.Namespace, stems: list[str], classes: Classes) -> None:
@@ -160,7 +160,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}; choose another --out.") from error
+        raise PhotoError(f"The folder {folder} cannot be created: {error.strerror}; choose another --out.") from error
 
 
 def _scales(text: str) -> tuple[float, ...]:
@@ -193,14 +193,14 @@ def add_to(add: Add) -> None:
         "--scales", type=_scales, metavar="S,S", default=(1.0,), help="the mean over several sizes, as 0.75,1,1.25"
     )
     passes.add_argument("--tiles", type=int, metavar="PX", help="overlapping tiles of this many px, for large photos")
-    wanted = command.add_argument_group("what is written besides")
+    wanted = command.add_argument_group("more output")
     wanted.add_argument(
-        "--abstain", type=_fraction, metavar="P", help="void (255) where the model is less sure than P, 0 to 1"
+        "--abstain", type=_fraction, metavar="P", help="void (255) where the confidence is below P, 0 to 1"
     )
     wanted.add_argument("--cutouts", action="store_true", help="each class cut out of its photo, as PNG with alpha")
     wanted.add_argument("--polygons", action="store_true", help=f"{POLYGONS_FILE}: the objects of all photos, as COCO")
     wanted.add_argument("--csv", action="store_true", help=f"{CSV_FILE}: the classes of all photos and their shares")
-    wanted.add_argument("--zip", type=Path, metavar="FILE", help="all that was written, once more in one file")
+    wanted.add_argument("--zip", type=Path, metavar="FILE", help="all written files in one zip as well")
     wanted.add_argument(
         "--palette", choices=PALETTES, default=OWN,
         help="of the overlays: the classes' own, or one for every kind of colour vision; masks keep their own",
