@@ -7,14 +7,13 @@ bf16), a step needs another tenth of that, and one to two times the weights.
 
 import functools
 import sys
-from pathlib import Path
 
 import psutil
 import torch
 from torch import Tensor
 from torchvision.models.segmentation import DeepLabV3
 
-from core.free_memory import CGROUP, free_bytes
+from core.free_memory import free_bytes
 from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.model.device import dtype_of
 from core.training.loss import segmentation_loss
@@ -42,12 +41,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
 
 
-def available_bytes(device: torch.device, cgroup: Path = CGROUP) -> int:
+def available_bytes(device: torch.device) -> int:
     """Return the free bytes of the GPU, else of the machine or of its container, whichever has less."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + cached
-    return free_bytes(cgroup)
+    return free_bytes()
 
 
 def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:

@@ -252,33 +252,28 @@ def live_runs(folder: Path | None = None) -> list[Run]:
 # --- starting and stopping ------------------------------------------------------------------------------------------
 
 
-def start(run: Run, *, extend_to: int | None = None, beside: bool = False) -> None:
+def start(run: Run, *, extend_to: int | None = None) -> None:
     """Start (or resume, or extend) a run's trainer in its own process, and return once it holds the lock.
 
-    One run trains on a machine at a time, unless this one may train `beside` others (`core.training.run.machine`). A
-    trainer that ends before it holds the lock raises `RunError` with its output.
+    One run trains on a machine at a time. A trainer that ends before it holds the lock raises `RunError` with its
+    output.
     """
     next_target(run, read_log(run.log_path), extend_to)
-    arguments = ["train", str(run.path)]
-    if extend_to is not None:
-        arguments += ["--extend", str(extend_to)]
-    launch_trainer(run, arguments, beside=beside)
+    launch_trainer(run, ["train", str(run.path), *(["--extend", str(extend_to)] if extend_to is not None else [])])
 
 
-def launch_trainer(run: Run, arguments: list[str], *, beside: bool = False) -> None:
+def launch_trainer(run: Run, arguments: list[str]) -> None:
     """Run a command that trains this run in its own process; of two starters at once, one gets `RunError`."""
     with machine.starting():
-        refuse_if_busy(run, beside=beside)
-        launch([*arguments, "--beside"] if beside else arguments, run.path)
+        refuse_if_busy(run)
+        launch(arguments, run.path)
 
 
-def refuse_if_busy(run: Run, *, beside: bool = False) -> None:
-    """Raise `RunError` if this run is being trained, or, unless it may train `beside` others, any other run here."""
-    busy = [run] if is_held(run.path) else [] if beside else live_runs(run.path.parent)
-    if busy:
-        raise RunError(f"{busy[0].path.name} is being trained; wait for it or stop it first.")
-    if not beside:
-        machine.refuse_if_held()
+def refuse_if_busy(run: Run) -> None:
+    """Raise `RunError` if this run, or another one on this machine, is being trained."""
+    for busy in [run] if is_held(run.path) else live_runs(run.path.parent):
+        raise RunError(f"{busy.path.name} is being trained; wait for it or stop it first.")
+    machine.refuse_if_held()
 
 
 def command(run: Run) -> str:

@@ -147,7 +147,7 @@ def test_of_two_starters_at_once_one_wins(make_run: Callable[..., Run], is_same:
     assert [live.path for live in folders.live_runs()] == [winner.path]
     if not is_same:
         loser = (second, first)[told.index("started")]
-        folders.start(loser, beside=True)
+        jobs.launch(["train", str(loser.path), "--beside"], loser.path)
         assert len(folders.live_runs()) == 2
         jobs.request_stop(loser.path)
         until_state(loser, "stopped")

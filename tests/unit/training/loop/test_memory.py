@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from core.classes import VOC_CLASSES
+from core.free_memory import free_bytes
 from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.training.loop import memory
 from core.training.loss import segmentation_loss
 from core.training.settings.config import TrainingConfig
 
-CPU = torch.device("cpu")
 GB = 10**9
 SMALL: dict[str, Any] = {"architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32}
 
@@ -73,12 +73,12 @@ def files(folder: Path, **texts: str) -> Path:
 
 def test_a_container_s_limit_counts_where_it_is_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8 * GB))
-    assert memory.available_bytes(CPU, tmp_path) == 8 * GB
+    assert free_bytes(tmp_path) == 8 * GB
     version_2 = files(
         tmp_path, memory__max=f"{4 * GB}\n", memory__current=f"{3 * GB}\n", memory__stat=f"anon 5\ninactive_file {GB}\n"
     )
-    assert memory.available_bytes(CPU, version_2) == 2 * GB
-    assert memory.available_bytes(CPU, files(tmp_path, memory__max="max\n")) == 8 * GB
+    assert free_bytes(version_2) == 2 * GB
+    assert free_bytes(files(tmp_path, memory__max="max\n")) == 8 * GB
     (tmp_path / "old" / "memory").mkdir(parents=True)
     files(
         tmp_path / "old" / "memory",
@@ -86,7 +86,7 @@ def test_a_container_s_limit_counts_where_it_is_lower(tmp_path: Path, monkeypatc
         memory__usage_in_bytes=f"{2 * GB}\n",
         memory__stat=f"inactive_file 0\ntotal_inactive_file {GB // 2}\n",
     )
-    assert memory.available_bytes(CPU, tmp_path / "old") == 0, "never below nothing"
+    assert free_bytes(tmp_path / "old") == 0, "never below nothing"
 
 
 def test_a_real_refusal_of_memory_is_known_as_one_and_other_errors_are_not() -> None:
