@@ -1,5 +1,5 @@
-"""What a run is asked to do. Neither torch nor streamlit.
+"""The settings of a run. No torch, no streamlit.
 
 config.py   every setting, declared once: default, help, bounds
-presets.py  where settings start, and what that gives up; key=value of the command line
+presets.py  presets, with their strengths and limits; the parser of `key=value` settings
 """
