@@ -8,7 +8,6 @@ import streamlit as st
 from core import jobs
 from core.errors import CoreError
 from core.training.run import evaluations, folders
-from core.wording import count
 from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
 from ui.compare.comparison import require_same_data
@@ -17,6 +16,7 @@ from ui.compare.report_download import show_exports
 from ui.compare.scores import (
     Side,
     ask_number,
+    show_conventions,
     show_cost,
     show_curves,
     show_published,
@@ -85,14 +85,9 @@ def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> N
             st.rerun()
         for choice in missing:
             if progress := going_on[choice.id]:
-                show_job(progress, f"Evaluating {choice.label}", "opening the checkpoint", images_done)
+                show_job(progress, f"Evaluating {choice.label}", "opening the checkpoint", "image")
             else:
                 offer_evaluation(choice, split)
-
-
-def images_done(done: int, total: int) -> str:
-    """Return how far an evaluation is."""
-    return f"{done:,} of {count(total, 'image')}"
 
 
 def job_of(choice: Choice, split: str) -> Path:
@@ -126,6 +121,8 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     st.subheader("Training", anchor=False)
     show_curves(sides)
     show_cost(sides, chosen)
+    with st.expander("mIoU by the rules of other libraries"):
+        show_conventions(sides)
     with st.expander("Published results, and numbers from elsewhere"):
         show_published(sides)
         ask_number()

@@ -8,7 +8,6 @@ from core import jobs
 from core.data import analysis
 from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
-from core.wording import count
 from ui import address, cached
 from ui.dataset.browser import browse
 from ui.dataset.findings import show_findings, summary
@@ -55,12 +54,7 @@ def show_analysis(path: Path) -> None:
         if progress is None and (jobs.has_ended(job) or jobs.error(job)):
             st.rerun()
         waiting = jobs.JobProgress(0, 0, 0.0)
-        show_job(progress or waiting, "Reading every photo and mask once", "getting ready", pairs_done)
-
-
-def pairs_done(done: int, total: int) -> str:
-    """Return how far the pass is."""
-    return f"{done:,} of {count(total, 'pair')}"
+        show_job(progress or waiting, "Reading every photo and mask once", "getting ready", "pair")
 
 
 def ask_split(data: Dataset) -> str:

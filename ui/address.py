@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ui.internals import is_back
 
 HERE = "here"
 """Marks a link to the page that it stands on: the browser passes on such a link's query, but does not show it."""
@@ -28,9 +29,7 @@ Query = dict[str, str | list[str]]
 
 def arrive(title: str) -> None:
     """Begin a run of the page called `title`. After a link or Back, its widgets take what the address says."""
-    # Not part of Streamlit's API: a version without it treats Back as a rerun, and widgets keep what was chosen last.
-    is_back = getattr(get_script_run_ctx(), "is_history_navigation", False)
-    if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back:
+    if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back():
         st.session_state[_PAGE], st.session_state[_CHOSEN], st.session_state[_HANDED] = title, {}, {}
         st.session_state[_IS_IN_USE] = False
         if HERE in st.query_params:

@@ -26,8 +26,8 @@ from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
 from core.training.run import evaluations
 from core.training.run.log import RunLog
-from ui.curves import Curve
-from ui.thumbnails import framed, reduced, reduced_mask, strip, titled
+from ui.charts import Curve
+from ui.pictures import framed, reduced, reduced_mask, strip, titled
 
 DAY_S = 24 * 3600
 MAX_LOGS = 1000

@@ -1,42 +1,44 @@
-"""Records -> plotly figures, and what all figures share. Pure functions: no streamlit, no files.
+"""Records -> plotly figures: of one run, and of several side by side. Pure functions.
 
-Lines take the theme's colours, which Streamlit fills in for placeholders. Classes have their own colour everywhere,
-with a grey outline because the background is black and some classes are nearly so. Scores are fractions here; the
-axes write them as percent.
+Lines take the theme's colours: Streamlit replaces placeholders by them, so that one figure fits light and dark. Classes
+have their own colours, with a grey outline, since the background is black and some classes are nearly black. Scores are
+fractions; the axes show percent.
 """
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-# plotly asks it whether data are a Series: half imported by another tab's thread, it ended a page in a traceback.
+# plotly asks pandas whether data are a Series. Half imported by another tab's thread, pandas ended a page in an error.
 import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from core.classes import Classes
 from core.training.run.log import RunLog, thin
+from core.training.run.records import Epoch
 
 NEUTRAL = "#8a929b"
 """Grey that reads on white and on near-black: outlines, the floor."""
 
 THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
-"""Placeholders for `chartCategoricalColors`, of which .streamlit/config.toml sets five for light and for dark."""
+"""Placeholders for `chartCategoricalColors`; .streamlit/config.toml sets five for light and five for dark."""
 
 TEXT, WHITE = "#000037", "#ffffff"
-"""What is written on a mark: a placeholder that Streamlit fills in with nearly black in light and nearly white in dark,
-for faint marks, and white for strong ones."""
+"""Colours of text on faint marks and on strong ones. The first is a placeholder: nearly black in light, nearly white in
+dark."""
 
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX = 24
 MAX_COLUMNS = 200
 SHADES = ((0.0, "rgba(21,130,150,0.06)"), (0.5, "#158296"), (1.0, "#e6c46a"))
-"""From nothing to all of it, in two hues of different lightness, so that nobody needs to tell hues apart."""
+"""From 0 to 1, in two hues of different lightness, so that lightness alone can be read."""
 
 
 def literal(name: str) -> str:
-    """Return a name as plotly shows it letter by letter: in any text, it takes tags for markup."""
+    """Return a name escaped for plotly, which reads markup in any text."""
     return html.escape(name, quote=False)
 
 
@@ -172,8 +174,83 @@ def _add_curve(
     )  # fmt: skip
 
 
+# --- several runs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run in a chart: its name, its log, and the epochs of its checkpoints that are compared."""
+
+    name: str
+    log: RunLog
+    marked_epochs: tuple[int, ...] = ()
+
+    @property
+    def floor(self) -> float | None:
+        """The mIoU of predicting background everywhere, as the last leg measured it."""
+        return self.log.legs[-1].floor.get("miou") if self.log.legs else None
+
+
+def miou_curves(curves: Sequence[Curve]) -> go.Figure:
+    """Draw validation mIoU over epochs, the floor, a line where legs meet, and a dot at every compared checkpoint."""
+    figure = blank(height=320, x_title="Epoch", y_title="Validation mIoU")
+    for index, curve in enumerate(curves):
+        color = THEME_COLORS[index % len(THEME_COLORS)]
+        scored = [epoch for epoch in curve.log.epochs if epoch.miou is not None]
+        _add_line(figure, curve.name, scored, "miou", color, hovertemplate="%{y:.1%}")
+        marked = [epoch for epoch in scored if epoch.epoch in curve.marked_epochs]
+        figure.add_scatter(
+            name=curve.name, x=[epoch.epoch for epoch in marked], y=[epoch.miou for epoch in marked], mode="markers",
+            marker={"color": color, "size": 10}, showlegend=False, hoverinfo="skip",
+        )  # fmt: skip
+    for floor in sorted({curve.floor for curve in curves if curve.floor is not None}):
+        add_floor(figure, floor)
+    figure.update_yaxes(tickformat=".0%")
+    _finish_curves(figure, curves)
+    return figure
+
+
+def loss_curves(curves: Sequence[Curve]) -> go.Figure:
+    """Draw the training loss (full line) and the validation loss (dashes) over epochs."""
+    figure = blank(height=320, x_title="Epoch", y_title="Loss")
+    for index, curve in enumerate(curves):
+        color = THEME_COLORS[index % len(THEME_COLORS)]
+        prefix = f"{curve.name}, " if len(curves) > 1 else ""
+        validated = [epoch for epoch in curve.log.epochs if epoch.val_loss is not None]
+        _add_line(figure, f"{prefix}train", curve.log.epochs, "train_loss", color)
+        _add_line(figure, f"{prefix}val", validated, "val_loss", color, dash="dash")
+    _finish_curves(figure, curves)
+    return figure
+
+
+def _add_line(
+    figure: go.Figure, name: str, epochs: Sequence[Epoch], attribute: str, color: str,
+    *, dash: str = "solid", hovertemplate: str = "%{y:.3f}",
+) -> None:  # fmt: skip
+    figure.add_scatter(
+        name=name, x=[epoch.epoch for epoch in epochs], y=[getattr(epoch, attribute) for epoch in epochs],
+        mode="lines" if len(epochs) > 1 else "markers", line={"color": color, "dash": dash, "width": 2},
+        hovertemplate=hovertemplate,
+    )  # fmt: skip
+
+
+def _finish_curves(figure: go.Figure, curves: Sequence[Curve]) -> None:
+    """Mark where legs meet, and lay out the axes."""
+    for epoch in sorted({leg.epochs_done for curve in curves for leg in curve.log.legs if leg.epochs_done}):
+        line = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
+        figure.add_vline(x=epoch, line=line)
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=f"New leg after {epoch}", line=line)
+    last = max((epoch.epoch for curve in curves for epoch in curve.log.epochs), default=0)
+    figure.update_yaxes(rangemode="tozero")
+    # On a short axis plotly would write half epochs.
+    figure.update_xaxes(showgrid=False, dtick=1 if last <= 10 else None)
+
+
+# --- every figure ----------------------------------------------------------------------------------------------------
+
+
 def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
-    """Return an empty transparent figure; zoom survives a live redraw."""
+    """Return an empty transparent figure whose zoom survives a redraw."""
     figure = go.Figure()
     figure.update_layout(
         height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},

@@ -1,12 +1,11 @@
 """A button that saves a file which is made when somebody asks for it."""
 
-import threading
 from collections.abc import Callable
 from typing import Literal
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import ScriptRunContext, add_script_run_ctx, get_script_run_ctx
+
+from ui.internals import DownloadHolder
 
 DOWNLOAD_ICON = ":material/download:"
 
@@ -21,33 +20,18 @@ def offer(
     kind: Literal["primary", "secondary"] = "secondary",
     meaning: str | None = None,
 ) -> None:
-    """Draw a button that makes a file of that name when it is pressed, and saves it; the page stays as it is."""
-    make_held = _held(make, name, media_type, get_script_run_ctx())
+    """Draw a button that makes a file of that name when it is pressed, and saves it; the page is not drawn again."""
+    make_held = _held(make, name, media_type)
     st.download_button(label, make_held, name, media_type, icon=icon, type=kind, on_click="ignore", help=meaning)
 
 
-def _held(
-    make: Callable[[], bytes], name: str, media_type: str, context: ScriptRunContext | None
-) -> Callable[[], bytes]:
-    """Return what makes a file and holds it for the session until its page is drawn anew.
-
-    Streamlit holds a file that is made on demand for nobody. Whenever anybody's script ends it marks what nobody holds,
-    and the next time removes it: of twenty people who saved a mask at once up to six got nothing, as the file was gone
-    before their browser had asked for it.
-    """
+def _held(make: Callable[[], bytes], name: str, media_type: str) -> Callable[[], bytes]:
+    """Return a function that makes the file and holds it for this session."""
+    holder = DownloadHolder()
 
     def make_and_hold() -> bytes:
         data = make()
-        if context and runtime.exists():
-            # The thread that this runs in belongs to no session; the manager asks its thread for whom it is to hold.
-            holder = threading.Thread(
-                target=runtime.get_instance().media_file_mgr.add,
-                args=(data, media_type, f"saved: {name}", name),
-                kwargs={"is_for_static_download": True},
-            )
-            add_script_run_ctx(holder, context)
-            holder.start()
-            holder.join()
+        holder.hold(data, media_type, name)
         return data
 
     return make_and_hold

@@ -1,16 +1,28 @@
-"""Pictures in rows of one height, so that a page of them stays calm; and two in one place, under a line that moves.
+"""Photos and masks as small pictures, drawn in rows of one height, or two in one place under a line that moves.
 
 Mouse, finger and arrow keys move the line.
 """
 
 import base64
 import io
+from pathlib import Path
 
+import numpy as np
 import streamlit as st
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from core.classes import palette_of
+from core.data.images import read_mask, read_photo
+from core.model.output.render import colorize
+from ui.charts import NEUTRAL
+
+LEAST_PX = 8
+BAND, ON_BAND = "#14181d", "#ffffff"
+"""Behind and of a text within a picture, the same in light and dark."""
 
 KINDS = {b"\x89PNG": "png", b"RIFF": "webp"}
-"""By how a file begins; any other is a JPEG."""
+"""The kind of a picture by its first bytes; any other is a JPEG."""
 
 ROW_HEIGHT_PX = 132
 WIDEST = 3
@@ -70,7 +82,7 @@ def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW
 
 
 def data_url(picture: bytes) -> str:
-    """Return a picture, the bytes of a PNG, WebP or JPEG file, as an address that holds all of it, films too."""
+    """Return a PNG, WebP or JPEG file as a data URL; `st.image` then keeps an animation."""
     kind = KINDS.get(picture[:4], "jpeg")
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
@@ -89,3 +101,54 @@ def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str
             "label": f"{image}: how much of {names[0]} is shown",
         },
     )
+
+
+# --- made small ------------------------------------------------------------------------------------------------------
+
+
+def framed(picture: Image.Image) -> Image.Image:
+    """Return a picture with a thin grey frame: a mask's black background has no visible edge on a dark page."""
+    return ImageOps.expand(picture, border=2, fill=NEUTRAL)
+
+
+def reduced(photo: Image.Image, size_px: int) -> Image.Image:
+    """Return a photo at most `size_px` on a side."""
+    small = photo.copy()
+    small.thumbnail((size_px, size_px))
+    return _wide_enough(small)
+
+
+def _wide_enough(small: Image.Image) -> Image.Image:
+    """Return a picture of at least 8 px on each side: a line of pixels cannot be shown."""
+    return small.resize((max(small.width, LEAST_PX), max(small.height, LEAST_PX)), Image.Resampling.NEAREST)
+
+
+def reduced_mask(mask_HW: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Return a mask at most `size_px` on a side. Nearest pixels are taken, so ids stay ids."""
+    small = Image.fromarray(mask_HW)
+    small.thumbnail((size_px, size_px), Image.Resampling.NEAREST)
+    return np.asarray(_wide_enough(small))
+
+
+def strip(photo: Path, truth: Path, predicted: Path, colors: tuple[str, ...], size_px: int) -> Image.Image:
+    """Return a photo, its true mask and a predicted one side by side, each at most `size_px` wide."""
+    masks = [reduced_mask(read_mask(file, len(colors)), size_px) for file in (truth, predicted)]
+    colored = [colorize(mask_HW, palette_of(colors)) for mask_HW in masks]
+    parts = [framed(picture) for picture in (reduced(read_photo(photo), size_px), *colored)]
+    gap = size_px // 24
+    picture = Image.new("RGBA", (sum(part.width for part in parts) + 2 * gap, max(part.height for part in parts)))
+    left = 0
+    for part in parts:
+        picture.paste(part, (left, 0))
+        left += part.width + gap
+    return picture
+
+
+def titled(picture: Image.Image, text: str, font_px: int) -> Image.Image:
+    """Return an RGBA picture with a line of text in a dark band below it."""
+    font, height = ImageFont.load_default(font_px), round(1.5 * font_px)
+    whole = Image.new("RGBA", (picture.width, picture.height + height), BAND)
+    whole.paste(picture, (0, 0))
+    middle = (font_px // 2, picture.height + height // 2)
+    ImageDraw.Draw(whole).text(middle, text, fill=ON_BAND, font=font, anchor="lm")
+    return whole

@@ -10,9 +10,8 @@ from core import jobs
 from core.data import voc2012
 from core.errors import DataError
 from core.home import demo_dir
-from core.wording import megabytes
 from ui import address
-from ui.job_view import POLL_S, show_job, show_stop
+from ui.job_view import BYTES, POLL_S, show_job, show_stop
 from ui.page import showing_errors
 from ui.words import plain
 
@@ -134,15 +133,11 @@ def _start(folder: Path, arguments: list[str]) -> None:
     st.rerun()
 
 
-def _amount(done: int, total: int) -> str:
-    return f"{megabytes(done)} of {megabytes(total)}"
-
-
 def _show_download(folder: Path) -> None:
     with showing_errors():
         progress = jobs.progress(folder)
         if progress is None:
             st.rerun()
-        show_job(progress, "VOC 2012", "asking the server", _amount)
+        show_job(progress, "VOC 2012", "asking the server", BYTES)
         st.caption("It goes on when this page or the server is closed.")
         show_stop(folder)

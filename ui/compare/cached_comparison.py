@@ -28,7 +28,7 @@ from core.voc import BACKGROUND
 from ui.cached import DAY_S
 from ui.compare.image_filter import ImageFilter
 from ui.compare.image_filter import parse as parse_filter
-from ui.thumbnails import framed, reduced_mask
+from ui.pictures import framed, reduced_mask
 
 COUNTS = "counts.npz"
 

@@ -3,7 +3,7 @@
 A is the checkpoint compared against, B the one that is judged. Scores come as fractions and leave as percent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +49,8 @@ SCORE_COLUMNS = {
 }  # fmt: skip
 
 
-HEADLINE = "atrous"
 CONVENTIONS = {
-    HEADLINE: ScoreColumn("Mean over classes that occur", "Over the whole set; a class that occurs nowhere is "
+    "atrous": ScoreColumn("Mean over classes that occur", "Over the whole set; a class that occurs nowhere is "
                           "left out, one only predicted counts 0. The headline of this dashboard."),
     "voc_devkit": ScoreColumn("VOC devkit", "Plain mean over all classes; one that occurs nowhere makes it undefined."),
     "torchvision": ScoreColumn("torchvision", "As the VOC devkit: `iu.mean()` in references/segmentation."),
@@ -67,26 +66,22 @@ CONVENTIONS = {
 """Names of `core.metrics.conventions`, what they are called and what they do."""
 
 
-def score_table(
-    scored: Sequence[tuple[str, Scores]], convention: str = HEADLINE, floor_by_rule: float | None = None
-) -> pd.DataFrame:
-    """Return a row of percentages for every label, and the floor as the last one; absent values are NaN.
-
-    With a `convention` other than the headline's its mIoU is one more column, whose floor is `floor_by_rule`.
-    """
+def score_table(scored: Sequence[tuple[str, Scores]]) -> pd.DataFrame:
+    """Return a row of percentages for every label, and the floor as the last one; absent values are NaN."""
     rows = [*scored, (FLOOR_LABEL, floor_scores(scored[0][1]))]
     columns = {
         column.label: [_points(getattr(scores, name)) for _, scores in rows] for name, column in SCORE_COLUMNS.items()
     }
-    if convention != HEADLINE:
-        by_rule = [_points(scores.conventions[convention]) for _, scores in scored]
-        columns = {rule_label(convention): [*by_rule, _points(floor_by_rule)]} | columns
     return pd.DataFrame(columns, index=pd.Index([label for label, _ in rows], name="Checkpoint"), dtype=float)
 
 
-def rule_label(convention: str) -> str:
-    """Return the title of the column with the mIoU by a convention."""
-    return f"mIoU, {CONVENTIONS[convention].label}"
+def convention_table(scored: Sequence[tuple[str, Scores]], floor: Mapping[str, float | None]) -> pd.DataFrame:
+    """Return the mIoU in percent by the rule of every library, one a row, a column for every label and the floor."""
+    columns = {label: [_points(scores.conventions[name]) for name in CONVENTIONS] for label, scores in scored}
+    columns[FLOOR_LABEL] = [_points(floor[name]) for name in CONVENTIONS]
+    table = pd.DataFrame(columns, dtype=float)
+    table.insert(0, "Rule", [column.label for column in CONVENTIONS.values()])
+    return table.assign(Meaning=[column.meaning for column in CONVENTIONS.values()])
 
 
 def _points(fraction: float | None) -> float:

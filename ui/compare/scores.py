@@ -15,11 +15,11 @@ from core.metrics.verdict import sentence
 from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.training.settings.config import TrainingConfig
 from core.wording import count
-from ui import address, cached
+from ui import cached
+from ui.charts import Curve, loss_curves, miou_curves
 from ui.checkpoints import Choice, evaluated_before, run_names
 from ui.compare import cached_comparison
-from ui.compare.comparison import CONVENTIONS, HEADLINE, SCORE_COLUMNS, ranking_table, rule_label, score_table, warning
-from ui.curves import Curve, loss_curves, miou_curves
+from ui.compare.comparison import SCORE_COLUMNS, convention_table, ranking_table, score_table, warning
 from ui.words import MISSING, code, percent, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
@@ -59,12 +59,6 @@ METHOD = (
 )
 
 
-RULE_LABELS = {name: column.label for name, column in CONVENTIONS.items()}
-RULES = "Libraries average IoU by different rules.\n\n" + "\n".join(
-    f"- *{column.label}*: {column.meaning}" for column in CONVENTIONS.values()
-)
-
-
 def show_verdict(a: Side, b: Side) -> None:
     """Say in a sentence whether B is better than A."""
     found = cached_comparison.compared(a.evaluation.path, b.evaluation.path)
@@ -97,15 +91,8 @@ def show_ranking(sides: Sequence[Side]) -> None:
 
 def show_table(sides: Sequence[Side]) -> None:
     """Draw every score of every checkpoint in percent, the floor's too, and say which should not be believed."""
-    convention = st.selectbox(
-        "mIoU by the rule of", list(CONVENTIONS), width=300, **address.keyed("rule", RULE_LABELS, HEADLINE),
-        format_func=RULE_LABELS.__getitem__,
-        help=RULES,
-    )  # fmt: skip
-    floor = cached_comparison.floor_conventions(sides[0].evaluation.path)[convention]
-    table = score_table([(side.label, side.evaluation.scores) for side in sides], convention, floor)
+    table = score_table([(side.label, side.evaluation.scores) for side in sides])
     meanings = {column.label: column.meaning for column in SCORE_COLUMNS.values()}
-    meanings[rule_label(convention)] = CONVENTIONS[convention].meaning
     columns = {
         label: st.column_config.NumberColumn(help=meaning, format="%.1f %%") for label, meaning in meanings.items()
     }
@@ -121,6 +108,14 @@ def show_table(sides: Sequence[Side]) -> None:
             "another rule. Evaluate again, above."
         )
     show_warnings(sides)
+
+
+def show_conventions(sides: Sequence[Side]) -> None:
+    """Draw the mIoU of every checkpoint and the floor by the rules of other libraries."""
+    scored = [(side.label, side.evaluation.scores) for side in sides]
+    table = convention_table(scored, cached_comparison.floor_conventions(sides[0].evaluation.path))
+    columns = {label: st.column_config.NumberColumn(format="%.1f %%") for label in table.columns[1:-1]}
+    st.dataframe(table, hide_index=True, column_config=columns, key="conventions", placeholder=MISSING)
 
 
 def show_warnings(sides: Sequence[Side]) -> None:

@@ -20,7 +20,6 @@ from core.metrics.scores import ClassScore, Scores
 from core.wording import count
 from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
 from ui.compare.image_filter import ImageFilter, size_words
-from ui.curves import lay_out
 
 Share = Literal["Counts", "Of the truth", "Of the prediction"]
 SHARES: dict[Share, str] = {
@@ -199,7 +198,7 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
     """
     pairs = [pair for pair in zip(a.classes, b.classes, strict=True) if not pair[0].iou is pair[1].iou is None]
     pairs.sort(key=lambda pair: _iou(pair[1]) - _iou(pair[0]))
-    figure = go.Figure()
+    figure = blank(height=110 + 2 * BAR_PX * len(pairs), x_title="IoU")
     sides: tuple[tuple[Literal["a", "b"], str, float, list[ClassScore]], ...] = (
         ("b", b_label, 1.0, [b for _, b in pairs]),
         ("a", a_label, PALE, [a for a, _ in pairs]),
@@ -208,12 +207,11 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
         figure.add_trace(_bars(label, opacity, entries, classes, side))
         # The bars have many colours and so no entry of their own in the legend: a grey one stands for them.
         figure.add_trace(_legend_entry(label, opacity))
-    lay_out(figure, height=110 + 2 * BAR_PX * len(pairs))
-    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed")
-    figure.update_xaxes(title="IoU", tickformat=".0%", range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    figure.update_yaxes(
-        showgrid=False, automargin=True, categoryorder="array", categoryarray=[literal(a.name) for a, _ in pairs]
+    figure.update_layout(
+        barmode="group", hovermode="closest", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed"
     )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    figure.update_yaxes(showgrid=False, categoryorder="array", categoryarray=[literal(a.name) for a, _ in pairs])
     return figure
 
 

@@ -120,4 +120,4 @@ def _show_repair(job: Path) -> None:
         progress = jobs.progress(job)
         if progress is None:
             st.rerun()
-        show_job(progress, "Repairing", "reading the folder", lambda done, total: f"{done:,} of {count(total, 'pair')}")
+        show_job(progress, "Repairing", "reading the folder", "pair")

@@ -12,9 +12,9 @@ from core.training.run.log import RunLog
 from core.voc import VOID
 from core.wording import count
 from ui import cached
+from ui.charts import loss_curves, miou_curves
 from ui.compare import cached_comparison
 from ui.compare.scores import Side, curves_of, show_warnings
-from ui.curves import loss_curves, miou_curves
 from ui.legend import show_legend
 from ui.present.presentation import (
     RULE,

@@ -21,7 +21,7 @@ from core.voc import BACKGROUND
 from core.wording import count, megabytes
 from ui import address, cached
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
-from ui.job_view import POLL_S, show_job
+from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
 from ui.segment.takeaway import offer_export
@@ -154,9 +154,7 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         progress = jobs.progress(folder)
         if progress is None:
             st.rerun()
-        show_job(
-            progress, offer.name, "asking the server", lambda done, total: f"{megabytes(done)} of {megabytes(total)}"
-        )
+        show_job(progress, offer.name, "asking the server", BYTES)
         st.caption("It goes on when this page or the server is closed.")
 
 

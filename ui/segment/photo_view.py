@@ -16,10 +16,9 @@ from core.data.images import jpeg_bytes, png_bytes
 from core.model.output.render import colorize
 from core.model.photo.photo_file import has_deep_greys, open_photo
 from core.voc import VOID
-from ui.pictures import data_url, show_slider
+from ui.pictures import data_url, framed, reduced, show_slider
 from ui.segment.cached_segments import Answers, Segmented
 from ui.segment.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
-from ui.thumbnails import framed, reduced
 
 SHOWN_PX = 1280
 """Photos are shown at most this large on a side; downloads have the photo's own size."""

@@ -110,12 +110,8 @@ def _show_measuring(job: Path) -> None:
         progress = jobs.progress(job)
         if progress is None:
             st.rerun()
-        show_job(progress, "Timing real batches", "loading PyTorch", _settings_done)
+        show_job(progress, "Timing real batches", "loading PyTorch", "setting")
         show_stop(job)
-
-
-def _settings_done(done: int, total: int) -> str:
-    return f"{done} of {count(total, 'setting')}"
 
 
 def _show(found: Estimate) -> None:

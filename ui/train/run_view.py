@@ -15,8 +15,8 @@ from core.training.run.log import RunLog
 from core.training.run.records import Record, RunEnded, seconds_between, to_line
 from core.wording import count, duration, megabytes
 from ui import cached, charts
+from ui.charts import Curve, loss_curves, miou_curves
 from ui.checkpoints import run_names
-from ui.curves import Curve, loss_curves, miou_curves
 from ui.train.duration import progress_of
 from ui.words import MISSING, STATES, code, percent, plain, points
 

@@ -23,7 +23,7 @@ from tests.app.conftest import CAT, make_pairs
 from tests.small_data import replace_quietly
 from tests.unit.ui.made_logs import epoch, leg, step
 from ui import cached, charts
-from ui.curves import Curve, miou_curves
+from ui.charts import Curve, miou_curves
 from ui.segment import cached_segments
 
 

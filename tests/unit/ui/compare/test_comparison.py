@@ -12,9 +12,9 @@ from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
 from core.training.run.log import RunLog
 from core.training.run.records import Epoch, RunStarted
+from ui.charts import THEME_COLORS, Curve, loss_curves, miou_curves
 from ui.compare.comparison import floor_scores, in_order, score_table, warning
 from ui.compare.why_charts import class_bars
-from ui.curves import THEME_COLORS, Curve, loss_curves, miou_curves
 
 NAMES = ("background", "aeroplane", "bicycle")
 FLOOR_COUNTS = [[90, 0, 0], [10, 0, 0], [0, 0, 0]]
