@@ -39,7 +39,7 @@ RESERVE_BYTES = 64 * 1024
 T = TypeVar("T")
 
 
-@functools.lru_cache(maxsize=20 * LIMIT)
+@functools.lru_cache(maxsize=10 * LIMIT)
 def _step(line: bytes) -> Step | None:
     """Return the step record in a line, None if it is damaged; the sessions of the dashboard share the cache."""
     with suppress(ValueError):
