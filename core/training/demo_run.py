@@ -43,8 +43,7 @@ def is_drawn(run: Run) -> bool:
 
 def epochs_done(run: Run) -> int:
     """Return the number of epochs that the run has done."""
-    epochs = read_log(run.log_path).epochs
-    return epochs[-1].epoch if epochs else 0
+    return read_log(run.log_path).epochs_done
 
 
 def start_demo() -> Run:

@@ -45,7 +45,7 @@ class Progress:
 
 def progress_of(log: RunLog, target_epochs: int) -> Progress:
     """Read the progress off a log; `target_epochs` is `folders.target_epochs`."""
-    epochs_done = log.epochs[-1].epoch if log.epochs else 0
+    epochs_done = log.epochs_done
     if not log.legs or isinstance(log.last, Preparing | Preflight):
         return Progress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
     doing, epoch_share = _epoch_under_way(log, epochs_done)

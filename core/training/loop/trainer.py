@@ -147,7 +147,7 @@ def _failed(reason: str, log: RunLog) -> RunEnded:
     return RunEnded(
         outcome="failed",
         reason=reason,
-        epochs_done=log.epochs[-1].epoch if log.epochs else 0,
+        epochs_done=log.epochs_done,
         best_epoch=best.epoch if best else None,
         best_miou=best.miou if best else None,
     )

@@ -220,11 +220,10 @@ def target_epochs(run: Run, log: RunLog) -> int:
 
 def next_target(run: Run, log: RunLog, extend_to: int | None) -> int:
     """Return the next leg's target epochs; a run that already has them, or cannot be resumed, raises `RunError`."""
-    epochs_done = log.epochs[-1].epoch if log.epochs else 0
     target = extend_to if extend_to is not None else target_epochs(run, log)
     is_over = isinstance(log.last, RunEnded) and log.last.outcome == "finished"
-    if target < epochs_done or (is_over and target == epochs_done):
-        raise RunError(f"{run.path.name} already has {count(epochs_done, 'epoch')}; extend it to more than that.")
+    if target < log.epochs_done or (is_over and target == log.epochs_done):
+        raise RunError(f"{run.path.name} already has {count(log.epochs_done, 'epoch')}; extend it to more than that.")
     if lost := lost_state(run, log):
         raise RunError(lost)  # starting again would overwrite the milestones
     return target

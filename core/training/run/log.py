@@ -225,6 +225,11 @@ class RunLog:
         return next((record for record in reversed(self.checkpoints) if record.file == file), None)
 
     @property
+    def epochs_done(self) -> int:
+        """The number of epochs that the run has done."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+    @property
     def comparable_epochs(self) -> list[Epoch]:
         """The epochs scored on the validation photos of the latest leg."""
         since = self.legs[-1].best_since if self.legs else 0
