@@ -69,6 +69,10 @@ def test_a_short_step_is_timed_on_the_whole_batch_after_one_to_warm_up(steps: in
     limits = Limits(enough_s=3.0, longest_step_s=15.0, most_s=60.0)
     assert timed_steps(16, limits, fixed=0.1, per_photo=0.05, steps=steps) == {16: pytest.approx(0.9)}
     assert timed_steps(3, limits, fixed=0.1, per_photo=0.05, steps=steps) == {3: pytest.approx(0.25)}
+    hasty = replace(limits, enough_s=0.0)
+    assert timed_steps(3, hasty, fixed=0.1, per_photo=0.05, steps=steps) == {3: pytest.approx(0.25)}, (
+        "no median hides it"
+    )
 
 
 def test_a_long_step_is_reckoned_on_the_line_through_two_smaller_ones() -> None:
