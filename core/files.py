@@ -279,6 +279,28 @@ def regular(path: Path) -> Path:
 def read_lines(file: Path) -> list[str]:
     """Return the lines of a UTF-8 file, stripped, without blank ones and without the BOM that Notepad writes."""
     try:
-        return [line.strip() for line in regular(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        data = regular(file).read_bytes()
+        return [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except OSError as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
+    except UnicodeDecodeError as error:
+        name = encoding_of(data)
+        found = f"seems to be written in {name}" if name else f"is no text ({error})"
+        raise DataError(f"{file} cannot be read as UTF-8 text: it {found}; save it again as UTF-8.") from error
+
+
+def encoding_of(data: bytes) -> str | None:
+    """Return the name of the encoding that a text is probably in, None for bytes that are no text.
+
+    UTF-16 and UTF-32 show by their mark or their zeros. In GB18030 bytes above 127 come in pairs; single ones are
+    taken for Windows-1252.
+    """
+    by_zeros = json.detect_encoding(data)
+    with suppress(UnicodeDecodeError):
+        data.decode(by_zeros)
+        return "UTF-8" if by_zeros.startswith("utf-8") else by_zeros.upper()
+    has_single = any(len(run) % 2 for run in re.findall(rb"[\x80-\xff]+", data))
+    by_pairs = "windows-1252" if has_single else "gb18030"
+    with suppress(UnicodeDecodeError):
+        return None if "\0" in data.decode(by_pairs) else by_pairs.upper()
+    return None

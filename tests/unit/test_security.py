@@ -16,6 +16,7 @@ from PIL import Image
 from core.data.dataset import open_dataset
 from core.data.doctor.problems import Entry
 from core.data.importers.formats import import_data
+from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PhotoFolder
 from core.data.repair.repaired_copy import new_names
 from core.data.voc2012 import unpack_voc, voc_dir
@@ -110,7 +111,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoFolder:
     for file in (place / "in" / "sub" / "a.jpg", place / "secret.jpg"):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 4)).save(file)
-    return PhotoFolder(place / "in")
+    return PhotoFolder(place / "in", Notes())
 
 
 @given(path=st.one_of(NAMES, st.sampled_from(("../secret.jpg", "sub/../../secret.jpg", "secret.jpg", "sub\\a.jpg"))))

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.data.importers.class_masks import plan_class_masks
-from core.data.importers.coco import plan_coco
-from core.data.importers.color_table import plan_color_table
-from core.data.importers.label_studio import plan_label_studio
-from core.data.importers.labelme import plan_labelme
+from core.data.importers.masks.class_masks import plan_class_masks
+from core.data.importers.masks.color_table import plan_color_table
 from core.data.importers.notes import Notes, printable
+from core.data.importers.objects.coco import plan_coco
+from core.data.importers.objects.label_studio import plan_label_studio
+from core.data.importers.objects.labelme import plan_labelme
 from core.data.importers.plan import Plan, Source
 from core.data.importers.writer import Imported, write_dataset
 from core.errors import DataError
@@ -56,9 +56,7 @@ def import_data(
         plan = _planned(IMPORTERS[format], Source(source.resolve(), photos and photos.resolve(), table), notes)
         return write_dataset(plan, out, notes, on_progress)
     except DataError as error:
-        if str(error) == printable(str(error)):
-            raise
-        raise DataError(printable(str(error))) from error
+        raise DataError(notes.after(str(error))) from error
 
 
 def _planned(planner: Planner, source: Source, notes: Notes) -> Plan:

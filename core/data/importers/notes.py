@@ -5,6 +5,9 @@ import re
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and the halves of characters that stand for the bytes of a file name that is no UTF-8."""
 
+MAX_NOTED = 8
+"""Sentences that an error carries."""
+
 
 class Notes:
     """Collects sentences for the person who imports."""
@@ -22,6 +25,11 @@ class Notes:
         if number:
             before, first = self._counts.get(what, (0, where))
             self._counts[what] = before + number, first
+
+    def after(self, error: str) -> str:
+        """Return what an error says, and behind it what was noted before: it often holds the cause."""
+        noted = [sentence.rstrip(".") for sentence in self.sentences()]
+        return printable(f"{error} Noted before: {'; '.join(noted[:MAX_NOTED])}." if noted else error)
 
     def sentences(self) -> tuple[str, ...]:
         """Return all sentences: those that were said, then one for each kind of case."""

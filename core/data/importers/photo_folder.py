@@ -8,11 +8,12 @@ from pathlib import Path
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
-from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
+MACOSX = "__MACOSX"
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 
 
@@ -22,35 +23,46 @@ class PhotoFolder:
     Nothing outside the folder can be reached through it: a path is compared, never followed.
     """
 
-    def __init__(self, root: Path, without: Collection[Path] = ()) -> None:
+    def __init__(self, root: Path, notes: Notes, without: Collection[Path] = ()) -> None:
         self.root = root
-        self.files = [file for file in files_in(root, PHOTO_SUFFIXES) if file not in set(without)]
-        self._by_path = {file.relative_to(root).as_posix(): file for file in self.files}
+        self._notes = notes
+        left_out = set(without)
+        self.files = [file for file in files_in(root, PHOTO_SUFFIXES) if file not in left_out]
+        self._by_path = {composed(file.relative_to(root).as_posix()): file for file in self.files}
         self._by_name: dict[str, list[Path]] = {}
         for file in self.files:
-            self._by_name.setdefault(file.name.casefold(), []).append(file)
+            name = composed(file.name)
+            for spelling in {name, name.casefold()}:
+                self._by_name.setdefault(spelling, []).append(file)
 
     def at(self, path: str) -> Path | None:
         """Return the photo at a path relative to the root, or None where there is none."""
-        return self._by_path.get(posixpath.normpath(path.replace("\\", "/")))
+        return self._by_path.get(posixpath.normpath(composed(path).replace("\\", "/")))
 
     def find(self, path: str, split: str | None = None) -> Path | None:
         """Return the photo at a path, else the one of its name in any subfolder, else None.
 
+        Upper and lower case count as long as one file has the very name; after that not, which is noted.
         Several photos of that name of which none lies in the right subfolder, nor one in that of the split alone, raise
         `DataError`.
         """
         if found := self.at(path):
             return found
-        path = posixpath.normpath(path.replace("\\", "/"))
-        candidates = self._by_name.get(posixpath.basename(path).casefold(), [])
+        path = posixpath.normpath(composed(path).replace("\\", "/"))
+        name = posixpath.basename(path)
+        exact = [file for file in self._by_name.get(name, []) if composed(file.name) == name]
+        candidates = exact or self._by_name.get(name.casefold(), [])
+        self._notes.count(
+            "Photos found under a name that differs in upper and lower case", name, not exact and bool(candidates)
+        )
         if len(candidates) > 1:
-            candidates = [file for file in candidates if f"/{file.as_posix()}".endswith(f"/{path}")] or candidates
+            whole = [file for file in candidates if f"/{composed(file.as_posix())}".endswith(f"/{path}")]
+            candidates = whole or candidates
         if len(candidates) > 1 and split:
             candidates = [file for file in candidates if split_of(file, self.root) == split] or candidates
         if len(candidates) > 1:
             raise DataError(
-                f"'{posixpath.basename(path)}' may be {candidates[0]} or {candidates[1]}; give each photo a name of "
+                f"'{name}' may be {candidates[0]} or {candidates[1]}; give each photo a name of "
                 "its own, or name their folder with --photos."
             )
         return candidates[0] if candidates else None
@@ -89,9 +101,9 @@ def mask_parts(source: Source, notes: Notes) -> list[Part]:
 
 
 def _parts_of_splits(whole: Part) -> Iterator[Part]:
-    beside = {split_called(folder.name, MASKS_OF_SPLIT): folder for folder in reversed(_folders_in(whole.masks))}
+    beside = {split_called(folder.name, MASKS_OF_SPLIT): folder for folder in reversed(folders_in(whole.masks))}
     has_pictures = any(file.suffix.lower() in PHOTO_SUFFIXES for file in whole.photos.iterdir())
-    for folder in _folders_in(whole.photos):
+    for folder in folders_in(whole.photos):
         split = split_called(folder.name)
         if split and split in beside:
             yield Part(folder, beside[split], split)
@@ -108,8 +120,14 @@ def _is_certain(part: Part, whole: Part) -> bool:
     return part.masks != part.photos and whole.masks == whole.photos
 
 
-def _folders_in(root: Path) -> list[Path]:
-    return sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+def is_hidden(file: Path, root: Path) -> bool:
+    """Tell whether a file or a folder above it, below a root, is no data: hidden, or what macOS puts into archives."""
+    return any(part.startswith(".") or part == MACOSX for part in file.relative_to(root).parts)
+
+
+def folders_in(root: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; what is hidden is left out."""
+    return sorted(folder for folder in root.iterdir() if folder.is_dir() and not is_hidden(folder, root))
 
 
 def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
@@ -118,7 +136,7 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
     Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
     """
     found = (file for file in root.rglob("*") if file.suffix.lower() in suffixes)
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(root).parts))
+    return sorted(file for file in found if not is_hidden(file, root))
 
 
 def first_folder(root: Path, names: Collection[str]) -> Path:

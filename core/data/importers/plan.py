@@ -1,5 +1,6 @@
 """What an import is going to write, decided before anything is written."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,17 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Source:
-    """What a person named: the annotations, and where it was needed a folder of photos and a table."""
+    """What a person named: the annotations, and where it was needed more.
+
+    `photos` is the folder of the photos, `table` a table of colours or classes, `masks` the folder of the masks below
+    `path` or the ending of their names, `names` the name of a known list of classes.
+    """
 
     path: Path
     photos: Path | None = None
     table: Path | None = None
+    masks: str | None = None
+    names: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,30 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Plan:
-    """The classes, and what to draw."""
+    """The classes, whether the source names them, and what to draw."""
 
     classes: Classes
     drawings: Sequence[Drawing]
+    has_named_classes: bool = True
 
 
 class Canvas:
-    """A mask that grows region by region; later regions cover earlier ones."""
+    """A mask that grows region by region; later regions cover earlier ones.
+
+    Where an object is that cannot be drawn, nobody knows what is background: in the end that is void (`finished`).
+    """
 
     def __init__(self, size: Size) -> None:
         self.mask_HW = np.full(size[::-1], BACKGROUND, dtype=np.uint8)
+        self._is_unknown_HW = np.zeros(size[::-1], dtype=np.bool_)
+
+    def leave_void(self, region_HW: NDArray[np.bool_] | None) -> None:
+        """Leave a region void as far as nothing else is drawn there; None is the whole photo."""
+        self._is_unknown_HW |= True if region_HW is None else region_HW
+
+    def finished(self) -> NDArray[np.uint8]:
+        """Return the mask with void where an object could not be drawn."""
+        return np.where(self._is_unknown_HW & (self.mask_HW == BACKGROUND), np.uint8(VOID), self.mask_HW)
 
     def paint(self, region_HW: NDArray[np.bool_], class_id: int) -> int:
         """Give a region to a class and return how many pixels of it belonged to another one before."""
@@ -73,6 +93,14 @@ def drawing_of(
 ) -> Drawing:
     """Return the drawing of a photo that is a file."""
     return Drawing(photo.stem, photo, lambda: regular(photo).read_bytes(), paint, size, split)
+
+
+def box_region(left: float, top: float, right: float, bottom: float, size: Size) -> NDArray[np.bool_]:
+    """Return the pixels that a box touches, shape (H, W)."""
+    region_HW = np.zeros(size[::-1], dtype=np.bool_)
+    rows = slice(max(0, math.floor(top)), max(0, math.ceil(bottom)))
+    region_HW[rows, max(0, math.floor(left)) : max(0, math.ceil(right))] = True
+    return region_HW
 
 
 def tidy(label: str) -> str:

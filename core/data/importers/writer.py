@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
 from core.data.dataset import LAYOUTS, LISTS, Sample
 from core.data.images import JPEG_QUALITY, jpeg_bytes, png_bytes, upright_rgb, write_mask
-from core.data.importers.masks import UNREADABLE
+from core.data.importers.masks.mask_file import UNREADABLE
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Plan, Size
 from core.data.importers.source_splits import choose_splits
@@ -20,7 +21,7 @@ from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
 from core.errors import DataError
 from core.files import output_folder
 from core.jobs import OnProgress
-from core.voc import VOID
+from core.voc import BACKGROUND, VOID
 from core.wording import numbered
 
 PHOTOS, MASKS = LAYOUTS[0]
@@ -32,12 +33,17 @@ MAX_NAME_BYTES = 200
 
 @dataclass(frozen=True)
 class Imported:
-    """A new data set: its folder, the number of photos, the classes, and in words what was skipped or decided."""
+    """A new data set: its folder, the number of photos, the classes, and in words what was skipped or decided.
+
+    `pixels` are those of each class, `splits` the number of photos in each.
+    """
 
     root: Path
     images: int
     classes: Classes
     notes: tuple[str, ...]
+    pixels: tuple[int, ...]
+    splits: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,34 @@ def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress |
         for part in (PHOTOS, MASKS, LISTS):
             (folder / part).mkdir(parents=True)
         samples: list[Sample] = []
+        pixels_256 = np.zeros(VOID + 1, dtype=np.int64)
         given: dict[str, str | None] = {}
         for done, (name, drawing) in enumerate(_named(plan.drawings, notes), start=1):
-            samples += _write_pair(folder, name, drawing, plan.classes, notes)
+            samples += _write_pair(folder, name, drawing, plan, pixels_256, notes)
             given[name] = drawing.split
             if on_progress:
                 on_progress(done, len(plan.drawings))
         if not samples:
             raise DataError("Nothing is left to import: every photo was skipped; look at the annotations.")
-        for split, members in choose_splits(samples, given, notes).items():
+        refuse_undrawn(pixels_256)
+        splits = choose_splits(samples, given, notes)
+        for split, members in splits.items():
             text = "".join(f"{sample.name}\n" for sample in members)
             (folder / LISTS / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
-        write_classes(folder, plan.classes)
-    return Imported(out.resolve(), len(samples), plan.classes, notes.sentences())
+        if plan.has_named_classes:
+            write_classes(folder, plan.classes)
+    sizes = {split: len(members) for split, members in splits.items()}
+    pixels = tuple(pixels_256[: len(plan.classes)].tolist())
+    return Imported(out.resolve(), len(samples), plan.classes, notes.sentences(), pixels, sizes)
+
+
+def refuse_undrawn(pixels_256: NDArray[np.int64]) -> None:
+    """Raise `DataError` where no pixel of any photo is of a class other than the background."""
+    if not pixels_256[BACKGROUND + 1 : VOID].any():
+        raise DataError(
+            "Nothing was drawn: no photo has a pixel of any class, so there is nothing to learn; export the outlines "
+            "or masks of the objects, or choose the right format."
+        )
 
 
 @contextmanager
@@ -116,8 +137,10 @@ def _cut(stem: str, tail: str) -> str:
     return head.decode(errors="ignore") + tail
 
 
-def _write_pair(folder: Path, name: str, drawing: Drawing, classes: Classes, notes: Notes) -> list[Sample]:
-    """Write a photo and its mask and return them; nothing where the mask is void all over."""
+def _write_pair(
+    folder: Path, name: str, drawing: Drawing, plan: Plan, pixels_256: NDArray[np.int64], notes: Notes
+) -> list[Sample]:
+    """Write a photo and its mask, count its pixels and return both; nothing where the mask is void all over."""
     photo = _open(drawing)
     if drawing.size:
         _check_size(photo, drawing.size, drawing)
@@ -130,7 +153,8 @@ def _write_pair(folder: Path, name: str, drawing: Drawing, classes: Classes, not
     suffix = _suffix(drawing, photo)
     photo_file, mask_file = folder / PHOTOS / f"{name}{suffix}", folder / MASKS / f"{name}.png"
     photo_file.write_bytes(_photo_bytes(photo, (width, height), suffix, drawing, notes))
-    write_mask(mask_file, mask_HW, classes.palette)
+    write_mask(mask_file, mask_HW, plan.classes.palette)
+    pixels_256 += np.bincount(mask_HW.ravel(), minlength=VOID + 1)
     return [Sample(name, photo_file, mask_file)]
 
 

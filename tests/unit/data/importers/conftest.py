@@ -40,7 +40,8 @@ def sound() -> Callable[[Imported], dict[str, NDArray[np.uint8]]]:
     def check(imported: Imported) -> dict[str, NDArray[np.uint8]]:
         dataset = open_dataset(imported.root)
         assert dataset.classes == imported.classes
-        assert [found for found in examine(imported.root).findings if found.severity == "error"] == []
+        errors = [found for found in examine(imported.root).findings if found.severity == "error"]
+        assert [found for found in errors if found.kind != "empty split" or imported.images > 1] == []
         samples = [sample for split in dataset.splits.values() for sample in split]
         assert len({sample.name for sample in samples}) == len(samples) == imported.images
         return {sample.name: read_pair(sample.photo, sample.mask, dataset.num_classes)[1] for sample in samples}

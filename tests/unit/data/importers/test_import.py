@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,30 @@ def test_a_random_split_is_told_and_frames_of_a_video_are_warned_of(
         imported = import_data("class-masks", tmp_path / name, tmp_path / f"{name} out")
         assert any("no splits, so its photos were split 80/20 at random (seed 0)." in note for note in imported.notes)
         assert any("frames of a video" in note for note in imported.notes) is (name == "film")
+
+
+def test_what_was_noted_before_an_error_is_told_with_it(
+    source: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    draw_photo(source / "images" / "no mask.jpg", 5)
+    (source / "masks" / "leaf" / "stray.png").write_bytes((source / "masks" / "leaf" / "other.png").read_bytes())
+    (source / "images" / "other.jpg").write_bytes(b"")
+    text = refused("class-masks", source)
+    assert text.index("other.jpg") < text.index("Noted before: Masks without a photo left out: 1")
+
+
+def test_names_are_the_same_in_composed_and_decomposed_letters(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    """macOS writes an umlaut as two signs, everybody else as one."""
+    photo = draw_photo(tmp_path / "set" / unicodedata.normalize("NFD", "über.jpg"), 1)
+    leaf = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}
+    image = {"id": 1, "file_name": unicodedata.normalize("NFC", photo.name)}
+    document = {"images": [image], "categories": [{"id": 1, "name": "leaf"}], "annotations": [leaf]}
+    (tmp_path / "set" / "labels.json").write_text(json.dumps(document))
+    imported = import_data("coco", tmp_path / "set", tmp_path / "out")
+    assert [mask_HW.sum() for mask_HW in sound(imported).values()] == [4]
+    image["file_name"] = "ÜBER.JPG"
+    (tmp_path / "set" / "labels.json").write_text(json.dumps(document))
+    again = import_data("coco", tmp_path / "set", tmp_path / "again")
+    assert any("differs in upper and lower case: 1" in note for note in again.notes)

@@ -21,21 +21,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.importers.json_file import is_coordinate, member, of_kind, read_json, size_in
 from core.data.importers.notes import Notes
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.objects.outlines import counts_of, region_of, run_lengths_of
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
-from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, drawing_of, number_labels, tidy
+from core.data.importers.plan import (
+    Canvas,
+    Drawing,
+    Plan,
+    Size,
+    Source,
+    box_region,
+    drawing_of,
+    number_labels,
+    tidy,
+)
 from core.data.importers.source_splits import SPLITS, split_in_name, split_of
 from core.errors import DataError
+from core.files import by_number
 from core.voc import VOID
 
 Annotation = dict[str, Any]
+Key = int | str
+"""An id: what it is does not matter, only that it is the same."""
 USUAL_NAMES = ("instances*.json", "_annotations.coco.json")
 MIN_NUMBERS = 6
 MAX_CROWD_SHARE = 0.1
 """About 1 % of COCO's own annotations are crowds; in what CVAT exports, every brush mask is marked as one."""
-MAX_COUNTS_CHARACTERS = 7
-"""A run of 32 bits takes this many characters of 5 bits in a compressed `counts`."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +56,17 @@ class Instances:
 
     file: Path
     split: str | None
-    labels: dict[int, str]
-    images: dict[int, tuple[str, Size | None]]
-    annotations: dict[int, list[Annotation]]
+    labels: dict[Key, str]
+    images: dict[Key, tuple[str, Size | None]]
+    annotations: dict[Key, list[Annotation]]
 
     def labelled(self) -> list[tuple[str, Annotation]]:
         """Return all annotations with their labels."""
-        return [(self.labels[one["category_id"]], one) for of_image in self.annotations.values() for one in of_image]
+        return [(self.label_of(one), one) for of_image in self.annotations.values() for one in of_image]
+
+    def label_of(self, annotation: Annotation) -> str:
+        """Return the label of an annotation."""
+        return self.labels[key_of(annotation["category_id"], "'category_id' of an annotation", self.file)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,7 @@ def plan_coco(source: Source, notes: Notes) -> Plan:
     where = parts[0].file if len(parts) == 1 else source.path
     classes, ids = number_labels(chain.from_iterable(part.labels.values() for part in parts), where, notes)
     painting = Painting(ids, _labels_of_brush_masks(list(chain.from_iterable(part.labelled() for part in parts))))
-    photos = PhotoFolder(source.photos or (source.path if source.path.is_dir() else source.path.parent))
+    photos = PhotoFolder(source.photos or (source.path if source.path.is_dir() else source.path.parent), notes)
     drawings: dict[Path, Drawing] = {}
     for part in parts:
         for image, photo in _photos_of(part, photos).items():
@@ -85,6 +101,8 @@ def _instances_files(path: Path) -> dict[Path, str | None]:
     if len(files) == 1:
         return {files[0]: None}
     splits = {file: split_of(file, path) or split_in_name(file.stem) for file in files}
+    if len(files) > 1 and all(map(_is_of_one_photo, files)):
+        return splits
     if not files or None in splits.values() or len({*splits.values()}) < len(files):
         raise DataError(
             f"{path} holds {len(files)} JSON files instead of one, or of one for each split; name the one that holds "
@@ -94,15 +112,22 @@ def _instances_files(path: Path) -> dict[Path, str | None]:
 
 
 def _read_instances(file: Path, split: str | None, notes: Notes) -> Instances:
-    document = of_kind(read_json(file), dict, "the document", file)
+    document = of_kind(read_json(file, notes), dict, "the document", file)
     labels = _labels(document, file)
+    _drop_project(document, labels, file, notes)
     if len(set(labels.values())) < len(labels):
         notes.say("Categories of the same name share a class.")
     images = _images(document, file)
     return Instances(file, split, labels, images, _annotations_by_image(document, file, images, labels, notes))
 
 
-def _photos_of(part: Instances, photos: PhotoFolder) -> dict[int, Path]:
+def _is_of_one_photo(file: Path) -> bool:
+    document = read_json(file)
+    images = document.get("images") if isinstance(document, dict) else None
+    return isinstance(images, list) and len(images) == 1
+
+
+def _photos_of(part: Instances, photos: PhotoFolder) -> dict[Key, Path]:
     """Return the photo of each image; one that is not there raises `DataError`."""
     found = {image: photos.find(path, part.split) for image, (path, _) in part.images.items()}
     if missing := [part.images[image][0] for image, photo in found.items() if photo is None]:
@@ -110,7 +135,7 @@ def _photos_of(part: Instances, photos: PhotoFolder) -> dict[int, Path]:
     return {image: photo for image, photo in found.items() if photo}
 
 
-def _drawing(part: Instances, image: int, photo: Path, root: Path, painting: Painting, notes: Notes) -> Drawing:
+def _drawing(part: Instances, image: Key, photo: Path, root: Path, painting: Painting, notes: Notes) -> Drawing:
     annotations = part.annotations.get(image, [])
     notes.count("Photos without annotations, which are background all over", photo, not annotations)
     paint = partial(_paint, part, annotations, painting, notes)
@@ -120,35 +145,61 @@ def _drawing(part: Instances, image: int, photo: Path, root: Path, painting: Pai
 # --- the document ---------------------------------------------------------------------------------------------------
 
 
-def _labels(document: dict[str, Any], file: Path) -> dict[int, str]:
-    """Return the name of each category in the order of their ids."""
-    listed = member(document, "categories", list, "the document", file)
-    categories = [of_kind(category, dict, "a category", file) for category in listed]
-    names = {
-        member(category, "id", int, "a category", file): tidy(member(category, "name", str, "a category", file))
-        for category in categories
-    }
-    return dict(sorted(names.items()))
+def key_of(value: Any, what: str, file: Path) -> Key:
+    """Return an id as a key: 1, 1.0 and "1" are one; what is no id raises `DataError`."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.strip():
+        return int(value) if value.isascii() and value.isdigit() else value
+    return of_kind(value, int, what, file)
 
 
-def _images(document: dict[str, Any], file: Path) -> dict[int, tuple[str, Size | None]]:
-    """Return the path and the stated size of each photo by its id."""
-    found = {}
+def _labels(document: dict[str, Any], file: Path) -> dict[Key, str]:
+    """Return the name of each category in the order of their ids; two of one id raise `DataError`."""
+    names: dict[Key, str] = {}
+    for category in member(document, "categories", list, "the document", file):
+        of_kind(category, dict, "a category", file)
+        name = tidy(member(category, "name", str, "a category", file))
+        key = key_of(category.get("id"), "'id' of a category", file)
+        if key in names:
+            raise DataError(f"{file} gives the id {key} to two categories, {names[key]} and {name}; give each its own.")
+        names[key] = name
+    return dict(sorted(names.items(), key=lambda one: by_number(str(one[0]))))
+
+
+def _drop_project(document: dict[str, Any], labels: dict[Key, str], file: Path, notes: Notes) -> None:
+    """Take out the category that Roboflow puts first: it bears the project's name, stands over all, and is unused."""
+    parents = {tidy(str(one.get("supercategory"))) for one in document["categories"]}
+    annotations = member(document, "annotations", list, "the document", file)
+    used = {str(one.get("category_id")) for one in annotations if isinstance(one, dict)}
+    for category in document["categories"]:
+        name, key = tidy(category["name"]), key_of(category["id"], "'id' of a category", file)
+        if category.get("supercategory") == "none" and parents == {"none", name} and str(key) not in used:
+            del labels[key]
+            notes.say(f"The category '{name}' left out: it stands over all others, and nothing is of it.")
+
+
+def _images(document: dict[str, Any], file: Path) -> dict[Key, tuple[str, Size | None]]:
+    """Return the path and the stated size of each photo by its id; two of one id raise `DataError`."""
+    found: dict[Key, tuple[str, Size | None]] = {}
     for image in member(document, "images", list, "the document", file):
         of_kind(image, dict, "an image", file)
         path = member(image, "file_name", str, "an image", file)
-        found[member(image, "id", int, "an image", file)] = path, size_in(image, "width", "height")
+        key = key_of(image.get("id"), "'id' of an image", file)
+        if key in found:
+            raise DataError(f"{file} gives the id {key} to two images, {found[key][0]} and {path}; give each its own.")
+        found[key] = path, size_in(image, "width", "height")
     return found
 
 
 def _annotations_by_image(
-    document: dict[str, Any], file: Path, images: dict[int, Any], labels: dict[int, str], notes: Notes
-) -> dict[int, list[Annotation]]:
-    by_image: dict[int, list[Annotation]] = {}
+    document: dict[str, Any], file: Path, images: dict[Key, Any], labels: dict[Key, str], notes: Notes
+) -> dict[Key, list[Annotation]]:
+    by_image: dict[Key, list[Annotation]] = {}
     for annotation in member(document, "annotations", list, "the document", file):
         of_kind(annotation, dict, "an annotation", file)
-        image = member(annotation, "image_id", int, "an annotation", file)
-        category = member(annotation, "category_id", int, "an annotation", file)
+        image = key_of(annotation.get("image_id"), "'image_id' of an annotation", file)
+        category = key_of(annotation.get("category_id"), "'category_id' of an annotation", file)
         if category not in labels:
             raise DataError(f"{file} uses category {category}, which 'categories' does not list; add it there.")
         if image in images:
@@ -194,8 +245,11 @@ def _paint(
     canvas = Canvas(size)
     drawn = []
     for annotation in annotations:
-        if counts := _run_lengths(annotation, size, part.file, notes):
-            label = part.labels[annotation["category_id"]]
+        counts, is_whole = _run_lengths(annotation, size, part.file, notes)
+        if not is_whole:
+            canvas.leave_void(_box(annotation, size))
+        if counts:
+            label = part.label_of(annotation)
             is_object = _is_brush(annotation) and label in painting.labels_of_objects
             notes.count(
                 "Masks marked 'iscrowd' painted as objects, because they are many and CVAT marks every brush mask",
@@ -204,85 +258,37 @@ def _paint(
             )
             drawn.append((_is_crowd(annotation) and not is_object, painting.ids[label], counts))
     for is_crowd, class_id, counts in sorted(drawn, key=lambda one: (not one[0], -sum(one[2][1::2]))):
-        canvas.paint(_region(counts, size), VOID if is_crowd else class_id)
+        canvas.paint(region_of(counts, size), VOID if is_crowd else class_id)
         notes.count("Crowds painted as void", part.file, is_crowd)
-    return canvas.mask_HW
+    return canvas.finished()
 
 
-def _region(counts: list[int], size: Size) -> NDArray[np.bool_]:
-    """Return the region of some run lengths: column by column, the first run outside, then in and out in turns."""
-    width, height = size
-    is_inside = np.arange(len(counts)) % 2 == 1
-    return np.repeat(is_inside, counts).reshape(width, height).T
+def _box(annotation: Annotation, size: Size) -> NDArray[np.bool_] | None:
+    """Return where an annotation says that its object is, None where it does not."""
+    box = annotation.get("bbox")
+    if not isinstance(box, list) or len(box) != len("xywh") or not all(map(is_coordinate, box)):
+        return None
+    left, top, width, height = box
+    return box_region(left, top, left + width, top + height, size)
 
 
-def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -> list[int] | None:
-    """Return a region as run lengths that fill the frame; one that cannot be drawn is noted and gives None."""
+def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -> tuple[list[int] | None, bool]:
+    """Return a region as run lengths that fill the frame, and whether that is all of it; what is missing is noted."""
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        return _of_counts(segmentation, size, file)
+        return counts_of(segmentation, size, file), True
     if not isinstance(segmentation, list) or not segmentation:
-        notes.count("Annotations without a segmentation skipped", file)
-        return None
-    return _of_polygons(segmentation, size, file, notes)
+        notes.count("Annotations without a segmentation, which are void in their boxes", file)
+        return None, False
+    polygons = [segmentation] if all(map(is_coordinate, segmentation)) else segmentation
+    usable = [polygon for polygon in polygons if _is_usable(polygon, file, notes)]
+    region = run_lengths_of(usable, size) if usable else None
+    return region, len(usable) == len(polygons)
 
 
-def _of_polygons(polygons: list[Any], size: Size, file: Path, notes: Notes) -> list[int] | None:
-    """Return the union of some polygons; corners further out than one frame are moved to there."""
-    from pycocotools.mask import frPyObjects, merge
-
-    usable = []
-    for polygon in polygons:
-        if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(is_coordinate, polygon)):
-            notes.count("Polygons skipped because they are no pairs of numbers", file)
-        elif len(polygon) < MIN_NUMBERS:
-            notes.count("Polygons with fewer than 3 points skipped", file)
-        else:
-            sides_2 = np.array(size)
-            corners_N2 = np.clip(np.array(polygon, dtype=np.float64).reshape(-1, 2), -sides_2, 2 * sides_2)
-            usable.append(corners_N2.ravel().tolist())
-    if not usable:
-        return None
-    # pycocotools takes a list of 4 numbers for a box, which is why shorter polygons must not reach it.
-    return _uncompressed(merge(frPyObjects(usable, size[1], size[0]))["counts"].decode())
-
-
-def _of_counts(segmentation: dict[str, Any], size: Size, file: Path) -> list[int]:
-    """Return run lengths that were compressed or are not; they must fill the frame exactly.
-
-    They are not left to pycocotools, which does not check that: of too few counts it returns memory as it was.
-    """
-    width, height = size
-    stated, counts = segmentation.get("size"), segmentation.get("counts")
-    if stated != [height, width]:
-        raise DataError(
-            f"{file} holds run lengths of size {stated!r} for a photo of {[height, width]}; export it again."
-        )
-    if isinstance(counts, str):
-        counts = _uncompressed(counts)
-    whole = [count for count in counts if type(count) is int and count >= 0] if isinstance(counts, list) else []
-    if counts != whole or sum(whole) != width * height:
-        raise DataError(f"{file} holds run lengths that do not fill {width} x {height} pixels; export it again.")
-    return whole
-
-
-def _uncompressed(text: str) -> list[int] | None:
-    """Return the counts that COCO's compressed text stands for, or None for any other text.
-
-    Each character less 48 holds 5 bits, lowest first, and a sixth one that says whether more follow; the fifth bit of
-    the last one is the sign. From the fourth count on, the difference to the count before the last one is stored.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64 or shift >= 5 * MAX_COUNTS_CHARACTERS:
-            return None
-        value |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        value -= (1 << shift) if code & 16 else 0
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    return None if shift else counts
+def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:
+    if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(is_coordinate, polygon)):
+        notes.count("Polygons that are no pairs of numbers, which are void in their boxes", file)
+        return False
+    notes.count("Polygons with fewer than 3 points, which are void in their boxes", file, len(polygon) < MIN_NUMBERS)
+    return len(polygon) >= MIN_NUMBERS

@@ -4,18 +4,28 @@ import json
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
+from core.data.importers.notes import Notes
 from core.errors import DataError
-from core.files import regular
+from core.files import encoding_of, regular
 
 Kind = TypeVar("Kind")
 KIND_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 MAX_COORDINATE = 1e7
 
 
-def read_json(file: Path) -> Any:
-    """Read a JSON document; one that is damaged, or no JSON at all, raises `DataError`."""
+def read_json(file: Path, notes: Notes | None = None) -> Any:
+    """Read a JSON document; one that is damaged, or no JSON at all, raises `DataError`.
+
+    labelme saves in the encoding of the system it runs on: any that is recognised is read, and noted.
+    """
     try:
-        return json.loads(regular(file).read_text(encoding="utf-8-sig"))
+        data = regular(file).read_bytes()
+        encoding = encoding_of(data)
+        if not encoding or encoding == "UTF-8":
+            return json.loads(data)
+        if notes:
+            notes.count(f"Files in {encoding}, not UTF-8: check that the names are read right", file)
+        return json.loads(data.decode(encoding))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}; check its name and whose it is.") from error
     except (ValueError, RecursionError) as error:

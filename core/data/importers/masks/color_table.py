@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import NAMED_COLOR, Classes
-from core.data.importers.masks import read_mask_file
+from core.data.importers.masks.mask_file import read_mask_file
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import Part, files_in, mask_parts, no_masks
 from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels, tidy

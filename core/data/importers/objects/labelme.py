@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
-from core.data.importers.json_file import is_coordinate, member, of_kind, read_json, size_in
-from core.data.importers.masks import any_color, read_picture
+from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.objects.outlines import Point, polygon, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import (
     Canvas,
@@ -40,13 +40,16 @@ from core.data.importers.source_splits import split_of
 from core.errors import DataError
 from core.files import by_number
 
-NUM_POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "oriented_rectangle": (4,)}
+NUM_POINTS = {
+    "rectangle": (2, 4),
+    "circle": (2,),
+    "mask": (2,),
+    "oriented_rectangle": (4,),
+    "rotation": (4,),
+    "quadrilateral": (4,),
+}
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 MIN_CORNERS = 3
-
-
-Point = tuple[float, float]
-"""px from the left and from the top."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
     sheets = [sheet for file in files_in(source.path, (".json",)) if (sheet := _read_sheet(file, notes))]
     if not sheets:
         raise DataError(f"{source.path} holds no JSON file of labelme; name the folder that its files were saved in.")
-    photos = PhotoFolder(source.photos or source.path)
-    found = [(sheet, _photo_of(sheet, photos, is_beside=not source.photos)) for sheet in sheets]
+    photos = PhotoFolder(source.photos or source.path, notes)
+    found = [(sheet, _photo_of(sheet, photos, notes, is_beside=not source.photos)) for sheet in sheets]
     if missing := [f"{sheet.path} of {sheet.file.name}" for sheet, photo in found if not photo and not sheet.carried]:
         raise missing_photos(missing, len(sheets), source.path, photos.root)
     found = _one_for_each_photo(found, notes)
@@ -90,8 +93,24 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
     return Plan(classes, drawings)
 
 
-def _photo_of(sheet: Sheet, photos: PhotoFolder, *, is_beside: bool) -> Path | None:
-    return _photo_beside(sheet, photos) if is_beside else photos.find(sheet.photo_name)
+def _photo_of(sheet: Sheet, photos: PhotoFolder, notes: Notes, *, is_beside: bool) -> Path | None:
+    """Return the photo at the path that a file names, else the one that is called as the file, which is noted."""
+    photo = _photo_beside(sheet, photos) if is_beside else photos.find(sheet.photo_name)
+    if photo or sheet.carried:
+        return photo
+    folder = sheet.file.parent if is_beside else photos.root
+    alike = [file for file in photos.files if file.parent == folder and file.stem == sheet.file.stem]
+    if len(alike) == 1:
+        notes.count(
+            "Photos called as their JSON file taken instead of the ones it names, which are not there", alike[0]
+        )
+        return alike[0]
+    if is_beside and _is_outside(_path_below(sheet, photos)):
+        raise DataError(
+            f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "
+            "the photos with --photos."
+        )
+    return None
 
 
 def _one_for_each_photo(found: Sequence[tuple[Sheet, Path | None]], notes: Notes) -> list[tuple[Sheet, Path | None]]:
@@ -104,7 +123,7 @@ def _one_for_each_photo(found: Sequence[tuple[Sheet, Path | None]], notes: Notes
 
 
 def _read_sheet(file: Path, notes: Notes) -> Sheet | None:
-    document = read_json(file)
+    document = read_json(file, notes)
     if not isinstance(document, dict) or not {"shapes", "imagePath"} <= document.keys():
         notes.count("JSON files without shapes and imagePath left out", file)
         return None
@@ -135,14 +154,16 @@ def _label(file: Path, shape: dict[str, Any]) -> str:
 
 def _photo_beside(sheet: Sheet, photos: PhotoFolder) -> Path | None:
     """Return the photo that a path leads to from the folder of its JSON file, if it stays within the source."""
-    below = posixpath.normpath(posixpath.join(sheet.file.parent.relative_to(photos.root).as_posix(), sheet.path))
-    is_outside = below.startswith(("/", "../")) or below == ".." or ":" in below.partition("/")[0]
-    if is_outside and not sheet.carried:
-        raise DataError(
-            f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "
-            "the photos with --photos."
-        )
-    return None if is_outside else photos.at(below)
+    below = _path_below(sheet, photos)
+    return None if _is_outside(below) else photos.at(below)
+
+
+def _path_below(sheet: Sheet, photos: PhotoFolder) -> str:
+    return posixpath.normpath(posixpath.join(sheet.file.parent.relative_to(photos.root).as_posix(), sheet.path))
+
+
+def _is_outside(path: str) -> bool:
+    return path.startswith(("/", "../")) or path == ".." or ":" in path.partition("/")[0]
 
 
 def _data(file: Path) -> bytes:
@@ -160,28 +181,32 @@ def _decoded(text: str, what: str) -> bytes:
 
 def _paint(file: Path, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
     canvas = Canvas(size)
-    for shape in _shapes(file, read_json(file)):
+    shapes = _shapes(file, read_json(file))
+    notes.count("Photos without annotations, which are background all over", file, not shapes)
+    for shape in shapes:
+        if _kind(file, shape) in WITHOUT_AREA:
+            notes.count("Points and lines skipped, as they have no area", file)
+            continue
         region_HW = _region(file, shape, size, notes)
-        if region_HW is not None:
+        if region_HW is None:
+            canvas.leave_void(None)
+        else:
             canvas.paint(region_HW, ids[_label(file, shape)])
-    return canvas.mask_HW
+    return canvas.finished()
 
 
 def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDArray[np.bool_] | None:
     """Return what a shape covers; a shape that cannot be drawn is noted and gives None."""
-    kind = _kind(file, shape)
-    if kind in WITHOUT_AREA:
-        notes.count("Points and lines skipped, as they have no area", file)
-        return None
+    kind, then = _kind(file, shape), "so what nobody drew in their photos is void"
     if kind != "polygon" and kind not in NUM_POINTS:
-        notes.count(f"Shapes of the unknown type '{kind}' skipped", file)
+        notes.count(f"Shapes of the unknown type '{kind}' not drawn, {then}", file)
         return None
     points = member(shape, "points", list, "a shape", file)
     if not all(isinstance(point, list) and len(point) == 2 and all(map(is_coordinate, point)) for point in points):
-        notes.count("Shapes skipped because a coordinate is no number", file)
+        notes.count(f"Shapes not drawn because a coordinate is no number, {then}", file)
         return None
     if len(points) < MIN_CORNERS if kind == "polygon" else len(points) not in NUM_POINTS[kind]:
-        notes.count(f"Shapes skipped because a {kind} cannot have that number of points", file)
+        notes.count(f"Shapes not drawn because a {kind} cannot have that number of points, {then}", file)
         return None
     return _covered(file, shape, kind, [(float(x), float(y)) for x, y in points], size)
 
@@ -196,22 +221,6 @@ def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[Point], 
     if kind == "circle":
         return circle(points, size)
     return polygon(points, size)
-
-
-def polygon(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
-    """Return the inside of a polygon and its edges: (1, 1), (3, 1), (3, 2), (1, 2) covers 3 x 2 pixels."""
-    canvas = Image.new("1", size)
-    ImageDraw.Draw(canvas).polygon([*points], fill=1, outline=1)
-    return np.array(canvas, dtype=np.bool_)
-
-
-def rectangle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
-    """Return an upright rectangle between two opposite corners, both of which belong to it."""
-    (x0, y0), (x1, y1) = points
-    canvas = Image.new("1", size)
-    box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-    ImageDraw.Draw(canvas).rectangle(box, fill=1, outline=1)
-    return np.array(canvas, dtype=np.bool_)
 
 
 def circle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from core.data.importers import import_data
-from core.data.importers.masks import decode_brush
+from core.data.importers.masks.mask_file import decode_brush
 
 SIZE = (12, 8)
 
@@ -102,10 +102,12 @@ def test_a_tag_with_hyphens_is_known_from_the_full_export_beside_the_pngs(
     export(photos / "export.json", tasks)
     imported = import_data("label-studio", photos, tmp_path / "out")
     assert imported.classes.names == ("background", "Leaf")
-    assert sound(imported)["apple_tree"].sum() == 5, "what the newest annotation painted"
+    mask_HW = sound(imported)["apple_tree"]
+    assert mask_HW[0].tolist() == [1] * 5 + [0] * (SIZE[0] - 5), "what the newest annotation painted"
+    assert set(mask_HW[1:, 0]) == {255}, "void, where nobody said what is painted"
     said = " ".join(imported.notes)
     assert "several annotations, of which the newest counts: 1, first in task 7" in said
-    assert "without a label skipped: 1" in said
+    assert "without a label, which are void: 1" in said
 
 
 def test_packed_strokes_are_read_from_the_json_alone(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
@@ -120,11 +122,12 @@ def test_packed_strokes_are_read_from_the_json_alone(photos: Path, tmp_path: Pat
     ]  # fmt: skip
     imported = import_data("label-studio", export(tmp_path / "e.json", tasks), tmp_path / "out", photos=photos)
     masks = sound(imported)
+    assert masks["apple_tree"][7, 7] == 255
     assert np.argwhere(masks["apple_tree"] == 2).tolist() == [[y, x] for y in (1, 2) for x in (2, 3, 4)]
     assert np.argwhere(masks["b"]).tolist() == [[4, 4]]
     said = " ".join(imported.notes)
-    assert "no brush strokes skipped" in said
-    assert "without a label skipped: 1" in said
+    assert "Boxes, which are no outlines, left void: 1" in said
+    assert "without a label, which are void: 1" in said
     assert "nothing is painted in them: 1" in said
 
 
@@ -232,3 +235,48 @@ def test_a_photo_with_two_tasks_is_imported_once(photos: Path, tmp_path: Path, s
     assert np.argwhere(sound(imported)["b"]).tolist() == [[0, 1]]
     assert imported.classes.names == ("background", "Leaf")
     assert any("newer one is of the same photo: 1, first in task 1" in note for note in imported.notes)
+
+
+def polygon_of(label: str | None, corners: list[list[float]], kind: str = "polygon") -> dict[str, Any]:
+    """Return a polygon as Label Studio exports it: in percent of the photo."""
+    points = [[100 * x / SIZE[0], 100 * y / SIZE[1]] for x, y in corners]
+    value = {"points": points, "closed": True} | ({f"{kind}labels": [label]} if label else {})
+    about = {"id": "p1", "type": f"{kind}labels", "from_name": "label", "to_name": "image", "image_rotation": 0}
+    return about | {"original_width": SIZE[0], "original_height": SIZE[1], "value": value}
+
+
+def test_polygons_are_drawn_alone_and_beside_strokes(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """Polygons were left out: their pixels became background, and a class of polygons alone was gone."""
+    leaf = polygon_of("Leaf", [[1, 1], [4, 1], [4, 3], [1, 3]])
+    circle = polygon_of("Pot", [])
+    circle["value"] = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 37.5, "rotation": 0, "ellipselabels": ["Pot"]}
+    tasks = [
+        {"id": 7, "data": MIN_TASKS[0], "annotations": [{"id": 3, "result": [leaf, result("Stem", np.s_[6, :])]}]},
+        {
+            "id": 8,
+            "data": MIN_TASKS[1],
+            "annotations": [{"id": 4, "result": [circle, {"type": "choices", "value": {}}]}],
+        },
+    ]
+    imported = import_data("label-studio", export(tmp_path / "e.json", tasks), tmp_path / "out", photos=photos)
+    masks = sound(imported)
+    assert imported.classes.names == ("background", "Leaf", "Pot", "Stem")
+    assert np.argwhere(masks["apple_tree"] == 1).tolist() == [[y, x] for y in (1, 2) for x in (1, 2, 3)]
+    assert set(masks["apple_tree"][6]) == {3}
+    down_N, across_N = np.nonzero(masks["b"] == 2)
+    assert (across_N.mean() + 0.5, down_N.mean() + 0.5) == pytest.approx((6, 4), abs=0.5)
+    assert len(across_N) == pytest.approx(np.pi * 3 * 3, abs=3), "half axes of 25 % of 12 px and 37.5 % of 8 px"
+
+
+def test_an_outline_that_cannot_be_drawn_or_has_no_label_is_void(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    leaf = polygon_of("Leaf", [[1, 1], [4, 1], [4, 3], [1, 3]])
+    tasks = [
+        {"id": 7, "data": MIN_TASKS[0], "annotations": [
+            {"id": 3, "result": [leaf, polygon_of(None, [[6, 1], [8, 1], [8, 3], [6, 3]])]}]},
+        {"id": 8, "data": MIN_TASKS[1], "annotations": [{"id": 4, "result": [leaf, polygon_of("Leaf", [[1, 1]])]}]},
+    ]  # fmt: skip
+    masks = sound(import_data("label-studio", export(tmp_path / "e.json", tasks), tmp_path / "out", photos=photos))
+    assert np.argwhere(masks["apple_tree"] == 255).tolist() == [[y, x] for y in (1, 2) for x in (6, 7)]
+    assert sorted(set(masks["b"].ravel())) == [1, 255]

@@ -108,9 +108,12 @@ def test_what_cannot_be_drawn_is_noted_and_the_rest_is_imported(
     sheet(source / "b.json", [good], "second.png")
     (source / "settings.json").write_text("[1, 2]")
     imported = import_data("labelme", source, tmp_path / "out")
-    assert np.argwhere(sound(imported)["first_photo"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    masks = sound(imported)
+    assert np.argwhere(masks["first_photo"] == 1).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert np.all(masks["first_photo"][3:] == 255), "an object that was not drawn may be anywhere"
+    assert np.argwhere(masks["second"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
     assert len(imported.notes) == 6, "five, and that the split is random"
-    assert any("coordinate is no number: 3" in note for note in imported.notes)
+    assert any("coordinate is no number" in note and ": 3, first" in note for note in imported.notes)
     assert any("'spiral'" in note for note in imported.notes)
 
 
@@ -223,3 +226,48 @@ def test_folders_called_after_splits_are_kept(
         sheet(file, [shape("leaf", [[1, 1], [2, 2]], "rectangle")], f"{Path(name).name}.jpg")
     imported = import_data("labelme", tmp_path / "set", tmp_path / "out")
     assert listed(imported) == {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
+
+
+def test_a_renamed_photo_is_found_by_the_name_of_its_json(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    leaf = [shape("leaf", [[1, 1], [2, 2]], "rectangle")]
+    sheet(source / "first photo.json", leaf, "IMG_1.jpg")
+    sheet(source / "second.json", leaf, "..\\old\\IMG_2.png")
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert set(sound(imported)) == {"first_photo", "second"}
+    assert any("called as their JSON file" in note and ": 2, first" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "quadrilateral", "oriented_rectangle"])
+def test_four_corners_are_a_polygon(source: Path, tmp_path: Path, sound: Callable[..., Any], kind: str) -> None:
+    sheet(source / "second.json", [shape("leaf", [[1, 1], [3, 1], [3, 2], [1, 2]], kind)], "second.png")
+    assert sound(import_data("labelme", source, tmp_path / "out"))["second"].sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("encoding", "label"),
+    [("gb18030", "叶子"), ("utf-16", "feuille séchée"), ("utf-16-le", "leaf"), ("cp1252", "Blätter")],
+)
+def test_other_encodings_are_read_and_named(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], encoding: str, label: str
+) -> None:
+    file = sheet(source / "second.json", [shape("L", [[1, 1], [2, 2]], "rectangle")], "second.png")
+    file.write_bytes(file.read_text().replace('"L"', f'"{label}"').encode(encoding))
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert imported.classes.names == ("background", label)
+    name = {"cp1252": "WINDOWS-1252"}.get(encoding, encoding.upper())
+    assert any(f"Files in {name}, not UTF-8" in note for note in imported.notes)
+
+
+def test_photos_without_shapes_are_counted_and_hidden_files_are_no_data(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    sheet(source / "second.json", [shape("leaf", [[1, 1], [2, 2]], "rectangle")], "second.png")
+    sheet(source / "first photo.json", [], "first photo.jpg")
+    for hidden in (".ipynb_checkpoints/second-checkpoint.json", "__MACOSX/._second.json", "._second.json"):
+        (source / hidden).parent.mkdir(exist_ok=True)
+        (source / hidden).write_bytes(b"\0\5\x16\7")
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert len(sound(imported)) == 2
+    assert any("background all over: 1, first in" in note for note in imported.notes)

@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from pycocotools.mask import encode
 
 from core.data.importers import import_data
-from core.data.importers.coco import _of_counts, _region, plan_coco
 from core.data.importers.notes import Notes
+from core.data.importers.objects.coco import plan_coco
+from core.data.importers.objects.outlines import counts_of, region_of
 from core.data.importers.plan import Source
 from core.voc import VOID
 
@@ -93,9 +94,9 @@ def test_run_lengths_mean_what_pycocotools_means(regions: np.ndarray, is_text: b
     plain = np.diff([0, *changes, columns.size]).tolist()
     height, width = regions.shape
     counts = coded["counts"].decode() if is_text else plain
-    read = _of_counts({"size": [height, width], "counts": counts}, (width, height), Path("x.json"))
+    read = counts_of({"size": [height, width], "counts": counts}, (width, height), Path("x.json"))
     assert read == plain
-    assert np.array_equal(_region(read, (width, height)), regions)
+    assert np.array_equal(region_of(read, (width, height)), regions)
 
 
 def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
@@ -105,7 +106,11 @@ def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
         tmp_path / "photos" / "instances.json",
         [
             annotation([square(-4, -4, 6)]),
-            annotation([[1, 1, 5, 5], [1, 1, 5, 5, 7], [0, 0, float("nan"), 1, 1, 1], ["a"] * 6, "x"], category=18),
+            annotation(
+                [[1, 1, 5, 5], [1, 1, 5, 5, 7], [0, 0, float("nan"), 1, 1, 1], ["a"] * 6, "x"],
+                category=18,
+                bbox=[1, 1, 5, 4],
+            ),
             annotation([[-1e6, 7, 1e6, 7, 1e6, 1e6, -1e6, 1e6]]),
             annotation([], image=2),
             annotation([square(1, 1, 2)], image=99),
@@ -113,12 +118,13 @@ def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
     )
     imported = import_data("coco", photos, tmp_path / "out")
     truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[1:5, 1:6] = VOID  # the box of the stem that cannot be drawn
     truth_HW[:2, :2] = truth_HW[7] = 1
     assert np.array_equal(sound(imported)["a"], truth_HW)
     said = " ".join(imported.notes)
-    assert "fewer than 3 points skipped: 1" in said
-    assert "no pairs of numbers: 4" in said
-    assert "without a segmentation skipped: 1" in said
+    assert "fewer than 3 points, which are void in their boxes: 1" in said
+    assert "no pairs of numbers, which are void in their boxes: 4" in said
+    assert "without a segmentation, which are void in their boxes: 1" in said
     assert "does not list left out: 1" in said
     assert file.exists()
 
@@ -149,7 +155,7 @@ def test_photos_are_found_in_subfolders_by_the_end_of_their_path(
     for number, folder in enumerate(["train", "val"]):
         draw_photo(tmp_path / "data" / folder / "a.jpg", number)
     images = [{"id": 1, "file_name": "val/a.jpg"}, {"id": 2, "file_name": "./train/a.jpg"}]
-    file = instances(tmp_path / "i.json", [], images=images)
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)])], images=images)
     plan = plan_coco(Source(file, tmp_path), Notes())
     assert [drawing.file.parent.name for drawing in plan.drawings] == ["val", "train"]
     imported = import_data("coco", file, tmp_path / "out", photos=tmp_path / "data")
@@ -237,7 +243,8 @@ def test_a_mark_may_be_a_text(
     photos: Path, tmp_path: Path, sound: Callable[..., Any], mark: object, is_void: bool
 ) -> None:
     """`"iscrowd": "0"` is not empty, and so it was taken for a crowd."""
-    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)], iscrowd=mark)])
+    leaf = annotation([square(4, 4, 2)])
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)], iscrowd=mark), leaf])
     mask_HW = sound(import_data("coco", file, tmp_path / "out", photos=photos))["a"]
     assert mask_HW[0, 0] == (VOID if is_void else 1)
 
@@ -298,3 +305,75 @@ def test_a_photo_that_cannot_be_read_is_told_as_such(
     text = refused("coco", instances(tmp_path / "i.json", []), photos=photos)
     assert f"The photo of {photos / 'a.jpg'} cannot be read" in text
     assert ("No such file" if is_link else "Is a directory") in text
+
+
+def test_ids_are_keys_whatever_they_are(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    """Texts, and whole numbers with a point, are what pandas and databases write."""
+    images = [{"id": "im-a", "file_name": "a.jpg"}, {"id": 2.0, "file_name": "b.jpg"}]
+    categories = [{"id": "leaf", "name": "leaf"}, {"id": 7, "name": "stem"}]
+    found = [annotation([square(0, 0, 3)], "im-a", "leaf"), annotation([square(0, 0, 2)], "2", 7.0)]  # type: ignore[arg-type]
+    file = instances(tmp_path / "i.json", found, images=images, categories=categories)
+    imported = import_data("coco", file, tmp_path / "out", photos=photos)
+    masks = sound(imported)
+    ids = [imported.classes.names.index(name) for name in ("leaf", "stem")]
+    assert [(masks["a"] == ids[0]).sum(), (masks["b"] == ids[1]).sum()] == [9, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1.0, "file_name": "b.jpg"}]},
+            "two images, a.jpg and b.jpg",
+        ),
+        ({"categories": [{"id": 3, "name": "leaf"}, {"id": "3", "name": "stem"}]}, "two categories, leaf and stem"),
+    ],
+)
+def test_an_id_given_twice_is_an_error_that_names_both(
+    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+) -> None:
+    """The second image took the first one's place, and was given the objects of both."""
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)])], **changes)
+    assert told in refused("coco", file, photos=photos)
+
+
+def test_a_polygon_may_be_a_flat_list_of_numbers(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    file = instances(tmp_path / "i.json", [annotation(square(0, 0, 3))])
+    assert sound(import_data("coco", file, tmp_path / "out", photos=photos))["a"].sum() == 9
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "cause"),
+    [([], "without a segmentation"), ([[1, 1, 5, 5]], "fewer than 3 points"), ([["a"] * 6], "no pairs of numbers")],
+)
+def test_an_import_in_which_nothing_was_drawn_is_an_error_that_holds_the_cause(
+    photos: Path, tmp_path: Path, refused: Callable[..., str], segmentation: Any, cause: str
+) -> None:
+    """Boxes without outlines became masks of background, and the training ran to an mIoU of 0."""
+    text = refused("coco", instances(tmp_path / "i.json", [annotation(segmentation)]), photos=photos)
+    assert "Nothing was drawn" in text
+    assert f"{cause}, which are void in their boxes: 1" in text
+
+
+def test_the_category_that_roboflow_calls_after_the_project_is_no_class(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    categories = [
+        {"id": 0, "name": "plants", "supercategory": "none"},
+        {"id": 1, "name": "leaf", "supercategory": "plants"},
+        {"id": 2, "name": "none of these", "supercategory": "plants"},
+    ]
+    file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)], category=1)], categories=categories)
+    imported = import_data("coco", file, tmp_path / "one", photos=photos)
+    assert imported.classes.names == ("background", "leaf", "none of these")
+    assert any("'plants' left out" in note for note in imported.notes)
+    instances(tmp_path / "i.json", [annotation([square(0, 0, 2)], category=0)], categories=categories)
+    assert "plants" in import_data("coco", file, tmp_path / "two", photos=photos).classes.names
+
+
+def test_a_file_for_each_photo_is_imported_at_once(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+    for name in ("a", "b"):
+        images = [{"id": 1, "file_name": f"{name}.jpg"}]
+        instances(tmp_path / "labels" / f"{name}.json", [annotation([square(0, 0, 2)])], images=images)
+    masks = sound(import_data("coco", tmp_path / "labels", tmp_path / "out", photos=photos))
+    assert {name: mask_HW.sum() for name, mask_HW in masks.items()} == {"a": 4, "b": 4}

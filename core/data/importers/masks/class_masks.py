@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import Classes, read_classes
-from core.data.importers.masks import any_color, read_mask_file
+from core.data.importers.masks.mask_file import any_color, read_mask_file
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     LOSSLESS_SUFFIXES,
@@ -23,6 +23,7 @@ from core.data.importers.photo_folder import (
     Part,
     PhotoFolder,
     files_in,
+    folders_in,
     mask_parts,
     no_masks,
 )
@@ -78,14 +79,17 @@ def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, 
 
 
 def _class_folders(masks: Path) -> list[Path]:
-    folders = sorted(folder for folder in masks.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    return [folder for folder in folders if folder.name not in PHOTO_FOLDERS and files_in(folder, LOSSLESS_SUFFIXES)]
+    return [
+        folder
+        for folder in folders_in(masks)
+        if folder.name not in PHOTO_FOLDERS and files_in(folder, LOSSLESS_SUFFIXES)
+    ]
 
 
 def _in_folders(folders: list[Path], photo_root: Path, notes: Notes) -> dict[Path, list[ClassMask]]:
     """Return the masks of each photo, found under its name in the folders of the classes."""
     files = {folder: files_in(folder, LOSSLESS_SUFFIXES) for folder in folders}
-    photos = PhotoFolder(photo_root, [file for found in files.values() for file in found]).files
+    photos = PhotoFolder(photo_root, notes, [file for found in files.values() for file in found]).files
     by_stem = _by_stem(photos)
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in photos}
     for folder, found in files.items():
@@ -115,7 +119,7 @@ def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, lis
     stems = {picture.stem for picture in pictures}
     found = files_in(masks, LOSSLESS_SUFFIXES)
     files = [file for file in found if _split_name(file.stem, stems)]
-    by_stem = _by_stem(PhotoFolder(photo_root, files).files)
+    by_stem = _by_stem(PhotoFolder(photo_root, notes, files).files)
     strays = [file for file in found if file not in {*files, *by_stem.values()}]
     notes.count("Masks without a photo left out", strays[0] if strays else masks, len(strays))
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in by_stem.values()}

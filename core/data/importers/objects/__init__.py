@@ -1,0 +1,9 @@
+"""Annotations that are outlines, strokes and run lengths of objects.
+
+coco.py               COCO instances: a JSON file and a folder of photos
+labelme.py            JSON files of labelme, one for each photo
+label_studio.py       Label Studio: brush labels as PNG, or its JSON export
+label_studio_json.py  that JSON export
+json_file.py          reading JSON that somebody else wrote
+outlines.py           polygons and run lengths as regions of pixels
+"""

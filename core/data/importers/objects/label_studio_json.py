@@ -1,0 +1,174 @@
+"""Label Studio's JSON export, in full or "min": the photo of each task, and what was drawn in it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.importers.masks.mask_file import decode_brush
+from core.data.importers.notes import Notes
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.objects.outlines import polygons_region
+from core.data.importers.plan import Size, tidy
+from core.data.pair_names import PHOTO_SUFFIXES
+from core.errors import DataError
+
+WITHOUT_LABEL = "Regions without a label, which are void"
+LABELS = ("brushlabels", "polygonlabels", "ellipselabels", "rectanglelabels", "labels")
+CORNERS_OF_ELLIPSE = 90
+MIN_CORNERS = 3
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One region; `read` returns it, shape (H, W), for the (width, height) of its photo. Without a label it is void."""
+
+    label: str | None
+    file: Path
+    read: Callable[[Size], NDArray[np.bool_]]
+    size: Size | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What one annotation of a task drew."""
+
+    task: int
+    number: int
+    strokes: tuple[Stroke, ...]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A JSON export: the photo of each task, the names of its labelling tags, and the strokes, if it holds any."""
+
+    photo_of_task: dict[int, str]
+    tags: frozenset[str]
+    annotations: tuple[Annotation, ...]
+
+
+def read_export(file: Path, notes: Notes) -> Export:
+    """Read a JSON export; one that is none, or holds a brush stroke that is none, raises `DataError`."""
+    photo_of_task: dict[int, str] = {}
+    tags: set[str] = set()
+    annotations: list[Annotation] = []
+    for task in of_kind(read_json(file, notes), list, "the document", file):
+        of_kind(task, dict, "a task", file)
+        number = member(task, "id", int, "a task", file)
+        photo_of_task[number] = _photo_name(task, file)
+        for annotation, results in _results(task, file):
+            regions = [(of_kind(result, dict, "a result", file), tag) for tag, result in results]
+            tags |= {tag for _, tag in regions}
+            strokes = [stroke for region, _ in regions if (stroke := _stroke(region, file, notes))]
+            annotations.append(Annotation(number, annotation, tuple(strokes)))
+    return Export(photo_of_task, frozenset(tags), tuple(annotations))
+
+
+def _photo_name(task: dict[str, Any], file: Path) -> str:
+    """Return the name of a task's photo from its path or address: uploaded, in local files, or in the cloud."""
+    data = of_kind(task.get("data", task), dict, "'data' of a task", file)
+    texts = [data.get("image"), *data.values()]
+    for text in (text for text in texts if isinstance(text, str)):
+        parts = _address(text)
+        path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0] if parts else ""
+        name = PurePosixPath(path.replace("\\", "/")).name
+        if PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES:
+            return name
+    raise DataError(f"{file} holds a task without the name of a photo (task {task.get('id')}); export it again.")
+
+
+def _address(text: str) -> Any:
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
+
+
+def _results(task: dict[str, Any], file: Path) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+    """Give the number of each annotation and its results with their tags, from the full or the min export."""
+    if "annotations" not in task:
+        lists = {tag: value for tag, value in task.items() if isinstance(value, list)}
+        number = task.get("annotation_id")
+        yield (
+            (number if isinstance(number, int) else 0),
+            [(tag, result) for tag, results in lists.items() for result in results if isinstance(result, dict)],
+        )
+        return
+    for annotation in member(task, "annotations", list, "a task", file):
+        of_kind(annotation, dict, "an annotation", file)
+        if not annotation.get("was_cancelled"):
+            results = member(annotation, "result", list, "an annotation", file)
+            number = annotation.get("id")
+            yield (number if isinstance(number, int) else 0), [(_tag(result), result) for result in results]
+
+
+def _tag(result: Any) -> str:
+    return str(result.get("from_name", "")) if isinstance(result, dict) else ""
+
+
+def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
+    """Return a region; a result that is none (a choice, a text) gives None. In the full export, details are in `value`.
+
+    Void is left where a box stands, or a region without a label, and all over where an outline cannot be drawn.
+    """
+    value = region.get("value", region)
+    if not isinstance(value, dict) or not {"rle", "points", "radiusX", "width"} & value.keys():
+        notes.count("Results that are no regions skipped", file)
+        return None
+    size = size_in(region, "original_width", "original_height")
+    is_box = not {"rle", "points", "radiusX"} & value.keys()
+    if not size and not is_box:
+        raise DataError(f"{file} holds a region without 'original_width' and 'original_height'; export it again.")
+    names = next((value[key] for key in LABELS if value.get(key)), None)
+    label = tidy("-".join(map(str, names))) if isinstance(names, list) else ""
+    notes.count(WITHOUT_LABEL, file, not label)
+    if "rle" in value:
+        return Stroke(label or None, file, partial(_unpack, value["rle"], file), size)
+    notes.count("Boxes, which are no outlines, left void", file, is_box)
+    outline = _outline(value, size) if size else None
+    if outline is None:
+        notes.count("Outlines that cannot be drawn, so what nobody drew in their photos is void", file)
+        return Stroke(None, file, _everywhere, size)
+    return Stroke(None if is_box else label or None, file, partial(polygons_region, [outline]), size)
+
+
+def _everywhere(size: Size) -> NDArray[np.bool_]:
+    return np.ones(size[::-1], dtype=np.bool_)
+
+
+def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
+    """Return the corners (x, y, x, y, ...) in px of a polygon, an ellipse or a box, which are stored in percent."""
+    if "points" in value:
+        points = value["points"]
+        corners_N2 = points if isinstance(points, list) else []
+        if len(corners_N2) < MIN_CORNERS or not all(isinstance(each, list) and len(each) == 2 for each in corners_N2):
+            return None
+        flat = [number for corner in corners_N2 for number in corner]
+        if not all(map(is_coordinate, flat)):
+            return None
+        return [float(number) * size[at % 2] / 100 for at, number in enumerate(flat)]
+    keys = ("x", "y", "radiusX", "radiusY") if "radiusX" in value else ("x", "y", "width", "height")
+    numbers = [value.get(key) for key in keys] + [value.get("rotation") or 0]
+    if not all(map(is_coordinate, numbers)):
+        return None
+    x, y, a, b, turn = (float(number) for number in numbers if number is not None)
+    angles = np.linspace(0, 2 * np.pi, CORNERS_OF_ELLIPSE, endpoint=False)
+    around = (
+        np.stack([np.cos(angles), np.sin(angles)]) if "radiusX" in value else np.array([[0, 1, 1, 0], [0, 0, 1, 1]])
+    )
+    across_N, down_N = a / 100 * size[0] * around[0], b / 100 * size[1] * around[1]
+    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    corners_2N = x / 100 * size[0] + across_N * cos - down_N * sin, y / 100 * size[1] + across_N * sin + down_N * cos
+    return [float(number) for number in np.stack(corners_2N, axis=1).ravel()]
+
+
+def _unpack(rle: Any, file: Path, size: Size) -> NDArray[np.bool_]:
+    try:
+        return decode_brush(bytes(of_kind(rle, list, "'rle' of a stroke", file)), size)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{file} holds a brush stroke that cannot be unpacked ({error}); export it again.") from error
