@@ -233,7 +233,7 @@ def show_download(document: Document) -> str:
 
 def show_import(document: Document) -> str:
     """Return the classes, notes and place of an imported data set."""
-    classes = document["classes"]
+    classes = [one["name"] if isinstance(one, dict) else one for one in document["classes"]]
     held = f"{count(document['images'], 'photo')} of {count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
     return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
 

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import terminal
 from core.classes import CLASSES_FILE
@@ -16,6 +16,16 @@ from core.terminal import progress_bar, reporting, say
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
     from core.data.dataset import Dataset
+
+FORMATS = (
+    "coco",
+    "labelme",
+    "label-studio",
+    "class-masks",
+    "color-table",
+    "id-masks",
+)
+"""The names of `IMPORTERS`, which reads NumPy; a test compares both."""
 
 
 def stats(arguments: argparse.Namespace) -> Document:
@@ -96,10 +106,16 @@ def import_(arguments: argparse.Namespace) -> Document:
             arguments.out,
             photos=arguments.photos,
             table=arguments.table,
+            masks=arguments.masks,
+            names=arguments.names,
             on_progress=on_progress,
         )
-    classes, notes = list(imported.classes.names), list(imported.notes)
-    return {"data": str(imported.root), "images": imported.images, "classes": classes, "notes": notes}
+    classes: list[Any] = list(imported.classes.names)
+    if arguments.format == "auto":
+        counted = zip(classes, imported.pixels, strict=True)
+        classes = [{"id": at, "name": name, "pixels": pixels} for at, (name, pixels) in enumerate(counted)]
+    held = {"format": imported.format, "images": imported.images, "classes": classes, "splits": imported.splits}
+    return {"data": str(imported.root), **held, "notes": list(imported.notes)}
 
 
 @contextmanager
@@ -138,9 +154,13 @@ def add_to(add: Add) -> None:
     )
     add_job(command)
 
-    command = add(import_, terminal.show_import, "import coco instances.json --photos photos --out datasets/mine")
-    command.add_argument("format", metavar="FORMAT", help="label-studio, labelme, coco, class-masks or color-table")
-    command.add_argument("source", type=Path, metavar="SOURCE", help="file or folder of the annotations")
+    command = add(import_, terminal.show_import, "import auto export.zip --out datasets/mine")
+    command.add_argument("format", metavar="FORMAT", help=f"auto, or one of {', '.join(FORMATS)}")
+    command.add_argument("source", type=Path, metavar="SOURCE", help="file, folder, zip or tar of the annotations")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the data set")
     command.add_argument("--photos", type=Path, metavar="DIR", help="folder of the photos, if they lie elsewhere")
+    command.add_argument("--masks", metavar="WHAT", help="folder of the masks in SOURCE, or the ending of their names")
+    command.add_argument(
+        "--names", metavar="SET", help="names of ade20k, cityscapes, cityscapes-train, camvid, pet or loveda"
+    )
     command.add_argument("--table", type=Path, metavar="FILE", help="table of colours or classes, or JSON export")

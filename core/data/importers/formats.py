@@ -1,28 +1,59 @@
-"""The formats that can be imported, by name, and the one way to import them."""
+"""The formats by name, which of them a source is in, and the one way to import them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.data.importers.masks.class_masks import plan_class_masks
-from core.data.importers.masks.color_table import plan_color_table
+from core.data.importers.archive import is_archive, unpacked
+from core.data.importers.masks.class_masks import plan_class_masks, recognise_class_masks
+from core.data.importers.masks.color_table import plan_color_table, recognise_color_table
+from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks
 from core.data.importers.notes import Notes, printable
-from core.data.importers.objects.coco import plan_coco
-from core.data.importers.objects.label_studio import plan_label_studio
-from core.data.importers.objects.labelme import plan_labelme
+from core.data.importers.objects.coco import plan_coco, recognise_coco
+from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
+from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
+from core.data.importers.photo_folder import files_in
 from core.data.importers.plan import Plan, Source
+from core.data.importers.preview import Preview, preview_of
+from core.data.importers.source_splits import with_listed_splits
 from core.data.importers.writer import Imported, write_dataset
 from core.errors import DataError
 from core.jobs import OnProgress
 
-Planner = Callable[[Source, Notes], Plan]
+AUTO = "auto"
 
-IMPORTERS: dict[str, Planner] = {
-    "label-studio": plan_label_studio,
-    "labelme": plan_labelme,
-    "coco": plan_coco,
-    "class-masks": plan_class_masks,
-    "color-table": plan_color_table,
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is recognised (what speaks for it, None where nothing does), and how it is read."""
+
+    recognise: Callable[[Source], str | None]
+    plan: Callable[[Source, Notes], Plan]
+
+
+IMPORTERS = {
+    "coco": Format(recognise_coco, plan_coco),
+    "labelme": Format(recognise_labelme, plan_labelme),
+    "label-studio": Format(recognise_label_studio, plan_label_studio),
+    "class-masks": Format(recognise_class_masks, plan_class_masks),
+    "color-table": Format(recognise_color_table, plan_color_table),
+    "id-masks": Format(recognise_id_masks, plan_id_masks),
 }
+
+EXPORT_OTHERWISE = {
+    ".tfrecord": "TFRecord files; export COCO JSON or masks",
+    ".ndjson": "Labelbox's NDJSON; convert it to COCO JSON with Labelbox's own tools",
+    ".mat": "MATLAB files; save the masks as PNG",
+    ".nii": "NIfTI volumes; save their slices as PNG",
+    ".gz": "compressed files; unpack them, and save volumes as PNG slices",
+    ".dcm": "DICOM files; save the photos and masks as PNG",
+    ".h5": "HDF5 files; save the photos and masks as PNG",
+    ".parquet": "Parquet files; save the photos and masks as PNG",
+    ".7z": "a 7z archive; unpack it first",
+    ".rar": "a RAR archive; unpack it first",
+}
+"""What is known and not read, and what to do instead."""
 
 
 def import_data(
@@ -32,39 +63,104 @@ def import_data(
     *,
     photos: Path | None = None,
     table: Path | None = None,
+    masks: str | None = None,
+    names: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Imported:
     """Turn annotations of another tool into a new data set in VOC's layout; the source stays as it is.
 
-    `source` is the file or folder of annotations, `photos` the folder of the photos where they do not lie there, and
-    `table` a table of colours or classes, or Label Studio's JSON export. `out` must not exist, or be empty, and lies
-    outside of both folders. One photo is in memory at a time; `on_progress(done, total)` is called after each.
+    `format` is one of `IMPORTERS`, or `auto` to recognise it. `source` is the file, folder or archive of annotations,
+    `photos` the folder of the photos where they do not lie there, `table` a table of colours or classes, or Label
+    Studio's JSON export; `masks` and `names` are those of `Source`. `out` must not exist, or be empty, and lies outside
+    of both folders. One photo is in memory at a time; `on_progress(done, total)` is called after each.
 
     Whatever is wrong with what was named or is in it raises `DataError`, and nothing is written.
     """
-    if format not in IMPORTERS:
-        raise DataError(f"There is no format '{format}' to import; choose one of {', '.join(IMPORTERS)}.")
-    if not source.exists():
-        raise DataError(f"There is no {source}; name the file or folder of the annotations.")
-    if photos and not photos.is_dir():
-        raise DataError(f"There is no folder {photos}; name the folder of the photos.")
-    if table and not table.is_file():
-        raise DataError(f"There is no file {table}; name the table of colours or classes, or the JSON export.")
+    named = Source(source, photos, table, masks, names)
+    _refuse_missing(format, named)
     _refuse_within(out, source, photos)
     notes = Notes()
+    with _planned(format, named, notes) as (name, plan, _evidence):
+        return replace(write_dataset(plan, out, notes, on_progress), format=name)
+
+
+def preview_data(
+    format: str,  # noqa: A002
+    source: Source,
+) -> Preview:
+    """Return what an import would bring, without writing anything; what is wrong raises `DataError`."""
+    _refuse_missing(format, source)
+    notes = Notes()
+    with _planned(format, source, notes) as (name, plan, evidence):
+        return preview_of(plan, name, evidence, notes)
+
+
+def recognised(source: Source) -> dict[str, str]:
+    """Return the formats that a folder or file may be in, each with what speaks for it."""
+    found = {name: known.recognise(source) for name, known in IMPORTERS.items()}
+    return {name: evidence for name, evidence in found.items() if evidence}
+
+
+@contextmanager
+def _planned(name: str, source: Source, notes: Notes) -> Iterator[tuple[str, Plan, str]]:
+    """Give the format, the plan and the evidence, with the archive unpacked meanwhile; notes are told with an error."""
     try:
-        plan = _planned(IMPORTERS[format], Source(source.resolve(), photos and photos.resolve(), table), notes)
-        return write_dataset(plan, out, notes, on_progress)
+        with _opened(source, notes) as opened:
+            evidence = ""
+            if name == AUTO:
+                name, evidence = _recognised_alone(opened, source.path)
+            plan = IMPORTERS[name].plan(opened, notes)
+            yield name, with_listed_splits(plan, opened.path, notes), evidence
     except DataError as error:
         raise DataError(notes.after(str(error))) from error
-
-
-def _planned(planner: Planner, source: Source, notes: Notes) -> Plan:
-    try:
-        return planner(source, notes)
     except OSError as error:
         where = error.filename or source.path
         raise DataError(f"{where} cannot be read: {error.strerror}; check its name and whose it is.") from error
+
+
+@contextmanager
+def _opened(source: Source, notes: Notes) -> Iterator[Source]:
+    """Give a source with whole paths, and for an archive the folder that it was unpacked to."""
+    whole = replace(source, path=source.path.resolve(), photos=source.photos and source.photos.resolve())
+    if not is_archive(whole.path):
+        yield whole
+        return
+    with unpacked(whole.path) as folder:
+        notes.call(folder.resolve(), whole.path)
+        yield replace(whole, path=folder.resolve())
+
+
+def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
+    """Return the one format that a source may be in and what speaks for it; none or several raise `DataError`."""
+    found = recognised(source)
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        told = ", or ".join(f"as {name} ({evidence})" for name, evidence in found.items())
+        raise DataError(
+            f"{shown} can be read in {len(found)} ways: {told}; say which with import {' or import '.join(found)}."
+        )
+    if unread := next((EXPORT_OTHERWISE[s] for s in EXPORT_OTHERWISE if _holds(source.path, s)), None):
+        raise DataError(f"{shown} holds {unread}.")
+    raise DataError(
+        f"{shown} is in no format that is recognised; there are {', '.join(IMPORTERS)}. Name the format instead of "
+        "auto, or the folder of the photos with --photos and that of the masks with --masks."
+    )
+
+
+def _holds(path: Path, suffix: str) -> bool:
+    return path.suffix.lower() == suffix or (path.is_dir() and bool(files_in(path, (suffix,))))
+
+
+def _refuse_missing(name: str, source: Source) -> None:
+    if name not in (AUTO, *IMPORTERS):
+        raise DataError(f"There is no format '{name}' to import; choose one of {', '.join((AUTO, *IMPORTERS))}.")
+    if not source.path.exists():
+        raise DataError(f"There is no {source.path}; name the file or folder of the annotations.")
+    if source.photos and not source.photos.is_dir():
+        raise DataError(f"There is no folder {source.photos}; name the folder of the photos.")
+    if source.table and not source.table.is_file():
+        raise DataError(f"There is no file {source.table}; name the table of colours or classes, or the JSON export.")
 
 
 def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:
@@ -72,7 +168,7 @@ def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:
     if str(out) != printable(str(out)):
         raise DataError(f"{printable(str(out))} is no name in UTF-8; choose another for the new folder.")
     folders = [folder.resolve() for folder in (source, photos) if folder and folder.is_dir()]
-    if not folders:
+    if not folders and not is_archive(source):
         folders = [source.resolve().parent]
     for folder in folders:
         if out.resolve().is_relative_to(folder):

@@ -15,6 +15,7 @@ class Notes:
     def __init__(self) -> None:
         self._sentences: list[str] = []
         self._counts: dict[str, tuple[int, object]] = {}
+        self._called: tuple[str, str] | None = None
 
     def say(self, sentence: str) -> None:
         """Add a sentence."""
@@ -26,15 +27,22 @@ class Notes:
             before, first = self._counts.get(what, (0, where))
             self._counts[what] = before + number, first
 
+    def call(self, folder: object, name: object) -> None:
+        """Write a name in place of a folder that nobody knows: an archive's in place of where it is unpacked."""
+        self._called = str(folder), str(name)
+
+    def _known(self, text: str) -> str:
+        return printable(text.replace(*self._called) if self._called else text)
+
     def after(self, error: str) -> str:
         """Return what an error says, and behind it what was noted before: it often holds the cause."""
         noted = [sentence.rstrip(".") for sentence in self.sentences()]
-        return printable(f"{error} Noted before: {'; '.join(noted[:MAX_NOTED])}." if noted else error)
+        return self._known(f"{error} Noted before: {'; '.join(noted[:MAX_NOTED])}." if noted else error)
 
     def sentences(self) -> tuple[str, ...]:
         """Return all sentences: those that were said, then one for each kind of case."""
         counted = (f"{what}: {number:,}, first in {first}." for what, (number, first) in self._counts.items())
-        return tuple(map(printable, dict.fromkeys((*self._sentences, *counted))))
+        return tuple(map(self._known, dict.fromkeys((*self._sentences, *counted))))
 
 
 def printable(text: str) -> str:

@@ -1,16 +1,22 @@
 """The splits of an import: those that the source's folders are called after, else 80/20 at random from a fixed seed."""
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from core.data.dataset import Sample, random_splits
 from core.data.importers.notes import Notes
+from core.data.importers.plan import Plan
+from core.data.pair_names import PHOTO_SUFFIXES, composed
+from core.files import read_lines
 from core.wording import count
 
 SEED = 0
+LIST_PLACES = (".", "ImageSets/Segmentation", "ImageSets", "splits")
 SPLITS = TRAIN, VAL, TEST = "train", "val", "test"
 
 Splits = dict[str, tuple[Sample, ...]]
@@ -42,6 +48,44 @@ def split_in_name(stem: str) -> str | None:
     return next((split for split in splits if split), None)
 
 
+def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
+    """Return a plan in which photos that no folder puts into a split are in that of the list file that names them.
+
+    Lists are called after splits and lie in the root or in ImageSets. A line is a name, or a path and that of a mask.
+    """
+    if not root.is_dir() or all(drawing.split for drawing in plan.drawings):
+        return plan
+    split_by_name: dict[str, str] = {}
+    splits_by_stem: dict[str, set[str]] = {}
+    files = [file for place in LIST_PLACES for file in sorted((root / place).glob("*.txt")) if _is_list(file)]
+    for file in files:
+        for name in {_listed(text) for line in read_lines(file) for text in (line, line.split()[0])}:
+            split = split_by_name.setdefault(name, str(split_in_name(file.stem)))
+            notes.count("Photos in several lists, of which the first counts", name, split != split_in_name(file.stem))
+            splits_by_stem.setdefault(name.rpartition("/")[2], set()).add(split)
+    split_by_name |= {name: min(splits) for name, splits in splits_by_stem.items() if len(splits) == 1}
+    drawings = []
+    for drawing in plan.drawings:
+        path = drawing.file.relative_to(root).as_posix() if drawing.file.is_relative_to(root) else drawing.file.name
+        names = [_listed(path), composed(drawing.file.stem), composed(drawing.name)]
+        chosen = drawing.split or next((split_by_name[name] for name in names if name in split_by_name), None)
+        drawings.append(replace(drawing, split=chosen))
+    if files and not any(drawing.split for drawing in drawings):
+        notes.say(f"The lists of the source ({files[0].name}) name none of its photos, so they are not used.")
+    return replace(plan, drawings=drawings)
+
+
+def _is_list(file: Path) -> bool:
+    return split_in_name(file.stem) is not None and not file.name.startswith(".")
+
+
+def _listed(text: str) -> str:
+    """Return a name in a list as it is compared: without the suffix of a photo, with plain slashes."""
+    path = posixpath.normpath(composed(text).replace("\\", "/"))
+    stem, suffix = posixpath.splitext(path)
+    return stem if suffix.lower() in PHOTO_SUFFIXES else path
+
+
 def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], notes: Notes) -> Splits:
     """Return the splits that the source gives its samples by name, as far as they can be trained with.
 
@@ -50,7 +94,7 @@ def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], no
     """
     strays = [sample for sample in samples if any(given.values()) and not given[sample.name]]
     if strays:
-        notes.count("Photos outside the folders of the splits put into train", strays[0].photo.name, len(strays))
+        notes.count("Photos outside the folders and lists of splits put into train", strays[0].photo.name, len(strays))
     parts = {split: tuple(sample for sample in samples if (given[sample.name] or TRAIN) == split) for split in SPLITS}
     if parts[TRAIN] and parts[VAL]:
         sizes = ", ".join(f"{count(len(part), 'photo')} in {name}" for name, part in parts.items() if part)

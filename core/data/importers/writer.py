@@ -44,6 +44,7 @@ class Imported:
     notes: tuple[str, ...]
     pixels: tuple[int, ...]
     splits: dict[str, int]
+    format: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class OpenedPhoto:
         """Tell whether reading turns or mirrors it."""
         orientation = self.stored.getexif().get(ExifTags.Base.Orientation)
         return isinstance(orientation, int) and 2 <= orientation <= 8
+
+    def lying_as(self, size: Size) -> Image.Image:
+        """Return the photo as a mask of a size lies: upright, unless the mask fits only the unturned photo."""
+        return self.upright if size == self.upright.size or not self.is_turned else _unturned(self.stored)
 
 
 def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress | None = None) -> Imported:
@@ -141,12 +146,8 @@ def _write_pair(
     folder: Path, name: str, drawing: Drawing, plan: Plan, pixels_256: NDArray[np.int64], notes: Notes
 ) -> list[Sample]:
     """Write a photo and its mask, count its pixels and return both; nothing where the mask is void all over."""
-    photo = _open(drawing)
-    if drawing.size:
-        _check_size(photo, drawing.size, drawing)
-    mask_HW = drawing.paint(drawing.size or photo.upright.size)
+    photo, mask_HW = drawn(drawing)
     height, width = mask_HW.shape
-    _check_size(photo, (width, height), drawing)
     if np.all(mask_HW == VOID):
         notes.count("Photos left out because their masks are void all over", drawing.file)
         return []
@@ -156,6 +157,17 @@ def _write_pair(
     write_mask(mask_file, mask_HW, plan.classes.palette)
     pixels_256 += np.bincount(mask_HW.ravel(), minlength=VOID + 1)
     return [Sample(name, photo_file, mask_file)]
+
+
+def drawn(drawing: Drawing) -> tuple[OpenedPhoto, NDArray[np.uint8]]:
+    """Read a photo and draw its mask, ids of shape (H, W); a photo that does not fit its mask raises `DataError`."""
+    photo = _open(drawing)
+    if drawing.size:
+        _check_size(photo, drawing.size, drawing)
+    mask_HW = drawing.paint(drawing.size or photo.upright.size)
+    height, width = mask_HW.shape
+    _check_size(photo, (width, height), drawing)
+    return photo, mask_HW
 
 
 def _open(drawing: Drawing) -> OpenedPhoto:

@@ -7,6 +7,7 @@ Beside masks called after their photo, a photo `plant_2.png` would count as a ma
 folder of their own.
 """
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import Classes, read_classes
-from core.data.importers.masks.mask_file import any_color, read_mask_file
+from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, any_color, read_mask_file
+from core.data.importers.masks.pairs import means_mask, says_photos
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     LOSSLESS_SUFFIXES,
@@ -34,9 +36,21 @@ from core.files import by_number
 from core.voc import BACKGROUND
 
 SEPARATORS = "_."
+OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?<=[^\W\d])[-_.]\d+$")
 
 ClassMask = tuple[str, Path]
 """A label and a mask file."""
+
+
+def recognise_class_masks(source: Source) -> str | None:
+    """Return what speaks for a mask for each class: masks called by photo and class, or in folders of classes."""
+    try:
+        plan = plan_class_masks(source, Notes())
+    except DataError:
+        return None
+    names, folders = plan.classes.names[1:], {drawing.file.parent for drawing in plan.drawings}
+    is_known = source.photos or all(folder == source.path or says_photos(folder.name) for folder in folders)
+    return f"masks of the classes {', '.join(names[:4])}" if is_known and not any(map(means_mask, names)) else None
 
 
 def plan_class_masks(source: Source, notes: Notes) -> Plan:
@@ -50,6 +64,7 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
         splits |= {photo: part.split_of(photo) for photo in found_here}
     if not any(masks_of.values()):
         raise no_masks(parts[0], "them CLASS/PHOTO.png or PHOTO_CLASS.png")
+    masks_of = _without_numbers(masks_of, notes)
     labels = sorted({label for found in masks_of.values() for label, _ in found}, key=by_number)
     classes, ids = _classes(labels, source, notes)
     for photo, found in masks_of.items():
@@ -60,6 +75,15 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
         if found
     ]
     return Plan(classes, drawings)
+
+
+def _without_numbers(masks_of: dict[Path, list[ClassMask]], notes: Notes) -> dict[Path, list[ClassMask]]:
+    """Return labels without the numbers of single objects, as leaf_0 and leaf_1, where every label has one."""
+    labels = {label for found in masks_of.values() for label, _ in found}
+    if not all(map(OBJECT_NUMBER.search, labels)):
+        return masks_of
+    notes.say("The numbers behind the classes are taken for those of single objects, as leaf in leaf_0 and leaf_1.")
+    return {photo: [(OBJECT_NUMBER.sub("", label), file) for label, file in found] for photo, found in masks_of.items()}
 
 
 def _masks_in(part: Part, notes: Notes) -> dict[Path, list[ClassMask]]:
@@ -136,10 +160,20 @@ def _split_name(stem: str, photo_stems: set[str]) -> tuple[str, str] | None:
     return parts if parts and parts[1] else None
 
 
+def _region(file: Path, notes: Notes) -> NDArray[np.bool_]:
+    """Return where a mask is not black; one that is black and white with grey edges is cut in the middle."""
+    picture = read_mask_file(file)
+    levels = np.unique(np.asarray(picture)) if picture.mode == "L" else np.zeros(0)
+    if len(levels) < MIN_LEVELS or levels[-1] < CUT:
+        return any_color(picture)
+    notes.count(f"Smoothed masks cut at {CUT} of 255", file)
+    return np.asarray(picture) >= CUT
+
+
 def _paint(masks: Sequence[ClassMask], ids: dict[str, int], notes: Notes, _size: Size) -> NDArray[np.uint8]:
     canvas = Canvas(read_mask_file(masks[0][1]).size)
     for label, file in sorted(masks, key=lambda one: ids[one[0]]):
-        region_HW = any_color(read_mask_file(file))
+        region_HW = _region(file, notes)
         if canvas.mask_HW.shape != region_HW.shape:
             raise DataError(f"{file} is of another size than {masks[0][1]}; export the masks of a photo at one size.")
         if ids[label] != BACKGROUND:

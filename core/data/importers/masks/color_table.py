@@ -2,13 +2,11 @@
 
 The table is CamVid's `label_colors.txt` (red, green, blue, name), a CSV (name, red, green, blue), CVAT's `labelmap.txt`
 (name:red,green,blue::) or our own `classes.txt` (name #rrggbb). Void names become 255. A class called background is 0;
-without one, background is added in front. A mask is called as its photo, or has `_L`, `_mask`, `_label`, `_labels`,
-`_gt` or `_color` behind; Cityscapes' `_leftImg8bit` and `_gtFine_color` are known too. A mask of ids instead of
+without one, background is added in front. Which mask is which photo's is said in `pairs`. A mask of ids instead of
 colours, as Cityscapes' `_gtFine_labelIds`, counts where there is no coloured one; its table says `7 7 7 road` for id 7.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,21 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.classes import NAMED_COLOR, Classes
+from core.classes import CLASSES_FILE, NAMED_COLOR, Classes
 from core.data.importers.masks.mask_file import read_mask_file
+from core.data.importers.masks.pairs import find_pairs
 from core.data.importers.notes import Notes
-from core.data.importers.photo_folder import Part, files_in, mask_parts, no_masks
 from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels, tidy
-from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
+from core.data.pair_names import JPEG_SUFFIXES
 from core.errors import DataError
 from core.files import read_lines
 from core.wording import count
 
 TABLES = ("label_colors.txt", "class_dict.csv", "labelmap.txt", "classes.txt")
-ENDINGS = ("", "_L", "_mask", "_label", "_labels", "_gt", "_color", "_gtFine_color", "_gtCoarse_color")
-ID_ENDINGS = ("_gtFine_labelIds", "_gtCoarse_labelIds", "_labelIds")
-UNUSED_ENDINGS = ("_gtFine_instanceIds", "_gtCoarse_instanceIds", "_instanceIds")
-PHOTO_ENDING = "_leftImg8bit"
 OPAQUE = 255
 
 CAMVID_LINE = re.compile(r"(?P<r>\d+)\s+(?P<g>\d+)\s+(?P<b>\d+)\s+(?P<name>\S.*)")
@@ -50,17 +44,29 @@ class ColorIds:
     ids_N: NDArray[np.uint8]
 
 
+def recognise_color_table(source: Source) -> str | None:
+    """Return what speaks for masks in colours: a table of them, and pairs whose first mask is in colours."""
+    try:
+        table = _table_file(source)
+        _read_table(table, Notes())
+        first = find_pairs(source, Notes(), is_colored=True)[0].mask
+        picture = read_mask_file(first)
+    except DataError:
+        return None
+    is_colored = picture.mode == "P" and table.name != CLASSES_FILE
+    if picture.mode in ("RGB", "RGBA"):
+        rgb_HW3 = np.asarray(picture.convert("RGB"))
+        is_colored = bool(np.any(rgb_HW3 != rgb_HW3[:, :, :1]))
+    return f"{first.name} is in colours, and {table.name} names them" if is_colored else None
+
+
 def plan_color_table(source: Source, notes: Notes) -> Plan:
-    """Plan a folder of coloured masks; photos lie in it, in its `images` or `photos`, or in the folder given."""
-    parts = mask_parts(source, notes)
+    """Plan a folder of coloured masks, and a table of their colours."""
+    if not source.path.is_dir():
+        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
     classes, ids = _read_table(_table_file(source), notes)
-    drawings = [
-        drawing_of(photo, partial(_paint, mask, ids), split=part.split_of(photo))
-        for part in parts
-        for photo, mask in _pairs(part, notes)
-    ]
-    if not drawings:
-        raise no_masks(parts[0], "masks as their photos")
+    pairs = find_pairs(source, notes, is_colored=True)
+    drawings = [drawing_of(pair.photo, partial(_paint, pair.mask, ids), split=pair.split) for pair in pairs]
     return Plan(classes, drawings)
 
 
@@ -111,79 +117,6 @@ def _entry(line: str, file: Path) -> tuple[str, Color]:
 
 def _code(color: Color) -> int:
     return color[0] << 16 | color[1] << 8 | color[2]
-
-
-# --- the files ------------------------------------------------------------------------------------------------------
-
-
-def _pairs(part: Part, notes: Notes) -> list[tuple[Path, Path]]:
-    """Return the photos of a part that have a mask, and their masks."""
-    photos, masks = _photos_and_masks(part.photos, part.masks)
-    by_name = _Names(masks, part.masks)
-    mask_of: dict[Path, Path] = {}
-    for photo in photos:
-        mask = by_name.mask_of(photo, part.photos)
-        notes.count("Photos without a mask left out", photo, mask is None)
-        mask_of |= {photo: mask} if mask else {}
-    second = {f"{_bare(photo)}{ending}" for photo in mask_of for ending in (*ENDINGS, *ID_ENDINGS, *UNUSED_ENDINGS)}
-    for mask in sorted(set(masks) - {*mask_of.values()} - set(photos)):
-        kind = "Second masks of a photo" if mask.stem in second else "Masks without a photo"
-        notes.count(f"{kind} left out", mask)
-    return list(mask_of.items())
-
-
-def _bare(photo: Path) -> str:
-    """Return what a photo and its mask have in common in their names."""
-    return photo.stem.removesuffix(PHOTO_ENDING)
-
-
-def _photos_and_masks(photo_root: Path, mask_root: Path) -> tuple[list[Path], list[Path]]:
-    """Return photos and masks; where one folder lies in the other, the inner one's pictures are its alone."""
-    photos, masks = files_in(photo_root, PHOTO_SUFFIXES), files_in(mask_root, PHOTO_SUFFIXES)
-    if photo_root == mask_root:
-        marked = set(_marked(masks))
-        return [photo for photo in photos if photo not in marked], masks
-    if mask_root.is_relative_to(photo_root):
-        return [photo for photo in photos if not photo.is_relative_to(mask_root)], masks
-    return photos, [mask for mask in masks if not mask.is_relative_to(photo_root)]
-
-
-def _marked(files: Sequence[Path]) -> list[Path]:
-    """Return the files that are called as another one with an ending behind: the masks among photos."""
-    stems = {(file.parent, file.stem) for file in files}
-    return [
-        file
-        for file in files
-        if any(
-            file.stem.endswith(end) and (file.parent, file.stem.removesuffix(end)) in stems
-            for end in (*ENDINGS[1:], *ID_ENDINGS, *UNUSED_ENDINGS)
-        )
-    ]
-
-
-class _Names:
-    """Masks by their path and by their name, both without the suffix."""
-
-    def __init__(self, masks: Sequence[Path], root: Path) -> None:
-        self._by_path = {mask.relative_to(root).with_suffix("").as_posix(): mask for mask in masks}
-        self._by_stem: dict[str, list[Path]] = {}
-        for mask in masks:
-            self._by_stem.setdefault(mask.stem, []).append(mask)
-
-    def mask_of(self, photo: Path, root: Path) -> Path | None:
-        """Return the mask of a photo, first from the same subfolder; two that fit raise `DataError`."""
-        folder, stem = photo.relative_to(root).parent, _bare(photo)
-        for ending in (*ENDINGS, *ID_ENDINGS):
-            mask = self._by_path.get((folder / f"{stem}{ending}").as_posix())
-            if mask and mask != photo:
-                return mask
-        for ending in (*ENDINGS, *ID_ENDINGS):
-            masks = [mask for mask in self._by_stem.get(f"{stem}{ending}", []) if mask != photo]
-            if len(masks) > 1:
-                raise DataError(f"{photo} may belong to {masks[0]} or {masks[1]}; give each mask a name of its own.")
-            if masks:
-                return masks[0]
-        return None
 
 
 # --- the pixels -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.Decompressio
 """What Pillow raises for pictures that are damaged, or none."""
 
 VALUE_BITS = 8
+CUT = 128
+MIN_LEVELS = 12
+"""Masks of fewer different values are not smoothed ones: the levels may be classes."""
 
 
 def read_mask_file(file: Path) -> Image.Image:

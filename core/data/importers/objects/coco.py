@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.importers.notes import Notes
-from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
 from core.data.importers.objects.outlines import counts_of, region_of, run_lengths_of
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import (
@@ -75,6 +75,17 @@ class Painting:
 
     ids: dict[str, int]
     labels_of_objects: frozenset[str]
+
+
+def recognise_coco(source: Source) -> str | None:
+    """Return what speaks for COCO instances: a JSON document of images, annotations and categories."""
+    for file, document in peeked(source.path):
+        if isinstance(document, dict) and {"images", "annotations", "categories"} <= document.keys():
+            annotations = document["annotations"]
+            first = annotations[0] if isinstance(annotations, list) and annotations else None
+            if not (isinstance(first, dict) and "segments_info" in first):
+                return f"{file.name} holds images, annotations and categories"
+    return None
 
 
 def plan_coco(source: Source, notes: Notes) -> Plan:

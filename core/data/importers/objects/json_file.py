@@ -1,16 +1,20 @@
 """Reading JSON that somebody else wrote: whatever is wrong with it is one sentence naming the file."""
 
 import json
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 from core.data.importers.notes import Notes
+from core.data.importers.photo_folder import files_in
 from core.errors import DataError
-from core.files import encoding_of, regular
+from core.files import Stamp, encoding_of, regular, stamp
 
 Kind = TypeVar("Kind")
 KIND_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 MAX_COORDINATE = 1e7
+MAX_PEEKED = 4
 
 
 def read_json(file: Path, notes: Notes | None = None) -> Any:
@@ -18,18 +22,34 @@ def read_json(file: Path, notes: Notes | None = None) -> Any:
 
     labelme saves in the encoding of the system it runs on: any that is recognised is read, and noted.
     """
+    document, encoding = _read(stamp(file))
+    if notes and encoding != "UTF-8":
+        notes.count(f"Files in {encoding}, not UTF-8: check that the names are read right", file)
+    return document
+
+
+@lru_cache(maxsize=4)
+def _read(state: Stamp) -> tuple[Any, str]:
+    """Return a document and its encoding; what recognises a format and what reads it share the work."""
+    file = Path(state.path)
     try:
         data = regular(file).read_bytes()
-        encoding = encoding_of(data)
-        if not encoding or encoding == "UTF-8":
-            return json.loads(data)
-        if notes:
-            notes.count(f"Files in {encoding}, not UTF-8: check that the names are read right", file)
-        return json.loads(data.decode(encoding))
+        encoding = encoding_of(data) or "UTF-8"
+        return json.loads(data if encoding == "UTF-8" else data.decode(encoding)), encoding
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}; check its name and whose it is.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is no whole JSON file ({error}); export it again.") from error
+
+
+def peeked(path: Path) -> list[tuple[Path, Any]]:
+    """Return the first JSON documents of a folder, those least deep first, or the file itself; broken ones are not."""
+    files = [path] if path.is_file() else files_in(path, (".json",))
+    found = []
+    for file in sorted(files, key=lambda file: (len(file.parts), file))[:MAX_PEEKED]:
+        with suppress(DataError):
+            found.append((file, read_json(file)))
+    return found
 
 
 def of_kind(value: Any, kind: type[Kind], what: str, file: Path) -> Kind:

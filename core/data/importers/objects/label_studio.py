@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from core.data.importers.masks.mask_file import any_color, read_mask_file
 from core.data.importers.notes import Notes
+from core.data.importers.objects.json_file import peeked
 from core.data.importers.objects.label_studio_json import WITHOUT_LABEL, Annotation, Export, Stroke, read_export
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
@@ -31,6 +32,16 @@ EXPORTED = re.compile(r"task-(\d+)-annotation-(\d+)-by-([^-]*)-(.+)-(\d+)\.png")
 HASH = re.compile(r"^[0-9a-f]{8}-")
 UNLABELLED = "no_label"
 EXPORT_HINT = "export the project as JSON and put that file beside the PNGs, or name it with --table"
+
+
+def recognise_label_studio(source: Source) -> str | None:
+    """Return what speaks for Label Studio: a JSON list of tasks, or PNGs called as it calls them."""
+    for file, document in peeked(source.path):
+        task = document[0] if isinstance(document, list) and document else None
+        if isinstance(task, dict) and "id" in task and ({"annotations", "annotator", "annotation_id"} & task.keys()):
+            return f"{file.name} holds tasks with annotations"
+    pngs = files_in(source.path, (".png",)) if source.path.is_dir() else []
+    return next((f"{png.name} is called as a stroke" for png in pngs if EXPORTED.fullmatch(png.name)), None)
 
 
 def plan_label_studio(source: Source, notes: Notes) -> Plan:

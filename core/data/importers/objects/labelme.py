@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
-from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
 from core.data.importers.objects.outlines import Point, polygon, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import (
@@ -66,6 +66,14 @@ class Sheet:
     def photo_name(self) -> str:
         """The last part of the path."""
         return posixpath.basename(self.path)
+
+
+def recognise_labelme(source: Source) -> str | None:
+    """Return what speaks for labelme: JSON documents of shapes and an image path."""
+    for file, document in peeked(source.path) if source.path.is_dir() else []:
+        if isinstance(document, dict) and {"shapes", "imagePath"} <= document.keys():
+            return f"{file.name} holds shapes and an imagePath"
+    return None
 
 
 def plan_labelme(source: Source, notes: Notes) -> Plan:

@@ -121,7 +121,7 @@ def test_a_damaged_photo_leaves_nothing_behind(source: Path, refused: Callable[.
 
 
 def test_wrong_names_are_one_sentence(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
-    assert "choose one of label-studio, labelme, coco, class-masks, color-table" in refused("yolo", source)
+    assert "choose one of auto, coco, labelme" in refused("yolo", source)
     assert str(tmp_path / "none") in refused("coco", tmp_path / "none")
     assert str(tmp_path / "none") in refused("coco", source, photos=tmp_path / "none")
     assert str(tmp_path / "none") in refused("coco", source, table=tmp_path / "none")
@@ -147,7 +147,7 @@ def test_the_command_prints_the_promised_keys(
     monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
     assert main() == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["data", "images", "classes", "notes"]
+    assert list(document) == ["data", "format", "images", "classes", "splits", "notes"]
     assert (document["images"], document["classes"]) == (3, ["background", "leaf"])
     assert main() == 1, "the folder is not new any more"
     assert capsys.readouterr().err.count("\n") == 1

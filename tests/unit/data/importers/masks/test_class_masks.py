@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from core.data.importers import import_data
 from core.voc import VOID
@@ -141,3 +141,21 @@ def test_a_class_may_be_called_train(source: Path, tmp_path: Path) -> None:
     imported = import_data("class-masks", source, tmp_path / "out")
     assert imported.classes.names == ("background", "test", "train")
     assert any("The source has no splits" in note for note in imported.notes)
+
+
+def test_numbers_of_single_objects_are_no_classes_and_smoothed_masks_are_cut(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    """leaf_0 and leaf_1 became two classes; every pixel that was not black became object."""
+    large = Image.new("L", (480, 320))
+    ImageDraw.Draw(large).ellipse((115, 77, 333, 251), fill=255)
+    smooth = large.resize((48, 32), Image.Resampling.BILINEAR)
+    for number, photo in enumerate(["a", "b"]):
+        draw_photo(tmp_path / "set" / f"{photo}.jpg", number, (48, 32))
+        for label in ("leaf_0", "leaf_1", "stem_0"):
+            smooth.save(tmp_path / "set" / f"{photo}_{label}.png")
+    imported = import_data("auto", tmp_path / "set", tmp_path / "out")
+    assert imported.classes.names == ("background", "leaf", "stem")
+    assert all(np.array_equal(mask_HW == 2, np.asarray(smooth) >= 128) for mask_HW in sound(imported).values())
+    assert any("numbers behind the classes" in note for note in imported.notes)
+    assert any("Smoothed masks cut at 128 of 255: 6" in note for note in imported.notes)

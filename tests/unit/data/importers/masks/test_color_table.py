@@ -99,7 +99,8 @@ def test_photos_and_masks_in_one_folder_and_those_without_a_partner(
     (folder / "label_colors.txt").write_text(CAMVID)
     imported = import_data("color-table", folder, tmp_path / "out")
     assert set(sound(imported)) == {"p0", "p1"}
-    assert any("Photos without a mask left out: 2" in note for note in imported.notes)
+    assert any("Photos without a mask left out: 1" in note for note in imported.notes)
+    assert any("Masks without a photo left out: 1" in note for note in imported.notes)
 
 
 def test_cityscapes(tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]) -> None:
@@ -112,7 +113,7 @@ def test_cityscapes(tmp_path: Path, draw_photo: Callable[..., Path], sound: Call
     (root / "void.csv").write_text("unlabeled,0,0,0\nvoid,0,0,0\nroad,128,64,128\nsky,128,128,128\n")
     imported = import_data("color-table", root, tmp_path / "out", table=root / "void.csv")
     assert all(np.array_equal(mask_HW, truth(sky=2, road=1)) for mask_HW in sound(imported).values())
-    assert any("Second masks of a photo left out: 2" in note for note in imported.notes)
+    assert any("Masks of ids left out, as there are some in colours: 2" in note for note in imported.notes)
 
 
 def test_a_colour_that_the_table_does_not_name_is_told_with_its_pixels(
@@ -167,7 +168,7 @@ def test_other_wrong_files_are_one_sentence(source: Path, tmp_path: Path, refuse
     assert "--table" in refused("color-table", source)
     (tmp_path / "none").mkdir()
     (tmp_path / "label_colors.txt").write_text(CAMVID)
-    assert "no mask of a photo" in refused("color-table", tmp_path / "none", photos=source / "images")
+    assert "holds no masks" in refused("color-table", tmp_path / "none", photos=source / "images")
 
 
 def test_cityscapes_keeps_its_splits(
@@ -234,8 +235,7 @@ def test_what_lies_outside_the_splits_is_told(
     (root / "label_colors.txt").write_text(CAMVID)
     imported = import_data("color-table", root, tmp_path / "out")
     assert listed(imported) == {"train": ["p0"], "val": ["p1"]}
-    assert any("outside the folders of the splits left out: 1" in note for note in imported.notes)
-    assert any("Photos without a mask left out: 1" in note for note in imported.notes)
+    assert any("Photos without a mask left out: 2" in note for note in imported.notes)
 
 
 def test_masks_of_ids_need_a_table_of_ids(

@@ -1,0 +1,225 @@
+"""Masks of ids in any two folders: grey levels, palettes, 16 bits, signed numbers, NumPy arrays, and binary masks.
+
+A value is a class, -1 and 255 are void. Names come from a table (`value_names`), else the classes are numbered and
+unnamed. Binary masks hold 0 and one other value; those in JPEG, or smoothed, are cut in the middle. Values that neither
+a table nor their order explains, as levels of grey far apart, need a table.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.classes import Classes
+from core.data.importers.masks.color_table import recognise_color_table
+from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, read_mask_file
+from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
+from core.data.importers.masks.value_names import ValueNames, names_for
+from core.data.importers.notes import Notes
+from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels
+from core.data.pair_names import JPEG_SUFFIXES
+from core.errors import DataError
+from core.files import regular
+from core.voc import BACKGROUND, VOID
+
+UNSIGNED_VOID = (-1, 65535, VOID)
+MAX_BETWEEN = 0.2
+"""Share of pixels between black and white up to which a mask is a smoothed one."""
+MAX_GAP = 8
+"""Unnamed values further apart are levels of grey rather than ids."""
+
+Counts = dict[int, int]
+"""How many pixels have a value."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the values of masks mean: the class of each, or that they are cut in the middle."""
+
+    id_of: dict[int, int]
+    is_cut: bool = False
+
+
+def recognise_id_masks(source: Source) -> str | None:
+    """Return what speaks for masks of ids: pairs whose first mask has one number per pixel."""
+    if recognise_color_table(source):
+        return None
+    try:
+        pairs = find_pairs(source, Notes())
+        read_values(pairs[0].mask)
+    except DataError:
+        return None
+    return None if is_of_class(pairs[0], source) else f"{len(pairs):,} photos with masks, as {pairs[0].mask.name}"
+
+
+def plan_id_masks(source: Source, notes: Notes) -> Plan:
+    """Plan two folders of photos and masks; each mask is read once to see which values there are."""
+    names = names_for(source)
+    pairs = find_pairs(_with_usual_masks(source, names), notes)
+    counts = _counted(pair.mask for pair in pairs)
+    classes, values = _meaning(counts, names, pairs, source, notes)
+    drawings = [drawing_of(pair.photo, partial(_paint, pair.mask, values, notes), split=pair.split) for pair in pairs]
+    return Plan(classes, drawings, has_named_classes=names is not None)
+
+
+def _with_usual_masks(source: Source, names: ValueNames | None) -> Source:
+    usual = names.ending if names and not source.masks else None
+    is_there = usual and any(source.path.rglob(f"*{usual}.*"))
+    return Source(source.path, source.photos, source.table, usual, source.names) if is_there else source
+
+
+# --- the values -----------------------------------------------------------------------------------------------------
+
+
+def read_values(mask: Path) -> NDArray[np.int64]:
+    """Return the number of each pixel of a mask, shape (H, W); a mask in colours raises `DataError`."""
+    if mask.suffix.lower() == ".npy":
+        return _of_array(mask)
+    picture = read_mask_file(mask)
+    if picture.mode == "P" and mask.suffix.lower() == ".gif":  # whose palette is only how it is stored
+        picture = picture.convert("RGB")
+    if picture.mode in ("L", "P", "1") or picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.int64)
+    if picture.mode == "F":
+        return _whole(np.asarray(picture), mask)
+    if mask.suffix.lower() in JPEG_SUFFIXES and picture.mode == "RGB":
+        return np.asarray(picture.convert("L")).astype(np.int64)
+    bands_HWC = np.asarray(picture.convert("RGBA") if picture.has_transparency_data else picture.convert("RGB"))
+    if np.any(bands_HWC[:, :, 0] != bands_HWC[:, :, 1]) or np.any(bands_HWC[:, :, 0] != bands_HWC[:, :, 2]):
+        raise DataError(
+            f"{mask} is a picture in colours, not one number per pixel; import it as color-table, with a table of them."
+        )
+    if np.any(bands_HWC[:, :, 3:] < VOID):
+        raise DataError(f"{mask} is transparent in places, so its values are not certain; save it without alpha.")
+    return bands_HWC[:, :, 0].astype(np.int64)
+
+
+def _of_array(mask: Path) -> NDArray[np.int64]:
+    try:
+        values = np.squeeze(np.load(regular(mask), allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"The mask {mask} cannot be read ({error}); export it again.") from error
+    if values.ndim != len("HW") or values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{mask} holds an array {values.shape} of {values.dtype}, not one number per pixel; export it again."
+        )
+    return _whole(values, mask)
+
+
+def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
+    whole = values.astype(np.int64) if values.dtype.kind != "f" or np.isfinite(values).all() else None
+    if whole is None or np.any(whole != values):
+        raise DataError(f"{mask} holds numbers with a point, which are no ids of classes; export whole numbers.")
+    return whole
+
+
+def _counted(masks: Iterable[Path]) -> Counts:
+    counts: Counts = {}
+    for mask in masks:
+        values, numbers = np.unique(read_values(mask), return_counts=True)
+        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
+            counts[value] = counts.get(value, 0) + number
+    return counts
+
+
+# --- what they mean -------------------------------------------------------------------------------------------------
+
+
+def _meaning(
+    counts: Counts, names: ValueNames | None, pairs: Sequence[Pair], source: Source, notes: Notes
+) -> tuple[Classes, Values]:
+    lossy = next((pair.mask for pair in pairs if pair.mask.suffix.lower() in JPEG_SUFFIXES), None)
+    is_binary = names is None or len(names.in_order) <= len("01")
+    if is_binary and (lossy or len(counts) >= MIN_LEVELS) and _is_smoothed(counts, is_lossy=lossy is not None):
+        between = sum(number for value, number in counts.items() if 0 < value < VOID)
+        notes.say(
+            f"The masks are black and white, saved as JPEG or smoothed: {between:,} grey pixels cut at {CUT} of {VOID}."
+        )
+        return _classes([1], _named(names, [0, 1]), source, notes)[0], Values({}, is_cut=True)
+    if lossy:
+        raise DataError(
+            f"{lossy} is a JPEG, which cannot hold ids of classes: it blends them; export the masks as PNG."
+        )
+    values = sorted(value for value in counts if value not in UNSIGNED_VOID)
+    if is_binary and sorted(counts) in ([0, VOID], [VOID]):
+        notes.say("The masks hold 0 and 255 alone: 255 is taken for the object, not for void.")
+        return _classes([1], _named(names, [0, 1]), source, notes)[0], Values({0: BACKGROUND, VOID: 1})
+    if not values:
+        raise DataError(f"The masks of {source.path} hold no value but void; name their folder with --masks.")
+    if values[0] < 0 or values[-1] >= 65_535:
+        raise DataError(f"The masks of {source.path} hold the value {min(values, key=abs)}; ids go from 0 to 65,534.")
+    if names is None:
+        return _unnamed(values, counts, source, notes)
+    classes, ids = _classes(values, _named(names, values), source, notes)
+    return classes, Values(ids | {void: VOID for void in counts if void in UNSIGNED_VOID and void not in ids})
+
+
+def _is_smoothed(counts: Counts, *, is_lossy: bool) -> bool:
+    """Tell whether values are black and white but for edges."""
+    if min(counts) < 0 or max(counts) > VOID or max(counts) < CUT:
+        return False
+    total = sum(counts.values())
+    margin = VOID // 8 if is_lossy else 0
+    between = sum(number for value, number in counts.items() if margin < value < VOID - margin)
+    return between <= MAX_BETWEEN * total and any(value >= VOID - margin for value in counts)
+
+
+def _named(names: ValueNames | None, values: Sequence[int]) -> dict[int, str]:
+    return names.of(values) if names else {}
+
+
+def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes) -> tuple[Classes, Values]:
+    """Number classes that nothing names: as their values, which have to lie side by side."""
+    if any(after - before > MAX_GAP for before, after in zip([0, *values], values, strict=False)):
+        told = ", ".join(map(str, values[:6]))
+        raise DataError(
+            f"The masks of {source.path} hold the values {told}, and nothing says what they are; write a table with a "
+            "line like '85 leaf' for each and name it with --table."
+        )
+    if values[0] > 0:
+        notes.say(f"No pixel is 0, the background: the values start at {values[0]}.")
+    notes.say(
+        "Nothing names the classes, so they are numbers; name them in classes.txt, one a line, the background first."
+    )
+    classes, ids = _classes([value for value in values if value > 0], {}, source, notes)
+    return classes, Values({0: BACKGROUND} | ids | {void: VOID for void in counts if void in UNSIGNED_VOID})
+
+
+def _classes(
+    values: Sequence[int], names: dict[int, str], source: Source, notes: Notes
+) -> tuple[Classes, dict[int, int]]:
+    """Return the classes, and the id of each value; without names, colours that are not VOC's keep their number."""
+    if not names:
+        return _numbered(max(values)), {value: value for value in values}
+    if strays := [value for value in values if value not in names]:
+        raise DataError(
+            f"The masks of {source.path} hold the value {strays[0]}, which the names do not have (they are for "
+            f"{min(names)} to {max(names)}); add it to the table, or choose another one with --table."
+        )
+    classes, ids = number_labels(names.values(), source.path, notes)
+    if not any(map(is_background, names.values())):
+        notes.say("'background' was added as class 0, as the names have none.")
+    return classes, {value: ids[name] for value, name in names.items()}
+
+
+def _numbered(last: int) -> Classes:
+    names = ("background", *(f"class {number}" for number in range(1, last + 1)))
+    hues = [Image.new("HSV", (1, 1), (round(number * 158) % 256, 200, 230)) for number in range(last)]
+    rgb = [hue.convert("RGB").getpixel((0, 0)) for hue in hues]
+    colors = ("#{:02x}{:02x}{:02x}".format(*color) for color in rgb if isinstance(color, tuple))
+    return Classes(names, ("#000000", *colors))
+
+
+def _paint(mask: Path, values: Values, notes: Notes, _size: Size) -> NDArray[np.uint8]:
+    read_HW = read_values(mask)
+    if values.is_cut:
+        return (read_HW >= CUT).astype(np.uint8)
+    found = np.unique(read_HW)
+    has_void = any(value in UNSIGNED_VOID and values.id_of[value] == VOID for value in found.tolist())
+    notes.count("Masks with pixels of 255 or -1, which are void", mask, has_void)
+    ids_N = np.array([values.id_of[value] for value in found.tolist()], dtype=np.uint8)
+    return ids_N[np.searchsorted(found, read_HW)]

@@ -1,0 +1,79 @@
+"""What the values of masks are called: by a table beside them, or by the name of a known data set.
+
+A table is Roboflow's `_classes.csv` (value, name), a list of names one a line (`classes.txt`, `class_names.txt`,
+`labels.txt`, `label_names.txt`, `codes.txt`), or lines of a value and a name. labelme's `__ignore__` at the head of a
+list is void and has no value. A list without a background starts at 0, or at 1 where the highest value is its length.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.classes import NAMED_COLOR
+from core.data.importers.masks.known_names import KNOWN
+from core.data.importers.photo_folder import files_in
+from core.data.importers.plan import Source, is_background, tidy
+from core.errors import DataError
+from core.files import read_lines
+
+TABLES = ("_classes.csv", "classes.txt", "class_names.txt", "labels.txt", "label_names.txt", "codes.txt")
+VALUE_FIRST = re.compile(r"\"?(\d+)\"?\s*[,;:\t ]\s*\"?([^\d\",;:\s][^\",;]*)\"?")
+HEADING = re.compile(r"pixel value|id\b|value\b|index\b|name\b|class\b", re.IGNORECASE)
+IGNORED = "__ignore__"
+
+
+@dataclass(frozen=True)
+class ValueNames:
+    """Names by value where the source says the values, else in their order; `ending` is that of the usual masks."""
+
+    where: str
+    by_value: dict[int, str]
+    in_order: tuple[str, ...]
+    ending: str | None = None
+
+    def of(self, values: Sequence[int]) -> dict[int, str]:
+        """Return the name of each value, for masks that hold these values."""
+        if self.by_value:
+            return self.by_value if 0 in self.by_value or 0 not in values else {0: "background"} | self.by_value
+        starts_at_1 = not is_background(self.in_order[0]) and max(values) == len(self.in_order)
+        names = dict(enumerate(self.in_order, start=1 if starts_at_1 else 0))
+        return {0: "background"} | names if starts_at_1 else names
+
+
+def names_for(source: Source) -> ValueNames | None:
+    """Return the names that a person asked for, or those of the tables in the source; None where there is none.
+
+    Tables that differ, and lines that are none, raise `DataError`.
+    """
+    if source.names:
+        if source.names not in KNOWN:
+            raise DataError(f"There is no list of names '{source.names}'; choose one of {', '.join(KNOWN)}.")
+        known = KNOWN[source.names]
+        return ValueNames(source.names, known.by_value, tuple(known.by_value.values()), known.ending)
+    if source.table:
+        return _read(source.table)
+    files = [file for file in files_in(source.path, (".txt", ".csv")) if file.name in TABLES]
+    files = files or [file for name in TABLES if (file := source.path.parent / name).is_file()][:1]
+    tables = {(names.in_order, *names.by_value.items()): names for names in map(_read, files)}
+    if len(tables) > 1:
+        told = " and ".join(names.where for names in tables.values())
+        raise DataError(f"{told} name the classes differently; choose one with --table.")
+    return next(iter(tables.values()), None)
+
+
+def _read(file: Path) -> ValueNames:
+    lines = [line for line in read_lines(file) if not line.startswith("#")]
+    valued = [VALUE_FIRST.fullmatch(line) for line in lines]
+    if len(lines) > 1 and HEADING.match(lines[0]) and not valued[0] and all(valued[1:]):
+        valued = valued[1:]
+    if lines and all(valued):
+        by_value = {int(found[1]): tidy(found[2]) for found in valued if found}
+        if len(by_value) < len(valued):
+            raise DataError(f"{file} names a value twice; take one of the lines out.")
+        return ValueNames(str(file), by_value, tuple(by_value.values()))
+    names = [tidy(found[1]) if (found := NAMED_COLOR.fullmatch(line)) else tidy(line) for line in lines]
+    names = names[1:] if names[:1] == [IGNORED] else names
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"{file} names no class, or one twice; write one name a line.")
+    return ValueNames(str(file), {}, tuple(names))

@@ -1,0 +1,67 @@
+"""Recognising a format: every reading is offered, none of two is taken; what is no format says what is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.commands.data import FORMATS
+from core.data.importers import IMPORTERS, import_data, preview_data, recognised
+from core.data.importers.plan import Source
+
+
+@pytest.fixture
+def folder(tmp_path: Path, draw_photo: Callable[..., Path]) -> Path:
+    """Two photos with masks of ids, and with the same objects in a COCO document."""
+    images, annotations = [], []
+    for number, name in enumerate(["a", "b"], start=1):
+        draw_photo(tmp_path / "set" / "images" / f"{name}.jpg", number)
+        (tmp_path / "set" / "masks").mkdir(exist_ok=True)
+        mask = Image.new("L", (12, 8))
+        mask.paste(1, (0, 0, 3, 2))
+        mask.save(tmp_path / "set" / "masks" / f"{name}.png")
+        images.append({"id": number, "file_name": f"{name}.jpg"})
+        annotations.append({"image_id": number, "category_id": 1, "segmentation": [[0, 0, 3, 0, 3, 2, 0, 2]]})
+    categories = [{"id": 1, "name": "leaf"}]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "set" / "labels.json").write_text(json.dumps(document))
+    return tmp_path / "set"
+
+
+def test_two_readings_are_offered_and_none_is_taken(folder: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    text = refused("auto", folder)
+    assert "can be read in 2 ways: as coco (labels.json" in text
+    assert "say which with import coco or import id-masks" in text
+    assert (
+        import_data("coco", folder, tmp_path / "one").pixels == import_data("id-masks", folder, tmp_path / "two").pixels
+    )
+    (folder / "labels.json").unlink()
+    assert list(recognised(Source(folder))) == ["id-masks"]
+
+
+def test_the_command_offers_the_formats_there_are() -> None:
+    assert list(IMPORTERS) == list(FORMATS)
+
+
+@pytest.mark.parametrize(("name", "told"), [("a.tfrecord", "TFRecord"), ("a.mat", "MATLAB"), ("a.ndjson", "Labelbox")])
+def test_a_format_that_is_known_and_not_read_says_what_to_do(
+    tmp_path: Path, refused: Callable[..., str], name: str, told: str
+) -> None:
+    (tmp_path / "set").mkdir()
+    assert "in no format that is recognised" in refused("auto", tmp_path / "set")
+    (tmp_path / "set" / name).write_bytes(b"")
+    assert told in refused("auto", tmp_path / "set")
+
+
+def test_a_preview_shows_what_an_import_would_bring_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    shown = preview_data("coco", Source(folder))
+    assert (shown.format, shown.images, shown.classes.names) == ("coco", 2, ("background", "leaf"))
+    assert shown.pixels == (2 * 90, 2 * 6, 0)
+    assert [picture.name for picture in shown.pictures] == ["a", "b"]
+    assert all(picture.photo.size == picture.mask_HW.shape[::-1] == (12, 8) for picture in shown.pictures)
+    assert np.array_equal(shown.pictures[0].mask_HW[:2, :3], np.ones((2, 3)))
+    assert sorted(tmp_path.rglob("*")) == before
