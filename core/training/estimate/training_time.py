@@ -59,7 +59,7 @@ class OtherWork:
 def estimate(
     dataset: Dataset,
     config: TrainingConfig,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = lambda *_: None,
     *,
     limits: Limits | None = None,
     clock: Clock = time.perf_counter,
@@ -70,8 +70,7 @@ def estimate(
     raises `DataError`; a batch that does not fit into the GPU raises `RunError`.
     """
     began_s = clock()
-    if on_progress:
-        on_progress(0, 1)
+    on_progress(0, 1)
     device, others = choose_device(), OtherWork()
     preparation_s = preparation_time(dataset, config, clock)
     costs = timing.measure(config, dataset, device, limits=limits or timing.CHOSEN, clock=clock)
@@ -79,8 +78,7 @@ def estimate(
     changes = changes_of(config, costs.precision, has_fast_bf16=choose_precision("auto", device) == "bf16")
     alternatives, left_out = [], []
     for number, change in enumerate(changes):
-        if on_progress:
-            on_progress(1 + number, 1 + len(changes))
+        on_progress(1 + number, 1 + len(changes))
         allowed_s = (began_s + TOTAL_S - clock()) / (len(changes) - number)
         usual = replace(timing.ALTERNATIVE, most_s=min(timing.ALTERNATIVE.most_s, allowed_s))
         try:
@@ -92,8 +90,7 @@ def estimate(
             left_out.append(change.label)
         else:
             alternatives.append(_alternative(change, parts_of(cost, changed, chosen.preparation_seconds), chosen))
-    if on_progress:
-        on_progress(1 + len(changes), 1 + len(changes))
+    on_progress(1 + len(changes), 1 + len(changes))
     return Estimate(
         **asdict(chosen),
         device=device_name(device),

@@ -97,17 +97,15 @@ def usual_preset(data: Path) -> str:
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:
     """Return the typed values in `key=value` texts; an unknown name or a bad value raises `ConfigError`."""
-    return dict(_parse_assignment(text) for text in assignments)
-
-
-def _parse_assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    name = name.strip()
-    if not equals:
-        raise ConfigError(f"'{text}' is not a setting; write key=value, as in epochs=10.")
-    if name not in SETTING_TYPES:
-        raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
-    return name, _parse_value(name, value.strip())
+    settings = {}
+    for text in assignments:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise ConfigError(f"'{text}' is not a setting; write key=value, as in epochs=10.")
+        if name not in SETTING_TYPES:
+            raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
+        settings[name] = _parse_value(name, value)
+    return settings
 
 
 def _parse_value(name: str, text: str) -> Any:
