@@ -9,7 +9,6 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet50, resnet101
-from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
@@ -59,11 +58,33 @@ def build_model(
     stages = {"layer4": "out"} | ({"layer3": "aux"} if has_aux_head else {})
     return _trained_fast(
         build(
-            IntermediateLayerGetter(resnet, return_layers=stages),
+            Stages(resnet, stages),
             DeepLabHead(2048, num_classes, rates),
             FCNHead(1024, num_classes) if has_aux_head else None,
         )
     )
+
+
+class Stages(nn.ModuleDict):
+    """A backbone's stages in order, up to the last one that a head reads.
+
+    torchvision's own class for this, which its MobileNetV3 model has, is private (`IntermediateLayerGetter`).
+    """
+
+    def __init__(self, backbone: nn.Module, outputs: dict[str, str]) -> None:
+        stages = dict(backbone.named_children())
+        last = max(list(stages).index(name) for name in outputs)
+        super().__init__(dict(list(stages.items())[: last + 1]))
+        self._outputs = outputs
+
+    def forward(self, images_N3HW: Tensor) -> dict[str, Tensor]:
+        """Return the features of the stages that `outputs` names, under the names that it gives them."""
+        outputs, features_NCHW = {}, images_N3HW
+        for name, stage in self.items():
+            features_NCHW = stage(features_NCHW)
+            if name in self._outputs:
+                outputs[self._outputs[name]] = features_NCHW
+        return outputs
 
 
 class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
@@ -111,7 +132,7 @@ def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool
 def _build_efficientnet(num_classes: int, output_stride: int, *, has_aux_head: bool) -> DeepLabV3:
     stages = {"stage7": "out"} | ({"stage5": "aux"} if has_aux_head else {})
     return DeepLabV3(
-        IntermediateLayerGetter(efficientnet_lite0(output_stride), return_layers=stages),
+        Stages(efficientnet_lite0(output_stride), stages),
         DeepLabHead(NUM_FEATURES, num_classes, ATROUS_RATES[output_stride]),
         FCNHead(NUM_AUX_FEATURES, num_classes) if has_aux_head else None,
     )

@@ -214,6 +214,20 @@ def test_nothing_is_opened_as_a_pickle() -> None:
     assert not [name for name, _ in calls if name in ("pickle.load", "pickle.loads", "pickle.Unpickler")]
 
 
+def test_private_operations_of_torch_are_called_in_one_module() -> None:
+    """Behind its one switch, with the public way beside it. `torch._utils` and the like in texts are no calls."""
+    private = re.compile(r"(torch|torchvision)(\.\w+)*\._(?!_)\w+")
+    users = set()
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [ast.unparse(node)] if isinstance(node, ast.Attribute) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            if any(map(private.match, names)):
+                users.add(module_name(file))
+    assert users == {"core.model.fast.onednn"}
+
+
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
-"""What makes a model cheaper and leaves its function as it is.
+"""A model's function, computed cheaper.
 
-inference.py     a copy of a model made ready to predict: folded, packed, fused
-convolutions.py  dilated ones that leave padding out; depthwise ones with faster gradients
+inference.py     a copy of a model for prediction: folded, packed, fused
+onednn.py        convolutions by PyTorch's private operations, behind one switch
+convolutions.py  dilated convolutions that skip padding; depthwise ones with faster gradients
 """

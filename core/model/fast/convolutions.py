@@ -1,15 +1,14 @@
-"""Convolutions computed the faster way, which differ in speed alone: dilated ones, and depthwise ones in training.
+"""Faster convolutions that give the same numbers but for rounding: dilated ones, and depthwise ones in training.
 
-A dilated convolution leaves out what falls into the padding, tap by tap, where that is faster. At an ASPP rate of 24 on
-a map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at 36 all of it. oneDNN
-skips that forwards and for the gradient of the inputs, but not for the gradient of the weights, where a convolution of
-rate 36 took twenty times as long as one by one. On processors with matrix units (AMX) its bf16 code for 2048 channels
-is slow forwards too: three such convolutions took three quarters of the time of a whole model. The numbers are the same
-but for rounding.
+A dilated convolution skips what falls into the padding, tap by tap, where that is faster. At an ASPP rate of 24 on a
+map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at 36 all of it. oneDNN skips
+padding forwards and for the gradient of the inputs, but not for the gradient of the weights: at rate 36 that took
+twenty times as long as for a 1 x 1 convolution. On processors with matrix units (AMX) its bf16 code for 2048 channels
+is slow forwards too: three such convolutions took three quarters of a whole model's time.
 
-In bf16 oneDNN takes three times as long for the gradient of a depthwise kernel as in fp32, casts included, and many
-times as long for the gradient of a dilated convolution's input as for a convolution with the mirrored kernel, which is
-the same. EfficientNet-Lite0's last stages train 1.6 times as fast with both.
+In bf16 oneDNN takes three times as long for the gradient of a depthwise kernel as in fp32 with both casts. For the
+gradient of a dilated convolution's input it takes many times as long as for the equal convolution with the mirrored
+kernel. EfficientNet-Lite0's last stages train 1.6 times as fast with both replaced.
 """
 
 import functools
@@ -25,45 +24,45 @@ from torch import Tensor, nn
 from core.model.device import choose_precision, computed_in
 
 WORTHWHILE = {torch.float32: 0.5, torch.bfloat16: 0.7}
-"""Share of the products that are not with padding, below which leaving the others out is faster than oneDNN's code."""
+"""Share of a kernel's products with pixels, not padding, below which taps are faster than oneDNN's code."""
 
 CLEARLY_FASTER = 2.0
-"""So many times; where taps win, it is by three and more, else by a tenth at most, and no chance is to decide."""
+"""Factor from which taps are used: where they win, it is by 3 and more, elsewhere by 1.1 at most."""
 
 PROBE_REPEATS = 3
-"""After a first turn, which warms up."""
+"""Timed turns, after one to warm up."""
 
 Slices = tuple[slice, slice, slice]
-"""Of images_NHWC: which images, rows and columns."""
+"""Images, rows and columns of images_NHWC."""
 
 Pair = tuple[int, int]
 
 
 class DilatedConv2d(nn.Conv2d):
-    """A 3 x 3 convolution as ASPP has them: it keeps the map's size. Differs in speed alone."""
+    """A dilated 3 x 3 convolution that keeps the map's size, as ASPP has them."""
 
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "DilatedConv2d":
-        """Return a convolution with the weights and the rate of another; no random number is drawn."""
+        """Return a convolution that shares the weights and the rate of another; draws no random number."""
         rate = convolution.dilation[0]
         with torch.device("meta"):
             own = cls(convolution.in_channels, convolution.out_channels, 3, padding=rate, dilation=rate, bias=False)
         own.weight = convolution.weight
         return own
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
-        dtype, rate = computed_in(input), self.dilation[0]
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the convolution of the images."""
+        dtype, rate = computed_in(images_NCHW), self.dilation[0]
         if not taps_are_faster(dtype):
-            is_trained = self.training and weight.requires_grad and torch.is_grad_enabled()
-            if not is_trained or _met_share(input, rate) > WORTHWHILE.get(dtype, 0.0):
-                plain: Tensor = super()._conv_forward(input, weight, bias)
-                return plain
-        convolved: Tensor = _Dilated.apply(input.to(dtype), weight.to(dtype), rate)
-        return convolved if bias is None else convolved + bias[:, None, None]
+            is_trained = self.training and self.weight.requires_grad and torch.is_grad_enabled()
+            if not is_trained or _met_share(images_NCHW, rate) > WORTHWHILE.get(dtype, 0.0):
+                return super().forward(images_NCHW)
+        convolved: Tensor = _Dilated.apply(images_NCHW.to(dtype), self.weight.to(dtype), rate)
+        return convolved if self.bias is None else convolved + self.bias[:, None, None]
 
 
 def _met_share(images_NCHW: Tensor, rate: int) -> float:
-    """Return the share of a 3 x 3 kernel's products that are with pixels, and not with padding."""
+    """Return the share of a 3 x 3 kernel's products that are with pixels, not padding."""
     share = 1.0
     for length in images_NCHW.shape[-2:]:
         share *= (1 + 2 * max(0, length - rate) / length) / 3
@@ -71,9 +70,9 @@ def _met_share(images_NCHW: Tensor, rate: int) -> float:
 
 
 def taps_are_faster(dtype: torch.dtype) -> bool:
-    """Tell whether a whole dilated convolution on this CPU is faster tap by tap; tried once, in bf16 alone.
+    """Return whether a whole dilated convolution is faster tap by tap on this CPU; tried once, in bf16 only.
 
-    In fp32 oneDNN's code stays, so that a run there is the same to the bit wherever it goes on.
+    In fp32 oneDNN's code stays, so that a run gives the same bits on whichever CPU it is resumed.
     """
     return dtype == torch.bfloat16 and _taps_are_faster_in_bf16()
 
@@ -81,7 +80,7 @@ def taps_are_faster(dtype: torch.dtype) -> bool:
 @functools.cache
 def _taps_are_faster_in_bf16() -> bool:
     if choose_precision("auto", torch.device("cpu")) != "bf16":
-        return False  # where it is emulated, trying alone would take minutes
+        return False  # emulated, the trial alone would take minutes
     turns = [(probe_time(convolve_by_taps), probe_time(_convolve_plainly)) for _ in range(1 + PROBE_REPEATS)][1:]
     return CLEARLY_FASTER * min(by_taps_s for by_taps_s, _ in turns) < min(plain_s for _, plain_s in turns)
 
@@ -90,7 +89,7 @@ def _taps_are_faster_in_bf16() -> bool:
 def probe_time(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> float:
     """Return the seconds of one convolution in bf16 as ASPP has them: 2048 channels to 256, 32 px.
 
-    With fewer channels oneDNN's code is fast everywhere.
+    With fewer channels oneDNN's code is fast on every processor.
     """
     layout = torch.channels_last
     images_NCHW = torch.ones((1, 2048, 32, 32), dtype=torch.bfloat16).contiguous(memory_format=layout)
@@ -105,10 +104,10 @@ def _convolve_plainly(images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Te
 
 
 def convolve_by_taps(images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Tensor:
-    """Return `F.conv2d(images, weight, padding=rate, dilation=rate)`, each tap a product, their sum taken in fp32.
+    """Return `F.conv2d(images, weight, padding=rate, dilation=rate)`: a matrix product for each tap, summed in fp32.
 
     Args:
-        images_NCHW: floating point; fastest in `channels_last`, in which the result lies too.
+        images_NCHW: floating point; fastest in `channels_last`, which is the layout of the result.
         weight_KC33: the kernel, in the same number format.
         rate: the dilation, and the padding on all sides.
     """
@@ -124,7 +123,7 @@ def convolve_by_taps(images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Ten
 
 
 class _Dilated(torch.autograd.Function):
-    """A 3 x 3 convolution, and its gradients; that of the weights tap by tap."""
+    """A dilated 3 x 3 convolution whose gradient of the weights is computed tap by tap."""
 
     @staticmethod
     def forward(ctx: Any, images_NCHW: Tensor, weight_KC33: Tensor, rate: int) -> Tensor:
@@ -151,9 +150,9 @@ def weights_gradient(images_NCHW: Tensor, gradient_NKHW: Tensor, rate: int) -> T
     """Return the gradient of a 3 x 3 kernel, (K, C, 3, 3): each tap is a product over the places where it meets pixels.
 
     Args:
-        images_NCHW: what the convolution took; padded by `rate` on all sides.
-        gradient_NKHW: the gradient of what it gave, in the same number format.
-        rate: the dilation.
+        images_NCHW: the convolution's input.
+        gradient_NKHW: the gradient of its output, in the same number format.
+        rate: the dilation, and the padding on all sides.
     """
     images_NHWC, gradient_NHWK = images_NCHW.permute(0, 2, 3, 1), gradient_NKHW.permute(0, 2, 3, 1)
     num_in, num_out = images_NHWC.shape[-1], gradient_NHWK.shape[-1]
@@ -165,7 +164,7 @@ def weights_gradient(images_NCHW: Tensor, gradient_NKHW: Tensor, rate: int) -> T
 
 
 def _taps(images_NHWC: Tensor, rate: int) -> Iterator[tuple[tuple[int, int], Slices, Slices]]:
-    """Yield the taps that meet pixels (row and column in the kernel), which pixels, and from which places."""
+    """Yield each tap that meets pixels (its row and column in the kernel), those pixels, and the outputs they reach."""
     height, width = images_NHWC.shape[1:3]
     for row, column in itertools.product(range(3), range(3)):
         rows, columns = _meetings((row - 1) * rate, height), _meetings((column - 1) * rate, width)
@@ -174,17 +173,17 @@ def _taps(images_NHWC: Tensor, rate: int) -> Iterator[tuple[tuple[int, int], Sli
 
 
 def _meetings(offset: int, length: int) -> tuple[slice, slice] | None:
-    """Return which pixels along a side a tap at an offset meets, and from which places; None if none."""
+    """Return the pixels along a side that a tap at an offset meets and the outputs they reach; None for none."""
     first, end = max(0, -offset), min(length, length - offset)
     return (slice(first + offset, end + offset), slice(first, end)) if first < end else None
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A convolution of one channel at a time, without bias."""
+    """A convolution of each channel by itself, without bias."""
 
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "DepthwiseConv2d":
-        """Return a convolution with the weights and the shape of another; no random number is drawn."""
+        """Return a convolution that shares the weights and the shape of another; draws no random number."""
         names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
         shape: dict[str, Any] = {name: getattr(convolution, name) for name in names}
         with torch.device("meta"):
@@ -192,19 +191,18 @@ class DepthwiseConv2d(nn.Conv2d):
         own.weight = convolution.weight
         return own
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
-        dtype = computed_in(input)
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return the convolution of the images."""
+        dtype, weight = computed_in(images_NCHW), self.weight
         if not (self.training and weight.requires_grad and torch.is_grad_enabled() and dtype == torch.bfloat16):
-            plain: Tensor = super()._conv_forward(input, weight, bias)
-            return plain
-        convolved: Tensor = _Depthwise.apply(
-            input.to(dtype), weight.to(dtype), self.stride, self.padding, self.dilation
-        )
+            return super().forward(images_NCHW)
+        how = (self.stride, self.padding, self.dilation)
+        convolved: Tensor = _Depthwise.apply(images_NCHW.to(dtype), weight.to(dtype), *how)
         return convolved
 
 
 def is_depthwise(module: nn.Module) -> bool:
-    """Tell whether a module is a convolution that can be computed as a `DepthwiseConv2d`."""
+    """Return whether a module is a convolution that `DepthwiseConv2d` can compute."""
     return (
         isinstance(module, nn.Conv2d)
         and module.groups == module.in_channels == module.out_channels > 1
@@ -215,7 +213,7 @@ def is_depthwise(module: nn.Module) -> bool:
 
 
 class _Depthwise(torch.autograd.Function):
-    """The convolution in bf16, and its gradients."""
+    """A depthwise convolution in bf16; the gradient of its kernel is computed in fp32."""
 
     @staticmethod
     def forward(ctx: Any, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair) -> Tensor:
@@ -237,9 +235,9 @@ class _Depthwise(torch.autograd.Function):
 def _images_gradient(
     gradient_NCHW: Tensor, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair
 ) -> Tensor:
-    """Return the gradient of what went in."""
+    """Return the gradient of the images; as a convolution with the mirrored kernel where the size is kept."""
     spans = [each * (size - 1) for each, size in zip(rate, weight_C1kk.shape[2:], strict=True)]
-    if stride == (1, 1) and spans == [2 * each for each in padding]:  # it keeps the size: the mirrored one does too
+    if stride == (1, 1) and spans == [2 * each for each in padding]:
         return F.conv2d(gradient_NCHW, weight_C1kk.flip(2, 3), None, 1, padding, rate, len(weight_C1kk))
     return _gradients(gradient_NCHW, images_NCHW, weight_C1kk, stride, padding, rate, of_images=True)
 
@@ -248,7 +246,7 @@ def _gradients(
     gradient_NCHW: Tensor, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair, *,
     of_images: bool,
 ) -> Tensor:  # fmt: skip
-    """Return the gradient of the images or of the kernel as PyTorch computes it."""
+    """Return the gradient of the images, or else of the kernel, as PyTorch computes it."""
     both: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         gradient_NCHW, images_NCHW, weight_C1kk, bias_sizes=None, stride=stride, padding=padding, dilation=rate,
         transposed=False, output_padding=[0, 0], groups=len(weight_C1kk), output_mask=[of_images, not of_images, False],

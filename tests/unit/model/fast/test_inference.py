@@ -1,15 +1,22 @@
 """A model made ready to predict computes what it computed before."""
 
 import copy
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import inference
-from core.model.fast.inference import PackedConv2d, ready_to_predict
+from core.model.fast import onednn
+from core.model.fast.inference import ready_to_predict
+from core.model.fast.onednn import PackedConv2d, can_pack
+from core.model.predict.predictor import open_predictor
+from core.model.weights.starter import sample_photos
+from tests.small_models import save_lively_model
 
 SIZE = 65
 
@@ -37,20 +44,63 @@ def test_logits_are_the_same_at_any_size_and_in_any_batch(
     architecture: str, output_stride: int, is_packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_packed:
-        monkeypatch.setattr(inference, "can_pack", lambda _precision: False)
+        monkeypatch.setenv(onednn.SWITCH, "0")
     model = model_with_statistics(architecture, output_stride)
     ready = ready_to_predict(model, (1, 3, SIZE, SIZE))
-    assert any(isinstance(module, PackedConv2d) for module in ready.modules()) == (is_packed and inference.can_pack())
+    assert any(isinstance(module, PackedConv2d) for module in ready.modules()) == can_pack()
     assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
     has_relu = any(isinstance(module, nn.ReLU) for module in ready.backbone.modules())
     if "resnet" in architecture:
-        assert has_relu == (not is_packed or not inference.can_pack()), "they are part of the convolutions"
+        assert has_relu == (not can_pack()), "they are part of the convolutions"
     for shape in ((1, 3, SIZE, SIZE), (3, 3, SIZE, SIZE), (1, 3, 48, 80)):
         images = torch.randn(shape, generator=torch.Generator().manual_seed(1))
         with torch.inference_mode():
             expected, logits = (each(images.to(memory_format=torch.channels_last))["out"] for each in (model, ready))
         assert logits.shape == expected.shape
         assert float((logits - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+def test_without_private_operations_masks_and_confidences_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another release of PyTorch may drop or change them; `nn.Conv2d` is the public way."""
+    checkpoint, photo = (
+        save_lively_model(tmp_path / "best.pt", image_size=128),
+        Image.open(sample_photos()[0].file).convert("RGB").resize((200, 150)),
+    )
+    found = []
+    for switch in ("1", "0"):
+        monkeypatch.setenv(onednn.SWITCH, switch)
+        predictor, _ = open_predictor(checkpoint)
+        found.append((predictor.logits([photo]), predictor.predict(photo, with_confidence=True)))
+    (private_NKSS, private), (public_NKSS, public) = found
+    assert len(np.unique(public.mask_HW)) > 3
+    if predictor.precision == "fp32":
+        torch.testing.assert_close(private_NKSS, public_NKSS, rtol=1e-4, atol=1e-4)
+    assert (private.mask_HW == public.mask_HW).mean() > (0.9999 if predictor.precision == "fp32" else 0.98)
+    assert private.confidence_HW is not None
+    assert public.confidence_HW is not None
+    assert np.abs(private.confidence_HW - public.confidence_HW).mean() < 0.01
+
+
+@pytest.mark.parametrize("fault", ["gone", "other arguments", "other numbers"])
+def test_private_operations_that_changed_are_not_used(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other_numbers(self: PackedConv2d, images_NCHW: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(images_NCHW), 4, *images_NCHW.shape[2:])
+
+    def gone(*_: object) -> None:
+        raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute")
+
+    if fault == "other numbers":
+        monkeypatch.setattr(PackedConv2d, "forward", other_numbers)
+    else:
+        monkeypatch.setattr(onednn, "_pack", gone if fault == "gone" else lambda weight: weight)
+    onednn._works.cache_clear()
+    assert not can_pack()
+    ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, SIZE, SIZE))
+    assert not any(isinstance(module, PackedConv2d) for module in ready.modules())
+    monkeypatch.undo()
+    onednn._works.cache_clear()
 
 
 def test_the_model_itself_is_left_as_it_is_and_may_change_afterwards() -> None:
@@ -95,7 +145,7 @@ def repackings(ready: nn.Module, size_px: int, capfd: pytest.CaptureFixture[str]
     return told.count(",exec,cpu,reorder,")
 
 
-@pytest.mark.skipif(not inference.can_pack(), reason="this PyTorch has no oneDNN to pack weights for")
+@pytest.mark.skipif(not can_pack(), reason="this PyTorch has no oneDNN to pack weights for")
 def test_weights_are_repacked_for_no_size(capfd: pytest.CaptureFixture[str]) -> None:
     """Three scales of a 64 px model took up to ten times their share: weights packed for one size were repacked in
     every call for another, from one of oneDNN's layouts to the next, by its slowest code."""
