@@ -1,12 +1,12 @@
-"""Checkpoints: plain tensors and JSON types, written whole or not at all, verified by opening them again.
+"""Checkpoint files: plain tensors and JSON types, written whole or not at all, verified by reopening them.
 
     {"format": "atrous-checkpoint", "version": 1,
      "model":    the state dict, torchvision's keys,
      "meta":     what `CheckpointMeta` holds, as JSON types,
-     "training": only in last.pt: optimizer, counters; what a run needs to go on}
+     "training": only in last.pt: optimizer and counters, from which a run resumes}
 
-Files from elsewhere that hold torchvision's DeepLabV3 under any of the usual wrappings open too (`foreign`); what had
-to be guessed or mended is told in words, and nothing is ever loaded in part.
+Files of other programs that hold torchvision's DeepLabV3 under any of the usual wrappings open too (`foreign`). What
+was assumed or mended is listed in words, and no model is loaded in part.
 """
 
 import json
@@ -23,7 +23,7 @@ from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import SMP_PREFIX, build_model
-from core.model.checkpoint.archive import SAFETENSORS, Content, read_weights_file
+from core.model.checkpoint.archive import SAFETENSORS, FileContent, read_weights_file
 from core.model.checkpoint.fitting import NO_KEYS, KeyLists, check_numbers, is_finite, is_plain
 from core.model.checkpoint.foreign import Mended, mend
 from core.model.checkpoint.stated import MAX_IMAGE_SIZE, NOTHING, Given
@@ -34,7 +34,7 @@ FORMAT = "atrous-checkpoint"
 VERSION = 1
 
 META_KEY = "atrous"
-"""Under which an exported file carries the meta: in safetensors' metadata, in a state dict's `_metadata`."""
+"""Key of the meta in exported files: in safetensors' metadata, in a state dict's `_metadata`."""
 
 VERIFY_SIZE_PX = 65
 VERIFY_TOLERANCE = 1e-4
@@ -42,9 +42,9 @@ VERIFY_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointMeta:
-    """What a checkpoint knows about itself; `scores` are fractions, `lineage` the legs and weights it comes from.
+    """What a checkpoint states about itself; `scores` are fractions, `lineage` the legs and weights it comes from.
 
-    It was written after `epoch` epochs and `step_in_epoch` steps of the next; if there are any, nobody evaluated it.
+    It was written after `epoch` epochs and `step_in_epoch` steps of the next one; in mid-epoch it has no scores.
     """
 
     architecture: str
@@ -67,7 +67,7 @@ class CheckpointMeta:
 
     @property
     def classes(self) -> Classes:
-        """Names and colours of the classes; VOC's colours where the file tells none."""
+        """Names and colours of the classes; VOC's colours if the file has none."""
         return classes_of(self.class_names, self.class_colors)
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class CheckpointMeta:
 
 @dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A file that was opened: its weights, its meta, and what was unusual and done about it, in words and as lists."""
+    """An opened file: its weights, its meta, and what was unusual and what was done about it, in words and as lists."""
 
     path: Path
     state: dict[str, Tensor]
@@ -90,7 +90,7 @@ class OpenedCheckpoint:
     keys: KeyLists = NO_KEYS
 
     def build(self) -> DeepLabV3:
-        """Return a fresh model in evaluation mode holding the weights, every one of them."""
+        """Return a fresh model in evaluation mode with exactly these weights."""
         meta = self.meta
         try:
             with torch.device("meta"):
@@ -114,9 +114,9 @@ class OpenedCheckpoint:
 def save_checkpoint(
     path: Path, model: torch.nn.Module, meta: CheckpointMeta, training: dict[str, Any] | None = None
 ) -> None:
-    """Write a checkpoint, replacing `path` only once all of it is on the disk.
+    """Write a checkpoint; `path` is replaced only once all of it is on the disk.
 
-    A full disk raises `CheckpointError`, and so do weights that are no numbers: nothing good comes from them any more.
+    A full disk, and NaN or infinity among the weights, raise `CheckpointError`.
     """
     state = model.state_dict()
     for key, value in state.items():
@@ -138,7 +138,7 @@ def save_checkpoint(
 
 
 def _why_not_written(error: BaseException) -> str:
-    """Tell why; torch reports a failed write to a file object as a RuntimeError of its zip writer."""
+    """Return the system's reason, which torch hides behind a RuntimeError of its zip writer."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
@@ -148,9 +148,10 @@ def _why_not_written(error: BaseException) -> str:
 
 
 def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
-    """Reopen a file in a fresh model and compare every weight, and the logits on a fixed image.
+    """Reopen a file in a fresh model and compare it with the one that was saved; a difference raises `CheckpointError`.
 
-    Weights are compared bit by bit: one that changed can hide in the logits. A difference raises `CheckpointError`.
+    Weights must be equal bit for bit, since a changed one may not show in the logits; logits on a fixed image within
+    `VERIFY_TOLERANCE`.
     """
     device = next(model.parameters()).device
     reopened = open_checkpoint(path).build().to(device)
@@ -167,7 +168,7 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
     model.train(was_training)
     if not logits.isfinite().all():
         raise CheckpointError(
-            f"The model answers with NaN or infinity and is not kept as {path}; start a new run with a smaller "
+            f"The model returns NaN or infinity and is not kept as {path}; start a new run with a smaller "
             "learning_rate."
         )
     if not distance <= VERIFY_TOLERANCE:
@@ -177,9 +178,14 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
 def open_checkpoint(path: Path, given: Given = NOTHING) -> OpenedCheckpoint:
     """Read a checkpoint file, ours or foreign, without running anything in it.
 
-    `given` is what a person says of a file that does not say it; of one that does, it raises `CheckpointError`.
-    A file that is missing, damaged, pickled, of another architecture, of a newer version, or with numbers that no
-    training gives raises `CheckpointError`; weights that are no whole model raise its `MisfitError`, which lists them.
+    Args:
+        path: the file.
+        given: what a person says about a file that does not say it itself.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, pickled, of another architecture or of a newer version, holds
+            numbers that training never gives, or says itself what `given` says.
+        MisfitError: the weights are no whole model; it lists them.
     """
     path = Path(path)
     content = read_weights_file(path)
@@ -213,12 +219,12 @@ def _open_own(path: Path, document: dict[Any, Any], given: Given) -> OpenedCheck
 
 
 def meta_of(values: dict[str, Any]) -> CheckpointMeta:
-    """Return what a file tells of itself; wrong types and bounds raise `TypeError`, `ValueError` or `DataError`."""
+    """Return a file's meta; wrong types and bounds raise `TypeError`, `ValueError` or `DataError`."""
     known = {declared.name for declared in fields(CheckpointMeta)}
-    told: dict[str, Any] = {
+    stated: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in known
     }
-    meta = CheckpointMeta(**told)
+    meta = CheckpointMeta(**stated)
     texts = (meta.architecture, *meta.class_names, *meta.class_colors, *meta.lineage)
     counts = (meta.epoch or 0, meta.step_in_epoch, meta.output_stride, meta.image_size)
     numbers = (*counts, *meta.image_mean, *meta.image_std)
@@ -228,21 +234,20 @@ def meta_of(values: dict[str, Any]) -> CheckpointMeta:
         raise ValueError(f"its image size is {meta.image_size}")
     if meta.geometry not in GEOMETRIES:
         raise ValueError(f"its geometry is {meta.geometry!r}")
-    meta.classes  # noqa: B018 - which checks names and colours
+    meta.classes  # noqa: B018 - checks names and colours
     return meta
 
 
-def _open_foreign(path: Path, content: Content, given: Given) -> OpenedCheckpoint:
-    told = _told_meta(path, content)
+def _open_foreign(path: Path, content: FileContent, given: Given) -> OpenedCheckpoint:
+    stated = _carried_meta(path, content)
     if given.classes is None and is_published(path):
         given = replace(given, classes=VOC_CLASSES)
-    found = mend(
-        path, content.document, told.classes if told else None, replace(given, classes=None) if told else given
-    )
+    classes = stated.classes if stated else None
+    found = mend(path, content.document, classes, replace(given, classes=None) if stated else given)
     kind = "safetensors" if content.container == SAFETENSORS else "state dict"
-    if told and _is_of(told, found):
+    if stated and _is_of(stated, found):
         _refuse_given(path, given.about_the_model)
-        meta = replace(told, has_aux_head=found.has_aux_head)
+        meta = replace(stated, has_aux_head=found.has_aux_head)
         is_half = any(isinstance(v, Tensor) and v.dtype == torch.half for v in content.document.values())
         format_ = f"{FORMAT} as {kind}" + (", fp16" if is_half else "")
         return OpenedCheckpoint(path, found.state, meta, format_, None, found.problems, found.repairs, found.keys)
@@ -253,14 +258,14 @@ def _open_foreign(path: Path, content: Content, given: Given) -> OpenedCheckpoin
     return OpenedCheckpoint(path, found.state, assumed, kind, None, tuple(problems), tuple(repairs), found.keys)
 
 
-def _is_of(told: CheckpointMeta, found: Mended) -> bool:
-    """Whether what a file says of itself is said of its weights."""
-    is_same_model = told.architecture.removeprefix(SMP_PREFIX) == found.architecture.removeprefix(SMP_PREFIX)
-    return is_same_model and len(told.class_names) == found.num_classes
+def _is_of(stated: CheckpointMeta, found: Mended) -> bool:
+    """Return whether a file's meta describes its weights."""
+    is_same_model = stated.architecture.removeprefix(SMP_PREFIX) == found.architecture.removeprefix(SMP_PREFIX)
+    return is_same_model and len(stated.class_names) == found.num_classes
 
 
 def _assumed(found: Mended, given: Given) -> CheckpointMeta:
-    """Return the meta of a file that says nothing of itself: what a person gives, else its program's own values."""
+    """Return the meta of a file without one: what a person gives, else the defaults of the program that wrote it."""
     return CheckpointMeta(
         architecture=found.architecture,
         class_names=found.class_names,
@@ -273,14 +278,14 @@ def _assumed(found: Mended, given: Given) -> CheckpointMeta:
 
 
 def _unsaid(assumed: CheckpointMeta, given: Given) -> dict[str, str]:
-    """Return in words what neither a file nor a person says, and what is assumed in its place."""
+    """Return in words what neither the file nor a person says, each with what is assumed instead."""
     size = f"{assumed.image_size} px ({assumed.geometry}) and ImageNet normalization"
     unsaid = {} if given.image_size else {"how photos were prepared": size}
     return unsaid | ({} if given.output_stride else {"its output stride": f"output stride {assumed.output_stride}"})
 
 
-def _told_meta(path: Path, content: Content) -> CheckpointMeta | None:
-    """Return the meta that an exported file of ours carries beside its weights; None in other files."""
+def _carried_meta(path: Path, content: FileContent) -> CheckpointMeta | None:
+    """Return the meta that a file exported here carries beside its weights; None for other files."""
     carried: Any = getattr(content.document, "_metadata", None)
     values = carried.get(META_KEY) if isinstance(carried, dict) else None
     try:
@@ -288,12 +293,10 @@ def _told_meta(path: Path, content: Content) -> CheckpointMeta | None:
             values = json.loads(content.metadata.get(META_KEY, "null"))
         return meta_of(values) if values else None
     except (TypeError, ValueError, AttributeError, DataError, RecursionError) as error:
-        raise CheckpointError(
-            f"What {path} says of itself is damaged: {first_lines(error)}; export it again."
-        ) from error
+        raise CheckpointError(f"The meta of {path} is damaged: {first_lines(error)}; export it again.") from error
 
 
-def first_lines(error: BaseException, count: int = 2) -> str:
-    """Return how an error's text begins, on one line."""
+def first_lines(error: BaseException) -> str:
+    """Return the first two lines of an error's text, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:count])[:300] or type(error).__name__
+    return " ".join(lines[:2])[:300] or type(error).__name__

@@ -1,17 +1,16 @@
-"""A checkpoint for other programs: state dict, safetensors, ONNX or torch.export, each reopened and compared.
+"""Writes a checkpoint for other programs: state dict, safetensors, ONNX or torch.export, each reopened and compared.
 
-All of them give logits_NKHW, float32, at the size of images_N3HW, which are RGB in [0, 1], normalised with the meta's
-mean and deviation; batch, height and width are free (17 px and more). All of them carry the meta as JSON, whose
-`geometry` says how a photo becomes a square of `image_size` before it goes in (`core.data.geometry.HOW`).
+Every format gives logits_NKHW, float32, at the size of images_N3HW: RGB in [0, 1], normalised with the meta's mean and
+deviation; batch, height and width are free (17 px and more). Every file carries the meta as JSON; its `geometry` says
+how a photo becomes a square of `image_size` (`core.data.geometry.HOW`).
 
     state-dict      torchvision's keys, for load_state_dict(strict=True); the meta in its `_metadata`
     safetensors     the same keys; the meta under "atrous" in its metadata
     onnx            one file, opset 20; the meta under "atrous" in its metadata
     torch-export    for torch.export.load; the meta as the extra file "atrous.json"
 
-The first two open here as checkpoints, with their classes, colours, photo size, geometry and output stride. With `half`
-they hold the weights of convolutions in fp16, which are fp32 again once they are opened. Vectors stay in fp32: they are
-few, and in fp16 the smallest of BatchNorm's variances would become 0.
+The first two open here as checkpoints. With `half` they hold the weights of convolutions in fp16, which opening turns
+into fp32 again. Vectors stay in fp32: they are small, and in fp16 BatchNorm's smallest variances would become 0.
 """
 
 import importlib.util
@@ -35,23 +34,23 @@ from core.model.checkpoint.checkpoint_file import META_KEY, CheckpointMeta, Open
 from core.model.checkpoint.fitting import is_finite
 
 TOLERANCE = 1e-4
-"""How far logits of a program may lie from the model's, as a share of the largest: other kernels round otherwise."""
+"""Largest difference of a program's logits, as a share of the largest logit: other kernels round differently."""
 HALF_TOLERANCE = 0.02
-"""Likewise of weights in fp16, which keep 11 bits: a DeepLabV3 on EfficientNet-Lite0 was 0.005 away."""
+"""The same for weights in fp16, which have 11 bits: a DeepLabV3 on EfficientNet-Lite0 differed by 0.005."""
 COMPARED_SHAPES = ((1, 3, 65, 65), (2, 3, 97, 129))
-"""Besides the model's own photo size: another batch and another shape, which a program must not have frozen."""
+"""Compared besides the model's photo size: a program must not have frozen batch and shape."""
 EXAMPLE_SHAPE = (2, 3, 96, 128)
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Reopened = Callable[[Tensor], Tensor]
-"""images_N3HW -> logits_NKHW, as the written file computes them."""
+"""images_N3HW -> logits_NKHW, computed by the written file."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A written file: how far its logits lie from the checkpoint's, relative to the largest, and how far they may.
+    """A written file: the largest difference of its logits from the checkpoint's, and how large it may be.
 
-    `agreement` is the share of the compared pixels that keep their class.
+    Both are shares of the largest logit; `agreement` is the share of the compared pixels that keep their class.
     """
 
     file: Path
@@ -63,7 +62,7 @@ class Exported:
 
     @property
     def nearness(self) -> str:
-        """How near the logits are, in words."""
+        """The difference in words."""
         return nearness(self.difference, self.agreement)
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,14 +71,14 @@ class Exported:
 
 
 def nearness(difference: float, agreement: float) -> str:
-    """Return in words how far logits lie apart, as a share of the largest, and how many pixels keep their class."""
+    """Return in words how much logits differ, as a share of the largest, and how many pixels keep their class."""
     if difference == 0:
         return "bit for bit the same"
     return f"{difference:.1g} of the largest away, {100 * agreement:.2f} % of the pixels keep their class"
 
 
 class LogitsOnly(nn.Module):
-    """A DeepLabV3 that takes and gives a tensor: without its auxiliary head, its weights contiguous."""
+    """A DeepLabV3 that returns a tensor, without auxiliary head, its weights contiguous."""
 
     def __init__(self, model: DeepLabV3) -> None:
         super().__init__()
@@ -93,23 +92,30 @@ class LogitsOnly(nn.Module):
 
 
 def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: bool = False) -> Exported:
-    """Write a checkpoint in one of `FORMATS`; the file gets its name once its logits are the checkpoint's.
+    """Write a checkpoint in one of `FORMATS`; `out` exists only once its logits are known to be the checkpoint's.
 
-    With `half`, weights of convolutions are written in fp16. A file that exists raises `DataError`; packages that are
-    absent, formats that do not exist and programs in fp16 raise `ConfigError`; logits that differ and weights too large
-    for fp16 raise `CheckpointError`; nothing is left in any of these cases.
+    Args:
+        opened: the checkpoint.
+        export_format: a key of `FORMATS`.
+        out: the file to write.
+        half: whether weights of convolutions are written in fp16.
+
+    Raises:
+        ConfigError: the format does not exist, lacks its packages, or is a program and `half` is set.
+        DataError: `out` exists or cannot be written.
+        CheckpointError: the logits differ, or weights are too large for fp16.
     """
     write = _writer_of(export_format)
     if half and export_format in PROGRAMS:
         raise ConfigError(f"Half precision is for {' and '.join(WEIGHTS)} alone; export {export_format} without it.")
     refuse_existing(out)
-    # Copies of contiguous weights: safetensors takes no others, torch.export warns of them.
+    # Contiguous copies: safetensors takes no others, and torch.export warns about them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
     opened = replace(opened, state=state, meta=_without_places(opened.meta))
     model = LogitsOnly(opened.build())
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
-            # Under its final name already: some formats write it into the file.
+            # Under the final name, which some formats write into the file.
             file = Path(folder) / out.name
             reopened = write(_halved(opened) if half else opened, model, file)
             difference, agreement = _compared(model, reopened, opened.meta.image_size)
@@ -119,7 +125,7 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: boo
                     f"{out} would give other logits than {opened.path} (by {difference:.2g} of the largest, more than "
                     f"{tolerance:.2g}) and is not kept; try another format."
                 )
-            if not take_name(file, out):  # somebody else has written it meanwhile
+            if not take_name(file, out):  # another process has written it meanwhile
                 refuse_existing(out)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}; choose another place.") from error
@@ -127,7 +133,7 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: boo
 
 
 def _without_places(meta: CheckpointMeta) -> CheckpointMeta:
-    """Return the meta with the name of the data's folder alone: where it lies on this machine is nobody else's."""
+    """Return the meta with the name of the data's folder alone: its path on this machine is private."""
     return replace(meta, data=Path(meta.data).name)
 
 
@@ -145,10 +151,9 @@ def _writer_of(export_format: str) -> Callable[[OpenedCheckpoint, LogitsOnly, Pa
 
 @torch.inference_mode()
 def _compared(model: nn.Module, reopened: Reopened, image_size: int) -> tuple[float, float]:
-    """Compare logits on fixed images.
+    """Compare logits on fixed images: return their largest difference and the share of pixels that keep their class.
 
-    Return the largest distance, relative to the largest logit, infinity for NaN; and the share of the pixels that keep
-    their class.
+    The difference is a share of the largest logit, infinity for NaN.
     """
     worst, num_same, num_pixels = 0.0, 0, 0
     for seed, shape in enumerate(((1, 3, image_size, image_size), *COMPARED_SHAPES)):
@@ -168,7 +173,7 @@ def _compared(model: nn.Module, reopened: Reopened, image_size: int) -> tuple[fl
 
 
 def _halved(opened: OpenedCheckpoint) -> OpenedCheckpoint:
-    """Return the checkpoint with the weights of convolutions in fp16; one too large for it raises `CheckpointError`."""
+    """Return the checkpoint with weights of convolutions in fp16; one beyond its range raises `CheckpointError`."""
     state = {key: value.half() if value.dim() > 1 else value for key, value in opened.state.items()}
     if too_large := [key for key, value in state.items() if value.is_floating_point() and not is_finite(value)]:
         raise CheckpointError(
@@ -180,7 +185,7 @@ def _halved(opened: OpenedCheckpoint) -> OpenedCheckpoint:
 
 def _write_state_dict(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path) -> Reopened:
     state = OrderedDict(opened.state)
-    # load_state_dict looks here for a module of this name, finds none, and goes on.
+    # load_state_dict looks up each module's entry here and ignores others.
     state._metadata = {META_KEY: opened.meta.as_dict()}  # type: ignore[attr-defined]
     torch.save(state, file)
     return _reopened_weights(opened, file)
@@ -190,13 +195,13 @@ def _write_safetensors(opened: OpenedCheckpoint, _model: LogitsOnly, file: Path)
     from safetensors.torch import save
 
     meta = json.dumps(opened.meta.as_dict(), allow_nan=False)
-    # By safetensors' own `save_file` nobody but the owner could read it.
+    # Not `save_file`, which lets only the owner read the file.
     file.write_bytes(save(opened.state, metadata={"format": "pt", META_KEY: meta}))
     return _reopened_weights(opened, file)
 
 
 def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
-    """Open the written file as any checkpoint; a weight or a word of the meta that changed raises `CheckpointError`."""
+    """Open the written file as a checkpoint; a weight or meta that changed raises `CheckpointError`."""
     again = open_checkpoint(file)
     changed = [
         key for key, value in opened.state.items() if not torch.equal(value.to(again.state[key]), again.state[key])
@@ -212,7 +217,7 @@ def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
 
 
 FREE_SIZES = {0: "batch", 2: "height", 3: "width"}
-"""The axes of images_N3HW that are free, and what an ONNX program calls them, in its logits too."""
+"""The free axes of images_N3HW and of the logits, and their names in an ONNX program."""
 
 
 def _write_torch_export(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reopened:
@@ -230,12 +235,12 @@ def _write_onnx(opened: OpenedCheckpoint, model: LogitsOnly, file: Path) -> Reop
 
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the exporter thinks of its own libraries
+        warnings.simplefilter("ignore")  # the exporter's, about its own libraries
         program = torch.onnx.export(
             model, (torch.zeros(EXAMPLE_SHAPE),), dynamo=True, verbose=False,
             dynamic_shapes={"images_N3HW": FREE_SIZES}, input_names=["images"], output_names=["logits"],
         )  # fmt: skip
-    assert program is not None  # noqa: S101 - with dynamo there is one
+    assert program is not None  # noqa: S101 - None only without dynamo
     program.model.metadata_props[META_KEY] = json.dumps(opened.meta.as_dict(), allow_nan=False)
     program.save(file, external_data=False)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

@@ -1,8 +1,8 @@
-"""The weights of a file against those of the model: every one there, in its shape, in fp32, or refused with the lists.
+"""Compares the weights of a file with those of the model: each must be there, in its shape.
 
-Mended and told: an auxiliary head that does not fit is dropped (it serves training only), BatchNorm's count of batches
-is made up (nothing reads it), a classifier left on the backbone is dropped. Anything else is refused: a model loaded in
-part answers, and answers wrongly.
+Three differences do no harm and are mended: an auxiliary head that does not fit is dropped (only training uses it), a
+missing BatchNorm count of batches becomes 0 (nothing reads it), a classifier left on the backbone is dropped. Any other
+raises `MisfitError`: a model that is loaded in part answers wrongly.
 """
 
 import functools
@@ -21,7 +21,7 @@ AUX = "aux_classifier."
 BATCH_COUNT = ".num_batches_tracked"
 VARIANCE = ".running_var"
 NEVER_READ = ("backbone.fc.",)
-"""Keys below the model's own names that nothing reads: a classifier of whole pictures that stayed on the backbone."""
+"""Beginnings of keys that nothing reads: a classifier of whole pictures left on the backbone."""
 
 PLAIN_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32)
 SHOWN_KEYS = 4
@@ -32,7 +32,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class KeyLists:
-    """Names of weights: missing and made up (or refused), not of this model, of another shape, and dropped."""
+    """Names of weights that are missing (and set to 0), not the model's, of another shape, or dropped."""
 
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ NO_KEYS = KeyLists()
 
 
 class MisfitError(CheckpointError):
-    """Weights that are no whole model; `keys` lists all that is wrong, the text the first of each kind."""
+    """The weights are no whole model; `keys` lists every fault, the text the first of each kind."""
 
     def __init__(self, text: str, keys: KeyLists) -> None:
         super().__init__(text)
@@ -56,8 +56,8 @@ class MisfitError(CheckpointError):
 
 
 @dataclass
-class Notes:
-    """What was odd, what was done about it, and what was dropped, while a file is mended."""
+class MendingNotes:
+    """What is unusual about a file, what was done about it, and which keys were dropped or set to 0."""
 
     problems: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
@@ -66,19 +66,19 @@ class Notes:
     is_averaged: bool = False
 
     def add(self, problem: str, repair: str) -> None:
-        """Note what was odd, and what was done about it."""
+        """Note what is unusual, and what was done about it."""
         self.problems.append(problem)
         self.repairs.append(repair)
 
 
 def default_stride(architecture: str) -> int:
-    """Return the output stride that torchvision gives an architecture."""
+    """Return torchvision's output stride of an architecture."""
     return 16 if architecture == MOBILENET else 8
 
 
 @functools.lru_cache(maxsize=8)
 def wanted_shapes(architecture: str, num_classes: int) -> Shapes:
-    """Return the shape of every weight of a model with an auxiliary head; no number is computed."""
+    """Return the shape of every weight of a model with an auxiliary head, without computing any."""
     with torch.device("meta"):
         stride = default_stride(architecture)
         model = build_model(architecture, num_classes, output_stride=stride, has_aux_head=True)
@@ -86,9 +86,9 @@ def wanted_shapes(architecture: str, num_classes: int) -> Shapes:
 
 
 def fitted(
-    path: Path, state: dict[str, Tensor], architecture: str, num_classes: int, notes: Notes
+    path: Path, state: dict[str, Tensor], architecture: str, num_classes: int, notes: MendingNotes
 ) -> tuple[dict[str, Tensor], bool]:
-    """Return the state with exactly the model's keys, in their shapes, and whether an auxiliary head is among them."""
+    """Return the weights with exactly the model's keys and shapes, and whether they include an auxiliary head."""
     wanted = wanted_shapes(architecture, num_classes)
     state = _without_unread(state, wanted, notes)
     state = _with_batch_counts(state, wanted, notes)
@@ -105,16 +105,16 @@ def fitted(
     return {key: state[key] for key in expected}, has_aux_head
 
 
-def _without_unread(state: dict[str, Tensor], wanted: Shapes, notes: Notes) -> dict[str, Tensor]:
+def _without_unread(state: dict[str, Tensor], wanted: Shapes, notes: MendingNotes) -> dict[str, Tensor]:
     unread = [key for key in state if key.startswith(NEVER_READ) and key not in wanted]
     if unread:
-        notes.add(f"the backbone has kept its classifier of whole pictures ({shown(unread)})", "it is dropped")
+        notes.add(f"the backbone still has its classifier of whole pictures ({shown(unread)})", "it is dropped")
         notes.dropped += unread
     return {key: value for key, value in state.items() if key not in unread}
 
 
-def _with_batch_counts(state: dict[str, Tensor], wanted: Shapes, notes: Notes) -> dict[str, Tensor]:
-    """Set BatchNorm's counts of batches to 0 where they are missing: files from before 2018 have none."""
+def _with_batch_counts(state: dict[str, Tensor], wanted: Shapes, notes: MendingNotes) -> dict[str, Tensor]:
+    """Set missing BatchNorm counts of batches to 0: files from before 2018 have none."""
     has_aux_head = any(key.startswith(AUX) for key in state)
     counts = [key for key in wanted if key.endswith(BATCH_COUNT) and key not in state]
     counts = [key for key in counts if has_aux_head or not key.startswith(AUX)]
@@ -124,7 +124,9 @@ def _with_batch_counts(state: dict[str, Tensor], wanted: Shapes, notes: Notes) -
     return state | {key: torch.zeros((), dtype=torch.int64) for key in counts}
 
 
-def _without_misfit_aux_head(state: dict[str, Tensor], wanted: Shapes, notes: Notes) -> tuple[dict[str, Tensor], bool]:
+def _without_misfit_aux_head(
+    state: dict[str, Tensor], wanted: Shapes, notes: MendingNotes
+) -> tuple[dict[str, Tensor], bool]:
     aux = {key: value for key, value in state.items() if key.startswith(AUX)}
     expected = {key: shape for key, shape in wanted.items() if key.startswith(AUX)}
     if not aux:
@@ -140,7 +142,7 @@ def _without_misfit_aux_head(state: dict[str, Tensor], wanted: Shapes, notes: No
 
 
 def _misshaped(state: dict[str, Tensor], expected: Shapes) -> tuple[str, ...]:
-    """Return which weights have another shape than the model's, or are no plain numbers, with what they are."""
+    """Describe each weight that has another shape than the model's or is no plain number."""
     found = []
     for key, shape in expected.items():
         value = state.get(key)
@@ -154,7 +156,7 @@ def _misshaped(state: dict[str, Tensor], expected: Shapes) -> tuple[str, ...]:
 
 
 def is_plain(value: Tensor) -> bool:
-    """Tell whether a tensor is a dense one of real numbers or counts, with numbers in it."""
+    """Return whether a tensor is dense, lies in memory and holds real numbers or counts."""
     return value.layout == torch.strided and value.device.type == "cpu" and value.dtype in PLAIN_TYPES
 
 
@@ -166,8 +168,8 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     parts = []
     if found.missing:
         parts.append(f"{len(found.missing)} missing ({shown(found.missing)})")
-    shapes = [told for told in found.misshaped if INSTEAD in told]
-    kinds = [told for told in found.misshaped if INSTEAD not in told]
+    shapes = [each for each in found.misshaped if INSTEAD in each]
+    kinds = [each for each in found.misshaped if INSTEAD not in each]
     if shapes:
         parts.append(f"{len(shapes)} of another shape ({shown(shapes)})")
     if kinds:
@@ -181,14 +183,14 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     )
 
 
-def in_fp32(state: dict[str, Tensor], notes: Notes, *, is_exported: bool = False) -> dict[str, Tensor]:
-    """Return copies in fp32: a foreign file that somebody overwrites while it is mapped would end the process.
+def in_fp32(state: dict[str, Tensor], notes: MendingNotes, *, is_exported: bool = False) -> dict[str, Tensor]:
+    """Return copies in fp32 and note where the numbers were others; fp16 is usual in exported files.
 
-    Other numbers are worth a note, but fp16 in a file that `core.model.checkpoint.export` wrote, which writes either.
+    Copies, because overwriting a foreign file while it is mapped would end the process.
     """
     usual = (torch.float32, torch.float16) if is_exported else (torch.float32,)
     if any(value.is_floating_point() and value.dtype not in usual for value in state.values()):
-        notes.add("its numbers are not in fp32", "they are turned into fp32")
+        notes.add("its numbers are not in fp32", "they are converted to fp32")
     return {
         key: value.to(torch.float32, copy=True) if value.is_floating_point() else value.to(torch.int64, copy=True)
         for key, value in state.items()
@@ -196,14 +198,14 @@ def in_fp32(state: dict[str, Tensor], notes: Notes, *, is_exported: bool = False
 
 
 def is_finite(value: Tensor) -> bool:
-    """Tell whether a tensor is free of NaN and infinity, which its extremes show: ten times faster than `isfinite`."""
+    """Return whether a tensor holds no NaN and no infinity, by its extremes: ten times faster than `isfinite`."""
     return value.numel() == 0 or bool(torch.stack(value.aminmax()).isfinite().all())
 
 
 def check_numbers(path: Path, state: dict[str, Tensor]) -> None:
-    """Raise `CheckpointError` if weights hold NaN, infinity or a variance below 0, which no training gives.
+    """Raise `CheckpointError` if weights hold NaN, infinity or a variance below 0, which training never gives.
 
-    With a variance below 0 a model answers NaN, and, once BatchNorm is folded, finite nonsense.
+    With a variance below 0 a model returns NaN or, once BatchNorm is folded, wrong numbers.
     """
     for key, value in state.items():
         if not is_finite(value):
@@ -222,10 +224,10 @@ def shown(keys: tuple[str, ...] | list[str]) -> str:
 
 
 def are(keys: list[str]) -> str:
-    """Return the verb that goes with so many."""
+    """Return `is` for one key, `are` for several."""
     return "is" if len(keys) == 1 else "are"
 
 
 def text(key: object) -> str:
-    """Return the name of a key; one that is no text is called by its type, since its text may be endless."""
+    """Return a key for a sentence; a key that is no text is named by its type, since its text may be endless."""
     return printable(key) if isinstance(key, str) else f"a key of type {type(key).__name__}"

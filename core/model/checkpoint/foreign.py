@@ -1,7 +1,6 @@
-"""A file from elsewhere: its weights found under any wrapping and any prefix, and their architecture told.
+"""Finds the weights in a file of another program, under any wrapping and prefix, and recognises their architecture.
 
-What is no weight, or belongs to no part of the model, is dropped and listed; `fitting` then sees to it that the rest is
-a whole model.
+What is no weight, or no part of the model, is dropped and listed; `fitting` then checks that the rest is a whole model.
 """
 
 import re
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from core.classes import Classes
 from core.errors import CheckpointError
-from core.model.checkpoint.fitting import AUX, KeyLists, Notes, are, default_stride, fitted, in_fp32, shown, text
+from core.model.checkpoint.fitting import AUX, KeyLists, MendingNotes, are, default_stride, fitted, in_fp32, shown, text
 from core.model.checkpoint.pickled import AVERAGED, WRAPPINGS, printable
 from core.model.checkpoint.recognition import (
     Dialect,
@@ -32,23 +31,23 @@ from core.wording import count
 
 AVERAGED_PART = re.compile(r"(^|[._])(ema|averaged?|swa)[._]")
 AVERAGED_COUNT = "n_averaged"
-"""That of torch.optim.swa_utils.AveragedModel."""
+"""A buffer of torch.optim.swa_utils.AveragedModel."""
 SEPARABLE = re.compile(r"classifier\.0\.convs\.[123]\.0\.(body\.)?[01]\.weight")
 OF_THE_MODEL = ("backbone.", "classifier.", AUX)
 MAX_DEPTH = 4
 IMAGE_SIZE = 520
-"""Photo size, in px, assumed for files that do not tell: that of torchvision's segmentation weights."""
+"""Photo size in px of torchvision's segmentation weights, assumed for files that do not say theirs."""
 
 
 class OtherClassesError(CheckpointError):
-    """A model has more or fewer classes than names were given."""
+    """The number of names given is not the model's number of classes."""
 
 
 @dataclass(frozen=True)
 class Mended:
-    """A whole DeepLabV3 in fp32 under torchvision's names, and what was found and done on the way to it.
+    """A whole DeepLabV3 in fp32 under torchvision's names; what was unusual about the file, and what was done.
 
-    `classes` is None where neither the file nor a person names them; `dialect` is None for torchvision's own names.
+    `classes` is None if neither the file nor a person names them, `dialect` if the file has torchvision's own names.
     """
 
     state: dict[str, Tensor]
@@ -63,30 +62,30 @@ class Mended:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes' names; numbers where nobody gives any."""
+        """The classes' names, or else numbers."""
         return self.classes.names if self.classes else tuple(f"class {index}" for index in range(self.num_classes))
 
     @property
     def output_stride(self) -> int:
-        """The output stride that the program it comes from chooses by itself."""
+        """The default output stride of the program that wrote the file."""
         return (self.dialect and self.dialect.output_stride) or default_stride(self.architecture)
 
     @property
     def image_size(self) -> int:
-        """The photo size, in px, of the program it comes from."""
+        """The default photo size, in px, of the program that wrote the file."""
         return (self.dialect and self.dialect.image_size) or IMAGE_SIZE
 
 
 def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, given: Given = NOTHING) -> Mended:
-    """Return the model in a file; what is none, or not a whole one, raises `CheckpointError`.
+    """Return the model in a file; a file without a whole DeepLabV3 raises `CheckpointError`.
 
     Args:
-        path: the file, for the sentence with which it is refused.
-        document: what it holds.
-        classes: the classes of which the file itself says that they are the model's.
-        given: what a person says of it.
+        path: the file, for the error.
+        document: its content.
+        classes: the model's classes as the file itself names them.
+        given: what a person says about the file.
     """
-    notes = Notes()
+    notes = MendingNotes()
     state = _tensors(_unwrapped(document, notes, given.weights), notes)
     _refuse_what_is_no_weights(path, document, state)
     dialect, state = _translated(state, notes)
@@ -111,8 +110,8 @@ def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, g
 # --- what is around the weights -------------------------------------------------------------------------------------
 
 
-def _unwrapped(document: dict[Any, Any], notes: Notes, weights: str | None) -> dict[Any, Any]:
-    """Take the weights out of whatever holds them, as often as it takes; of two kinds those that are wanted."""
+def _unwrapped(document: dict[Any, Any], notes: MendingNotes, weights: str | None) -> dict[Any, Any]:
+    """Return the innermost dict with the weights; of trained and averaged ones those that are wanted."""
     for _ in range(MAX_DEPTH):
         name = _wrapping_of(document, weights)
         if name is None:
@@ -134,7 +133,7 @@ def _unwrapped(document: dict[Any, Any], notes: Notes, weights: str | None) -> d
 
 
 def _wrapping_of(document: dict[Any, Any], weights: str | None) -> str | None:
-    """Return the name of the dict that holds the weights; None where they lie open, or are nowhere."""
+    """Return the key of the dict that holds the weights; None if they are in `document` itself, or nowhere."""
     dicts = [name for name, value in document.items() if isinstance(name, str) and isinstance(value, dict)]
     usual = (*AVERAGED, *WRAPPINGS) if weights == EMA else (*WRAPPINGS, *AVERAGED)
     known = next((name for name in usual if name in dicts), None)
@@ -144,7 +143,7 @@ def _wrapping_of(document: dict[Any, Any], weights: str | None) -> str | None:
     return with_weights[0] if len(with_weights) == 1 else None
 
 
-def _tensors(document: dict[Any, Any], notes: Notes) -> dict[str, Tensor]:
+def _tensors(document: dict[Any, Any], notes: MendingNotes) -> dict[str, Tensor]:
     state = {
         key: value.detach() for key, value in document.items() if isinstance(key, str) and isinstance(value, Tensor)
     }
@@ -155,8 +154,8 @@ def _tensors(document: dict[Any, Any], notes: Notes) -> dict[str, Tensor]:
     return state
 
 
-def _check_kind(path: Path, notes: Notes, weights: str | None) -> None:
-    """Refuse a file in which the kind of weights that a person wants is not."""
+def _check_kind(path: Path, notes: MendingNotes, weights: str | None) -> None:
+    """Refuse a file that lacks the kind of weights that a person wants."""
     if weights == EMA and not notes.is_averaged:
         raise CheckpointError(f"{path} holds no averaged weights; open it without --weights ema.")
     if weights == RAW and notes.is_averaged:
@@ -164,7 +163,6 @@ def _check_kind(path: Path, notes: Notes, weights: str | None) -> None:
 
 
 def _refuse_what_is_no_weights(path: Path, document: dict[Any, Any], state: dict[str, Tensor]) -> None:
-    """Refuse a file without weights."""
     if state or not document:
         return
     if _holds_optimizer(document):
@@ -183,8 +181,8 @@ def _holds_optimizer(document: dict[Any, Any], depth: int = 2) -> bool:
     return depth > 0 and any(_holds_optimizer(value, depth - 1) for value in inner)
 
 
-def _translated(state: dict[str, Tensor], notes: Notes) -> tuple[Dialect | None, dict[str, Tensor]]:
-    """Return the weights under torchvision's names where another program's are known, and that program's dialect."""
+def _translated(state: dict[str, Tensor], notes: MendingNotes) -> tuple[Dialect | None, dict[str, Tensor]]:
+    """Return the weights under torchvision's names, and the dialect of the names they had; None for torchvision's."""
     found = dialect_of(state)
     if found is None:
         return None, state
@@ -197,8 +195,8 @@ def _translated(state: dict[str, Tensor], notes: Notes) -> tuple[Dialect | None,
     return dialect, {name: state[key] for key, name in named.items() if name is not None}
 
 
-def _of_one_kind(prefixes: list[str], notes: Notes, weights: str | None) -> list[str]:
-    """Of weights and their averages, below a prefix each, return the prefix of those that are wanted."""
+def _of_one_kind(prefixes: list[str], notes: MendingNotes, weights: str | None) -> list[str]:
+    """Return the prefix of the wanted weights where trained and averaged ones have a prefix each; else all prefixes."""
     averaged = [prefix for prefix in prefixes if AVERAGED_PART.search(prefix)]
     if len(prefixes) == 2 and len(averaged) == 1:
         if weights is None:
@@ -212,9 +210,9 @@ def _of_one_kind(prefixes: list[str], notes: Notes, weights: str | None) -> list
 
 
 def _without_prefix(
-    path: Path, state: dict[str, Tensor], notes: Notes, weights: str | None = None
+    path: Path, state: dict[str, Tensor], notes: MendingNotes, weights: str | None
 ) -> dict[str, Tensor]:
-    """Take off what stands before the names of the model, and drop what does not stand below it."""
+    """Remove the prefix of the model's names, and drop the weights that have another."""
     notes.is_averaged |= AVERAGED_COUNT in state
     prefixes = _of_one_kind(prefixes_of(state), notes, weights)
     if len(prefixes) > 1:
@@ -226,13 +224,10 @@ def _without_prefix(
         which = "every key begins" if len(own) == len(state) else "the keys of the model begin"
         notes.add(f"{which} with '{printable(prefix)}'", f"'{printable(prefix)}' is taken off")
     beside = [text(key) for key in state if not key.startswith(prefix)]
-    is_deeplab_below = bool(prefixes)
-    beside += [key for key in own if is_deeplab_below and not key.startswith(OF_THE_MODEL)]
+    beside += [key for key in own if prefixes and not key.startswith(OF_THE_MODEL)]
     if beside:
-        notes.add(
-            f"{shown(beside)} {are(beside)} no part of the model",
-            f"{'it is' if len(beside) == 1 else 'they are'} dropped",
-        )
+        they = "it is" if len(beside) == 1 else "they are"
+        notes.add(f"{shown(beside)} {are(beside)} no part of the model", f"{they} dropped")
         notes.dropped += beside
     return {key: value for key, value in own.items() if key not in beside}
 
@@ -263,34 +258,31 @@ def _recognize(path: Path, state: dict[str, Tensor], dialect: Dialect | None) ->
 
 
 def _count_classes(path: Path, state: dict[str, Tensor]) -> int:
-    """Return the number of classes; VOC's where the last layer is missing, which is refused as missing later on."""
+    """Return the number of classes; VOC's if the last layer is missing, which `fitted` refuses."""
     last = next((state[key] for key in ("classifier.4.weight", "classifier.4.bias") if key in state), None)
     if last is None or not last.shape:
         return len(CLASS_NAMES)
     num_classes = last.shape[0]
     if num_classes == 1:
         raise CheckpointError(
-            f"{path} answers yes or no in one channel; this project opens models with a channel for every class, the "
-            "background among them."
+            f"{path} has a single output channel, yes or no; this project opens models with a channel for every class, "
+            "background included."
         )
     if not 2 <= num_classes <= VOID:
         raise CheckpointError(f"{path} has {count(num_classes, 'class', 'classes')}; masks hold 2 to {VOID}.")
     return num_classes
 
 
-def _named(path: Path, num_classes: int, told: Classes | None, given: Classes | None, notes: Notes) -> Classes | None:
-    """Return the classes, as a person or the file names them; None where nobody does."""
+def _named(
+    path: Path, num_classes: int, stated: Classes | None, given: Classes | None, notes: MendingNotes
+) -> Classes | None:
+    """Return the classes as a person or the file names them, or None."""
     if given and len(given) != num_classes:
         raise OtherClassesError(f"{path} has {num_classes} classes, and {len(given)} names were given; name every one.")
-    if known := given or (told if told and len(told) == num_classes else None):
+    if known := given or (stated if stated and len(stated) == num_classes else None):
         return known
-    voc = (
-        f"; {num_classes} is VOC's number: give --classes voc if they are VOC's"
-        if num_classes == len(CLASS_NAMES)
-        else ""
-    )
-    notes.add(
-        f"it has {num_classes} classes without names",
-        f"the classes are numbered{voc or '; give their names with --classes'}",
-    )
+    how = "give their names with --classes"
+    if num_classes == len(CLASS_NAMES):
+        how = f"{num_classes} is VOC's number: give --classes voc if they are VOC's"
+    notes.add(f"it has {num_classes} classes without names", f"the classes are numbered; {how}")
     return None

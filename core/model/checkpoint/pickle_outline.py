@@ -1,7 +1,7 @@
-"""What a pickle would make, read from its opcodes without running any.
+"""The outline of a pickle, read from its opcodes without running any of them.
 
-A pickle is a program: loading one runs what it names. Here its opcodes are followed on paper: lists and dicts are
-built, and where it would call something, only the name and the arguments are noted.
+A pickle is a program: loading one calls what it names. This module follows the opcodes with lists and dicts alone, and
+where the pickle would call something it notes the name and the arguments.
 """
 
 import io
@@ -12,35 +12,37 @@ from typing import IO, Any
 
 import torch
 
-from core.model.checkpoint.plain_data import SAFE_NAMES
-
 MAX_OPCODES = 2_000_000
 MAX_NESTED = 5_000
-"""Pickles inside a pickle: `pickle.dump` of a state dict has one for every tensor."""
+"""Pickles inside a pickle: `pickle.dump` of a state dict writes one for every tensor."""
 NUM_PICKLES = 5
-"""PyTorch's older format is a row of five: magic number, protocol, system, the objects, the names of their storages."""
+"""PyTorch's legacy files are a row of five: magic number, protocol, system, objects, names of their storages."""
 OBJECTS = 3
-"""Which of the five has the objects."""
+"""Index of the objects among the five."""
 
 HARMLESS = (
     "collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.set",
     "builtins.bytearray", "builtins.complex", "torch.nn.parameter.Parameter", "torch.serialization._get_layout",
     "torch._tensor._rebuild_from_type_v2", "torch.Size", "torch.device",
 )  # fmt: skip
-"""What `weights_only` calls besides the rebuilding of tensors, and storages and number formats."""
+"""What `weights_only` calls besides rebuilding tensors, storages and number formats."""
+BESIDE_WEIGHTS = frozenset(
+    ("argparse.Namespace", "numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+)
+"""Settings and NumPy's numbers: they are dropped, and the weights beside them open."""
 REBUILDING = "torch._utils._rebuild_"
 STORAGE_MODULES = ("torch", "torch.storage", "torch.cuda")
 NESTED = "torch.storage._load_from_bytes"
-"""Opens a pickle inside the pickle, and runs what that names."""
+"""Opens a pickle inside the pickle and runs what that one names."""
 RECONSTRUCTOR = "copyreg._reconstructor"
 PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-"""How protocols up to 2 call modules."""
+"""Python 2's names of modules, which protocols up to 2 use."""
 STORAGE_AS_TEXT = "storages of protocol 0, which PyTorch itself does not read again"
 
 
 @dataclass(eq=False)
-class Made:
-    """An object that a pickle would make: by what, from what, what it is filled with. It is never made."""
+class PickledObject:
+    """An object that a pickle would make: the function or class it calls, the arguments, and what it is filled with."""
 
     name: str
     arguments: Any = ()
@@ -49,8 +51,8 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Pickled:
-    """The functions and classes that a pickle names, in order, and an outline of the objects that it would make."""
+class Outline:
+    """The functions and classes that a pickle names, in order, and its objects as lists, dicts and `PickledObject`s."""
 
     names: tuple[str, ...]
     objects: Any = None
@@ -60,166 +62,137 @@ class Pickled:
         """The names that weights alone do not need."""
         return tuple(name for name in self.names if not _is_harmless(name))
 
-    @property
-    def is_plain_data(self) -> bool:
-        """Whether it holds nothing but weights, JSON types, settings in a Namespace and NumPy's numbers."""
-        return all(name in SAFE_NAMES for name in self.foreign)
-
 
 def _is_harmless(name: str) -> bool:
-    if name in HARMLESS or name == NESTED or (name.startswith(REBUILDING) and name.count(".") == 2):
+    if name in (*HARMLESS, NESTED) or (name.startswith(REBUILDING) and name.count(".") == 2):
         return True
     module, _, short = name.rpartition(".")
-    is_format = module == "torch" and isinstance(
-        getattr(torch, short, None), torch.dtype | torch.layout | torch.qscheme
-    )
-    return is_format or (module in STORAGE_MODULES and short.endswith(("Storage", "Tensor")) and short.isidentifier())
+    number_format = getattr(torch, short, None) if module == "torch" else None
+    is_storage = module in STORAGE_MODULES and short.endswith(("Storage", "Tensor")) and short.isidentifier()
+    return is_storage or isinstance(number_format, torch.dtype | torch.layout | torch.qscheme)
 
 
-def outline(file: IO[bytes], *, is_nested: bool = False) -> Pickled:
-    """Return what the pickles in a file name and make, from where it stands to the first bytes that are none."""
+def outline(file: IO[bytes], *, is_nested: bool = False) -> Outline:
+    """Return the outline of the pickles in an open file, up to the first bytes that are none."""
     names: dict[str, None] = {}
     outlines = []
     for _ in range(NUM_PICKLES):
         machine = _Machine(names, is_nested=is_nested)
         try:
             for opcode, value, _position in islice(pickletools.genops(file), MAX_OPCODES):
-                machine.step(opcode.name, value)
-        except Exception:  # noqa: BLE001 - bytes from anywhere; what was read until then is the answer
+                machine.step(opcode, value)
+        except Exception:  # noqa: BLE001 - any bytes may follow; what was read before them is the answer
             break
-        outlines.append(machine.pop())
+        outlines.append(machine.result)
     objects = outlines[OBJECTS if len(outlines) > OBJECTS else 0] if outlines else None
-    return Pickled(tuple(names), objects)
+    return Outline(tuple(names), objects)
 
 
 class _Machine:
-    """Follows the opcodes of one pickle on paper; a stack that runs dry gives None, since nothing depends on it."""
+    """Follows the opcodes of one pickle. An empty stack gives None, so damaged pickles have an outline too."""
 
     def __init__(self, names: dict[str, None], *, is_nested: bool) -> None:
+        self.result: Any = None
         self._names, self._is_nested, self._num_nested = names, is_nested, 0
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[Any, Any] = {}
 
-    def pop(self) -> Any:
-        """Take off what is on top."""
-        return self._stack.pop() if self._stack else None
+    def step(self, opcode: pickletools.OpcodeInfo, value: Any) -> None:
+        """Follow one opcode: take from the stack what it takes, and push what it makes of that."""
+        if opcode.name == "MARK":
+            self._marks.append(len(self._stack))
+        elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self._memo[value] = self._stack[-1] if self._stack else None
+        else:
+            made = self._made(opcode.name, value, self._taken(opcode.stack_before))
+            self._stack += [made] * len(opcode.stack_after)
 
-    def _top(self) -> Any:
-        return self._stack[-1] if self._stack else None
+    def _taken(self, stack_before: list[pickletools.StackObject]) -> list[Any]:
+        """Take off the stack what an opcode takes: so many objects, or all above the last mark and some below it."""
+        if pickletools.markobject in stack_before:
+            mark = self._marks.pop() if self._marks else 0
+            start = mark - stack_before.index(pickletools.markobject)
+        else:
+            start = len(self._stack) - len(stack_before)
+        absent, start = max(0, -start), max(0, start)
+        taken = [None] * absent + self._stack[start:]
+        del self._stack[start:]
+        return taken
 
-    def _pop_mark(self) -> list[Any]:
-        start = self._marks.pop() if self._marks else 0
-        items, self._stack[start:] = self._stack[start:], []
-        return items
-
-    def step(self, opcode: str, value: Any) -> None:  # noqa: C901, PLR0912 - a table of opcodes
-        """Follow one opcode."""
-        stack = self._stack
-        match opcode:
-            case "PROTO" | "FRAME" | "STOP" | "NEXT_BUFFER" | "READONLY_BUFFER":
-                pass
-            case "MARK":
-                self._marks.append(len(stack))
-            case "POP":
-                self.pop()
-            case "POP_MARK":
-                self._pop_mark()
-            case "DUP":
-                stack.append(self._top())
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE" | "NEWFALSE":
-                stack.append(opcode == "NEWTRUE")
-            case "GET" | "BINGET" | "LONG_BINGET":
-                stack.append(self._memo.get(value))
-            case "MEMOIZE" | "PUT" | "BINPUT" | "LONG_BINPUT":
-                self._memo[len(self._memo) if value is None else value] = self._top()
-            case "APPEND":
-                self._extend([self.pop()])
-            case "APPENDS" | "ADDITEMS":
-                self._extend(self._pop_mark())
-            case "SETITEM":
-                second, first = self.pop(), self.pop()
-                self._set([first, second])
-            case "SETITEMS":
-                self._set(self._pop_mark())
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                items = [self.pop() for _ in range(int(opcode[-1]))]
-                stack.append(items[::-1])
-            case "EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET":
-                stack.append([])
-            case "LIST" | "TUPLE" | "FROZENSET":
-                stack.append(self._pop_mark())
-            case "EMPTY_DICT":
-                stack.append({})
-            case "DICT":
-                items = self._pop_mark()
-                stack.append({})
-                self._set(items)
+    def _made(self, opcode: str, value: Any, taken: list[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912 - a table of opcodes
+        """Return what an opcode pushes; of numbers and texts the value, of tuples and sets a list."""
+        match opcode, taken:
+            case "STOP", [top]:
+                self.result = top
+            case "MEMOIZE", [top]:
+                self._memo[len(self._memo)] = top
+                return top
+            case (("DUP" | "READONLY_BUFFER"), [top]):
+                return top
+            case (("GET" | "BINGET" | "LONG_BINGET"), _):
+                return self._memo.get(value)
+            case (("EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET" | "LIST" | "FROZENSET"), _):
+                return taken
+            case (("TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3"), _):
+                return taken
+            case (("EMPTY_DICT" | "DICT"), _):
+                return _filled({}, taken)
+            case (("APPEND" | "APPENDS" | "ADDITEMS"), [target, *items]):
+                if isinstance(target, list):
+                    target += items
+                return target
+            case (("SETITEM" | "SETITEMS"), [target, *items]):
+                return _filled(target, items)
+            case "BUILD", [target, state]:
+                if isinstance(target, PickledObject):
+                    target.state = state
+                return target
+            case "GLOBAL", _:
+                return self._named(*str(value).split(" ", 1))
+            case "STACK_GLOBAL", [module, short]:
+                return self._named(str(module), str(short))
+            case "INST", _:
+                return PickledObject(self._named(*str(value).split(" ", 1)).name, taken)
+            case (("EXT1" | "EXT2" | "EXT4"), _):
+                return self._named(f"extension {value}")
+            case "OBJ", [function, *arguments]:
+                return self._called(function, arguments)
+            case (("REDUCE" | "NEWOBJ" | "NEWOBJ_EX"), [function, arguments, *_]):
+                return self._called(function, arguments)
+            case (("PERSID" | "BINPERSID"), _):
+                return self._persistent(taken[0] if taken else None)
             case _:
-                self._make(opcode, value)
+                return value
+        return None
 
-    def _make(self, opcode: str, value: Any) -> None:  # noqa: C901 - as above
-        """Follow an opcode that looks something up or calls it; what is left are numbers and texts."""
-        stack = self._stack
-        match opcode:
-            case "GLOBAL":
-                stack.append(self._named(".".join(str(value).split(" ", 1))))
-            case "STACK_GLOBAL":
-                short, module = self.pop(), self.pop()
-                stack.append(self._named(f"{module}.{short}"))
-            case "INST":
-                made = self._named(".".join(str(value).split(" ", 1)))
-                stack.append(Made(made.name, self._pop_mark()))
-            case "OBJ":
-                first, *arguments = self._pop_mark() or [None]
-                stack.append(self._called(first, arguments))
-            case "REDUCE" | "NEWOBJ":
-                arguments = self.pop()
-                stack.append(self._called(self.pop(), arguments))
-            case "NEWOBJ_EX":
-                _keywords, arguments = self.pop(), self.pop()
-                stack.append(self._called(self.pop(), arguments))
-            case "BUILD":
-                state = self.pop()
-                if isinstance(made := self._top(), Made):
-                    made.state = state
-            case "PERSID" | "BINPERSID":
-                stack.append(self._persistent(self.pop() if opcode == "BINPERSID" else None))
-            case "EXT1" | "EXT2" | "EXT4":
-                stack.append(self._named(f"extension {value}"))
-            case _:
-                stack.append(value)
-
-    def _named(self, name: str) -> Made:
-        module, _, short = name.partition(".")
-        name = f"{PYTHON_2.get(module, module)}.{short}"
+    def _named(self, module: str, *short: str) -> PickledObject:
+        name = ".".join([PYTHON_2.get(module, module), *short])
         self._names[name] = None
-        return Made(name)
+        return PickledObject(name)
 
-    def _persistent(self, identifier: Any) -> Made:
-        """Return what stands outside the pickle: a storage, or in older files the class of a model."""
+    def _persistent(self, identifier: Any) -> PickledObject:
+        """Return what lies outside the pickle: a storage, or in older files the class of a model."""
         match identifier:
-            case ["module", Made() as found, *_]:
+            case ["module", PickledObject() as found, *_]:
                 return found
             case None:
                 self._names[STORAGE_AS_TEXT] = None
-        return Made("storage")
+        return PickledObject("storage")
 
-    def _called(self, function: Any, arguments: Any) -> Made:
-        name = function.name if isinstance(function, Made) else "?"
+    def _called(self, function: Any, arguments: Any) -> PickledObject:
+        name = function.name if isinstance(function, PickledObject) else "?"
         arguments = arguments if isinstance(arguments, list) else [arguments]
-        if name == RECONSTRUCTOR and arguments and isinstance(arguments[0], Made):
+        if name == RECONSTRUCTOR and arguments and isinstance(arguments[0], PickledObject):
             name = arguments[0].name  # protocols 0 and 1 make every object through it
         if name == NESTED:
             self._look_into(arguments)
-        return Made(name, arguments)
+        return PickledObject(name, arguments)
 
     def _look_into(self, arguments: list[Any]) -> None:
-        """Note what a pickle inside the pickle names; what cannot be looked into may be anything."""
+        """Note what a pickle inside the pickle names; one that cannot be read may run anything."""
         inner = arguments[0] if arguments else None
-        if isinstance(inner, Made) and inner.name == "_codecs.encode" and inner.arguments:
+        if isinstance(inner, PickledObject) and inner.name == "_codecs.encode" and inner.arguments:
             inner = str(inner.arguments[0]).encode("latin1", "replace")
         self._num_nested += 1
         if not isinstance(inner, bytes) or self._is_nested or self._num_nested > MAX_NESTED:
@@ -227,13 +200,11 @@ class _Machine:
             return
         self._names.update(dict.fromkeys(outline(io.BytesIO(inner), is_nested=True).names))
 
-    def _extend(self, items: list[Any]) -> None:
-        if isinstance(top := self._top(), list):
-            top += items
 
-    def _set(self, items: list[Any]) -> None:
-        top = self._top()
-        target = top.items if isinstance(top, Made) else top
-        if isinstance(target, dict):
-            keys = (key if isinstance(key, str) else object() for key in items[::2])  # a list cannot be a key
-            target.update(zip(keys, items[1::2], strict=False))
+def _filled(target: Any, items: list[Any]) -> Any:
+    """Put keys and values in turn into a dict or an object; a key that is no text gets a place of its own."""
+    place = target.items if isinstance(target, PickledObject) else target
+    if isinstance(place, dict):
+        keys = (key if isinstance(key, str) else object() for key in items[::2])  # a list cannot be a key
+        place.update(zip(keys, items[1::2], strict=False))
+    return target

@@ -1,9 +1,9 @@
-"""Which model a state dict belongs to, and which program named its weights: told from those names alone.
+"""Recognises, from the names of the weights alone, their model and the program that named them.
 
-VainF's DeepLabV3 on a ResNet (github.com/VainF/DeepLabV3Plus-Pytorch) is torchvision's function under other names.
-That of segmentation_models_pytorch (0.6 and before) is not: its stages are dilated from their first block on, its ASPP
-keeps its rates at output stride 16, and its logits are upsampled with their corners aligned. It has an architecture of
-its own here, `architectures.SMP`. Names and defaults were read in both programs' sources.
+VainF's DeepLabV3 on a ResNet (github.com/VainF/DeepLabV3Plus-Pytorch) is torchvision's function under other names. The
+one of segmentation_models_pytorch (up to 0.6) is not: its stages are dilated from their first block on, its ASPP keeps
+its rates at output stride 16, and its logits are upsampled with aligned corners. It is an architecture of its own here,
+`architectures.SMP`. Names and defaults come from both programs' sources.
 """
 
 import re
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from core.model.architectures import EFFICIENTNET, MOBILENET, SMP_PREFIX
 
 ANCHORS = ("classifier.4.weight", "classifier.0.convs.0.0.weight", "classifier.0.convs.1.0.weight", "classifier.4.bias")
-"""Weights of torchvision's DeepLabV3 by which it is found below any prefix."""
+"""Weights of torchvision's DeepLabV3 that show where its names begin, below any prefix."""
 
 HEAD = "classifier."
-"""No prefix, though some name their head so and its layers as torchvision does."""
+"""No prefix: some programs name their head so, and its layers as torchvision does."""
 
 KNOWN_PREFIXES = ("module.", "_orig_mod.", "model.")
-"""DataParallel's and DistributedDataParallel's, torch.compile's, Lightning's."""
+"""Those of DataParallel and DistributedDataParallel, torch.compile, and Lightning."""
 
 STAGE_3 = re.compile(r"backbone\.layer3\.(\d+)\.")
 RESNET_OF_LAST_BLOCK = {5: "deeplabv3_resnet50", 22: "deeplabv3_resnet101"}
 
 
 def prefixes_of(keys: Collection[str]) -> list[str]:
-    """Return what stands before a DeepLabV3's names: "" for none, several where there are several models."""
+    """Return the prefixes of a DeepLabV3's names: "" where the names are bare, several for several models."""
     found = {key.removesuffix(anchor) for anchor in ANCHORS for key in keys if key.endswith(anchor)}
     return sorted(prefix for prefix in found if not prefix or (prefix.endswith(".") and not prefix.endswith(HEAD)))
 
 
 def without_known_prefixes(keys: Collection[str]) -> list[str]:
-    """Return the names without the usual prefixes, in any nesting, where all have them."""
+    """Return the names without the usual prefixes, in any nesting, if all names have them."""
     bare = list(keys)
     while prefix := next((p for p in KNOWN_PREFIXES if bare and all(key.startswith(p) for key in bare)), None):
         bare = [key.removeprefix(prefix) for key in bare]
@@ -40,7 +40,7 @@ def without_known_prefixes(keys: Collection[str]) -> list[str]:
 
 
 def architecture_of(keys: Collection[str]) -> str | None:
-    """Return the architecture of a DeepLabV3 with torchvision's head; None for one on another backbone."""
+    """Return the architecture of a DeepLabV3 with torchvision's head; None for an unknown backbone."""
     blocks = [int(found[1]) for found in map(STAGE_3.match, keys) if found]
     if blocks:
         return RESNET_OF_LAST_BLOCK.get(max(blocks)) if _has(keys, "backbone.layer1.0.conv3.") else None
@@ -50,17 +50,17 @@ def architecture_of(keys: Collection[str]) -> str | None:
 
 
 def is_deeplab(keys: Collection[str]) -> bool:
-    """Tell whether names without prefix are those of a DeepLabV3 of torchvision; its FCN shares some of them."""
+    """Return whether bare names are those of torchvision's DeepLabV3 (its FCN shares some of them)."""
     return any(anchor in keys for anchor in ANCHORS) and name_other(keys) is None
 
 
 def name_other(keys: Collection[str]) -> str | None:
-    """Return in words which known model other than torchvision's DeepLabV3 has names like these."""
+    """Return in words the known model that has such names, if it is not torchvision's DeepLabV3; else None."""
     return next((name for name, is_it in OTHERS if is_it(keys)), None)
 
 
 def _has(keys: Collection[str], *beginnings: str) -> bool:
-    """Tell whether each of these begins a name."""
+    """Return whether each of these is the beginning of a name."""
     return all(any(key.startswith(beginning) for key in keys) for beginning in beginnings)
 
 
@@ -93,7 +93,7 @@ OTHERS: tuple[tuple[str, Callable[[Collection[str]], bool]], ...] = (
     ("an FCN of torchvision", _is_fcn),
     ("a DeepLabV3+ of mmsegmentation", _begins("decode_head.c1_bottleneck.")),
     (
-        "a DeepLabV3 of mmsegmentation, which is built otherwise than torchvision's",
+        "a DeepLabV3 of mmsegmentation, which differs from torchvision's",
         _begins("decode_head.aspp_modules."),
     ),
     ("a model of mmsegmentation", _begins("backbone.", "decode_head.")),
@@ -116,21 +116,21 @@ OTHERS: tuple[tuple[str, Callable[[Collection[str]], bool]], ...] = (
     ("a ResNet that classifies whole pictures", _begins("layer4.", "fc.")),
     ("a MobileNet that classifies whole pictures", _begins("features.", "classifier.")),
 )
-"""Tried in this order; the first that fits gives the name."""
+"""Names of models and their tests, tried in this order."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a program calls the weights of a DeepLabV3, and what its files do not say.
+    """A program's names for the weights of a DeepLabV3, and what its files do not say.
 
     Attributes:
         name: the program.
-        anchors: how the name of a weight ends that no other model has.
-        names: expressions for the beginnings of names, and torchvision's in their place.
-        dropped: beginnings of what serves another purpose.
-        architecture: what stands before torchvision's name of the architecture.
-        output_stride: the program's own default.
-        image_size: likewise, in px; None where it has none.
+        anchors: ends of names that only this program uses.
+        names: expressions for the beginnings of names, and torchvision's beginnings.
+        dropped: beginnings of weights that serve another purpose.
+        architecture: prefix of torchvision's name of the architecture.
+        output_stride: the program's default.
+        image_size: the program's default in px, if it has one.
     """
 
     name: str
@@ -167,7 +167,7 @@ DIALECTS = (VAINF, SMP)
 
 
 def dialect_of(keys: Collection[str]) -> tuple[Dialect, str] | None:
-    """Return in which dialect names are, and what stands before all of them; None for torchvision's and others."""
+    """Return the dialect of the names and their prefix; None for torchvision's names and unknown ones."""
     for dialect in DIALECTS:
         for anchor in dialect.anchors:
             found = [key.removesuffix(anchor) for key in keys if key.endswith(anchor)]
@@ -177,7 +177,7 @@ def dialect_of(keys: Collection[str]) -> tuple[Dialect, str] | None:
 
 
 def torchvision_name(key: str, dialect: Dialect, prefix: str) -> str | None:
-    """Return torchvision's name of a weight, below the same prefix; None for what is dropped."""
+    """Return torchvision's name of a weight, with the same prefix; None for a weight to drop."""
     if not key.startswith(prefix):
         return key
     own = key.removeprefix(prefix)

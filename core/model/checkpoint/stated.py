@@ -1,4 +1,4 @@
-"""What a person says of a checkpoint file that does not: photo size and geometry, output stride, classes, weights."""
+"""What a person says about a checkpoint file that does not: photo size, geometry, output stride, classes, weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +8,17 @@ from core.data.geometry import GEOMETRIES
 from core.errors import ConfigError
 
 MAX_IMAGE_SIZE = 8192
-"""The largest size, in px, to which a model's photos are resized."""
+"""The largest size in px to which a model's photos are resized."""
 RAW, AVERAGED = "raw", "ema"
 WEIGHTS = (RAW, AVERAGED)
-"""Which weights to take where a file holds both: those that were trained, or their running average."""
+"""The trained weights or their running average, for files that hold both."""
 VOC = "voc"
 STRIDES = (8, 16)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What is said of a file; None where nothing is. Wrong values raise `ConfigError`."""
+    """What a person says about a file, None for what they do not say; wrong values raise `ConfigError`."""
 
     image_size: int | None = None
     geometry: str | None = None
@@ -38,7 +38,7 @@ class Given:
 
     @property
     def about_the_model(self) -> list[str]:
-        """The options that were given and that a file of this project answers itself."""
+        """The options given that a file of this project states itself."""
         named = {
             "--image-size": self.image_size,
             "--geometry": self.geometry,
@@ -52,13 +52,13 @@ NOTHING = Given()
 
 
 def classes_in(text: str) -> Classes:
-    """Return the classes that a text names: `voc`, or names between commas; wrong ones raise `DataError`."""
+    """Return the classes that a text names, `voc` or names between commas; wrong ones raise `DataError`."""
     if text.strip().lower() == VOC:
         return VOC_CLASSES
     return classes_of([name.strip() for name in text.split(",")])
 
 
 def read_class_names(text: str) -> Classes:
-    """Return the classes that a person names as in `classes_in`, or by a file with a name on each line."""
+    """Return the classes of a text as in `classes_in`, or of a file with a name on each line."""
     is_file = "," not in text and text.strip().lower() != VOC
     return read_classes(Path(text)) if is_file else classes_in(text)

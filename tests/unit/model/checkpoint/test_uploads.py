@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import CheckpointError
-from core.model.checkpoint.uploads import MAX_KEPT, SUFFIXES, bring
+from core.model.checkpoint.uploads import MAX_FILES, SUFFIXES, bring
 
 
 def test_the_same_content_is_kept_once_and_the_oldest_goes(tmp_path: Path) -> None:
     first = bring(tmp_path, "mine.pth", b"0")
     assert bring(tmp_path, "other name.pth", b"0") == first
     os.utime(first, (0, 0))
-    for number in range(1, MAX_KEPT + 2):
+    for number in range(1, MAX_FILES + 2):
         path = bring(tmp_path, "mine.pth", str(number).encode())
         os.utime(path, (number, number))
     assert not first.exists()
-    assert len(list(tmp_path.iterdir())) == MAX_KEPT
-    assert path.read_bytes() == str(MAX_KEPT + 1).encode()
+    assert len(list(tmp_path.iterdir())) == MAX_FILES
+    assert path.read_bytes() == str(MAX_FILES + 1).encode()
 
 
 @given(st.text(max_size=60))
