@@ -53,7 +53,7 @@ def compare(arguments: argparse.Namespace) -> Document:
 def report(arguments: argparse.Namespace) -> Document:
     """Report on runs in one self-contained HTML file; evaluates their checkpoints first if necessary."""
     from core.report import exports
-    from core.report.content import gather, judge
+    from core.report.content import evaluated_checkpoints, gather
     from core.report.html.page import render
     from core.report.verdicts import decide
     from core.training.run.folders import open_run
@@ -61,7 +61,7 @@ def report(arguments: argparse.Namespace) -> Document:
     runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
     file = arguments.out or unused(runs[0].path / "report.html")
     refuse_existing(file)  # before minutes are spent on evaluations
-    content = gather(judge(runs, arguments.split, _evaluate))
+    content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate))
     verdicts = decide(content)
     page = render(content, arguments.language, verdicts=verdicts)
     with output_folder(arguments.tables) if arguments.tables else nullcontext() as folder:

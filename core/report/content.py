@@ -1,4 +1,4 @@
-"""What a report is written from: run folders and the stored evaluations in them."""
+"""The content of a report: run folders and the evaluations stored in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ Evaluate = Callable[[Path, Dataset, str], object]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A checkpoint and what it scored."""
+class ReportedCheckpoint:
+    """A checkpoint of a run and its evaluation."""
 
     run: Run
     file: Path
@@ -42,35 +42,35 @@ class Judged:
 
     @property
     def step_in_epoch(self) -> int:
-        """How many steps it was trained beyond `epoch`; 0 unless it was saved in mid-epoch."""
+        """The number of training steps after `epoch`; 0 unless it was saved in mid-epoch."""
         return self.evaluation.step_in_epoch if epoch_of(self.file) is None else 0
 
     @property
     def scores(self) -> Scores:
-        """Its scores over all images."""
+        """Its scores over all photos."""
         return self.evaluation.scores
 
 
 @dataclass(frozen=True)
-class Leg:
-    """One continuous stretch of training: how it began, and the epochs of it that count."""
+class ReportedLeg:
+    """One continuous stretch of training: its first record, and its epochs that no later leg repeated."""
 
     started: RunStarted
     epochs: tuple[Epoch, ...]
 
     @property
     def began(self) -> datetime:
-        """When it began, in local time."""
+        """Its beginning in local time."""
         return datetime.fromtimestamp(self.started.time_s).astimezone()
 
     @property
     def seconds(self) -> float:
-        """How long its epochs took."""
+        """The time of its epochs, in s."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """The median over its epochs."""
+        """The median over its epochs; None without one."""
         return median(epoch.seconds for epoch in self.epochs) if self.epochs else None
 
     @property
@@ -80,8 +80,8 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A run, what it is called among the others of the report, and its log."""
+class ReportedRun:
+    """A run, its name in the report, and its log."""
 
     run: Run
     name: str
@@ -89,15 +89,15 @@ class Trained:
 
     @property
     def init(self) -> str:
-        """The weights it started from: as logged, or as set where an old log does not say."""
+        """The weights it started from: as logged, or as set if an old log does not say."""
         return next((leg.init for leg in self.log.legs if leg.init), self.run.config.init)
 
     @property
-    def legs(self) -> list[Leg]:
-        """Its legs in order; a leg has no epochs if none ended, or if the next leg repeated them."""
+    def legs(self) -> list[ReportedLeg]:
+        """Its legs in order; a leg without epochs finished none, or the next leg repeated them."""
         ends = [leg.epochs_done for leg in self.log.legs[1:]] + [max((e.epoch for e in self.log.epochs), default=0)]
         return [
-            Leg(started, tuple(e for e in self.log.epochs if started.epochs_done < e.epoch <= end))
+            ReportedLeg(started, tuple(e for e in self.log.epochs if started.epochs_done < e.epoch <= end))
             for started, end in zip(self.log.legs, ends, strict=True)
         ]
 
@@ -106,13 +106,16 @@ class Trained:
 class Content:
     """Everything a report is written from.
 
-    `judged` are the checkpoints, A first, all on the same images; `counts_CNKK` are those of each, `floor_NKK` those of
-    predicting background everywhere, on the images `names`. `data` is None where the photos are gone or have changed
-    since.
+    runs          the runs of the checkpoints, each once
+    checkpoints   the checkpoints, A first, all evaluated on the same photos
+    names         names of the photos
+    counts_CNKK   confusion counts of every checkpoint on every photo
+    floor_NKK     those of predicting background everywhere
+    data          None if the photos are gone or have changed since the evaluation
     """
 
-    trained: tuple[Trained, ...]
-    judged: tuple[Judged, ...]
+    runs: tuple[ReportedRun, ...]
+    checkpoints: tuple[ReportedCheckpoint, ...]
     names: tuple[str, ...]
     counts_CNKK: Counts
     floor_NKK: Counts
@@ -122,8 +125,8 @@ class Content:
 
     @property
     def evaluation(self) -> Evaluation:
-        """The evaluation of A; what it says of the data is true of all."""
-        return self.judged[0].evaluation
+        """The evaluation of A; all are on the same data."""
+        return self.checkpoints[0].evaluation
 
     @property
     def split(self) -> str:
@@ -132,32 +135,34 @@ class Content:
 
     @property
     def has_lists(self) -> bool:
-        """Whether the splits come from lists of names, and not from a seed."""
+        """Whether the splits come from lists of names, not from a seed."""
         return self.data is not None and any((self.data.root / LISTS).glob("*.txt"))
 
     @property
     def images_with(self) -> list[int]:
-        """How many images have each class, by its id."""
+        """The number of photos with each class, by its id."""
         images_K: list[int] = (self.counts_CNKK[0].sum(axis=2) > 0).sum(axis=0).tolist()
         return images_K
 
     def run_name(self, run: Run) -> str:
-        """Return what a run is called in this report."""
-        return next(trained.name for trained in self.trained if trained.run.path == run.path)
+        """Return a run's name in this report."""
+        return next(reported.name for reported in self.runs if reported.run.path == run.path)
 
-    def of_run(self, trained: Trained) -> list[Judged]:
-        """Return the judged checkpoints of a run."""
-        return [judged for judged in self.judged if judged.run.path == trained.run.path]
+    def of_run(self, reported: ReportedRun) -> list[ReportedCheckpoint]:
+        """Return the checkpoints of a run."""
+        return [each for each in self.checkpoints if each.run.path == reported.run.path]
 
 
-def judge(runs: Sequence[Run], split: str, evaluate: Evaluate | None = None) -> list[Judged]:
+def evaluated_checkpoints(
+    runs: Sequence[Run], split: str, evaluate: Evaluate | None = None
+) -> list[ReportedCheckpoint]:
     """Return the milestones of each run, or else its best or last checkpoint, with their evaluations on a split.
 
-    `evaluate` is called for a checkpoint that is not evaluated on the data as it is now; without `evaluate`, `RunError`
-    gives the command to run. If the data is gone, the stored evaluation counts.
+    Where no evaluation of the data as it is now is stored, `evaluate` is called; without `evaluate`, `RunError` gives
+    the command to run. Where the data is gone, a stored evaluation is used as it is.
     """
     return [
-        Judged(run, file, _stored(run, file, split) or _evaluated(run, file, split, evaluate))
+        ReportedCheckpoint(run, file, _stored(run, file, split) or _evaluated(run, file, split, evaluate))
         for run in runs
         for file in _files(run)
     ]
@@ -179,7 +184,7 @@ def _stored(run: Run, file: Path, split: str) -> Evaluation | None:
 
 
 def is_by_size(file: Path, split: str) -> bool:
-    """Return whether a checkpoint's evaluation on a split dates from before photos were compared by content."""
+    """Return whether a checkpoint's evaluation on a split is from a version that compared photos by size."""
     return evaluations.is_by_size(file.parent / "eval", evaluations.file_hash(file), split)
 
 
@@ -192,32 +197,32 @@ def _evaluated(run: Run, file: Path, split: str, evaluate: Evaluate | None) -> E
     return _stored(run, file, split) or _evaluated(run, file, split, None)
 
 
-def gather(judged: Sequence[Judged]) -> Content:
-    """Return what a report on these checkpoints is written from.
+def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
+    """Return the content of a report on these checkpoints.
 
     Raises:
-        RunError: there is no checkpoint.
-        DataError: they were scored on different images, or on none.
+        RunError: `checkpoints` is empty.
+        DataError: they were evaluated on different photos, or on none.
     """
-    if not judged:
+    if not checkpoints:
         raise RunError("There is no checkpoint to report on; choose at least one that is evaluated.")
-    _require_same_data(judged)
-    evaluation = judged[0].evaluation
+    _require_same_data(checkpoints)
+    evaluation = checkpoints[0].evaluation
     names, counts = evaluation.counts()
     if not names:
-        raise DataError(f"{evaluation.path} is of no image; evaluate {judged[0].file} on a split that has some.")
-    runs = list({each.run.path: each.run for each in judged}.values())
-    trained = tuple(Trained(run, _name(run, runs), read_log(run.log_path)) for run in runs)
+        raise DataError(f"{evaluation.path} holds no photo; evaluate {checkpoints[0].file} on a split that has some.")
+    runs = list({each.run.path: each.run for each in checkpoints}.values())
+    reported = tuple(ReportedRun(run, _name(run, runs), read_log(run.log_path)) for run in runs)
     data = _unchanged(evaluation)
-    logged = next((each.log.legs[-1].classes for each in trained if each.log.legs), VOC_CLASSES)
+    logged = next((each.log.legs[-1].classes for each in reported if each.log.legs), VOC_CLASSES)
     floor_NKK = np.zeros_like(counts)
     floor_NKK[:, :, BACKGROUND] = counts.sum(axis=2)
     class_names = [entry.name for entry in evaluation.scores.classes]
     return Content(
-        trained=trained,
-        judged=tuple(judged),
+        runs=reported,
+        checkpoints=tuple(checkpoints),
         names=tuple(names),
-        counts_CNKK=np.stack([counts, *(each.evaluation.counts()[1] for each in judged[1:])]),
+        counts_CNKK=np.stack([counts, *(each.evaluation.counts()[1] for each in checkpoints[1:])]),
         floor_NKK=floor_NKK,
         floor=score(floor_NKK, class_names),
         data=data,
@@ -225,13 +230,11 @@ def gather(judged: Sequence[Judged]) -> Content:
     )
 
 
-def _require_same_data(judged: Sequence[Judged]) -> None:
-    first = judged[0]
-    for other in judged[1:]:
-        if (other.evaluation.fingerprint, other.evaluation.split) != (
-            first.evaluation.fingerprint,
-            first.evaluation.split,
-        ):
+def _require_same_data(checkpoints: Sequence[ReportedCheckpoint]) -> None:
+    first = checkpoints[0]
+    for other in checkpoints[1:]:
+        data, other_data = ((each.evaluation.fingerprint, each.evaluation.split) for each in (first, other))
+        if data != other_data:
             by_size = [each for each in (first, other) if not each.evaluation.is_by_content]
             why = f", or nobody knows: {by_size[0].file.name} {evaluations.BY_SIZE}" if by_size else ""
             raise DataError(
@@ -241,7 +244,7 @@ def _require_same_data(judged: Sequence[Judged]) -> None:
 
 
 def _name(run: Run, runs: Sequence[Run]) -> str:
-    """Return a run's name, or its folder's where several share the name."""
+    """Return a run's name, or its folder's if several runs share the name."""
     return run.name if [other.name for other in runs].count(run.name) == 1 else run.path.name
 
 
@@ -253,7 +256,7 @@ def _data_of(path: str) -> Dataset | None:
 
 
 def _unchanged(evaluation: Evaluation) -> Dataset | None:
-    """Return the data of an evaluation if its images are those that were scored."""
+    """Return the data of an evaluation if its photos are those that were scored; else None."""
     data = _data_of(evaluation.data)
     if data is None or not data.splits.get(evaluation.split):
         return None

@@ -70,14 +70,14 @@ def epochs_csv(content: Content) -> bytes:
     names = ["epoch", "train_loss", "val_loss", "miou", "pixel_accuracy", "images_per_second", "seconds"]
     rows = [
         {
-            "run": trained.run.path.name,
+            "run": reported.run.path.name,
             **{name: getattr(epoch, name) for name in names},
-            "floor_miou": trained.log.legs[-1].floor.get("miou"),
-            "floor_pixel_accuracy": trained.log.legs[-1].floor.get("pixel_accuracy"),
+            "floor_miou": reported.log.legs[-1].floor.get("miou"),
+            "floor_pixel_accuracy": reported.log.legs[-1].floor.get("pixel_accuracy"),
         }
-        for trained in content.trained
-        if trained.log.legs
-        for epoch in trained.log.epochs
+        for reported in content.runs
+        if reported.log.legs
+        for epoch in reported.log.epochs
     ]
     return _csv(["run", *names, "floor_miou", "floor_pixel_accuracy"], rows)
 
@@ -93,20 +93,20 @@ def report_json(content: Content, verdicts: Verdicts) -> bytes:
         FLOOR: content.floor.as_dict(),
         "checkpoints": [
             {
-                "run": judged.run.path.name,
-                "checkpoint": judged.file.name,
-                "epoch": judged.epoch,
-                "step_in_epoch": judged.step_in_epoch,
-                "sha256": judged.evaluation.checkpoint_hash,
-                **judged.scores.as_dict(),
+                "run": checkpoint.run.path.name,
+                "checkpoint": checkpoint.file.name,
+                "epoch": checkpoint.epoch,
+                "step_in_epoch": checkpoint.step_in_epoch,
+                "sha256": checkpoint.evaluation.checkpoint_hash,
+                **checkpoint.scores.as_dict(),
             }
-            for judged in content.judged
+            for checkpoint in content.checkpoints
         ],
         "against_floor": [comparison.as_dict() for comparison in verdicts.against_floor],
         "against_first": [comparison.as_dict() for comparison in verdicts.against_first],
         "runs": [
-            {"run": trained.run.path.name, "name": trained.run.name, "settings": trained.run.config.as_dict()}
-            for trained in content.trained
+            {"run": reported.run.path.name, "name": reported.run.name, "settings": reported.run.config.as_dict()}
+            for reported in content.runs
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n"
@@ -119,10 +119,10 @@ def tables_tex(content: Content, language: Language) -> bytes:
 
 
 def _sides(content: Content) -> Iterable[tuple[dict[str, Any], Scores]]:
-    for judged in content.judged:
-        about = {"run": judged.run.path.name, "checkpoint": judged.file.name, "epoch": judged.epoch}
-        about["step_in_epoch"] = judged.step_in_epoch
-        yield about | {"split": content.split}, judged.scores
+    for checkpoint in content.checkpoints:
+        about = {"run": checkpoint.run.path.name, "checkpoint": checkpoint.file.name, "epoch": checkpoint.epoch}
+        about["step_in_epoch"] = checkpoint.step_in_epoch
+        yield about | {"split": content.split}, checkpoint.scores
     yield {"run": "", "checkpoint": FLOOR, "epoch": None, "step_in_epoch": None, "split": content.split}, content.floor
 
 

@@ -34,7 +34,7 @@ class ScoreTable(NamedTuple):
 
 def scores_table(content: Content, words: Words) -> ScoreTable:
     """Return every score (rows) of every checkpoint and of the floor (columns)."""
-    sides = [*(judged.scores for judged in content.judged), content.floor]
+    sides = [*(each.scores for each in content.checkpoints), content.floor]
     return ScoreTable(
         words("scores caption", images=words.number(content.floor.images), split=content.split),
         "",
@@ -46,7 +46,7 @@ def scores_table(content: Content, words: Words) -> ScoreTable:
 
 def class_tables(content: Content, words: Words) -> list[ScoreTable]:
     """Return the scores of every class (rows), of two checkpoints a table, the floor's IoU beside them."""
-    sides = list(zip(words.labels(content), (judged.scores for judged in content.judged), strict=True))
+    sides = list(zip(words.labels(content), (each.scores for each in content.checkpoints), strict=True))
     return [
         _class_table(content, sides[first : first + CHECKPOINTS_A_TABLE], words)
         for first in range(0, len(sides), CHECKPOINTS_A_TABLE)
@@ -77,13 +77,13 @@ def scored_classes(content: Content) -> list[int]:
     return [
         k
         for k in range(len(content.floor.classes))
-        if any(judged.scores.classes[k].iou is not None for judged in content.judged)
+        if any(each.scores.classes[k].iou is not None for each in content.checkpoints)
     ]
 
 
 def conventions_table(content: Content, words: Words) -> ScoreTable:
     """Return the mean IoU by other libraries' rules (rows) of every checkpoint and of the floor."""
-    sides = [*(judged.scores for judged in content.judged), content.floor]
+    sides = [*(each.scores for each in content.checkpoints), content.floor]
     return ScoreTable(
         words("conventions caption"),
         words("convention"),

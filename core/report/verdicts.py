@@ -29,5 +29,5 @@ def decide(content: Content) -> Verdicts:
     return Verdicts(
         against_floor=tuple(compare(content.floor_NKK, counts_NKK) for counts_NKK in content.counts_CNKK),
         against_first=tuple(compare(first_NKK, counts_NKK) for counts_NKK in others),
-        ranking=ranking(list(content.counts_CNKK)) if len(content.judged) >= RANKED_FROM else (),
+        ranking=ranking(list(content.counts_CNKK)) if len(content.checkpoints) >= RANKED_FROM else (),
     )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.metrics.verdict import Language
 from core.report import exports
-from core.report.content import Content, Judged, gather
+from core.report.content import Content, ReportedCheckpoint, gather
 from core.report.html.page import render
 from core.report.language.words import LANGUAGES
 from core.report.verdicts import decide
@@ -26,7 +26,7 @@ TABLES = {
 
 def show_exports(sides: Sequence[Side]) -> None:
     """Offer the report on the compared checkpoints as one HTML file, and its tables; they are made when asked for."""
-    judged = [Judged(side.choice.run, side.choice.file, side.evaluation) for side in sides]
+    checkpoints = [ReportedCheckpoint(side.choice.run, side.choice.file, side.evaluation) for side in sides]
     st.subheader("Export", anchor=False)
     st.caption(
         "The report is one file that needs no network: scores beside the floor, figures, verdict, definitions, and the "
@@ -38,18 +38,19 @@ def show_exports(sides: Sequence[Side]) -> None:
     )  # fmt: skip
     with st.container(horizontal=True):
         offer(
-            "Report", lambda: render(gather(judged), language).encode(), f"{judged[0].run.path.name}-report.html",
+            "Report", lambda: render(gather(checkpoints), language).encode(),
+            f"{checkpoints[0].run.path.name}-report.html",
             "text/html", icon=":material/description:", kind="primary",
         )  # fmt: skip
         for name, (label, media_type) in TABLES.items():
-            offer(label, _maker(judged, name, language), name, media_type, icon=":material/table:")
+            offer(label, _maker(checkpoints, name, language), name, media_type, icon=":material/table:")
 
 
-def _maker(judged: Sequence[Judged], name: str, language: Language) -> Callable[[], bytes]:
+def _maker(checkpoints: Sequence[ReportedCheckpoint], name: str, language: Language) -> Callable[[], bytes]:
     """Return what makes one of the tables."""
 
     def make() -> bytes:
-        content: Content = gather(judged)
+        content: Content = gather(checkpoints)
         return exports.tables(content, decide(content), language)[name]
 
     return make

@@ -79,7 +79,7 @@ def photos_of(content: Content, words: Words) -> list[Photo]:
         return []
     samples = {sample.name: sample for sample in content.data.split(content.split)}
     images = score_images(content.names, content.counts_CNKK[0], content.counts_CNKK[-1])
-    is_pair = len(content.judged) > 1
+    is_pair = len(content.checkpoints) > 1
     return [
         _photo(samples[content.names[chosen.index]], chosen, content, words)
         for chosen in choose(images, is_pair=is_pair)
@@ -96,7 +96,7 @@ def colors_of(photos: Sequence[Photo], content: Content, words: Words) -> list[t
 def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Photo:
     name, classes, labels = sample.name, content.classes, words.labels(content)
     truth_HW = read_mask(sample.mask, len(classes))
-    masks = [read_mask(judged.evaluation.mask_path(name), len(classes)) for judged in content.judged]
+    masks = [read_mask(checkpoint.evaluation.mask_path(name), len(classes)) for checkpoint in content.checkpoints]
     images_CNKK = content.counts_CNKK[:, chosen.index : chosen.index + 1]
     mious = [score_images([name], one_NKK, one_NKK)[0].b or 0.0 for one_NKK in images_CNKK]
 

@@ -44,7 +44,7 @@ def render(
         verdicts=verdicts,
         version=core.__version__,
         made=now or datetime.now().astimezone(),
-        title=", ".join(trained.name for trained in content.trained),
+        title=", ".join(reported.name for reported in content.runs),
         sections=SECTIONS,
         labels=labels,
         a=a,
@@ -52,7 +52,9 @@ def render(
         headline=words.verdict(verdicts.headline, a, b),
         is_demo=sections.is_of_demo(content),
         by_size=[
-            label for label, judged in zip(labels, content.judged, strict=True) if not judged.evaluation.is_by_content
+            label
+            for label, checkpoint in zip(labels, content.checkpoints, strict=True)
+            if not checkpoint.evaluation.is_by_content
         ],
         model=sections.model(content, words),
         settings=sections.settings(content, words),

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.home import demo_dir
 from core.metrics.guard import floor_hits, suspicion
-from core.report.content import Content, Trained
+from core.report.content import Content, ReportedRun
 from core.report.html.charts import NUM_COLORS, Line, LineChart
 from core.report.language.words import Words
 from core.report.tables import scored_classes
@@ -31,20 +31,20 @@ def is_of_demo(content: Content) -> bool:
 
 def model(content: Content, words: Words) -> Rows:
     """Return what was trained."""
-    values: dict[str, Callable[[Trained, TrainingConfig], str]] = {
+    values: dict[str, Callable[[ReportedRun, TrainingConfig], str]] = {
         "architecture": lambda _, config: config.architecture,
-        "parameters": lambda trained, _: _parameters(trained, words),
+        "parameters": lambda reported, _: _parameters(reported, words),
         "output stride": lambda _, config: str(config.output_stride),
-        "init": lambda trained, _: words(f"init {trained.init}"),
+        "init": lambda reported, _: words(f"init {reported.init}"),
         "aux head": lambda _, config: words("yes" if config.aux_weight > 0 else "no"),
         "num classes": lambda *_: words.number(len(content.floor.classes)),
         "preprocessing": lambda _, config: _preprocessing(config, words),
     }
-    return [(words(key), [value(each, each.run.config) for each in content.trained]) for key, value in values.items()]
+    return [(words(key), [value(each, each.run.config) for each in content.runs]) for key, value in values.items()]
 
 
-def _parameters(trained: Trained, words: Words) -> str:
-    return words.number(trained.log.legs[-1].num_params) if trained.log.legs else words("unknown")
+def _parameters(reported: ReportedRun, words: Words) -> str:
+    return words.number(reported.log.legs[-1].num_params) if reported.log.legs else words("unknown")
 
 
 def _preprocessing(config: TrainingConfig, words: Words) -> str:
@@ -56,26 +56,26 @@ def _preprocessing(config: TrainingConfig, words: Words) -> str:
 def settings(content: Content, words: Words) -> Rows:
     """Return every setting, the number of epochs as it was last asked for."""
     configs: list[dict[str, Any]] = [
-        {**trained.run.config.as_dict(), "epochs": folders.target_epochs(trained.run, trained.log)}
-        for trained in content.trained
+        {**reported.run.config.as_dict(), "epochs": folders.target_epochs(reported.run, reported.log)}
+        for reported in content.runs
     ]
     return [(words.settings[name], [words.value(config[name]) for config in configs]) for name in configs[0]]
 
 
 def curves(content: Content) -> tuple[LineChart, LineChart] | None:
     """Return loss and mean IoU over the epochs, the evaluated checkpoints marked; None without an epoch."""
-    logged = [trained for trained in content.trained if trained.log.legs]
-    if not any(trained.log.epochs for trained in logged):
+    logged = [reported for reported in content.runs if reported.log.legs]
+    if not any(reported.log.epochs for reported in logged):
         return None
     loss, miou = [], []
-    for k, trained in enumerate(content.trained):
-        color, epochs = k % NUM_COLORS, trained.log.epochs
-        marked = frozenset(float(j.epoch) for j in content.of_run(trained) if j.epoch and not j.step_in_epoch)
+    for k, reported in enumerate(content.runs):
+        color, epochs = k % NUM_COLORS, reported.log.epochs
+        marked = frozenset(float(j.epoch) for j in content.of_run(reported) if j.epoch and not j.step_in_epoch)
         loss.append(Line(color, [(e.epoch, e.train_loss) for e in epochs]))
         loss.append(Line(color, [(e.epoch, e.val_loss) for e in epochs], is_dashed=True))
         miou.append(Line(color, [(e.epoch, e.miou) for e in epochs], marked=marked))
-    dividers = sorted({leg.epochs_done for trained in logged for leg in trained.log.legs if leg.epochs_done})
-    floors = {trained.log.legs[-1].floor.get("miou") for trained in logged}
+    dividers = sorted({leg.epochs_done for reported in logged for leg in reported.log.legs if leg.epochs_done})
+    floors = {reported.log.legs[-1].floor.get("miou") for reported in logged}
     return LineChart(loss, None, dividers), LineChart(miou, floors.pop() if len(floors) == 1 else None, dividers)
 
 
@@ -89,16 +89,16 @@ def shown_epochs(log: RunLog) -> tuple[int, list[Epoch]]:
 def warnings(content: Content, words: Words) -> list[str]:
     """Return for each checkpoint: scores not above the floor, the likely cause, invented classes, missing scores."""
     said = []
-    for label, judged in zip(words.labels(content), content.judged, strict=True):
-        for hit in floor_hits(judged.scores):
+    for label, checkpoint in zip(words.labels(content), content.checkpoints, strict=True):
+        for hit in floor_hits(checkpoint.scores):
             written = {"value": words.percent(hit.value), "floor": words.percent(hit.floor)}
             said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
-        if found := suspicion(judged.scores):
+        if found := suspicion(checkpoint.scores):
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
-        invented = [entry.name for entry in judged.scores.classes if entry.is_invented]
+        invented = [entry.name for entry in checkpoint.scores.classes if entry.is_invented]
         if invented:
             said.append(words("invented", label=label, names=words.listed(invented)))
-        if judged.evaluation.is_old:
+        if checkpoint.evaluation.is_old:
             said.append(words("old evaluation", label=label))
     return said
 
@@ -107,28 +107,28 @@ def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]
     """Return the classes that were scored: name, the IoU of every checkpoint, the floor's."""
     classes = content.floor.classes
     return [
-        (classes[k].name, [judged.scores.classes[k].iou for judged in content.judged], classes[k].iou)
+        (classes[k].name, [each.scores.classes[k].iou for each in content.checkpoints], classes[k].iou)
         for k in scored_classes(content)
     ]
 
 
 def commands(content: Content, words: Words) -> list[str]:
     """Return the commands that make the runs, their scores and this report again, `RUN` standing for a run's folder."""
-    several = len(content.trained) > 1
-    names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.trained))]
-    is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.trained)
+    several = len(content.runs) > 1
+    names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.runs))]
+    is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.runs)
     lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
-    for trained, folder in zip(content.trained, names, strict=True):
-        lines += _commands_of(trained, content, folder)
+    for reported, folder in zip(content.runs, names, strict=True):
+        lines += _commands_of(reported, content, folder)
     return [*lines, f"python -m core report {' '.join(names)} --language {words.language}"]
 
 
-def _commands_of(trained: Trained, content: Content, folder: str) -> Sequence[str]:
-    targets = [int(leg.config["epochs"]) for leg in trained.log.legs]
-    later = sorted({target for target in targets if target > trained.run.config.epochs})
-    train = [folders.command(trained.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
+def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequence[str]:
+    targets = [int(leg.config["epochs"]) for leg in reported.log.legs]
+    later = sorted({target for target in targets if target > reported.run.config.epochs})
+    train = [folders.command(reported.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
     return [
-        *(["python -m core demo"] if is_demo(trained.run) else train),
-        *(f"python -m core evaluate {folder}/{judged.file.name} {on}" for judged in content.of_run(trained)),
+        *(["python -m core demo"] if is_demo(reported.run) else train),
+        *(f"python -m core evaluate {folder}/{checkpoint.file.name} {on}" for checkpoint in content.of_run(reported)),
     ]

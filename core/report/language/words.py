@@ -1,4 +1,4 @@
-"""A report's language: its texts (`en.toml`, `pt.toml`), and how it writes numbers, times and names.
+"""The texts of a language (`en.toml`, `pt.toml`), and its way to write numbers, times and names.
 
 Percent exists only here; a missing number is a dash, never a zero. Spaces within a number are narrow and do not break.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from core.metrics.comparison import Comparison
 from core.metrics.verdict import Language, sentence
-from core.report.content import Content, Judged
+from core.report.content import Content, ReportedCheckpoint
 from core.training.run.milestones import epoch_of
 from core.training.settings.config import TrainingConfig
 
@@ -24,7 +24,7 @@ HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Words:
-    """The words of one language, by key: `words("verdict")`."""
+    """The texts of one language, by key: `words("verdict")`."""
 
     def __init__(self, language: Language = "en") -> None:
         self.language = language
@@ -36,11 +36,11 @@ class Words:
         self.settings: dict[str, str] = document.get("settings", labels)
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return a text with what stands in its braces filled in."""
+        """Return a text with its placeholders filled in."""
         return self.texts[key].format(**values)
 
     def value(self, value: Any) -> str:
-        """Return the value of a setting."""
+        """Return the value of a setting as text."""
         if isinstance(value, bool):
             return self("yes" if value else "no")
         return self._localized(f"{value:g}") if isinstance(value, float) else str(value)
@@ -52,7 +52,7 @@ class Words:
     # --- numbers ----------------------------------------------------------------------------------------------------
 
     def number(self, value: float | None, digits: int = 0) -> str:
-        """Return a number with so many decimals: 1,464.5 in English, 1 464,5 in Portuguese."""
+        """Return a number with `digits` decimals: 1,464.5 in English, 1 464,5 in Portuguese."""
         if value is None:
             return MISSING
         text = f"{value:,.{digits}f}"
@@ -63,11 +63,11 @@ class Words:
         return text.replace("-", MINUS)
 
     def per_cent(self, fraction: float | None) -> str:
-        """Return a fraction in per cent without the sign, for tables that say so: 0.4321 is 43.2."""
+        """Return a fraction in percent without the sign, for tables with percent in their caption: 0.4321 is 43.2."""
         return self.number(None if fraction is None else 100 * fraction, 1)
 
     def percent(self, fraction: float | None) -> str:
-        """Return a fraction as percent: 43.2 %."""
+        """Return a fraction in percent with the sign: 43.2 %."""
         return MISSING if fraction is None else f"{self.per_cent(fraction)}{HARD_SPACE}%"
 
     def points(self, fraction: float | None) -> str:
@@ -105,29 +105,28 @@ class Words:
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
-    def label(self, judged: Judged, content: Content) -> str:
-        """Return what a checkpoint is called: its epochs, after the run where there are several."""
-        epochs = "" if judged.epoch is None else self._epochs(judged.epoch, is_unfinished=judged.step_in_epoch > 0)
-        if epoch_of(judged.file) is not None:
-            label = epochs
-        else:
-            label = self("saved label", file=judged.file.name, epochs=epochs) if epochs else judged.file.name
-        if len(content.trained) == 1:
+    def label(self, checkpoint: ReportedCheckpoint, content: Content) -> str:
+        """Return a checkpoint's name: its epochs, after the run's name if there are several runs."""
+        label = "" if checkpoint.epoch is None else self._epochs(checkpoint.epoch, checkpoint.step_in_epoch)
+        if epoch_of(checkpoint.file) is None:
+            file = checkpoint.file.name
+            label = self("saved label", file=file, epochs=label) if label else file
+        if len(content.runs) == 1:
             return label
-        return self("named label", run=content.run_name(judged.run), label=label)
+        return self("named label", run=content.run_name(checkpoint.run), label=label)
 
     def labels(self, content: Content) -> list[str]:
-        """Return what the checkpoints are called, in their order."""
-        return [self.label(judged, content) for judged in content.judged]
+        """Return the checkpoints' names, in order."""
+        return [self.label(checkpoint, content) for checkpoint in content.checkpoints]
 
-    def _epochs(self, count: int, *, is_unfinished: bool) -> str:
-        if is_unfinished:
+    def _epochs(self, count: int, step_in_epoch: int) -> str:
+        if step_in_epoch:
             return self("in epoch label", epoch=count + 1)
         return self("one epoch label") if count == 1 else self("epochs label", count=count)
 
     def verdict(self, comparison: Comparison, a_label: str, b_label: str) -> str:
         """Return a comparison as a sentence."""
         said = sentence(comparison, a_label, b_label, self.language)
-        if said.startswith(self("the floor")):  # names of runs keep their letters
+        if said.startswith(self("the floor")):  # a run's name at the beginning stays as it is
             said = f"{said[0].upper()}{said[1:]}"
         return f"{said}."

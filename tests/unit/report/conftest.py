@@ -1,4 +1,4 @@
-"""A run of 2 epochs and 2 more, judged at both milestones, without any training."""
+"""A run of 2 epochs and 2 more, evaluated at both milestones, without any training."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.report.content import Content, gather, judge
+from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import render
 from core.training.run.folders import Run, create_run
 from core.training.run.log import LogWriter
@@ -102,7 +102,7 @@ def run(make_run: MakeRun) -> Run:
 @pytest.fixture
 def content(run: Run) -> Content:
     """What a report on the run is written from."""
-    return gather(judge([run], "val"))
+    return gather(evaluated_checkpoints([run], "val"))
 
 
 @pytest.fixture

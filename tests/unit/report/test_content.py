@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
-from core.report.content import Content, gather, judge
+from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.exports import scores_csv
 from core.report.html.charts import Line, LineChart, nice_ticks
 from core.report.html.figures import choose
@@ -22,16 +22,16 @@ from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun, fine
 
 
-def test_milestones_are_judged_in_order_and_without_one_the_best(run: Run) -> None:
+def test_milestones_are_reported_in_order_and_without_one_the_best(run: Run) -> None:
     """From epoch 1,000 on they were in the order of text, and the report's A and B changed places."""
     for epoch in (1000, 200):
         store_milestone(run, epoch, fine)
-    assert [each.epoch for each in judge([run], "val")] == [2, 4, 200, 1000]
+    assert [each.epoch for each in evaluated_checkpoints([run], "val")] == [2, 4, 200, 1000]
     for file in run.checkpoints():
         file.unlink()
     store_milestone(run, 3, fine, file="best.pt")
-    judged = judge([run], "val")
-    assert [(each.file.name, each.epoch) for each in judged] == [("best.pt", 3)]
+    checkpoints = evaluated_checkpoints([run], "val")
+    assert [(each.file.name, each.epoch) for each in checkpoints] == [("best.pt", 3)]
 
 
 def test_a_checkpoint_of_mid_epoch_is_called_after_its_epoch(run: Run) -> None:
@@ -39,7 +39,7 @@ def test_a_checkpoint_of_mid_epoch_is_called_after_its_epoch(run: Run) -> None:
     for file in run.checkpoints():
         file.unlink()
     store_milestone(run, 3, fine, file="last.pt", step_in_epoch=1)
-    content = gather(judge([run], "val"))
+    content = gather(evaluated_checkpoints([run], "val"))
     assert Words("en").labels(content) == ["last.pt (in epoch 4)"]
     assert Words("pt").labels(content) == ["last.pt (na época 4)"]
     assert b",last.pt,3,1,val," in scores_csv(content)
@@ -49,7 +49,7 @@ def test_what_is_not_evaluated_says_which_command_does_it(run: Run, one_sentence
     file = run.path / "epoch_006.pt"
     file.write_bytes(b"other weights")
     with pytest.raises(RunError) as raised:
-        judge([run], "val")
+        evaluated_checkpoints([run], "val")
     assert f"python -m core evaluate {file} --data {run.data} --split val" in one_sentence(raised.value, file)
 
 
@@ -62,10 +62,10 @@ def test_an_evaluation_from_before_photos_were_compared_by_content_is_not_report
     store_milestone(run, 4, fine)
     file = run.path / "epoch_002.pt"
     with pytest.raises(RunError, match="evaluated before photos were compared by content; do so: python") as raised:
-        judge([run], "val")
+        evaluated_checkpoints([run], "val")
     one_sentence(raised.value, file)
-    judged = judge([run], "val", lambda *_: store_milestone(run, 2, fine))
-    assert all(each.evaluation.is_by_content for each in judged)
+    checkpoints = evaluated_checkpoints([run], "val", lambda *_: store_milestone(run, 2, fine))
+    assert all(each.evaluation.is_by_content for each in checkpoints)
 
 
 def test_where_the_data_is_gone_the_report_says_which_evaluations_counted_photos_by_size(run: Run) -> None:
@@ -73,13 +73,13 @@ def test_where_the_data_is_gone_the_report_says_which_evaluations_counted_photos
     for epoch in (2, 4):
         store_milestone(run, epoch, fine, counted=by_size)
     shutil.rmtree(run.data)
-    content = gather(judge([run], "val"))
+    content = gather(evaluated_checkpoints([run], "val"))
     for language, said in (
         ("en", "before photos were compared by content"),
         ("pt", "comparação das fotos pelo conteúdo"),
     ):
         assert said in render(content, language)
-    (mixed,) = judge([run], "val")[:1]
+    (mixed,) = evaluated_checkpoints([run], "val")[:1]
     with pytest.raises(DataError, match=r"or nobody knows: epoch_002\.pt was evaluated before photos were compared"):
         gather([mixed, replace(mixed, evaluation=replace(mixed.evaluation, fingerprint="content:1"))])
 
@@ -93,23 +93,28 @@ def test_what_is_not_evaluated_is_evaluated_on_request(run: Run) -> None:
         asked.append(checkpoint)
         store_milestone(run, 6, fine)
 
-    judged = judge([run], "val", evaluate)
+    checkpoints = evaluated_checkpoints([run], "val", evaluate)
     assert asked == [file]
-    assert judged[-1].scores == judged[-2].scores
+    assert checkpoints[-1].scores == checkpoints[-2].scores
 
 
 def test_a_run_without_a_checkpoint_is_told_to_train(run: Run, one_sentence: Callable[..., str]) -> None:
     for file in run.checkpoints():
         file.unlink()
     with pytest.raises(RunError, match="has no checkpoint yet; train it") as raised:
-        judge([run], "val")
+        evaluated_checkpoints([run], "val")
     one_sentence(raised.value, run.path)
 
 
 def test_scores_on_different_images_are_not_compared(make_run: MakeRun, tmp_path: Path) -> None:
     other = write_voc(tmp_path / "other" / "VOC2012", num_train=4, num_val=11)
     with pytest.raises(DataError, match="were scored on different images"):
-        gather([*judge([make_run()], "val"), *judge([make_run("second", data=other)], "val")])
+        gather(
+            [
+                *evaluated_checkpoints([make_run()], "val"),
+                *evaluated_checkpoints([make_run("second", data=other)], "val"),
+            ]
+        )
 
 
 def test_nothing_to_report_is_said(content: Content) -> None:
@@ -118,14 +123,14 @@ def test_nothing_to_report_is_said(content: Content) -> None:
 
 
 def test_runs_of_one_name_are_called_by_their_folders(make_run: MakeRun) -> None:
-    content = gather(judge([make_run(), make_run()], "val"))
-    names = [trained.name for trained in content.trained]
-    assert names == [trained.run.path.name for trained in content.trained]
+    content = gather(evaluated_checkpoints([make_run(), make_run()], "val"))
+    names = [reported.name for reported in content.runs]
+    assert names == [reported.run.path.name for reported in content.runs]
     assert len(set(names)) == 2
 
 
 def test_legs_share_the_epochs_that_count(content: Content) -> None:
-    legs = content.trained[0].legs
+    legs = content.runs[0].legs
     assert [[epoch.epoch for epoch in leg.epochs] for leg in legs] == [[1, 2], [3, 4]]
     assert [(leg.seconds, leg.seconds_per_epoch, leg.images_per_second) for leg in legs] == [(40.0, 20.0, 12.5)] * 2
 

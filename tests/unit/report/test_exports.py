@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.report import exports
-from core.report.content import Content, gather, judge
+from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import Row, ScoreTable
 from core.report.verdicts import decide
@@ -30,7 +30,7 @@ def test_csv_holds_the_scores_as_they_are_and_the_floor_last(content: Content) -
     assert [(row["checkpoint"], row["epoch"], row["images"]) for row in rows] == [
         ("epoch_002.pt", "2", "12"), ("epoch_004.pt", "4", "12"), ("floor", "", "12"),
     ]  # fmt: skip
-    for row, scores in zip(rows, [*(judged.scores for judged in content.judged), content.floor], strict=True):
+    for row, scores in zip(rows, [*(each.scores for each in content.checkpoints), content.floor], strict=True):
         for name in exports.CSV_SCORE_NAMES:
             value = getattr(scores, name)
             assert row[name] == ("" if value is None else str(value))
@@ -41,7 +41,7 @@ def test_csv_of_classes_and_epochs(content: Content) -> None:
     classes = rows_of(exports.classes_csv(content))
     assert len(classes) == 3 * 21
     cat = next(row for row in classes if row["checkpoint"] == "epoch_004.pt" and row["class"] == "cat")
-    assert float(cat["iou"]) == content.judged[1].scores.classes[8].iou
+    assert float(cat["iou"]) == content.checkpoints[1].scores.classes[8].iou
     assert [row["iou"] for row in classes if row["class"] == "sofa"] == ["", "", ""]
     epochs = rows_of(exports.epochs_csv(content))
     assert [row["epoch"] for row in epochs] == ["1", "2", "3", "4"]
@@ -52,7 +52,7 @@ def test_no_cell_is_a_formula(make_run: MakeRun, tmp_path: Path) -> None:
     names = ("=1+1", *(f"@{k}" for k in range(1, 21)))
     data = write_voc(tmp_path / "formulas" / "VOC2012", num_train=2, num_val=12)
     (data / "classes.txt").write_text("".join(f"{name}\n" for name in names))
-    content = gather(judge([make_run(class_names=names, data=data)], "val"))
+    content = gather(evaluated_checkpoints([make_run(class_names=names, data=data)], "val"))
     named = {row["class"] for row in rows_of(exports.classes_csv(content))}
     assert named == {f"'{name}" for name in names}
 
@@ -60,7 +60,7 @@ def test_no_cell_is_a_formula(make_run: MakeRun, tmp_path: Path) -> None:
 def test_json_holds_scores_and_comparisons(content: Content) -> None:
     verdicts = decide(content)
     document = json.loads(exports.report_json(content, verdicts))
-    assert document["checkpoints"][0] | content.judged[0].scores.as_dict() == document["checkpoints"][0]
+    assert document["checkpoints"][0] | content.checkpoints[0].scores.as_dict() == document["checkpoints"][0]
     assert document["floor"]["miou"] == content.floor.miou
     assert document["against_first"][0]["delta_miou"] == verdicts.headline.delta_miou
     assert len(document["against_floor"]) == 2
@@ -68,7 +68,7 @@ def test_json_holds_scores_and_comparisons(content: Content) -> None:
 
 
 def test_latex_writes_percent_in_the_language_s_way(content: Content) -> None:
-    miou = [Words(language).per_cent(content.judged[1].scores.miou) for language in LANGUAGES]
+    miou = [Words(language).per_cent(content.checkpoints[1].scores.miou) for language in LANGUAGES]
     english, portuguese = (exports.tables_tex(content, language).decode() for language in LANGUAGES)
     floor = Words().per_cent(content.floor.miou)
     assert f"& {miou[0]} & {floor} \\\\" in english
@@ -92,11 +92,11 @@ def test_latex_compiles(content: Content, tmp_path: Path, language: str) -> None
     compiler = shutil.which("pdflatex")
     if compiler is None:
         pytest.skip("there is no pdflatex on this machine")
-    run = replace(content.trained[0].run, name=NASTY)
-    judged = [replace(each, run=run) for each in content.judged]
+    run = replace(content.runs[0].run, name=NASTY)
+    checkpoints = [replace(each, run=run) for each in content.checkpoints]
     words = Words("pt" if language == "pt" else "en")
     own = ScoreTable(NASTY, NASTY, ((NASTY, 2),), (NASTY, NASTY), (Row(NASTY, (0.5, None)), Row("犬 −", (1.0, 0.0))))
-    source = exports.tables_tex(gather(judged), words.language).decode()
+    source = exports.tables_tex(gather(checkpoints), words.language).decode()
     end = r"\end{document}"
     whole = source.replace(end, exports.environment(own, words) + "\n" + end)
     (tmp_path / "tables.tex").write_text(whole, encoding="utf-8")

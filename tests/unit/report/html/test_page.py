@@ -9,7 +9,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from core.report import exports
-from core.report.content import Content, gather, judge
+from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import SECTIONS, TEMPLATES, render
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import SCORE_NAMES
@@ -107,7 +107,7 @@ def test_its_scores_are_those_of_the_json_and_of_the_stored_evaluations(content:
     values = shown.values()
     for name in SCORE_NAMES:
         assert values[Words()(name)] == [side[name] for side in sides if side[name] is not None]
-    assert document["checkpoints"][1]["miou"] == content.judged[1].evaluation.scores.miou
+    assert document["checkpoints"][1]["miou"] == content.checkpoints[1].evaluation.scores.miou
     for row, cells in zip(shown.all("tbody")[0].all("tr"), shown.rows()[1:], strict=True):
         for data, text in zip(row.all("data"), cells[1:], strict=False):
             assert text == f"{100 * float(data.attributes['value']):.1f}"
@@ -127,14 +127,14 @@ def test_the_classes_have_their_scores_beside_the_floor(content: Content, page: 
 
 
 def test_the_floor_is_that_of_the_evaluations(content: Content) -> None:
-    for judged in content.judged:
-        assert judged.scores.floor.miou == content.floor.miou
-        assert judged.scores.floor.pixel_accuracy == content.floor.pixel_accuracy
+    for checkpoint in content.checkpoints:
+        assert checkpoint.scores.floor.miou == content.floor.miou
+        assert checkpoint.scores.floor.pixel_accuracy == content.floor.pixel_accuracy
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_floor_stands_in_every_table_of_scores(make_run: MakeRun, language: Any) -> None:
-    page = read(render(gather(judge([make_run(), make_run("second")], "val")), language))
+    page = read(render(gather(evaluated_checkpoints([make_run(), make_run("second")], "val")), language))
     floor = Words(language)("floor").lower()
     tables = [each for key in ("evaluation", "verdict", "definitions") for each in page.with_id(key).all("table")]
     tables += [each for each in page.with_id("training").all("table") if "IoU" in each.text]
@@ -149,18 +149,18 @@ def test_it_says_why_an_older_evaluation_has_no_boundary_scores(run: Run) -> Non
     """Boundary scores of earlier versions were counted by another rule; the table shows a dash for them."""
     (about,) = (file for file in run.eval_dir.glob("*/scores.json") if json.loads(file.read_text())["epoch"] == 4)
     about.write_text(json.dumps(json.loads(about.read_text()) | {"schema": 2}))
-    said = read(render(gather(judge([run], "val")), now=NOW)).text
+    said = read(render(gather(evaluated_checkpoints([run], "val")), now=NOW)).text
     assert said.count("Its boundary scores are left out") == 1
 
 
 def test_the_data_section_counts_images_classes_void_and_floor(content: Content, page: Element) -> None:
     data = page.with_id("data")
     about = dict(row[:2] for row in table(data, "Data").rows())
-    assert about["Source"] == content.judged[0].evaluation.data
+    assert about["Source"] == content.checkpoints[0].evaluation.data
     assert about["Origin of the splits"] == "lists of names in the data set"
-    assert about["Fingerprint of the scored split (SHA-256)"] == content.judged[0].evaluation.fingerprint
+    assert about["Fingerprint of the scored split (SHA-256)"] == content.checkpoints[0].evaluation.fingerprint
     assert about["Floor, mean IoU"] == Words().percent(content.floor.miou)
-    assert about["Void, share of all pixels"] == Words().percent(content.judged[0].scores.void_share)
+    assert about["Void, share of all pixels"] == Words().percent(content.checkpoints[0].scores.void_share)
     assert table(data, "Images by split").rows()[1:] == [["train", "4"], ["val", "12"]]
     classes = table(data, "Classes in the scored images (12)").rows()[1:]
     assert [(row[0].strip(), row[1]) for row in classes] == [("background", "12"), ("cat", "6"), ("dog", "6")]
@@ -178,9 +178,9 @@ def test_the_model_section_says_what_was_trained(page: Element) -> None:
 
 
 def test_the_preprocessing_says_how_photos_became_squares(content: Content) -> None:
-    (trained,) = content.trained
-    run = replace(trained.run, config=with_settings(trained.run.config, {"geometry": "fit"}))
-    fitted = replace(content, trained=(replace(trained, run=run),))
+    (reported,) = content.runs
+    run = replace(reported.run, config=with_settings(reported.run.config, {"geometry": "fit"}))
+    fitted = replace(content, runs=(replace(reported, run=run),))
     for language, said in (("en", "256 px on the longer side"), ("pt", "256 px no lado maior, sem distorção")):
         assert said in read(render(fitted, language, now=NOW)).with_id("model").text
 
@@ -224,7 +224,7 @@ def test_the_verdict_is_that_of_the_comparison(content: Content, page: Element) 
 
 def test_the_commands_make_it_again(content: Content, page: Element) -> None:
     commands = page.all("pre")[0].text.splitlines()
-    data = content.judged[0].evaluation.data
+    data = content.checkpoints[0].evaluation.data
     assert commands[0].startswith(f"python -m core train --new first --data {data} --preset report --set epochs=2 ")
     assert commands[1:] == [
         "python -m core train checkpoints/RUN --extend 4",
@@ -235,7 +235,7 @@ def test_the_commands_make_it_again(content: Content, page: Element) -> None:
     about = dict(row[:2] for row in table(page, "Versions and machine").rows())
     assert about["Versions, first"] == "torch 2.15.0"
     assert about["Device"] == "Test CPU (2 threads), fp32"
-    assert about["Checkpoint 4 epochs (SHA-256)"] == content.judged[1].evaluation.checkpoint_hash
+    assert about["Checkpoint 4 epochs (SHA-256)"] == content.checkpoints[1].evaluation.checkpoint_hash
 
 
 def test_every_score_is_defined_with_a_formula(page: Element) -> None:

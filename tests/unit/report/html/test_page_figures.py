@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from core.data.images import read_mask
-from core.report.content import Content, gather, judge
+from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import render
 from core.report.language.words import LANGUAGES, Words
 from core.training.run.edits import set_note
@@ -59,8 +59,8 @@ def test_the_pictures_are_those_of_the_stored_masks(content: Content, page: Elem
     sample = next(sample for sample in content.data.split("val") if sample.name == name)
     _, first, last, truth, _ = (opened(picture) for picture in photos_of(page)[-1].all("img"))
     for picture, file in (
-        (first, content.judged[0].evaluation.mask_path(name)),
-        (last, content.judged[1].evaluation.mask_path(name)),
+        (first, content.checkpoints[0].evaluation.mask_path(name)),
+        (last, content.checkpoints[1].evaluation.mask_path(name)),
         (truth, sample.mask),
     ):
         np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), palette[read_mask(file, 21)])
@@ -68,7 +68,7 @@ def test_the_pictures_are_those_of_the_stored_masks(content: Content, page: Elem
 
 def test_without_the_data_it_says_so_and_tells_the_rest(run: Run, data: Path) -> None:
     shutil.rmtree(data)
-    page = read(render(gather(judge([run], "val"))))
+    page = read(render(gather(evaluated_checkpoints([run], "val"))))
     assert "no figures" in page.with_id("figures").text
     assert not page.all("img")
     assert "no longer where they were" in page.with_id("data").text
@@ -79,7 +79,7 @@ def test_without_the_data_it_says_so_and_tells_the_rest(run: Run, data: Path) ->
 
 
 def test_one_checkpoint_is_compared_with_the_floor(content: Content) -> None:
-    alone = gather(content.judged[:1])
+    alone = gather(content.checkpoints[:1])
     page = read(render(alone))
     assert "2 epochs beat the floor by" in page.all("header")[0].text
     assert [row[0] for row in table(page, "Differences").rows()[1:]] == ["2 epochs against the floor"]
@@ -87,7 +87,7 @@ def test_one_checkpoint_is_compared_with_the_floor(content: Content) -> None:
 
 
 def test_several_runs_stand_side_by_side_with_a_ranking(make_run: MakeRun) -> None:
-    content = gather(judge([make_run(), make_run("second")], "val"))
+    content = gather(evaluated_checkpoints([make_run(), make_run("second")], "val"))
     page = read(render(content))
     assert table(page, "Scores on").rows()[0][1:] == [
         "first, 2 epochs", "first, 4 epochs", "second, 2 epochs", "second, 4 epochs", "Floor",
@@ -102,21 +102,21 @@ def test_several_runs_stand_side_by_side_with_a_ranking(make_run: MakeRun) -> No
 def test_settings_that_differ_are_marked(make_run: MakeRun) -> None:
     first, second = make_run(), make_run("second")
     other = replace(second, config=replace(second.config, seed=5))
-    page = read(render(gather([*judge([first], "val"), *judge([other], "val")])))
+    page = read(render(gather([*evaluated_checkpoints([first], "val"), *evaluated_checkpoints([other], "val")])))
     marked = [row for row in table(page, "Settings").rows() if row[0].endswith("•")]
     assert marked == [["Seed •", "0", "5"]]
 
 
 def test_scores_on_the_floor_carry_a_warning_with_the_likely_cause(run: Run) -> None:
     store_milestone(run, 6, guess_background)
-    page = read(render(gather(judge([run], "val"))))
+    page = read(render(gather(evaluated_checkpoints([run], "val"))))
     warnings = [each.text for each in page.all("p") if each.attributes.get("class") == "warning"]
     assert [text for text in warnings if text.startswith("6 epochs: Mean IoU of")]
     assert "6 epochs: It predicts background everywhere, which is what the floor is." in warnings
 
 
 def test_a_long_training_is_told_in_part_and_says_so(content: Content) -> None:
-    log = content.trained[0].log
+    log = content.runs[0].log
     log.epochs[:] = [replace(log.epochs[0], epoch=number, miou=0.2) for number in range(1, 121)]
     log.epochs[66] = replace(log.epochs[66], miou=0.9)
     epochs = table(page := read(render(content)), "first, epoch by epoch")
@@ -143,7 +143,7 @@ def test_markup_in_names_and_notes_is_text(make_run: MakeRun, tmp_path: Path) ->
     run = set_note(make_run(class_names=tuple(names), data=data), MARKUP)
     (run.path / "about.json").write_text(json.dumps({"schema": 1, "name": MARKUP, "note": MARKUP}))
     for language in LANGUAGES:
-        page = read(render(gather(judge([replace(run, name=MARKUP)], "val")), language))
+        page = read(render(gather(evaluated_checkpoints([replace(run, name=MARKUP)], "val")), language))
         assert not {"script", "b", "i"} & {element.name for element in page.all()}
         assert page.all("h1")[0].text == MARKUP
         assert MARKUP in page.with_id("training").text
@@ -151,10 +151,10 @@ def test_markup_in_names_and_notes_is_text(make_run: MakeRun, tmp_path: Path) ->
         shown = table(page, Words(language)("classes scores caption")).values()
         assert set(shown) == {"background", names[8], names[12]}
     assert any(names[8] in picture.attributes["alt"] for picture in page.all("img"))
-    assert "&lt;script&gt;" in render(gather(judge([run], "val")))
+    assert "&lt;script&gt;" in render(gather(evaluated_checkpoints([run], "val")))
 
 
 def test_the_two_guesses_differ(content: Content) -> None:
     """The tests above need checkpoints that score differently."""
     assert rough is not fine
-    assert content.judged[0].scores.miou != content.judged[1].scores.miou
+    assert content.checkpoints[0].scores.miou != content.checkpoints[1].scores.miou
