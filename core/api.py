@@ -24,7 +24,7 @@ from core.metrics.image_scores import losers, score_images, summarize, winners
 from core.metrics.verdict import sentence
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.photo.photo_file import open_photo_file
-from core.model.predict.tta import ONCE, Passes
+from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.training.run import folders
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from core.model.predict.predictor import Predictor
     from core.model.predict.upsampling import Prediction
 
-__all__ = ["Given", "Model", "Passes", "compare", "evaluate", "new_run", "open_model", "start_run"]
+__all__ = ["TTA", "Given", "Model", "compare", "evaluate", "new_run", "open_model", "start_run"]
 
 OnNote = Callable[[str], None]
 """Takes one sentence at a time."""
@@ -55,12 +55,12 @@ class Model:
 
     meta     architecture, classes, image size and whatever else the file says
     repairs  what was mended in a file from elsewhere, in words
-    passes   how a photo goes through the model
+    tta      test-time augmentation
     """
 
     meta: "CheckpointMeta"
     repairs: tuple[str, ...]
-    passes: Passes
+    tta: TTA
     _predictor: "Predictor"
 
     def segment(self, photo: str | Path | Image.Image) -> NDArray[np.uint8]:
@@ -85,15 +85,15 @@ class Model:
             rgb = to_srgb(ImageOps.exif_transpose(photo))
         else:
             rgb = open_photo_file(Path(photo)).photo
-        return segment(self._predictor, rgb, self.passes, with_confidence=with_confidence)
+        return segment(self._predictor, rgb, self.tta, with_confidence=with_confidence)
 
 
-def open_model(checkpoint: str | Path, *, passes: Passes = ONCE, given: Given = NOTHING) -> Model:
+def open_model(checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTHING) -> Model:
     """Open a checkpoint and make it ready to segment, on the GPU if there is one.
 
     Args:
         checkpoint: a file, `starter`, or the name of a model on offer, which is downloaded once.
-        passes: test-time augmentation and tiles; one pass by default.
+        tta: test-time augmentation and tiles; none by default.
         given: what a file from elsewhere does not say itself.
 
     Raises:
@@ -102,8 +102,8 @@ def open_model(checkpoint: str | Path, *, passes: Passes = ONCE, given: Given = 
     """
     from core.model.predict.predictor import open_predictor
 
-    predictor, opened = open_predictor(open_named(checkpoint, given=given), passes)
-    return Model(opened.meta, opened.repairs, passes, predictor)
+    predictor, opened = open_predictor(open_named(checkpoint, given=given), tta)
+    return Model(opened.meta, opened.repairs, tta, predictor)
 
 
 def evaluate(

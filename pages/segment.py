@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.model.photo.photo_file import SUFFIXES
-from core.model.predict.tta import Passes
+from core.model.predict.tta import TTA
 from core.model.weights import starter
 from core.training.run import folders
 from core.wording import count
@@ -110,7 +110,7 @@ def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> 
         segment_all(model, photos, look, passes)
 
 
-def segment_all(model: Model, photos: Sequence[Photo], look: Look, passes: Passes) -> None:
+def segment_all(model: Model, photos: Sequence[Photo], look: Look, passes: TTA) -> None:
     """Offer to segment every photo, and then all of it in one zip."""
     if not st.toggle(f"Segment all {count(len(photos), 'photo')}", key="all"):
         return

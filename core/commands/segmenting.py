@@ -26,16 +26,16 @@ POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 def segment(arguments: argparse.Namespace) -> Document:
     """Write the mask and the overlay of photos, each at the photo's own size; nothing is overwritten."""
     from core.model.output.file_names import file_stems
-    from core.model.predict.tta import Passes
+    from core.model.predict.tta import TTA
 
-    passes = Passes(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
+    tta = TTA(flip=arguments.flip, scales=arguments.scales, tile_px=arguments.tiles)
     stems = file_stems(str(path) for path in arguments.photos)
     _refuse_existing(arguments, stems)
     for path in arguments.photos:  # read twice: a hundred large photos would fill the memory
         for note in open_photo_file(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # shows the progress of a download
-    model = api.open_model(arguments.checkpoint, passes=passes, given=given_by(arguments))
+    model = api.open_model(arguments.checkpoint, tta=tta, given=given_by(arguments))
     _refuse_existing_cutouts(arguments, stems, model.meta.classes)
     _make_folder(arguments.out)
     for repair in model.repairs:
@@ -82,7 +82,7 @@ class _Segmenting:
         if self._coco:
             self._coco.add(path.name, mask_HW, confidence_HW)
         self._areas.append((path.name, areas))
-        if (num_passes := self._model.passes.count(*photo.size)) > 1:
+        if (num_passes := self._model.tta.num_passes(*photo.size)) > 1:
             document["passes"] = num_passes
         return document | {"classes": [vars(area) for area in areas], "seconds": time.perf_counter() - began_s}
 

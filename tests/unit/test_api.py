@@ -44,7 +44,7 @@ def test_a_mask_has_the_size_of_the_upright_photo_however_the_photo_is_given(che
 def test_test_time_augmentation_mirrors_the_mask_with_the_photo(checkpoint: Path) -> None:
     photo, _ = draw_pair(1, (64, 64))
     mirrored = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    model = api.open_model(checkpoint, passes=api.Passes(flip=True))
+    model = api.open_model(checkpoint, tta=api.TTA(flip=True))
     assert (model.segment(mirrored) == model.segment(photo)[:, ::-1]).all()
 
 

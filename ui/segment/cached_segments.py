@@ -21,7 +21,7 @@ from core.files import Stamp, stamp
 from core.free_memory import free_share
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.photo.photo_file import ClassArea, class_areas, open_noted
-from core.model.predict.tta import ONCE, Passes
+from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_path
 
 if TYPE_CHECKING:
@@ -133,13 +133,13 @@ class Answers(NamedTuple):
         )
 
 
-def segmented(source: Source, photo: bytes, name: str, passes: Passes = ONCE) -> Segmented:
+def segmented(source: Source, photo: bytes, name: str, passes: TTA = NO_TTA) -> Segmented:
     """Return what a model makes of a photo; a file that is no photo raises `PhotoError`."""
     return _segmented(_key(source), photo, name, passes)
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner="Segmenting …")
-def _segmented(key: ModelKey, data: bytes, name: str, passes: Passes) -> Segmented:
+def _segmented(key: ModelKey, data: bytes, name: str, passes: TTA) -> Segmented:
     from core.model.predict.tiling import segment
 
     noted = open_noted(data, name)

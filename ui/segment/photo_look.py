@@ -11,7 +11,7 @@ from PIL import Image
 from core.classes import Classes
 from core.model.output.render import colorize, confidence_map, overlay, shade
 from core.model.photo.photo_file import ClassArea
-from core.model.predict.tta import CALM, ONCE, Passes
+from core.model.predict.tta import FLIP_AND_SCALES, NO_TTA, TTA
 from core.palettes import OWN, PALETTES, SAFE, recolored
 from core.voc import BACKGROUND, VOID
 from core.wording import count, duration
@@ -123,7 +123,7 @@ def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple
     return tuple(class_id for class_id in there if class_id not in shown)
 
 
-def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> Passes:
+def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> TTA:
     """Ask for more passes than one.
 
     Args:
@@ -144,9 +144,9 @@ def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> Passes
                 help=f"The model sees a photo at {image_size} px. In tiles it sees small things larger, and never the "
                 "whole of large ones: it can be better or worse, so look at both.",
             )  # fmt: skip
-        base = CALM if kind == SIX_PASSES else ONCE
-        passes = Passes(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
-        number = passes.count(*size)
+        base = FLIP_AND_SCALES if kind == SIX_PASSES else NO_TTA
+        passes = TTA(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
+        number = passes.num_passes(*size)
         # At scale s a pass costs about s squared.
         weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
         st.caption(f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo.")

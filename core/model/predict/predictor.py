@@ -1,8 +1,8 @@
-"""From a photo to its mask, at the photo's own size: the one way validation, `segment` and the page all go.
+"""From a photo to its mask, at the photo's own size: the one way that validation, `segment` and the page share.
 
-What a photo is batched with changes how convolutions round, in the sixth digit, and so now and then a pixel. Where a
-mask is kept or shown, photos therefore go through the model one at a time; only the validation between epochs batches.
-For the same reason all of them take the number format that `mask_precision` chooses.
+The other photos of a batch change how convolutions round, in the sixth digit, and so now and then a pixel. Where a mask
+is stored or shown, photos therefore go through the model one at a time, in the number format of `mask_precision`; only
+validation between epochs batches them.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from core.data.loading.transforms import normalize, photo_in_square
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
 from core.model.fast.inference import ready_to_predict
-from core.model.predict.tta import ONCE, Passes
+from core.model.predict.tta import NO_TTA, TTA
 from core.model.predict.upsampling import Prediction, resolve
 
 SAME_MASK = 0.995
-"""Share of the pixels that must keep their class for bf16 to be taken."""
+"""Share of the pixels that must keep their class for bf16 to be used."""
 
 
 class Predictor:
-    """A model with its preprocessing, as it is now: what the model learns afterwards does not change it.
+    """A copy of a model with its preprocessing; training the model further does not change it.
 
-    `precision` is that of weights and activations; logits come as fp32 in any case. The model is made ready for photos
-    of `image_size` and of `sizes`; the first photo of another size takes a little longer.
+    `precision` is that of weights and activations; logits are fp32 in any case. The copy is ready for photos of
+    `image_size` and `sizes`; the first photo of another size takes a little longer.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Predictor:
         self._model = ready_to_predict(model.to(device), *shapes, precision=precision)
 
     def logits(self, photos: Sequence[Image.Image]) -> Tensor:
-        """Return logits_NKSS, float32, of RGB photos in the model's square of side S, padding and all."""
+        """Return logits_NKSS, float32, of RGB photos in the model's square of side S, padding included."""
         return self.logits_of(torch.stack([photo_in_square(photo, self.image_size, self.geometry) for photo in photos]))
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
@@ -61,19 +61,19 @@ class Predictor:
         return logits_NKSS.float()
 
     def part_of(self, square_TT: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return what belongs to a photo of (height, width) of logits or the like in a square of any side T."""
+        """Return the part of logits, or the like, that covers a photo of (height, width) in a square of any side T."""
         part_hw: Tensor = place_of(size, square_TT.shape[-1], self.geometry).part(square_TT)
         return part_hw
 
     def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
-        """Segment an RGB photo at its own size, in one pass; `tiling.segment` knows more ways."""
+        """Segment an RGB photo at its own size, in one pass; `tiling.segment` has test-time augmentation."""
         size = (photo.height, photo.width)
         logits_Khw = self.part_of(self.logits([photo])[0], size)
         return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
 
 
-def open_predictor(checkpoint: Path | OpenedCheckpoint, passes: Passes = ONCE) -> tuple[Predictor, OpenedCheckpoint]:
-    """Make a checkpoint ready for passes, in the number format that keeps its masks; raises `CheckpointError`."""
+def open_predictor(checkpoint: Path | OpenedCheckpoint, tta: TTA = NO_TTA) -> tuple[Predictor, OpenedCheckpoint]:
+    """Open a checkpoint for prediction, in the number format that keeps its masks; raises `CheckpointError`."""
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
     model, device, meta = opened.build(), choose_device(), opened.meta
     wanted = str(meta.config.get("precision", "auto"))
@@ -84,16 +84,16 @@ def open_predictor(checkpoint: Path | OpenedCheckpoint, passes: Passes = ONCE) -
         geometry=meta.geometry,
         device=device,
         precision=precision,
-        sizes=passes.sizes(meta.image_size),
+        sizes=tta.sizes(meta.image_size),
     )
     return predictor, opened
 
 
 def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, wanted: str = "auto") -> str:
-    """Return the number format for masks that are kept or shown: bf16 where it is fast and changes next to nothing.
+    """Return the number format for masks that are stored or shown: bf16 where it is fast and keeps `SAME_MASK`.
 
-    Tried on one picture, the same for all: a model that is near a tie everywhere is asked in fp32, and so is one that
-    was to be trained in nothing else (`wanted`).
+    Tried on one fixed picture. A model whose classes are near a tie everywhere gets fp32, and so does one whose
+    training asked for fp32 (`wanted`).
     """
     if "fp32" in (wanted, choose_precision("auto", device)):
         return "fp32"
@@ -106,7 +106,7 @@ def mask_precision(model: nn.Module, *, image_size: int, device: torch.device, w
 
 
 def _blobs(image_size: int) -> Tensor:
-    """Return a picture of soft blobs in all colours, uint8 (1, 3, S, S)."""
+    """Return a picture of soft blobs of random colours, uint8 (1, 3, S, S)."""
     colors_N3SS = torch.rand((1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     size = (image_size, image_size)
     return (255 * F.interpolate(colors_N3SS, size, mode="bilinear", align_corners=False)).to(torch.uint8)

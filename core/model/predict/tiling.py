@@ -1,11 +1,11 @@
-"""A photo's mask in one pass or in several: whole or in tiles, mirrored, at several sizes (`tta`).
+"""Segments a photo with test-time augmentation (`tta`): whole or in tiles, mirrored, at several sizes.
 
-Where tiles overlap, their logits are mixed by a window that fades towards a tile's edge, where the model sees least.
-Tiles go through the model row by row. As soon as no further tile reaches a row of the photo, it is ranked and the
-logits above it are let go: at most what overlaps is kept, in half precision, and never a score of the whole photo.
+Where tiles overlap, their logits are averaged with weights that fade towards a tile's edge, where the model has least
+context. Tiles go through the model row by row. Once no further tile reaches a row of the photo, that row is ranked and
+the logits above it are freed: memory holds only the overlap, in half precision, and never all scores of the photo.
 
-Averaged over passes are probabilities, since a logit has no scale that two passes share. They come back as logarithms,
-which are logits of the same probabilities, so that whatever takes logits takes them.
+TTA are averaged as probabilities, since logits of two passes have no common scale, and come back as logarithms,
+which are logits of the same probabilities.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,22 +21,19 @@ from torch import Tensor
 from core.data.geometry import place_of
 from core.data.loading.transforms import photo_in_square
 from core.model.predict.predictor import Predictor
-from core.model.predict.tta import ONCE, Passes
-from core.model.predict.upsampling import Prediction, enlarged_rows, rank_rows, resolve
+from core.model.predict.tta import NO_TTA, TTA
+from core.model.predict.upsampling import Prediction, rank_rows, resolve, upsampled_rows
 
 MAX_LOGIT = 60_000.0
-"""What half precision holds."""
+"""Within the range of half precision."""
 
 LEAST_PROBABILITY = 1e-12
-"""Below it a class is impossible; the logarithm of nothing would spoil its neighbours as they are enlarged."""
+"""Lower probabilities are raised to it: the logarithm of 0 would spoil its neighbours in upsampling."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece of a photo that went through the model: where it lies in px, and its logits_Khw, float16.
-
-    Of the logits' rows the upper `cut_off` are let go already.
-    """
+    """A tile of a photo: its place in px, and its logits_Khw, float16, without their upper `cut_off` rows."""
 
     left: int
     right: int
@@ -51,7 +48,7 @@ class Tile:
         return self.bottom - self.top, self.right - self.left
 
     def from_row(self, row: int) -> "Tile":
-        """Return the tile without the logits that only rows of the photo above this one need."""
+        """Return the tile without the logits that only rows of the photo above `row` need."""
         num_rows = self.logits_Khw.shape[1] + self.cut_off
         cut_off = max(self.cut_off, int((row - self.top + 0.5) * num_rows / self.size[0] - 0.5))
         return replace(self, logits_Khw=self.logits_Khw[:, cut_off - self.cut_off :].clone(), cut_off=cut_off)
@@ -60,35 +57,31 @@ class Tile:
 def segment(
     predictor: Predictor,
     photo: Image.Image,
-    passes: Passes = ONCE,
+    tta: TTA = NO_TTA,
     *,
     with_confidence: bool = False,
     with_runner_up: bool = False,
 ) -> Prediction:
-    """Segment an RGB photo at its own size; in one pass it is what `Predictor.predict` does, to the pixel."""
-    columns, rows = passes.spans(photo.width), passes.spans(photo.height)
+    """Segment an RGB photo at its own size; without augmentation the result equals that of `Predictor.predict`."""
+    columns, rows = tta.spans(photo.width), tta.spans(photo.height)
     size = (photo.height, photo.width)
     if len(columns) == len(rows) == 1:
-        logits_Khw = averaged_logits(predictor, photo, passes)
+        logits_Khw = averaged_logits(predictor, photo, tta)
         return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
-    prediction = Prediction(
-        np.empty(size, np.uint8),
-        np.empty(size, np.float32) if with_confidence else None,
-        np.empty(size, np.uint8) if with_runner_up else None,
-    )
-    kept: list[Tile] = []
+    prediction = Prediction.empty(size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+    tiles: list[Tile] = []
     for (top, bottom), (end, _) in zip(rows, [*rows[1:], (photo.height, 0)], strict=True):
         for left, right in columns:
-            logits_Khw = averaged_logits(predictor, photo.crop((left, top, right, bottom)), passes)
-            kept.append(Tile(left, right, top, bottom, logits_Khw.clamp(-MAX_LOGIT, MAX_LOGIT).half()))
+            logits_Khw = averaged_logits(predictor, photo.crop((left, top, right, bottom)), tta)
+            tiles.append(Tile(left, right, top, bottom, logits_Khw.clamp(-MAX_LOGIT, MAX_LOGIT).half()))
         with torch.inference_mode():
-            rank_rows(prediction, partial(_blended, kept, photo.width), top, end, predictor.device)
-        kept = [tile.from_row(end) for tile in kept if tile.bottom > end]
+            rank_rows(prediction, partial(_blended, tiles, photo.width), top, end, predictor.device)
+        tiles = [tile.from_row(end) for tile in tiles if tile.bottom > end]
     return prediction
 
 
 def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterator[Tensor]:
-    """Give the mean logits of every class in rows `first` to `end` of a photo, weighted by the tiles' windows."""
+    """Yield the mean logits of each class in rows `first` to `end` of a photo, weighted by the tiles' windows."""
     device, num_classes = tiles[0].logits_Khw.device, len(tiles[0].logits_Khw)
     reaching = [tile for tile in tiles if tile.top < end and tile.bottom > first]
     spans = [(max(first, tile.top), min(end, tile.bottom)) for tile in reaching]
@@ -98,7 +91,7 @@ def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterato
     ]
     weights = [_window(tile, top, bottom) for tile, (top, bottom) in zip(reaching, spans, strict=True)]
     scores = [
-        enlarged_rows(tile.logits_Khw, tile.size, top - tile.top, bottom - tile.top, tile.cut_off)
+        upsampled_rows(tile.logits_Khw, tile.size, top - tile.top, bottom - tile.top, tile.cut_off)
         for tile, (top, bottom) in zip(reaching, spans, strict=True)
     ]
     total_hW = torch.zeros((end - first, width), device=device)
@@ -112,7 +105,7 @@ def _blended(tiles: Sequence[Tile], width: int, first: int, end: int) -> Iterato
 
 
 def _window(tile: Tile, first: int, end: int) -> Tensor:
-    """Return how much a tile counts in rows `first` to `end` of the photo: a raised cosine in both directions."""
+    """Return a tile's weights in rows `first` to `end` of the photo: a raised cosine in both directions."""
     height, width = tile.size
     device = tile.logits_Khw.device
     down_h, across_w = (
@@ -122,17 +115,17 @@ def _window(tile: Tile, first: int, end: int) -> Tensor:
     return down_h[:, None] * across_w[None]
 
 
-def averaged_logits(predictor: Predictor, photo: Image.Image, passes: Passes = ONCE) -> Tensor:
-    """Return logits_Khw, float32, of an RGB photo as a whole: the model's own for one pass, else of the mean.
+def averaged_logits(predictor: Predictor, photo: Image.Image, tta: TTA = NO_TTA) -> Tensor:
+    """Return logits_Khw, float32, of a whole RGB photo: the model's own for one pass, else those of the mean.
 
-    They are the photo's part of the model's square (`geometry`), to which every scale's probabilities are brought.
-    Mirroring the photo mirrors the result, exactly so where the resized photos are mirror images.
+    They cover the photo's part of the model's square (`geometry`), to whose size every scale's probabilities are
+    resized. Mirroring the photo mirrors the result, exactly so where the resized photos are mirror images.
     """
     size = (photo.height, photo.width)
-    if passes.views == 1 and passes.scales == ONCE.scales:
+    if tta.views == 1 and tta.scales == NO_TTA.scales:
         return predictor.part_of(predictor.logits([photo])[0], size)
-    squares = (photo_in_square(photo, side, predictor.geometry) for side in passes.sizes(predictor.image_size))
-    parts = [predictor.part_of(_at_scale(predictor, square_3TT, passes), size) for square_3TT in squares]
+    squares = (photo_in_square(photo, side, predictor.geometry) for side in tta.sizes(predictor.image_size))
+    parts = [predictor.part_of(_at_scale(predictor, square_3TT, flip=tta.flip), size) for square_3TT in squares]
     own_size = place_of(size, predictor.image_size, predictor.geometry).size
     mean_Khw = torch.stack(
         [F.interpolate(part_Khw[None], own_size, mode="bilinear", align_corners=False)[0] for part_Khw in parts]
@@ -141,10 +134,10 @@ def averaged_logits(predictor: Predictor, photo: Image.Image, passes: Passes = O
 
 
 @torch.inference_mode()
-def _at_scale(predictor: Predictor, square_3TT: Tensor, passes: Passes) -> Tensor:
-    """Return probabilities_KTT of a photo in a square of any side T, with those of its mirror image if asked for."""
+def _at_scale(predictor: Predictor, square_3TT: Tensor, *, flip: bool) -> Tensor:
+    """Return probabilities_KTT of a photo in a square of any side T, averaged with its mirror image's for `flip`."""
     probabilities_KTT = predictor.logits_of(square_3TT[None])[0].softmax(dim=0)
-    if passes.flip:
+    if flip:
         mirrored_KTT = predictor.logits_of(square_3TT.flip(-1)[None])[0].softmax(dim=0)
         probabilities_KTT = (probabilities_KTT + mirrored_KTT.flip(-1)) / 2
     return probabilities_KTT

@@ -1,11 +1,11 @@
-"""How often, and in which ways, a photo goes through the model: once, or more often for a calmer or finer mask.
+"""Test-time augmentation (TTA): how often, and in which ways, a photo goes through the model.
 
-*flip*    the photo mirrored as well, and the mean of both probabilities
-*scales*  the photo at 0.75, 1 and 1.25 times the model's size, say, and the mean
-*tiles*   square pieces that overlap, each seen at the model's size: small things in a large photo are seen larger,
-          while what is larger than a piece is never seen whole
+*flip*    the mean of the probabilities of the photo and of its mirror image
+*scales*  the mean over several sizes, such as 0.75, 1 and 1.25 times the model's
+*tiles*   overlapping squares of the photo, each at the model's size: small objects of a large photo appear larger,
+          and the model never sees the whole of an object larger than a tile
 
-They may be combined; each multiplies the number of forward passes. Torch is not imported.
+They combine, and each multiplies the number of forward passes. Imports no torch.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from core.errors import PhotoError
 
 OVERLAP_SHARE = 0.25
-"""How much of a tile the next one covers at least."""
+"""Smallest share of a tile that the next one covers."""
 
 LEAST_TILE_PX = 64
 SCALE_BOUNDS = (0.25, 4.0)
@@ -22,12 +22,12 @@ MAX_SCALES = 8
 
 
 @dataclass(frozen=True)
-class Passes:
-    """How a photo goes through the model; values out of bounds raise `PhotoError`.
+class TTA:
+    """Test-time augmentation and tiles; values out of bounds raise `PhotoError`.
 
     flip     whether the mirrored photo counts too
     scales   multiples of the model's image size, 0.25 to 4
-    tile_px  the side of the tiles, None for the photo as a whole; a photo that is no larger is one tile
+    tile_px  the side of the tiles; None for the photo as a whole
     """
 
     flip: bool = False
@@ -43,19 +43,19 @@ class Passes:
 
     @property
     def views(self) -> int:
-        """How many forward passes a tile takes."""
+        """The number of forward passes for a tile."""
         return len(self.scales) * (2 if self.flip else 1)
 
     def sizes(self, image_size: int) -> list[int]:
-        """Return at how many px a model of some image size sees the photo, scale by scale."""
+        """Return the size in px at which the model sees the photo, for each scale."""
         return [max(1, round(image_size * scale)) for scale in self.scales]
 
-    def count(self, width: int, height: int) -> int:
-        """Return how many forward passes a photo takes; at scale s one costs about s squared."""
+    def num_passes(self, width: int, height: int) -> int:
+        """Return the number of forward passes for a photo; one at scale s costs about s squared."""
         return self.views * len(self.spans(width)) * len(self.spans(height))
 
     def spans(self, length: int) -> list[tuple[int, int]]:
-        """Return where tiles begin and end along a side of the photo, evenly spread, the last at its end."""
+        """Return the beginnings and ends of the tiles along a side of the photo, evenly spread, the last at its end."""
         tile_px = min(self.tile_px or length, length)
         if tile_px == length:
             return [(0, length)]
@@ -65,6 +65,6 @@ class Passes:
         return [(start, start + tile_px) for start in starts]
 
 
-ONCE = Passes()
-CALM = Passes(flip=True, scales=(0.75, 1.0, 1.25))
-"""Mirrored and at three scales, as papers report it: six passes that cost about as much as 6.25."""
+NO_TTA = TTA()
+FLIP_AND_SCALES = TTA(flip=True, scales=(0.75, 1.0, 1.25))
+"""As in papers: six passes that cost as much as 6.25 at the model's size."""

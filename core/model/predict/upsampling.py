@@ -1,7 +1,7 @@
-"""Logits enlarged to a photo's size and ranked there, a strip of rows and a class at a time.
+"""Upsamples logits to a photo's size and ranks the classes there, a strip of rows and a class at a time.
 
 All classes of a 12-megapixel photo at once are a gigabyte of scores. A strip of one class fits in the processor's
-cache, where the dozen steps that a score goes through are several times faster than in memory.
+cache, where the dozen operations on a score are several times faster than in memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,28 +14,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 STRIP_PIXELS = {"cpu": 1 << 17, "cuda": 1 << 24}
-"""How many pixels are ranked at a time."""
+"""Number of pixels that are ranked at a time."""
 
 ScoresOf = Callable[[int, int], Iterable[Tensor]]
-"""(first row, end) -> scores_hW, float32, of every class in turn, for these rows of the photo."""
+"""(first row, end) -> scores_hW, float32, of each class in order, for these rows of the photo."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model makes of a photo, each array at the photo's own size.
+    """A model's prediction for a photo, each array at the photo's own size.
 
     mask_HW        class ids, uint8
-    confidence_HW  if asked for: the probability of that class, float32 in [0, 1]
-    runner_up_HW   if asked for: the id of the class that comes second, uint8
+    confidence_HW  the probability of that class, float32 in [0, 1]; None unless asked for
+    runner_up_HW   the id of the second best class, uint8; None unless asked for
     """
 
     mask_HW: NDArray[np.uint8]
     confidence_HW: NDArray[np.float32] | None = None
     runner_up_HW: NDArray[np.uint8] | None = None
 
+    @classmethod
+    def empty(cls, size: tuple[int, int], *, with_confidence: bool, with_runner_up: bool) -> "Prediction":
+        """Return arrays of (height, width) for `rank_rows` to fill."""
+        return cls(
+            np.empty(size, np.uint8),
+            np.empty(size, np.float32) if with_confidence else None,
+            np.empty(size, np.uint8) if with_runner_up else None,
+        )
+
 
 class Ranking:
-    """The two best classes of each pixel of a strip, and how sure that is; of equals the lower id comes first."""
+    """The two best classes of each pixel of a strip, and the best one's probability; of equals the lower id wins."""
 
     def __init__(self, shape: tuple[int, int], device: torch.device, *, confidence: bool, runner_up: bool) -> None:
         self._best_hW = torch.full(shape, -torch.inf, device=device)
@@ -45,7 +54,7 @@ class Ranking:
         self._total_hW = torch.zeros(shape, device=device) if confidence else None
 
     def offer(self, class_id: int, score_hW: Tensor) -> None:
-        """Take the scores of a class; classes come in the order of their ids."""
+        """Rank a class by its scores; classes must come in the order of their ids."""
         is_best_hW = score_hW > self._best_hW
         if self._second_hW is not None and self.runner_up_hW is not None:
             overtaken_hW = torch.where(score_hW > self._second_hW, class_id, self.runner_up_hW)
@@ -59,7 +68,7 @@ class Ranking:
         torch.maximum(self._best_hW, score_hW, out=self._best_hW)
 
     def confidence(self) -> Tensor | None:
-        """Return confidence_hW, the softmax probability of the best of the classes offered; None unless asked for."""
+        """Return confidence_hW, the softmax probability of the best class so far; None unless asked for."""
         return None if self._total_hW is None else self._total_hW.reciprocal()
 
 
@@ -67,37 +76,16 @@ class Ranking:
 def resolve(
     logits_KSS: Tensor, size: tuple[int, int], *, with_confidence: bool = False, with_runner_up: bool = False
 ) -> Prediction:
-    """Enlarge logits to (height, width) and take the best class of each pixel; a tie goes to the lower id."""
-    return rank(
-        lambda top, end: enlarged_rows(logits_KSS, size, top, end),
-        size,
-        logits_KSS.device,
-        with_confidence=with_confidence,
-        with_runner_up=with_runner_up,
+    """Upsample logits to (height, width) and return the best class of each pixel; a tie goes to the lower id."""
+    prediction = Prediction.empty(size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+    rank_rows(
+        prediction, lambda first, end: upsampled_rows(logits_KSS, size, first, end), 0, size[0], logits_KSS.device
     )
-
-
-@torch.inference_mode()
-def rank(
-    scores_of: ScoresOf,
-    size: tuple[int, int],
-    device: torch.device,
-    *,
-    with_confidence: bool = False,
-    with_runner_up: bool = False,
-) -> Prediction:
-    """Take the best class of each pixel of a photo of (height, width), strip by strip from the top."""
-    prediction = Prediction(
-        np.empty(size, np.uint8),
-        np.empty(size, np.float32) if with_confidence else None,
-        np.empty(size, np.uint8) if with_runner_up else None,
-    )
-    rank_rows(prediction, scores_of, 0, size[0], device)
     return prediction
 
 
 def rank_rows(prediction: Prediction, scores_of: ScoresOf, first: int, end: int, device: torch.device) -> None:
-    """Fill rows `first` to `end` of a prediction, in strips of `STRIP_PIXELS`; what it has no room for is left out."""
+    """Fill rows `first` to `end` of the arrays that a prediction has, in strips of `STRIP_PIXELS`."""
     width = prediction.mask_HW.shape[1]
     num_rows = max(1, STRIP_PIXELS[device.type] // width)
     wants_confidence, wants_runner_up = prediction.confidence_HW is not None, prediction.runner_up_HW is not None
@@ -114,17 +102,17 @@ def rank_rows(prediction: Prediction, scores_of: ScoresOf, first: int, end: int,
                 place_HW[rows] = found_hW.cpu().numpy()
 
 
-def enlarged_rows(
+def upsampled_rows(
     logits_KSS: Tensor, size: tuple[int, int], first: int, end: int, cut_off: int = 0
 ) -> Iterator[Tensor]:
-    """Give rows `first` to `end` of every class's logits, enlarged to (height, width): bilinear, corners not aligned.
+    """Yield rows `first` to `end` of each class's logits, upsampled to (height, width): bilinear, corners not aligned.
 
     Args:
-        logits_KSS: float, class by class; of (S - cut_off) rows, where the uppermost `cut_off` were thrown away.
-        size: height and width of the whole.
-        first: the first row to give.
-        end: the row after the last one to give.
-        cut_off: how many rows of logits are missing at the top; none of those may be needed.
+        logits_KSS: float, (K, S - cut_off, S).
+        size: height and width of the whole photo.
+        first: the first row.
+        end: the row after the last one.
+        cut_off: the number of rows missing at the top of `logits_KSS`; the rows asked for must not need them.
     """
     (height, width), num_rows = size, logits_KSS.shape[1] + cut_off
     row_h = torch.arange(first, end, device=logits_KSS.device, dtype=torch.float64)

@@ -19,7 +19,7 @@ from core.data.loading.transforms import normalize, photo_in_square
 from core.model.predict import predictor as predictor_module
 from core.model.predict.predictor import Predictor, mask_precision
 from core.model.predict.tiling import segment
-from core.model.predict.tta import ONCE, Passes
+from core.model.predict.tta import NO_TTA, TTA
 from core.training.evaluation import evaluate
 from tests.small_data import draw_pair
 from tests.unit.model.predict.color_model import Reading
@@ -78,11 +78,9 @@ class CatInThePadding(nn.Module):
         return {"out": torch.cat([none_N1SS, colors_N3SS, *[none_N1SS] * 4, cat_N1SS, *[none_N1SS] * 12], dim=1)}
 
 
-@pytest.mark.parametrize(
-    "passes", [ONCE, Passes(flip=True), Passes(scales=(0.5, 1.0, 1.25)), Passes(flip=True, tile_px=100)]
-)
+@pytest.mark.parametrize("passes", [NO_TTA, TTA(flip=True), TTA(scales=(0.5, 1.0, 1.25)), TTA(flip=True, tile_px=100)])
 @pytest.mark.parametrize("size", [(150, 70), (70, 150), (9, 200)])
-def test_what_is_predicted_in_the_padding_counts_nowhere(size: tuple[int, int], passes: Passes) -> None:
+def test_what_is_predicted_in_the_padding_counts_nowhere(size: tuple[int, int], passes: TTA) -> None:
     photo = Image.fromarray(
         (np.random.default_rng(0).integers(0, 2, (size[1], size[0], 3)) * 40 + (200, 20, 10)).astype(np.uint8)
     )  # nowhere near the mean colour, not in a blend of its own colours either

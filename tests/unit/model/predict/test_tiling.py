@@ -15,7 +15,7 @@ from core.errors import PhotoError
 from core.home import PROJECT_ROOT
 from core.model.predict.predictor import Predictor
 from core.model.predict.tiling import averaged_logits, segment
-from core.model.predict.tta import CALM, LEAST_TILE_PX, ONCE, Passes
+from core.model.predict.tta import FLIP_AND_SCALES, LEAST_TILE_PX, NO_TTA, TTA
 from tests.photo_files import scene
 from tests.unit.model.predict.color_model import Reading
 
@@ -45,15 +45,15 @@ def reader() -> Predictor:
     return Predictor(Reading(), image_size=SIZE, device=CPU)
 
 
-def with_everything(predictor: Predictor, photo: Image.Image, passes: Passes) -> tuple[np.ndarray, ...]:
+def with_everything(predictor: Predictor, photo: Image.Image, passes: TTA) -> tuple[np.ndarray, ...]:
     found = segment(predictor, photo, passes, with_confidence=True, with_runner_up=True)
     assert found.confidence_HW is not None
     assert found.runner_up_HW is not None
     return found.mask_HW, found.confidence_HW, found.runner_up_HW
 
 
-@pytest.mark.parametrize("passes", [ONCE, Passes(tile_px=500), Passes(tile_px=90)])
-def test_one_tile_of_the_whole_photo_is_the_plain_prediction(predictor: Predictor, passes: Passes) -> None:
+@pytest.mark.parametrize("passes", [NO_TTA, TTA(tile_px=500), TTA(tile_px=90)])
+def test_one_tile_of_the_whole_photo_is_the_plain_prediction(predictor: Predictor, passes: TTA) -> None:
     photo = scene(90, 70)
     plain = predictor.predict(photo, with_confidence=True, with_runner_up=True)
     expected = (plain.mask_HW, plain.confidence_HW, plain.runner_up_HW)
@@ -63,7 +63,7 @@ def test_one_tile_of_the_whole_photo_is_the_plain_prediction(predictor: Predicto
 
 @pytest.mark.parametrize("length", [64, 65, 100, 111, 112, 113, 160, 1000])
 def test_tiles_cover_a_side_and_overlap_enough(length: int) -> None:
-    spans = Passes(tile_px=64).spans(length)
+    spans = TTA(tile_px=64).spans(length)
     assert (spans[0][0], spans[-1][1]) == (0, length)
     assert all(end - start == 64 for start, end in spans)
     assert all(end - start >= 16 for (start, _), (_, end) in zip(spans[1:], spans[:-1], strict=True))
@@ -74,7 +74,7 @@ def test_tiles_cover_a_side_and_overlap_enough(length: int) -> None:
 def test_tiles_at_the_model_s_own_size_see_what_is_there(reader: Predictor, width: int, height: int) -> None:
     """Every tile of this model reads the photo's own pixels, so that the blend must be the photo's own colours."""
     photo = scene(width, height)
-    mask_HW, confidence_HW, runner_up_HW = with_everything(reader, photo, Passes(tile_px=SIZE))
+    mask_HW, confidence_HW, runner_up_HW = with_everything(reader, photo, TTA(tile_px=SIZE))
     whole = Predictor(Reading(), image_size=SIZE, device=CPU)
     tensor_3HW = torch.from_numpy(np.array(photo)).permute(2, 0, 1)
     exact_3HW = whole.logits_of(tensor_3HW[None])[0]
@@ -88,7 +88,7 @@ def test_tiles_at_the_model_s_own_size_see_what_is_there(reader: Predictor, widt
 
 def test_tiles_blend_by_their_windows(predictor: Predictor) -> None:
     """The same by brute force, with every score of the whole photo in memory."""
-    photo, passes = scene(150, 110), Passes(tile_px=LEAST_TILE_PX)
+    photo, passes = scene(150, 110), TTA(tile_px=LEAST_TILE_PX)
     sum_KHW, weight_HW = torch.zeros(21, 110, 150), torch.zeros(110, 150)
     fade_h = torch.sin(torch.pi * (torch.arange(64) + 0.5) / 64).square()
     for top, bottom in passes.spans(110):
@@ -104,14 +104,14 @@ def test_tiles_blend_by_their_windows(predictor: Predictor) -> None:
 
 
 def test_the_same_photo_gives_the_same_mask(predictor: Predictor) -> None:
-    passes = Passes(flip=True, scales=(0.75, 1.0), tile_px=70)
+    passes = TTA(flip=True, scales=(0.75, 1.0), tile_px=70)
     first, second = (with_everything(predictor, scene(150, 110), passes) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("passes", [Passes(flip=True), CALM])
-def test_a_mirrored_photo_gives_the_mirrored_mask(predictor: Predictor, passes: Passes) -> None:
+@pytest.mark.parametrize("passes", [TTA(flip=True), FLIP_AND_SCALES])
+def test_a_mirrored_photo_gives_the_mirrored_mask(predictor: Predictor, passes: TTA) -> None:
     photo = scene(SIZE, SIZE)
     mask_HW, confidence_HW, _ = with_everything(predictor, photo, passes)
     mirrored_HW, mirrored_confidence_HW, _ = with_everything(predictor, ImageOps.mirror(photo), passes)
@@ -126,7 +126,7 @@ def test_averaged_are_the_probabilities(predictor: Predictor) -> None:
     photo = scene(SIZE, SIZE)
     mirrored_K = predictor.logits([ImageOps.mirror(photo)])[0].softmax(0).flip(-1)
     expected_K = (predictor.logits([photo])[0].softmax(0) + mirrored_K) / 2
-    found_K = averaged_logits(predictor, photo, Passes(flip=True)).softmax(0)
+    found_K = averaged_logits(predictor, photo, TTA(flip=True)).softmax(0)
     torch.testing.assert_close(found_K, expected_K, rtol=1e-4, atol=1e-6)
 
 
@@ -136,7 +136,7 @@ def test_a_certain_model_stays_certain_and_finite(reader: Predictor) -> None:
     with torch.inference_mode():
         reader._model.scale.mul_(1000)
     try:
-        _, confidence_HW, _ = with_everything(reader, black_and_white.resize((200, 100)), Passes(flip=True, tile_px=64))
+        _, confidence_HW, _ = with_everything(reader, black_and_white.resize((200, 100)), TTA(flip=True, tile_px=64))
     finally:
         with torch.inference_mode():
             reader._model.scale.div_(1000)
@@ -145,32 +145,32 @@ def test_a_certain_model_stays_certain_and_finite(reader: Predictor) -> None:
 
 @pytest.mark.parametrize(
     ("passes", "count"),
-    [(ONCE, 1), (Passes(flip=True), 2), (CALM, 6), (Passes(tile_px=1024), 20), (Passes(True, (1.0,), 1024), 40)],
+    [(NO_TTA, 1), (TTA(flip=True), 2), (FLIP_AND_SCALES, 6), (TTA(tile_px=1024), 20), (TTA(True, (1.0,), 1024), 40)],
 )
-def test_the_cost_is_told_in_forward_passes(passes: Passes, count: int) -> None:
-    assert passes.count(4000, 3000) == count
+def test_the_cost_is_told_in_forward_passes(passes: TTA, count: int) -> None:
+    assert passes.num_passes(4000, 3000) == count
 
 
-@pytest.mark.parametrize("count", [Passes(), Passes(flip=True, scales=(0.5, 1.0)), Passes(tile_px=64, flip=True)])
-def test_the_count_is_what_is_run(predictor: Predictor, count: Passes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [TTA(), TTA(flip=True, scales=(0.5, 1.0)), TTA(tile_px=64, flip=True)])
+def test_the_count_is_what_is_run(predictor: Predictor, count: TTA, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
     logits_of: Callable[[Tensor], Tensor] = predictor.logits_of
     monkeypatch.setattr(predictor, "logits_of", lambda photos: ran.append(len(photos)) or logits_of(photos))
     segment(predictor, scene(150, 110), count)
-    assert sum(ran) == count.count(150, 110)
+    assert sum(ran) == count.num_passes(150, 110)
 
 
 @pytest.mark.parametrize("wrong", [{"scales": ()}, {"scales": (float("nan"),)}, {"scales": (9.0,)}, {"tile_px": 9}])
 def test_passes_out_of_bounds_are_told(wrong: dict[str, object]) -> None:
     with pytest.raises(PhotoError, match="give"):
-        Passes(**wrong)  # type: ignore[arg-type]
+        TTA(**wrong)  # type: ignore[arg-type]
 
 
 MEMORY_TEST = """
 import resource, sys
 import torch
 from PIL import Image
-from core.model.predict.tta import Passes
+from core.model.predict.tta import TTA
 from core.model.predict.predictor import Predictor
 from core.model.predict.tiling import segment
 from tests.photo_files import scene
@@ -182,10 +182,10 @@ class Many(Reading):
 
 torch.set_num_threads(1)
 predictor = Predictor(Many(), image_size=256, device=torch.device("cpu"))
-segment(predictor, scene(400, 300), Passes(tile_px=256), with_confidence=True)
+segment(predictor, scene(400, 300), TTA(tile_px=256), with_confidence=True)
 photo = scene().resize((4000, 3000))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-segment(predictor, photo, Passes(tile_px=512), with_confidence=True, with_runner_up=True)
+segment(predictor, photo, TTA(tile_px=512), with_confidence=True, with_runner_up=True)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

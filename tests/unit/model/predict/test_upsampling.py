@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from core.model.predict import upsampling
-from core.model.predict.upsampling import enlarged_rows, resolve
+from core.model.predict.upsampling import resolve, upsampled_rows
 
 
 def random_logits(size: int = 16) -> torch.Tensor:
@@ -54,5 +54,5 @@ def test_rows_of_logits_that_were_cut_off_are_not_missed(first: int) -> None:
     logits_KSS = random_logits()
     whole_KHW = F.interpolate(logits_KSS[None], (40, 30), mode="bilinear", align_corners=False)[0]
     cut_off = max(0, int((first + 0.5) * 16 / 40 - 0.5))
-    rows_KhW = torch.stack(list(enlarged_rows(logits_KSS[:, cut_off:], (40, 30), first, 40, cut_off)))
+    rows_KhW = torch.stack(list(upsampled_rows(logits_KSS[:, cut_off:], (40, 30), first, 40, cut_off)))
     torch.testing.assert_close(rows_KhW, whole_KHW[:, first:], rtol=1e-5, atol=1e-5)
