@@ -80,7 +80,7 @@ def export(arguments: argparse.Namespace) -> Document:
 
 def models(arguments: argparse.Namespace) -> Document:
     """List the models on offer, trained on COCO with VOC's classes, or download one."""
-    from core.model.weights.pretrained import download_pretrained, pretrained_model, pretrained_models
+    from core.model.weights.pretrained import MODELS, pretrained_model
 
     if arguments.download:
         model = pretrained_model(arguments.download)
@@ -92,8 +92,8 @@ def models(arguments: argparse.Namespace) -> Document:
                 if note:
                     note(done, total)
 
-            download_pretrained(model, on_progress)
-    return {"models": [model.as_dict() for model in pretrained_models()]}
+            model.download(on_progress)
+    return {"models": [model.as_dict() for model in MODELS]}
 
 
 def show_inspect(document: Document) -> str:

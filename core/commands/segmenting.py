@@ -76,7 +76,7 @@ class _Segmenting:
         if self._arguments.abstain is not None:
             mask_HW = abstain(mask_HW, confidence_HW, self._arguments.abstain)
         areas = class_areas(mask_HW, confidence_HW, self._classes.names)
-        mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, shown=self._shown))
+        mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, self._shown))
         document: Document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
         document |= self._cut_out(stem, photo, mask_HW)
         if self._coco:

@@ -1,12 +1,12 @@
-"""A model: building DeepLabV3, its starting weights, checkpoints, and turning a photo into a mask.
+"""DeepLabV3: building it, its starting weights, checkpoints, and its masks for photos.
 
-architectures.py  torchvision's DeepLabV3 with the output stride as a choice
+architectures.py  torchvision's DeepLabV3 at output stride 8 or 16
 efficientnet.py   EfficientNet-Lite0 as a backbone, and its installed ImageNet weights
 device.py         GPU or CPU, fp32 or bf16
-weights/          where a model starts from, and the models on offer
-checkpoint/       files of weights: ours and those from elsewhere
+weights/          starting weights, and the models on offer
+checkpoint/       files of weights, ours and other programs'
 predict/          photo -> mask
-fast/             the same functions, computed cheaper
+fast/             a model's function, computed cheaper
 photo/            any file -> RGB photo, or one sentence
 output/           masks -> pictures and files
 """

@@ -1,7 +1,7 @@
-"""DeepLabV3 as torchvision builds it, with the output stride as a choice.
+"""DeepLabV3 as torchvision builds it, at output stride 8 or 16.
 
-State dict keys and, at output stride 8, outputs are torchvision's own; stride 16 has the same parameters (fewer
-dilated stages and half the ASPP rates, as in the paper, arXiv 1706.05587), so weights go from one to the other.
+State dict keys and, at output stride 8, outputs are torchvision's own. Stride 16 has the same parameters, fewer dilated
+stages and half the ASPP rates (arXiv 1706.05587), so both strides can load the same weights.
 """
 
 from collections import OrderedDict
@@ -23,10 +23,10 @@ EFFICIENTNET = "deeplabv3_efficientnet_lite0"
 ARCHITECTURES = (*RESNETS, MOBILENET, EFFICIENTNET)
 SMP_PREFIX = "smp_"
 SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
-"""DeepLabV3 as segmentation_models_pytorch builds it: opened where a file holds one, never trained here."""
+"""DeepLabV3 as segmentation_models_pytorch builds it: opened from files, not trained here."""
 
 LAST_EARLY_STAGES = dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"}
-"""The last stage that `freeze=early` keeps as it is."""
+"""The last stage that `freeze=early` freezes."""
 
 ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
@@ -37,8 +37,8 @@ def build_model(
 ) -> DeepLabV3:
     """Return a model with random weights from torch's global generator.
 
-    Called with images_N3HW it gives a dict: `out`, logits_NKHW at the input's size, and `aux` likewise if there is an
-    auxiliary head. An architecture or output stride that does not exist raises `ConfigError`.
+    Called with images_N3HW it returns a dict: `out`, logits_NKHW at the input's size, and with an auxiliary head `aux`
+    of the same shape. An unknown architecture or output stride raises `ConfigError`.
     """
     if architecture not in (*ARCHITECTURES, *SMP):
         raise ConfigError(f"There is no architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
@@ -88,7 +88,7 @@ class Stages(nn.ModuleDict):
 
 
 class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
-    """A DeepLabV3 whose logits are upsampled with their corners on the photo's, as segmentation_models_pytorch does."""
+    """A DeepLabV3 that upsamples its logits with aligned corners, as segmentation_models_pytorch does."""
 
     def forward(self, images_N3HW: Tensor) -> dict[str, Tensor]:
         """Return `out`, logits_NKHW."""
@@ -98,13 +98,13 @@ class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
 
 
 def _dilate_first_blocks(resnet: ResNet) -> None:
-    """Dilate the first block of a stage as its others; torchvision leaves it as the stage before."""
+    """Dilate the first block of a stage like its others; torchvision gives it the dilation of the stage before."""
     for stage in (resnet.layer3, resnet.layer4):
         stage[0].conv2.dilation = stage[0].conv2.padding = stage[1].conv2.dilation
 
 
 def _trained_fast(model: DeepLabV3) -> DeepLabV3:
-    """Exchange convolutions whose gradients are slow on a CPU: the dilated ones of ASPP, and depthwise ones."""
+    """Replace the convolutions whose gradients are slow on a CPU: the dilated ones of ASPP, and depthwise ones."""
     for parent in list(model.backbone.modules()):
         for name, child in list(parent.named_children()):
             if is_depthwise(child):
@@ -121,8 +121,8 @@ def _build_mobilenet(num_classes: int, output_stride: int, *, has_aux_head: bool
     model: DeepLabV3 = deeplabv3_mobilenet_v3_large(
         weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=has_aux_head
     )
-    # torchvision's 0.01 needs thousands of steps: after a short training the running statistics lag behind
-    # and evaluation answers background everywhere while the training loss falls.
+    # torchvision's 0.01 needs thousands of steps: after a short training the running statistics lag behind, and the
+    # model predicts background everywhere in evaluation while its training loss falls.
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.1
@@ -139,7 +139,7 @@ def _build_efficientnet(num_classes: int, output_stride: int, *, has_aux_head: b
 
 
 def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """Return the backbone's stages that `freeze` keeps as they are, and the others, each in order; one may be empty."""
+    """Return the backbone's stages that `freeze` freezes, and the others, each in order; one may be empty."""
     stages = list(model.backbone.items())
     names = [name for name, _ in stages]
     num_frozen = {"none": 0, "early": names.index(LAST_EARLY_STAGES[architecture]) + 1, "backbone": len(stages)}[freeze]
@@ -148,10 +148,10 @@ def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn
 
 
 class CoarseLogits(nn.Module):
-    """The trained part of a DeepLabV3: a dict as the model gives, but of logits_NKhw as coarse as it decides.
+    """The trained part of a DeepLabV3; it returns the model's dict, but with logits_NKhw before their upsampling.
 
-    With `stages`, the last ones of its backbone, it takes what these take in the place of images_N3HW, and has no
-    auxiliary head.
+    With `stages`, the last ones of the backbone, its input is theirs instead of images_N3HW, and it has no auxiliary
+    head.
     """
 
     def __init__(self, model: DeepLabV3, stages: nn.Sequential | None = None) -> None:
@@ -161,7 +161,7 @@ class CoarseLogits(nn.Module):
         self.aux_classifier: nn.Module | None = model.aux_classifier if stages is None else None
 
     def forward(self, inputs_NCHW: Tensor) -> dict[str, Tensor]:
-        """Return `out` and, if there is an auxiliary head, `aux`."""
+        """Return `out` and, with an auxiliary head, `aux`."""
         features = self.backbone(inputs_NCHW)
         if isinstance(features, Tensor):
             features = {"out": features}

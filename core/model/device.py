@@ -1,4 +1,4 @@
-"""On what, and in which number format, a model runs."""
+"""The device and the number format in which a model runs."""
 
 import functools
 import time
@@ -22,7 +22,7 @@ def choose_device() -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a person calls the device."""
+    """Return the device's name for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')} ({count(torch.get_num_threads(), 'thread')})"
@@ -37,10 +37,10 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 @functools.cache
 def _has_fast_bf16(device_type: str) -> bool:
-    """Tell whether bf16 is the faster one here; on a CPU, tried once.
+    """Return whether bf16 is faster than fp32 here; on a CPU by a trial, once.
 
-    What a processor says of itself does not settle it: the library may have no code for it, and then emulates. In
-    hardware it is twice as fast or more, emulated it is slower by far, so that other programs do not change the answer.
+    A processor may have bf16 where the library has no code for it and emulates it. In hardware bf16 is at least twice
+    as fast, emulated it is far slower, so other programs running beside the trial do not change its result.
     """
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -49,7 +49,7 @@ def _has_fast_bf16(device_type: str) -> bool:
 
 @torch.inference_mode()
 def convolution_time(dtype: torch.dtype) -> float:
-    """Return the seconds of one convolution as the model has many (64 channels, 3 x 3, 32 px), the best of a few."""
+    """Return the seconds of a convolution typical for the models (64 channels, 3 x 3, 32 px), the best of a few."""
     images_NCHW = torch.ones((1, 64, 32, 32), dtype=dtype).contiguous(memory_format=torch.channels_last)
     weight = torch.ones((64, 64, 3, 3), dtype=dtype).contiguous(memory_format=torch.channels_last)
     times_s = []
@@ -61,7 +61,7 @@ def convolution_time(dtype: torch.dtype) -> float:
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """Return the number format of a precision; one that does not exist raises `ConfigError`."""
+    """Return the number format of a precision; an unknown one raises `ConfigError`."""
     if precision not in DTYPES:
         raise ConfigError(f"precision is '{precision}'; choose {' or '.join(DTYPES)}.")
     return DTYPES[precision]
@@ -73,9 +73,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 def computed_in(images_NCHW: Tensor) -> torch.dtype:
-    """Return in what a convolution of these images computes: on a CPU as autocast says; on a GPU fp16, whatever it is.
+    """Return the number format in which a convolution of these images computes: on a CPU autocast's.
 
-    What is known of a CPU's slow convolutions does not hold there.
+    On a GPU it is always fp16, which no workaround for a CPU's slow convolutions is for.
     """
     if images_NCHW.device.type != "cpu":
         return torch.float16

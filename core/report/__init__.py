@@ -1,11 +1,11 @@
-"""A run as a report that examiners can read anywhere: one HTML file, and the tables behind it.
+"""A run's report for examiners: one HTML file that opens anywhere, and its tables.
 
-content.py   what is reported: runs and their stored evaluations
-verdicts.py  who beats whom, and the floor: paired comparisons of the checkpoints
+content.py   the content: runs, checkpoints and their stored evaluations
+verdicts.py  paired comparisons of the checkpoints, with each other and with the floor
 tables.py    the tables of scores
-html/        the file
+html/        the HTML file
 language/    its texts, in English and Portuguese
-exports.py   the same tables as CSV, JSON and LaTeX
+exports.py   the tables as CSV, JSON and LaTeX
 
-Neither torch nor streamlit is imported here. Scores are fractions until `language.words` writes them.
+Imports neither torch nor streamlit. Scores are fractions until `language.words` writes them.
 """

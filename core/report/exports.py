@@ -1,6 +1,6 @@
-"""The tables of a report for other programs: CSV and JSON with fractions as they are, LaTeX in percent for a thesis.
+"""A report's tables for other programs: CSV and JSON with fractions, LaTeX with percent for a thesis.
 
-LaTeX's tables use booktabs, every text of a person is escaped, and pdflatex and lualatex both take them.
+The LaTeX uses booktabs, escapes every text, and compiles with pdflatex and lualatex.
 """
 
 import json
@@ -18,7 +18,7 @@ from core.report.verdicts import Verdicts
 from core.wording import csv_text
 
 CSV_SCORE_NAMES = (*SCORE_NAMES[:2], "mean_accuracy", *SCORE_NAMES[2:])
-"""The files keep their columns; on paper, mean accuracy and recall are the same row."""
+"""The CSV has a column for mean accuracy, which is the recall of the other tables."""
 
 FLOOR = "floor"
 
@@ -35,7 +35,7 @@ UNKNOWN = "?"
 
 
 def tables(content: Content, verdicts: Verdicts, language: Language = "en") -> dict[str, bytes]:
-    """Return the tables as files by name; only the words in LaTeX depend on the language."""
+    """Return the tables as files by name; `language` is that of the LaTeX."""
     return {
         "scores.csv": scores_csv(content),
         "classes.csv": classes_csv(content),
@@ -46,7 +46,7 @@ def tables(content: Content, verdicts: Verdicts, language: Language = "en") -> d
 
 
 def scores_csv(content: Content) -> bytes:
-    """Return a row of scores for every checkpoint, and the floor's as the last; a score that is absent is empty."""
+    """Return a row of scores for each checkpoint, and the floor's last; an absent score is empty."""
     rows = [
         {**about, "images": scores.images, **{name: getattr(scores, name) for name in CSV_SCORE_NAMES}}
         for about, scores in _sides(content)
@@ -55,7 +55,7 @@ def scores_csv(content: Content) -> bytes:
 
 
 def classes_csv(content: Content) -> bytes:
-    """Return a row for every class of every checkpoint, and of the floor."""
+    """Return a row for each class of each checkpoint and of the floor."""
     names = (*CLASS_SCORE_NAMES, "truth_pixels", "predicted_pixels")
     rows = [
         {**about, "class_id": entry.id, "class": entry.name, **{name: getattr(entry, name) for name in names}}
@@ -66,7 +66,7 @@ def classes_csv(content: Content) -> bytes:
 
 
 def epochs_csv(content: Content) -> bytes:
-    """Return a row for every epoch of every run, with the floor of its validation split."""
+    """Return a row for each epoch of each run, with the floor of its validation split."""
     names = ["epoch", "train_loss", "val_loss", "miou", "pixel_accuracy", "images_per_second", "seconds"]
     rows = [
         {
@@ -83,7 +83,7 @@ def epochs_csv(content: Content) -> bytes:
 
 
 def report_json(content: Content, verdicts: Verdicts) -> bytes:
-    """Return everything that was compared as one JSON document; absent values are null."""
+    """Return the scores and comparisons as one JSON document; absent values are null."""
     about = content.evaluation
     document: dict[str, Any] = {
         "atrous": core.__version__,
@@ -113,7 +113,7 @@ def report_json(content: Content, verdicts: Verdicts) -> bytes:
 
 
 def tables_tex(content: Content, language: Language) -> bytes:
-    """Return the tables of scores as a LaTeX document of its own, from which each can be copied."""
+    """Return the tables of scores as a LaTeX document that compiles by itself."""
     words = Words(language)
     return document([scores_table(content, words), *class_tables(content, words)], words).encode()
 
@@ -132,9 +132,9 @@ def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
 
 
 def escape(text: str) -> str:
-    """Return a text as LaTeX source that prints it; what pdflatex has no letter for becomes a question mark.
+    """Return LaTeX source that prints a text; letters that pdflatex's fonts lack become question marks.
 
-    Its fonts know the letters of European languages; a class in another script needs lualatex and a font for it.
+    The fonts have the letters of European languages; other scripts need lualatex and a font.
     """
     return "".join(SPECIAL.get(letter) or _letter(letter) for letter in unicodedata.normalize("NFC", text))
 
@@ -146,7 +146,7 @@ def _letter(letter: str) -> str:
 
 
 def document(tables: Sequence[ScoreTable], words: Words) -> str:
-    """Return a document that compiles, with one table environment after the other."""
+    """Return a document with the tables, one after the other."""
     return "\n".join(
         [
             r"\documentclass[11pt,a4paper]{article}",
@@ -165,7 +165,7 @@ def document(tables: Sequence[ScoreTable], words: Words) -> str:
 
 
 def environment(table: ScoreTable, words: Words) -> str:
-    """Return one table environment; fractions are in percent, with the decimal sign of the language."""
+    """Return one table environment, in percent, with the decimal sign of the language."""
     size = [r"\small", r"\setlength{\tabcolsep}{3.5pt}"] if len(table.columns) > 5 else []
     return "\n".join(
         [
@@ -187,7 +187,7 @@ def environment(table: ScoreTable, words: Words) -> str:
 
 
 def _groups(table: ScoreTable) -> list[str]:
-    """Return the headings over several columns, each with its rule."""
+    """Return the headings over several columns, and their rules."""
     if not table.groups:
         return []
     cells, rules, first = [""], [], 2

@@ -1,4 +1,4 @@
-"""The tables of scores, once, for the page and for LaTeX: fractions by row and column, the floor in every one."""
+"""The tables of scores for HTML and LaTeX: fractions by row and column, the floor in each of them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ SCORE_NAMES = (
 )  # fmt: skip
 CLASS_SCORE_NAMES = ("iou", "precision", "recall", "f1")
 CHECKPOINTS_A_TABLE = 2
-"""Four scores by class of two checkpoints and the floor fill the width of a page."""
+"""The scores by class of two checkpoints and the floor fill the width of a page."""
 
 
 class Row(NamedTuple):
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 class ScoreTable(NamedTuple):
-    """A table of fractions; `groups` are headings over so many columns, none if empty."""
+    """A table of fractions; `groups` are headings and the number of columns below each, or empty."""
 
     caption: str
     corner: str
@@ -33,7 +33,7 @@ class ScoreTable(NamedTuple):
 
 
 def scores_table(content: Content, words: Words) -> ScoreTable:
-    """Return every score (rows) of every checkpoint and of the floor (columns)."""
+    """Return every score (rows) of each checkpoint and of the floor (columns)."""
     sides = [*(each.scores for each in content.checkpoints), content.floor]
     return ScoreTable(
         words("scores caption", images=words.number(content.floor.images), split=content.split),
@@ -45,7 +45,7 @@ def scores_table(content: Content, words: Words) -> ScoreTable:
 
 
 def class_tables(content: Content, words: Words) -> list[ScoreTable]:
-    """Return the scores of every class (rows), of two checkpoints a table, the floor's IoU beside them."""
+    """Return tables of the scores of each class (rows), for two checkpoints each, beside the floor's IoU."""
     sides = list(zip(words.labels(content), (each.scores for each in content.checkpoints), strict=True))
     return [
         _class_table(content, sides[first : first + CHECKPOINTS_A_TABLE], words)
@@ -73,16 +73,13 @@ def _class_values(entries: Sequence[ClassScore], content: Content, k: int) -> tu
 
 
 def scored_classes(content: Content) -> list[int]:
-    """Return the ids of the classes that the masks or some prediction have."""
-    return [
-        k
-        for k in range(len(content.floor.classes))
-        if any(each.scores.classes[k].iou is not None for each in content.checkpoints)
-    ]
+    """Return the ids of the classes in the masks or in any prediction."""
+    sides = [each.scores.classes for each in content.checkpoints]
+    return [k for k in range(len(content.floor.classes)) if any(classes[k].iou is not None for classes in sides)]
 
 
 def conventions_table(content: Content, words: Words) -> ScoreTable:
-    """Return the mean IoU by other libraries' rules (rows) of every checkpoint and of the floor."""
+    """Return the mean IoU by other libraries' rules (rows) of each checkpoint and of the floor."""
     sides = [*(each.scores for each in content.checkpoints), content.floor]
     return ScoreTable(
         words("conventions caption"),

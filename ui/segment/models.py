@@ -16,7 +16,7 @@ from core.model.checkpoint.uploads import SUFFIXES, bring
 from core.model.output.file_names import file_stem
 from core.model.photo.photo_file import ClassArea
 from core.model.weights import starter
-from core.model.weights.pretrained import PretrainedModel, pretrained_models
+from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
 from ui import address, cached
@@ -77,7 +77,7 @@ def list_models() -> list[Model]:
         Model(choice.id, scored_label(choice), str(choice.file), choice=choice) for choice in best_first(list_choices())
     ]
     shipped = [Model(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
-    offers = [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in pretrained_models()]
+    offers = [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in MODELS]
     return [*trained, *shipped, *offers]
 
 

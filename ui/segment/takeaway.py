@@ -183,7 +183,7 @@ def offer_export(source: Source, stem: str) -> None:
 
 def _export(source: Source, chosen: str, stem: str) -> None:
     """Write the file, and say where it lies and how near its logits are."""
-    from core.model.checkpoint.export import export
+    from core.model.checkpoint.export import export, nearness
     from core.model.weights.pretrained import open_named
 
     folder = exports_dir()
@@ -194,7 +194,8 @@ def _export(source: Source, chosen: str, stem: str) -> None:
     with st.spinner("Writing, reopening and comparing …"):
         path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
         written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
+    compared = nearness(written.difference, written.agreement)
     st.success(
-        f"{code(written.file)}, {megabytes(written.size_bytes)}. Reopened and compared: logits {written.nearness}.",
+        f"{code(written.file)}, {megabytes(written.size_bytes)}. Reopened and compared: logits {compared}.",
         icon=":material/check:",
     )

@@ -24,7 +24,7 @@ from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
 from core.model.architectures import SMP_PREFIX, build_model
 from core.model.checkpoint.archive import SAFETENSORS, FileContent, read_weights_file
-from core.model.checkpoint.fitting import NO_KEYS, KeyLists, check_numbers, is_finite, is_plain
+from core.model.checkpoint.fitting import NO_KEYS, KeyLists, check_numbers, default_stride, is_finite, is_plain
 from core.model.checkpoint.foreign import Mended, mend
 from core.model.checkpoint.stated import MAX_IMAGE_SIZE, NOTHING, Given
 from core.model.weights.pretrained import is_published
@@ -35,6 +35,9 @@ VERSION = 1
 
 META_KEY = "atrous"
 """Key of the meta in exported files: in safetensors' metadata, in a state dict's `_metadata`."""
+
+IMAGE_SIZE = 520
+"""Photo size in px of torchvision's segmentation weights, assumed for files that do not say theirs."""
 
 VERIFY_SIZE_PX = 65
 VERIFY_TOLERANCE = 1e-4
@@ -100,14 +103,9 @@ class OpenedCheckpoint:
                     output_stride=meta.output_stride,
                     has_aux_head=meta.has_aux_head,
                 )
-        except ConfigError as error:
-            raise CheckpointError(f"{self.path} does not fit this version of Atrous: {error}") from error
-        try:
             model.load_state_dict(self.state, assign=True)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"The weights in {self.path} do not fit {meta.architecture}: {first_lines(error)}"
-            ) from error
+        except (ConfigError, RuntimeError) as error:  # no such architecture here; other weights than it has
+            raise CheckpointError(f"{self.path} does not fit this version of Atrous: {first_lines(error)}") from error
         return model.to(memory_format=torch.channels_last).eval()
 
 
@@ -245,12 +243,12 @@ def _open_foreign(path: Path, content: FileContent, given: Given) -> OpenedCheck
     classes = stated.classes if stated else None
     found = mend(path, content.document, classes, replace(given, classes=None) if stated else given)
     kind = "safetensors" if content.container == SAFETENSORS else "state dict"
-    if stated and _is_of(stated, found):
+    if stated and _describes(stated, found):
         _refuse_given(path, given.about_the_model)
         meta = replace(stated, has_aux_head=found.has_aux_head)
-        is_half = any(isinstance(v, Tensor) and v.dtype == torch.half for v in content.document.values())
-        format_ = f"{FORMAT} as {kind}" + (", fp16" if is_half else "")
-        return OpenedCheckpoint(path, found.state, meta, format_, None, found.problems, found.repairs, found.keys)
+        half = any(isinstance(v, Tensor) and v.dtype == torch.half for v in content.document.values())
+        kind = f"{FORMAT} as {kind}{', fp16' if half else ''}"
+        return OpenedCheckpoint(path, found.state, meta, kind, None, found.problems, found.repairs, found.keys)
     assumed, problems, repairs = _assumed(found, given), list(found.problems), list(found.repairs)
     if said := _unsaid(assumed, given):
         problems.insert(0, f"it does not say {' or '.join(said)}")
@@ -258,21 +256,21 @@ def _open_foreign(path: Path, content: FileContent, given: Given) -> OpenedCheck
     return OpenedCheckpoint(path, found.state, assumed, kind, None, tuple(problems), tuple(repairs), found.keys)
 
 
-def _is_of(stated: CheckpointMeta, found: Mended) -> bool:
-    """Return whether a file's meta describes its weights."""
+def _describes(stated: CheckpointMeta, found: Mended) -> bool:
     is_same_model = stated.architecture.removeprefix(SMP_PREFIX) == found.architecture.removeprefix(SMP_PREFIX)
     return is_same_model and len(stated.class_names) == found.num_classes
 
 
 def _assumed(found: Mended, given: Given) -> CheckpointMeta:
     """Return the meta of a file without one: what a person gives, else the defaults of the program that wrote it."""
+    classes, dialect = found.classes, found.dialect
     return CheckpointMeta(
         architecture=found.architecture,
-        class_names=found.class_names,
-        class_colors=found.classes.colors if found.classes else (),
-        output_stride=given.output_stride or found.output_stride,
+        class_names=classes.names if classes else tuple(f"class {index}" for index in range(found.num_classes)),
+        class_colors=classes.colors if classes else (),
+        output_stride=given.output_stride or (dialect and dialect.output_stride) or default_stride(found.architecture),
         has_aux_head=found.has_aux_head,
-        image_size=given.image_size or found.image_size,
+        image_size=given.image_size or (dialect and dialect.image_size) or IMAGE_SIZE,
         geometry=given.geometry or RESIZE,
     )
 

@@ -60,11 +60,6 @@ class Exported:
     tolerance: float
     agreement: float
 
-    @property
-    def nearness(self) -> str:
-        """The difference in words."""
-        return nearness(self.difference, self.agreement)
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
         return vars(self) | {"file": str(self.file)}

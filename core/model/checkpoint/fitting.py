@@ -165,17 +165,15 @@ def _shape(sizes: tuple[int, ...]) -> str:
 
 
 def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
-    parts = []
-    if found.missing:
-        parts.append(f"{len(found.missing)} missing ({shown(found.missing)})")
     shapes = [each for each in found.misshaped if INSTEAD in each]
     kinds = [each for each in found.misshaped if INSTEAD not in each]
-    if shapes:
-        parts.append(f"{len(shapes)} of another shape ({shown(shapes)})")
-    if kinds:
-        parts.append(f"{len(kinds)} that {are(kinds)} no plain numbers ({shown(kinds)})")
-    if found.unexpected:
-        parts.append(f"{len(found.unexpected)} that the model does not have ({shown(found.unexpected)})")
+    faults = (
+        (found.missing, "missing"),
+        (shapes, "of another shape"),
+        (kinds, f"that {are(kinds)} no plain numbers"),
+        (found.unexpected, "that the model does not have"),
+    )
+    parts = [f"{len(keys)} {what} ({shown(keys)})" for keys, what in faults if keys]
     raise MisfitError(
         f"The weights in {path} are no whole {architecture}: {', '.join(parts)}; they stay closed, since a "
         "model loaded in part answers wrongly: save all of it again, or open it with the program it comes from.",

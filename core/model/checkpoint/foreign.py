@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.classes import Classes
 from core.errors import CheckpointError
-from core.model.checkpoint.fitting import AUX, KeyLists, MendingNotes, are, default_stride, fitted, in_fp32, shown, text
+from core.model.checkpoint.fitting import AUX, KeyLists, MendingNotes, are, fitted, in_fp32, shown, text
 from core.model.checkpoint.pickled import AVERAGED, WRAPPINGS, printable
 from core.model.checkpoint.recognition import (
     Dialect,
@@ -35,8 +35,6 @@ AVERAGED_COUNT = "n_averaged"
 SEPARABLE = re.compile(r"classifier\.0\.convs\.[123]\.0\.(body\.)?[01]\.weight")
 OF_THE_MODEL = ("backbone.", "classifier.", AUX)
 MAX_DEPTH = 4
-IMAGE_SIZE = 520
-"""Photo size in px of torchvision's segmentation weights, assumed for files that do not say theirs."""
 
 
 class OtherClassesError(CheckpointError):
@@ -59,21 +57,6 @@ class Mended:
     problems: tuple[str, ...]
     repairs: tuple[str, ...]
     keys: KeyLists
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes' names, or else numbers."""
-        return self.classes.names if self.classes else tuple(f"class {index}" for index in range(self.num_classes))
-
-    @property
-    def output_stride(self) -> int:
-        """The default output stride of the program that wrote the file."""
-        return (self.dialect and self.dialect.output_stride) or default_stride(self.architecture)
-
-    @property
-    def image_size(self) -> int:
-        """The default photo size, in px, of the program that wrote the file."""
-        return (self.dialect and self.dialect.image_size) or IMAGE_SIZE
 
 
 def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, given: Given = NOTHING) -> Mended:

@@ -7,7 +7,7 @@ its rates at output stride 16, and its logits are upsampled with aligned corners
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.model.architectures import EFFICIENTNET, MOBILENET, SMP_PREFIX
@@ -43,10 +43,10 @@ def architecture_of(keys: Collection[str]) -> str | None:
     """Return the architecture of a DeepLabV3 with torchvision's head; None for an unknown backbone."""
     blocks = [int(found[1]) for found in map(STAGE_3.match, keys) if found]
     if blocks:
-        return RESNET_OF_LAST_BLOCK.get(max(blocks)) if _has(keys, "backbone.layer1.0.conv3.") else None
-    if _has(keys, "backbone.stem.", "backbone.stage7.0.layers."):
+        return RESNET_OF_LAST_BLOCK.get(max(blocks)) if _has(keys, r"backbone\.layer1\.0\.conv3\.") else None
+    if _has(keys, r"backbone\.stem\.", r"backbone\.stage7\.0\.layers\."):
         return EFFICIENTNET
-    return MOBILENET if _has(keys, "backbone.1.block.") else None
+    return MOBILENET if _has(keys, r"backbone\.1\.block\.") else None
 
 
 def is_deeplab(keys: Collection[str]) -> bool:
@@ -56,67 +56,49 @@ def is_deeplab(keys: Collection[str]) -> bool:
 
 def name_other(keys: Collection[str]) -> str | None:
     """Return in words the known model that has such names, if it is not torchvision's DeepLabV3; else None."""
-    return next((name for name, is_it in OTHERS if is_it(keys)), None)
+    return next((name for name, *beginnings in OTHERS if _has(keys, *beginnings)), None)
 
 
 def _has(keys: Collection[str], *beginnings: str) -> bool:
-    """Return whether each of these is the beginning of a name."""
-    return all(any(key.startswith(beginning) for key in keys) for beginning in beginnings)
+    """Return whether each of these expressions matches the beginning of a name."""
+    return all(any(map(re.compile(beginning).match, keys)) for beginning in beginnings)
 
 
-def _begins(*beginnings: str) -> Callable[[Collection[str]], bool]:
-    return lambda keys: _has(keys, *beginnings)
-
-
-def _is_lraspp(keys: Collection[str]) -> bool:
-    return _has(keys, "classifier.cbr.") or _has(keys, "classifier.low_classifier.")
-
-
-def _is_fcn(keys: Collection[str]) -> bool:
-    return "classifier.0.weight" in keys and "classifier.4.weight" in keys and not _has(keys, "classifier.0.convs.")
-
-
-def _is_plus(keys: Collection[str]) -> bool:
-    # VainF's MobileNetV2 has `low_level_features` in its DeepLabV3 as well.
-    is_with_low_level = any("low_level." in key or key.startswith("classifier.project.") for key in keys)
-    is_with_decoder = _has(keys, "decoder.") and any("aspp" in key for key in keys)
-    return is_with_low_level or is_with_decoder or _has(keys, "backbone.", "decoder.")
-
-
-OTHERS: tuple[tuple[str, Callable[[Collection[str]], bool]], ...] = (
-    ("a SegFormer of Hugging Face", _begins("segformer.")),
-    ("a MobileNetV2 with DeepLabV3+ of Hugging Face", _begins("mobilenet_v2.", "segmentation_head.")),
-    ("a MobileViT with DeepLabV3 of Hugging Face", _begins("mobilevit.")),
-    ("a BEiT of Hugging Face", _begins("beit.")),
-    ("a Mask2Former or MaskFormer", _begins("model.pixel_level_module.")),
-    ("a LRASPP of torchvision", _is_lraspp),
-    ("an FCN of torchvision", _is_fcn),
-    ("a DeepLabV3+ of mmsegmentation", _begins("decode_head.c1_bottleneck.")),
-    (
-        "a DeepLabV3 of mmsegmentation, which differs from torchvision's",
-        _begins("decode_head.aspp_modules."),
-    ),
-    ("a model of mmsegmentation", _begins("backbone.", "decode_head.")),
-    ("a U-Net of segmentation_models_pytorch", _begins("encoder.", "decoder.blocks.", "segmentation_head.")),
+PLUS = "a DeepLabV3+ (it has a decoder)"
+OTHERS = (
+    ("a SegFormer of Hugging Face", r"segformer\."),
+    ("a MobileNetV2 with DeepLabV3+ of Hugging Face", r"mobilenet_v2\.", r"segmentation_head\."),
+    ("a MobileViT with DeepLabV3 of Hugging Face", r"mobilevit\."),
+    ("a BEiT of Hugging Face", r"beit\."),
+    ("a Mask2Former or MaskFormer", r"model\.pixel_level_module\."),
+    ("a LRASPP of torchvision", r"classifier\.(cbr|low_classifier)\."),
+    ("an FCN of torchvision", r"classifier\.0\.weight$", r"classifier\.4\.weight$"),
+    ("a DeepLabV3+ of mmsegmentation", r"decode_head\.c1_bottleneck\."),
+    ("a DeepLabV3 of mmsegmentation, which differs from torchvision's", r"decode_head\.aspp_modules\."),
+    ("a model of mmsegmentation", r"backbone\.", r"decode_head\."),
+    ("a U-Net of segmentation_models_pytorch", r"encoder\.", r"decoder\.blocks\.", r"segmentation_head\."),
     (
         "a DeepLabV3+ of segmentation_models_pytorch (it has a decoder)",
-        _begins("encoder.", "decoder.block1.", "segmentation_head."),
+        r"encoder\.", r"decoder\.block1\.", r"segmentation_head\.",
     ),
-    ("a model of segmentation_models_pytorch", _begins("encoder.", "decoder.", "segmentation_head.")),
-    ("a DeepLabV3+ (it has a decoder)", _begins("shortcut_conv.", "cat_conv.", "aspp.")),
-    ("a DeepLabV3+ of Detectron2 (it has a decoder)", _begins("sem_seg_head.decoder.")),
-    ("a model of Detectron2", _begins("backbone.", "sem_seg_head.")),
-    ("a DeepLabV2", _begins("aspp.c0.")),
-    ("a DeepLabV2", _begins("base.", "aspp.")),
-    ("a DeepLabV3+ (it has a decoder)", _is_plus),
-    ("a U-Net", _begins("inc.", "down1.", "up1.")),
-    ("a YOLO", _begins("model.0.conv.")),
-    ("a Segment Anything model", _begins("image_encoder.", "mask_decoder.")),
-    ("a detector of torchvision", _begins("rpn.", "roi_heads.")),
-    ("a ResNet that classifies whole pictures", _begins("layer4.", "fc.")),
-    ("a MobileNet that classifies whole pictures", _begins("features.", "classifier.")),
-)
-"""Names of models and their tests, tried in this order."""
+    ("a model of segmentation_models_pytorch", r"encoder\.", r"decoder\.", r"segmentation_head\."),
+    (PLUS, r"shortcut_conv\.", r"cat_conv\.", r"aspp\."),
+    ("a DeepLabV3+ of Detectron2 (it has a decoder)", r"sem_seg_head\.decoder\."),
+    ("a model of Detectron2", r"backbone\.", r"sem_seg_head\."),
+    ("a DeepLabV2", r"aspp\.c0\."),
+    ("a DeepLabV2", r"base\.", r"aspp\."),
+    (PLUS, r".*low_level\."),  # not VainF's DeepLabV3 on a MobileNetV2, which has `low_level_features.`
+    (PLUS, r"classifier\.project\."),
+    (PLUS, r"decoder\.", r".*aspp"),
+    (PLUS, r"backbone\.", r"decoder\."),
+    ("a U-Net", r"inc\.", r"down1\.", r"up1\."),
+    ("a YOLO", r"model\.0\.conv\."),
+    ("a Segment Anything model", r"image_encoder\.", r"mask_decoder\."),
+    ("a detector of torchvision", r"rpn\.", r"roi_heads\."),
+    ("a ResNet that classifies whole pictures", r"layer4\.", r"fc\."),
+    ("a MobileNet that classifies whole pictures", r"features\.", r"classifier\."),
+)  # fmt: skip
+"""Names of models, and expressions for the beginnings of their keys; tried in this order."""
 
 
 @dataclass(frozen=True)

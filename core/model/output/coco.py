@@ -1,13 +1,13 @@
 """Masks as COCO instances: a JSON document with `images`, `annotations` and `categories`.
 
-An annotation is a connected part of a class (neighbours in eight directions), as the statistics of a data set count
-objects; the background and void are none. Polygons run along the pixels' edges, so that pycocotools fills them to the
-very pixels. COCO's polygons cannot have holes: an object with a hole is written as compressed run lengths, `iscrowd` 0,
-which pycocotools, FiftyOne and Detectron2 read likewise and which are exact too.
+An annotation is a connected part of a class (neighbours in eight directions), as in a data set's statistics; background
+and void have none. Polygons run along the pixels' edges, so that pycocotools fills exactly these pixels. COCO's
+polygons cannot have holes: an object with a hole is written as compressed run lengths, `iscrowd` 0, which pycocotools,
+FiftyOne and Detectron2 read, and which are exact too.
 
-In outlines a pixel (x, y) is the square from (x, y) to (x + 1, y + 1), and pixels that touch in a corner alone are
-taken as apart. The corners of all outlines at once are found by comparing each pixel with its neighbours; corners that
-follow one another in a row are the ends of a horizontal edge, those in a column the ends of a vertical one.
+In outlines a pixel (x, y) is the square from (x, y) to (x + 1, y + 1), and pixels that touch only in a corner are
+separate. Comparing each pixel with its neighbours finds the corners of all outlines at once. Consecutive corners of a
+row are the ends of a horizontal edge, those of a column the ends of a vertical one.
 """
 
 import json
@@ -28,10 +28,7 @@ Document = dict[str, Any]
 
 
 class Contour(NamedTuple):
-    """A closed outline: its corners (x, y) in order, and whether it surrounds a hole.
-
-    `pixel` is (x, y) of one pixel of the set that lies at the outline.
-    """
+    """A closed outline: its corners (x, y) in order, whether it surrounds a hole, and a set pixel beside it."""
 
     corners: list[tuple[int, int]]
     is_hole: bool
@@ -39,7 +36,7 @@ class Contour(NamedTuple):
 
 
 class CocoFile:
-    """Collects the objects of photos; `document` is what has come together."""
+    """Collects the objects of photos into a document."""
 
     def __init__(self, classes: Classes) -> None:
         self._categories = [
@@ -55,30 +52,26 @@ class CocoFile:
         file_name: str,
         mask_HW: NDArray[np.uint8],
         confidence_HW: NDArray[np.float32] | None = None,
-        *,
-        min_pixels: int = 1,
     ) -> None:
-        """Take the objects of a photo.
+        """Add the objects of a photo.
 
         Args:
-            file_name: of the photo, as the document shall call it.
-            mask_HW: class ids; void is left out.
+            file_name: the photo's name in the document.
+            mask_HW: class ids, or void.
             confidence_HW: if given, an object's `score` is the mean over its pixels.
-            min_pixels: smaller objects are left out.
         """
         height, width = mask_HW.shape
         self._images.append({"id": len(self._images) + 1, "file_name": file_name, "width": width, "height": height})
         for class_id in np.unique(mask_HW).tolist():
             if class_id not in (BACKGROUND, VOID):
-                for found in _objects(mask_HW == class_id, confidence_HW, min_pixels):
+                for found in _objects(mask_HW == class_id, confidence_HW):
                     number = {"id": len(self._annotations) + 1, "image_id": len(self._images)}
                     self._annotations.append(number | {"category_id": class_id, "iscrowd": 0} | found)
 
     def document(self) -> Document:
-        """Return the document, of JSON types."""
-        info = {"description": "Objects found by Atrous"}
+        """Return the document as JSON types."""
         return {
-            "info": info,
+            "info": {"description": "Objects found by Atrous"},
             "licenses": [],
             "images": self._images,
             "annotations": self._annotations,
@@ -86,14 +79,12 @@ class CocoFile:
         }
 
     def to_bytes(self) -> bytes:
-        """Return the document as a file."""
+        """Return the document as JSON text."""
         return json.dumps(self.document(), allow_nan=False, separators=(",", ":")).encode()
 
 
-def _objects(
-    is_class_HW: NDArray[np.bool_], confidence_HW: NDArray[np.float32] | None, min_pixels: int
-) -> list[Document]:
-    """Return segmentation, bbox, area and, if confidence is given, score of the connected parts of a class."""
+def _objects(is_class_HW: NDArray[np.bool_], confidence_HW: NDArray[np.float32] | None) -> list[Document]:
+    """Return segmentation, bbox, area and, with a confidence, score of each connected part of a class."""
     labels_HW, count = ndimage.label(is_class_HW, DIAGONALS_TOO)
     labels_N = labels_HW[is_class_HW]
     pixels = np.bincount(labels_N, minlength=count + 1).tolist()
@@ -104,8 +95,6 @@ def _objects(
         contours[int(labels_HW[y, x])].append(contour)
     objects = []
     for label, place in enumerate(ndimage.find_objects(labels_HW), start=1):
-        if pixels[label] < min_pixels:
-            continue
         rows, columns = place
         found: Document = {
             "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
@@ -127,7 +116,7 @@ def _segmentation(
 
 
 def _run_lengths(labels_HW: NDArray[np.int32], label: int, place: tuple[slice, slice]) -> Document:
-    """Return compressed run lengths of an object: down the columns of the whole photo, first of what it is not."""
+    """Return an object's compressed run lengths, down the columns of the whole photo, beginning outside the object."""
     height, width = labels_HW.shape
     rows, columns = place
     x_N, y_N = np.nonzero((labels_HW[place] == label).T)
@@ -140,9 +129,9 @@ def _run_lengths(labels_HW: NDArray[np.int32], label: int, place: tuple[slice, s
 
 
 def find_contours(is_set_HW: NDArray[np.bool_]) -> list[Contour]:
-    """Return every outline of a set of pixels, uppermost first; each has an even number of corners, 4 at least."""
+    """Return every outline of a set of pixels, uppermost first; each has at least 4 corners, an even number."""
     y_N, x_N, right_N, down_N = _corners(is_set_HW)
-    # Where two outlines touch in a corner, the edge that ends there comes before the one that begins.
+    # Where outlines touch in a corner, the edge that ends there comes before the one that begins.
     rows, columns = np.lexsort((right_N, x_N, y_N)), np.lexsort((down_N, y_N, x_N))
     across, along = _partners(rows), _partners(columns)
     points = list(zip(x_N.tolist(), y_N.tolist(), strict=True))
@@ -157,14 +146,14 @@ def find_contours(is_set_HW: NDArray[np.bool_]) -> list[Contour]:
             is_done[at] = is_done[beyond] = 1
             corners += [points[at], points[beyond]]
             at = along[beyond]
-        x, y = points[start]  # the leftmost of the uppermost corners: what is set lies below it, or above a hole
+        x, y = points[start]  # the first corner of the top row: the set lies below it, or above a hole
         is_hole = not is_set_HW[y, x]
         contours.append(Contour(corners, is_hole, (x, y - 1) if is_hole else (x, y)))
     return contours
 
 
 def _corners(is_set_HW: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
-    """Return y, x of every corner, and whether its two edges go to the right and downwards (1) or not (0)."""
+    """Return y, x of every corner, and whether its edges go right and down (1) or left and up (0)."""
     padded = np.pad(is_set_HW, 1)
     quadrants = {(0, 0): padded[:-1, :-1], (0, 1): padded[:-1, 1:], (1, 0): padded[1:, :-1], (1, 1): padded[1:, 1:]}
     parts = []
@@ -172,14 +161,14 @@ def _corners(is_set_HW: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
         beside, above, opposite = (
             quadrants[place] for place in ((down, 1 - right), (1 - down, right), (1 - down, 1 - right))
         )
-        # The pixel differs from both that share an edge with it. Where two pairs touch in a corner, the set one counts.
+        # A corner: the pixel differs from both neighbours. Of two diagonal pairs only the set pixels have corners.
         y, x = np.nonzero((own != beside) & (own != above) & (own | opposite))
         parts.append((y, x, np.full(len(y), right), np.full(len(y), down)))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _partners(order: NDArray[np.intp]) -> list[int]:
-    """Return for each corner the one at the other end of its edge, where edges are pairs that follow one another."""
+    """Return for each corner the other end of its edge; consecutive corners in `order` are the ends of an edge."""
     partners = np.empty_like(order)
     partners[order[0::2]], partners[order[1::2]] = order[1::2], order[0::2]
     found: list[int] = partners.tolist()

@@ -16,7 +16,7 @@ LIT_COLOR = (255, 221, 51)
 VOID_COLOR = (255, 0, 170)
 
 ONLY_A_COLOR, ONLY_B_COLOR, OTHER_CLASS_COLOR = (230, 159, 0), (0, 114, 178), (204, 121, 167)
-"""Orange, blue and reddish purple of Okabe and Ito, which all colour vision tells apart."""
+"""Orange, blue and reddish purple of Okabe and Ito, which colour-blind people can distinguish."""
 
 CONFIDENCE_COLORS = ((0, 32, 76), (124, 123, 120), (255, 233, 69))
 
@@ -35,14 +35,14 @@ def overlay(
     opacity: float = 0.6,
     outline_px: int = 0,
 ) -> Image.Image:
-    """Lay the objects of a mask over an RGB photo of the same size; the background stays, void has its own colour.
+    """Return an RGB photo with the objects of its mask in colour; the background stays as it is.
 
     Args:
-        photo: RGB.
+        photo: RGB, of the mask's size.
         mask_HW: class ids, or void.
-        palette_2563: the colour of every id.
+        palette_2563: the colour of every id, void's included.
         opacity: of the objects' colours, in [0, 1].
-        outline_px: how wide each object's edge is drawn in its full colour, 0 for no edges.
+        outline_px: the width of each object's edge in its full colour; 0 for no edges.
     """
     laid_over = np.array(photo)
     edge_HW = outline(mask_HW, outline_px) if outline_px else None
@@ -56,7 +56,7 @@ def overlay(
 
 
 def outline(mask_HW: NDArray[np.uint8], width_px: int = 1) -> NDArray[np.bool_]:
-    """Tell which pixels of objects, or of void, lie within so many px of another id; the frame's end is no edge."""
+    """Return is_edge_HW: the pixels of objects and void within `width_px` of another id; the photo's border is none."""
     square = 2 * width_px + 1
     highest_HW = ndimage.maximum_filter(mask_HW, square, mode="nearest")
     lowest_HW = ndimage.minimum_filter(mask_HW, square, mode="nearest")
@@ -65,7 +65,7 @@ def outline(mask_HW: NDArray[np.uint8], width_px: int = 1) -> NDArray[np.bool_]:
 
 
 def shade(picture: Image.Image, confidence_HW: NDArray[np.float32]) -> Image.Image:
-    """Return an RGB picture, a photo or an overlay, the darker the less sure the model was: black at no confidence."""
+    """Return an RGB picture darkened by confidence: unchanged at 1, black at 0."""
     shaded = np.array(picture)
     for rows in _strips(confidence_HW):
         shaded[rows] = np.rint(shaded[rows] * confidence_HW[rows, :, None])
@@ -73,9 +73,9 @@ def shade(picture: Image.Image, confidence_HW: NDArray[np.float32]) -> Image.Ima
 
 
 def confidence_map(confidence_HW: NDArray[np.float32]) -> Image.Image:
-    """Return confidence in [0, 1] as RGB from dark blue over grey to yellow, which all colour vision can read.
+    """Return confidence in [0, 1] as RGB from dark blue over grey to yellow, which colour-blind people can read.
 
-    The colours are the ends and the middle of cividis (Nunez, Anderton and Renslow 2018), and straight lines between.
+    The colours interpolate the ends and the middle of cividis (Nunez, Anderton and Renslow 2018).
     """
     steps = np.linspace(0, 1, 256)
     colors_2563 = np.stack([np.interp(steps, (0, 0.5, 1), channel) for channel in zip(*CONFIDENCE_COLORS, strict=True)])
@@ -84,10 +84,9 @@ def confidence_map(confidence_HW: NDArray[np.float32]) -> Image.Image:
 
 
 def a_against_b(photo: Image.Image, a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8]) -> Image.Image:
-    """Show where two masks of one photo differ, without a truth: on the photo in pale grey, all else left as it is.
+    """Return an RGB photo in pale grey with the pixels in colour where two masks of it differ; void never differs.
 
-    Orange: A sees an object where B sees background. Blue: B does. Purple: they see different objects. Where either is
-    void, they do not differ.
+    Orange: an object in A, background in B. Blue: an object in B, background in A. Purple: different objects.
     """
     differs = (a_HW != b_HW) & (a_HW != VOID) & (b_HW != VOID)
     picture = _pale(photo)
@@ -98,7 +97,7 @@ def a_against_b(photo: Image.Image, a_HW: NDArray[np.uint8], b_HW: NDArray[np.ui
 
 
 def cutout(photo: Image.Image, mask_HW: NDArray[np.uint8], class_id: int) -> Image.Image:
-    """Return a class cut out of an RGB photo, as RGBA of its size; what is transparent keeps nothing of the photo."""
+    """Return a class cut out of an RGB photo, as RGBA of its size; transparent pixels are black."""
     is_class_HW = mask_HW == class_id
     cut_HW4 = np.zeros((*mask_HW.shape, 4), dtype=np.uint8)
     np.copyto(cut_HW4[..., :3], np.asarray(photo), where=is_class_HW[..., None])
@@ -107,7 +106,7 @@ def cutout(photo: Image.Image, mask_HW: NDArray[np.uint8], class_id: int) -> Ima
 
 
 def _strips(array_HW: NDArray[Any]) -> Iterator[slice]:
-    """Give the rows of a picture in strips: numbers in floating point take twelve times the memory of a picture."""
+    """Yield the rows of a picture in strips: in floating point it takes twelve times its memory."""
     num_rows = max(1, STRIP_PIXELS // array_HW.shape[1])
     for top in range(0, array_HW.shape[0], num_rows):
         yield slice(top, top + num_rows)
@@ -120,20 +119,20 @@ def _pale(photo: Image.Image) -> NDArray[np.uint8]:
 
 
 def show_void(photo: Image.Image, mask_HW: NDArray[np.uint8]) -> Image.Image:
-    """Return an RGB photo in pale grey with the void of its mask in pink: what is never trained on or counted."""
+    """Return an RGB photo in pale grey with the void of its mask in pink."""
     grey_HW3 = _pale(photo)
     grey_HW3[mask_HW == VOID] = VOID_COLOR
     return Image.fromarray(grey_HW3)
 
 
 def light(photo: Image.Image, lit_HW: NDArray[np.bool_]) -> Image.Image:
-    """Return an RGB photo in dark grey with the marked pixels in yellow, however few they are."""
+    """Return an RGB photo in dark grey with the marked pixels in yellow."""
     grey_HW3 = np.asarray(photo.convert("L").convert("RGB")) // 3
     return Image.fromarray(np.where(lit_HW[..., None], np.array(LIT_COLOR, dtype=np.uint8), grey_HW3))
 
 
 def difference(a_HW: NDArray[np.uint8], b_HW: NDArray[np.uint8], truth_HW: NDArray[np.uint8]) -> Image.Image:
-    """Show where two predictions differ, as RGB: A right green, B right blue, both wrong red, else grey; void white."""
+    """Return as RGB where two predictions differ: A right green, B right blue, both wrong red, void white."""
     differs = (a_HW != b_HW) & (truth_HW != VOID)
     picture = np.full((*a_HW.shape, 3), 235, dtype=np.uint8)
     picture[differs] = DISAGREEMENT_COLOR

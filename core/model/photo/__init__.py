@@ -1,5 +1,5 @@
-"""A photo that somebody wants segmented.
+"""A photo to be segmented.
 
-photo_file.py  any file -> RGB photo, or one sentence; what its mask holds
-limits.py      what is refused before a pixel is decoded
+photo_file.py  any file -> RGB photo, or one sentence; the classes in a mask
+limits.py      files that are refused before a pixel is decoded
 """

@@ -1,7 +1,7 @@
-"""What is refused before a pixel of a photo is decoded: what is no photo, too many pixels, too little memory.
+"""Refuses files before a pixel is decoded: no photo, too many pixels, too little memory.
 
-A file of a few kilobytes may declare pixels for more memory than there is. All that is judged here stands in its
-first bytes and its header.
+A file of a few kilobytes can declare more pixels than fit in memory. Everything checked here is in the first bytes and
+the header.
 """
 
 from PIL import Image
@@ -11,13 +11,13 @@ from core.errors import PhotoError
 from core.free_memory import free_bytes
 
 MAX_PIXELS = 50_000_000
-"""The largest photo: a 50-megapixel camera's; segmenting one takes about a gigabyte and a half of memory."""
+"""The largest photo, a 50-megapixel camera's; segmenting one takes about 1.5 GB of memory."""
 
 MAX_FILE_BYTES = 300_000_000
-"""The largest file: `MAX_PIXELS` of 16 bits and three colours, not compressed."""
+"""The largest file: `MAX_PIXELS` of three colours and 16 bits, uncompressed."""
 
 PIXEL_BYTES = 30
-"""Memory for a pixel at most, from its decoding to its overlay; `dev/LOG.md` says how it was measured."""
+"""Most memory that a pixel takes, from decoding to overlay; measured in `dev/LOG.md`."""
 
 SAVE, TAKE_OUT, EXPORT = "save it as JPEG, PNG or WebP", "take the photos out of it first", "export it as JPEG"
 
@@ -37,21 +37,21 @@ KINDS = (
     (0, b"\0\0\0\x0cjP", "a JPEG 2000 picture", SAVE),
     (0, b"\xff\x0a", "a JPEG XL picture", SAVE),
 )
-"""How files begin that people take for photos: at which byte, with what, what it is, what to do."""
+"""Files that are no photos: offset and bytes of their signature, what they are, what to do."""
 
 MARKUP = ((b"<svg", "a drawing (SVG)", "save it as PNG"), (b"<html", "a web page", "save the photo itself"))
-"""What stands in the first lines of a text in angle brackets, what it is, what to do."""
+"""Markup: a tag near the beginning, what the file is, what to do."""
 
 MARKUP_BYTES = 4096
 
 PHOTO_SIGNS = (
     (0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"RIFF"), (0, b"GIF8"), (0, b"II*\0"), (0, b"MM\0*"), (4, b"ftyp"),
 )  # fmt: skip
-"""How photos begin."""
+"""Signatures of photos: offset and bytes."""
 
 
 def check_file(data: bytes, name: str) -> None:
-    """Raise `PhotoError` for a file that is empty, too large or known to be something else than a photo."""
+    """Raise `PhotoError` for a file that is empty, too large, or of a known other kind."""
     if not data:
         raise PhotoError(f"{name} is empty; copy or save it again.")
     check_file_size(len(data), name)
@@ -65,7 +65,7 @@ def check_file(data: bytes, name: str) -> None:
 
 
 def begins_as_photo(data: bytes) -> bool:
-    """Tell whether the first bytes are those of a photo, whatever follows."""
+    """Return whether the first bytes are those of a photo."""
     return any(data[offset : offset + len(sign)] == sign for offset, sign in PHOTO_SIGNS)
 
 
@@ -78,10 +78,7 @@ def check_file_size(size: int, name: str) -> None:
 
 
 def check_header(photo: Image.Image, name: str, *, is_stretched: bool = False) -> None:
-    """Raise `PhotoError` for a photo, opened and not decoded yet, that is too large or holds no colours.
-
-    One that `is_stretched` may hold measurements.
-    """
+    """Raise `PhotoError` for an undecoded photo that is too large, or that holds measurements unless `is_stretched`."""
     if photo.width * photo.height > MAX_PIXELS:
         raise PhotoError(f"{name} is {photo.width} x {photo.height} px and {too_large()}")
     needed, free = PIXEL_BYTES * photo.width * photo.height, free_bytes()

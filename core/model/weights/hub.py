@@ -1,9 +1,9 @@
-"""Files of weights from the web, in torch hub's cache folder: downloaded once, whole and checked, or not there at all.
+"""Files of weights from the web, in torch hub's cache folder: downloaded once, whole and checked. Imports no torch.
 
-    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth         whole; its hash began as its name says
-    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth.part    what has come until now; goes on from there
+    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth         whole; its hash begins as its name says
+    TORCH_HOME/hub/checkpoints/deeplabv3_resnet50_coco-cd0a2569.pth.part    an interrupted download, to be resumed
 
-The folder is the one that torchvision uses, so what is there serves both. Imports no torch.
+torchvision uses the same folder, so each file is downloaded once for both.
 """
 
 import os
@@ -21,23 +21,30 @@ HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
 
 
 def hub_folder() -> Path:
-    """Return where torch hub keeps downloaded weights; the rule is `torch.hub.get_dir`'s."""
+    """Return torch hub's folder of weights, by the rule of `torch.hub.get_dir`."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("TORCH_HOME") or str(Path(cache) / "torch")
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
 def hub_file(url: str) -> Path:
-    """Return where the file of an address lies, or will."""
+    """Return the path of an address's file, downloaded or not."""
     return hub_folder() / url.rpartition("/")[2]
 
 
 def download(url: str, size: int, on_bytes: OnProgress | None = None) -> Path:
-    """Return the file of an address, fetched if it is not there yet; `size` in bytes is for servers that tell none.
+    """Return the file of an address, downloaded if needed.
 
-    Without a network, from a server that fails, or with another hash than its name says, `WeightsError` tells how to
-    get the file by hand. What came before a cut is kept, and the next call goes on from there; a file with a wrong hash
-    is removed. Two processes that ask for the same file wait for each other.
+    An interrupted download is resumed by the next call, and a file with a wrong hash is removed. Two processes that
+    want the same file wait for each other.
+
+    Args:
+        url: the address.
+        size: bytes of the file, for servers that do not say it.
+        on_bytes: called with (bytes done, bytes in all).
+
+    Raises:
+        WeightsError: the network, the server, the hash or the disk fails; it says how to get the file by hand.
     """
     file = hub_file(url)
     if file.is_file():
@@ -49,8 +56,8 @@ def download(url: str, size: int, on_bytes: OnProgress | None = None) -> Path:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_name(f".{file.name}.lock")):
-            if not file.is_file():  # somebody else may have fetched it while this one waited
-                fetch_whole(url, part, expected, on_bytes or _ignore)
+            if not file.is_file():  # else another process downloaded it meanwhile
+                fetch_whole(url, part, expected, on_bytes or (lambda _done, _total: None))
                 part.replace(file)
     except UnreachableError as error:
         raise WeightsError(f"No network for the weights {file.name} ({error}); {by_hand}.") from error
@@ -63,7 +70,3 @@ def download(url: str, size: int, on_bytes: OnProgress | None = None) -> Path:
             f"The folder {file.parent} cannot be written ({error.strerror}); let TORCH_HOME name another."
         ) from error
     return file
-
-
-def _ignore(_done: int, _total: int) -> None:
-    pass

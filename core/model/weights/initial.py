@@ -1,12 +1,11 @@
-"""Where a model starts from: random weights, an ImageNet backbone, or a whole model, trained on COCO or the starter.
+"""Loads a model's starting weights: random, an ImageNet backbone, or a whole model (COCO's or the starter).
 
-torchvision's pretrained weights are downloaded once into torch hub's cache folder (`hub`); EfficientNet's lie in an
-installed package (`core.model.efficientnet`).
+torchvision's weights are downloaded once into torch hub's cache folder (`hub`); EfficientNet's come with an installed
+package (`core.model.efficientnet`).
 """
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from torchvision.models.segmentation import (
 from tqdm import tqdm
 
 from core.errors import CheckpointError, WeightsError
-from core.jobs import OnProgress
 from core.model.architectures import EFFICIENTNET
 from core.model.checkpoint.archive import read_weights_file
 from core.model.checkpoint.checkpoint_file import open_checkpoint
@@ -42,10 +40,10 @@ WHOLE_MODELS: dict[str, WeightsEnum] = {
 
 
 def start_from(model: DeepLabV3, architecture: str, init: str, class_names: Sequence[str]) -> tuple[str, list[str]]:
-    """Load the starting weights that a setting asks for; return which they are, and what should be known of them.
+    """Load the starting weights of a setting; return which they are, and notes on them.
 
-    `auto` tries them in the order of `inits_of`; without any of them the model keeps its random weights. For the others
-    see `initialize`.
+    `auto` tries those of `inits_of` in order, and leaves the model's random weights if it gets none. For the others see
+    `initialize`.
     """
     if init != "auto":
         return init, initialize(model, architecture, init)
@@ -59,9 +57,9 @@ def start_from(model: DeepLabV3, architecture: str, init: str, class_names: Sequ
 
 
 def initialize(model: DeepLabV3, architecture: str, init: str) -> list[str]:
-    """Load the starting weights (random, imagenet, coco-voc, starter) and return in words what was left as it was.
+    """Load weights (random, imagenet, coco-voc, starter); return in words the parts that have none or found no place.
 
-    Weights that can neither be found nor downloaded, or are damaged, raise `WeightsError`.
+    Weights that are damaged, or neither here nor downloadable, raise `WeightsError`.
     """
     if init == "random":
         return []
@@ -81,10 +79,15 @@ def _starter_weights() -> dict[str, Tensor]:
 
 
 def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
-    """Return the state dict of torchvision's weights, downloading it once, its hash compared."""
+    """Return the state dict of torchvision's weights, downloaded if needed, its hash compared."""
     size = round(weights.meta["_file_size"] * 2**20)
     with tqdm(desc="weights", unit="B", unit_scale=True, disable=None, file=sys.stderr, leave=False) as bar:
-        file = download(weights.url, size, _moving(bar))
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        file = download(weights.url, size, show)
     again = f"delete the file, or download {weights.url} elsewhere and save it as {file}"
     try:
         state = read_weights_file(file).document
@@ -95,29 +98,21 @@ def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
     return state
 
 
-def _moving(bar: "tqdm[Any]") -> OnProgress:
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return show
-
-
 def _keys_of(state: dict[str, Tensor], module: torch.nn.Module) -> dict[str, Tensor]:
-    """Take what a backbone needs out of a classification model, whose features are one level down in MobileNet."""
+    """Return the weights of a classification model that a backbone has; MobileNet's are one level down."""
     wanted = module.state_dict().keys()
     plain = {key.removeprefix("features."): value for key, value in state.items()}
     return {key: plain[key] for key in wanted if key in plain}
 
 
 def _load_matching(module: torch.nn.Module, state: dict[str, Tensor], source: str) -> list[str]:
-    """Load every tensor that has a place of its shape, and tell what had none on either side, head by head."""
+    """Load every tensor that fits the module, and return in words the parts that did not fit, on either side."""
     own = module.state_dict()
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     if not fitting:
         raise WeightsError(f"The file of {source} holds no weights of this architecture; delete it and try again.")
     module.load_state_dict({**own, **fitting})
-    # Files from before BatchNorm counted its batches lack that count, which nothing here reads.
+    # Files from before 2018 lack BatchNorm's count of batches, which nothing here reads.
     missing = {key for key in own.keys() - fitting.keys() if not key.endswith(".num_batches_tracked")}
     fresh = sorted({_part(key) for key in missing})
     unused = sorted({_part(key) for key in state.keys() - own.keys()})
@@ -126,6 +121,6 @@ def _load_matching(module: torch.nn.Module, state: dict[str, Tensor], source: st
 
 
 def _part(key: str) -> str:
-    """Name the part of the model a tensor belongs to: `classifier.4`, `aux_classifier`, `backbone`."""
+    """Return the part of the model that has a tensor: `classifier.4`, `aux_classifier`, `backbone`."""
     head, *rest = key.split(".")
     return f"{head}.{rest[0]}" if head == "classifier" else head

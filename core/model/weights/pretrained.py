@@ -1,8 +1,8 @@
 """The models on offer: torchvision's DeepLabV3, trained on COCO's photos of VOC's classes, downloaded on first use.
 
-A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is asked for, and so does `starter`
-(`starter.py`); here both are resolved. What is known of the models is written down here, so that a page can
-list them without importing torch; a test holds it against torchvision's own.
+A name such as `coco-voc-resnet50` stands for its file wherever a checkpoint is asked for, and so does `starter`; both
+are resolved here. A page lists the models without importing torch, so their facts are written out below; a test
+compares them with torchvision's own.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 SERVER = "https://download.pytorch.org/models/"
 IMAGE_SIZE = 520
 SIZE_ROUNDING = 1000
-"""By which the sizes below may be off, in bytes."""
+"""Largest error of the sizes below, in bytes."""
 SOURCE = "torchvision, trained on COCO's photos with VOC's classes"
 
 
 @dataclass(frozen=True)
 class PretrainedModel:
-    """A model on offer; its scores are fractions, told by torchvision for COCO's validation photos, not VOC's."""
+    """A model on offer; its scores are fractions, torchvision's on COCO's validation photos, not VOC's."""
 
     name: str
     architecture: str
@@ -41,18 +41,22 @@ class PretrainedModel:
 
     @property
     def url(self) -> str:
-        """Where it is downloaded from."""
+        """The address of its file."""
         return SERVER + self.file_name
 
     @property
     def path(self) -> Path:
-        """Where its file lies, or will."""
+        """The path of its file, downloaded or not."""
         return hub_file(self.url)
 
     @property
     def is_downloaded(self) -> bool:
-        """Whether its file is there."""
+        """Whether its file is on this machine."""
         return self.path.is_file()
+
+    def download(self, on_progress: OnProgress | None = None) -> Path:
+        """Return its file, downloaded if needed, its hash compared; raises `WeightsError`."""
+        return download(self.url, self.size_bytes, on_progress)
 
     def as_dict(self) -> dict[str, str | float | bool]:
         """Return it as JSON types."""
@@ -76,37 +80,26 @@ MODELS = (
 )  # fmt: skip
 
 
-def pretrained_models() -> tuple[PretrainedModel, ...]:
-    """Return the models on offer, the smallest first."""
-    return MODELS
-
-
 def pretrained_model(name: str) -> PretrainedModel:
-    """Return the model of a name; one that is not on offer raises `WeightsError`."""
+    """Return the model of a name; an unknown name raises `WeightsError`."""
     for model in MODELS:
         if model.name == name:
             return model
     raise WeightsError(f"There is no model '{name}' on offer; there are {', '.join(model.name for model in MODELS)}.")
 
 
-def download_pretrained(model: PretrainedModel, on_progress: OnProgress | None = None) -> Path:
-    """Return the model's file, downloaded if need be and its hash compared; `WeightsError` says what to do instead."""
-    return download(model.url, model.size_bytes, on_progress)
+def open_pretrained(model: PretrainedModel) -> "OpenedCheckpoint":
+    """Open a model on offer, downloaded if needed, with its classes, photo size and output stride.
 
-
-def open_pretrained(model: PretrainedModel, on_progress: OnProgress | None = None) -> "OpenedCheckpoint":
-    """Open a model on offer, downloading it if need be, for `open_predictor`.
-
-    What its file does not tell is known here: classes, photo size, output stride. A file that is not what its name says
-    raises `CheckpointError`, one that cannot be had `WeightsError`.
+    A file that holds another model, or that cannot be downloaded, raises `WeightsError`; a damaged one
+    `CheckpointError`.
     """
     from core.model.checkpoint.checkpoint_file import open_checkpoint
     from core.model.checkpoint.foreign import OtherClassesError
 
     given = Given(image_size=IMAGE_SIZE, output_stride=model.output_stride, classes=VOC_CLASSES)
-    file = download_pretrained(model, on_progress)
     try:
-        opened = open_checkpoint(file, given)
+        opened = open_checkpoint(model.download(), given)
         is_other = opened.meta.architecture != model.architecture
     except OtherClassesError:
         is_other = True
@@ -116,7 +109,7 @@ def open_pretrained(model: PretrainedModel, on_progress: OnProgress | None = Non
 
 
 def is_published(path: Path) -> bool:
-    """Tell whether a file, under whatever name, is one of those that torchvision publishes: by its size and hash."""
+    """Return whether a file, under any name, is one that torchvision publishes, by its size and hash."""
     size = path.stat().st_size
     near = [model for model in MODELS if abs(model.size_bytes - size) <= SIZE_ROUNDING]
     if not near:
@@ -127,38 +120,32 @@ def is_published(path: Path) -> bool:
 
 
 def checkpoint_file(name_or_path: str | Path, on_progress: OnProgress | None = None) -> Path:
-    """Return the file that is meant: that of the starter or a model on offer by its name, else a path."""
+    """Return the file of a name, the starter's or a model's on offer, downloaded if needed; else the path itself."""
     if is_starter(name_or_path):
         return starter_file()
-    if _is_name(name_or_path):
-        return download_pretrained(pretrained_model(str(name_or_path)), on_progress)
+    if _is_offer(name_or_path):
+        return pretrained_model(str(name_or_path)).download(on_progress)
     return Path(name_or_path)
 
 
 def checkpoint_path(name_or_path: str | Path) -> Path:
-    """Return where the file that is meant lies, or will once it is downloaded."""
+    """Return the path of that file, downloaded or not."""
     if is_starter(name_or_path):
         return starter_path()
-    return pretrained_model(str(name_or_path)).path if _is_name(name_or_path) else Path(name_or_path)
+    return pretrained_model(str(name_or_path)).path if _is_offer(name_or_path) else Path(name_or_path)
 
 
-def open_named(
-    name_or_path: str | Path, on_progress: OnProgress | None = None, given: Given = NOTHING
-) -> "OpenedCheckpoint":
-    """Open the checkpoint that is meant: the starter or a model on offer by its name, else a file.
-
-    Of a file, `given` says more.
-    """
+def open_named(name_or_path: str | Path, given: Given = NOTHING) -> "OpenedCheckpoint":
+    """Open the starter or a model on offer by its name, else a file, about which `given` says more."""
     from core.model.checkpoint.checkpoint_file import open_checkpoint
 
-    is_offer = _is_name(name_or_path)
-    if given != NOTHING and (is_offer or is_starter(name_or_path)):
+    if given != NOTHING and (_is_offer(name_or_path) or is_starter(name_or_path)):
         raise ConfigError(f"{name_or_path} is known here; open it without options that say what it is.")
-    if is_offer:
-        return open_pretrained(pretrained_model(str(name_or_path)), on_progress)
+    if _is_offer(name_or_path):
+        return open_pretrained(pretrained_model(str(name_or_path)))
     return open_checkpoint(checkpoint_file(name_or_path), given)
 
 
-def _is_name(name_or_path: str | Path) -> bool:
-    """Whether it is a name on offer, and no file of that name is there."""
+def _is_offer(name_or_path: str | Path) -> bool:
+    """Return whether it is the name of a model on offer, and of no file in this folder."""
     return str(name_or_path) in {model.name for model in MODELS} and not Path(name_or_path).is_file()

@@ -1,10 +1,10 @@
-"""The starter: the model that comes with Atrous and its name, and the photos to try it on. Imports no torch.
+"""The starter, the model that comes with Atrous, and the photos to try it on. Imports no torch.
 
     checkpoints/starter/model.safetensors           an exported checkpoint
     checkpoints/starter/model.safetensors.sha256    its SHA-256, as `sha256sum` writes it
-    core/samples/                                   the photos, and credits.json, which says whose they are
+    core/samples/                                   the photos, and credits.json with their authors
 
-The model lies beside the code, whatever `$ATROUS_HOME` says: it is part of the project and no run.
+The model lies beside the code, wherever `$ATROUS_HOME` is: it is part of the project and no run.
 """
 
 import hashlib
@@ -25,23 +25,23 @@ HASH_SUFFIX = ".sha256"
 SAMPLES = PROJECT_ROOT / "core" / "samples"
 
 KNOWN = ("cat", "dog", "horse", "cow", "sheep", "person")
-"""What it was trained on: of VOC's classes, which it has all, the only ones that it can be expected to find."""
+"""The classes it was trained on, the only ones of VOC's, which it all has, that it can find."""
 KNOWN_TEXT = "cats, dogs, horses, cows, sheep and people"
-RESTORE = "get it anew (git checkout checkpoints/starter), or take another checkpoint"
+RESTORE = "restore it (git checkout checkpoints/starter), or take another checkpoint"
 
 
 def starter_path() -> Path:
-    """Return where the starter's file lies, or should."""
+    """Return the path of the starter's file."""
     return FOLDER / FILE_NAME
 
 
 def is_there() -> bool:
-    """Whether the starter's file is there."""
+    """Return whether the starter's file exists."""
     return starter_path().is_file()
 
 
 def starter_file() -> Path:
-    """Return the starter's file; one that is missing, or not the one that was shipped, raises `CheckpointError`."""
+    """Return the starter's file; if it is missing, or its hash is not the shipped one, raise `CheckpointError`."""
     file = starter_path()
     try:
         shipped = file.with_name(FILE_NAME + HASH_SUFFIX).read_text(encoding="ascii").split()[:1]
@@ -56,22 +56,19 @@ def starter_file() -> Path:
 
 
 def is_starter(name_or_path: str | Path) -> bool:
-    """Whether the name of the starter is meant: a file of that name in this folder stands for itself."""
+    """Return whether this is the starter's name, and no file of that name is in this folder."""
     return str(name_or_path) == NAME and not Path(name_or_path).is_file()
 
 
 def unknown_classes(scored: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return which classes occur in masks and were not in the starter's training; their scores say nothing of it.
-
-    `scored` are the `classes` of `evaluate --json`.
-    """
+    """Return the classes in the masks that the starter was not trained on, from the `classes` of `evaluate --json`."""
     known = (CLASS_NAMES[BACKGROUND], *KNOWN)
     return [str(each["name"]) for each in scored if each["truth_pixels"] and each["name"] not in known]
 
 
 @dataclass(frozen=True)
 class SamplePhoto:
-    """A photo that comes with Atrous: what it shows, and whose it is."""
+    """A photo that comes with Atrous: what it shows, its title, author, licence and source."""
 
     file: Path
     shows: str
@@ -82,7 +79,7 @@ class SamplePhoto:
 
     @property
     def credit(self) -> str:
-        """Whose it is, on one line."""
+        """Title, author and licence on one line."""
         return f"{self.title}, by {self.author} ({self.licence})"
 
 

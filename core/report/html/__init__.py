@@ -1,10 +1,10 @@
 """The report as one HTML file.
 
 page.py      the whole file
-sections.py  what its sections say: settings, warnings, commands
-charts.py    where lines and ticks of a chart lie
-figures.py   which photos stand for all, and their pictures
+sections.py  the content of its sections: settings, warnings, commands
+charts.py    the coordinates of lines and ticks in charts
+figures.py   the photos that are shown, and their pictures
 
-templates/ lays it out: report.html, blocks.html with tables and charts, formulas.html with the definitions as
-MathML, and its looks in report.css.
+templates/ has the layout (report.html), tables and charts (blocks.html), the definitions as MathML (formulas.html) and
+the styles (report.css).
 """

@@ -1,4 +1,4 @@
-"""Where the lines, dots and ticks of a chart lie; `templates/blocks.html` draws them."""
+"""The coordinates of lines, dots and ticks in a chart, which `templates/blocks.html` draws."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ NUM_COLORS = 5
 
 @dataclass(frozen=True)
 class Line:
-    """A line: its points in order, a missing value is a gap; `marked` are the x of the points that get a dot."""
+    """A line through points in order, with gaps for missing values; `marked` are the x of points with a dot."""
 
     color: int
     points: Sequence[tuple[float, float | None]]
@@ -20,9 +20,9 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines over whole numbers of x, y from 0; `floor` is a y, `dividers` are the x of vertical lines.
+    """Lines over whole numbers x, with y from 0; `floor` is a y, `dividers` are the x of vertical lines.
 
-    `x` and `y` place a value in the plot, in units of the SVG's view box from the plot's top left corner.
+    `x` and `y` convert values to units of the SVG's view box, from the plot's top left corner.
     """
 
     WIDTH: ClassVar = 364
@@ -34,7 +34,7 @@ class LineChart:
 
     @property
     def highest(self) -> float:
-        """The highest y of a point or the floor; 1 without any."""
+        """The highest y of the points and the floor; 1 without any."""
         values = [y for line in self.lines for _, y in line.points if y is not None]
         return max(values if self.floor is None else [*values, self.floor], default=1.0)
 
@@ -45,29 +45,29 @@ class LineChart:
 
     @property
     def x_range(self) -> tuple[float, float]:
-        """The x of the left and the right side."""
+        """The x of the plot's left and right side."""
         xs = [x for line in self.lines for x, _ in line.points] or [0.0, 1.0]
         return (min(xs), max(xs)) if min(xs) < max(xs) else (xs[0] - 1, xs[0] + 1)
 
     @property
     def x_ticks(self) -> list[int]:
-        """At most about 8 whole numbers between the sides; all of them where that is few enough."""
+        """At most 9 whole numbers between the sides, all of them if they are few."""
         low, high = self.x_range
         steps = (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 10_000)
         step = next(step for step in steps if (high - low) / step <= 8)
         return list(range(math.ceil(low / step) * step, math.floor(high) + 1, step))
 
     def x(self, value: float) -> float:
-        """Return how far from the left a value of x lies."""
+        """Return the distance of an x from the left."""
         low, high = self.x_range
         return round((value - low) / (high - low) * self.WIDTH, 1)
 
     def y(self, value: float) -> float:
-        """Return how far from the top a value of y lies."""
+        """Return the distance of a y from the top."""
         return round((1 - value / self.y_ticks[-1]) * self.HEIGHT, 1)
 
     def path(self, line: Line) -> str:
-        """Return a line as the data of an SVG path, broken where a value is missing."""
+        """Return a line as SVG path data, interrupted at missing values."""
         steps, pen = [], "M"
         for x, y in line.points:
             if y is not None:
@@ -76,13 +76,13 @@ class LineChart:
         return "".join(steps)
 
     def dots(self, line: Line) -> list[tuple[float, float]]:
-        """Return the points that get a dot: those marked, and a point that is alone."""
+        """Return the points with a dot: the marked ones, and a single point."""
         known = [(x, y) for x, y in line.points if y is not None]
         return [(x, y) for x, y in known if x in line.marked or len(known) == 1]
 
 
 def nice_ticks(highest: float, count: int = 4) -> list[float]:
-    """Return about `count` round numbers from 0 to the first that is not below `highest`."""
+    """Return about `count` round numbers from 0 to the first one that is at least `highest`."""
     if highest <= 0:
         return [0.0, 1.0]
     rough = highest / count

@@ -1,4 +1,4 @@
-"""Which photos stand for all of them, and their pictures, small enough to be written into the file."""
+"""Chooses the photos that are shown, and makes their pictures, small enough to be part of the file."""
 
 import base64
 import io
@@ -21,24 +21,24 @@ from core.voc import VOID
 Mask = NDArray[np.uint8]
 
 LONGEST_PX = 320
-"""Longest side of a picture: five of them fill the width of a page at about 200 dpi."""
+"""Longest side of a picture: five fill the width of a page at about 200 dpi."""
 
 JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A photo by its place among the images, and why it was chosen: `gain`, `median` or `loss`."""
+    """The index of a photo, and the reason for its choice: `gain`, `median` or `loss`."""
 
     index: int
     reason: str
 
 
 def choose(images: Sequence[ImageScore], *, is_pair: bool, each: int = 2) -> list[Chosen]:
-    """Choose the images that gained most from A to B, those in the middle, and those that lost most.
+    """Choose the photos that gained most from A to B, those in the middle, and those that lost most.
 
-    Sorted by their gain, ties by their order; none is chosen twice, nor one without a counted pixel. Unless `is_pair`,
-    B is the only checkpoint: its best, middle and worst images are chosen.
+    They are sorted by gain, ties by their order; none is chosen twice, and none without a counted pixel. Unless
+    `is_pair`, B is the only checkpoint, and its best, middle and worst photos are chosen.
     """
     scored = [image for image in images if image.b is not None]
     ranked = sorted(scored, key=lambda image: -(image.gain if is_pair else image.b or 0.0))
@@ -50,13 +50,13 @@ def choose(images: Sequence[ImageScore], *, is_pair: bool, each: int = 2) -> lis
         *((index, "median") for index in order[middle : middle + each]),
         *((index, "loss") for index in order[max(0, len(order) - each) :]),
     ]
-    reasons = dict(reversed(picked))  # of an image that is picked twice, the first reason stays
+    reasons = dict(reversed(picked))  # a photo that is picked twice keeps its first reason
     return [Chosen(index, reasons[index]) for index in dict.fromkeys(index for index, _ in picked)]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI, its texts, and the mIoU of its mask, None unless a checkpoint predicted it."""
+    """A picture as a data URI, its texts, and the mIoU of its mask if a checkpoint predicted it."""
 
     uri: str
     caption: str
@@ -65,16 +65,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Photo:
-    """An image under every checkpoint: input, outputs, truth and difference; `ids` are the classes in its masks."""
+class PhotoFigure:
+    """A photo's pictures: input, each checkpoint's output, truth and difference; `ids` are the classes in its masks."""
 
     caption: str
     pictures: tuple[Picture, ...]
     ids: frozenset[int]
 
 
-def photos_of(content: Content, words: Words) -> list[Photo]:
-    """Return the chosen images, none where the data is gone."""
+def photos_of(content: Content, words: Words) -> list[PhotoFigure]:
+    """Return the chosen photos; none if the data is gone."""
     if content.data is None:
         return []
     samples = {sample.name: sample for sample in content.data.split(content.split)}
@@ -86,14 +86,14 @@ def photos_of(content: Content, words: Words) -> list[Photo]:
     ]
 
 
-def colors_of(photos: Sequence[Photo], content: Content, words: Words) -> list[tuple[str, str]]:
-    """Return the colours in the masks of photos and void's, and what they stand for."""
+def colors_of(photos: Sequence[PhotoFigure], content: Content, words: Words) -> list[tuple[str, str]]:
+    """Return the colours in the masks of photos, and void's, with their meanings."""
     present = sorted({VOID}.union(*(photo.ids for photo in photos)))
     names = content.classes.names
     return [(content.classes.css_color(k), words("void") if k == VOID else names[k]) for k in present]
 
 
-def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Photo:
+def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> PhotoFigure:
     name, classes, labels = sample.name, content.classes, words.labels(content)
     truth_HW = read_mask(sample.mask, len(classes))
     masks = [read_mask(checkpoint.evaluation.mask_path(name), len(classes)) for checkpoint in content.checkpoints]
@@ -114,11 +114,11 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
         pictures.append(Picture(_difference_uri(masks, truth_HW), words("difference"), alt))
     caption = _caption(chosen.reason, name, mious[-1] - mious[0] if len(masks) > 1 else None, words)
     ids = frozenset(int(k) for mask_HW in (truth_HW, *masks) for k in np.unique(mask_HW))
-    return Photo(caption, tuple(pictures), ids)
+    return PhotoFigure(caption, tuple(pictures), ids)
 
 
 def _caption(reason: str, name: str, change: float | None, words: Words) -> str:
-    """Say why an image was chosen; `change` is the gain from the first checkpoint to the last, None of a single one."""
+    """Return why a photo was chosen; `change` is the gain from A to the last checkpoint, None for a single one."""
     if change is None:
         key = {"gain": "best case", "loss": "worst case"}.get(reason, reason)
         return words("photo caption one", reason=words(key), name=name)
@@ -134,13 +134,13 @@ def _photo_uri(file: Path) -> str:
 
 
 def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
-    """Return a small copy of a mask in the colours of a palette as a data URI; ids are never mixed."""
+    """Return a small copy of a mask in the colours of a palette as a data URI."""
     mask = mask_image(mask_HW, palette_2563)
     return _uri(mask.resize(_small(mask.size), Image.Resampling.NEAREST), "PNG", optimize=True)
 
 
 def _difference_uri(masks: Sequence[Mask], truth_HW: Mask) -> str:
-    """Return where the first and the last of the masks differ (`core.model.output.render.difference`) as a data URI."""
+    """Return the difference of the first and the last mask (`core.model.output.render`) as a data URI."""
     picture = difference(masks[0], masks[-1], truth_HW)
     shrunk = picture.resize(_small(picture.size), Image.Resampling.NEAREST).quantize(8)
     return _uri(shrunk, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""The whole file: one HTML document, laid out by `templates/report.html`, its looks by `report.css` in it."""
+"""The whole file: one HTML document from `templates/report.html`, with `report.css` in it."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ SECTIONS = ("data", "model", "training", "evaluation", "figures", "verdict", "de
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,  # names of runs, classes and files are text, whatever stands in them
+    autoescape=True,  # names of runs, classes and files may hold markup
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -31,7 +31,7 @@ def render(
 ) -> str:
     """Return the report as an HTML document; photos or masks that cannot be read raise `DataError`.
 
-    `verdicts` are those of this content, decided here unless given; `now` is when it was made, by default this moment.
+    `verdicts` are those of this content, computed here unless given; `now` is the date of the report.
     """
     words = Words(language)
     verdicts = verdicts or decide(content)

@@ -1,4 +1,4 @@
-"""What the sections of a page say beyond the content itself: rows, charts, warnings and commands."""
+"""The sections' rows, charts, warnings and commands, made from the report's content."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,16 +21,16 @@ from core.windows import command_line
 MAX_EPOCH_ROWS = 50
 
 Rows = list[tuple[str, list[str]]]
-"""Names with a value for every run."""
+"""Names, each with a value for every run."""
 
 
 def is_of_demo(content: Content) -> bool:
-    """Tell whether the data are the demo's drawn scenes."""
+    """Return whether the data are the demo's drawn scenes."""
     return Path(content.evaluation.data) == demo_dir()
 
 
 def model(content: Content, words: Words) -> Rows:
-    """Return what was trained."""
+    """Return the facts about the models."""
     values: dict[str, Callable[[ReportedRun, TrainingConfig], str]] = {
         "architecture": lambda _, config: config.architecture,
         "parameters": lambda reported, _: _parameters(reported, words),
@@ -54,7 +54,7 @@ def _preprocessing(config: TrainingConfig, words: Words) -> str:
 
 
 def settings(content: Content, words: Words) -> Rows:
-    """Return every setting, the number of epochs as it was last asked for."""
+    """Return every setting; the number of epochs is the one last asked for."""
     configs: list[dict[str, Any]] = [
         {**reported.run.config.as_dict(), "epochs": folders.target_epochs(reported.run, reported.log)}
         for reported in content.runs
@@ -63,7 +63,7 @@ def settings(content: Content, words: Words) -> Rows:
 
 
 def curves(content: Content) -> tuple[LineChart, LineChart] | None:
-    """Return loss and mean IoU over the epochs, the evaluated checkpoints marked; None without an epoch."""
+    """Return loss and mean IoU over the epochs, with the evaluated checkpoints marked; None without an epoch."""
     logged = [reported for reported in content.runs if reported.log.legs]
     if not any(reported.log.epochs for reported in logged):
         return None
@@ -80,14 +80,14 @@ def curves(content: Content) -> tuple[LineChart, LineChart] | None:
 
 
 def shown_epochs(log: RunLog) -> tuple[int, list[Epoch]]:
-    """Return a stride and the epochs that a table has room for: every such one, the best and the last."""
+    """Return a stride and the epochs for a table: each multiple of the stride, the best and the last."""
     stride = -(-len(log.epochs) // MAX_EPOCH_ROWS)
     best, last = log.best_epoch, log.epochs[-1]
     return stride, [e for e in log.epochs if e is best or e is last or e.epoch % stride == 0]
 
 
 def warnings(content: Content, words: Words) -> list[str]:
-    """Return for each checkpoint: scores not above the floor, the likely cause, invented classes, missing scores."""
+    """Return the warnings: scores not above the floor and their likely cause, absent classes predicted, old scores."""
     said = []
     for label, checkpoint in zip(words.labels(content), content.checkpoints, strict=True):
         for hit in floor_hits(checkpoint.scores):
@@ -104,7 +104,7 @@ def warnings(content: Content, words: Words) -> list[str]:
 
 
 def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]:
-    """Return the classes that were scored: name, the IoU of every checkpoint, the floor's."""
+    """Return for each scored class its name, the IoU of each checkpoint, and the floor's."""
     classes = content.floor.classes
     return [
         (classes[k].name, [each.scores.classes[k].iou for each in content.checkpoints], classes[k].iou)
@@ -113,7 +113,7 @@ def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]
 
 
 def commands(content: Content, words: Words) -> list[str]:
-    """Return the commands that make the runs, their scores and this report again, `RUN` standing for a run's folder."""
+    """Return the commands that reproduce the runs, their scores and this report; `RUN` is a run's folder."""
     several = len(content.runs) > 1
     names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.runs))]
     is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.runs)

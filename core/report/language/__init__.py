@@ -1,4 +1,4 @@
-"""A report in English or Portuguese: en.toml and pt.toml have the texts.
+"""The report's languages, English and Portuguese: en.toml and pt.toml have the texts.
 
-words.py  texts, numbers, dates and names of a language
+words.py  a language's texts, and its numbers, dates and names
 """

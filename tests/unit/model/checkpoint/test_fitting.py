@@ -104,7 +104,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, one_sentence: C
     assert "NaN or infinity (in classifier.4.bias)" in one_sentence(refused(tmp_path / "nan.pt"), tmp_path / "nan.pt")
 
 
-@pytest.mark.parametrize(("num_classes", "says"), [(1, "yes or no in one channel"), (300, "300 classes; masks hold")])
+@pytest.mark.parametrize(("num_classes", "says"), [(1, "a single output channel"), (300, "300 classes; masks hold")])
 def test_a_class_count_that_masks_cannot_hold_is_refused(
     tmp_path: Path, num_classes: int, says: str, one_sentence: Check
 ) -> None:

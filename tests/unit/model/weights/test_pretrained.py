@@ -12,12 +12,12 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.predict.predictor import open_predictor
 from core.model.weights.initial import WHOLE_MODELS, fetch
 from core.model.weights.pretrained import (
+    MODELS,
     PretrainedModel,
     checkpoint_file,
     open_named,
     open_pretrained,
     pretrained_model,
-    pretrained_models,
 )
 from core.voc import CLASS_NAMES, IMAGE_MEAN, IMAGE_STD
 from tests.small_models import is_equal
@@ -29,7 +29,7 @@ def stand_in(model: PretrainedModel, document: object) -> None:
     torch.save(document, model.path)
 
 
-@pytest.mark.parametrize("model", pretrained_models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_what_is_told_of_a_model_is_torchvision_s(model: PretrainedModel) -> None:
     weights = WHOLE_MODELS[model.architecture]
     scores = weights.meta["_metrics"]["COCO-val2017-VOC-labels"]
