@@ -71,6 +71,9 @@ class Stages(nn.ModuleDict):
     torchvision's own class for this, which its MobileNetV3 model has, is private (`IntermediateLayerGetter`).
     """
 
+    _version = 2
+    """torchvision's, which is stored with every state dict: files stay equal to the byte."""
+
     def __init__(self, backbone: nn.Module, outputs: dict[str, str]) -> None:
         stages = dict(backbone.named_children())
         last = max(list(stages).index(name) for name in outputs)
