@@ -11,8 +11,11 @@ from core.data.importers.masks.color_table import plan_color_table, recognise_co
 from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks
 from core.data.importers.notes import Notes, printable
 from core.data.importers.objects.coco import plan_coco, recognise_coco
+from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
+from core.data.importers.objects.supervisely import plan_supervisely, recognise_supervisely
+from core.data.importers.objects.yolo_seg import plan_yolo, recognise_yolo
 from core.data.importers.photo_folder import files_in
 from core.data.importers.plan import Plan, Source
 from core.data.importers.preview import Preview, preview_of
@@ -36,6 +39,9 @@ IMPORTERS = {
     "coco": Format(recognise_coco, plan_coco),
     "labelme": Format(recognise_labelme, plan_labelme),
     "label-studio": Format(recognise_label_studio, plan_label_studio),
+    "cvat-xml": Format(recognise_cvat_xml, plan_cvat_xml),
+    "yolo-seg": Format(recognise_yolo, plan_yolo),
+    "supervisely": Format(recognise_supervisely, plan_supervisely),
     "class-masks": Format(recognise_class_masks, plan_class_masks),
     "color-table": Format(recognise_color_table, plan_color_table),
     "id-masks": Format(recognise_id_masks, plan_id_masks),
@@ -142,9 +148,13 @@ def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
         )
     if unread := next((EXPORT_OTHERWISE[s] for s in EXPORT_OTHERWISE if _holds(source.path, s)), None):
         raise DataError(f"{shown} holds {unread}.")
+    try:
+        IMPORTERS["id-masks"].plan(source, Notes())
+        cause = ""
+    except DataError as error:
+        cause = f" As photos and masks: {error}"
     raise DataError(
-        f"{shown} is in no format that is recognised; there are {', '.join(IMPORTERS)}. Name the format instead of "
-        "auto, or the folder of the photos with --photos and that of the masks with --masks."
+        f"{shown} is in no format that is recognised; name one instead of auto: {', '.join(IMPORTERS)}.{cause}"
     )
 
 

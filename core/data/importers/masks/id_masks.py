@@ -62,6 +62,11 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     pairs = find_pairs(_with_usual_masks(source, names), notes)
     counts = _counted(pair.mask for pair in pairs)
     classes, values = _meaning(counts, names, pairs, source, notes)
+    if names is None:
+        notes.say(
+            "Nothing names the classes, so they are numbers, and 0 is taken for the background; name them in "
+            "classes.txt, one a line, or import with --table or --names."
+        )
     drawings = [drawing_of(pair.photo, partial(_paint, pair.mask, values, notes), split=pair.split) for pair in pairs]
     return Plan(classes, drawings, has_named_classes=names is not None)
 
@@ -182,9 +187,6 @@ def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes
         )
     if values[0] > 0:
         notes.say(f"No pixel is 0, the background: the values start at {values[0]}.")
-    notes.say(
-        "Nothing names the classes, so they are numbers; name them in classes.txt, one a line, the background first."
-    )
     classes, ids = _classes([value for value in values if value > 0], {}, source, notes)
     return classes, Values({0: BACKGROUND} | ids | {void: VOID for void in counts if void in UNSIGNED_VOID})
 

@@ -18,6 +18,7 @@ from core.data.importers.source_splits import SPLITS, WORD, split_called
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")
 MASK_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
 
 
@@ -247,6 +248,9 @@ def _only(masks: list[Picture], photos: list[Picture]) -> tuple[Picture, Picture
 
 
 def _no_pairs(source: Source, photos: list[Picture], masks: list[Picture]) -> DataError:
+    unread = [file.name for file in files_in(source.photos or source.path, UNREAD_SUFFIXES)]
+    if masks and not photos and unread:
+        return DataError(f"The photos in {source.photos or source.path} are as {unread[0]}; save them as JPEG or PNG.")
     if masks and not photos:
         return DataError(
             f"There are no photos in {source.photos or source.path}, only masks as {masks[0].file.name}; name the "

@@ -1,8 +1,9 @@
 """What the values of masks are called: by a table beside them, or by the name of a known data set.
 
 A table is Roboflow's `_classes.csv` (value, name), a list of names one a line (`classes.txt`, `class_names.txt`,
-`labels.txt`, `label_names.txt`, `codes.txt`), or lines of a value and a name. labelme's `__ignore__` at the head of a
-list is void and has no value. A list without a background starts at 0, or at 1 where the highest value is its length.
+`labels.txt`, `label_names.txt`, `codes.txt`), or lines of a value, or a grey as `7 7 7`, and a name. labelme's
+`__ignore__` at the head of a list is void and has no value. A list without a background starts at 0, or at 1 where the
+highest value is its length.
 """
 
 import re
@@ -19,6 +20,7 @@ from core.files import read_lines
 
 TABLES = ("_classes.csv", "classes.txt", "class_names.txt", "labels.txt", "label_names.txt", "codes.txt")
 VALUE_FIRST = re.compile(r"\"?(\d+)\"?\s*[,;:\t ]\s*\"?([^\d\",;:\s][^\",;]*)\"?")
+GREY_FIRST = re.compile(r"(\d+)[\s,]+\1[\s,]+\1[\s,]+(\S.*)")
 HEADING = re.compile(r"pixel value|id\b|value\b|index\b|name\b|class\b", re.IGNORECASE)
 IGNORED = "__ignore__"
 
@@ -64,7 +66,7 @@ def names_for(source: Source) -> ValueNames | None:
 
 def _read(file: Path) -> ValueNames:
     lines = [line for line in read_lines(file) if not line.startswith("#")]
-    valued = [VALUE_FIRST.fullmatch(line) for line in lines]
+    valued = [VALUE_FIRST.fullmatch(line) or GREY_FIRST.fullmatch(line) for line in lines]
     if len(lines) > 1 and HEADING.match(lines[0]) and not valued[0] and all(valued[1:]):
         valued = valued[1:]
     if lines and all(valued):

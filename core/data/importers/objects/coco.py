@@ -6,8 +6,7 @@ A folder may hold one such file for each split, as Roboflow (`train/_annotations
 Categories become classes 1, 2, ... in the order of their ids, which may have gaps; those of one name share a class.
 Polygons are rasterised by pycocotools, which gives them the pixels whose centres they hold: (1, 1), (3, 1), (3, 3),
 (1, 3) covers 2 x 2 pixels. Run lengths may be compressed or not. Crowds (`iscrowd`) become void and are painted first,
-unless they are so many that they must be objects, as in what CVAT exports; then larger areas are painted before smaller
-ones, so that small objects stay visible.
+unless so many that they must be objects, as CVAT exports them; then larger areas before smaller ones.
 """
 
 from collections import Counter
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
-from core.data.importers.objects.outlines import counts_of, region_of, run_lengths_of
+from core.data.importers.objects.outlines import MIN_NUMBERS, counts_of, region_of, run_lengths_of
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import (
     Canvas,
@@ -45,7 +44,6 @@ Annotation = dict[str, Any]
 Key = int | str
 """An id: what it is does not matter, only that it is the same."""
 USUAL_NAMES = ("instances*.json", "_annotations.coco.json")
-MIN_NUMBERS = 6
 MAX_CROWD_SHARE = 0.1
 """About 1 % of COCO's own annotations are crowds; in what CVAT exports, every brush mask is marked as one."""
 
@@ -133,8 +131,7 @@ def _read_instances(file: Path, split: str | None, notes: Notes) -> Instances:
 
 
 def _is_of_one_photo(file: Path) -> bool:
-    document = read_json(file)
-    images = document.get("images") if isinstance(document, dict) else None
+    images = document.get("images") if isinstance(document := read_json(file), dict) else None
     return isinstance(images, list) and len(images) == 1
 
 
@@ -227,7 +224,7 @@ def _is_crowd(annotation: Annotation) -> bool:
 
 
 def _is_brush(annotation: Annotation) -> bool:
-    """Tell whether an annotation is a mask marked as a crowd: a crowd of COCO, or an object that CVAT exported."""
+    """Tell whether an annotation is a mask marked as a crowd, of COCO's or an object that CVAT exported."""
     return _is_crowd(annotation) and isinstance(annotation.get("segmentation"), dict)
 
 
@@ -279,8 +276,7 @@ def _box(annotation: Annotation, size: Size) -> NDArray[np.bool_] | None:
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != len("xywh") or not all(map(is_coordinate, box)):
         return None
-    left, top, width, height = box
-    return box_region(left, top, left + width, top + height, size)
+    return box_region(box[0], box[1], box[0] + box[2], box[1] + box[3], size)
 
 
 def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -> tuple[list[int] | None, bool]:
@@ -293,8 +289,7 @@ def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -
         return None, False
     polygons = [segmentation] if all(map(is_coordinate, segmentation)) else segmentation
     usable = [polygon for polygon in polygons if _is_usable(polygon, file, notes)]
-    region = run_lengths_of(usable, size) if usable else None
-    return region, len(usable) == len(polygons)
+    return run_lengths_of(usable, size) if usable else None, len(usable) == len(polygons)
 
 
 def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:

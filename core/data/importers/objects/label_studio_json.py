@@ -1,5 +1,6 @@
 """Label Studio's JSON export, in full or "min": the photo of each task, and what was drawn in it."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +14,13 @@ from numpy.typing import NDArray
 from core.data.importers.masks.mask_file import decode_brush
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
-from core.data.importers.objects.outlines import polygons_region
+from core.data.importers.objects.outlines import ellipse, polygons_region
 from core.data.importers.plan import Size, tidy
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
 
 WITHOUT_LABEL = "Regions without a label, which are void"
 LABELS = ("brushlabels", "polygonlabels", "ellipselabels", "rectanglelabels", "labels")
-CORNERS_OF_ELLIPSE = 90
 MIN_CORNERS = 3
 
 
@@ -157,14 +157,12 @@ def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
     if not all(map(is_coordinate, numbers)):
         return None
     x, y, a, b, turn = (float(number) for number in numbers if number is not None)
-    angles = np.linspace(0, 2 * np.pi, CORNERS_OF_ELLIPSE, endpoint=False)
-    around = (
-        np.stack([np.cos(angles), np.sin(angles)]) if "radiusX" in value else np.array([[0, 1, 1, 0], [0, 0, 1, 1]])
-    )
-    across_N, down_N = a / 100 * size[0] * around[0], b / 100 * size[1] * around[1]
-    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
-    corners_2N = x / 100 * size[0] + across_N * cos - down_N * sin, y / 100 * size[1] + across_N * sin + down_N * cos
-    return [float(number) for number in np.stack(corners_2N, axis=1).ravel()]
+    x, a, y, b = x / 100 * size[0], a / 100 * size[0], y / 100 * size[1], b / 100 * size[1]
+    if "radiusX" in value:
+        return ellipse(x, y, a, b, turn)
+    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    corners = ((0, 0), (a, 0), (a, b), (0, b))
+    return [part for u, v in corners for part in (x + u * cos - v * sin, y + u * sin + v * cos)]
 
 
 def _unpack(rle: Any, file: Path, size: Size) -> NDArray[np.bool_]:

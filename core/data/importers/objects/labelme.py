@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
-from core.data.importers.objects.outlines import Point, polygon, rectangle
+from core.data.importers.objects.outlines import Point, patch, polygon, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import (
     Canvas,
@@ -238,14 +238,3 @@ def circle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
     width, height = size
     y_H1, x_1W = np.ogrid[:height, :width]
     return np.asarray((x_1W - x) ** 2 + (y_H1 - y) ** 2 <= radius**2 + 1e-6, dtype=np.bool_)
-
-
-def patch(picture_HW: NDArray[np.bool_], corner: Point, size: Size) -> NDArray[np.bool_]:
-    """Return a small mask laid with its top left pixel at a point; what lies outside the frame is cut off."""
-    width, height = size
-    left, top = round(corner[0]), round(corner[1])
-    region_HW = np.zeros((height, width), dtype=np.bool_)
-    part_HW = picture_HW[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
-    rows, columns = part_HW.shape
-    region_HW[max(top, 0) : max(top, 0) + rows, max(left, 0) : max(left, 0) + columns] = part_HW
-    return region_HW

@@ -14,6 +14,10 @@ from core.errors import DataError
 MAX_COUNTS_CHARACTERS = 7
 """A run of 32 bits takes this many characters of 5 bits in a compressed `counts`."""
 
+CORNERS_OF_ELLIPSE = 90
+MIN_NUMBERS = 6
+"""Of a polygon: x and y of three corners."""
+
 Point = tuple[float, float]
 """px from the left and from the top."""
 
@@ -99,3 +103,32 @@ def rectangle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
     box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
     ImageDraw.Draw(canvas).rectangle(box, fill=1, outline=1)
     return np.array(canvas, dtype=np.bool_)
+
+
+def patch(picture_HW: NDArray[np.bool_], corner: Point, size: Size) -> NDArray[np.bool_]:
+    """Return a small mask laid with its top left pixel at a point; what lies outside the frame is cut off."""
+    width, height = size
+    left, top = round(corner[0]), round(corner[1])
+    region_HW = np.zeros((height, width), dtype=np.bool_)
+    part_HW = picture_HW[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    rows, columns = part_HW.shape
+    region_HW[max(top, 0) : max(top, 0) + rows, max(left, 0) : max(left, 0) + columns] = part_HW
+    return region_HW
+
+
+def ellipse(x: float, y: float, across: float, down: float, turn: float) -> list[float]:
+    """Return corners (x, y, x, y, ...) of an ellipse by its centre, half axes in px, and turn in degrees clockwise."""
+    angles_N = np.linspace(0, 2 * np.pi, CORNERS_OF_ELLIPSE, endpoint=False)
+    across_N, down_N = across * np.cos(angles_N), down * np.sin(angles_N)
+    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    corners_N2 = np.stack([x + across_N * cos - down_N * sin, y + across_N * sin + down_N * cos], axis=1)
+    return [float(number) for number in corners_N2.ravel()]
+
+
+def region_in_box(counts: Sequence[int], corner: tuple[int, int], box: Size, size: Size) -> NDArray[np.bool_] | None:
+    """Return run lengths within a box, row by row and the first run outside; None where they do not fill the box."""
+    width, height = box
+    if width < 1 or height < 1 or sum(counts) != width * height:
+        return None
+    inside_HW = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
+    return patch(inside_HW, corner, size)

@@ -145,7 +145,7 @@ def test_levels_of_grey_need_a_table(source: Path, tmp_path: Path, refused: Call
         save(source / "masks" / f"{photo}.png", truth(leaf=85, stem=170).astype(np.uint8))
     assert "hold the values 0, 85, 170, and nothing says what they are" in refused("id-masks", source)
     table = tmp_path / "levels.txt"
-    table.write_text("0 background\n85 leaf\n170 stem\n")
+    table.write_text("0 0 0 background\n85 85 85 leaf\n170 170 170 stem\n")
     assert import_data("id-masks", source, tmp_path / "out", table=table).pixels == (164, 12, 16)
 
 
@@ -254,6 +254,10 @@ def test_masks_without_photos_and_folders_that_say_nothing_are_errors(
     assert "There are no photos in" in refused("id-masks", tmp_path / "set")
     draw_photo(tmp_path / "other" / "one" / "a.jpg", 1)
     save(tmp_path / "other" / "two" / "a.png", truth().astype(np.uint8))
+    (tmp_path / "heic" / "masks").mkdir(parents=True)
+    (tmp_path / "heic" / "a.HEIC").write_bytes(b"")
+    save(tmp_path / "heic" / "masks" / "a.png", truth().astype(np.uint8))
+    assert "are as a.HEIC; save them as JPEG or PNG" in refused("auto", tmp_path / "heic")
     assert "that of the masks with --masks" in refused("auto", tmp_path / "other")
     imported = import_data("id-masks", tmp_path / "other", tmp_path / "out", masks="two")
     assert imported.pixels == (82, 6, 8)

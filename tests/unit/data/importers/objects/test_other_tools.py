@@ -1,0 +1,175 @@
+"""CVAT's XML, YOLO's polygons and Supervisely: two splits, holes, overlaps, odd sizes, and what cannot be drawn."""
+
+import base64
+import io
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.data.importers import import_data
+
+SIZE = (13, 7)
+NAMES = {"über 1": "train", "b": "train", "c": "val"}
+
+
+def square_at(top: int, left: int, bottom: int, right: int) -> NDArray[np.bool_]:
+    region_HW = np.zeros(SIZE[::-1], dtype=np.bool_)
+    region_HW[top:bottom, left:right] = True
+    return region_HW
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "set"
+
+
+def cvat(root: Path, draw_photo: Callable[..., Path], extra: str = "") -> Path:
+    """Write XML as CVAT's documentation describes "CVAT for images 1.1"."""
+    images = ""
+    for number, (name, split) in enumerate(NAMES.items()):
+        draw_photo(root / "images" / split / f"{name}.jpg", number, SIZE)
+        images += f"""
+  <image id="{number}" name="{name}.jpg" subset="{split}" width="{SIZE[0]}" height="{SIZE[1]}">
+    <mask label="stem" source="manual" occluded="0" rle="1, 2, 1, 4" left="1" top="1" width="4" height="2" z_order="2"/>
+    <polygon label="leaf" source="manual" occluded="0" points="1.0,1.0;6.0,1.0;6.0,5.0;1.0,5.0" z_order="0"/>
+    <box label="pot" source="manual" occluded="0" xtl="8.0" ytl="1.0" xbr="10.0" ybr="3.0" z_order="0"/>
+    <points label="tip" source="manual" points="3.0,3.0"/>{extra}
+  </image>"""
+    head = '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta></meta>'
+    (root / "annotations.xml").write_text(f"{head}{images}</annotations>", encoding="utf-8")
+    return root
+
+
+def test_cvat_s_polygons_masks_and_boxes(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    imported = import_data("auto", cvat(root, draw_photo), tmp_path / "out")
+    assert (imported.format, imported.splits) == ("cvat-xml", {"train": 2, "val": 1})
+    assert imported.classes.names == ("background", "leaf", "pot", "stem")
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[square_at(1, 1, 5, 6)] = 1
+    truth_HW[1, 2:4] = truth_HW[2, 1:5] = 3  # the mask lies above, whatever its place in the file
+    truth_HW[square_at(1, 8, 3, 10)] = 255
+    assert all(np.array_equal(mask_HW, truth_HW) for mask_HW in sound(imported).values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ['<polygon label="leaf" points="1,1;2,x;3,3"/>',
+     '<mask label="leaf" rle="1,2" left="0" top="0" width="9" height="1"/>',
+     '<polygon label="leaf" points="1,1;2,2"/>', '<ellipse label="leaf" cx="nan" cy="1" rx="1" ry="1"/>'],
+)  # fmt: skip
+def test_a_shape_of_cvat_that_cannot_be_drawn_is_void(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], wrong: str
+) -> None:
+    imported = import_data("cvat-xml", cvat(root, draw_photo, wrong), tmp_path / "out")
+    assert all(mask_HW[6, 12] == 255 and mask_HW[1, 1] == 1 for mask_HW in sound(imported).values())
+    assert any("cannot be drawn" in note and ": 3, first" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<annotations>", "no whole XML"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotations/>', "declares entities"),
+        ("<annotation><object/></annotation>", "no annotations of CVAT"),
+        ("<annotations><track/></annotations>", "holds no images"),
+    ],
+)
+def test_a_wrong_xml_is_one_sentence(tmp_path: Path, refused: Callable[..., str], text: str, told: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "annotations.xml").write_text(text)
+    assert told in refused("cvat-xml", tmp_path / "in")
+
+
+def yolo(root: Path, draw_photo: Callable[..., Path], names: str, extra: str = "") -> Path:
+    for number, (name, split) in enumerate(NAMES.items()):
+        draw_photo(root / split / "images" / f"{name}.jpg", number, SIZE)
+        corners = [(1, 1), (6, 1), (6, 5), (1, 5)]
+        shares = " ".join(f"{x / SIZE[0]:.6f} {y / SIZE[1]:.6f}" for x, y in corners)
+        (root / split / "labels").mkdir(exist_ok=True)
+        (root / split / "labels" / f"{name}.txt").write_text(f"1 {shares}\n{extra}")
+    root.joinpath("data.yaml").write_text(f"train: ../train/images\nval: ../valid/images\nnc: 2\n{names}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "names", ["names: [stem, 'leaf']", "names:\n- stem\n- leaf", "names:\n  0: stem\n  1: leaf\nroboflow: x"]
+)
+def test_yolo_s_polygons(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], names: str
+) -> None:
+    imported = import_data("auto", yolo(root, draw_photo, names, "0 0.8 0.5 0.2 0.4\n"), tmp_path / "out")
+    assert (imported.format, imported.splits) == ("yolo-seg", {"train": 2, "val": 1})
+    assert imported.classes.names == ("background", "stem", "leaf")
+    for mask_HW in sound(imported).values():
+        assert np.array_equal(mask_HW == 2, square_at(1, 1, 5, 6))
+        assert mask_HW[3, 10] == 255, "a box is no outline"
+    assert any("Boxes, which are no outlines, left void: 3" in note for note in imported.notes)
+
+
+def test_yolo_s_boxes_alone_and_classes_without_a_name_are_errors(
+    root: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    yolo(root, draw_photo, "names: [stem]")
+    assert "1 classes are named" in refused("yolo-seg", root)
+    for file in root.rglob("labels/*.txt"):
+        file.write_text("0 0.5 0.5 0.2 0.2\n")
+    assert "Nothing was drawn" in refused("auto", root)
+
+
+def supervisely(root: Path, draw_photo: Callable[..., Path], extra: dict[str, Any] | None = None) -> Path:
+    patch = Image.fromarray(np.array([[0, 255], [255, 255]], dtype=np.uint8))
+    png = io.BytesIO()
+    patch.save(png, "PNG")
+    data = base64.b64encode(zlib.compress(png.getvalue())).decode()
+    for number, (name, split) in enumerate(NAMES.items()):
+        draw_photo(root / split / "img" / f"{name}.jpg", number, SIZE)
+        hole = [[[2, 2], [3, 2], [3, 3], [2, 3]]]
+        objects = [
+            {"classTitle": "leaf", "geometryType": "polygon",
+             "points": {"exterior": [[1, 1], [5, 1], [5, 4], [1, 4]], "interior": hole}},
+            {"classTitle": "stem", "geometryType": "bitmap", "bitmap": {"data": data, "origin": [8, 2]}},
+            *([extra] if extra else []),
+        ]  # fmt: skip
+        document = {"size": {"width": SIZE[0], "height": SIZE[1]}, "tags": [], "objects": objects}
+        (root / split / "ann").mkdir(exist_ok=True)
+        (root / split / "ann" / f"{name}.jpg.json").write_text(json.dumps(document))
+    (root / "meta.json").write_text(json.dumps({"classes": [{"title": "leaf"}, {"title": "stem"}], "tags": []}))
+    return root
+
+
+def test_supervisely_s_polygons_with_holes_and_bitmaps(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    imported = import_data("auto", supervisely(root, draw_photo), tmp_path / "out")
+    assert (imported.format, imported.splits) == ("supervisely", {"train": 2, "val": 1})
+    truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
+    truth_HW[square_at(1, 1, 5, 6)] = 1
+    truth_HW[square_at(2, 2, 4, 4)] = 0
+    truth_HW[2, 9] = truth_HW[3, 8] = truth_HW[3, 9] = 2
+    assert all(np.array_equal(mask_HW, truth_HW) for mask_HW in sound(imported).values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"geometryType": "polygon", "points": {"exterior": [[1, 1], [2, 2]], "interior": []}},
+        {"geometryType": "polygon", "points": {"exterior": [[1, 1], [2, "x"], [3, 3]], "interior": []}},
+        {"geometryType": "cuboid", "points": []},
+    ],
+)
+def test_an_object_of_supervisely_that_cannot_be_drawn_is_void(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], wrong: dict[str, Any]
+) -> None:
+    imported = import_data(
+        "supervisely", supervisely(root, draw_photo, {"classTitle": "leaf"} | wrong), tmp_path / "out"
+    )
+    assert all(mask_HW[6, 12] == 255 and mask_HW[1, 1] == 1 for mask_HW in sound(imported).values())
