@@ -1,27 +1,27 @@
-"""Boundary IoU and boundary F: how well contours are followed, which mask IoU forgives on large objects.
+"""Boundary IoU and boundary F: the quality of contours, which hardly shows in the IoU of large objects.
 
 Boundary IoU is that of Cheng et al. 2021, "Boundary IoU" (arXiv 2103.16562). The boundary region of a class is its
 pixels within d of its contour, on the inside; boundary IoU is the IoU of the true and the predicted region. As in the
 authors' code (bowenc0221/boundary-iou-api, `mask_to_boundary`), d = max(1, round(0.02 * image diagonal)) pixels of
-chessboard distance, and the image border is a contour: outside is no class.
+chessboard distance, and the image border counts as a contour.
 
 Boundary F is that of Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?" (BMVC, section
 2.2): precision is the share of a class's predicted contour that lies within a tolerance of its true contour, recall
 the share of the true contour that lies within it of the predicted one, F = 2 P R / (P + R). The tolerance is theirs,
 0.75 % of the image diagonal. The contour is the pixels of a class that touch another class, corners included; the image
-border is none, because nobody drew it. Theirs is a mean over images, ours a ratio of the counts of all images, as every
-score here.
+border is not a contour here, because nobody drew it. The paper takes a mean over images; here, as for every score, the
+counts of all images are summed first.
 
-Void, which neither paper knows. VOC outlines every object with about 5 px of it and covers whole objects that are hard
-to name. Both scores follow one rule: **what is predicted in void changes no score**, as in the confusion matrix.
+Neither paper has void. VOC outlines every object with about 5 px of void and covers objects that are hard to name.
+Both scores follow one rule, as the confusion matrix does: **predictions in void change no score**.
 
-- Before contours are drawn, each void pixel takes the true and the predicted class of the nearest counted pixel. Inside
-  VOC's band the true contour then runs along the middle, and so does the predicted one of a model that is right on both
-  sides, wherever inside the band it changes class. Outside the band a predicted contour stays where it is.
-- Boundary IoU counts no void pixel. Boundary F does: masking the band would drop the true contour itself. But it counts
-  no pixel farther than d from every counted one: deep inside a large void nobody knows where a contour runs, and the
-  line that filling draws there may still match, but it is neither found nor missed. An image of void counts nothing.
-- Void with one class around it is filled with that class, in the middle of an image and along its border.
+- First each void pixel takes the true and the predicted class of the nearest counted pixel. Inside VOC's band the true
+  contour then runs along the middle, and so does the predicted contour of a model that is right on both sides. Outside
+  the band a predicted contour stays where it is.
+- Boundary IoU counts no void pixel. Boundary F does, since the true contour lies in the band, but only within d of a
+  counted pixel: deep inside a large void the true contour is unknown. The contour that filling draws there may match
+  others, but is not counted itself.
+- Void surrounded by one class is filled with that class.
 """
 
 import math
@@ -35,14 +35,14 @@ from scipy import ndimage
 from core.metrics.confusion import Counts, Ids, check_masks, is_counted, ratio
 
 DISTANCE_SHARE = 0.02
-"""The contour's width as a share of the image diagonal (the paper's choice for COCO and its code's default)."""
+"""d as a share of the image diagonal (the paper's choice for COCO and its code's default)."""
 
 TOLERANCE_SHARE = 0.0075
-"""How far apart two contours may lie and still agree, as a share of the image diagonal (Csurka et al., section 4)."""
+"""Boundary F's tolerance as a share of the image diagonal (Csurka et al., section 4)."""
 
 
 class Filled(NamedTuple):
-    """Two masks without void, and the pixels on which a contour is known (module docstring), all of shape (H, W)."""
+    """Two masks with void filled, and the pixels within d of a counted one, each (H, W)."""
 
     truth_HW: Ids
     predicted_HW: Ids
@@ -50,9 +50,9 @@ class Filled(NamedTuple):
 
 
 def fill_void(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Filled:
-    """Give each void pixel the true and the predicted id of the nearest counted one.
+    """Fill each void pixel with the true and the predicted id of the nearest counted pixel (Euclidean).
 
-    Distances are Euclidean; of several equally near pixels the leftmost counts, then the topmost.
+    Of equally near pixels the leftmost counts, then the topmost.
 
     Args:
         truth_HW: true ids; those outside [0, num_classes) are void.
@@ -66,7 +66,7 @@ def fill_void(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Filled:
     counted_HW = is_counted(truth_HW, num_classes)
     if counted_HW.all() or not counted_HW.any():
         return Filled(truth_HW, predicted_HW, counted_HW)
-    box = _box(~counted_HW, 1)  # whatever lies beyond it is farther off than its own rim, all of which is counted
+    box = _box(~counted_HW, 1)  # its rim is all counted pixels, and nearer than anything outside
     void_HW = ~counted_HW[box]
     nearest = ndimage.distance_transform_edt(void_HW, return_distances=False, return_indices=True)[:, void_HW]
     filled = truth_HW.copy(), predicted_HW.copy()
@@ -82,7 +82,7 @@ def boundary_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, fille
         truth_HW: as in `fill_void`.
         predicted_HW: as in `fill_void`.
         num_classes: number of classes K.
-        filled: what `fill_void` gives, for a caller who has it: it takes longer than all the rest.
+        filled: the result of `fill_void`, if the caller has it: it takes longer than the rest.
 
     Returns:
         counts_3K, int64; rows are the intersection, the true region and the predicted region of each class.
@@ -136,13 +136,13 @@ def contour_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, filled
 
 
 def _by_class(regions: Iterable[tuple[NDArray[np.bool_], Ids]], num_classes: int) -> Counts:
-    """Count the pixels of each region by the ids that a mask has there, one row for each region."""
+    """Count the pixels of each region by id, one row for each region."""
     rows = [np.bincount(ids_HW[region_HW], minlength=num_classes) for region_HW, ids_HW in regions]
     return np.array(rows, dtype=np.int64)
 
 
 def boundary_f(counts_4K: Counts) -> NDArray[np.float64]:
-    """Return boundary F of every class, shape (..., K), in [0, 1]; NaN where there is no contour, 0 where there is one.
+    """Return boundary F of every class, (..., K), in [0, 1]; NaN without any contour, 0 if only one mask has one.
 
     Args:
         counts_4K: sums of `contour_counts`, shape (..., 4, K).
@@ -156,7 +156,7 @@ def boundary_f(counts_4K: Counts) -> NDArray[np.float64]:
 def near(region_HW: NDArray[np.bool_], distance_px: int) -> NDArray[np.bool_]:
     """Mark the pixels within `distance_px` (chessboard) of a region, shape (H, W).
 
-    A summed-area table counts the region's pixels in the square around each: twice as fast as filters.
+    A summed-area table counts the region's pixels in the square around each pixel: twice as fast as filters.
     """
     is_near_HW = np.zeros(region_HW.shape, dtype=np.bool_)
     box = _box(region_HW, distance_px)
@@ -170,7 +170,7 @@ def near(region_HW: NDArray[np.bool_], distance_px: int) -> NDArray[np.bool_]:
 
 
 def _box(region_HW: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
-    """Return where a region lies, with a margin; an empty region gives an empty box."""
+    """Return the bounding box of a region with a margin; empty for an empty region."""
     rows, columns = (np.flatnonzero(region_HW.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return slice(0, 0), slice(0, 0)
@@ -191,15 +191,15 @@ def boundary_iou(counts_3K: Counts) -> NDArray[np.float64]:
 
 
 def distance_px(shape: tuple[int, ...]) -> int:
-    """Return how far a boundary region of an image of shape (H, W) reaches inwards, at least 1 pixel."""
+    """Return d for an image of shape (H, W), at least 1 px."""
     return max(1, round(DISTANCE_SHARE * math.hypot(*shape)))
 
 
 def boundary_region(ids_HW: Ids, width_px: int) -> NDArray[np.bool_]:
     """Mark the pixels within `width_px` (>= 1, chessboard) of another id or of the outside, shape (H, W).
 
-    A pixel is inside when the square of side 2 * width_px + 1 around it holds one id only, that is when none of the
-    2 x 2 blocks in that square is mixed; a summed-area table counts the mixed blocks of every square in one pass.
+    A pixel is not in the region if the square of side 2 * width_px + 1 around it holds a single id, that is, no mixed
+    2 x 2 block; a summed-area table counts the mixed blocks of all squares in one pass.
     """
     height, width = ids_HW.shape
     region_HW = np.ones((height, width), dtype=np.bool_)
@@ -214,7 +214,7 @@ def boundary_region(ids_HW: Ids, width_px: int) -> NDArray[np.bool_]:
 
 
 def contour(ids_HW: Ids) -> NDArray[np.bool_]:
-    """Mark the pixels that touch one of another id, corners included, shape (H, W); the image border is no other id."""
+    """Mark the pixels that touch another id, corners included, (H, W); the image border is not a contour."""
     contour_HW = np.zeros(ids_HW.shape, dtype=np.bool_)
     mixed = _mixed_blocks(ids_HW)
     for rows in (slice(None, -1), slice(1, None)):

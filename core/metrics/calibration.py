@@ -1,10 +1,8 @@
-"""Calibration: whether of the pixels that a model is 80 % sure of, 80 % are right.
+"""Calibration: whether 80 % of the pixels that a model predicts with a confidence of 80 % are correct.
 
 After Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv 1706.04599): pixels are sorted by the
-probability of the class they were given into 15 bins of equal width; in each, the mean probability stands beside the
-share that is right. The expected calibration error (ECE) is the mean gap, weighted by the pixels.
-
-Only sums are kept, so that bins of many images are added, as confusion counts are.
+probability of the predicted class into 15 bins of equal width; each bin has a mean confidence and an accuracy. The
+expected calibration error (ECE) is their mean difference, weighted by pixels.
 """
 
 from dataclasses import dataclass
@@ -17,14 +15,14 @@ from core.metrics.confusion import ratio
 BINS = 15
 
 Bins = NDArray[np.float64]
-"""bins_3B: pixels, the sum of their confidence, and how many of them are right, by bin."""
+"""bins_3B: number of pixels, sum of their confidence, number of correct ones, by bin. Bins of images are added."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Per bin: share of the pixels, mean confidence and share that is right, NaN where it is empty; ECE over all.
+    """Share of the pixels, mean confidence and accuracy by bin, NaN in empty bins; all in [0, 1].
 
-    Fractions; `ece` is None where no pixel was counted. `overconfidence` is mean confidence minus share right.
+    `ece` and `overconfidence` (mean confidence minus accuracy) are over all pixels, None without any.
     """
 
     share_B: NDArray[np.float64]
@@ -35,11 +33,11 @@ class Reliability:
 
 
 def calibration_bins(confidence: NDArray[np.float32], is_right: NDArray[np.bool_]) -> Bins:
-    """Sort pixels that count into bins.
+    """Sort counted pixels into bins.
 
     Args:
-        confidence: probability of the class that each pixel was given, in [0, 1]; any shape.
-        is_right: whether that is its true class, same shape.
+        confidence: probability of the predicted class, in [0, 1]; any shape.
+        is_right: whether the predicted class is true, same shape.
 
     Returns:
         bins_3B, float64; add those of many images, then call `reliability`.

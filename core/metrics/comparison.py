@@ -1,15 +1,14 @@
-"""Is B better than A? Both scored on the same images; how far the difference in mIoU would move on other images.
+"""Whether prediction B is better than A: the difference in mIoU on the same images, with its confidence interval.
 
-Paired bootstrap over images (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13): draw as
-many images as there are, with replacement, add up their counts under A and under B, score both, subtract; repeat. The
-middle 95 % of the differences is the interval. Images are drawn, not pixels, because the pixels of one image are right
-or wrong together; the same images for A and B, because what makes an image hard is common to both and cancels.
+Paired bootstrap over images (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13): draw N
+of the N images with replacement, sum their counts under A and under B, score both, subtract; repeat. The middle 95 % of
+the differences is the interval. Images are drawn, not pixels, because the errors within one image are correlated; the
+same images for A and B, because the difficulty of an image affects both and cancels.
 
 Percentile intervals are too narrow for few images. They are widened after Hesterberg 2015, "What Teachers Should Know
 About the Bootstrap" (arXiv 1411.5279, "expanded percentile interval"), as Student's t widens the normal interval.
 
-What it does not cover: another seed, another training. One run of each tells about these two checkpoints, not about
-the recipes that made them.
+The interval does not cover the randomness of training: it compares two checkpoints, not the recipes that made them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,23 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from core.metrics.confusion import Counts, marginals, ratio
-from core.metrics.conventions import mean
+from core.metrics.confusion import Counts, iou, marginals, mean, mean_over_classes, ratio
 
 Verdict = Literal["better", "worse", "undecided"]
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 MIN_IMAGES = 10
-"""With fewer images nothing is decided: intervals from so few cover far less often than they say."""
+"""With fewer images the verdict is undecided: the intervals cover far less often than stated."""
 
 CHUNK_CELLS = 2_000_000
-"""How many weights are drawn at once: 16 MB."""
+"""Weights drawn at once: 16 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassDifference:
-    """How B's IoU of a class differs from A's, as a fraction; None where A or B has no IoU of it."""
+    """B's IoU of a class minus A's, with its interval; None where A or B has no IoU."""
 
     id: int
     delta: float | None
@@ -50,7 +48,7 @@ class Comparison:
     """B against A on the same images; fractions, None where nothing was counted.
 
     `delta_miou` is B's mIoU minus A's, [`low`, `high`] its interval. `verdict` is about B: better or worse where the
-    interval leaves 0 out. An interval of a class is for that class alone: of 20 such intervals one misses by chance.
+    interval excludes 0. Intervals of classes are not corrected for their number: by chance one of 20 excludes 0.
     """
 
     a_miou: float | None
@@ -71,10 +69,10 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """The place of one of several checkpoints: 1 + the number of those that are better beyond doubt.
+    """One of several predictions; its `place` is 1 + the number of predictions with the verdict better.
 
-    `index` is its position in what was ranked; [`low`, `high`] is the interval of its own mIoU; `ties_with` are the
-    others that it cannot be told apart from.
+    `index` is its position in the argument of `ranking`; [`low`, `high`] is the interval of its own mIoU; `ties_with`
+    are the predictions with the verdict undecided.
     """
 
     index: int
@@ -93,18 +91,18 @@ def compare(
     Args:
         a_NKK: confusion counts of every image under A (`confusion_counts`), int64, shape (N, K, K), N at least 1.
         b_NKK: the same under B, in the same order.
-        confidence: how often an interval is to cover the difference on all images of this kind, in (0, 1).
-        resamples: how often the images are drawn again; 10,000 of 1,449 images take about a second.
-        seed: of the draws; the same seed gives the same interval.
+        confidence: the probability that an interval covers the true difference, in (0, 1).
+        resamples: number of draws; 10,000 of 1,449 images take about a second.
+        seed: the same seed gives the same interval.
 
     Raises:
-        ValueError: shapes differ, there is no image, or the truth of an image differs between A and B.
+        ValueError: shapes differ, N is 0, or the truth of an image differs between A and B.
     """
     counts_CNKK = _stacked([a_NKK, b_NKK])
     num_images = len(a_NKK)
     (a_miou, b_miou), (a_K, b_K) = _observed(counts_CNKK)
     drawn_RCK = _resampled(counts_CNKK, resamples, seed)
-    drawn_RC = _means(drawn_RCK)
+    drawn_RC = mean_over_classes(drawn_RCK)
     low, high = _interval(drawn_RC[:, 1] - drawn_RC[:, 0], confidence, num_images)
     drawn_RK = drawn_RCK[:, 1] - drawn_RCK[:, 0]
     class_intervals = [_interval(drawn_R, confidence, num_images) for drawn_R in drawn_RK.T]
@@ -130,12 +128,12 @@ def ranking(
 ) -> tuple[Ranked, ...]:
     """Rank several predictions on the same images, best place first, then by mIoU.
 
-    Where several pairs are compared, one of them differs by chance more easily: each pair gets the confidence
-    1 - (1 - confidence) / pairs (Bonferroni), so that the whole ranking is right as often as one comparison.
+    Each pair is compared with the confidence 1 - (1 - confidence) / pairs (Bonferroni), so that the confidence holds
+    for the whole ranking.
 
     Args:
         counts: counts_NKK of each, all on the same images in the same order.
-        confidence: as in `compare`, of all pairs together.
+        confidence: as in `compare`, for all pairs together.
         resamples: as in `compare`.
         seed: as in `compare`.
 
@@ -145,7 +143,7 @@ def ranking(
     counts_CNKK = _stacked(counts)
     num, num_images = counts_CNKK.shape[:2]
     mious, _ = _observed(counts_CNKK)
-    drawn_RC = _means(_resampled(counts_CNKK, resamples, seed))
+    drawn_RC = mean_over_classes(_resampled(counts_CNKK, resamples, seed))
     pair_confidence = 1 - (1 - confidence) / max(1, num * (num - 1) // 2)
 
     def is_better(i: int, j: int) -> bool:
@@ -169,7 +167,7 @@ def _class_difference(k: int, delta: float, interval: tuple[float | None, float 
 
 
 def _stacked(counts: Sequence[Counts]) -> Counts:
-    """Return counts_CNKK of all, once they are known to be of the same images."""
+    """Return counts_CNKK; if they are not of the same images, raise ValueError."""
     first = counts[0]
     if first.ndim != 3 or first.shape[1] != first.shape[2] or not len(first):
         raise ValueError(f"counts have shape {first.shape}, expected (images, classes, classes) of at least one image")
@@ -182,16 +180,15 @@ def _stacked(counts: Sequence[Counts]) -> Counts:
 
 
 def _observed(counts_CNKK: Counts) -> tuple[list[float | None], NDArray[np.float64]]:
-    """Return the mIoU and iou_CK of each on the images as they are."""
-    hits_CK, truth_CK, predicted_CK = marginals(counts_CNKK.sum(axis=1))
-    iou_CK = ratio(hits_CK, truth_CK + predicted_CK - hits_CK)
+    """Return the mIoU and iou_CK of each prediction."""
+    iou_CK = iou(counts_CNKK.sum(axis=1))
     return [mean(iou_K) for iou_K in iou_CK], iou_CK
 
 
 def _resampled(counts_CNKK: Counts, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return iou_RCK of every resample: how often each image was drawn, times its hits and unions, in float64.
+    """Return iou_RCK of every resample: a matrix product of how often each image was drawn with its hits and unions.
 
-    Sums of pixels stay below 2**53 and so are exact. Drawing by hand is several times as fast as `rng.multinomial`.
+    Pixel sums stay below 2**53, so float64 is exact.
     """
     num, num_images, num_classes = counts_CNKK.shape[:3]
     hits_CNK, truth_CNK, predicted_CNK = marginals(counts_CNKK)
@@ -203,7 +200,10 @@ def _resampled(counts_CNKK: Counts, resamples: int, seed: int) -> NDArray[np.flo
 
 
 def _drawn(num_images: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Draw N images with replacement, `resamples` times: weights_RN, in pieces; every row sums to N."""
+    """Draw N images with replacement, `resamples` times: yield weights_RN in chunks; every row sums to N.
+
+    `integers` and `bincount` are several times as fast as `rng.multinomial`.
+    """
     random = np.random.default_rng(seed)
     at_once = max(1, CHUNK_CELLS // num_images)
     for first in range(0, resamples, at_once):
@@ -213,16 +213,8 @@ def _drawn(num_images: int, resamples: int, seed: int) -> Iterator[NDArray[np.fl
         yield counted.reshape(rows, num_images).astype(np.float64)
 
 
-def _means(iou_RCK: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over the classes that are there in a resample, NaN where there is none."""
-    is_there_RCK = ~np.isnan(iou_RCK)
-    num_RC = is_there_RCK.sum(axis=-1)
-    sum_RC = np.where(is_there_RCK, iou_RCK, 0.0).sum(axis=-1)
-    return ratio(sum_RC, num_RC)
-
-
 def _interval(drawn_R: NDArray[np.float64], confidence: float, num_images: int) -> tuple[float | None, float | None]:
-    """Return the expanded percentile interval; resamples without a value are left out."""
+    """Return the expanded percentile interval; NaN resamples are ignored."""
     defined = drawn_R[~np.isnan(drawn_R)]
     if not defined.size:
         return None, None

@@ -1,7 +1,7 @@
-"""Count how one image's pixels were labelled, and turn counts into IoU.
+"""One image -> confusion counts; counts -> IoU.
 
-A confusion matrix has the truth in its rows and the prediction in its columns. Counts are int64: float32 ones, which
-some libraries add, lose pixels above 16.7 million.
+Rows of a confusion matrix are the truth, columns the prediction. Counts are int64: float32 sums, as in some libraries,
+lose pixels above 16.7 million.
 """
 
 from typing import Any
@@ -33,24 +33,24 @@ def confusion_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Coun
     """
     check_masks(truth_HW, predicted_HW, num_classes)
     cell_HW = np.where(is_counted(truth_HW, num_classes), truth_HW, num_classes).astype(np.intp, copy=False)
-    cell_HW *= num_classes  # in place: fresh pages for each step cost four times the arithmetic
+    cell_HW *= num_classes  # in place: allocating pages for each step costs four times the arithmetic
     np.add(cell_HW, predicted_HW, out=cell_HW, dtype=np.intp, casting="unsafe")
     counts = np.bincount(cell_HW.ravel(), minlength=(num_classes + 1) * num_classes)
     return counts.reshape(num_classes + 1, num_classes)[:num_classes].astype(np.int64)
 
 
 def void_pixels(truth_HW: Ids, num_classes: int) -> int:
-    """Count the pixels that are never counted: void and every other id outside [0, num_classes)."""
+    """Return the number of pixels with void or another id outside [0, num_classes)."""
     return truth_HW.size - int(np.count_nonzero(is_counted(truth_HW, num_classes)))
 
 
 def is_counted(truth_HW: Ids, num_classes: int) -> NDArray[np.bool_]:
-    """Tell for every pixel whether its true id is a class, shape (H, W)."""
+    """Return whether the true id of each pixel is a class, shape (H, W)."""
     return (truth_HW >= 0) & (truth_HW < num_classes)
 
 
 def check_masks(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> None:
-    """Raise a ValueError that says why a pair of masks cannot be compared."""
+    """Raise a ValueError if a pair of masks cannot be compared."""
     if not 1 <= num_classes <= VOID:
         raise ValueError(f"{num_classes} classes: expected 1 to {VOID}, because id {VOID} is void")
     if truth_HW.shape != predicted_HW.shape:
@@ -75,7 +75,7 @@ def iou(counts_KK: Counts) -> NDArray[np.float64]:
 
 
 def marginals(counts_KK: Counts) -> tuple[Counts, Counts, Counts]:
-    """Return the correct, true and predicted pixels of every class, each of shape (..., K)."""
+    """Return the true positives, true pixels and predicted pixels of every class, each (..., K)."""
     return np.diagonal(counts_KK, axis1=-2, axis2=-1), counts_KK.sum(axis=-1), counts_KK.sum(axis=-2)
 
 
@@ -84,3 +84,15 @@ def ratio(part: Counts | NDArray[np.float64], whole: Counts | NDArray[np.float64
     quotient = np.full(whole.shape, np.nan)
     np.divide(part, whole, out=quotient, where=whole != 0)
     return quotient
+
+
+def mean(values: NDArray[np.float64]) -> float | None:
+    """Return the mean of the values that are not NaN, None if there are none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else None
+
+
+def mean_over_classes(scores_K: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the last axis of the values that are not NaN, shape (...); NaN if there are none."""
+    is_defined_K = ~np.isnan(scores_K)
+    return ratio(np.where(is_defined_K, scores_K, 0.0).sum(axis=-1), is_defined_K.sum(axis=-1))

@@ -1,12 +1,10 @@
-"""The mean IoU that other libraries would print for the same masks, and what others have published on VOC 2012.
+"""The mean IoU of the same counts in other libraries, and published results on VOC 2012.
 
-They share the counts and differ in what an absent class is worth and in what is averaged over what. Where a rule
-cannot be followed (a plain mean over a class that never occurs is NaN) the value is None. On images without a single
-counted pixel every value is None.
+The libraries differ in the score of an absent class and in the axes of the mean. A value is None where the rule gives
+NaN (a plain mean over a class that never occurs), and for images without a counted pixel.
 
-Two differences are left out because they are not rules: mmseg and torchvision divide in float32, and mmseg adds in
-float32 too, so their own print-outs may differ in the last digits. A published result stands with its protocol: it is
-no verdict on a run here.
+mmseg and torchvision divide in float32, and mmseg sums in float32: their own output may differ in the last digits. A
+published result comes with its protocol and cannot be compared with a run that has another one.
 """
 
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.confusion import Counts, iou, marginals
+from core.metrics.confusion import Counts, iou, marginals, mean
 
 
 def conventions(counts_NKK: Counts) -> dict[str, float | None]:
@@ -29,13 +27,13 @@ def conventions(counts_NKK: Counts) -> dict[str, float | None]:
         `torchvision`: the same rule (references/segmentation/utils.py: `iu.mean()`).
         `mmseg`: NaN classes skipped (mmseg/evaluation/metrics/iou_metric.py: `np.nanmean`).
         `torchmetrics_jaccard`: `MulticlassJaccardIndex(average="macro", ignore_index=255)`; classes in neither truth
-            nor prediction weigh 0 (1.9, `_jaccard_index_reduce`).
+            nor prediction have weight 0 (1.9, `_jaccard_index_reduce`).
         `torchmetrics_mean_iou_per_image`: `segmentation.MeanIoU`; mean over all pairs of an image and a class whose
-            union in that image is not empty (1.9, `update`): an image weighs as many times as it has classes.
+            union in that image is not empty (1.9, `update`): the weight of an image is its number of classes.
         `smp_macro`: `iou_score(reduction="macro")`, an absent class is 1 (`zero_division=1.0`, SMP 0.6).
         `smp_micro`: `iou_score(reduction="micro")`, sum of TP over sum of TP + FP + FN.
         `mean_of_images`: mean over images of each image's headline mIoU, which is also the mean of batches of one;
-            images that are all void are skipped.
+            images of void only are skipped.
     """
     counts_KK = counts_NKK.sum(axis=0)
     iou_K, iou_NK = iou(counts_KK), iou(counts_NKK)
@@ -54,19 +52,13 @@ def conventions(counts_NKK: Counts) -> dict[str, float | None]:
     }
 
 
-def mean(values: NDArray[np.float64]) -> float | None:
-    """Return the mean of the values that are not NaN, None if there are none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else None
-
-
 def _plain_mean(values: NDArray[np.float64]) -> float | None:
     """Return the mean, None if any value is NaN."""
     return None if np.isnan(values).any() else mean(values)
 
 
 def _micro(counts_KK: Counts) -> float | None:
-    """Return the IoU of all classes taken as one."""
+    """Return the sum of TP over the sum of TP + FP + FN."""
     hits_K, truth_K, predicted_K = marginals(counts_KK)
     hits = int(hits_K.sum())
     union = int(truth_K.sum() + predicted_K.sum()) - hits
@@ -75,9 +67,9 @@ def _micro(counts_KK: Counts) -> float | None:
 
 @dataclass(frozen=True)
 class Published:
-    """A published result: mIoU as a fraction on VOC 2012 val, how it came about, and how many images were trained on.
+    """A published result: mIoU in [0, 1] on VOC 2012 val, and its protocol.
 
-    `images_seen` counts an image each time it is seen; None where that is not told.
+    `images_seen` is the number of training images, counted once per epoch; None if not published.
     """
 
     system: str
@@ -103,5 +95,5 @@ PUBLISHED = (
 
 
 def share_of_schedule(images_seen: int, published: Published) -> float | None:
-    """Return how much of a published training a run has had, counted in images seen; None where that is not told."""
+    """Return `images_seen` as a share of the published training's, None if that is unknown."""
     return images_seen / published.images_seen if published.images_seen else None

@@ -1,15 +1,15 @@
-"""Wrong pixels by what went wrong: missed, invented, confused, or just a contour a little off.
+"""Wrong pixels of an image by kind.
 
-    missed      an object's pixel was called background
-    invented    a background pixel was called an object
-    confused    an object's pixel was called another object
-    boundary    any of these where the contour is off by no more than d: within d pixels (chessboard) the predicted
-                class is true, and the true class is predicted
+    false negative  an object's pixel, predicted as background
+    false positive  a background pixel, predicted as an object
+    confusion       an object's pixel, predicted as another class of object
+    boundary        any of these where the contour is off by at most d: within d pixels (chessboard) the predicted class
+                    is true, and the true class is predicted
 
-The d is that of boundary IoU, 2 % of the image diagonal. Both conditions are needed: near its own contour a small
-object that was missed altogether is missed, not badly outlined. The kinds sum up to the wrong pixels.
+d is that of boundary IoU, 2 % of the image diagonal. Both conditions are needed: a small object that is not predicted
+at all lies near its own contour, but is a false negative. Every wrong pixel has one kind.
 
-Counted at evaluation and stored, since they need the masks; the same function lights the pixels of one image.
+Evaluation stores the counts, since the kinds need the masks.
 """
 
 import numpy as np
@@ -19,12 +19,12 @@ from core.metrics.boundary import distance_px, near
 from core.metrics.confusion import Counts, Ids, check_masks, is_counted
 from core.voc import BACKGROUND
 
-KINDS = ("missed", "invented", "confused", "boundary")
-"""Their numbers in `error_kinds` are 1 to 4; 0 is right, or not counted."""
+KINDS = ("false negative", "false positive", "confusion", "boundary")
+"""Numbered 1 to 4 by `error_kinds`; 0 is correct or void. Their order is that of stored counts."""
 
 
 def error_kinds(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> NDArray[np.uint8]:
-    """Return for every pixel 0 where it is right or void, else 1 + the index of its kind in `KINDS`, shape (H, W).
+    """Return 0 for correct and void pixels, else 1 + the index in `KINDS`, uint8, (H, W).
 
     Raises:
         ValueError: the shapes differ, an array is not of integers, or a predicted id is out of range.
@@ -40,13 +40,13 @@ def error_kinds(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> NDArray[n
 
 
 def error_counts(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> Counts:
-    """Count the wrong pixels of one image by kind, in the order of `KINDS`, shape (4,)."""
+    """Count the wrong pixels of one image by kind, int64, (4,), in the order of `KINDS`."""
     kinds_HW = error_kinds(truth_HW, predicted_HW, num_classes)
     return np.bincount(kinds_HW.ravel(), minlength=len(KINDS) + 1)[1:].astype(np.int64)
 
 
 def _is_contour(truth_HW: Ids, predicted_HW: Ids, wrong_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell where the predicted class is true nearby and the true class is predicted nearby."""
+    """Mark where the predicted class is true nearby and the true class is predicted nearby, (H, W)."""
     width_px = distance_px(truth_HW.shape)
     prediction_is_true_HW, truth_is_predicted_HW = np.zeros((2, *truth_HW.shape), dtype=np.bool_)
     for k in np.union1d(truth_HW[wrong_HW], predicted_HW[wrong_HW]):

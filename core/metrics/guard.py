@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from core.metrics.confusion import Counts, iou, marginals, ratio
-from core.metrics.conventions import mean
+from core.metrics.confusion import Counts, iou, marginals, mean, ratio
 from core.metrics.scores import Scores
 from core.voc import BACKGROUND
 

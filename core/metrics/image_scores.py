@@ -1,25 +1,24 @@
-"""Image by image: what was counted on one, the scores over several, and who gained and lost between two predictions."""
+"""Scores by image: all counts of one image, and the images on which one prediction beats another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.metrics.boundary import boundary_counts, contour_counts, fill_void
 from core.metrics.calibration import Bins
-from core.metrics.confusion import Counts, Ids, confusion_counts, iou, void_pixels
+from core.metrics.confusion import Counts, Ids, confusion_counts, iou, mean_over_classes, void_pixels
 from core.metrics.errors import error_counts
 from core.metrics.scores import Scores, score
 
 NUM_NAMED = 10
-"""How many winners and losers are named."""
+"""Maximum number of winners and of losers."""
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The mIoU of one image under A and B, a fraction; None where it has no counted pixel. `index` is its place."""
+    """The mIoU of image number `index` under A and B, None where it has no counted pixel."""
 
     index: int
     name: str
@@ -28,7 +27,7 @@ class ImageScore:
 
     @property
     def gain(self) -> float:
-        """How much higher B scores than A."""
+        """B's mIoU minus A's."""
         return (self.b or 0.0) - (self.a or 0.0)
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,34 +36,31 @@ class ImageScore:
 
 
 def score_images(names: Sequence[str], a_NKK: Counts, b_NKK: Counts) -> list[ImageScore]:
-    """Score every image alone, from the counts of both on the same images."""
+    """Return the mIoU of every image under A and B, from counts of the same images, (N, K, K)."""
     pairs = zip(names, _miou(a_NKK), _miou(b_NKK), strict=True)
     return [ImageScore(index, name, a, b) for index, (name, a, b) in enumerate(pairs)]
 
 
 def winners(images: Sequence[ImageScore]) -> list[ImageScore]:
-    """Return the images that B improved most, at most `NUM_NAMED`, best first."""
+    """Return the images on which B gains most, at most `NUM_NAMED`, largest gain first."""
     return [image for image in sorted(images, key=lambda image: -image.gain)[:NUM_NAMED] if image.gain > 0]
 
 
 def losers(images: Sequence[ImageScore]) -> list[ImageScore]:
-    """Return the images that B made worse most, at most `NUM_NAMED`, worst first."""
+    """Return the images on which B loses most, at most `NUM_NAMED`, largest loss first."""
     return [image for image in sorted(images, key=lambda image: image.gain)[:NUM_NAMED] if image.gain < 0]
 
 
 def _miou(counts_NKK: Counts) -> list[float | None]:
-    iou_NK: NDArray[np.float64] = iou(counts_NKK)
-    has_score_NK = ~np.isnan(iou_NK)
-    num_N, sum_N = has_score_NK.sum(axis=1), np.where(has_score_NK, iou_NK, 0.0).sum(axis=1)
-    return [float(total / num) if num else None for total, num in zip(sum_N, num_N, strict=True)]
+    return [None if np.isnan(miou) else float(miou) for miou in mean_over_classes(iou(counts_NKK))]
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a checkpoint did on one image: its predicted mask as a PNG file's bytes, its loss and its counts.
+    """One image's predicted mask (the bytes of a PNG file), loss and counts.
 
-    `counts_KK`, `boundary_3K`, `contour_4K` and `errors_4` are int64, of the mask at its own size (`core.metrics`);
-    `bins_3B` (`calibration_bins`) is of the pixels of the size the model works at, as the loss is.
+    `counts_KK`, `boundary_3K`, `contour_4K` and `errors_4` are counted at the mask's own size, int64; `bins_3B`
+    (`calibration_bins`) and the loss at the model's.
     """
 
     name: str
@@ -109,5 +105,5 @@ def summarize(results: Sequence[ImageResult], class_names: Sequence[str]) -> Sco
 
 
 def _stacked(counts: Sequence[Counts], *shape: int) -> Counts:
-    """Return the counts of all images, also of none, with the images on the first axis."""
+    """Return the counts of N images, N may be 0, with the images on the first axis."""
     return np.array(counts, dtype=np.int64).reshape(-1, *shape)

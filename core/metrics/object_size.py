@@ -1,7 +1,7 @@
-"""IoU against size: small objects are harder, and a mean over pixels hides it.
+"""IoU by object size: small objects are harder, which a sum over pixels hides.
 
-The object is what an image shows of a class, all its pixels together, and its size their share of the image's counted
-pixels: both follow from the counts that every evaluation keeps. Instances are not told apart: semantic masks do not.
+An object here is all pixels of a class in an image (semantic masks have no instances), its size their share of the
+image's counted pixels. Both follow from the stored counts.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from core.metrics.confusion import Counts, iou
 from core.voc import BACKGROUND
 
 SIZE_EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Bounds of the sizes, as shares of the image; each bin holds its upper bound."""
+"""Bounds of the bins, as shares of the image; the upper bound belongs to the bin."""
 
 
 @dataclass(frozen=True)
 class SizeScore:
-    """Mean IoU of the objects of a size, None if there are none, and how many there are."""
+    """Number and mean IoU of the objects in bin `index`; the IoU is None without objects."""
 
     index: int
     objects: int
@@ -26,7 +26,7 @@ class SizeScore:
 
 
 def size_bins(counts_NKK: Counts) -> NDArray[np.int64]:
-    """Return the bin of every class in every image, shape (N, K); -1 where the class is not there or the background."""
+    """Return the bin of every class in every image, (N, K); -1 for absent classes and the background."""
     truth_NK = counts_NKK.sum(axis=2)
     total_N1 = np.maximum(truth_NK.sum(axis=1, keepdims=True), 1)
     bins_NK: NDArray[np.int64] = np.digitize(truth_NK / total_N1, SIZE_EDGES[1:-1], right=True)
@@ -36,7 +36,7 @@ def size_bins(counts_NKK: Counts) -> NDArray[np.int64]:
 
 
 def size_scores(counts_NKK: Counts) -> list[SizeScore]:
-    """Return for each size the mean over the objects of their IoU in their own image."""
+    """Return the mean IoU of the objects in each bin, each object scored in its image."""
     bins_NK, iou_NK = size_bins(counts_NKK), iou(counts_NKK)
     found = []
     for index in range(len(SIZE_EDGES) - 1):

@@ -1,15 +1,15 @@
-"""Scores of a prediction on a data set, every one a reduction of the summed confusion counts.
+"""Scores of a prediction on a data set, computed from the summed confusion counts.
 
-Fractions in [0, 1]; a score without a denominator is None, never NaN, 0 or 1. The rules (DESIGN, section 5):
+Scores are in [0, 1]; one without a denominator is None, never NaN, 0 or 1:
 
     class                        IoU, F1   precision   recall    counted in
     in the truth, predicted      ratio     ratio       ratio     every mean
     in the truth, never predicted    0         0           0     every mean
-    predicted, not in the truth      0         0        None     mIoU (as 0; `is_invented`)
+    predicted, not in the truth      0         0        None     mIoU (as 0)
     neither                       None      None        None     none
 
 mIoU is the mean over classes with an IoU; `mean_accuracy`, `precision`, `recall` and `f1` are means over the classes in
-the truth. So inventing a class lowers mIoU, and lowers the others only through the pixels it takes away.
+the truth. A class predicted but not in the truth lowers mIoU; it lowers the others only by the pixels it takes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.boundary import boundary_f, boundary_iou
-from core.metrics.confusion import Counts, iou, marginals, ratio
-from core.metrics.conventions import conventions, mean
+from core.metrics.confusion import Counts, iou, marginals, mean, ratio
+from core.metrics.conventions import conventions
 from core.voc import BACKGROUND
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """The scores of one class; the table in the module docstring says when one is None.
-
-    `boundary_iou` and `boundary_f` are None where contours were not counted, or there is none.
-    """
+    """The scores of one class, None as in the module's table; the boundary scores also if contours were not counted."""
 
     id: int
     name: str
@@ -50,14 +47,14 @@ class ClassScore:
             _check_count(f"{field} of class {self.name}", getattr(self, field))
 
     @property
-    def is_invented(self) -> bool:
-        """Whether the class was predicted although the truth does not have it."""
+    def is_only_predicted(self) -> bool:
+        """Whether the class was predicted but is not in the truth."""
         return self.predicted_pixels > 0 and self.truth_pixels == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """What predicting background everywhere scores on the same truth; a model has to beat it."""
+    """The scores of predicting background everywhere on the same truth."""
 
     pixel_accuracy: float | None
     miou: float | None
@@ -69,11 +66,11 @@ class Floor:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """All scores of one prediction on one data set, in the shape of `evaluate --json`.
+    """All scores of one prediction on one data set, with the keys of `evaluate --json`.
 
-    Fractions are in [0, 1] or None; a value outside raises ValueError, here and on reading.
-    `void_share` is the share of pixels that were not counted; `boundary_iou` and `boundary_f` are None if contours were
-    not counted; `confusion` has the truth in its rows; `conventions` holds other libraries' mean IoU by name.
+    Fractions are in [0, 1] or None; a value outside raises ValueError, also on reading. `void_share` is the share of
+    pixels that were not counted; `boundary_iou` and `boundary_f` are None if contours were not counted; rows of
+    `confusion` are the truth; `conventions` holds other libraries' mean IoU by name.
     """
 
     images: int
@@ -110,7 +107,7 @@ class Scores:
             raise ValueError("confusion and classes count different pixels")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types under the keys of `evaluate --json`; absent values are None."""
+        """Return JSON types with the keys of `evaluate --json`."""
         document = asdict(self)
         document["classes"] = list(document["classes"])
         document["confusion"] = [list(row) for row in self.confusion]
@@ -118,7 +115,7 @@ class Scores:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Scores":
-        """Read what `as_dict` wrote; keys that it does not know (checkpoint, split) are left alone.
+        """Read the document of `as_dict`; other keys (checkpoint, split) are ignored.
 
         Raises:
             ValueError: a key is missing, of the wrong type, or holds a number that no score can have.
@@ -156,7 +153,7 @@ def score(
     Args:
         counts_NKK: confusion counts of every image (`confusion_counts`), shape (N, K, K); N may be 0.
         class_names: the K names, in the order of the ids.
-        void_pixels: pixels that were not counted, over all images.
+        void_pixels: number of pixels not counted, over all images.
         boundary_N3K: boundary counts of the same images (`boundary_counts`), shape (N, 3, K).
         contour_N4K: contour counts of the same images (`contour_counts`), shape (N, 4, K).
 
@@ -197,18 +194,14 @@ def score(
 
 
 def floor(counts_KK: Counts) -> Floor:
-    """Return what predicting background everywhere would score, from the row sums of the counts.
-
-    Args:
-        counts_KK: confusion counts of any prediction on this truth, shape (K, K), or (N, K, K) for N images.
-    """
+    """Return the floor of a truth, given confusion counts of any prediction on it, (K, K) or (N, K, K)."""
     return floor_of_pixels(counts_KK.reshape(-1, *counts_KK.shape[-2:]).sum(axis=(0, 2)))
 
 
 def floor_of_pixels(truth_K: Counts) -> Floor:
-    """Return the floor of a truth that has so many pixels of each class, shape (K,).
+    """Return the floor of a truth, given its pixels by class, (K,).
 
-    The background's IoU is its share of the pixels; every other class in the truth has 0.
+    The background's IoU is its share of the pixels, that of every other class in the truth is 0.
     """
     share = _share(int(truth_K[BACKGROUND]), int(truth_K.sum()))
     if share is None:
@@ -247,7 +240,7 @@ def _class_scores(
 
 
 def _frequency_weighted(iou_K: NDArray[np.float64], truth_K: Counts) -> float | None:
-    """Return the mean IoU weighted by the classes' shares of the truth."""
+    """Return the mean IoU, weighted by the true pixels of each class."""
     total = int(truth_K.sum())
     return float(np.nansum(iou_K * truth_K)) / total if total else None
 

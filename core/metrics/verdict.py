@@ -1,4 +1,4 @@
-"""A comparison in one sentence, in English or Portuguese: the one place below the screen that writes points."""
+"""A comparison in one sentence, in English or Portuguese, with percentage points of mIoU."""
 
 from typing import Literal
 
@@ -31,10 +31,9 @@ SENTENCES = {
 
 
 def sentence(comparison: Comparison, a_label: str, b_label: str, language: Language = "en") -> str:
-    """Say who beat whom and by how much, or that nobody did; without a full stop.
+    """Return the verdict as a sentence without a full stop.
 
-    Points are percentage points of mIoU with one decimal, as `50 epochs beat 10 epochs by 21.4 points of mIoU, 95 %
-    interval 17.9 to 24.8`.
+    For example: `50 epochs beat 10 epochs by 21.4 points of mIoU, 95 % interval 17.9 to 24.8`.
     """
     words = SENTENCES[language]
     delta, low, high = comparison.delta_miou, comparison.low, comparison.high

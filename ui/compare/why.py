@@ -29,8 +29,9 @@ from ui.words import percent, plain
 VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
-    "*Missed*: an object called background. *Invented*: background called an object. *Confused*: an object called "
-    "another. *Boundary*: any of these where the outline is off by no more than 2 % of the image diagonal."
+    "*False negative*: an object predicted as background. *False positive*: background predicted as an object. "
+    "*Confusion*: an object predicted as another class. *Boundary*: any of these where the contour is off by at most "
+    "2 % of the image diagonal."
 )
 SIZE_MEANING = (
     "An object is here what one image shows of one class; its IoU is that of the class in that image. The mean is over "

@@ -95,7 +95,7 @@ def warnings(content: Content, words: Words) -> list[str]:
             said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
         if found := suspicion(checkpoint.scores):
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
-        invented = [entry.name for entry in checkpoint.scores.classes if entry.is_invented]
+        invented = [entry.name for entry in checkpoint.scores.classes if entry.is_only_predicted]
         if invented:
             said.append(words("invented", label=label, names=words.listed(invented)))
         if checkpoint.evaluation.is_old:

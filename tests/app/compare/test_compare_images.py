@@ -19,7 +19,7 @@ PER_IMAGE = 5
         (f"cell:a:{CAT}>0", 2, "cat that 1 epoch called background"),
         (f"cell:b:{CAT}>0", 1, "cat that 3 epochs called background"),
         (f"class:b:{CAT}", 1, "pixels of cat wrong under 3 epochs"),
-        ("kind:a:0", 2, "missed pixels under 1 epoch"),
+        ("kind:a:0", 2, "false negative pixels under 1 epoch"),
         ("bin:b:13", 2, "pixels that 3 epochs was 86 to 93 % sure of"),
         ("size:b:4", 2, "an object class that covers 30 to 100 % of the image"),
         ("image:b:1", 1, "the mark that was clicked"),

@@ -34,19 +34,19 @@ def test_what_is_right_is_no_error() -> None:
 def test_a_small_object_that_is_missed_is_missed_though_all_of_it_lies_near_its_contour() -> None:
     predicted_HW = scene()
     predicted_HW[80:84, 80:84] = 0
-    assert kinds(predicted_HW) == {"missed": 16}
+    assert kinds(predicted_HW) == {"false negative": 16}
 
 
-def test_an_object_that_is_not_there_is_invented() -> None:
+def test_an_object_that_is_not_there_is_a_false_positive() -> None:
     predicted_HW = scene()
     predicted_HW[5:9, 70:80] = 3
-    assert kinds(predicted_HW) == {"invented": 40}
+    assert kinds(predicted_HW) == {"false positive": 40}
 
 
 def test_an_object_that_is_called_another_is_confused() -> None:
     predicted_HW = scene()
     predicted_HW[20:60, 20:60] = 3
-    assert kinds(predicted_HW) == {"confused": 1600}
+    assert kinds(predicted_HW) == {"confusion": 1600}
 
 
 def test_a_contour_a_little_off_is_boundary_and_farther_off_it_is_not() -> None:
@@ -55,7 +55,7 @@ def test_a_contour_a_little_off_is_boundary_and_farther_off_it_is_not() -> None:
     assert kinds(predicted_HW) == {"boundary": 80}
     predicted_HW[20:60, 60:70] = 1
     # Ten pixels off is no contour any more, but for 3 x 3 px at each corner, where background is predicted nearby.
-    assert kinds(predicted_HW) == {"boundary": 18, "invented": 382}
+    assert kinds(predicted_HW) == {"boundary": 18, "false positive": 382}
 
 
 def test_void_is_no_error() -> None:

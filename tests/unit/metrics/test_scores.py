@@ -53,7 +53,7 @@ def test_the_four_kinds_of_class() -> None:
     assert (missed.iou, missed.precision, missed.recall, missed.f1) == (0, 0, 0, 0)
     assert (invented.iou, invented.precision, invented.recall, invented.f1) == (0, 0, None, 0)
     assert (nowhere.iou, nowhere.precision, nowhere.recall, nowhere.f1) == (None, None, None, None)
-    assert [entry.is_invented for entry in scores.classes] == [False, False, True, False]
+    assert [entry.is_only_predicted for entry in scores.classes] == [False, False, True, False]
     # mIoU counts the invented class as 0; the other means are over the truth's two classes.
     assert scores.miou == pytest.approx(0.6 / 3, abs=1e-15)
     assert scores.precision == scores.recall == scores.f1 == pytest.approx(0.75 / 2, abs=1e-15)
