@@ -1,19 +1,19 @@
-"""Data: folders of photos and masks, how they become tensors, what is in them and what is wrong with them.
+"""Data sets: reading, loading, statistics, checks, repair, import.
 
-dataset.py     which photos, masks and splits a folder holds
+dataset.py     the photos, masks and splits of a folder
 splits.py      random and stratified splits
 images.py      reading photos and masks, writing masks as VOC does
 srgb.py        any mode and colour profile -> 8-bit sRGB
-bit_depth.py   photos of more than 8 bits and of odd bands: which are read, and how to scale them
-geometry.py    where a photo of any shape lies in the square that a model sees
-pair_names.py  one name as photos, masks and lists write it
-hashing.py     what every file holds, as SHA-256, read once until it changes
+bit_depth.py   photos of more than 8 bits and of extra bands: which are read, and how to scale them
+geometry.py    where a photo of any shape lies in the model's square
+pair_names.py  comparing the names of photos, masks and list entries
+hashing.py     SHA-256 of files, cached until a file changes
 voc2012.py     PASCAL VOC 2012, from the web or from a tar
-analysis.py    one pass for statistics and doctor, kept until a file changes
+analysis.py    statistics and findings from one pass, cached until a file changes
 loading/       pairs -> seeded batches of tensors
-statistics/    what a pair and a split show
+statistics/    numbers about pairs and splits
 doctor/        what is wrong with a data set
-repair/        a mended copy of a data set
+repair/        a repaired copy of a data set
 importers/     annotations of other tools -> a data set
 demo/          the drawn data set
 """

@@ -1,11 +1,10 @@
-"""One pass over a data set that answers both what is in it and what is wrong with it, kept until a file changes.
+"""The analysis of a data set: statistics and findings from one pass over its files, cached until a file changes.
 
-Reading thousands of photos takes a while, so it is done once: what the doctor found and the facts of every pair are
-stored in the cache of Atrous, never in the data. A changed, added or removed photo, mask or list, or another
-classes.txt, makes the stored analysis count for nothing.
+    cache/FOLDER/analysis.json    classes, findings, names by split, and the `PairFacts` of every pair; FOLDER is a hash
+                                  of the path of the data
 
-    cache/FOLDER/analysis.json    classes, findings, names by split, and the `PairFacts` of every pair; the folder's
-                                  name is a hash of the path of the data
+A changed, added or removed photo, mask, list or classes.txt makes a cached analysis invalid. Nothing is written into
+the data set.
 """
 
 import hashlib
@@ -29,17 +28,17 @@ from core.jobs import OnProgress
 from core.voc import VOID
 
 SCHEMA = 8
-"""Goes up whenever what is stored, or how it is counted, changes."""
+"""Incremented when the format or the counting changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What one pass over a data set found.
+    """The result of one pass over a data set.
 
     key       `files_key` of the files that were read
-    report    what the doctor says
-    splits    names by split, train and val first, as they are listed: broken pairs too, and twice what is listed twice
-    facts     what every pair shows that can be used, by name
+    report    the doctor's findings
+    splits    names by split, train and val first, as listed: with broken pairs and repeated names
+    facts     the facts of every usable pair, by name
     """
 
     root: Path
@@ -51,11 +50,11 @@ class Analysis:
 
     @property
     def class_ids(self) -> dict[str, frozenset[int]]:
-        """The classes in every photo that can be used, by name; see `core.data.splits`."""
+        """The ids of the classes in every usable pair, by name."""
         return {name: frozenset(facts.pixels) - {VOID} for name, facts in self.facts.items()}
 
     def stats(self, split: str | None = None) -> SplitStats:
-        """Return the statistics of a split, or of all photos, each counted once; what cannot be used is left out.
+        """Return the statistics of a split, or of all photos, each counted once; unusable pairs are left out.
 
         A split that does not exist raises `DataError`.
         """
@@ -69,10 +68,9 @@ class Analysis:
 
 
 def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis:
-    """Return the stored analysis of a data set, or read every pair and store it; broken files are only reported.
+    """Return the cached analysis of a data set, or read every pair and cache it; broken files become findings.
 
-    A folder that is no data set raises `DataError`. Where nothing can be stored, or a file changed meanwhile, it is
-    counted again the next time.
+    A folder that is no data set raises `DataError`. A full disk or a file that changes meanwhile only prevents caching.
     """
     root, key = _root(Path(path)), files_key(path)
     found = _stored(root, key)
@@ -89,26 +87,23 @@ def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis
         "splits": diagnosis.names_by_split(contents),
         "facts": {name: facts.as_dict() for name, facts in usable.items()},
     }
-    if files_key(root) == key:  # else a file came or went meanwhile, and these findings are of no state of the folder
+    if files_key(root) == key:  # else files changed meanwhile, and the findings mix two states
         _store(root, document)
     return _analysis(root, document)
 
 
 def find(path: Path | str) -> Analysis | None:
-    """Return the stored analysis of a data set if none of its files has changed since; nothing but names is read.
-
-    A folder that is no data set raises `DataError`.
-    """
+    """Return the cached analysis of a data set, None if it is missing or invalid; raises as `analyse`."""
     return _stored(_root(Path(path)), files_key(path))
 
 
 def job_dir(path: Path | str) -> Path:
-    """Return the folder of the job that analyses a data set (see `core.jobs`), and of what it found."""
+    """Return the folder of a data set's analysis and of the job that runs it (`core.jobs`)."""
     return home() / "cache" / hashlib.sha256(os.fsencode(_root(Path(path)))).hexdigest()[:16]
 
 
 def files_key(path: Path | str) -> str:
-    """Return a SHA-256 over name, times of change and size of every file that the analysis reads; none is opened."""
+    """Return a SHA-256 over the names and stamps of all files that the analysis reads; none is opened."""
     root = _root(Path(path))
     stamps = [*_stamps(root, root, (CLASSES_FILE, *diagnosis.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
     for folder in (*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS):
@@ -122,24 +117,24 @@ def _stamps(root: Path, folder: Path, endings: tuple[str, ...]) -> list[str]:
         with os.scandir(folder) as entries:
             return [f"{place}/{_stamp(entry)}" for entry in entries if entry.name.lower().endswith(endings)]
     except OSError:
-        return []  # a folder that is not there is no part of the data; one that cannot be read is told by read_contents
+        return []  # a missing folder is not part of the data; `read_contents` reports an unreadable one
 
 
 def _stamp(entry: "os.DirEntry[str]") -> str:
     try:
         status = entry.stat()
-    except OSError:  # a link that leads nowhere
+    except OSError:  # a broken link
         return entry.name
     return "\0".join(map(str, (entry.name, *stamp_of(entry.path, status)[1:])))
 
 
 def _root(path: Path) -> Path:
-    """Return the folder that holds photos, masks and lists, wherever above it the path begins; else `DataError`."""
+    """Return the folder with photos, masks and lists, at the path or below; else raise `DataError`."""
     for place in PLACES:
         for photos, masks in LAYOUTS:
             if (path / place / photos).is_dir() and (path / place / masks).is_dir():
                 return (path / place).resolve()
-    return read_contents(path).root.resolve()  # which says what is missing
+    return read_contents(path).root.resolve()  # raises the error
 
 
 # --- the stored file ------------------------------------------------------------------------------------------------
@@ -154,7 +149,7 @@ def _report_document(report: diagnosis.Report) -> dict[str, Any]:
 
 
 def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
-    """Return the analysis that a document is of; another form raises KeyError, TypeError, ValueError or the like."""
+    """Return the analysis in a document; another format raises KeyError, TypeError, ValueError or the like."""
     classes, report = document["classes"], document["report"]
     return Analysis(
         root=root,
@@ -172,7 +167,7 @@ def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
 
 
 def _store(root: Path, document: dict[str, Any]) -> None:
-    """Write the document; where the cache cannot be written, do nothing."""
+    """Write the document; if the cache cannot be written, do nothing."""
     folder = job_dir(root)
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +176,7 @@ def _store(root: Path, document: dict[str, Any]) -> None:
 
 
 def _stored(root: Path, key: str) -> Analysis | None:
-    """Return what was stored for these very files; one that is damaged, or of another version, is as good as none."""
+    """Return the cached analysis of these files, None if it is missing, damaged or invalid."""
     try:
         document = json.loads((job_dir(root) / "analysis.json").read_bytes())
         if (document["schema"], document["key"]) == (SCHEMA, key):

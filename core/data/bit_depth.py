@@ -1,8 +1,8 @@
-"""Photos of more than 8 bits a value, and TIFFs of odd bands: which are read, which are refused, and how to scale them.
+"""Photos of more than 8 bits per channel and TIFFs with extra bands: which are read, and how to scale them.
 
-White is 65535 of 16 bits, in training, on the Segment page and everywhere else. Whole numbers of 32 bits and numbers
-with a point are measurements: nothing says which of them is white, so they are refused, and so is what Pillow would
-read wrongly. What is refused for its scale alone, or comes out nearly black, can be `stretched`.
+White is 65535 in 16 bits. Integers of 32 bits and floats are measurements without a defined white, so they are refused,
+as is every photo that Pillow would decode wrongly. `stretched` scales photos that are refused for their scale only, or
+that come out nearly black.
 """
 
 from collections.abc import Mapping
@@ -14,33 +14,33 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 DEEP_GREY = "I;16"
-"""How Pillow's names of 16-bit grey modes begin; the rest is the order of the bytes."""
+"""Prefix of Pillow's 16-bit grey modes; the rest is the byte order."""
 
 UNSCALED_MODES = ("I", "F")
-"""Pixels that are measurements: nothing says which value is white."""
+"""Modes of measurements: no value is defined as white."""
 
 STRETCH_PERCENT = (1.0, 99.0)
-"""Which percentiles of its values a stretched photo has as black and as white."""
+"""The percentiles of its values that become black and white in a stretched photo."""
 STRETCH = f"black and white at {STRETCH_PERCENT[0]:.0f} and {STRETCH_PERCENT[1]:.0f} % of its values"
 
 SCALE_IT = "save it with 8 bits per channel, or have it scaled (`doctor --repair` in data, else `segment --stretch`)"
 
 DARK_PERCENT, DARK_LEVEL = 99.8, 16
-"""A photo is nearly black where so many percent of its pixels are darker than this of 255, as 12 bits in 16 are."""
+"""A photo is nearly black if this percentage of its pixels is below this level of 255, as with 12 bits stored in 16."""
 
 BITS, PHOTOMETRIC, BANDS, PLANES, KIND = 258, 262, 277, 284, 339
 DNG_VERSION, SUBFILE_TYPE = 50706, 254
-"""Tags of a TIFF file; only a camera's raw file has a DNG version, and by its subfile it begins with a thumbnail."""
+"""TIFF tags; a camera's raw file has a DNG version, or a subfile type that marks a thumbnail."""
 SEVERAL_PLANES, WHITE_IS_ZERO, FLOATING_POINT = 2, 0, 3
 TIFF_SIGNS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class Refused(Exception):  # noqa: N818  the end of a sentence that names the file
-    """A photo that would be read wrongly; the message says what it is, and what to do."""
+    """A photo that would be decoded wrongly; the message says what it is, and what to do."""
 
 
 def refuse_misread(picture: Image.Image) -> None:
-    """Raise `Refused` for a picture, opened and not decoded yet, that Pillow decodes into other colours than it has."""
+    """Raise `Refused` for an opened picture that Pillow would decode into wrong colours."""
     tags = getattr(picture, "tag_v2", {})
     if DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0) == 1:
         raise Refused("is a camera's raw file, or begins with a thumbnail; export it as JPEG")
@@ -58,7 +58,7 @@ def refuse_unscaled(picture: Image.Image) -> None:
 
 
 def refused_tiff(file: IO[bytes]) -> Refused | None:
-    """Return what to say of a file that Pillow does not know, if it is a TIFF all the same: of which bands it is."""
+    """Return the reason why Pillow cannot read a file, if it is a TIFF with unsupported bands, else None."""
     header = file.read(8)
     if header[:4] not in TIFF_SIGNS[:2]:
         return None
@@ -67,7 +67,7 @@ def refused_tiff(file: IO[bytes]) -> Refused | None:
         file.seek(tags.next)
         tags.load(file)
         return _odd_bands(tags)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError):  # it is damaged, too
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError):  # damaged
         return None
 
 
@@ -79,7 +79,7 @@ def _odd_bands(tags: Mapping[int, Any]) -> Refused:
 
 
 def num_unused_bands(picture: Image.Image) -> int:
-    """Return how many bands of a TIFF are neither colours nor alpha, so that nobody sees them."""
+    """Return the number of bands of a TIFF that are neither colour nor alpha."""
     tags = getattr(picture, "tag_v2", {})
     return max(0, _one(tags.get(BANDS, 1)) - len(picture.getbands()))
 
@@ -96,20 +96,20 @@ def _one(value: object) -> int:
 
 
 def is_scalable(picture: Image.Image) -> bool:
-    """Tell whether a picture has more than 8 bits of grey, so that `stretched` brings out more of it."""
+    """Return whether a picture has more than 8 bits of grey, so that `stretched` can help."""
     return picture.mode in UNSCALED_MODES or picture.mode.startswith(DEEP_GREY)
 
 
 def is_nearly_black(rgb: Image.Image) -> bool:
-    """Tell whether a photo shows next to nothing for want of light, or because of its scale."""
+    """Return whether an RGB photo is almost entirely dark."""
     counts_256 = np.array(rgb.convert("L").histogram())
     return bool(counts_256[:DARK_LEVEL].sum() >= DARK_PERCENT / 100 * counts_256.sum())
 
 
 def stretched(picture: Image.Image) -> Image.Image:
-    """Return greys of more than 8 bits as 8 (mode L), black and white at `STRETCH_PERCENT` of the values.
+    """Return a grey picture of more than 8 bits as mode L, black and white at `STRETCH_PERCENT` of its values.
 
-    Values that are no number are black, and so is a picture of one value.
+    NaN, infinity and pictures of a single value become black.
     """
     value_HW: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
     is_number_HW = np.isfinite(value_HW)

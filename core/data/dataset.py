@@ -1,9 +1,9 @@
-"""A data set on disk: which photos and masks there are, and how they are split.
+"""A data set on disk: its photos, masks and splits.
 
 Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
-`ImageSets/Segmentation`; with masks in `SegmentationClassAug` there is a split `trainaug`), or `images` + `masks`.
-Without lists the pairs are split 80/20 at random from a seed. Classes are those of a `classes.txt`, else VOC's where
-the folder is VOC's, else numbered (`core.classes`).
+`ImageSets/Segmentation`; masks in `SegmentationClassAug` make a split `trainaug`), or `images` + `masks`. Without lists
+the pairs are split 80/20 at random from a seed. Classes come from `classes.txt`, else VOC's in VOC's own folder, else
+they are numbered (`core.classes`).
 """
 
 import hashlib
@@ -35,9 +35,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The pairs of a folder by split; `split_source` says in words where the splits come from.
+    """The pairs of a folder by split.
 
-    `has_named_classes` is False where nothing says what the classes are: neither a classes.txt nor VOC's folder.
+    `split_source` says where the splits come from. `has_named_classes` is False where neither a classes.txt nor VOC's
+    own folder names the classes.
     """
 
     root: Path
@@ -57,13 +58,13 @@ class Dataset:
         return len(self.classes)
 
     def is_of(self, class_names: Sequence[str]) -> bool:
-        """Tell whether these are its classes; where nothing names them, only their number can say so."""
+        """Return whether its classes have these names, or, where nothing names them, this number."""
         return self.class_names == tuple(class_names) or (
             not self.has_named_classes and len(class_names) == self.num_classes
         )
 
     def split(self, name: str) -> tuple[Sample, ...]:
-        """Return the pairs of a split; one that does not exist or is empty raises `DataError`."""
+        """Return the pairs of a split; if it is missing or empty, raise `DataError`."""
         if name not in self.splits:
             raise DataError(f"{self.root} has no split '{name}'; it has {', '.join(self.splits)}.")
         if not self.splits[name]:
@@ -73,9 +74,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds, by name, before anything is asked of it.
+    """The files of a folder, by name, before any check.
 
-    `lists` holds the names in each split list, whether their files exist or not; it is empty where there are no lists.
+    `lists` holds the names in each split list, whether their files exist or not; it is empty without lists.
     `has_named_classes` is that of `Dataset`.
     """
 
@@ -89,14 +90,14 @@ class Contents:
     has_named_classes: bool
 
     def has_masks_of(self, names: Iterable[str]) -> bool:
-        """Tell whether any of these photos has a mask; none has in VOC's test.txt, photos without truth."""
+        """Return whether any of these photos has a mask; in VOC's test.txt none has."""
         return any(name in self.masks for name in names)
 
 
 def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
-    """Find the pairs and splits of a folder, reading names only.
+    """Return the pairs and splits of a folder; only names are read.
 
-    A folder that does not exist, holds no masks, or lists a photo it does not have raises `DataError`.
+    A folder that is missing or holds no masks, or a list with a photo that is missing, raises `DataError`.
     """
     contents = read_contents(Path(path))
     photos, masks = contents.photos, contents.masks
@@ -119,7 +120,7 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
 
 
 def read_contents(path: Path) -> Contents:
-    """List a folder by names; one that does not exist, cannot be read or is no data set raises `DataError`."""
+    """Return the files of a folder; one that cannot be read, or is no data set, raises `DataError`."""
     try:
         return _read_contents(path)
     except OSError as error:
@@ -137,10 +138,10 @@ def _read_contents(path: Path) -> Contents:
     lists = {
         file: _listed_names(file, photos)
         for file in sorted((root / LISTS).glob("*.txt"), key=by_number)
-        if _is_told(file)
+        if _is_listable(file)
     }
     if lists:
-        # trainaug and its kin take a mask of the augmented set where VOC itself has none.
+        # Lists such as trainaug use a mask of the augmented set where VOC has none.
         augmented = _files_by_stem(root / AUGMENTED_MASKS, (".png",))
         masks = augmented | masks
         if augmented:
@@ -150,16 +151,15 @@ def _read_contents(path: Path) -> Contents:
 
 
 def _add_trainaug(lists: dict[Path, list[str]], folder: Path, augmented: list[str]) -> None:
-    """List what is augmented and not in val, as the usual trainaug.txt does, unless there is one."""
+    """List what is augmented and not in val, as the usual trainaug.txt does, unless the file exists."""
     val = set(lists.get(folder / "val.txt", ()))
     lists.setdefault(folder / "trainaug.txt", [name for name in augmented if name not in val])
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """Return a SHA-256 over names and the content of photos and masks: equal for copies, for nothing else.
+    """Return a SHA-256 over names and the content of photos and masks: equal for copies only.
 
-    Each file is read once, and again only after it changed (`core.data.hashing`); one that cannot be read raises
-    `DataError`.
+    Each file is read once and again after it changed (`core.data.hashing`); an unreadable one raises `DataError`.
     """
     pairs = list(samples)
     digests = hashes([file for sample in pairs for file in (sample.photo, sample.mask)])
@@ -186,17 +186,17 @@ def _find_layout(path: Path) -> tuple[Path, Path, Path]:
 def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and _is_told(file))
+    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and _is_listable(file))
     return {composed(file.stem): file for file in files}
 
 
-def _is_told(file: Path) -> bool:
-    """Tell whether a file counts: not the `._` files that macOS leaves, nor a name that is no text in any language."""
+def _is_listable(file: Path) -> bool:
+    """Return whether a file counts: not the `._` files of macOS, nor a name with bytes that are not UTF-8."""
     return not file.name.startswith(".") and file.name.isprintable()
 
 
 def _listed_names(file: Path, photos: dict[str, Path]) -> list[str]:
-    # Official lists of other tasks carry a second column: the name is the first word, unless a photo is called so.
+    # VOC's lists of other tasks have a second column: the name is the first word, unless a photo has the whole name.
     return [line if line in photos else line.split()[0] for line in map(composed, read_lines(file))]
 
 
@@ -212,7 +212,7 @@ def _listed_samples(
 
 
 def no_masks(mask_dir: Path) -> DataError:
-    """Return what is said of a folder in which there is no mask that can be read."""
+    """Return the error for a folder without a readable mask."""
     held = sorted(each for each in mask_dir.iterdir() if not each.name.startswith("."))
     folders = [each.name for each in held if each.is_dir()]
     if folders:
@@ -226,9 +226,9 @@ def no_masks(mask_dir: Path) -> DataError:
 
 
 def unread_photos(photo_dir: Path) -> dict[str, Path]:
-    """Return by name the files beside the photos that are no photos to a data set, as HEIC and raw files are not."""
+    """Return by name the files beside the photos in formats that are not read, such as HEIC and raw."""
     files = (file for file in sorted(photo_dir.iterdir()) if file.suffix.lower() not in PHOTO_SUFFIXES)
-    return {composed(file.stem): file for file in files if _is_told(file) and file.is_file()}
+    return {composed(file.stem): file for file in files if _is_listable(file) and file.is_file()}
 
 
 def _no_photo(name: str, mask: Path, photo_dir: Path, photos: dict[str, Path], masks: dict[str, Path]) -> DataError:
@@ -250,17 +250,17 @@ def _all_pairs(photos: dict[str, Path], masks: dict[str, Path], photo_dir: Path,
 
 
 def num_to_train(num_samples: int) -> int:
-    """Return how many of so many pairs are trained on: 80 %, and of two or more at least one is left to validate."""
+    """Return the size of train for a random split: 80 %, but at least one pair of two or more is left for val."""
     return min(round(TRAIN_SHARE * num_samples), max(1, num_samples - 1))
 
 
 def in_random_order(samples: Iterable[Sample], seed: int) -> list[Sample]:
-    """Return samples in the order of a hash of their names: random, but for a seed the same everywhere."""
+    """Return samples sorted by a hash of seed and name: random, and the same on every machine."""
     return sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}/{sample.name}".encode()).digest())
 
 
 def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, ...]]:
-    """Split 80/20 in the order of a hash of the names: a pair that is added or removed moves at most one other."""
+    """Split 80/20 by `in_random_order`: a pair that is added or removed moves at most one other."""
     shuffled = in_random_order(samples, seed)
     num_train = num_to_train(len(samples))
     by_name = [tuple(sorted(part, key=lambda s: s.name)) for part in (shuffled[:num_train], shuffled[num_train:])]

@@ -1,9 +1,9 @@
-"""How a photo of any shape lies in the square that a model sees: the one place that decides it.
+"""Where a photo of any shape lies in the square input of the model.
 
-*resize*  both sides of the photo become the square's, whatever its shape: nothing is padded, and shapes are distorted
-*fit*     the longer side becomes the square's and the shorter one follows: shapes stay, and what is left is padded
+*resize*  both sides become the square's: nothing is padded, the aspect ratio changes
+*fit*     the longer side becomes the square's: the aspect ratio stays, the rest is padded
 
-Torch is not imported.
+This module does not import torch.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ HOW = {
     FIT: "the longer side resized to {size} px with the aspect ratio kept, the other side padded alike at both ends "
     "with the mean colour, and the padding cut off the logits",
 }
-"""What whoever runs a model elsewhere has to do with a photo, by geometry."""
+"""The preprocessing of a photo in words, for users of an exported model, by geometry."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The middle of a square, which a photo fills: all but equal margins above and below, left and right, in px."""
+    """The part of a square that a photo fills: centred, with these margins in px."""
 
     side_px: int
     above_px: int = 0
@@ -30,20 +30,20 @@ class Place:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the photo's part."""
+        """Height and width of the part."""
         return self.side_px - 2 * self.above_px, self.side_px - 2 * self.beside_px
 
     def part(self, square_SS: Any) -> Any:
-        """Return the photo's part of a tensor or array whose last two axes are the square's; a view of it."""
+        """Return the part of a tensor or array whose last two axes are the square's, as a view."""
         (height, width), top, left = self.size, self.above_px, self.beside_px
         return square_SS[..., top : top + height, left : left + width]
 
 
 def place_of(size: tuple[int, int], side_px: int, geometry: str) -> Place:
-    """Return where a photo of (height, width) lies in a square.
+    """Return the place of a photo of (height, width) in a square.
 
-    Both margins of a side are equal, so that mirroring the photo and mirroring the square are the same. A side is
-    therefore up to 1 px off the photo's exact ratio; of the photo at least a line stays.
+    Opposite margins are equal, so that flipping the photo and flipping the square are the same. A side is therefore up
+    to 1 px off the exact ratio; it is at least 1 px.
     """
     if geometry == RESIZE:
         return Place(side_px)

@@ -1,11 +1,11 @@
-"""What files hold, as SHA-256: read once, and again only after the file changed.
+"""SHA-256 of files, cached until a file changes.
 
-    cache/content/FOLDER.json     of one folder of photos or masks, which the name is a hash of:
+    cache/content/FOLDER.json     one folder of photos or masks; FOLDER is a hash of its path
         first line                SHA-256 of all that follows
         rest                      {"schema": 1, "files": {name: [size, mtime_ns, ctime_ns, SHA-256 of the content]}}
 
-What counts is the stamp (`core.files.Stamp`). A cache file appears whole or not at all, so any number of processes may
-read and write: at worst one of them reads a photo again. One that is damaged is as good as none.
+A file counts as unchanged if its stamp is equal (`core.files.Stamp`). Any number of processes may read and write the
+cache: at worst one hashes a photo again. A damaged cache file is ignored.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from core.home import home
 
 SCHEMA = 1
 MAX_FOLDERS = 64
-"""Folders that are remembered, on the disk and in memory; those not written for longest give way."""
+"""Folders in the cache, on the disk and in memory; the oldest are deleted."""
 
 MAX_THREADS = 4
 
@@ -35,21 +35,21 @@ Until then a second change can leave the same stamp, so the file is read each ti
 """
 
 BY_CONTENT = "content:"
-"""How a fingerprint begins. Those without counted photos by their size alone, so equal ones say nothing."""
+"""Prefix of fingerprints. Those of early versions lack it: they hashed the size of photos, not their content."""
 
 Known = dict[str, tuple[Stamp, str]]
-"""Of a folder: by name, the stamp of a file when it was read and the SHA-256 of its content."""
+"""One folder's files by name: the stamp when the file was read, and the SHA-256."""
 
 _memory: dict[str, Known] = {}
 
 
 def is_by_content(fingerprint: str) -> bool:
-    """Tell whether a fingerprint counted the content of the photos; those of early versions counted their size."""
+    """Return whether a fingerprint is of the content of photos, and not of an early version."""
     return fingerprint.startswith(BY_CONTENT)
 
 
 def hashes(files: Sequence[Path]) -> list[str]:
-    """Return the SHA-256 of the content of each file; one that cannot be read raises `DataError`."""
+    """Return the SHA-256 of each file, as hex; an unreadable file raises `DataError`."""
     now_ns = time.time_ns()
     stamps = [_existing(file) for file in files]
     places = [os.path.split(each.path) for each in stamps]
@@ -97,7 +97,7 @@ def _is_settled(file: Stamp, now_ns: int) -> bool:
 
 
 def _known(folder: str) -> Known:
-    """Return what is remembered of a folder, read from the disk the first time."""
+    """Return the entries of a folder, read from the disk the first time."""
     if folder not in _memory:
         while len(_memory) >= MAX_FOLDERS:
             _memory.pop(next(iter(_memory)), None)
@@ -110,7 +110,7 @@ def _file(folder: str) -> Path:
 
 
 def _read(folder: str) -> Known:
-    """Return what the disk has of a folder; one that is missing, damaged or of another version is as good as none."""
+    """Return the entries of a folder on the disk; none if the file is missing, damaged or of another version."""
     try:
         seal, _, text = _file(folder).read_bytes().partition(b"\n")
         document = json.loads(text)
@@ -125,7 +125,7 @@ def _read(folder: str) -> Known:
 
 
 def _keep(folder: str, known: Known) -> None:
-    """Write what is known of a folder, with what others wrote meanwhile; without room for it, do nothing."""
+    """Write the entries of a folder, merged with those that other processes wrote; on a full disk, do nothing."""
     file = _file(folder)
     with suppress(OSError):
         there = set(os.listdir(folder))  # noqa: PTH208 - names are enough

@@ -1,7 +1,6 @@
-"""Reading photos and masks from disk, and writing masks as VOC does.
+"""Reading photos and masks; writing masks as VOC does.
 
-A mask is a picture of class ids: mode P (VOC's own, ids with a palette), mode L (ids as grey levels) or mode 1 (the
-ids 0 and 1).
+A mask is a picture of class ids: mode P (ids with a palette, VOC's own), L (ids as grey levels) or 1 (ids 0 and 1).
 """
 
 import functools
@@ -20,16 +19,16 @@ from core.files import regular, replacing
 from core.voc import PALETTE, VOID
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
-"""What is decoded as a photo, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
+"""Formats of photos, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
 MASK_MODES = ("P", "L", "1")
 JPEG_QUALITY = 95
-"""Of a photo that has to be written anew, as one that is turned upright."""
+"""Quality of a photo that is compressed again, for example after turning it upright."""
 
 
 def load_picture(path: Path, what: str) -> Image.Image:
-    """Read a whole file as it is, of any mode and not turned upright; `what` (photo, mask) is for the `DataError`.
+    """Return a decoded file, in its own mode and not turned upright; an unusable one raises `DataError`.
 
-    Of photos only `PHOTO_FORMATS` are tried, and what Pillow would decode into wrong colours is refused.
+    `what` is "photo" or "mask". Photos must be of `PHOTO_FORMATS`, and Pillow must decode their colours right.
     """
     is_photo = what == "photo"
     if is_photo:
@@ -59,36 +58,33 @@ def _odd_tiff(path: Path) -> Refused | None:
 
 @functools.cache
 def register_heif() -> None:
-    """Let Pillow open HEIC files, without the thumbnails and depths that come with a phone's."""
+    """Let Pillow open HEIC files, without the thumbnails and depth maps of phones."""
     import pillow_heif
 
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def read_photo(path: Path) -> Image.Image:
-    """Read a photo as RGB, turned upright by its EXIF orientation; a file that cannot be read raises `DataError`.
-
-    It is what the Segment page makes of the same file, or refused in the same words (`bit_depth`).
-    """
+    """Return a photo as RGB, turned upright by its EXIF orientation; an unusable one raises `DataError`."""
     photo = load_picture(path, "photo")
     try:
         refuse_unscaled(photo)
         return upright_rgb(photo)
     except Refused as refused:
         raise DataError(f"The photo {path} {refused}.") from refused
-    except (OSError, SyntaxError, ValueError, struct.error) as error:  # damaged EXIF, which is read only now
+    except (OSError, SyntaxError, ValueError, struct.error) as error:  # damaged EXIF is first read here
         raise DataError(f"The photo {path} cannot be turned upright ({error}); save it again without EXIF.") from error
 
 
 def upright_rgb(photo: Image.Image) -> Image.Image:
-    """Return a picture of any mode as sRGB (`to_srgb`), its EXIF orientation applied, transparency laid on white."""
+    """Return a picture of any mode as sRGB (`to_srgb`), turned upright by its EXIF orientation."""
     return to_srgb(ImageOps.exif_transpose(photo))
 
 
 def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
-    """Read a mask as ids, shape (H, W), uint8: class ids below `num_classes`, and 255 for void.
+    """Return a mask as ids, (H, W), uint8: class ids below `num_classes`, and 255 for void.
 
-    Anything else (a colour picture, an id without a class, a damaged file) raises `DataError` naming the file.
+    A colour picture, an id without a class or a damaged file raises `DataError`.
     """
     mask = load_picture(path, "mask")
     if mask.mode not in MASK_MODES:
@@ -106,7 +102,7 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
 
 
 def read_pair(photo_path: Path, mask_path: Path, num_classes: int) -> tuple[Image.Image, NDArray[np.uint8]]:
-    """Read a photo and its mask; a mask of another size than its photo raises `DataError`."""
+    """Return a photo and its ids (`read_photo`, `read_mask`); different sizes raise `DataError`."""
     photo, mask_HW = read_photo(photo_path), read_mask(mask_path, num_classes)
     height, width = mask_HW.shape
     if photo.size != (width, height):
@@ -118,27 +114,27 @@ def read_pair(photo_path: Path, mask_path: Path, num_classes: int) -> tuple[Imag
 
 
 def mask_image(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> Image.Image:
-    """Return ids as a mode P picture with a palette, VOC's by default."""
+    """Return ids, (H, W), as a mode P picture with a palette, (256, 3)."""
     image = Image.fromarray(mask_HW, mode="L")
     image.putpalette(palette_2563.tobytes())
     return image
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """Return a picture as the bytes of a PNG file."""
+    """Return a picture as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def jpeg_bytes(image: Image.Image, quality: int = 90, subsampling: int = -1) -> bytes:
-    """Return a picture as the bytes of a JPEG file; `subsampling` 0 keeps colours at full size, -1 is Pillow's own."""
+    """Return a picture as a JPEG file; `subsampling` 0 keeps the resolution of colours, -1 is Pillow's default."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()
 
 
 def write_mask(path: Path, mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> None:
-    """Write ids as a mode P PNG with a palette, VOC's by default."""
+    """Write ids, (H, W), as a mode P PNG with a palette, (256, 3)."""
     with replacing(path) as file:
         mask_image(mask_HW, palette_2563).save(file, format="PNG")

@@ -1,6 +1,6 @@
-"""How photos, masks and lists write one name: in Unicode's composed form, and what is nearly the same name.
+"""Comparing the names of photos, masks and list entries.
 
-macOS and archives made there write an umlaut as two signs, everybody else as one: names are compared composed (NFC).
+macOS writes an umlaut as two code points, other systems as one: names are compared in composed form (NFC).
 """
 
 import re
@@ -11,31 +11,31 @@ from pathlib import Path
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 ENDING = re.compile(r"[ _.-](mask|label|seg|segmentation|gt|annotation)s?$")
-"""What other programs put behind a photo's name to call its mask; of a name in lower case."""
+"""Suffixes that other programs add to a photo's name to name its mask; for names in lower case."""
 
 
 def composed(name: str) -> str:
-    """Return a name as it is compared: each letter with its accents as one sign."""
+    """Return a name in composed form (NFC)."""
     return unicodedata.normalize("NFC", name)
 
 
 def folded(name: str) -> set[str]:
-    """Return the ways in which a file may have the name that a list gives: another case, without the extension."""
+    """Return the names of files that a list entry may mean: in lower case, with and without a photo's extension."""
     path = Path(name)
     return {name.casefold()} | ({path.stem.casefold()} if path.suffix.lower() in PHOTO_SUFFIXES else set())
 
 
 def bare(name: str) -> str:
-    """Return a name in lower case and without what stands behind that of a mask, as in `plant_1_mask`."""
+    """Return a name in lower case without the suffix of a mask: `Plant_1_mask` -> `plant_1`."""
     return ENDING.sub("", name.casefold())
 
 
 def near(files: Mapping[str, Path], others: Container[str] = ()) -> Callable[[str], Path | None]:
-    """Return a function that finds the file of nearly a name, None where there is none or it has the very name.
+    """Return a function that finds the file with nearly a given name, None if none or if the exact name exists.
 
     Args:
-        files: photos, or masks, by their names.
-        others: names of the other kind of file: one that has its partner is no other's by an ending.
+        files: photos, or masks, by name.
+        others: names of the other kind; a file with a partner there is not matched by its suffix.
     """
     exact = {name.casefold(): file for name, file in files.items()}
     without_ending = {bare(name): file for name, file in files.items() if name not in others}

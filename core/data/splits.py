@@ -1,10 +1,9 @@
-"""Splitting photos 80/20: at random, or so that both parts show every class equally often.
+"""Splitting photos 80/20: at random, or stratified by class.
 
-Stratified is meant as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD
-2011): the class with the fewest photos left is served first, each of its photos going to the part that still wants most
-of that class. Two things are added: the sizes are those of a random split, and every class of two photos or more is
-first given one photo in each part where that is possible. Those of five or more come first, since rarer classes in the
-same photos could use theirs up.
+Stratified as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD 2011): the
+class with the fewest photos left is served first, each of its photos goes to the part that lacks most of that class.
+Two additions: the sizes are those of a random split, and every class of two photos or more first gets one photo in each
+part where possible, classes of five or more before rarer ones, which could otherwise use up their photos.
 """
 
 import shutil
@@ -22,17 +21,17 @@ from core.errors import DataError
 from core.files import new_folder, read_lines, replacing_folder, unused
 
 MIN_PHOTOS = 5
-"""A class with fewer photos cannot be split 80/20."""
+"""Least photos of a class for an 80/20 split."""
 PARTS = ("train", "val")
 TRAIN, VAL = range(2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitShares:
-    """How a split divides the classes: `train` and `val` hold the photos of each class, by class id.
+    """The photos of each class in train and val, by class id.
 
-    `largest_deviation` is how far the share of a class's photos in val is from 0.2 where it is furthest, over the
-    classes with five photos or more; None without such a class.
+    `largest_deviation` is the largest distance of a class's share in val from 0.2, over the classes with five photos or
+    more; None without such a class.
     """
 
     train: tuple[int, ...]
@@ -51,7 +50,7 @@ class SplitPreview:
 def preview_splits(
     samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], num_classes: int, seed: int
 ) -> SplitPreview:
-    """Return what both ways of splitting would do; `class_ids` holds the classes in each photo, by its name."""
+    """Return the class counts of both ways to split; `class_ids` holds the classes in each photo, by name."""
     return SplitPreview(
         random=split_shares(random_splits(list(samples), seed), class_ids, num_classes),
         stratified=split_shares(stratified_splits(samples, class_ids, seed), class_ids, num_classes),
@@ -76,11 +75,10 @@ def split_shares(
 def stratified_splits(
     samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], seed: int
 ) -> dict[str, tuple[Sample, ...]]:
-    """Split 80/20 so that the photos of every class are, too; both parts are in the order of the names.
+    """Split 80/20 so that the photos of every class are split 80/20; both parts are sorted by name.
 
-    The same names, classes and seed give the same split, whatever the order of the samples. `class_ids` holds the
-    classes in each photo, by its name. Val is larger than a fifth only where it takes more photos than that to show
-    every class with two photos or more.
+    The result depends on names, classes and seed, not on the order of the samples. `class_ids` holds the classes in
+    each photo, by name. Val exceeds a fifth only if it needs more photos to show every class of two photos or more.
     """
     shuffled = in_random_order(samples, seed)
     num_classes = 1 + max((class_id for sample in samples for class_id in class_ids[sample.name]), default=0)
@@ -100,7 +98,7 @@ def _shows(samples: Sequence[Sample], class_ids: Mapping[str, Collection[int]], 
 
 
 class _Division:
-    """Photos being divided: `shows_NK` tells the classes in each; of equal photos the first goes first."""
+    """Photos being divided; `shows_NK` is 1 where a photo shows a class. Ties go to the first photo."""
 
     def __init__(self, shows_NK: NDArray[np.int64]) -> None:
         num_photos = len(shows_NK)
@@ -122,14 +120,14 @@ class _Division:
             rarest = int(np.argmin(np.where(left_K > 0, left_K, len(self._part_N) + 1)))
             for photo in np.flatnonzero((self._part_N < 0) & (self._shows_NK[:, rarest] > 0)):
                 self._put(int(photo), self._neediest(rarest))
-        for photo in np.flatnonzero(self._part_N < 0):  # those that show no class at all
+        for photo in np.flatnonzero(self._part_N < 0):  # photos without any class
             self._put(int(photo), max((TRAIN, VAL), key=lambda part: self._room[part]))
         return self._part_N
 
     def _show_in(self, part: int, class_id: int, is_served_K: NDArray[np.bool_]) -> None:
-        """Give a part its first photo of a class: the one that brings most of the served classes it has none of yet.
+        """Give a part its first photo of a class: the one with most of the served classes that the part lacks.
 
-        A photo that is the last chance of the other part to show a class is taken only if there is no other.
+        A photo that is the other part's last chance to show a class is taken only if there is no other.
         """
         is_free_N = self._part_N < 0
         lacks_2K = is_served_K & np.array([~self._shows_NK[self._part_N == each].any(axis=0) for each in (TRAIN, VAL)])
@@ -142,7 +140,7 @@ class _Division:
         self._put(int(candidates[np.argmax(gains)]), part)
 
     def _neediest(self, class_id: int) -> int:
-        """Return the part with room that wants most of a class, or else most photos."""
+        """Return the part with room that lacks most of a class, on a tie the one with more room."""
         open_parts = [part for part in (TRAIN, VAL) if self._room[part] > 0]
         return max(open_parts, key=lambda part: (self._wanted_2K[part, class_id], self._room[part]))
 
@@ -153,15 +151,15 @@ class _Division:
 
 
 def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
-    """Write a split as the lists train and val of a data set; lists that are there are first copied beside.
+    """Write a split as the lists train and val of a data set; existing lists are first copied to a folder beside.
 
-    The copy of the folder is called Segmentation-before, or -before-2 and so on. Other lists stay, but those to train
-    on lose the names of val. A folder that cannot be written raises `DataError`, the lists as they were.
+    The copy is Segmentation-before, or -before-2 and so on. Other lists stay, but training lists lose the names in val.
+    If the folder cannot be written, raise `DataError` and leave the lists unchanged.
     """
     folder = root / LISTS
     names = {part: [sample.name for sample in samples] for part, samples in splits.items()}
     if odd := [name for its in names.values() for name in its if name != name.strip()]:
-        raise DataError(f"'{odd[0]}' begins or ends with a space, which a list cannot tell; rename photo and mask.")
+        raise DataError(f"'{odd[0]}' begins or ends with a space, which a list cannot hold; rename photo and mask.")
     try:
         if folder.exists():
             with new_folder(unused(folder.with_name(f"{folder.name}-before"))) as before:
@@ -177,7 +175,7 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
 
 
 def _take_off(folder: Path, names: Collection[str]) -> None:
-    """Take names off the lists to train on."""
+    """Remove names from the training lists."""
     for file in (file for file in folder.glob("*.txt") if is_to_train_on(file.stem)):
         lines = read_lines(file)
         kept = [line for line in lines if composed(line) not in names and composed(line.split()[0]) not in names]

@@ -1,8 +1,8 @@
-"""Pictures of any mode as 8-bit sRGB: the colours that training, validation and the Segment page all see.
+"""Pictures of any mode as 8-bit sRGB, the same for training, validation and the Segment page.
 
-Pillow's own conversion clips 16-bit greys and leaves colour profiles out. Here 16 bits are scaled, an embedded profile
-(a camera's wide gamut, a printer's CMYK) is applied, and what is transparent shows white. A strip of rows is converted
-at a time, so that a large picture needs little more memory than it has before and after.
+Pillow's conversion clips 16-bit greys and ignores colour profiles. Here 16 bits are scaled, embedded profiles (wide
+gamut, CMYK) are applied, and transparent pixels become white. Strips of rows are converted one at a time, so that a
+large picture needs little extra memory.
 """
 
 import io
@@ -14,22 +14,22 @@ from PIL import Image, ImageCms
 from core.data.bit_depth import DEEP_GREY
 
 STRIP_PIXELS = 1_000_000
-"""How much is converted at a time."""
+"""Pixels converted at a time."""
 
 PROFILED_MODES = {
     "1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB",
     "CMYK": "CMYK", "LAB": "LAB",
 }  # fmt: skip
-"""What the numbers of a mode mean to a colour profile."""
+"""The colour space of a mode, for colour profiles."""
 
 BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
-"""What a colour profile that is damaged, or of another kind than its picture, is answered with."""
+"""Raised for a colour profile that is damaged or does not fit the mode."""
 
 
 def to_srgb(picture: Image.Image) -> Image.Image:
-    """Return a picture as RGB; one that is plain RGB already is returned as it is.
+    """Return a picture as 8-bit RGB; plain RGB is returned unchanged.
 
-    White is 65535 of 16 bits. Where the profile cannot be used (`has_broken_profile`), the numbers are taken as sRGB.
+    White is 65535 in 16 bits. Without a usable profile (`has_broken_profile`) values count as sRGB.
     """
     transform = _transform(picture)
     if picture.mode == "RGB" and not transform and not picture.has_transparency_data:
@@ -41,7 +41,7 @@ def to_srgb(picture: Image.Image) -> Image.Image:
 
 
 def has_broken_profile(picture: Image.Image) -> bool:
-    """Tell whether a picture bears a colour profile that cannot be used."""
+    """Return whether a picture has a colour profile that cannot be used."""
     try:
         _embedded_transform(picture)
     except BROKEN:
@@ -83,7 +83,7 @@ def _transform(picture: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 
 def _embedded_transform(picture: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """Return how a picture becomes sRGB, None if it is that already; a profile that cannot be used raises `BROKEN`."""
+    """Return the transform to sRGB, None if not needed; an unusable profile raises one of `BROKEN`."""
     mode = "L" if picture.mode.startswith(DEEP_GREY) else PROFILED_MODES.get(picture.mode)
     data = picture.info.get("icc_profile")
     if mode == "LAB" and not data:

@@ -1,12 +1,12 @@
-"""PASCAL VOC 2012 from the web or from a tar: a cut costs nothing, and the data set is there whole or not at all.
+"""PASCAL VOC 2012 from the web or from a tar: downloads resume, and the data set appears whole or not at all.
 
     datasets/voc2012/
-      VOCtrainval_11-May-2012.tar.part    what has been fetched until now; the next start goes on from there
-      VOCtrainval_11-May-2012.tar         whole and checked; deleted once it is unpacked
+      VOCtrainval_11-May-2012.tar.part    the first part of the tar; the next start continues it
+      VOCtrainval_11-May-2012.tar         complete and verified; deleted after unpacking
       VOCdevkit/VOC2012/                  the photos, masks and lists of the segmentation task
-      job/                                the lock and the progress of whoever downloads
+      job/                                lock and progress of the download
 
-Where VOC lies, its file name and its MD5 are torchvision's; torchvision imports torch, so only a download imports it.
+URL, file name and MD5 come from torchvision, which imports torch; so only a download imports it.
 """
 
 import lzma
@@ -33,10 +33,10 @@ MIRRORS = (
     "http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",
     "http://pjreddie.com/media/files/VOCtrainval_11-May-2012.tar",
 )
-"""Where the same tar lies as well, tried after torchvision's address; the MD5 tells whether it is the same."""
+"""Mirrors of the tar, tried after torchvision's URL; the MD5 verifies them."""
 
 UNPACK_SHARE = 20
-"""Unpacking counts as one part in this many of the download, which takes that much longer on a usual line."""
+"""Progress counts unpacking as 1/20 of the download, its usual share of the time."""
 
 
 # --- where it lies --------------------------------------------------------------------------------------------------
@@ -47,17 +47,17 @@ UNPACKED = (*NEEDED, AUGMENTED_MASKS)
 
 
 def voc_dir() -> Path:
-    """Return the `VOC2012` folder of the downloaded data, whether or not it is there yet."""
+    """Return the `VOC2012` folder of the downloaded data, which may not exist yet."""
     return _root() / DEVKIT / RELEASE
 
 
 def job_dir() -> Path:
-    """Return the folder with the lock and the progress of the download, for `core.jobs`."""
+    """Return the folder of the download job (`core.jobs`)."""
     return _root() / "job"
 
 
 def known_urls() -> tuple[str, ...]:
-    """Return where VOC's tar lies, torchvision's address first; imports torch."""
+    """Return the URLs of VOC's tar, torchvision's first; imports torch."""
     return (_release()["url"], *MIRRORS)
 
 
@@ -74,9 +74,9 @@ def _release() -> dict[str, str]:
 
 @contextmanager
 def claim(folder: Path) -> Iterator[OnProgress]:
-    """Work as the only one who downloads: hold this job folder and give the function that notes the progress.
+    """Hold the download job for a `with` block and yield its callback for progress.
 
-    Where somebody else downloads there, `RunError`.
+    If another process downloads, raise `RunError`.
     """
     with saving(folder, 2 * TAR_BYTES):
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def claim(folder: Path) -> Iterator[OnProgress]:
         yield note
 
 
-# --- the whole of it ------------------------------------------------------------------------------------------------
+# --- downloading and unpacking --------------------------------------------------------------------------------------
 
 
 def download_voc(
@@ -96,11 +96,10 @@ def download_voc(
     md5: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Fetch VOC 2012 from the first of the mirrors that has it, unpack it, and return its `VOC2012` folder.
+    """Download VOC 2012, unpack it, and return its `VOC2012` folder; an existing one is returned as it is.
 
-    A `root` that has it is left as it is. One process at a time: `claim` sees to that. The progress counts the bytes
-    of the tar, and a twentieth of them again for unpacking. Mirrors that all fail and a disk that is full raise
-    `DataError`; what was fetched until then is kept, and the next call goes on from there.
+    Use `claim`: one process at a time. Progress counts the bytes of the tar, and 1/20 more for unpacking. If all
+    mirrors fail or the disk is full, raise `DataError`; the next call continues the download.
     """
     root, on_progress = root or _root(), on_progress or _ignore
     if _is_there(root):
@@ -117,18 +116,18 @@ def download_voc(
 
 
 def unpack_voc(tar: Path, root: Path | None = None, on_progress: OnProgress | None = None) -> Path:
-    """Unpack what segmentation needs of a VOC tar, compressed or not, and return its `VOC2012` folder.
+    """Unpack the segmentation data of a VOC tar, compressed or not, and return its `VOC2012` folder.
 
-    A `root` that has it is left as it is. The progress counts the bytes of the files. A file that is no tar, is cut off
-    or holds no VOC, a member that leads out of the folder, and a disk that is full raise `DataError`, and nothing of it
-    is left. The tar stays.
+    An existing one is returned as it is. Progress counts bytes. A file that is no tar, cut off, without VOC or with
+    unsafe members, or a full disk raises `DataError`, and nothing is left behind. The tar stays.
     """
     root, on_progress = root or _root(), on_progress or _ignore
     if _is_there(root):
         return root / DEVKIT / RELEASE
     if not tar.is_file():
         raise DataError(f"There is no file {tar}; give the tar of VOC 2012.")
-    unpack(tar, root, on_progress)
+    with _reading(tar), tarfile.open(regular(tar)) as archive:
+        _unpack_archive(archive, tar, root, on_progress)
     return root / DEVKIT / RELEASE
 
 
@@ -137,7 +136,7 @@ def _ignore(_done: int, _total: int) -> None:
 
 
 def _before_unpacking(on_progress: OnProgress) -> OnProgress:
-    """Return what counts the download on the scale that has unpacking at its end."""
+    """Return a callback for the download, on a scale that ends with unpacking."""
 
     def show(done: int, total: int) -> None:
         on_progress(done, _with_unpacking(total))
@@ -146,7 +145,7 @@ def _before_unpacking(on_progress: OnProgress) -> OnProgress:
 
 
 def _after_download(on_progress: OnProgress, tar_bytes: int) -> OnProgress:
-    """Return what counts unpacking on the scale of the download."""
+    """Return a callback for unpacking, on the scale of the download."""
 
     def show(done: int, total: int) -> None:
         on_progress(tar_bytes + tar_bytes * done // (UNPACK_SHARE * max(1, total)), _with_unpacking(tar_bytes))
@@ -167,14 +166,8 @@ def _is_there(root: Path) -> bool:
     return False
 
 
-def unpack(tar: Path, root: Path, on_progress: OnProgress) -> None:
-    """Unpack `VOCdevkit/VOC2012` into a folder; whatever is wrong with the tar or the disk raises `DataError`."""
-    with _reading(tar), tarfile.open(regular(tar)) as archive:
-        _unpack_archive(archive, tar, root, on_progress)
-
-
 def _wanted(members: list[tarfile.TarInfo], tar: Path) -> dict[str, tarfile.TarInfo]:
-    """Return the files to unpack by their path in the `VOC2012` folder; refuse a tar with anything strange in it."""
+    """Return the files to unpack by their path in the `VOC2012` folder; unsafe members raise `DataError`."""
     for member in members:
         _refuse_strange(member, tar)
     files = {posixpath.normpath(member.name): member for member in members if member.isreg()}
@@ -191,7 +184,7 @@ def _is_in(path: str, folders: Sequence[str]) -> bool:
 
 
 def _refuse_strange(member: tarfile.TarInfo, tar: Path) -> None:
-    """Refuse whatever could write elsewhere; VOC holds files and folders only."""
+    """Raise `DataError` for a member that could write elsewhere; VOC holds files and folders only."""
     if member.name.startswith("/") or ".." in member.name.split("/"):
         strange = "a path out of the folder"
     elif member.issym() or member.islnk():
@@ -204,12 +197,12 @@ def _refuse_strange(member: tarfile.TarInfo, tar: Path) -> None:
 
 
 def _unpack_archive(archive: tarfile.TarFile, tar: Path, root: Path, on_progress: OnProgress) -> None:
-    """Unpack into a folder beside, check it as a data set, and only then give it its name."""
+    """Unpack into a temporary folder, open it as a data set, and then rename it."""
     members = _wanted(archive.getmembers(), tar)
     done, total = 0, sum(member.size for member in members.values())
     with saving(root, total, f"start again, {tar} stays"):
         root.mkdir(parents=True, exist_ok=True)
-        for stale in root.glob(f".{DEVKIT}.*.part"):  # of a process that was killed
+        for stale in root.glob(f".{DEVKIT}.*.part"):  # left by a killed process
             shutil.rmtree(stale, ignore_errors=True)
         check_room(root, total)
         with new_folder(root / DEVKIT) as folder:
@@ -221,7 +214,7 @@ def _unpack_archive(archive: tarfile.TarFile, tar: Path, root: Path, on_progress
 
 
 def _check_opens(folder: Path) -> None:
-    """Raise `tarfile.ReadError` unless every photo and mask that the lists name is there."""
+    """Raise `tarfile.ReadError` unless all photos and masks of the lists exist."""
     try:
         open_dataset(folder)
     except DataError as error:
@@ -231,7 +224,7 @@ def _check_opens(folder: Path) -> None:
 
 @contextmanager
 def _reading(tar: Path) -> Iterator[None]:
-    """Turn what is wrong with a tar into one `DataError`."""
+    """Turn errors of a tar into one `DataError`."""
     try:
         yield
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:

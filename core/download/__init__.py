@@ -1,5 +1,5 @@
-"""Fetching large files.
+"""Downloading large files.
 
-mirrors.py     a file from one of several servers, resumed after a cut, also elsewhere
-disk_space.py  room on the disk, and what the disk says when there is none
+mirrors.py     a file from one of several servers, resumed after a cut, also on another one
+disk_space.py  free space on the disk, and errors of the disk
 """

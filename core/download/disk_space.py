@@ -1,4 +1,4 @@
-"""Room for a download on the disk, and what the disk says when there is none, in one sentence."""
+"""Free space on the disk for a download, and errors of the disk as one sentence."""
 
 import errno
 import shutil
@@ -10,14 +10,14 @@ from core.errors import DataError
 from core.wording import megabytes
 
 TAR_BYTES = 1_999_639_040
-"""Size of VOC's tar, for where a server does not tell; unpacked it takes as much again."""
+"""Size of VOC's tar, for servers that do not send it; unpacked it needs as much again."""
 VOC = "VOC 2012"
-"""What is downloaded, in a sentence, unless something else is named."""
+"""The name of the download in messages."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_room(folder: Path, needed: int, what: str = VOC) -> None:
-    """Raise `DataError` unless that many bytes are free."""
+    """Raise `DataError` unless `needed` bytes are free in a folder."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         variable = "ATROUS_HOME" if what == VOC else "TORCH_HOME"
@@ -29,7 +29,7 @@ def check_room(folder: Path, needed: int, what: str = VOC) -> None:
 
 @contextmanager
 def saving(folder: Path, needed: int, then: str = "start again", what: str = VOC) -> Iterator[None]:
-    """Turn what the disk says into one `DataError`; errors without a number are not the disk's and pass."""
+    """Turn OSErrors of the disk into one `DataError`; those without an errno pass."""
     try:
         yield
     except OSError as error:
@@ -42,6 +42,6 @@ def saving(folder: Path, needed: int, then: str = "start again", what: str = VOC
 
 
 def words_of(error: object) -> str:
-    """Return what an error says, on one line."""
+    """Return the message of an error, on one line."""
     said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return said.splitlines()[0].rstrip(":.")

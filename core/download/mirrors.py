@@ -1,4 +1,4 @@
-"""Fetching a large file from one of several servers: what was cut off goes on where it stopped, also elsewhere."""
+"""Downloading a large file from several mirrors, resumed where it stopped, also on another mirror."""
 
 import hashlib
 import os
@@ -16,21 +16,21 @@ from core.jobs import OnProgress
 from core.wording import megabytes
 
 TIMEOUT_S = 30.0
-"""How long to wait for a connection, and for each answer on it."""
+"""For a connection, and for each read."""
 ATTEMPTS = 3
-"""How often in a row a mirror may break off without having sent anything new."""
+"""Attempts in a row without new bytes, after which a mirror is given up."""
 CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a whole file is known by.
+    """How a complete file is verified.
 
     Args:
-        algorithm: hashlib's name of a hash, and
-        digest: how it begins, in hexadecimal digits; "" for any.
-        size: bytes, for servers that do not tell.
-        what: what a sentence about the disk calls it.
+        algorithm: name of a hash in hashlib.
+        digest: first hexadecimal digits of the hash; "" accepts any.
+        size: bytes, for servers that do not send the size.
+        what: its name in messages.
         copies: how often the file must fit on the disk.
     """
 
@@ -46,15 +46,15 @@ class MirrorError(Exception):
 
 
 class UnreachableError(MirrorError):
-    """There is no way to the server, as without a network."""
+    """The server cannot be reached, for example without a network."""
 
 
 class _CutError(MirrorError):
-    """Why an answer ended early: asking again may help."""
+    """An answer ended early; another attempt may help."""
 
 
 def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnProgress) -> None:
-    """Fetch the tar from the first mirror that has it; it gets its name once its MD5 is right."""
+    """Download the tar from the first mirror that has it; verify its MD5, then rename it to `tar`."""
     for url in urls:
         if not url.lower().startswith(("http://", "https://")):
             raise DataError(f"The mirror {url} is no web address; give one that begins with http:// or https://.")
@@ -77,9 +77,9 @@ def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnProgress) -> Non
 
 
 def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
-    """Complete the partial file from one server, or raise `MirrorError`; with a wrong hash it is removed.
+    """Complete a partial file from one server and verify it; a file with the wrong hash is deleted.
 
-    A disk that is full raises `DataError`.
+    If the server fails, raise `MirrorError`; if the disk is full, `DataError`.
     """
     has_beginning = _bytes_of(part) > 0
     _complete(url, part, expected, on_bytes)
@@ -90,12 +90,12 @@ def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnProgress) 
     if not has_beginning:
         name, shown = expected.algorithm.upper().replace("SHA", "SHA-"), found[: len(expected.digest)]
         raise MirrorError(f"it sent another file: {name} {shown}, not {expected.digest}")
-    # The beginning came from elsewhere, or is older than this start: what is wrong need not be this server's.
+    # The first part came from another server or an earlier start and may be the wrong one: download it all here.
     fetch_whole(url, part, expected, on_bytes)
 
 
 def _complete(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
-    """Ask for what is missing until nothing is, as long as every few attempts bring something new."""
+    """Request the missing bytes until the file is complete or `ATTEMPTS` in a row bring nothing."""
     attempts, most = 0, _bytes_of(part)
     while True:
         try:
@@ -110,13 +110,13 @@ def _complete(url: str, part: Path, expected: Expected, on_bytes: OnProgress) ->
 
 
 def _ask(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None:
-    """Send one request for what is missing and save the answer, which may be the whole file once more."""
+    """Request the missing bytes once and save the answer, which may be the whole file."""
     have = _bytes_of(part)
     try:
         response = _open(url, have)
     except HTTPError as error:
         with error:
-            if error.code == 416 and have:  # there is nothing after what we have: the MD5 tells whether it is right
+            if error.code == 416 and have:  # the part is the whole file; its hash decides
                 return
             raise MirrorError(f"it answers {error.code} {error.reason}".strip()) from error
     except URLError as error:
@@ -130,7 +130,7 @@ def _ask(url: str, part: Path, expected: Expected, on_bytes: OnProgress) -> None
 
 
 def _open(url: str, have: int) -> HTTPResponse:
-    """Ask for the bytes from `have` on, over http or https and nothing else, redirections included."""
+    """Request the bytes from `have` on, by http and https only, also when redirected."""
     opener = request.OpenerDirector()
     for handler in (
         request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler,
@@ -144,7 +144,7 @@ def _open(url: str, have: int) -> HTTPResponse:
 
 
 def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_bytes: OnProgress) -> None:
-    """Append an answer to the partial file, or begin that anew where the server sends everything."""
+    """Append an answer to the partial file, or start over if the server sends the whole file."""
     begin, total = _extent_of(response)
     if begin not in (0, have):
         raise MirrorError(f"it sent the bytes from {begin} on instead of those from {have}")
@@ -170,13 +170,13 @@ def _mode(begin: int) -> str:
 
 
 def _extent_of(response: HTTPResponse) -> tuple[int, int | None]:
-    """Return where an answer begins in the file, and the size of the whole file as far as it tells."""
+    """Return the position of an answer in the file, and the size of the file if the server sends it."""
     length = response.length
     if response.status != 206:
         return 0, length
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     if not found:
-        raise MirrorError("it sent a part without telling which")
+        raise MirrorError("it sent a part without its position")
     begin = int(found[1])
     if found[2] != "*":
         return begin, int(found[2])
@@ -184,7 +184,7 @@ def _extent_of(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _pieces_of(response: HTTPResponse) -> Iterator[bytes]:
-    """Give the bytes of an answer as they arrive."""
+    """Yield the bytes of an answer as they arrive."""
     while True:
         try:
             data = response.read1(CHUNK_BYTES)

@@ -1,8 +1,8 @@
-"""What is wrong with a data set: nothing is raised for a bad file, everything is reported.
+"""The doctor: finds what is wrong with a data set; bad files become findings, not exceptions.
 
 diagnosis.py    the report, file by file
-problems.py     the words for what can be wrong
-pair_checks.py  with a photo and its mask
-mask_checks.py  with a mask's values
-set_checks.py   between pairs, each of which may be sound by itself
+problems.py     types: a name with its files, and a problem
+pair_checks.py  checks of a photo and its mask
+mask_checks.py  checks of a mask's values
+set_checks.py   checks between pairs
 """

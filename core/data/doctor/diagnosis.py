@@ -1,12 +1,11 @@
-"""What is wrong with a data set, file by file: nothing is raised for a bad file, everything is reported.
+"""The doctor's report on a data set: bad files become findings, not exceptions.
 
-Examined are the photos and masks that the split lists name, or all masks where there are no lists. A finding is an
-error where training or evaluation would fail or be wrong, a warning where it may be meant.
+It examines the photos and masks in the split lists, or all masks without lists. An error makes training or evaluation
+fail or give wrong results; a warning may be intended.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,20 @@ from core.data.doctor.pair_checks import ExaminedPair, examine_pair
 from core.data.doctor.problems import Entry, Problem, Severity, printable
 from core.data.doctor.set_checks import check_set, leaks
 from core.data.pair_names import PHOTO_SUFFIXES, bare, folded, near
-from core.data.statistics.split_stats import MAX_THREADS
+from core.data.statistics.split_stats import in_threads
 from core.jobs import OnProgress
 from core.wording import count, csv_text
 
 UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
-"""What lists are called that lie beside the photos, where nothing reads them."""
+"""Names of lists that lie beside the photos, where nothing reads them."""
 
 MIN_VAL_PHOTOS = 10
-"""With fewer photos in val a score is mostly luck."""
+"""With fewer photos in val the score is mostly chance."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: `file` relative to the root; `detail` says what it does to training, and the remedy."""
+    """A problem of `file`, relative to the root; `detail` says its effect on training, and the remedy."""
 
     file: str
     split: str | None
@@ -47,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What was examined (numbers of photos and masks that exist) and what was found, errors first."""
+    """Numbers of photos and masks examined, and the findings, errors first."""
 
     root: Path
     images: int
@@ -66,22 +65,15 @@ class Report:
 
 
 def read_pairs(contents: Contents, on_progress: OnProgress | None = None) -> list[ExaminedPair]:
-    """Read every photo and mask once: the one pass over all files, in the order of the lists.
+    """Examine every photo and mask once, in the order of the lists; progress counts pairs.
 
     A folder without lists and without masks raises `DataError`.
     """
-    entries = _entries(contents)
-    examined = []
-    with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for pair in pool.map(lambda entry: examine_pair(entry, contents), entries):
-            examined.append(pair)
-            if on_progress:
-                on_progress(len(examined), len(entries))
-    return examined
+    return in_threads(lambda entry: examine_pair(entry, contents), _entries(contents), on_progress)
 
 
 def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
-    """Sum up what is wrong with each pair and between them; no file is read again."""
+    """Return the findings about each pair and between pairs; no file is read again."""
     names = names_by_split(contents)
     findings = [
         *_about_splits(contents, names),
@@ -91,17 +83,17 @@ def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
         *(_finding(contents, pair.entry, problem) for pair in examined for problem in pair.problems),
         *(_finding(contents, *found) for found in check_set(contents, names, examined)),
     ]
-    told = (replace(found, file=printable(found.file), detail=printable(found.detail)) for found in findings)
+    printed = (replace(found, file=printable(found.file), detail=printable(found.detail)) for found in findings)
     return Report(
         root=contents.root.resolve(),
         images=sum(pair.entry.photo_file is not None for pair in examined),
         masks=sum(pair.entry.mask_file is not None for pair in examined),
-        findings=tuple(sorted(told, key=lambda found: (found.severity, found.kind, found.file))),
+        findings=tuple(sorted(printed, key=lambda found: (found.severity, found.kind, found.file))),
     )
 
 
 def report_csv(examined: Report) -> str:
-    """Return the findings as CSV for a spreadsheet, a header first."""
+    """Return the findings as CSV with a header."""
     return csv_text(
         ("severity", "kind", "file", "split", "detail"),
         [(found.severity, found.kind, found.file, found.split or "", found.detail) for found in examined.findings],
@@ -112,11 +104,10 @@ def report_csv(examined: Report) -> str:
 
 
 def names_by_split(contents: Contents) -> dict[str, list[str]]:
-    """Return the names in each split, train and val first; both are there, if only as empty ones.
+    """Return the names in each split, train and val first, even if empty.
 
-    Besides, every list of `Contents.lists` is one unless it holds photos without truth, as VOC's test.txt. So these are
-    all the splits of `open_dataset`, and more: a list whose names differ from the files' in case, or have an
-    extension, is one that can be told of, while there it holds nothing that can be used.
+    A list is a split unless none of its photos has a mask, as in VOC's test.txt. This includes lists that
+    `open_dataset` refuses, whose names differ from the files' in case or have an extension: they get findings.
     """
     found: dict[str, list[str]] = {"train": [], "val": []}
     if contents.lists:
@@ -157,7 +148,7 @@ def _entries(contents: Contents) -> list[Entry]:
 
 
 def _finding(contents: Contents, entry: Entry, problem: Problem) -> Finding:
-    """Name the file, always one within the root: where one is missing, the place it should be in."""
+    """Return a finding with its file relative to the root; a missing file is named where it should be."""
     name = Path(entry.name).name
     photo = entry.photo_file or f"{contents.photo_dir.name}/{name}.jpg"
     mask = entry.mask_file or f"{contents.mask_dir.name}/{name}.png"
@@ -170,22 +161,22 @@ def _about_splits(contents: Contents, names_by_split: Mapping[str, Sequence[str]
     for split, names in names_by_split.items():
         if not names:
             file = (LISTS / f"{split}.txt").as_posix() if contents.lists else contents.mask_dir.name
-            detail = f"There is no photo in {split}, so nothing can be done with it; list at least one photo."
+            detail = f"There is no photo in {split}, so it cannot be used; list at least one photo."
             yield Finding(file, split, "empty split", detail, "error")
     if 0 < (num_val := len(set(names_by_split["val"]))) < MIN_VAL_PHOTOS:
         file = (LISTS / "val.txt").as_posix() if contents.lists else contents.mask_dir.name
         detail = (
-            f"val has {count(num_val, 'photo')}, so its score is mostly luck; label more photos, ten or more for val."
+            f"val has {count(num_val, 'photo')}, so its score is mostly chance; label more photos, ten or more for val."
         )
         yield Finding(file, "val", "few validation photos", detail, "warning")
     if num_unlisted := len(unlisted_pairs(contents)):
         pairs = f"{num_unlisted} pair{'s are' if num_unlisted > 1 else ' is'} in no split"
-        detail = f"{pairs}, so nothing is learnt from them; add their names to a list, or remove the files."
+        detail = f"{pairs}, so they are not used; add their names to a list, or remove the files."
         yield Finding(LISTS.as_posix(), None, "unlisted pairs", detail, "warning")
 
 
 def _about_leaks(names_by_split: Mapping[str, Sequence[str]], examined: Sequence[ExaminedPair]) -> Iterator[Finding]:
-    """Tell once of every other list to train on that photos of val are in it."""
+    """Report every training list, except train, that has photos of val."""
     for split, names in leaks(names_by_split, examined).items():
         photos = f"{len(names)} photo{'s of val are' if len(names) > 1 else ' of val is'} in {split}"
         detail = f"{photos} too, so the score on val is too good after training on it; take them off {split}."
@@ -194,12 +185,12 @@ def _about_leaks(names_by_split: Mapping[str, Sequence[str]], examined: Sequence
 
 def _about_unread(contents: Contents) -> Iterator[Finding]:
     for file in unread_pictures(contents):
-        detail = "Its name is no text in UTF-8, so it is never read; rename it, and photo and mask alike."
+        detail = "Its name is not UTF-8, so it is never read; rename photo and mask."
         yield Finding(file.relative_to(contents.root).as_posix(), None, "odd name", detail, "warning")
 
 
 def _about_unread_lists(contents: Contents) -> Iterator[Finding]:
-    """Tell of lists that lie where other programs want them, while the pairs are split at random."""
+    """Report lists in the places of other programs, if there are none where they are read."""
     for name in UNREAD_LISTS if not contents.lists else ():
         if (contents.root / name).is_file():
             detail = f"This list is not read; write its names, one a line, to {(LISTS / name).as_posix()}."
@@ -207,13 +198,13 @@ def _about_unread_lists(contents: Contents) -> Iterator[Finding]:
 
 
 def unread_pictures(contents: Contents) -> list[Path]:
-    """Return the photos and masks whose names are no text, which nothing reads."""
+    """Return the photos and masks that are never read because their names are not UTF-8."""
     files = (file for folder in (contents.photo_dir, contents.mask_dir) for file in sorted(folder.iterdir()))
     return [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.isprintable()]
 
 
 def unlisted_pairs(contents: Contents) -> list[str]:
-    """Return the names of pairs that no list names, in whatever case; none where there are no lists."""
+    """Return the names of pairs in no list, ignoring case; none if there are no lists."""
     listed = {spelling for names in contents.lists.values() for name in names for spelling in folded(name)}
     pairs = [name for name in contents.masks if name in contents.photos] if contents.lists else []
     return [name for name in pairs if name.casefold() not in listed]

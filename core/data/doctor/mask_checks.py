@@ -1,4 +1,4 @@
-"""What is wrong with the values of a mask: whether they are class ids, and of which classes."""
+"""Checks of a mask's values: whether they are class ids, and of which classes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from core.data.images import MASK_MODES
 from core.voc import BACKGROUND, PALETTE, VOID
 
 MIN_BINARY_SHARE = 0.005
-"""Less of id 255 than this can be the void border of something that was never labelled."""
+"""Least share of id 255 in a 0/255 mask; less may be the void border of an unlabelled object."""
 MIN_LEVEL, MIN_LEVEL_GAP = 32, 12
-"""Grey levels are spread: the darkest is at least this bright, and two are this far apart (255 / 21 classes)."""
+"""Least brightness of the darkest grey level and least distance between two levels (255 / 21 classes)."""
 LOSSY_FORMATS = ("JPEG", "MPO")
 
 Colors = Literal["usual", "other", "grey"]
@@ -25,11 +25,11 @@ Colors = Literal["usual", "other", "grey"]
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """A mask that can be opened: its size (width, height), Pillow's mode and format, and what its values are.
+    """A mask that can be opened: size (width, height), Pillow's mode and format, and its values.
 
-    values   those that occur, in masks of 8 bits a pixel; none in others
-    colors   whether its palette is that of the classes, another one, or none (grey)
-    palette  red, green and blue of each id if it is another one, else nothing
+    values   those that occur, for masks of 8 bits a pixel, else none
+    colors   whether its palette is that of the classes (usual), another one, or missing (grey)
+    palette  red, green and blue of each id if it is another one, else empty
     """
 
     size: tuple[int, int]
@@ -40,13 +40,13 @@ class MaskFacts:
     palette: bytes = b""
 
     def color_of(self, value: int) -> int | None:
-        """Return the colour (0xRRGGBB) of a value in a palette of its own, None if it has none there."""
+        """Return the colour (0xRRGGBB) of a value in another palette, None if it has none."""
         color = self.palette[3 * value : 3 * value + 3]
         return int.from_bytes(color) if color else None
 
 
 def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem | None, NDArray[np.uint8] | None]:
-    """Return what a mask is, the worst that is wrong with it, and its ids, (H, W) uint8, if training takes them."""
+    """Return the facts of a mask, its worst problem, and its ids, (H, W) uint8, if training accepts them."""
     problem = _problem_of_file(mask)
     if mask.mode not in MASK_MODES:
         return MaskFacts(mask.size, mask.mode, mask.format or "", frozenset(), "grey"), problem, None
@@ -64,13 +64,13 @@ def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem 
 
 
 def strays(values: Iterable[int], num_classes: int) -> list[int]:
-    """Return the values that are neither a class id nor void."""
+    """Return the values that are neither a class id nor void, sorted."""
     return sorted(value for value in values if value >= num_classes and value != VOID)
 
 
 @lru_cache(maxsize=8)
 def luminances(classes: Classes) -> dict[int, int | None]:
-    """Return the id by the grey that its colour turns into (ITU-R 601, as Pillow); None where classes share a grey."""
+    """Return ids by the grey of their colour (ITU-R 601, as Pillow); None where classes share a grey."""
     greys_256 = np.asarray(Image.fromarray(classes.palette[None]).convert("L"))[0].tolist()
     ids: dict[int, int | None] = {}
     for class_id in (*range(len(classes)), VOID):
@@ -79,7 +79,7 @@ def luminances(classes: Classes) -> dict[int, int | None]:
 
 
 def are_grey_levels(values: frozenset[int], classes: Classes) -> bool:
-    """Tell whether values beyond the classes are the greys of a picture: those of the classes' colours, or spread."""
+    """Return whether values outside the classes are grey levels: greys of the classes' colours, or spread out."""
     if not strays(values, len(classes)):
         return False
     if values <= luminances(classes).keys():
@@ -129,13 +129,13 @@ def _problem_of_ids(ids: frozenset[int], void_share: float, *, has_void_color: b
 
 
 def _palette(mask: Image.Image) -> NDArray[np.uint8]:
-    """Return the colours that the file stores, shape (N, 3); none where it is no palette picture."""
+    """Return the colours that the file stores, (N, 3); (0, 3) if it is not a palette picture."""
     stored = mask.getpalette("RGB") if mask.mode == "P" else None
     return np.array(stored or [], dtype=np.uint8).reshape(-1, 3)
 
 
 def _has_void_color(mask: Image.Image) -> bool:
-    """Tell whether 255 has VOC's colour of void: then it is meant as such."""
+    """Return whether 255 has VOC's colour of void, which makes it void."""
     palette_N3 = _palette(mask)
     return len(palette_N3) > VOID and bool((palette_N3[VOID] == PALETTE[VOID]).all())
 

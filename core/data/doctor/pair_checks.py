@@ -1,4 +1,4 @@
-"""What is wrong with one photo and its mask: nothing is raised for a bad file, everything is told."""
+"""Checks of one photo and its mask: bad files become problems, not exceptions."""
 
 import hashlib
 from collections.abc import Iterator
@@ -31,14 +31,14 @@ FORMATS = {
     ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".bmp": ("BMP",), ".tif": ("TIFF",),
     ".tiff": ("TIFF",), ".webp": ("WEBP",),
 }  # fmt: skip
-"""What Pillow calls the content of a file by its extension; phones write MPO, JPEG with a second picture behind it."""
+"""Pillow's names of formats by extension; phones write MPO, a JPEG followed by a second picture."""
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """A photo that can be read: sizes (width, height) in the file and upright, hash of its bytes, (8, 9) greys.
+    """A readable photo: sizes (width, height) stored and upright, SHA-256 of its bytes, (8, 9) greys.
 
-    One that `needs_stretch` has greys of more than 8 bits that training refuses, or sees as nearly black.
+    `needs_stretch` is True for greys of more than 8 bits that training refuses or sees as nearly black.
     """
 
     format: str
@@ -51,15 +51,15 @@ class PhotoFacts:
 
     @property
     def hash(self) -> np.uint64:
-        """The difference hash: one bit for each neighbour to the right that is brighter."""
+        """The difference hash: one bit for each pixel whose right neighbour is brighter."""
         return np.uint64(int.from_bytes(np.packbits(np.diff(self.grey_89, axis=1) > 0).tobytes()))
 
 
 @dataclass(frozen=True)
 class ExaminedPair:
-    """What came out of a pair; `class_ids` are those of the mask that have a class, void left out.
+    """A pair and its problems; `class_ids` are the classes in the mask.
 
-    `photo` and `mask` are None where the file cannot be read, `facts` where training could not use the pair.
+    `photo` and `mask` are None if the file cannot be read, `facts` if training could not use the pair.
     """
 
     entry: Entry
@@ -76,7 +76,7 @@ class ExaminedPair:
 
 
 def examine_pair(entry: Entry, contents: Contents) -> ExaminedPair:
-    """Read both files once and tell all that is wrong with them; a file that is missing or damaged is told too."""
+    """Read both files once and return all their problems; missing and damaged files are problems too."""
     problems = [*(_check_odd_name(entry, contents) or _check_names(entry))]
     photo, seen = _look_at_photo(entry.photo_file, contents, problems)
     mask, mask_HW = _look_at_mask(entry.mask_file, contents, problems)
@@ -91,7 +91,7 @@ def examine_pair(entry: Entry, contents: Contents) -> ExaminedPair:
 
 
 def _check_odd_name(entry: Entry, contents: Contents) -> list[Problem]:
-    """Tell of a line that is a path: what lies elsewhere is no part of the data set, and is never looked for."""
+    """Report a list entry that is a path: files elsewhere are not part of the data set."""
     has_path = "/" in entry.name or "\\" in entry.name or entry.name in (".", "..")
     if not has_path or entry.photo or entry.mask or not contents.lists:
         return []
@@ -145,7 +145,7 @@ def _load(path: Path | None, what: str, problems: list[Problem]) -> Image.Image 
 def _unreadable(what: str, cause: BaseException | None) -> Problem:
     if isinstance(cause, Refused):
         return Problem(f"unreadable {what}", f"The {what} {cause}.", is_of_mask=what == "mask")
-    known = {UnidentifiedImageError: "it is no picture", type(None): "it is a link that leads nowhere"}
+    known = {UnidentifiedImageError: "it is not a picture", type(None): "it is a broken link"}
     reason = known.get(type(cause)) or str(cause)
     detail = f"The {what} cannot be read ({reason}), and training stops at it; replace it or take it off the list."
     return Problem(f"unreadable {what}", detail, is_of_mask=what == "mask")
@@ -154,7 +154,7 @@ def _unreadable(what: str, cause: BaseException | None) -> Problem:
 def _look_at_photo(
     path: Path | None, contents: Contents, problems: list[Problem]
 ) -> tuple[Image.Image | None, PhotoFacts | None]:
-    """Return a photo upright and what is to be known of it, or None twice."""
+    """Return a photo upright and its facts, or None twice."""
     picture = _load(path, "photo", problems)
     if not picture or not path:
         return None, None
@@ -195,7 +195,7 @@ def _check_scale(picture: Image.Image, upright: Image.Image) -> Iterator[Problem
 def _look_at_mask(
     path: Path | None, contents: Contents, problems: list[Problem]
 ) -> tuple[MaskFacts | None, NDArray[np.uint8] | None]:
-    """Return what a mask is, and its ids, (H, W) uint8, if training takes them."""
+    """Return the facts of a mask, and its ids, (H, W) uint8, if training accepts them."""
     picture = _load(path, "mask", problems)
     if not picture or not path:
         return None, None

@@ -1,4 +1,4 @@
-"""The words of the doctor: a name with its two files, and what can be wrong with it."""
+"""The types of the doctor: a name with its two files, and a problem."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,15 +6,14 @@ from typing import Literal
 
 Severity = Literal["error", "warning"]
 HIDDEN = {"photos": "two photos of one name", "masks": "two masks of one name"}
-"""The kinds of problem that are about a file which is never read, by what the file is."""
+"""Problems of files that are never read, since another file has their name."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A name and its files; None where one is missing. `splits` are those that hold it, the usual ones first.
+    """A name and its files, None if missing; `splits` are those with this name, train and val first.
 
-    `near_photo` and `near_mask` are files of nearly that name (see `pair_names.near`), `unread_photo` has that name and
-    is of a format that is not read.
+    `near_photo` and `near_mask` have nearly that name (`pair_names.near`), `unread_photo` has it, in an unread format.
     """
 
     name: str
@@ -27,25 +26,25 @@ class Entry:
 
     @property
     def split(self) -> str | None:
-        """The split that a finding is told for."""
+        """The split that findings name."""
         return self.splits[0] if self.splits else None
 
     @property
     def photo_file(self) -> Path | None:
-        """The photo, if only of nearly that name."""
+        """The photo, or else the one with nearly that name."""
         return self.photo or self.near_photo
 
     @property
     def mask_file(self) -> Path | None:
-        """The mask, if only of nearly that name."""
+        """The mask, or else the one with nearly that name."""
         return self.mask or self.near_mask
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a pair; `is_of_mask` tells which of its two files it is about, `file` names another one.
+    """A problem of a pair, about its mask, its photo, or `file`.
 
-    `other` is the name of the second pair where a problem is between two.
+    `other` is the name of the second pair, if the problem is between two.
     """
 
     kind: str
@@ -57,5 +56,5 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """Return a text that can be written anywhere: bytes of a file name that are no UTF-8 are spelt out."""
+    """Return a text in which bytes of a file name that are not UTF-8 are escaped."""
     return text.encode(errors="backslashreplace").decode()

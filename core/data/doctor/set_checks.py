@@ -1,4 +1,4 @@
-"""What is wrong between the pairs of a data set, though each may be sound by itself."""
+"""Checks between the pairs of a data set."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,21 +17,21 @@ from core.voc import BACKGROUND, VOID
 
 MAX_HASH_DISTANCE = 2
 MAX_GREY_DIFFERENCE = 8.0
-"""Photos are similar if their hashes are and their 9 x 8 thumbnails differ by no more grey levels on average."""
+"""Largest distance of similar photos: in bits of the hash, and in mean grey levels of the 9 x 8 thumbnail."""
 AT_ONCE = 1024
-"""Photos of train that one of val is compared with before it is known whether more must be."""
+"""Photos of train that a photo of val is compared with at a time; the first similar one ends the search."""
 
 SPLIT_ANEW = "write stratified lists (Splits on the Dataset page, or `doctor DIR --repair OUT --split-anew`)"
-"""What helps a class that has photos enough for both train and val."""
+"""The remedy for a class with enough photos for train and val."""
 
 NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt")
-"""What labelme, PaddleSeg, CVAT and CamVid call the file that names the classes."""
+"""Files with class names of labelme, PaddleSeg, CVAT and CamVid."""
 
 Found = Iterator[tuple[Entry, Problem]]
 
 
 def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> Found:
-    """Tell what is wrong between pairs, each problem with the entry that it is told for."""
+    """Yield the problems between pairs, each with the entry that the finding names."""
     yield from _listed_twice(names_by_split, [pair.entry for pair in pairs])
     yield from same_photos(pairs)
     yield from _similar_photos(pairs)
@@ -63,7 +63,7 @@ def _listed_twice(names_by_split: Mapping[str, Sequence[str]], entries: Iterable
 
 
 def same_photos(pairs: Sequence[ExaminedPair]) -> Found:
-    """Find equal bytes under two names; each copy is told once, at val if another one is in train."""
+    """Yield photos with equal bytes under two names; each copy once, at val if another one is in train."""
     groups: dict[bytes, list[Entry]] = {}
     for pair in pairs:
         if pair.photo:
@@ -81,18 +81,18 @@ def same_photos(pairs: Sequence[ExaminedPair]) -> Found:
 
 
 def is_to_train_on(split: str) -> bool:
-    """Tell whether a list is one that photos of val must not be in; VOC's trainval holds them by definition."""
+    """Return whether a list must not contain photos of val; VOC's trainval contains them by definition."""
     return split.startswith("train") and not split.startswith("trainval")
 
 
 def leaks(names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedPair]) -> dict[str, dict[str, str]]:
-    """Return by list, train left out, the photos of val that are in it: their names there by their names in val."""
+    """Return by training list, except train, the photos of val that it has: names there by names in val."""
     digests = {pair.entry.name: pair.photo.digest for pair in pairs if pair.photo}
     train = set(names_by_split["train"])
     found = {}
     for split in (split for split in names_by_split if is_to_train_on(split) and split != "train"):
         names = set(names_by_split[split])
-        # Copies that are in train are told there, photo by photo.
+        # Copies that are in train are reported there, photo by photo.
         copies = {digests[name]: name for name in names_by_split[split] if name in digests and name not in train}
         twins = {name: name if name in names else copies.get(digests.get(name, b"")) for name in names_by_split["val"]}
         found[split] = {name: twin for name, twin in twins.items() if twin is not None}
@@ -100,7 +100,7 @@ def leaks(names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedP
 
 
 class _Looks:
-    """What photos look like to a coarse eye, as arrays over all of them, so that thousands can be compared."""
+    """Hashes and thumbnails of all photos as arrays, to compare thousands."""
 
     def __init__(self, photos: Sequence[PhotoFacts]) -> None:
         self._hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
@@ -110,12 +110,12 @@ class _Looks:
         self._bytes_N = np.array([numbers.setdefault(photo.digest, len(numbers)) for photo in photos], dtype=np.int64)
 
     def same(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which of the other photos have the very bytes of one, (M,)."""
+        """Return which of the other photos have the same bytes, (M,)."""
         is_same_M: NDArray[np.bool_] = self._bytes_N[others_M] == self._bytes_N[photo]
         return is_same_M
 
     def alike(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which of the other photos look like one, (M,); the cheap tests spare most of them the dear one."""
+        """Return which of the other photos look the same, (M,); cheap tests rule most out before the expensive one."""
         is_alike_M = np.zeros(len(others_M), dtype=np.bool_)
         near = np.flatnonzero(np.bitwise_count(self._hash_N[others_M] ^ self._hash_N[photo]) <= MAX_HASH_DISTANCE)
         near = near[np.abs(self._light_N[others_M[near]] - self._light_N[photo]) <= self._max_sum]
@@ -129,7 +129,7 @@ class _Looks:
 
 
 def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
-    """Tell of each photo of val the first one of train that looks the same and is no copy."""
+    """Yield each photo of val that looks like one of train and is not a copy."""
     seen = [(pair.entry, pair.photo) for pair in pairs if pair.photo and {"train", "val"} & set(pair.entry.splits)]
     looks = _Looks([photo for _, photo in seen])
     train = np.array([at for at, (entry, _) in enumerate(seen) if "train" in entry.splits], dtype=np.int64)
@@ -146,7 +146,7 @@ def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
 
 
 def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
-    """Tell of files that are never read because another one has their name."""
+    """Yield files that are never read because another one has their name."""
     by_name = {entry.name: entry for entry in entries}
     for what, folder in (("photos", contents.photo_dir), ("masks", contents.mask_dir)):
         for file in sorted(folder.iterdir()):
@@ -161,7 +161,7 @@ def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
 
 
 def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
-    """Tell a class that train never shows at the first mask of val that does."""
+    """Yield each class that is only in val, at the first mask of val with it."""
     taught = {class_id for pair in pairs if "train" in pair.entry.splits for class_id in pair.class_ids}
     for pair in pairs:
         for class_id in sorted(pair.class_ids - taught) if "val" in pair.entry.splits else ():
@@ -172,7 +172,7 @@ def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> F
 
 
 def _missing_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
-    """Tell a class that val never shows at the first sound mask of train that does; an empty val is told elsewhere."""
+    """Yield each class that is only in train, at the first usable mask with it; not if val is empty."""
     scored = {class_id for pair in pairs if "val" in pair.entry.splits for class_id in pair.class_ids}
     sound = [pair for pair in pairs if "train" in pair.entry.splits and pair.facts] if scored else []
     num_photos = Counter(class_id for pair in sound for class_id in pair.class_ids)
@@ -185,7 +185,7 @@ def _missing_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -
 
 
 def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
-    """Tell once that the colours of masks are those of no named classes."""
+    """Yield one problem if nothing names the classes of the masks' colours or ids."""
     if (contents.root / CLASSES_FILE).exists():
         return
     remedy = f"name the classes in {CLASSES_FILE}, one a line, the background first"
@@ -206,7 +206,7 @@ def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found
 
 
 def _grey_among_colored(pairs: Sequence[ExaminedPair]) -> Found:
-    """Tell of masks without a palette where most masks of their folder have one."""
+    """Yield masks without a palette if most masks of their folder have one."""
     for group in _by_folder(pairs):
         num_colored = sum(pair.mask is not None and pair.mask.colors != "grey" for pair in group)
         for pair in group if 2 * num_colored > len(group) else ():
@@ -217,7 +217,7 @@ def _grey_among_colored(pairs: Sequence[ExaminedPair]) -> Found:
 
 
 def _grey_among_grey(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
-    """Tell of masks whose greys pass for ids, while most grey masks of their folder are pictures of the palette."""
+    """Yield masks whose greys pass for ids, if most grey masks of their folder hold greys of colours."""
     greys = luminances(contents.classes).keys()
     for group in _by_folder(pairs):
         sound = [pair for pair in group if _is_sound_grey(pair)]
@@ -229,7 +229,7 @@ def _grey_among_grey(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found
 
 
 def _by_folder(pairs: Sequence[ExaminedPair]) -> list[list[ExaminedPair]]:
-    """Group by the folder of the masks: those of `SegmentationClassAug` have another origin."""
+    """Group pairs by the folder of the masks: those in `SegmentationClassAug` have another origin."""
     groups: dict[Path, list[ExaminedPair]] = {}
     for pair in pairs:
         if pair.mask and pair.entry.mask_file:
@@ -238,6 +238,6 @@ def _by_folder(pairs: Sequence[ExaminedPair]) -> list[list[ExaminedPair]]:
 
 
 def _is_sound_grey(pair: ExaminedPair) -> bool:
-    """Tell whether a mask without a palette holds ids of classes, as far as can be seen by itself."""
+    """Return whether a mask without a palette holds class ids, as far as the mask alone shows."""
     objects = pair.mask.values - {BACKGROUND, VOID} if pair.mask and pair.mask.colors == "grey" else None
     return bool(objects) and not any(problem.is_of_mask and problem.severity == "error" for problem in pair.problems)

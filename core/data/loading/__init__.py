@@ -1,7 +1,7 @@
 """From pairs on disk to seeded batches of tensors.
 
-array_cache.py    large arrays in cache/, mapped into memory: room for them, and writing them row by row
-decoded_pairs.py  pairs decoded and resized once, and kept
+array_cache.py    large arrays in cache/, mapped into memory
+decoded_pairs.py  pairs decoded and resized once, and cached
 transforms.py     preprocessing, the same for training and prediction
 loader.py         batches, the same for a seed and epoch on every machine
 """

@@ -1,4 +1,4 @@
-"""Large arrays that are kept in `cache/` to be mapped into memory: room for them, and writing them row by row."""
+"""Large arrays in `cache/`, written row by row and mapped into memory."""
 
 import math
 import os
@@ -13,14 +13,14 @@ from numpy.typing import DTypeLike, NDArray
 from core.files import by_last_use
 
 MAX_BYTES = 16 * 10**9
-"""What all arrays of a kind may take; those not used for longest give way."""
+"""Limit for all arrays of a kind; the least recently used are deleted."""
 
 MARGIN_BYTES = 2 * 10**9
-"""Left free on the disk, for checkpoints and other programs."""
+"""Bytes left free on the disk, for checkpoints and other programs."""
 
 
 def make_room(folder: Path, nbytes: int) -> bool:
-    """Remove of a folder's own folders what was not used for longest, until so many bytes fit; tell whether they do."""
+    """Delete the least recently used subfolders until `nbytes` more fit; return whether they do."""
     if nbytes > MAX_BYTES:
         return False
     try:
@@ -35,7 +35,7 @@ def make_room(folder: Path, nbytes: int) -> bool:
 
 
 def _bytes_of(folder: Path) -> int:
-    """Return the bytes of a folder's files; one that another process removes meanwhile takes none."""
+    """Return the size of a folder's files, 0 if another process deletes it meanwhile."""
     with suppress(FileNotFoundError):
         return sum(file.stat().st_size for file in folder.iterdir())
     return 0
@@ -44,9 +44,9 @@ def _bytes_of(folder: Path) -> int:
 def write_rows(
     file: Path, shape: tuple[int, ...], dtype: DTypeLike, rows: Iterator[NDArray[np.generic]]
 ) -> Iterator[None]:
-    """Write an array's rows to an .npy file as they come, and yield after each; a full disk raises `OSError`.
+    """Write an array to an .npy file and yield after each row; a full disk raises `OSError`.
 
-    Written as a plain file: one that is mapped while it is written would end the process on a full disk.
+    Rows are written, not mapped: writing to a mapped file on a full disk kills the process (SIGBUS).
     """
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     with file.open("wb") as written:
@@ -61,9 +61,9 @@ def write_rows(
 
 
 def mapped(file: Path) -> NDArray[np.generic]:
-    """Map a kept array into memory, and note on its folder when it was used last.
+    """Map a cached array into memory, and set its folder's mtime, the time of its last use.
 
-    One that is not there, or that another process removes to make room, raises `FileNotFoundError`.
+    If it does not exist, or another process has deleted it, raise `FileNotFoundError`.
     """
     array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
     if os.access(file.parent, os.W_OK):

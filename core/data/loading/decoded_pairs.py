@@ -1,11 +1,10 @@
-"""Pairs decoded and resized once, and kept in a file that is mapped into memory: epochs read no JPEG and no PNG.
+"""Pairs decoded and resized once, in a cache file that is mapped into memory, so that epochs decode no files.
 
-    cache/pixels/KEY/          of some samples, their files as they are, an image size and a geometry
+    cache/pixels/KEY/          KEY hashes the files' stamps, image size, geometry and number of classes
         pixels.npy             uint8, shape (N, 4, S, S): red, green, blue, class id; as `transforms` resizes them
         counts.npy             int64, shape (N, K): pixels of each class in the masks at their own size
 
-A folder appears whole or not at all. A file that changes, of a photo or a mask, makes another key. Where there is no
-room, everything works as well, and the files are read anew each time.
+The folder appears whole or not at all. Without room on the disk the files are decoded in every epoch.
 """
 
 import hashlib
@@ -31,11 +30,11 @@ from core.files import new_folder, stamp
 from core.home import home
 
 SCHEMA = 3
-"""Goes up whenever the same files would be resized otherwise. 2: colour profiles. 3: `bit_depth` refuses some."""
+"""Incremented when the same files give other pixels. 2: colour profiles. 3: `bit_depth` refuses some."""
 
 
 class WholePair(NamedTuple):
-    """A photo in the model's square, uint8 (3, S, S), its ids likewise (S, S), and the ids at their own size (H, W)."""
+    """A photo in the model's square, uint8 (3, S, S), its ids, uint8 (S, S), and the ids at their own size, (H, W)."""
 
     photo_3SS: Tensor
     mask_SS: Tensor
@@ -43,7 +42,7 @@ class WholePair(NamedTuple):
 
 
 class SquarePairs:
-    """Pairs by index as the model takes them before augmentation: kept ones once there are, else from their files."""
+    """Pairs by index in the model's square, before augmentation: from the cache if they are in it, else from files."""
 
     def __init__(self, samples: Sequence[Sample], num_classes: int, image_size: int, geometry: str = RESIZE) -> None:
         self.samples = samples
@@ -65,15 +64,15 @@ class SquarePairs:
         return pixels_4SS[:3], pixels_4SS[3]
 
     def copied_to(self, device: torch.device) -> Tensor:
-        """Return all pairs, which are kept, on another device: uint8, (N, 4, S, S), red, green, blue, class id."""
+        """Return all pairs, which must be cached, on a device: uint8, (N, 4, S, S), red, green, blue, class id."""
         pixels_N4SS = torch.empty((len(self), 4, *(self.image_size,) * 2), dtype=torch.uint8, device=device)
-        for index in range(len(self)):  # one at a time: together they may not fit into this machine's memory
+        for index in range(len(self)):  # one at a time: all pairs may not fit into main memory
             photo_3SS, mask_SS = self[index]
             pixels_N4SS[index, :3], pixels_N4SS[index, 3] = photo_3SS, mask_SS
         return pixels_N4SS
 
     def with_truth(self, index: int) -> WholePair:
-        """Return a pair with its mask at its own size; one that cannot be read raises `DataError`."""
+        """Return a pair with its mask at its own size; an unreadable one raises `DataError`."""
         sample = self.samples[index]
         if self._pixels_N4SS is None:
             photo, truth_HW = read_pair(sample.photo, sample.mask, self.num_classes)
@@ -81,54 +80,52 @@ class SquarePairs:
         return WholePair(*self[index], read_mask(sample.mask, self.num_classes))
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave a mapped file out: a loader process opens it for itself."""
+        """Leave a mapped file out: loader processes map it themselves."""
         return vars(self) | ({"_pixels_N4SS": None} if self._folder else {})
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Open the file that the sending process had open."""
+        """Map the file that the sending process had mapped."""
         vars(self).update(state)
         if self._folder:
-            with suppress(
-                FileNotFoundError, NotADirectoryError
-            ):  # it had to make room meanwhile: the pairs are read from their files
+            # Another process may have deleted it to make room: then the pairs are read from their files.
+            with suppress(FileNotFoundError, NotADirectoryError):
                 self._map(self._folder)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all pairs take when they are kept."""
+        """Bytes of all pairs in the cache."""
         return len(self) * 4 * self.image_size**2
 
     def open_kept(self) -> bool:
-        """Take the pairs from where they are kept, if they are, and tell whether they come from memory now."""
+        """Map the pairs from the cache, if it has them; return whether they are in memory."""
         if self._pixels_N4SS is None:
             with suppress(FileNotFoundError, NotADirectoryError):
                 self._map(self.place())
         return self._pixels_N4SS is not None
 
     def hold(self) -> None:
-        """Read every pair into memory, instead of keeping it in a file."""
+        """Read every pair into memory."""
         self._pixels_N4SS = np.stack([pixels_4SS for pixels_4SS, _ in self._read_from(0)])
 
     def keep(self) -> Iterator[NDArray[np.int64]]:
-        """Read every pair, keep it, and yield the pixels of each class in its mask at its own size, shape (K,).
+        """Cache every pair and yield the pixels of each class in its mask at its own size, (K,).
 
-        What is kept already is not read again. A pair that cannot be used raises `DataError`; where nothing can be
-        kept, pairs are read all the same.
+        Cached pairs are not read again. An unusable pair raises `DataError`; without room every pair is still read.
         """
-        num_told = 0
+        num_counted = 0
         if self.open_kept() and self._folder:
-            with suppress(FileNotFoundError):  # another process may be making room
+            with suppress(FileNotFoundError):  # another process may be deleting it to make room
                 counts_NK = np.load(self._folder / "counts.npy", allow_pickle=False)
-                num_told = len(counts_NK)
+                num_counted = len(counts_NK)
                 yield from counts_NK
         elif array_cache.make_room(self.place().parent, self.nbytes):
-            # The disk may fill up all the same, and another process may have kept the same pairs meanwhile.
+            # The disk may still fill up, and another process may have written the same pairs.
             with suppress(OSError), new_folder(self.place()) as folder:
                 for counts_K in self._write(folder):
-                    num_told += 1
+                    num_counted += 1
                     yield counts_K
             self.open_kept()
-        yield from (counts_K for _, counts_K in self._read_from(num_told))
+        yield from (counts_K for _, counts_K in self._read_from(num_counted))
 
     def _write(self, folder: Path) -> Iterator[NDArray[np.int64]]:
         counts: list[NDArray[np.int64]] = []
@@ -165,7 +162,7 @@ class SquarePairs:
         )
 
     def place(self) -> Path:
-        """Return the folder where these pairs, with their files as they are now, are kept or would be."""
+        """Return the folder of these pairs in the cache, for their files as they are now."""
         digest = hashlib.sha256(repr((SCHEMA, self.image_size, self.geometry, self.num_classes)).encode())
         for sample in self.samples:
             digest.update(repr((stamp(sample.photo), stamp(sample.mask))).encode())

@@ -1,6 +1,6 @@
-"""Training pairs in batches, the same for a seed and epoch on every machine and for any number of loader processes.
+"""Training pairs in batches: the same for a seed and epoch on every machine and for any number of loader processes.
 
-Where photos are resized at random on a GPU, that rounds otherwise than a processor does.
+The exception is random scaling on a GPU, which rounds differently from a CPU.
 """
 
 import time
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 def mixed_seed(*parts: int) -> int:
-    """Return one 63-bit seed for several small numbers, such as (seed, epoch, index), without visible pattern."""
+    """Return a 63-bit hash of small integers, such as (seed, epoch, index), to seed a generator."""
     value = 0x9E3779B97F4A7C15
     for part in parts:
         value = (value ^ part) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
@@ -33,9 +33,9 @@ def mixed_seed(*parts: int) -> int:
 
 
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
-    """Augmented pairs by (epoch, index): what a pair looks like depends on the seed, epoch and index alone.
+    """Augmented pairs by (epoch, index); a pair depends on the seed, epoch and index only.
 
-    With `resident_on` a device, what is kept is copied there once, and augmented there; read as before if it is full.
+    With `resident_on`, cached pairs are copied to that device once and augmented there, if its memory suffices.
     """
 
     def __init__(
@@ -56,21 +56,21 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
         return len(self.pairs)
 
     def open_kept(self) -> bool:
-        """Take what is read from where it is kept, if it is."""
+        """Map cached pairs, and copy them to the device if asked; return whether they were cached."""
         is_kept = self.pairs.open_kept()
         if is_kept and self._resident_on:
-            with suppress(torch.OutOfMemoryError):  # others have taken its memory meanwhile: read as before
+            with suppress(torch.OutOfMemoryError):  # other programs use its memory: read as before
                 self._resident_N4SS = self.pairs.copied_to(self._resident_on)
             self._resident_on = None
         return is_kept
 
     @property
     def is_resident(self) -> bool:
-        """Whether pairs come from another device's memory, where loader processes cannot read."""
+        """Whether pairs come from another device's memory, which loader processes cannot read."""
         return self._resident_N4SS is not None
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:
-        """Return a batch of photos as the model takes it."""
+        """Return a batch of photos, uint8, normalized for the model."""
         return normalize(photos_N3SS)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -88,18 +88,18 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     @contextmanager
     def seeded(self, key: tuple[int, int]) -> Iterator[None]:
-        """Draw the random numbers of a pair in a `with` block; those after it are as if nothing had been drawn."""
+        """Seed torch's global generator for one pair in a `with` block, and restore it after."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(self._seed, *key))
             yield
 
 
 class TrainingBatches:
-    """The batches of an epoch, shuffled; the last incomplete batch is left out.
+    """The batches of an epoch, shuffled, on `device`; the last incomplete batch is left out.
 
-    A single leftover photo would stop BatchNorm, and a small batch counts too much. With fewer photos than a batch
-    the epoch is one batch of all of them. `part` is (number, count): of every batch only each count-th photo, from the
-    number-th on, is read here; the others are another process's. What comes lies on `device`.
+    BatchNorm fails on a single photo, and a small batch would weigh too much. With fewer photos than a batch, the epoch
+    is one batch of all of them. `part` is (number, count): this process reads every count-th photo of a batch, from the
+    number-th on; other processes read the others.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class TrainingBatches:
         return self._num_samples // self._batch_size
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs of the model, as images_N3SS (float32), and masks_NSS (int64), but not the `first` batches."""
+        """Yield images_N3SS (float32) and masks_NSS (int64) of an epoch, from batch number `first` on."""
         self._pairs.open_kept()
         generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
         order = torch.randperm(self._num_samples, generator=generator).tolist()
@@ -138,11 +138,11 @@ class TrainingBatches:
         batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
         try:
             for pairs in self._loader(batches):
-                # As bytes, a quarter of what they are after normalization, and while the device still computes.
+                # Bytes are a quarter of the normalized floats; the copy overlaps with the device's computation.
                 photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=True) for each in pairs)
                 yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
         except DataError as error:
-            # A loader process hands over its whole traceback as the text; its last line holds the sentence.
+            # A loader process sends its traceback as the message; the last line holds the sentence.
             last_line = str(error).strip().splitlines()[-1]
             raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
 
@@ -154,7 +154,7 @@ class TrainingBatches:
 
 
 class Waiting(Iterator[T], Generic[T]):
-    """Another iterator, and the seconds that were spent waiting for it: what training loses to reading photos."""
+    """An iterator that measures the seconds spent waiting for another one: the time training loses to loading."""
 
     def __init__(self, items: Iterator[T]) -> None:
         self.seconds = 0.0
@@ -170,7 +170,7 @@ class Waiting(Iterator[T], Generic[T]):
 
 
 def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
-    """Return a seeded random part of the samples, in their order: all of them for 1.0, never less than one."""
+    """Return a seeded random part of the samples, at least one, in their order."""
     count = max(1, round(fraction * len(samples)))
     generator = torch.Generator().manual_seed(mixed_seed(seed, len(samples)))
     chosen = torch.randperm(len(samples), generator=generator)[:count].sort().values

@@ -1,7 +1,6 @@
-"""From a photo and its mask to tensors: the one place where preprocessing happens.
+"""Preprocessing of photos and masks, the same for training, validation and the Segment page.
 
-Training, validation and the Segment page all resize a photo to a square of `image_size` here (`geometry`) and normalize
-it with ImageNet's mean and deviation, so that a photo looks the same to the model wherever it comes from.
+A photo is resized to a square of `image_size` (`core.data.geometry`) and normalized with ImageNet's mean and deviation.
 """
 
 from typing import Any
@@ -20,22 +19,22 @@ from core.data.geometry import RESIZE, place_of
 from core.voc import IMAGE_MEAN, IMAGE_STD, VOID
 
 PADDING: dict[type, Any] = {tv_tensors.Image: [round(255 * mean) for mean in IMAGE_MEAN], tv_tensors.Mask: VOID}
-"""What lies around a photo. The mean colour is zero after normalization, which is what convolutions pad with: the least
-that a photo's edge can stand out from. In the mask it is void: never trained on, never counted."""
+"""Padding around a photo: the mean colour, which is 0 after normalization, as is the padding of convolutions. In the
+mask it is void."""
 
 
 def photo_in_square(photo: Image.Image, image_size: int, geometry: str = RESIZE) -> Tensor:
-    """Return an RGB photo in the model's square: uint8, shape (3, image_size, image_size)."""
+    """Return an RGB photo in the model's square: uint8, (3, image_size, image_size)."""
     return _in_square(TF.to_image(photo), image_size, geometry)
 
 
 def mask_in_square(mask_HW: NDArray[np.uint8], image_size: int, geometry: str = RESIZE) -> Tensor:
-    """Return ids in the square where their photo lies, nearest neighbour: uint8, shape (image_size, image_size)."""
+    """Return ids in the square, where their photo lies, by nearest neighbour: uint8, (image_size, image_size)."""
     return _in_square(tv_tensors.Mask(torch.from_numpy(mask_HW)), image_size, geometry)
 
 
 def normalize(photos_3SS: Tensor) -> Tensor:
-    """Return photos of any leading axes (uint8) as the model takes them: float32, ImageNet's mean and deviation."""
+    """Return photos, uint8, (..., 3, S, S), as float32 with ImageNet's mean and deviation."""
     scaled = TF.to_dtype(photos_3SS, torch.float32, scale=True)
     normalized: Tensor = TF.normalize(scaled, list(IMAGE_MEAN), list(IMAGE_STD))
     return normalized.as_subclass(Tensor)
@@ -45,7 +44,7 @@ FLIPPED_SHARE = 0.5
 
 
 class TrainingTransform:
-    """A pair in the model's square, augmented as asked; random numbers come from torch's global generator."""
+    """Augmentation of a pair in the model's square; random numbers come from torch's global generator."""
 
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
         self.image_size = image_size
@@ -54,18 +53,18 @@ class TrainingTransform:
         self.has_flips = flip
 
     def draws_flip(self) -> bool:
-        """Draw whether a pair is mirrored: half of them are, where any is."""
+        """Draw whether to flip a pair: half of them, if flips are on."""
         return self.has_flips and bool(torch.rand(1) < FLIPPED_SHARE)
 
     @property
     def is_identity(self) -> bool:
-        """Whether every pair stays as it is."""
+        """Whether no pair is changed."""
         return self._scales == (1.0, 1.0) and not self.has_flips
 
     def __call__(self, photo_3SS: Tensor, mask_SS: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a photo (uint8, `photo_in_square`) and its ids (uint8, `mask_in_square`) in the same shapes.
+        """Return a photo and its ids, uint8, in the same shapes.
 
-        A random scale resizes the square with the padding there is: that stays void, since ids are never mixed.
+        Random scales resize the square with its padding, which stays void, since ids are never interpolated.
         """
         image, mask = tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)
         if self._scales != (1.0, 1.0):
@@ -86,8 +85,8 @@ def _in_square(image: Tensor, image_size: int, geometry: str) -> Tensor:
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize to (height, width): bilinear with antialias for photos, nearest for masks."""
     if isinstance(image, tv_tensors.Mask):
-        # v2 resizes masks by the older `nearest`, which takes the upper left of the pixels that become one: labels
-        # would lie up to half a pixel beside what they label.
+        # v2 resizes masks by `nearest`, which takes the upper left of the pixels that become one: labels would be up
+        # to half a pixel off. `nearest-exact` takes the centre.
         ids_HW = F.interpolate(image.as_subclass(Tensor)[None, None], size, mode="nearest-exact")[0, 0]
         ids: Tensor = tv_tensors.Mask(ids_HW)
         return ids

@@ -1,4 +1,4 @@
-"""Which colours masks hold, counted over all of a set, and which of them is likely the background."""
+"""The colours of a set's masks, counted, and the one that is likely the background."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,15 +10,14 @@ from PIL import Image
 from core.data.repair.remedies import colors_of
 
 MAX_COLORS = 64
-"""Masks with more colours than this, greys not counted, are photos, or their edges are blended."""
+"""Masks with more colours than this, not counting greys, are photos, or their edges are blended."""
 
 
 @dataclass
 class ColorCount:
-    """Pixels by colour (0xRRGGBB), and the masks whose border shows it; transparent pixels count as black.
+    """Pixels by colour (0xRRGGBB), and number of masks with the colour at their border; transparent pixels are black.
 
-    No more is kept than can be of use: a mask of more than `MAX_COLORS` colours is one of `pictures`, and once all
-    masks have more than that together, nothing is added any more.
+    A mask with more than `MAX_COLORS` colours is in `pictures`; once all masks together exceed that, counting stops.
     """
 
     pixels: Counter[int] = field(default_factory=Counter)
@@ -40,7 +39,7 @@ class ColorCount:
             self.num_masks += 1
 
     def background(self) -> int:
-        """Return black if any mask has it, else the most frequent of the colours that are at most masks' borders."""
+        """Return black if any mask has it, else the most frequent colour among those at most masks' borders."""
         if 0 in self.pixels or len(self.pixels) < 2:
             return 0
         return max(self.pixels, key=lambda its: (2 * self.at_border[its] > self.num_masks, self.pixels[its], -its))
@@ -51,5 +50,5 @@ def _is_grey(color: int) -> bool:
 
 
 def num_bright(colors: Iterable[int]) -> int:
-    """Return how many colours are no greys."""
+    """Return the number of colours that are not grey."""
     return sum(not _is_grey(color) for color in colors)

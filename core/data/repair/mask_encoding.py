@@ -1,9 +1,8 @@
-"""What the values of a set's masks mean: decided once for all of them, so that one level is one class everywhere.
+"""What the values of a set's masks mean, decided for all masks together.
 
-A *form* is what the values of a mask are: `ids` of classes, `colours`, `greys` that the classes' colours turn into, or
-any other grey `levels`. Ids that are sound are never numbered anew, whatever their colours are. What cannot be known is
-not guessed, but for the background of colour masks without black, and that guess is told. `Survey` is what was seen of
-all masks, `Reading` what was concluded.
+The *form* of a mask is `ids` of classes, `colours`, `greys` of the classes' colours, or other grey `levels`. Valid ids
+are never renumbered. Nothing is guessed but the background of colour masks without black, which the report states.
+`Survey` is the input of the decision, `Encoding` its result.
 """
 
 from collections import Counter
@@ -27,40 +26,40 @@ Form = Literal["ids", "colours", "greys", "levels"]
 
 BINARY = frozenset((BACKGROUND, VOID))
 LEVELS = frozenset(("grey mask", "binary mask"))
-"""What the doctor finds where values are grey levels and no ids."""
+"""Findings about masks that hold grey levels instead of ids."""
 BLACK = "#000000"
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What the masks of a set hold, taken together.
+    """The masks of a set, taken together.
 
-    forms    by name; masks that cannot be read are left out
-    levels   all values of the masks whose values are levels
-    colors   what was counted over the masks that are colour pictures
-    has_ids  whether any mask tells ids of the assumed classes already, by itself or by its greys
-    kept     masks whose ids count though their palette is another one than that of most masks
+    forms      by name; unreadable masks are left out
+    levels     all values of the masks with grey levels
+    colors     counts over the masks that are colour pictures
+    has_ids    whether any mask holds ids of the assumed classes, or their greys
+    keeps_ids  masks with valid ids and another palette than most masks
     """
 
     forms: Mapping[str, Form]
     levels: frozenset[int]
     colors: ColorCount
     has_ids: bool
-    kept: frozenset[str]
+    keeps_ids: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The classes of the mended set, the form of each mask, and the ids by the values of each form.
+class Encoding:
+    """The classes of the repaired set, the form of each mask, and ids by value for each form.
 
-    `pictures` are masks of too many colours, `kept` those of `Survey`; `guessed_background` is a colour, or "".
+    `pictures` are masks with too many colours, `keeps_ids` those of `Survey`; `guessed_background` is a colour or "".
     """
 
     classes: Classes
     forms: Mapping[str, Form]
     id_by_value: Mapping[Form, Mapping[int, int]]
     pictures: frozenset[str]
-    kept: frozenset[str]
+    keeps_ids: frozenset[str]
     guessed_background: str
 
 
@@ -68,7 +67,7 @@ class Reading:
 
 
 def known_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Classes | None:
-    """Return the classes if a classes.txt or the palette of most masks tells them; None if VOC's are only assumed."""
+    """Return the classes of a classes.txt or of most masks' palette, None if VOC's are only assumed."""
     if (contents.root / CLASSES_FILE).exists():
         return contents.classes
     colored = [pair for pair in pairs if pair.mask and pair.mask.colors != "grey"]
@@ -83,9 +82,9 @@ def known_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Classes 
 
 
 def _classes_of_palettes(masks: Sequence[MaskFacts], highest: int) -> Classes | None:
-    """Return numbered classes up to the highest id, in the colours that most palettes give the ids they use.
+    """Return numbered classes up to the highest id, in the colours that most palettes give to the used ids.
 
-    Where palettes contradict each other the colours are what masks mean, not the ids: None.
+    If palettes contradict each other, colours define classes, not ids: return None.
     """
     used = [{value: mask.color_of(value) for value in mask.values - {VOID}} for mask in masks]
     votes: dict[int, Counter[int | None]] = {}
@@ -107,9 +106,9 @@ def _classes_of_palettes(masks: Sequence[MaskFacts], highest: int) -> Classes | 
 
 
 def palettes_of_ids(contents: Contents, given: Classes | None, *, is_named: bool) -> frozenset[Colors]:
-    """Return what palette a mask has whose ids count; one of another has colours that count.
+    """Return the kinds of palette with which ids define classes; with others, colours do.
 
-    Where the classes `is_named` that is any, and none where `given` is None since palettes contradict each other.
+    With named classes that is any kind; only grey if `given` is None because palettes contradict each other.
     """
     if is_named:
         return frozenset(("usual", "other", "grey"))
@@ -122,18 +121,18 @@ def survey(
     classes: Classes,
     palettes: frozenset[Colors],
 ) -> Survey:
-    """Look at all masks; `error_kinds` are those that the doctor found by name.
+    """Return the forms and values of all masks; `error_kinds` are the doctor's findings by name.
 
-    Only masks that are no plain ids are read again: those without one of these `palettes` are taken for colours.
+    Only masks that are not plain ids are read again: those without one of these `palettes` count as colours.
     """
     forms: dict[str, Form] = {}
     values: dict[str, frozenset[int]] = {}
     colors = ColorCount()
-    kept = frozenset[str]() if "other" in palettes else _kept(pairs, classes)
+    keeps_ids = frozenset[str]() if "other" in palettes else _keeping_ids(pairs, classes)
     for pair in pairs:
         if pair.mask and pair.mask.format not in LOSSY_FORMATS:
             name = pair.entry.name
-            is_plain = pair.mask.mode in MASK_MODES and (pair.mask.colors in palettes or name in kept)
+            is_plain = pair.mask.mode in MASK_MODES and (pair.mask.colors in palettes or name in keeps_ids)
             kinds = error_kinds.get(name, frozenset())
             forms[name], values[name] = _plain(pair.mask, kinds) if is_plain else _look(pair, kinds, classes, colors)
     if colors.pixels and _are_greys(colors.pixels, classes):
@@ -145,11 +144,11 @@ def survey(
     forms |= _greys(forms, values, classes)
     levels = frozenset[int]().union(*(values[name] for name, found in forms.items() if found == "levels"))
     has_ids = any(found == "greys" or (found == "ids" and values[name] - BINARY) for name, found in forms.items())
-    return Survey(forms, levels, colors, has_ids, kept)
+    return Survey(forms, levels, colors, has_ids, keeps_ids)
 
 
-def _kept(pairs: Sequence[ExaminedPair], classes: Classes) -> frozenset[str]:
-    """Return masks whose palette is not the one of most, but whose ids are sound, where its colours explain nothing."""
+def _keeping_ids(pairs: Sequence[ExaminedPair], classes: Classes) -> frozenset[str]:
+    """Return masks with another palette than most, but valid ids, whose colours are not those of classes."""
     colored = [pair for pair in pairs if pair.mask and pair.mask.colors != "grey"]
     other = [(pair.entry.name, pair.mask) for pair in colored if pair.mask and pair.mask.colors == "other"]
     known = ids_by_color(classes).keys()
@@ -163,9 +162,9 @@ def _kept(pairs: Sequence[ExaminedPair], classes: Classes) -> frozenset[str]:
 
 
 def _greys(forms: Mapping[str, Form], values: Mapping[str, frozenset[int]], classes: Classes) -> dict[str, Form]:
-    """Return the masks among those of levels that hold greys of colours: those with void's, or all if all look so.
+    """Return the masks of levels that hold greys of colours: those with void's grey, or all if all values fit.
 
-    One grey alone could be chance.
+    A single grey may be chance.
     """
     greys = luminances(classes)
     names = [name for name, form in forms.items() if form == "levels"]
@@ -190,7 +189,7 @@ def _plain(mask: MaskFacts, kinds: frozenset[str]) -> tuple[Form, frozenset[int]
 def _look(
     pair: ExaminedPair, kinds: frozenset[str], classes: Classes, colors: ColorCount
 ) -> tuple[Form, frozenset[int]]:
-    """Return the form of a mask and its values (of ids and levels); its colours, if it is of these, are counted."""
+    """Return the form of a mask and its values (of ids and levels), and count its colours if it has any."""
     file = pair.entry.mask_file
     picture = load_picture(file, "mask") if file else Image.new("L", (1, 1))
     if picture.mode in ("P", "RGBA") or "colour mask" in kinds:
@@ -208,15 +207,15 @@ def _are_levels(values: frozenset[int], classes: Classes) -> bool:
 
 
 def _are_greys(colors: Mapping[int, int], classes: Classes) -> bool:
-    """Tell whether colour pictures are grey throughout, and not in colours of classes that happen to be grey."""
+    """Return whether colour pictures are entirely grey, and not in classes' colours that are grey."""
     return not num_bright(colors) and not colors.keys() <= ids_by_color(classes).keys()
 
 
 # --- concluding -----------------------------------------------------------------------------------------------------
 
 
-def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Reading:
-    """Decide what the values mean; `given` are the classes if they are known to be these, else others are `assumed`."""
+def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Encoding:
+    """Return what the values mean; `given` are the classes if known, else they are inferred or `assumed`."""
     inferred = None if given else _infer(seen)
     classes = given or inferred or assumed
     greys = {grey: class_id for grey, class_id in luminances(classes).items() if class_id is not None}
@@ -226,18 +225,18 @@ def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Reading:
         "ids": ids, "colours": ids_by_color(classes), "greys": greys, "levels": levels,
     }  # fmt: skip
     guessed = inferred.colors[0] if inferred and inferred.colors[0] != BLACK else ""
-    return Reading(classes, seen.forms, by_form, frozenset(seen.colors.pictures), seen.kept, guessed)
+    return Encoding(classes, seen.forms, by_form, frozenset(seen.colors.pictures), seen.keeps_ids, guessed)
 
 
 def _infer(seen: Survey) -> Classes | None:
-    """Return the classes of a set in which all masks are of one form that VOC's palette does not explain."""
+    """Return the classes if all masks are of one form that VOC's palette does not explain, else None."""
     if seen.has_ids or bool(seen.levels) == bool(seen.colors.pixels):
         return None
     return _from_colors(seen.colors) if seen.colors.pixels else _from_levels(seen.levels)
 
 
 def _from_colors(colors: ColorCount) -> Classes | None:
-    """Number unknown colours, the most frequent first, after that of the background."""
+    """Number unknown colours: the background first, then by frequency."""
     by_frequency = [color for color, _ in sorted(colors.pixels.items(), key=lambda item: (-item[1], item[0]))]
     if not 0 < len(set(by_frequency) - {0}) <= MAX_COLORS or set(by_frequency) & ids_by_color(VOC_CLASSES).keys() - {0}:
         return None
@@ -247,7 +246,7 @@ def _from_colors(colors: ColorCount) -> Classes | None:
 
 
 def _from_levels(levels: frozenset[int]) -> Classes | None:
-    """Number levels, the darkest first."""
+    """Number levels, darkest first."""
     objects = levels - {BACKGROUND} - ({VOID} if _has_void(levels) else set())
     if not objects:
         return None
@@ -257,20 +256,20 @@ def _from_levels(levels: frozenset[int]) -> Classes | None:
 
 
 def _numbered(colors: list[str]) -> Classes:
-    """Name classes by their numbers; two at least, as every set has."""
+    """Return classes named by number, at least two."""
     colors = colors if len(colors) > 1 else [*colors, VOC_CLASSES.css_color(1)]
     return Classes(("background", *(f"class {number}" for number in range(1, len(colors)))), tuple(colors))
 
 
 def _has_void(levels: frozenset[int]) -> bool:
-    """Tell whether 255 is void among levels: it is one of them where all are spread evenly up to it."""
+    """Return whether 255 is void: not if all levels are evenly spread up to it."""
     found = sorted(levels | {BACKGROUND})
     even = np.linspace(BACKGROUND, VOID, len(found))
     return VOID in levels and bool(np.abs(np.array(found) - even).max() > 1)
 
 
 def _ids_by_level(objects: Sequence[int], classes: Classes) -> dict[int, int]:
-    """Return the ids of levels, the background's left out of `objects`: by their order, or by where they lie."""
+    """Return ids by level (`objects` lack the background's), by order or by position in [0, 255]."""
     if len(objects) == len(classes) and objects[-1] == VOID:
         return dict(zip([BACKGROUND, *objects[:-1]], range(len(classes)), strict=True)) | {VOID: VOID}
     if len(objects) == len(classes) - 1:
@@ -281,7 +280,7 @@ def _ids_by_level(objects: Sequence[int], classes: Classes) -> dict[int, int]:
 
 
 def ids_by_color(classes: Classes) -> dict[int, int]:
-    """Return ids by colour (0xRRGGBB), void's too; a colour of two classes tells nothing and is left out."""
+    """Return ids by colour (0xRRGGBB), with void; colours of two classes are left out."""
     ids = [*range(len(classes)), VOID]
     colors = [int(classes.css_color(class_id)[1:], 16) for class_id in ids]
     counts = Counter(colors)

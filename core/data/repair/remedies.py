@@ -1,6 +1,6 @@
-"""How one mask, or one photo, is mended; what its values mean is decided elsewhere (`mask_encoding`).
+"""Repairing one mask or one photo; `mask_encoding` decides what mask values mean.
 
-What would need a guess is `Unmendable`.
+A repair that needs a guess raises `Unmendable`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from core.files import regular
 from core.voc import BACKGROUND, VOID
 
 MAX_UNKNOWN_SHARE = 0.01
-"""Pixels of unknown meaning become void if they are fewer than this; else the mask is not mended."""
+"""Pixels without a known class become void up to this share; above it the mask is not repaired."""
 MAX_RESIZE_DIFFERENCE_PX = 1.0
 UNKNOWN = -1
 JPEG_FORMATS = ("JPEG", "MPO")
@@ -30,21 +30,21 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by its EXIF orientation."""
+"""Transposition that turns a picture upright, by EXIF orientation."""
 
 
-class Unmendable(Exception):  # noqa: N818  no error: it tells why a pair is set aside
-    """A file that can only be mended by a guess; the message is a clause without a full stop."""
+class Unmendable(Exception):  # noqa: N818  not an error: the reason why a pair is set aside
+    """A file that cannot be repaired without a guess; the message is a clause without a full stop."""
 
 
 # --- masks ----------------------------------------------------------------------------------------------------------
 
 
 def values_of(mask: Image.Image) -> NDArray[np.uint8]:
-    """Return the values of a mask that has no colours (a grey colour picture may be), (H, W) uint8.
+    """Return the values of a mask without colours, (H, W) uint8.
 
-    More than 8 bits are brought to 8, transparent pixels become background. Raises `Unmendable` where numbers are no
-    ids, nor ids scaled to 16 bits or to [0, 1].
+    More than 8 bits are scaled to 8, transparent pixels become background. If numbers are not ids, nor ids scaled to
+    16 bits or to [0, 1], raise `Unmendable`.
     """
     if mask.mode in ("P", "L", "1"):
         return np.array(mask, dtype=np.uint8)
@@ -58,18 +58,18 @@ def values_of(mask: Image.Image) -> NDArray[np.uint8]:
 
 
 def _to_8_bits(number_HW: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Divide by what makes all numbers ids; 65535 is void."""
+    """Divide by 1, 257, 256 or 1/255, whichever gives ids; 65535 is void."""
     for divisor in (1, 257, 256):
         value_HW = np.where(number_HW == 65535, VOID, number_HW / divisor)
         if ((value_HW >= 0) & (value_HW <= VOID) & (value_HW == value_HW.round())).all():
             return value_HW.astype(np.uint8)
     if ((number_HW >= 0) & (number_HW <= 1)).all():
         return (number_HW * VOID).round().astype(np.uint8)
-    raise Unmendable("its numbers are no ids of 8 bits, nor such ids scaled to 16 bits")
+    raise Unmendable("its numbers are neither ids of 8 bits nor such ids scaled to 16 bits")
 
 
 def colors_of(mask: Image.Image) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Return the colours, 0xRRGGBB (H, W) int32, and which pixels are fully transparent, (H, W)."""
+    """Return the colours, 0xRRGGBB, (H, W) int32, and which pixels are fully transparent, (H, W)."""
     rgba_HW4 = np.asarray(mask.convert("RGBA"), dtype=np.int32)
     red_HW, green_HW, blue_HW, alpha_HW = (rgba_HW4[..., channel] for channel in range(4))
     return red_HW << 16 | green_HW << 8 | blue_HW, alpha_HW == 0
@@ -78,9 +78,9 @@ def colors_of(mask: Image.Image) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
 def translate(
     value_HW: NDArray[np.integer], id_by_value: Mapping[int, int], what: str
 ) -> tuple[NDArray[np.uint8], str]:
-    """Return ids for values, (H, W) uint8, and what was done to pixels without one (if there are none, nothing).
+    """Return ids for values, (H, W) uint8, and a sentence about pixels made void ("" if none).
 
-    Raises `Unmendable` if too many have none; `what` (colours, levels, ids) is for the message.
+    `what` (colours, levels, ids) is for messages. Too many values without an id raise `Unmendable`.
     """
     found, index_HW = np.unique(value_HW, return_inverse=True)
     ids = np.array([id_by_value.get(value, UNKNOWN) for value in found.tolist()])
@@ -93,12 +93,12 @@ def translate(
 
 
 def turned(mask_HW: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn a mask as its photo is turned upright from an EXIF orientation."""
+    """Turn ids as their photo is turned upright from an EXIF orientation."""
     return np.asarray(Image.fromarray(mask_HW).transpose(TURNS[orientation]))
 
 
 def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bring a mask to its photo's (width, height) by nearest; one of another shape raises `Unmendable`."""
+    """Resize ids to their photo's (width, height) by nearest neighbour; another shape raises `Unmendable`."""
     height, width = mask_HW.shape
     scale = size[0] / width
     if max(abs(height * scale - size[1]), abs(width * size[1] / height - size[0])) > MAX_RESIZE_DIFFERENCE_PX:
@@ -110,7 +110,7 @@ def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
 
 
 def copied(source: Path, target: Path) -> None:
-    """Copy the bytes of a file; one that cannot be read any more raises `DataError`."""
+    """Copy the bytes of a file; an unreadable one raises `DataError`."""
     try:
         content = regular(source).read_bytes()
     except OSError as error:
@@ -122,17 +122,16 @@ def copied(source: Path, target: Path) -> None:
 
 
 def write_stretched(source: Path, stem: Path) -> tuple[Path, str]:
-    """Write a photo of more than 8 bits a grey as `stem` with .png, scaled to 8; return the file and what was done."""
+    """Write a photo of more than 8 bits, scaled to 8, as `stem`.png; return the file and the change."""
     file = stem.with_name(f"{stem.name}.png")
     ImageOps.exif_transpose(stretched(load_picture(source, "photo"))).save(file, format="PNG")
     return file, f"scaled to 8 bits, {STRETCH}, as PNG"
 
 
 def write_photo(source: Path, stem: Path, content: str, *, is_turned: bool) -> tuple[Path, str]:
-    """Write a photo upright as `stem` with .jpg or .png; return the file and what was done (the bytes kept: nothing).
+    """Write a photo upright as `stem` with .jpg or .png; return the file and the change ("" for equal bytes).
 
-    JPEGs and PNGs that are upright are copied byte for byte. A JPEG that is turned is compressed again; what is neither
-    becomes a PNG, which keeps its pixels.
+    Upright JPEGs and PNGs are copied byte for byte. A turned JPEG is compressed again; other formats become PNG.
     """
     suffix = ".jpg" if content in JPEG_FORMATS else ".png"
     file = stem.with_name(stem.name + suffix)

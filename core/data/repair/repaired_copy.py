@@ -2,7 +2,7 @@
 
     JPEGImages/ SegmentationClass/ ImageSets/Segmentation/   what can be trained on
     classes.txt                                              where the classes are known
-    set_aside/photos/ set_aside/masks/                       what only a guess could mend, and copies of photos
+    set_aside/photos/ set_aside/masks/                       files that only a guess could repair, copies of photos
     repair.csv                                               file, action and detail of every change
 
 The doctor finds no error in the copy. Warnings that the user may accept stay: masks of background only, a class that is
@@ -15,7 +15,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,9 @@ from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import HIDDEN, Entry, Problem, printable
 from core.data.doctor.set_checks import check_set
 from core.data.repair.mask_encoding import conclude, known_classes, palettes_of_ids, survey
-from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, Plan, put_aside, write_pair
+from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, RepairPlan, put_aside, write_pair
 from core.data.repair.repaired_splits import Splits, settle
-from core.data.statistics.split_stats import MAX_THREADS
+from core.data.statistics.split_stats import in_threads
 from core.errors import DataError
 from core.files import output_folder
 from core.jobs import OnProgress
@@ -38,12 +37,12 @@ from core.wording import count, csv_text, numbered
 REPORT_FILE = "repair.csv"
 
 MAX_NAME_LENGTH = 240
-"""File systems take names of 255 bytes, of which an extension and a number need some."""
+"""File systems allow names of 255 bytes; the rest is for a number and an extension."""
 
 
 @dataclass(frozen=True)
 class RepairReport:
-    """Where the copy is, how many pairs are in its lists, what was changed, and what the doctor said of the source."""
+    """The copy, the number of pairs in its lists, the changes, and the doctor's report on the source."""
 
     root: Path
     images: int
@@ -63,12 +62,17 @@ def repair(
     table: Classes | None = None,
     split_anew: bool = False,
 ) -> RepairReport:
-    """Write a repaired copy of a data set to `out`, a folder that is new or empty: all of it, or nothing.
+    """Write a repaired copy of a data set to `out`, a new or empty folder: all of it, or nothing.
 
-    `table` are the classes, if they are other than the folder says. `split_anew` splits the pairs of train and val
-    anew, whoever chose them; without lists they are in any case. `on_progress(done, total)` counts pairs, each a third
-    for reading, writing and reading the copy. A folder that is no data set, of which fewer than two pairs could be
-    used, or in which `out` lies, raises `DataError`.
+    Args:
+        path: the data set.
+        out: the folder of the copy, not inside the data set.
+        on_progress: counts pairs; reading, writing and reading the copy are a third each.
+        table: the classes, if other than the folder's.
+        split_anew: whether to split train and val anew. Without lists they always are.
+
+    Raises:
+        DataError: the folder is no data set, `out` lies in it, or fewer than two pairs are usable.
     """
     contents, out = read_contents(Path(path)), Path(out)
     if out.resolve().is_relative_to(contents.root.resolve()):
@@ -92,17 +96,17 @@ def _printable(change: Change) -> Change:
 
 
 def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
-    """Give a function of (done, total) for each of three passes; the first one's total is that of all."""
+    """Return callbacks for three passes; the total of the first is the total of all."""
     count = 0
 
     def step(pass_number: int) -> OnProgress:
-        def tell(done: int, total: int) -> None:
+        def report_step(done: int, total: int) -> None:
             nonlocal count
             count = count or total
             if on_progress:
                 on_progress(int(count * (pass_number + done / total) / 3 + 1e-6), count)
 
-        return tell
+        return report_step
 
     return map(step, range(3))
 
@@ -110,8 +114,8 @@ def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
 # --- pairs ----------------------------------------------------------------------------------------------------------
 
 
-def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table: Classes | None) -> Plan:
-    """Decide over the whole set what values mean and what the pairs are called."""
+def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table: Classes | None) -> RepairPlan:
+    """Decide what mask values mean, and the new names."""
     found: dict[str, list[Problem]] = {pair.entry.name: list(pair.problems) for pair in pairs}
     for entry, problem in check_set(contents, names_by_split(contents), pairs):
         found[entry.name].append(problem)
@@ -121,31 +125,28 @@ def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table
     is_named = bool(table) or (contents.root / CLASSES_FILE).exists() or given not in (None, contents.classes)
     seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
     photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
-    return Plan(
+    return RepairPlan(
         contents, found, photos, conclude(seen, given, assumed), new_names([pair.entry for pair in pairs]), folder
     )
 
 
 def _write_pairs(
-    plan: Plan, pairs: Sequence[ExaminedPair], on_progress: OnProgress
+    plan: RepairPlan, pairs: Sequence[ExaminedPair], on_progress: OnProgress
 ) -> tuple[dict[str, str], list[Change]]:
-    """Write all pairs that can be mended; return their new names by the old ones, and what was changed."""
+    """Write all repairable pairs; return their new names by the old ones, and the changes."""
     for place in (PHOTOS, MASKS, LISTS):
         (plan.folder / place).mkdir(parents=True)
     written: dict[str, str] = {}
     changes: list[Change] = []
-    with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for done, (pair, (is_written, its)) in enumerate(
-            zip(pairs, pool.map(lambda pair: write_pair(plan, pair), pairs), strict=True), start=1
-        ):
-            changes += its
-            written |= {pair.entry.name: plan.names[pair.entry.name]} if is_written else {}
-            on_progress(done, len(pairs))
+    results = in_threads(lambda pair: write_pair(plan, pair), pairs, on_progress)
+    for pair, (is_written, its) in zip(pairs, results, strict=True):
+        changes += its
+        written |= {pair.entry.name: plan.names[pair.entry.name]} if is_written else {}
     return written, changes
 
 
-def _put_unused_aside(plan: Plan) -> Iterator[Change]:
-    """Set aside the files that are hidden behind others of their name."""
+def _put_unused_aside(plan: RepairPlan) -> Iterator[Change]:
+    """Set files aside that another file of the same name hides."""
     for what, kind in HIDDEN.items():
         hidden = (problem.file for its in plan.problems.values() for problem in its if problem.kind == kind)
         for file in (file for file in hidden if file):
@@ -154,15 +155,15 @@ def _put_unused_aside(plan: Plan) -> Iterator[Change]:
             yield Change(plan.relative(file), "left out" if failure else "set aside", detail)
 
 
-def _write_classes(plan: Plan) -> Iterator[Change]:
-    classes, background = plan.reading.classes, plan.reading.guessed_background
+def _write_classes(plan: RepairPlan) -> Iterator[Change]:
+    classes, background = plan.encoding.classes, plan.encoding.guessed_background
     if background:
         detail = f"the colour {background} is taken for it, since no mask has black and this one is at most borders"
         yield Change(CLASSES_FILE, "background guessed", detail)
-    if classes != NUMBERED:  # VOC's too: the copy's own folder does not say that it is VOC's
+    if classes != NUMBERED:  # also VOC's: the copy's folder is not recognized as VOC's
         write_classes(plan.folder, classes)
-        is_told = (plan.contents.root / CLASSES_FILE).exists() or classes == VOC_CLASSES
-        if classes != plan.contents.classes or not is_told:
+        is_named = (plan.contents.root / CLASSES_FILE).exists() or classes == VOC_CLASSES
+        if classes != plan.contents.classes or not is_named:
             yield Change(CLASSES_FILE, "classes named", f"{', '.join(classes.names)}: edit the names in {CLASSES_FILE}")
 
 
@@ -170,9 +171,9 @@ def _write_classes(plan: Plan) -> Iterator[Change]:
 
 
 def _about_lists(contents: Contents) -> Iterator[Change]:
-    """Tell what the copy leaves out, and its lists."""
+    """Yield the changes of lists, and the pairs that are not copied."""
     for file in unread_pictures(contents):
-        yield Change(file.relative_to(contents.root).as_posix(), "left out", "its name is no text in UTF-8")
+        yield Change(file.relative_to(contents.root).as_posix(), "left out", "its name is not UTF-8")
     used = names_by_split(contents)
     for file, names in contents.lists.items():
         place = file.relative_to(contents.root).as_posix()
@@ -187,16 +188,16 @@ def _about_lists(contents: Contents) -> Iterator[Change]:
 
 
 def _settle(
-    plan: Plan, written: Mapping[str, str], on_progress: OnProgress, *, split_anew: bool
+    plan: RepairPlan, written: Mapping[str, str], on_progress: OnProgress, *, split_anew: bool
 ) -> tuple[Splits, list[Change]]:
-    """Write the lists of the copy such that the doctor is content, and move what is in none of them aside."""
+    """Write lists without errors, and move pairs that are in none of them aside."""
     drafts = {
         split: [written[name] for name in dict.fromkeys(names) if name in written]
         for split, names in names_by_split(plan.contents).items()
     }
     chosen = list(dict.fromkeys([*drafts["train"], *drafts["val"]]))
     if split_anew or not plan.contents.lists or not chosen:
-        drafts |= {"train": chosen or list(written.values()), "val": []}  # an empty val has both split anew
+        drafts |= {"train": chosen or list(written.values()), "val": []}  # `settle` splits both anew where val is empty
     _write_lists(plan.folder, drafts)
     copy = read_contents(plan.folder)
     splits = settle(read_pairs(copy, on_progress) if written else [], drafts)
@@ -207,11 +208,11 @@ def _settle(
             "and val need one each; run the doctor to see what is wrong with the others."
         )
     _write_lists(plan.folder, splits.names)
-    return splits, [*_put_listless_aside(plan, copy, splits, written), *_about_new_lists(splits)]
+    return splits, [*_put_unlisted_aside(plan, copy, splits, written), *_about_new_lists(splits)]
 
 
 def _write_lists(folder: Path, names_by_list: Mapping[str, Sequence[str]]) -> None:
-    """Write train and val, and every other list that has a name in it."""
+    """Write train and val, and every other list that has names."""
     for split, names in names_by_list.items():
         file = folder / LISTS / f"{split}.txt"
         file.unlink(missing_ok=True)
@@ -219,8 +220,10 @@ def _write_lists(folder: Path, names_by_list: Mapping[str, Sequence[str]]) -> No
             file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _put_listless_aside(plan: Plan, copy: Contents, splits: Splits, written: Mapping[str, str]) -> Iterator[Change]:
-    """Move the files of pairs that were taken off all lists, and tell what became of the others."""
+def _put_unlisted_aside(
+    plan: RepairPlan, copy: Contents, splits: Splits, written: Mapping[str, str]
+) -> Iterator[Change]:
+    """Move the files of pairs that were taken off all lists, and yield these changes and moves."""
     old_names = {new: old for old, new in written.items()}
     for new, reason in splits.aside.items():
         for what, file in (("photos", copy.photos[new]), ("masks", copy.masks[new])):
@@ -241,7 +244,7 @@ def _about_new_lists(splits: Splits) -> Iterator[Change]:
 
 
 def new_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the new name of every entry by its old one: that of its photo, if that is plain and not taken."""
+    """Return the new name of every entry by its old one: its photo's, made plain and unique."""
     wanted = {entry.name: entry.photo_file.stem if entry.photo_file else entry.name for entry in entries}
     names: dict[str, str] = {}
     taken: set[str] = set()
@@ -252,12 +255,12 @@ def new_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def plain(name: str) -> str:
-    """Return a name in ASCII, at most 240 letters, no spaces or slashes; an empty one if there is no such spelling."""
+    """Return a name in ASCII, at most 240 letters, without spaces and slashes; "" if that is impossible."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return re.sub(r"[\s/\\]+", "_", letters.strip())[:MAX_NAME_LENGTH] if letters.isascii() else ""
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken; photo_1, photo_2 … for an empty one."""
+    """Return the name, with a number if it is taken; photo_1, photo_2 and so on for ""."""
     candidates = numbered(name, "_") if name else (f"photo_{number}" for number in itertools.count(1))
     return next(candidate for candidate in candidates if candidate.casefold() not in taken)

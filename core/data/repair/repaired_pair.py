@@ -1,4 +1,4 @@
-"""How a pair gets into a repaired copy: mended, or set aside with the reason."""
+"""Writing one pair into a repaired copy, or setting it aside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import Problem
 from core.data.images import MASK_MODES, load_picture, write_mask
 from core.data.repair.color_counts import MAX_COLORS
-from core.data.repair.mask_encoding import Form, Reading
+from core.data.repair.mask_encoding import Encoding, Form
 from core.data.repair.remedies import (
     Unmendable,
     colors_of,
@@ -41,7 +41,7 @@ HOPELESS = ("missing photo", "missing mask", "unreadable photo", "unreadable mas
 
 @dataclass(frozen=True)
 class Change:
-    """What was done with a file of the source, named relative to its root."""
+    """A change of a file of the source, named relative to its root."""
 
     file: str
     action: str
@@ -49,30 +49,30 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What was decided over the whole set: what values mean, and the new names by the old ones.
+class RepairPlan:
+    """The decisions about the whole set: the meaning of mask values, and new names by old ones.
 
-    `problems` are those that the doctor found and `photos` the files, by name; `folder` is where the copy is written.
+    `problems` are the doctor's and `photos` the files, by name; `folder` is the copy's.
     """
 
     contents: Contents
     problems: Mapping[str, Sequence[Problem]]
     photos: Mapping[str, Path | None]
-    reading: Reading
+    encoding: Encoding
     names: Mapping[str, str]
     folder: Path
 
     def relative(self, file: Path) -> str:
-        """Return a file of the source as the report names it."""
+        """Return a file's path relative to the source."""
         return file.relative_to(self.contents.root).as_posix()
 
     def photo_of(self, name: str) -> str:
-        """Return the photo of a name as the report names it: where it is missing, the place it should be in."""
+        """Return the relative path of a photo, or the place of a missing one."""
         return self.relative(self.photos.get(name) or self.contents.photo_dir / f"{Path(name).name}.jpg")
 
 
-def write_pair(plan: Plan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
-    """Write a pair, or set aside what there is of it; return whether it was written, and what was changed."""
+def write_pair(plan: RepairPlan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
+    """Write a pair, or set its files aside; return whether it was written, and the changes."""
     try:
         mask_HW, words = _mended(plan, pair)
     except Unmendable as reason:
@@ -81,10 +81,10 @@ def write_pair(plan: Plan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
 
 
 def put_aside(folder: Path, file: Path, what: str) -> str:
-    """Copy a file to those set aside, `what` is photos or masks; return why it cannot be read, nothing if it can."""
+    """Copy a file to set_aside/`what` (photos or masks); return why it is unreadable, or ""."""
     try:
         content = regular(file).read_bytes()
-    except OSError as error:  # of a link that leads nowhere, or a folder with the name of a photo
+    except OSError as error:  # a broken link, or a folder with the name of a photo
         return error.strerror or "it cannot be read"
     place = folder / ASIDE / what
     place.mkdir(parents=True, exist_ok=True)
@@ -92,23 +92,23 @@ def put_aside(folder: Path, file: Path, what: str) -> str:
     return ""
 
 
-def _set_aside(plan: Plan, pair: ExaminedPair, reason: str) -> Iterator[Change]:
+def _set_aside(plan: RepairPlan, pair: ExaminedPair, reason: str) -> Iterator[Change]:
     files = (("photos", pair.entry.photo_file), ("masks", pair.entry.mask_file))
     failures = [put_aside(plan.folder, file, what) for what, file in files if file]
-    told = f"{reason} ({failure})" if (failure := "".join(failures[:1]) or "".join(failures[1:])) else reason
-    yield Change(plan.photo_of(pair.entry.name), "left out" if all(failures) else "set aside", told)
+    detail = f"{reason} ({failure})" if (failure := "".join(failures[:1]) or "".join(failures[1:])) else reason
+    yield Change(plan.photo_of(pair.entry.name), "left out" if all(failures) else "set aside", detail)
 
 
 # --- the mask -------------------------------------------------------------------------------------------------------
 
 
-def _mended(plan: Plan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
-    """Return the ids of a mask on its upright photo, (H, W) uint8, and what was done; else raise `Unmendable`."""
+def _mended(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return the ids of a mask on its upright photo, (H, W) uint8, and the changes; else raise `Unmendable`."""
     entry, kinds = pair.entry, {problem.kind for problem in plan.problems[pair.entry.name]}
     hopeless = [kind for kind in HOPELESS if kind in kinds]
     if hopeless or not pair.photo or not entry.mask_file:
         raise Unmendable(hopeless[0] if hopeless else "a list names it by a path")
-    mask_HW, words = _ids(load_picture(entry.mask_file, "mask"), plan.reading, entry.name)
+    mask_HW, words = _ids(load_picture(entry.mask_file, "mask"), plan.encoding, entry.name)
     if mask_HW.shape[::-1] == pair.photo.stored_size != pair.photo.size:
         mask_HW = turned(mask_HW, pair.photo.orientation)
         words.append("turned with its photo")
@@ -120,40 +120,40 @@ def _mended(plan: Plan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str
     return mask_HW, words
 
 
-def _ids(mask: Image.Image, reading: Reading, name: str) -> tuple[NDArray[np.uint8], list[str]]:
-    """Return a mask as ids of the reading's classes, (H, W) uint8, and what was done to it."""
-    form = reading.forms[name]
-    id_by_value = reading.id_by_value[form]
+def _ids(mask: Image.Image, encoding: Encoding, name: str) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return a mask as ids of the encoding's classes, (H, W) uint8, and the changes."""
+    form = encoding.forms[name]
+    id_by_value = encoding.id_by_value[form]
     if form == "colours":
         color_HW, is_clear_HW = colors_of(mask)
         background = next((color for color, its in id_by_value.items() if its == BACKGROUND), 0)
         try:
             ids_HW, about_void = translate(np.where(is_clear_HW, background, color_HW), id_by_value, form)
         except Unmendable:
-            if name in reading.pictures:
-                raise Unmendable(f"more than {MAX_COLORS} colours, so it is a picture and no mask") from None
+            if name in encoding.pictures:
+                raise Unmendable(f"more than {MAX_COLORS} colours, so it is a picture, not a mask") from None
             raise
     elif form == "levels" and not id_by_value:
-        raise Unmendable("nothing tells the classes of its grey levels")
+        raise Unmendable("the classes of its grey levels are unknown")
     else:
         ids_HW, about_void = translate(values_of(mask), id_by_value, form)
     how = HOW[form] or ("" if mask.mode in MASK_MODES else "ids in 8 bits")
     return ids_HW, [words for words in (how, about_void) if words]
 
 
-def _write_mask(plan: Plan, pair: ExaminedPair, mask_HW: NDArray[np.uint8], words: list[str]) -> Iterator[Change]:
-    """Write ids with the palette of the classes; a file that has all that is copied byte for byte."""
+def _write_mask(plan: RepairPlan, pair: ExaminedPair, mask_HW: NDArray[np.uint8], words: list[str]) -> Iterator[Change]:
+    """Write ids with the classes' palette; a file that has both is copied byte for byte."""
     source, target = pair.entry.mask_file, plan.folder / MASKS / f"{plan.names[pair.entry.name]}.png"
     if not source or not pair.mask:
         return
-    has_palette = pair.mask.colors == "usual" and plan.reading.classes == plan.contents.classes
+    has_palette = pair.mask.colors == "usual" and plan.encoding.classes == plan.contents.classes
     if has_palette and not words and pair.mask.format == "PNG":
         copied(source, target)
     else:
-        write_mask(target, mask_HW, plan.reading.classes.palette)
+        write_mask(target, mask_HW, plan.encoding.classes.palette)
     if any(problem.kind == "grey mask" for problem in plan.problems[pair.entry.name]) and not words:
         words = ["palette added, the ids kept"]
-    if pair.entry.name in plan.reading.kept and not words:
+    if pair.entry.name in plan.encoding.keeps_ids and not words:
         words = ["the ids kept, the palette of the classes in place of its own"]
     if words:
         yield Change(plan.relative(source), "mask mended", ", ".join(words))
@@ -164,7 +164,7 @@ def _write_mask(plan: Plan, pair: ExaminedPair, mask_HW: NDArray[np.uint8], word
 # --- the photo ------------------------------------------------------------------------------------------------------
 
 
-def _write_photo(plan: Plan, pair: ExaminedPair) -> Iterator[Change]:
+def _write_photo(plan: RepairPlan, pair: ExaminedPair) -> Iterator[Change]:
     source = pair.entry.photo_file
     if not source or not pair.photo:
         return

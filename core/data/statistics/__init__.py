@@ -1,5 +1,5 @@
 """What is in a data set, in numbers.
 
-pair_facts.py   what one photo and its mask show
-split_stats.py  what is in a split, reduced from the facts of its pairs; the score of doing nothing
+pair_facts.py   facts of one photo and its mask
+split_stats.py  statistics of a split, from the facts of its pairs; the floor
 """

@@ -1,6 +1,6 @@
-"""What one photo and its mask show, in numbers: what the statistics of a split are reductions of.
+"""Facts of one photo and its mask, which the statistics of a split summarize.
 
-A pair is looked at once, while the doctor has both files open; afterwards the few hundred bytes here stand for it.
+The doctor computes them while both files are open; a few hundred bytes replace the pair afterwards.
 """
 
 from base64 import b64decode, b64encode
@@ -15,15 +15,15 @@ from scipy import ndimage
 from core.voc import BACKGROUND
 
 GRID = 16
-"""Cells of the grid over the frame, on each side, in which `PairFacts.heat` tells where a class lies."""
+"""Cells of `PairFacts.heat` along each side of the frame."""
 MIN_OBJECT_SHARE = 1e-3
-"""Connected parts smaller than this share of the frame (14 x 14 px of 500 x 375) are specks and tips, no objects.
+"""Smaller connected parts (14 x 14 px of 500 x 375) are specks, not objects.
 
-On 680 VOC photos this counts 1.9 people in a photo that shows any, where VOC's instance masks have 2.0; horses, which
-their riders and the void border cut up, are 2.5 and not 1.4.
+On 680 VOC photos this counts 1.9 people per photo with people, where VOC's instance masks have 2.0; horses,
+which riders and the void border divide, are 2.5 instead of 1.4.
 """
 MAX_PHOTO_PX = 256
-"""Light and colour are measured on the photo reduced to at most this on its longer side: a tenth of the time."""
+"""Longer side of the reduced photo on which light and colour are measured, in a tenth of the time."""
 DIAGONALS_TOO = np.ones((3, 3), dtype=bool)
 
 
@@ -51,7 +51,7 @@ class PairFacts:
     heat: dict[int, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON types; `heat` as base64 of its bytes, row by row."""
+        """Return JSON types; `heat` is base64 of its bytes, row by row."""
         return {
             "size": list(self.size),
             "pixels": {str(class_id): count for class_id, count in self.pixels.items()},
@@ -65,7 +65,7 @@ class PairFacts:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "PairFacts":
-        """Return what `as_dict` was made from; a document of another form raises KeyError, TypeError or ValueError."""
+        """Return the facts of an `as_dict` document; another format raises KeyError, TypeError or ValueError."""
         width, height = document["size"]
         return cls(
             size=(int(width), int(height)),
@@ -80,7 +80,7 @@ class PairFacts:
 
 
 def pair_facts(photo: Image.Image, mask_HW: NDArray[np.uint8], num_classes: int) -> PairFacts:
-    """Look at an upright RGB photo and its mask, (H, W) uint8 of the same size: ids below `num_classes`, or void."""
+    """Return the facts of an upright RGB photo and its mask, (H, W) uint8 of the same size: class ids and void."""
     mask = Image.fromarray(mask_HW)
     pixels = {value: count for value, count in enumerate(mask.histogram()) if count}
     class_ids = [class_id for class_id in pixels if class_id < num_classes]
@@ -98,7 +98,7 @@ def pair_facts(photo: Image.Image, mask_HW: NDArray[np.uint8], num_classes: int)
 
 
 def _objects(mask_HW: NDArray[np.uint8], class_ids: list[int]) -> dict[int, int]:
-    """Count the parts of each class, each within the box around its pixels: most of a frame is background."""
+    """Count the parts of each class within its bounding box: most of a frame is background."""
     boxes = ndimage.find_objects(mask_HW, max_label=max(class_ids, default=0))
     min_pixels = MIN_OBJECT_SHARE * mask_HW.size
     objects = {}
@@ -109,7 +109,7 @@ def _objects(mask_HW: NDArray[np.uint8], class_ids: list[int]) -> dict[int, int]
 
 
 def _heat(mask: Image.Image, class_id: int) -> NDArray[np.uint8]:
-    """Return the share of each cell that a class covers; a pixel counts for the cell in which its centre lies."""
+    """Return the share of each cell that a class covers; a pixel counts for the cell with its centre."""
     covered = mask.point([255 * (value == class_id) for value in range(256)])
     return np.asarray(covered.resize((GRID, GRID), Image.Resampling.BOX))
 

@@ -1,7 +1,7 @@
-"""What is in a split: photos, sizes, how often, how large and where every class is, and the score of doing nothing."""
+"""Statistics of a split: photos, sizes, frequency, size and place of every class, and the floor."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -18,11 +18,12 @@ from core.voc import CLASS_NAMES
 
 MAX_THREADS = 4
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class VocClass:
-    """A class in VOC 2012: its share of the photos, None if unknown, and of the pixels that are not void, in [0, 1]."""
+    """A class in VOC 2012: its share of the photos, None if unknown, and of the counted pixels, in [0, 1]."""
 
     images: float | None
     pixels: float
@@ -42,20 +43,19 @@ def _voc_shares() -> dict[str, VocClass]:
 
 
 VOC_SHARES = _voc_shares()
-"""VOC 2012's own classes by name, over the 2,913 photos of its segmentation `trainval`.
+"""The classes of VOC 2012 by name, over the 2,913 photos of its segmentation `trainval`.
 
-The photos per class are half of what Dataset Ninja counted over train, val and trainval together (the repository
-dataset-ninja/pascal-voc-2012 on GitHub, stats/class_balance.json). The pixels are derived from the mean cover of a
-frame in that count, and its 5.5 % void, every photo weighing the same; the background is the rest. VOC's photos are
-nearly all of 500 x 375 px, so shares of all pixels differ from these by little.
+The photos per class are half of Dataset Ninja's count over train, val and trainval (dataset-ninja/pascal-voc-2012 on
+GitHub, stats/class_balance.json). The pixels are derived from its mean cover of a frame and its 5.5 % void, with equal
+weights of photos; the background is the rest. Nearly all of VOC's photos are 500 x 375 px, so the error is small.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassStats:
-    """One class: photos it occurs in, its pixels, and their share of all pixels that are not void, in [0, 1].
+    """One class: photos it occurs in, its pixels, and their share of the counted pixels, in [0, 1].
 
-    `objects` is the number of its connected parts over all photos (see `PairFacts`), 0 for the background.
+    `objects` is the number of its connected parts over all photos (`PairFacts`), 0 for the background.
     """
 
     id: int
@@ -68,7 +68,7 @@ class ClassStats:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation over photos, of something in [0, 1]."""
+    """Mean and standard deviation over photos, in [0, 1]."""
 
     mean: float
     std: float
@@ -124,30 +124,31 @@ class SplitStats:
 def split_stats(
     samples: Sequence[Sample], class_names: Sequence[str], on_progress: OnProgress | None = None
 ) -> SplitStats:
-    """Read every photo and mask of a split and count; a pair that cannot be used raises `DataError`."""
+    """Read every pair of a split and return its statistics; an unusable pair raises `DataError`."""
     num_classes = len(class_names)
 
-    def look_at(sample: Sample) -> PairFacts:
+    def facts_of(sample: Sample) -> PairFacts:
         return pair_facts(*read_pair(sample.photo, sample.mask, num_classes), num_classes)
 
-    facts = list(_of_each(samples, look_at, on_progress))
+    facts = in_threads(facts_of, samples, on_progress)
     return summarize([sample.name for sample in samples], facts, class_names)
 
 
-def _of_each(
-    samples: Sequence[Sample], look_at: Callable[[Sample], T], on_progress: OnProgress | None = None
-) -> Iterator[T]:
+def in_threads(function: Callable[[T], R], items: Sequence[T], on_progress: OnProgress | None) -> list[R]:
+    """Return `function(item)` of every item, computed in `MAX_THREADS` threads; progress counts items."""
+    results = []
     with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for done, result in enumerate(pool.map(look_at, samples), start=1):
+        for result in pool.map(function, items):
+            results.append(result)
             if on_progress:
-                on_progress(done, len(samples))
-            yield result
+                on_progress(len(results), len(items))
+    return results
 
 
 def summarize(
     names: Sequence[str], facts: Sequence[PairFacts], class_names: Sequence[str], left_out: Sequence[str] = ()
 ) -> SplitStats:
-    """Return the statistics of photos of which everything is known; a name that is given twice counts twice."""
+    """Return the statistics of photos with these names and facts; a repeated name counts twice."""
     num_classes = len(class_names)
     pixels_N256 = _table([each.pixels for each in facts], 256)
     objects_NK = _table([each.objects for each in facts], num_classes)
@@ -177,7 +178,7 @@ def summarize(
 
 
 def _table(counts: Sequence[dict[int, int]], num_columns: int) -> NDArray[np.int64]:
-    """Return counts by id as rows, shape (N, num_columns)."""
+    """Return counts by id as rows, (N, num_columns)."""
     table_NK = np.zeros((len(counts), num_columns), dtype=np.int64)
     for row, of_this in enumerate(counts):
         table_NK[row, list(of_this)] = list(of_this.values())

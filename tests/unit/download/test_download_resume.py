@@ -87,7 +87,7 @@ def test_a_wrong_beginning_is_not_held_against_the_mirror(fetch: Fetch, mirror: 
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"), [("bytes 5-9/10", "the bytes from 5 on"), ("lines 1-2", "without telling which")]
+    ("told", "reason"), [("bytes 5-9/10", "the bytes from 5 on"), ("lines 1-2", "without its position")]
 )
 def test_another_part_than_asked_for_is_not_appended(
     fetch: Fetch, mirror: Mirror, part: Path, packed: bytes, told: str, reason: str

@@ -285,5 +285,5 @@ def test_a_link_that_leads_nowhere_and_a_folder_in_the_place_of_a_photo_are_told
     patient.photo("t2").mkdir()
     details = {found.file: (found.kind, found.detail) for found in examine(patient.root).findings}
     assert {kind for kind, _ in details.values()} == {"unreadable photo"}
-    assert "a link that leads nowhere" in details["JPEGImages/t1.jpg"][1]
+    assert "it is a broken link" in details["JPEGImages/t1.jpg"][1]
     assert "Is a directory" in details["JPEGImages/t2.jpg"][1]

@@ -175,7 +175,7 @@ def test_pictures_among_colour_masks_are_set_aside_and_the_others_numbered(patie
     check_copy(tmp_path / "out", report)
     assert (mask_in(tmp_path / "out", "t0") == levels(0, 1, 1, 2)).all()
     aside = {change.file: change.detail for change in report.changes if change.action == "set aside"}
-    assert aside == {"JPEGImages/t1.jpg": "more than 64 colours, so it is a picture and no mask"}
+    assert aside == {"JPEGImages/t1.jpg": "more than 64 colours, so it is a picture, not a mask"}
 
 
 def test_no_more_colours_are_counted_than_can_be_of_use() -> None:
