@@ -78,12 +78,17 @@ def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis
         return found
     contents = read_contents(root)
     examined = diagnosis.read_pairs(contents, on_progress)
+    report = diagnosis.report(contents, examined)
     usable = {pair.entry.name: pair.facts for pair in examined if pair.facts}
     document = {
         "schema": SCHEMA,
         "key": key,
         "classes": {"names": list(contents.classes.names), "colors": list(contents.classes.colors)},
-        "report": _report_document(diagnosis.report(contents, examined)),
+        "report": {
+            "images": report.images,
+            "masks": report.masks,
+            "findings": [list(asdict(finding).values()) for finding in report.findings],
+        },
         "splits": diagnosis.names_by_split(contents),
         "facts": {name: facts.as_dict() for name, facts in usable.items()},
     }
@@ -138,14 +143,6 @@ def _root(path: Path) -> Path:
 
 
 # --- the stored file ------------------------------------------------------------------------------------------------
-
-
-def _report_document(report: diagnosis.Report) -> dict[str, Any]:
-    return {
-        "images": report.images,
-        "masks": report.masks,
-        "findings": [list(asdict(finding).values()) for finding in report.findings],
-    }
 
 
 def _analysis(root: Path, document: dict[str, Any]) -> Analysis:

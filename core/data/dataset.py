@@ -145,15 +145,12 @@ def _read_contents(path: Path) -> Contents:
         augmented = _files_by_stem(root / AUGMENTED_MASKS, (".png",))
         masks = augmented | masks
         if augmented:
-            _add_trainaug(lists, root / LISTS, [name for name in augmented if name in photos])
+            # As the usual trainaug.txt: what is augmented and not in val.
+            val = set(lists.get(root / LISTS / "val.txt", ()))
+            names = [name for name in augmented if name in photos and name not in val]
+            lists.setdefault(root / LISTS / "trainaug.txt", names)
     classes, has_named_classes = classes_of_folder(root, photo_dir, masks)
     return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)
-
-
-def _add_trainaug(lists: dict[Path, list[str]], folder: Path, augmented: list[str]) -> None:
-    """List what is augmented and not in val, as the usual trainaug.txt does, unless the file exists."""
-    val = set(lists.get(folder / "val.txt", ()))
-    lists.setdefault(folder / "trainaug.txt", [name for name in augmented if name not in val])
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:

@@ -89,6 +89,10 @@ def claim(folder: Path) -> Iterator[OnProgress]:
 # --- downloading and unpacking --------------------------------------------------------------------------------------
 
 
+def _ignore(_done: int, _total: int) -> None:
+    pass
+
+
 def download_voc(
     root: Path | None = None,
     *,
@@ -101,16 +105,24 @@ def download_voc(
     Use `claim`: one process at a time. Progress counts the bytes of the tar, and 1/20 more for unpacking. If all
     mirrors fail or the disk is full, raise `DataError`; the next call continues the download.
     """
-    root, on_progress = root or _root(), on_progress or _ignore
+    root, report = root or _root(), on_progress or _ignore
     if _is_there(root):
         return root / DEVKIT / RELEASE
     release = _release()
     tar = root / release["filename"]
+
+    def report_download(done: int, total: int) -> None:
+        report(done, total + total // UNPACK_SHARE)
+
+    def report_unpacking(done: int, total: int) -> None:
+        size = tar.stat().st_size
+        report(size + size * done // (UNPACK_SHARE * max(1, total)), size + size // UNPACK_SHARE)
+
     with saving(root, 2 * TAR_BYTES):
         root.mkdir(parents=True, exist_ok=True)
         if not tar.is_file():
-            fetch(urls or known_urls(), tar, md5 or release["md5"], _before_unpacking(on_progress))
-        folder = unpack_voc(tar, root, _after_download(on_progress, tar.stat().st_size))
+            fetch(urls or known_urls(), tar, md5 or release["md5"], report_download)
+        folder = unpack_voc(tar, root, report_unpacking)
         tar.unlink()
     return folder
 
@@ -129,32 +141,6 @@ def unpack_voc(tar: Path, root: Path | None = None, on_progress: OnProgress | No
     with _reading(tar), tarfile.open(regular(tar)) as archive:
         _unpack_archive(archive, tar, root, on_progress)
     return root / DEVKIT / RELEASE
-
-
-def _ignore(_done: int, _total: int) -> None:
-    pass
-
-
-def _before_unpacking(on_progress: OnProgress) -> OnProgress:
-    """Return a callback for the download, on a scale that ends with unpacking."""
-
-    def show(done: int, total: int) -> None:
-        on_progress(done, _with_unpacking(total))
-
-    return show
-
-
-def _after_download(on_progress: OnProgress, tar_bytes: int) -> OnProgress:
-    """Return a callback for unpacking, on the scale of the download."""
-
-    def show(done: int, total: int) -> None:
-        on_progress(tar_bytes + tar_bytes * done // (UNPACK_SHARE * max(1, total)), _with_unpacking(tar_bytes))
-
-    return show
-
-
-def _with_unpacking(tar_bytes: int) -> int:
-    return tar_bytes + tar_bytes // UNPACK_SHARE
 
 
 def _is_there(root: Path) -> bool:

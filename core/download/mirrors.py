@@ -153,7 +153,7 @@ def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_
     needed = expected.copies * (total or expected.size) - have
     check_room(part.parent, needed, expected.what)
     then = "start again, which goes on where it stopped"
-    with saving(part.parent, needed, then, expected.what), part.open(_mode(begin)) as file:
+    with saving(part.parent, needed, then, expected.what), part.open("ab" if begin else "wb") as file:
         done = begin
         for data in _pieces_of(response):
             file.write(data)
@@ -163,10 +163,6 @@ def _save(response: HTTPResponse, part: Path, have: int, expected: Expected, on_
         os.fsync(file.fileno())
     if total is not None and done < total:
         raise _CutError(f"it broke off after {done:,} of {total:,} bytes")
-
-
-def _mode(begin: int) -> str:
-    return "ab" if begin else "wb"
 
 
 def _extent_of(response: HTTPResponse) -> tuple[int, int | None]:

@@ -134,7 +134,10 @@ def survey(
             name = pair.entry.name
             is_plain = pair.mask.mode in MASK_MODES and (pair.mask.colors in palettes or name in keeps_ids)
             kinds = error_kinds.get(name, frozenset())
-            forms[name], values[name] = _plain(pair.mask, kinds) if is_plain else _look(pair, kinds, classes, colors)
+            if is_plain:
+                forms[name], values[name] = "levels" if kinds & LEVELS else "ids", pair.mask.values
+            else:
+                forms[name], values[name] = _look(pair, kinds, classes, colors)
     if colors.pixels and _are_greys(colors.pixels, classes):
         greys = frozenset(color & 255 for color in colors.pixels)
         values |= {name: greys for name in forms if forms[name] == "colours"}
@@ -180,10 +183,6 @@ def _greys(forms: Mapping[str, Form], values: Mapping[str, frozenset[int]], clas
 def _holds_void(values: frozenset[int], classes: Classes) -> bool:
     greys = luminances(classes)
     return any(greys.get(value) == VOID for value in values)
-
-
-def _plain(mask: MaskFacts, kinds: frozenset[str]) -> tuple[Form, frozenset[int]]:
-    return "levels" if kinds & LEVELS else "ids", mask.values
 
 
 def _look(

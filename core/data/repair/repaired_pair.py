@@ -74,7 +74,7 @@ class RepairPlan:
 def write_pair(plan: RepairPlan, pair: ExaminedPair) -> tuple[bool, list[Change]]:
     """Write a pair, or set its files aside; return whether it was written, and the changes."""
     try:
-        mask_HW, words = _mended(plan, pair)
+        mask_HW, words = _repaired_ids(plan, pair)
     except Unmendable as reason:
         return False, list(_set_aside(plan, pair, str(reason)))
     return True, [*_write_photo(plan, pair), *_write_mask(plan, pair, mask_HW, words)]
@@ -102,7 +102,7 @@ def _set_aside(plan: RepairPlan, pair: ExaminedPair, reason: str) -> Iterator[Ch
 # --- the mask -------------------------------------------------------------------------------------------------------
 
 
-def _mended(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
+def _repaired_ids(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the ids of a mask on its upright photo, (H, W) uint8, and the changes; else raise `Unmendable`."""
     entry, kinds = pair.entry, {problem.kind for problem in plan.problems[pair.entry.name]}
     hopeless = [kind for kind in HOPELESS if kind in kinds]

@@ -39,7 +39,6 @@ def test_pixels_and_parts_agree_with_looking_at_every_pixel(mask_HW: NDArray[np.
     facts = facts_of(mask_HW, num_classes=3)
     assert facts.pixels == Counter(mask_HW.ravel().tolist())
     assert facts.size == mask_HW.shape[::-1]
-    assert sum(facts.pixels.values()) == mask_HW.size
     # Below 1,000 pixels, the smallest part counts.
     parts = {each: num_parts(mask_HW == each) for each in (1, 2) if (mask_HW == each).any()}
     assert mask_HW.size > 1000 or facts.objects == parts
