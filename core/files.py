@@ -17,13 +17,8 @@ from core.errors import DataError
 from core.windows import move
 from core.wording import numbered
 
-NAME_LENGTH = 40
-"""Characters of a file's name in its temporary file's name: names may be as long as the disk allows."""
-
 REPLACED = ".replaced-"
 """Suffix of a folder that another one is replacing."""
-
-READ_ATTEMPTS = 20
 
 T = TypeVar("T")
 
@@ -76,7 +71,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(4)}.part")
+    # A name may be as long as the disk allows; this one needs room for more.
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -209,7 +205,7 @@ def entries(folder: Path, pattern: str) -> list[Path]:
 
 def read_folder(path: Path, read: Callable[[Path], T]) -> T:
     """Return `read(path)` for a folder that `replacing_folder` may be replacing: one version of it, never a mixture."""
-    for _ in range(READ_ATTEMPTS):
+    for _ in range(20):
         for place in (path, *entries(path.parent, f"{escape(path.name)}{REPLACED}*")):
             with suppress(FileNotFoundError):
                 return read(place)
@@ -260,9 +256,6 @@ def forget_oldest(folder: Path, pattern: str, count: int) -> None:
     for file in files[: max(0, len(files) - count)]:
         with suppress(OSError):
             file.unlink()
-
-
-# --- reading --------------------------------------------------------------------------------------------------------
 
 
 def regular(path: Path) -> Path:
