@@ -144,7 +144,8 @@ def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, lis
     found = files_in(masks, LOSSLESS_SUFFIXES)
     files = [file for file in found if _split_name(file.stem, stems)]
     by_stem = _by_stem(PhotoFolder(photo_root, notes, files).files)
-    strays = [file for file in found if file not in {*files, *by_stem.values()}]
+    known = {*files, *by_stem.values()}
+    strays = [file for file in found if file not in known]
     notes.count("Masks without a photo left out", strays[0] if strays else masks, len(strays))
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in by_stem.values()}
     for file in files:

@@ -27,6 +27,7 @@ from core.files import regular
 from core.voc import BACKGROUND, VOID
 
 UNSIGNED_VOID = (-1, 65535, VOID)
+MAX_COUNTED = 65_535
 MAX_BETWEEN = 0.2
 """Share of pixels between black and white up to which a mask is a smoothed one."""
 MAX_GAP = 8
@@ -125,8 +126,14 @@ def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
 def _counted(masks: Iterable[Path]) -> Counts:
     counts: Counts = {}
     for mask in masks:
-        values, numbers = np.unique(read_values(mask), return_counts=True)
-        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
+        read_HW = read_values(mask)
+        if read_HW.min() >= 0 and read_HW.max() <= MAX_COUNTED:  # a tenth of the time that sorting takes
+            numbers_N = np.bincount(read_HW.ravel())
+            values_N = np.flatnonzero(numbers_N)
+            numbers_N = numbers_N[values_N]
+        else:
+            values_N, numbers_N = np.unique(read_HW, return_counts=True)
+        for value, number in zip(values_N.tolist(), numbers_N.tolist(), strict=True):
             counts[value] = counts.get(value, 0) + number
     return counts
 
@@ -220,8 +227,12 @@ def _paint(mask: Path, values: Values, notes: Notes, _size: Size) -> NDArray[np.
     read_HW = read_values(mask)
     if values.is_cut:
         return (read_HW >= CUT).astype(np.uint8)
-    found = np.unique(read_HW)
-    has_void = any(value in UNSIGNED_VOID and values.id_of[value] == VOID for value in found.tolist())
+    lowest, highest = min(values.id_of), max(values.id_of)
+    ids_N = np.zeros(highest - lowest + 1, dtype=np.uint8)
+    for value, class_id in values.id_of.items():
+        ids_N[value - lowest] = class_id
+    has_void = any(
+        of == VOID and np.any(read_HW == value) for value, of in values.id_of.items() if value in UNSIGNED_VOID
+    )
     notes.count("Masks with pixels of 255 or -1, which are void", mask, has_void)
-    ids_N = np.array([values.id_of[value] for value in found.tolist()], dtype=np.uint8)
-    return ids_N[np.searchsorted(found, read_HW)]
+    return ids_N[read_HW - lowest]

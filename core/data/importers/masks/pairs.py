@@ -9,6 +9,7 @@ mask has its name, and never a mask.
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from core.data.importers.notes import Notes
@@ -94,6 +95,7 @@ def picture_of(file: Path, root: Path, role: str | None = None) -> Picture:
     return Picture(file, certain or in_name, ending or kind, split, tuple(folders), stem)
 
 
+@cache
 def _meaning(folder: str) -> tuple[str | None, str | None]:
     """Return the split and the role that a folder is called after."""
     if split := split_called(folder):
@@ -157,8 +159,9 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
     pairs = _paired(photos, masks, notes)
     if not pairs:
         raise _no_pairs(source, photos, masks)
-    certain = [one for one in photos if one.file not in {pair.photo for pair in pairs}]
-    notes.count("Photos without a mask left out", certain[0].file if certain else "", len(certain))
+    with_mask = {pair.photo for pair in pairs}
+    bare = [one for one in photos if one.file not in with_mask]
+    notes.count("Photos without a mask left out", bare[0].file if bare else "", len(bare))
     used = {pair.mask for pair in pairs}
     strays = [one for one in masks if one.file not in used]
     notes.count("Masks without a photo left out", strays[0].file if strays else "", len(strays))

@@ -73,7 +73,7 @@ def _pairs(source: Source) -> dict[Path, Path | None]:
     labels = {
         picture_of(file, source.path).key: file for file in files_in(source.path, (".txt",)) if file.name not in TABLES
     }
-    photos = files_in(root, PHOTO_SUFFIXES)
+    photos = files_in(root, PHOTO_SUFFIXES) if labels else []
     return {photo: labels.get(picture_of(photo, root).key) for photo in photos}
 
 
