@@ -107,12 +107,12 @@ STARTER = """
 import sys
 from pathlib import Path
 from core.errors import CoreError
-from core.training import runs
-run = runs.open_run(Path(sys.argv[1]))
+from core.training.run import folders
+run = folders.open_run(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    runs.start(run)
+    folders.start(run)
     print("started")
 except CoreError as error:
     print(error)
