@@ -1,4 +1,4 @@
-"""Home: what there is, how it goes, and the next step."""
+"""Home: the next step, the runs, the data."""
 
 import streamlit as st
 
@@ -34,7 +34,7 @@ def show_next_step(entries: list[Entry]) -> None:
 
 
 def show_first_photo() -> None:
-    """Before anything was trained: lead to Segment with the starter, where sample photos are in sight."""
+    """Lead to Segment with the starter; shown until a run has a checkpoint."""
     with st.container(border=True):
         st.markdown(f"##### Start here\nThe starter model finds {starter.KNOWN_TEXT}: in a sample, or in your photos.")
         is_asked = st.button("Try it on a photo", type="primary", icon=":material/auto_awesome:")
@@ -43,7 +43,7 @@ def show_first_photo() -> None:
 
 
 def offer_first_steps() -> None:
-    """Offer the demo, and the way to one's own data."""
+    """Offer the demo, and links to the user's own data."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_asked = st.button("Train the demo", type="secondary" if starter.is_there() else "primary", icon=ROCKET)
         link_to("Dataset", "Look at a data set of your own", source=FOLDER)
@@ -53,7 +53,7 @@ def offer_first_steps() -> None:
 
 
 def start_demo() -> None:
-    """Make the demo data if need be, start its training, and go to watch it."""
+    """Draw the demo data unless it is there, start the training, and open Train."""
     make_demo_data()
     with st.spinner("Starting the trainer …"):
         run = demo_run.start_demo()
@@ -61,7 +61,7 @@ def start_demo() -> None:
 
 
 def show_what_follows(entries: list[Entry]) -> None:
-    """With nothing training: mend the newest run if it broke off, else judge and use what was trained."""
+    """Offer to go on with the newest run if it broke off, else to compare, segment or train."""
     newest = entries[0]
     if demo_run.is_demo(newest.run) and len(newest.log.epochs) < demo_run.MILESTONES[-1]:
         st.markdown("##### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
@@ -73,7 +73,7 @@ def show_what_follows(entries: list[Entry]) -> None:
         st.markdown(f"##### {newest.run.name} is {STATES[newest.state].label.lower()}\n{meaning}")
         link_to("Train", "See why, and go on", run=newest.run.path.name)
         return
-    st.markdown("##### Nothing is training\nJudge what was trained, try it on a photo, or train again.")
+    st.markdown("##### Nothing is training\nCompare checkpoints, segment a photo, or train again.")
     with st.container(horizontal=True, vertical_alignment="center"):
         link_to("Compare", "Compare checkpoints")
         link_to("Segment", "Segment a photo")
@@ -85,7 +85,7 @@ def show_what_follows(entries: list[Entry]) -> None:
 
 
 def show_runs(*, was_live: bool) -> None:
-    """Draw a card for each of the newest runs; once the last live one ends, the whole page is drawn anew."""
+    """Draw a card for each of the newest runs; rerun the page when the last live one ends."""
     entries, _ = read_runs()
     if was_live and not any(entry.is_live for entry in entries):
         st.rerun()
@@ -128,8 +128,8 @@ def main() -> None:
     """Show the next step, the runs, and the data."""
     st.title("Atrous", anchor=False)
     st.caption(
-        "Train DeepLabV3 to name every pixel of a photo, and judge it honestly: every score stands beside the floor, "
-        "what predicting background everywhere scores. Everything stays on this computer."
+        "Train DeepLabV3 to name every pixel of a photo, and evaluate it honestly: beside every score stands the "
+        "floor, the score of predicting background everywhere. Everything stays on this computer."
     )
     entries, broken = read_runs()
     if starter.is_there() and not any(entry.run.checkpoints() for entry in entries):

@@ -33,7 +33,7 @@ from ui.words import plain
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
-    """Say why there is nothing to compare yet, and where to go."""
+    """Say why there is nothing to compare yet, with a link to Train."""
     if live := folders.live_runs():
         st.info(f"{live[0].name} is being trained; its checkpoints can be compared once there are two.")
     elif choices:
@@ -50,7 +50,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     chosen = st.multiselect(
         "Checkpoints", list(by_id), **address.keyed("checkpoint", by_id, pair, key="checkpoints", stays=True),
         format_func=lambda choice_id: by_id[choice_id].label,
-        help="The first is A, the one compared against; the last is B, the one judged.",
+        help="The first is A, the baseline; the last is B, compared with A.",
     )  # fmt: skip
     splits = splits_of([by_id[choice_id] for choice_id in chosen])
     split = address.ask_one("Split", splits, "split", "val", key="on split")
@@ -58,7 +58,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
 
 
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
-    """Return the checkpoints that are evaluated; offer to evaluate the others and show how far that is."""
+    """Return the checkpoints that are evaluated; offer to evaluate the others, and show progress."""
     data = {choice.run.data: fingerprint_of(choice.run.data, split) for choice in chosen}
     found, damaged = [], []
     for choice in chosen:
@@ -78,7 +78,7 @@ def act(chosen: Sequence[Choice], split: str) -> list[Side]:
 
 
 def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> None:
-    """Draw the progress of the evaluations that run, and a button for each of the others."""
+    """Draw the progress of running evaluations, and a button for each of the others."""
     with showing_errors():
         going_on = {choice.id: jobs.progress(job_of(choice, split)) for choice in missing}
         if sum(progress is not None for progress in going_on.values()) < num_live:
@@ -96,7 +96,7 @@ def job_of(choice: Choice, split: str) -> Path:
 
 
 def offer_evaluation(choice: Choice, split: str) -> None:
-    """Draw the button that starts an evaluation, and why the last one failed if it did."""
+    """Draw the button that starts an evaluation, and the error of the last one."""
     if error := jobs.error(job_of(choice, split)):
         st.error(plain(error), icon=":material/error:")
     if is_by_size(choice, split):
@@ -108,7 +108,7 @@ def offer_evaluation(choice: Choice, split: str) -> None:
 
 
 def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
-    """Show the verdict, the table, the curves and what they cost; then why, and the images."""
+    """Show verdict, scores, training and cost; then why, and the images."""
     require_same_data([(side.label, side.evaluation) for side in sides])
     warn_of_old(sides)
     a, b = sides[0], sides[-1]

@@ -1,4 +1,4 @@
-"""Dataset: what is in a folder of photos and masks, what is wrong with it, and what doing nothing would score."""
+"""Dataset: what a folder of photos and masks holds, and what is wrong with it."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 
 
 def open_data(path: Path) -> Dataset | None:
-    """Return the data set; None if it cannot be opened as it is, which is then said."""
+    """Return the data set, or None after showing why it cannot be opened."""
     with showing_errors():
         return cached.dataset(path)
     return None
 
 
 def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
-    """Return what one pass over all files found; start that pass if need be, and show how far it is."""
+    """Return what one pass over all files found; start the pass if there was none, and show its progress."""
     if found := cached.analysis(path):
         if data and found.classes != data.classes:
             cached.forget_datasets()
@@ -47,7 +47,7 @@ def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
 
 
 def show_analysis(path: Path) -> None:
-    """Draw how far the pass over the files is; the page begins anew once it is over, with another pass if need be."""
+    """Draw the progress of the pass over the files; rerun the page when it ends."""
     with showing_errors():
         job = analysis.job_dir(path)
         progress = jobs.progress(job)
@@ -75,7 +75,7 @@ def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
 
 
 def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
-    """Draw the view that is asked for; only that one is computed."""
+    """Draw the chosen view; only that one is computed."""
     if found:
         icon = ":material/error:" if found.report.findings else ":material/check:"
         st.caption(f"{icon} The doctor found {summary(found.report)}.")
@@ -86,7 +86,7 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
         if found:
             show_findings(found.report)
     elif data is None:
-        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* has everything that is wrong with it.")
+        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* lists what is wrong with it.")
     elif look == CONTENT:
         show_content(data, found)
     elif found:

@@ -1,4 +1,4 @@
-"""Present: two checkpoints on a projector, one story from the data to the verdict. The query string holds the step."""
+"""Present: two checkpoints on a projector, step by step from the data to the verdict."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from ui.words import plain
 
 
 def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
-    """Read the pair and the split from the query string; without any checkpoint there, the pair that Compare opens."""
+    """Read the pair and the split from the query string; by default, the pair that Compare opens."""
     wanted = list(dict.fromkeys(st.query_params.get_all("checkpoint")))
     by_id = {choice.id: choice for choice in choices}
     chosen = [by_id[choice_id] for choice_id in wanted if choice_id in by_id] if wanted else default_pair(choices)
@@ -35,9 +35,9 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
 
 
 def act(chosen: Sequence[Choice], split: str) -> Pair | None:
-    """Return both sides with what they scored; say what is missing, and where that is done."""
+    """Return both evaluated sides, or None after saying what is missing."""
     if len(chosen) < 2:
-        st.info("Two checkpoints are presented, and the address does not name two that exist; choose them on Compare.")
+        st.info("Present shows two checkpoints, and the address does not name two that exist; choose them on Compare.")
         link_to("Compare", "Go to Compare")
         return None
     sides, missing = [], []
@@ -48,7 +48,7 @@ def act(chosen: Sequence[Choice], split: str) -> Pair | None:
         else:
             missing.append(choice.label)
             if is_by_size(choice, split):
-                st.info(f"{plain(choice.label)} {BY_SIZE}, which does not count any more.")
+                st.info(f"{plain(choice.label)} {BY_SIZE}, and has to be evaluated again.")
     if missing:
         are = "are" if len(missing) > 1 else "is"
         st.info(f"{plain(' and '.join(missing))} {are} not evaluated on {split} yet; Compare does that.")
@@ -60,7 +60,7 @@ def act(chosen: Sequence[Choice], split: str) -> Pair | None:
 
 
 def move(steps: Sequence[str], pair: Pair) -> str:
-    """Draw Back, Next and the way out; return the step that the query string asks for, the first if there is none."""
+    """Draw Back, Next and Leave; return the step in the query string, by default the first."""
     wanted = st.query_params.get("step")
     place = steps.index(wanted) if wanted in steps else 0
     with st.container(key="moves", horizontal=True, vertical_alignment="center"):
@@ -77,7 +77,7 @@ def move(steps: Sequence[str], pair: Pair) -> str:
 
 
 def offer(label: str, key: str, step: str, *, is_possible: bool) -> None:
-    """Draw a button, also reached by an arrow key, that leads to a step."""
+    """Draw a button to a step, with an arrow key as its shortcut."""
     st.button(
         label, key=label, shortcut=key, disabled=not is_possible, on_click=go_to, args=(step,),
         type="primary" if label == "Next" else "secondary",

@@ -1,4 +1,4 @@
-"""Segment: what a checkpoint sees in a photo, at the photo's own size. Photos stay in memory and are never written."""
+"""Segment: the mask of a photo, at the photo's own size. Photos stay in memory and are never written."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,9 @@ from ui.legend import show_areas
 from ui.page import link_to, open_page
 from ui.segment import cached_segments
 from ui.segment.cached_segments import Segmented
+from ui.segment.exports import PhotoFiles, offer_all, show_downloads, shown_areas, stems_of
 from ui.segment.models import (
-    Model,
+    ModelOption,
     ask_model,
     ask_other,
     describe,
@@ -24,19 +25,18 @@ from ui.segment.models import (
     say_nothing_found,
     warn_of_demo,
 )
-from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look, ask_passes
+from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look, ask_tta
 from ui.segment.photo_pair import show_pair
 from ui.segment.photo_view import Photo, ask_stretch, show_pictures
 from ui.segment.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
-from ui.segment.takeaway import Taken, offer_all, show_downloads, shown_areas, stems_of
 from ui.words import plain
 
 OWN, CAMERA = "Your photos", "Camera"
 MAX_PHOTOS, MAX_PHOTO_MB = 50, 30
 
 
-def say_what_there_is(models: Sequence[Model]) -> None:
-    """Where neither a run has a checkpoint yet nor the starter is there, say so, and where to go."""
+def say_what_there_is(models: Sequence[ModelOption]) -> None:
+    """Say what to do when no run has a checkpoint and the starter is missing."""
     if any(model.choice or model.is_starter for model in models):
         return
     if live := folders.live_runs():
@@ -49,8 +49,8 @@ def say_what_there_is(models: Sequence[Model]) -> None:
     link_to("Train", "Go to Train")
 
 
-def ask_photos(model: Model) -> list[Photo]:
-    """Ask for photos of one's own, one from the camera, or a sample."""
+def ask_photos(model: ModelOption) -> list[Photo]:
+    """Ask for the user's photos, one from the camera, or a sample."""
     row = st.container(horizontal=True)
     with row:
         source = address.ask_one("Photo from", [OWN, CAMERA, SAMPLE], "photo", OWN, key="photo_source")
@@ -72,14 +72,14 @@ def ask_photos(model: Model) -> list[Photo]:
 
 
 def ask_which(photos: Sequence[Photo]) -> Photo:
-    """Ask which of several photos to look at."""
+    """Ask which of several photos to show."""
     numbered = {f"{number}. {photo.name}": photo for number, photo in enumerate(photos, start=1)}
     first, *others = numbered
     return numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
 
 
-def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> None:
-    """Segment the photo that is looked at, and show its overlay, its classes and the downloads."""
+def act_and_show(model: ModelOption, other: ModelOption | None, photos: Sequence[Photo]) -> None:
+    """Segment the chosen photo; show its overlay, classes and downloads."""
     photo, asked = ask_which(photos), [model, *([other] if other else [])]
     results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in asked]
     result = results[0]
@@ -97,7 +97,7 @@ def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> 
     pictures, table = left.container(), right.container()
     with right.container():
         image_size = cached_segments.loaded_model(model.source).meta.image_size
-        passes = ask_passes(result.size, image_size, result.seconds)
+        passes = ask_tta(result.size, image_size, result.seconds)
     result = cached_segments.segmented(model.source, photo.data, photo.name, passes)
     with pictures:
         show_pictures(photo, result, look)
@@ -110,8 +110,8 @@ def act_and_show(model: Model, other: Model | None, photos: Sequence[Photo]) -> 
         segment_all(model, photos, look, passes)
 
 
-def segment_all(model: Model, photos: Sequence[Photo], look: Look, passes: TTA) -> None:
-    """Offer to segment every photo, and then all of it in one zip."""
+def segment_all(model: ModelOption, photos: Sequence[Photo], look: Look, passes: TTA) -> None:
+    """Offer to segment every photo, then one zip of all results."""
     if not st.toggle(f"Segment all {count(len(photos), 'photo')}", key="all"):
         return
     bar = st.progress(0.0)
@@ -121,7 +121,7 @@ def segment_all(model: Model, photos: Sequence[Photo], look: Look, passes: TTA) 
         results.append(cached_segments.segmented(model.source, photo.data, photo.name, passes))
     bar.empty()
     stems = stems_of(photos)
-    offer_all([Taken(*each, look) for each in zip(stems, photos, results, strict=True)])
+    offer_all([PhotoFiles(*each, look) for each in zip(stems, photos, results, strict=True)])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Train: set up a run and start it, or follow, stop, resume and extend one that exists."""
+"""Train: set up and start a run, or follow, stop, resume and extend one."""
 
 import streamlit as st
 
@@ -19,7 +19,7 @@ NEW = "new"
 
 
 def ask_run(entries: list[Entry]) -> Entry | None:
-    """Ask which run to look at; None is a new one. The choice is kept in the query string (`?run=FOLDER`)."""
+    """Ask for a run; None is a new one. The query string holds the choice (`?run=FOLDER`)."""
     known = {entry.run.path.name: entry for entry in entries}
     live = next((name for name, entry in known.items() if entry.is_live), None)
     options = [NEW, *known]
@@ -37,7 +37,7 @@ def ask_run(entries: list[Entry]) -> Entry | None:
 
 
 def follow(entry: Entry, runs_there: list[Run]) -> None:
-    """Show a run: what it is, what can be done with it, and how it goes, beside others if asked."""
+    """Show a run, the actions on it, and its progress."""
     run, log, state = entry
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run.name, anchor=False, width="content")
@@ -51,7 +51,7 @@ def follow(entry: Entry, runs_there: list[Run]) -> None:
 
 
 def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
-    """Draw how a run goes; when its state is no longer `state`, the whole page is drawn anew."""
+    """Draw the progress of a run; rerun the page when its state is no longer `state`."""
     with showing_errors():
         _, log, now = run_view.read_run(run)
         if now != state:

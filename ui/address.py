@@ -1,7 +1,7 @@
-"""What a page shows stands in its address: a link, a reload, Back and a new tab show the same again.
+"""The query string holds the choices of a page, so a link, a reload, Back and a new tab show the same.
 
-Streamlit's own `bind="query-params"` is not used. When a link leads to another page, Streamlit 1.67 removes from the
-link's query every parameter that the page before had bound, and Back loses them the same way.
+Streamlit's `bind="query-params"` is not used: Streamlit 1.67 removes every parameter that a page has bound from links
+to other pages, and from Back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,43 +12,43 @@ import streamlit as st
 from ui.internals import is_back
 
 HERE = "here"
-"""Marks a link to the page that it stands on: the browser passes on such a link's query, but does not show it."""
+"""Marks a link from a page to itself: the browser passes on the query of such a link, but does not show it."""
 
 DATA = ("source", "data")
-"""What every page that asks for a data set shares."""
+"""The parameters shared by the pages that ask for a data set."""
 
 _PAGE, _CHOSEN, _LEFT, _DATA = "page", "chosen", "left", "data choice"
 _IS_IN_USE, _HANDED = "page is in use", "runs with this value"
 
 HANDED_RUNS = 2
-"""Of two runs in a row, the browser may draw the second alone, so a new value is handed to it in both."""
+"""The browser may skip the first of two script runs, so a new value is set in both."""
 
 Options = Collection[str] | Mapping[str, Any] | None
 Query = dict[str, str | list[str]]
 
 
 def arrive(title: str) -> None:
-    """Begin a run of the page called `title`. After a link or Back, its widgets take what the address says."""
+    """Begin a script run of the page called `title`. After a link or Back, widgets follow the address."""
     if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back():
         st.session_state[_PAGE], st.session_state[_CHOSEN], st.session_state[_HANDED] = title, {}, {}
         st.session_state[_IS_IN_USE] = False
         if HERE in st.query_params:
-            del st.query_params[HERE]  # and with it the browser learns the rest
+            del st.query_params[HERE]  # the browser then shows the rest of the query
     st.session_state.setdefault(_LEFT, {})[title] = _query()
 
 
 def keyed(name: str, options: Options, default: Any, *, key: str | None = None, stays: bool = False) -> dict[str, Any]:
-    """Return key and callback for a widget whose value the address holds as `name`, and set that value.
+    """Set the value of a widget that the address holds as `name`; return the widget's key and callback.
 
-    In this order: what was chosen since the page was opened, what the address says, `default`. A value that is not in
-    `options` is passed over; of a mapping, the labels count too. A list as default is for a widget with several
-    values. With `stays`, the first default stays while the page is open, whatever a later one would be.
+    The value is, in this order: the choice since the page was opened, the address, `default`. Values that are not in
+    `options` are ignored; labels of a mapping count too. A list as default is for a widget with several values. With
+    `stays`, the first default is kept while the page is open.
     """
     key = key or name
     chosen: dict[str, Any] = st.session_state[_CHOSEN]
     if name in chosen and _is_among(chosen[name], options):
         value = chosen[name]
-        # The browser sent this run off before it had the address that the choice led to.
+        # The browser started this run before it had the new address.
         if value not in (default, _asked(name, options, default)):
             _write(name, value)
     else:
@@ -60,7 +60,7 @@ def keyed(name: str, options: Options, default: Any, *, key: str | None = None, 
 
 
 def _hand(key: str, value: Any) -> None:
-    """Set a widget's value; not without need once the page is in use, since that undoes a click made meanwhile."""
+    """Set a widget's value, but not again once the page is in use: that would undo a click made meanwhile."""
     handed: dict[str, int] = st.session_state[_HANDED]
     if key not in st.session_state or st.session_state[key] != value:
         handed[key] = 0
@@ -70,7 +70,7 @@ def _hand(key: str, value: Any) -> None:
 
 
 def first_default(name: str, default: str) -> str:
-    """Return the first default that was given for `name` since the page was opened: it stays, whatever comes later."""
+    """Return the first default given for `name` since the page was opened."""
     first: str = st.session_state[_CHOSEN].setdefault(name, default)
     return first
 
@@ -84,10 +84,9 @@ def ask_one(
     key: str | None = None,
     **more: Any,
 ) -> str:
-    """Ask for one of a row of options, which the address holds as `name`; a mapping has their labels.
+    """Ask for one of a row of options, which the address holds as `name`; a mapping gives labels.
 
-    It serves for tabs too. In Streamlit 1.67 `st.tabs` loses clicks: a tab that is clicked while the browser draws the
-    tab clicked before it is closed again, and the server never learns of the click.
+    It replaces tabs too: `st.tabs` of Streamlit 1.67 loses a click made while the tab clicked before is still drawn.
     """
     keyed_as = keyed(name, options, default, key=key)
     if isinstance(options, Mapping):
@@ -125,7 +124,7 @@ def _write(name: str, value: str | Sequence[str] | None) -> None:
 
 
 def show(**query: str | None) -> None:
-    """Change the address, None removes a part; from the next run on, widgets take what it says."""
+    """Change the address; None removes a parameter. Widgets follow from the next script run on."""
     for name, value in query.items():
         _write(name, value)
         st.session_state[_CHOSEN].pop(name, None)
@@ -135,19 +134,19 @@ def show(**query: str | None) -> None:
 
 
 def keep_data() -> None:
-    """Remember the data set that the address names, for links to the other pages that ask for one."""
+    """Remember the data set in the address, for links to other pages that ask for one."""
     st.session_state[_DATA] = {name: value for name, value in _query().items() if name in DATA}
 
 
 def leading_to(title: str, query: Query) -> Query:
-    """Return the query of a link to the page called `title`: `query`, and the data set that was last looked at."""
+    """Return the query of a link to the page called `title`: `query`, and the last data set."""
     if title in ("Dataset", "Train") and not query.keys() & set(DATA):
         query = query | st.session_state.get(_DATA, {})
     return query | {HERE: ""} if title == st.session_state.get(_PAGE) else query
 
 
 def as_left(title: str) -> Query:
-    """Return what the address of the page called `title` held when it was last left, but for its data set."""
+    """Return the query that the page called `title` had when it was left, without the data set."""
     left: Query = st.session_state.get(_LEFT, {}).get(title, {})
     return {name: value for name, value in left.items() if name not in DATA}
 

@@ -1,7 +1,7 @@
-"""Everything that is kept between reruns: the only use of `st.cache_*`, every cache bounded.
+"""Bounded caches of what pages need between reruns.
 
-A cache of something on disk is keyed by the file's `core.files.Stamp`, so that a file that changes is read again.
-The log of a run is followed by one reader for all sessions, which reads only what was appended.
+Caches of files are keyed by `core.files.Stamp`, so a changed file is read again. One reader for all sessions follows
+the log of a run and reads only appended bytes.
 """
 
 import copy
@@ -31,9 +31,9 @@ from ui.pictures import framed, reduced, reduced_mask, strip, titled
 
 DAY_S = 24 * 3600
 MAX_LOGS = 1000
-"""Home looks at all logs in turn: with fewer places than runs, each is gone before it is asked for again."""
+"""Home reads all logs in turn: with fewer entries than runs, every log would be evicted before its next use."""
 CURVE_PX = 500
-"""About the width of a curve on the screen."""
+"""The approximate width of a curve on the screen."""
 FRAME_MS, LAST_FRAME_MS = 330, 1500
 View = Literal["photo", "overlay", "mask", "void"]
 
@@ -47,7 +47,7 @@ def dataset(path: Path | str) -> Dataset:
 
 
 def forget_datasets() -> None:
-    """Open every data set anew: masks that were written over in place leave their folders' times as they are."""
+    """Open every data set again: overwriting a mask in place does not change the time of its folder."""
     _dataset.clear()
 
 
@@ -66,7 +66,7 @@ def _dataset(stamps: tuple[Stamp, ...]) -> Dataset:
 
 
 def analysis(path: Path) -> Analysis | None:
-    """Return what a pass over all files of a folder found, None if there was none since the last of them changed."""
+    """Return what the pass over all files of a folder found; None if files changed since, or there was no pass."""
     try:
         return _analysis(str(path), files_key(path))
     except LookupError:
@@ -77,12 +77,12 @@ def analysis(path: Path) -> Analysis | None:
 def _analysis(path: str, key: str) -> Analysis:
     found = find(path)
     if found is None:
-        raise LookupError(key)  # which is not kept: it may be there the next time
+        raise LookupError(key)  # exceptions are not cached: it may be there the next time
     return found
 
 
 def split_stats(found: Analysis, split: str) -> SplitStats:
-    """Return the statistics of a split, reduced once from what the pass over all files found."""
+    """Return the statistics of a split, from what the pass over all files found."""
     return _split_stats(str(found.root), found.key, split, found)
 
 
@@ -92,7 +92,7 @@ def _split_stats(root: str, key: str, split: str, _found: Analysis) -> SplitStat
 
 
 def fingerprint(data: Dataset, split: str) -> str:
-    """Return the fingerprint of a split as it is now; core remembers what each file holds."""
+    """Return the fingerprint of a split as it is now; core caches the hash of each file."""
     samples = data.split(split)
     with st.spinner("Reading every photo and mask once …"):
         return compute_fingerprint(samples)
@@ -104,10 +104,9 @@ def fingerprint(data: Dataset, split: str) -> str:
 def thumbnail(
     photo: Path, mask: Path | None = None, *, classes: Classes, view: View = "photo", size_px: int = 320
 ) -> bytes:
-    """Return a photo, its mask in colours, or the mask laid over it, as PNG or JPEG at most `size_px` on a side.
+    """Return a photo, its mask in colours, or the mask over it, as PNG or JPEG at most `size_px` on a side.
 
-    Masks are reduced by taking the nearest pixel, so that no colour appears that is no class. A file that cannot be
-    read raises `DataError`.
+    Masks are resized to the nearest pixel, so ids stay ids. A file that cannot be read raises `DataError`.
     """
     return _thumbnail(stamp(photo), stamp(mask) if mask else None, classes.colors, view, size_px)
 
@@ -127,14 +126,14 @@ def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: 
 
 
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:
-    """Return any picture, photo or mask, as JPEG at most `size_px` on a side; ids keep the colours of their palette."""
+    """Return a photo or mask as JPEG at most `size_px` on a side; a mask keeps its own palette."""
     return _thumbnail(stamp(file), None, (), "photo", size_px)
 
 
 def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes, size_px: int = 400) -> bytes:
-    """Return a photo, its true mask and a predicted one side by side as one PNG file, each at most `size_px` wide.
+    """Return a photo, its true mask and a predicted one as one PNG file, each at most `size_px` wide.
 
-    One picture, so that the three stay side by side on a phone. A file that cannot be read raises `DataError`.
+    As one picture, the three stay side by side on a phone. A file that cannot be read raises `DataError`.
     """
     return _sample_strip(stamp(photo), stamp(truth), stamp(predicted), classes.colors, size_px)
 
@@ -148,10 +147,10 @@ def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[st
 def film(
     photo: Path, truth: Path, predicted: Sequence[tuple[Path, str]], *, classes: Classes, size_px: int = 280
 ) -> bytes:
-    """Return the strips of one photo and several predictions as an endless film, an animated WebP file.
+    """Return the strips of one photo and several predictions as a looping film, an animated WebP file.
 
-    Each prediction is a mask and a text to write below its strip. `st.image` plays the film from a `data_url` alone: of
-    the bytes themselves it would serve the first picture, as a JPEG.
+    Each prediction is a mask and the text below its strip. `st.image` plays the film from a `data_url` only; from bytes
+    it serves the first picture, as a JPEG.
     """
     frames = tuple((stamp(mask), text) for mask, text in predicted)
     return _film(stamp(photo), stamp(truth), frames, classes.colors, size_px)
@@ -181,7 +180,7 @@ class _FollowedLog:
         self._lock = threading.Lock()
 
     def read(self) -> RunLog:
-        """Read what was appended and return a copy that no other session changes under the reader's hands."""
+        """Read what was appended and return a copy that no other session changes."""
         with self._lock:
             self._log.read_new()
             snapshot = copy.copy(self._log)
@@ -192,7 +191,7 @@ class _FollowedLog:
 
 
 def run_log(path: Path) -> RunLog:
-    """Return the records in a `log.jsonl` up to now, reading only the bytes that are new since anyone asked."""
+    """Return the records in a `log.jsonl` up to now; only new bytes are read."""
     return _followed_log(str(path)).read()
 
 
@@ -202,24 +201,24 @@ def _followed_log(path: str) -> _FollowedLog:
 
 
 def epoch_figure(draw: Callable[[RunLog], go.Figure], log: RunLog) -> go.Figure:
-    """Return a figure of the epochs of a log, drawn anew once there is another; not to be changed."""
+    """Return a figure of the epochs of a log, redrawn for each new epoch; do not change it."""
     return _figure(draw.__name__, _epochs_key(log), draw, log)
 
 
 def step_figure(draw: Callable[[RunLog], go.Figure], log: RunLog) -> go.Figure:
-    """Return a figure of the steps of a log, drawn anew once it is longer by a pixel or two; not to be changed."""
+    """Return a figure of the steps of a log, redrawn once it is longer by a pixel or two; do not change it."""
     last = log.steps[-1].step if log.steps else 0
     every = max(1, last // CURVE_PX)
     return _figure(draw.__name__, (*_epochs_key(log), every, last // every), draw, log)
 
 
 def curves_figure(draw: Callable[[Sequence[Curve]], go.Figure], curves: Sequence[Curve]) -> go.Figure:
-    """Return a figure of the epochs of several runs, drawn anew once one of them has another; not to be changed."""
+    """Return a figure of the epochs of several runs, redrawn for each new epoch; do not change it."""
     return _figure(draw.__name__, tuple((curve.name, *_epochs_key(curve.log)) for curve in curves), draw, curves)
 
 
 def _epochs_key(log: RunLog) -> tuple[str, float, int, int]:
-    began_s = log.legs[0].time_s if log.legs else 0.0  # a copy or another run may have taken the file's place
+    began_s = log.legs[0].time_s if log.legs else 0.0  # another run may have taken the place of the file
     return str(log.path), began_s, len(log.legs), len(log.epochs)
 
 
@@ -232,7 +231,7 @@ def _figure(name: str, key: object, _draw: Callable[[Any], go.Figure], _subject:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, read once for as long as it does not change."""
+    """Return the SHA-256 of a file, read again only when it changes."""
     return _file_hash(stamp(path))
 
 

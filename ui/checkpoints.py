@@ -1,4 +1,4 @@
-"""The checkpoints there are to choose from, with what their run's log knows of them; no file of weights is opened."""
+"""The checkpoints to choose from, with their scores in the run's log; no weights are opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ LAST = "last.pt"
 
 @dataclass(frozen=True)
 class Choice:
-    """A checkpoint that can be chosen; scores are fractions and None where the log does not tell them.
+    """A checkpoint to choose; scores are fractions, None where the log has none.
 
-    One that `is_unfinished` was saved in the middle of the epoch after `epoch`: no score in the log is its own.
+    One that `is_unfinished` was saved in the middle of the epoch after `epoch`, so no score in the log is its own.
     """
 
     run: Run
@@ -36,17 +36,17 @@ class Choice:
 
     @property
     def id(self) -> str:
-        """What stands for it in the query string."""
+        """Its name in the query string."""
         return f"{self.run.path.name}/{self.file.name}"
 
     @property
     def scored_epoch(self) -> int | None:
-        """The epoch whose scores in the log are its own; None if there is none."""
+        """The epoch in the log whose scores are its own; None if there is none."""
         return None if self.is_unfinished else self.epoch
 
     @property
     def is_milestone(self) -> bool:
-        """Whether it was kept on purpose at an epoch."""
+        """Whether it was saved on purpose at an epoch."""
         return epoch_of(self.file) is not None
 
 
@@ -62,7 +62,7 @@ def list_choices() -> list[Choice]:
 
 
 def run_names(runs: Sequence[Run]) -> dict[Path, str]:
-    """Return what each run is called: its name, or its folder's where several runs share the name."""
+    """Return the name of each run, or its folder's name where several runs share one."""
     names = [run.name for run in runs]
     return {run.path: run.name if names.count(run.name) == 1 else run.path.name for run in runs}
 
@@ -104,12 +104,12 @@ def without_run(choices: Sequence[Choice]) -> list[Choice]:
 
 
 def best_first(choices: Sequence[Choice]) -> list[Choice]:
-    """Return the choices by validation mIoU, highest first; those without one last, otherwise in their order."""
+    """Return the choices by validation mIoU, highest first; those without one last."""
     return sorted(choices, key=lambda choice: -1.0 if choice.miou is None else choice.miou, reverse=True)
 
 
 def scored_label(choice: Choice) -> str:
-    """Return a label with the validation mIoU; of a checkpoint that was saved in mid-epoch, that it has none."""
+    """Return a label with the validation mIoU; a checkpoint saved in mid-epoch has none."""
     if choice.is_unfinished:
         return f"{choice.label}, not evaluated"
     return choice.label if choice.miou is None else f"{choice.label} · mIoU {percent(choice.miou)}"
@@ -118,7 +118,7 @@ def scored_label(choice: Choice) -> str:
 def default_pair(choices: Sequence[Choice]) -> list[Choice]:
     """Return the first and last milestone of the newest run that has two; without one, the first and last choice.
 
-    The `last.pt` of a run that is being trained is chosen only where there are no two others: it changes all the time.
+    The changing `last.pt` of a live run is chosen only if there are no two others.
     """
     for run_path in dict.fromkeys(choice.run.path for choice in choices):
         milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
@@ -147,19 +147,19 @@ def fingerprint_of(data: str, split: str) -> str | None:
 
 
 def is_by_size(choice: Choice, split: str) -> bool:
-    """Tell whether a checkpoint is evaluated on a split, but from before photos were compared by content."""
+    """Return whether a checkpoint is evaluated on a split, but with photos compared by size."""
     return evaluations.is_by_size(choice.run.eval_dir, cached.file_hash(choice.file), split)
 
 
 def evaluation_of(choice: Choice, split: str, data: str | None) -> Evaluation | None:
-    """Return the stored evaluation of a checkpoint as it is now on data of that fingerprint; without one, on any."""
+    """Return the stored evaluation of a checkpoint on data of a fingerprint; on any data if `data` is None."""
     return evaluations.find(choice.run.eval_dir, cached.file_hash(choice.file), split, data)
 
 
 def evaluated_before(choice: Choice, split: str, data: str | None) -> tuple[Choice, Evaluation] | None:
-    """Return the newest evaluation of what was in a checkpoint's file before, and the choice labelled with its epoch.
+    """Return the newest evaluation of an earlier content of a checkpoint file, and the choice labelled with its epoch.
 
-    None if there is none on data of that fingerprint, and for a milestone, which stays as it was written.
+    None if there is none on data of that fingerprint. Milestones never change.
     """
     if choice.is_milestone or data is None:
         return None

@@ -1,4 +1,4 @@
-"""A figure whose marks choose photos: a click puts the filter of a mark into the query string."""
+"""Figures whose marks filter photos: a click writes the filter of a mark to the query string."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 ONLY = "only"
-"""The part of the query string that holds the filter."""
+"""The name of the filter in the query string."""
 
 
 class Chart(NamedTuple):
-    """A figure whose marks can be clicked: what stands above it, and how a screen reader calls it."""
+    """A figure with its key, its title, and its description for screen readers."""
 
     key: str
     title: str
@@ -19,7 +19,7 @@ class Chart(NamedTuple):
 
 
 def show_chart(chart: Chart) -> bool:
-    """Draw a chart, and tell whether it has marks with a filter (`customdata`), which a click asks for."""
+    """Draw a chart; return whether its marks have filters (`customdata`) and so can be clicked."""
     if chart.title:
         st.markdown(chart.title)
 

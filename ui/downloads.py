@@ -1,4 +1,4 @@
-"""A button that saves a file which is made when somebody asks for it."""
+"""A button that makes a file when it is pressed, and saves it."""
 
 from collections.abc import Callable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Which colour is which class: a line of chips, or a table, the same under every picture with masks."""
+"""The colours of the classes: a line of chips, or a table."""
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ def show_legend(class_ids: Iterable[int], classes: Classes) -> None:
 
 
 def show_colors(meanings: Mapping[str, tuple[int, int, int]]) -> None:
-    """Draw a colour chip (RGB) and its meaning for each."""
+    """Draw a colour chip (RGB) with its meaning for each entry."""
     chips = [_chip("rgb({}, {}, {})".format(*color), meaning) for meaning, color in meanings.items()]
     _show_chips(chips)
 
@@ -29,11 +29,11 @@ def _show_chips(chips: Sequence[str]) -> None:
 
 
 def show_areas(areas: Sequence[ClassArea], classes: Classes) -> None:
-    """Draw a table of the classes in a mask: share of the photo, and the model's mean confidence where it says so."""
+    """Draw a table of the classes in a mask: share of the photo, and the model's mean confidence."""
     titles = {
         "Class": "What the model calls these pixels",
         "Area": "Share of the photo's pixels that got this class",
-        "Confidence": "Mean probability the model gave this class on its pixels; it is often too sure of itself",
+        "Confidence": "Mean probability the model gave this class on its pixels; models are often too sure",
     }
     heading = "".join(
         f'<th scope="col" title="{html.escape(meaning)}" style="{_cell(title)};border-bottom:1px solid {NEUTRAL}">'

@@ -1,7 +1,7 @@
-"""How a page opens: its title, the links to the others, and the one place where core errors are shown.
+"""Opening a page: title, links to the others, and the place where errors are shown.
 
-Every page is `with open_page(TITLE): ...`. What a person can cause (`CoreError`) is shown as its sentence; anything
-else is a bug and passes through.
+Every page is `with open_page(TITLE): ...`. A `CoreError` is shown as its sentence; any other exception is a bug and
+passes through.
 """
 
 import atexit
@@ -22,24 +22,24 @@ FAVICON = (
     + "".join(f'<circle cx="{x}" cy="{y}" r="3" fill="#fff"/>' for x in (7, 16, 25) for y in (7, 16, 25))
     + "</svg>"
 )
-"""The nine taps of an atrous convolution. As an icon by name, the browser would fetch it from Google."""
+"""The nine taps of an atrous convolution. The browser would fetch an icon given by name from Google."""
 
 
 class Page(NamedTuple):
-    """A page of the dashboard: its file, icon and what it is for."""
+    """A page of the dashboard."""
 
     file: str
     icon: str
     purpose: str
     is_listed: bool = True
-    """Whether the sidebar leads to it."""
+    """Whether the sidebar links to it."""
 
 
 PAGES: dict[str, Page] = {
-    "Home": Page("streamlit_app.py", ":material/home:", "What there is, and the next step"),
+    "Home": Page("streamlit_app.py", ":material/home:", "Your runs, and the next step"),
     "Dataset": Page("pages/dataset.py", ":material/photo_library:", "Look at the photos and masks before training"),
     "Train": Page("pages/train.py", ":material/model_training:", "Start a run and watch it learn"),
-    "Compare": Page("pages/compare.py", ":material/balance:", "Judge checkpoints on the same images"),
+    "Compare": Page("pages/compare.py", ":material/balance:", "Compare checkpoints on the same images"),
     "Segment": Page("pages/segment.py", ":material/auto_awesome:", "Segment a photo of your own"),
     "Present": Page("pages/present.py", ":material/slideshow:", "Two checkpoints on a projector", is_listed=False),
 }
@@ -49,7 +49,7 @@ PAGES: dict[str, Page] = {
 def open_page(title: str) -> Iterator[None]:
     """Configure the page called `title`, draw the links, and show a `CoreError` of the block as one sentence.
 
-    On a page that the sidebar does not lead to, the sidebar is closed at first.
+    The sidebar of a page that is not listed starts closed.
     """
     sidebar: Literal["auto", "collapsed"] = "auto" if PAGES[title].is_listed else "collapsed"
     st.set_page_config(page_title=f"{title} · Atrous", page_icon=FAVICON, layout="wide", initial_sidebar_state=sidebar)
@@ -68,20 +68,20 @@ def open_page(title: str) -> Iterator[None]:
 
 
 @functools.cache
-def settle(title: str) -> None:  # noqa: ARG001 - once for each page: what it imports is there by then
-    """Keep what is there now out of all garbage collections to come.
+def settle(title: str) -> None:  # noqa: ARG001 - once for each page, after its imports
+    """Exclude all present objects from later garbage collections.
 
-    Streamlit collects whenever a script or a live part of one ends. PyTorch, pandas and plotly are 450,000 objects that
-    never become garbage; to look at them took 0.2 s each time, in which no other page and no segmentation went on.
+    Streamlit collects whenever a script or fragment ends. PyTorch, pandas and plotly hold 450,000 objects that never
+    become garbage; scanning them took 0.2 s each time and stopped every other page and segmentation.
     """
     gc.collect()
     gc.freeze()
-    atexit.register(gc.unfreeze)  # libraries that count what is left at the end would complain
+    atexit.register(gc.unfreeze)  # for libraries that report leaks at exit
 
 
 @contextmanager
 def showing_errors() -> Iterator[None]:
-    """Show a `CoreError` of the block as one sentence; for the body of a fragment, which reruns without its page."""
+    """Show a `CoreError` of the block as one sentence. Fragments need it too: they rerun without their page."""
     try:
         yield
     except CoreError as error:
@@ -89,6 +89,6 @@ def showing_errors() -> Iterator[None]:
 
 
 def link_to(title: str, label: str, **query: str | list[str]) -> None:
-    """Draw a link to the page called `title`; `query`, and the data set last looked at, become its query string."""
+    """Draw a link to the page called `title`. Its query string is `query` and the last data set."""
     page = PAGES[title]
     st.page_link(page.file, label=label, icon=page.icon, query_params=address.leading_to(title, query))

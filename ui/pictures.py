@@ -26,7 +26,7 @@ KINDS = {b"\x89PNG": "png", b"RIFF": "webp"}
 
 ROW_HEIGHT_PX = 132
 WIDEST = 3
-"""Width over height beyond which a picture is drawn lower than its row."""
+"""A picture with a larger ratio of width to height is drawn lower than its row."""
 
 HTML = """
 <div class="pictures">
@@ -75,7 +75,7 @@ _mount = st.components.v2.component("compare_slider", html=HTML, css=CSS, js=JS)
 
 
 def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW_HEIGHT_PX) -> None:
-    """Draw an encoded picture `height_px` high; meant for a container that is `horizontal`."""
+    """Draw an encoded picture `height_px` high, in a horizontal container."""
     with Image.open(io.BytesIO(picture)) as image:
         width = min(WIDEST * height_px, max(1, round(height_px * image.width / image.height)))
     st.image(picture, caption, width=width, alt=alt)
@@ -88,7 +88,7 @@ def data_url(picture: bytes) -> str:
 
 
 def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str, key: str) -> None:
-    """Draw two JPEG pictures of one size, `left` to the left of the line; `names` are what they show."""
+    """Draw two JPEG pictures of one size under a movable line; `names` say what each shows."""
     _mount(
         key=key,
         data={

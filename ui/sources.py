@@ -1,4 +1,4 @@
-"""Where data comes from: the demo, VOC 2012, a folder of one's own; and how what is not there yet gets there."""
+"""Choosing a data set: the demo, VOC 2012 or a folder; making or downloading the first two."""
 
 import os
 from pathlib import Path
@@ -20,9 +20,9 @@ CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; 
 
 
 def data_source() -> Path | None:
-    """Ask for a data set and return its folder, whether or not it exists; None until a path is typed.
+    """Ask for a data set and return its folder, which may not exist; None until a path is typed.
 
-    The choice is kept in the query string (`?source=A folder&data=/path`).
+    The query string holds the choice (`?source=A folder&data=/path`).
     """
     source = address.ask_one(
         "Data set", SOURCES, "source", DEMO,
@@ -39,34 +39,34 @@ def data_source() -> Path | None:
 
 
 def typed_path(label: str, example: str, **keyed: Any) -> Path | None:
-    """Ask for a path on this computer, None until one is typed; `keyed` is what else its box is given, a key at least.
+    """Ask for a path on this computer; None until one is typed. `keyed` are further arguments of the text box.
 
-    A path that the system refuses to look at, be it too long or another person's, raises `DataError`.
+    A path that cannot be opened, because it is too long or another user's, raises `DataError`.
     """
     text = st.text_input(label, placeholder=example, **keyed).strip()
     if not text:
         return None
     if "\0" in text:
-        raise DataError("This is no path: it holds a zero byte, which none can hold; type it anew.")
-    # Unlike Path's, it takes ~nobody as it is. Absolute, because jobs run in another folder.
+        raise DataError("This is no path: it contains a zero byte; type it again.")
+    # `Path.expanduser` raises for ~nobody. Absolute, because jobs run in another folder.
     path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
     try:
         if path.is_dir():
             next(path.iterdir(), None)
     except OSError as error:
-        raise DataError(f"{path} cannot be looked at: {error.strerror}; check the path and whose it is.") from error
+        raise DataError(f"{path} cannot be opened: {error.strerror}; check the path and its owner.") from error
     return path
 
 
 def is_demo(path: Path) -> bool:
-    """Tell whether a folder is the demo's."""
+    """Return whether a folder is the demo's."""
     return path == demo_dir()
 
 
 def is_there(path: Path | None, *, is_demo_enough: bool = False) -> TypeGuard[Path]:
-    """Tell whether there is a folder to open; if not, say what is missing and offer to get it.
+    """Return whether there is a folder to open; if not, say what is missing and offer to get it.
 
-    `is_demo_enough` is for those who make the demo data themselves once they need it.
+    `is_demo_enough` is for callers that make the demo data themselves.
     """
     if path is None:
         st.info("Type the folder of a data set: a VOCdevkit, a VOC2012 folder, or one with images and masks.")
@@ -80,7 +80,7 @@ def is_there(path: Path | None, *, is_demo_enough: bool = False) -> TypeGuard[Pa
 
 
 def offer_demo_data() -> None:
-    """Say that the demo data is not made yet and offer to make it; reruns the page once it is there."""
+    """Offer to make the demo data; rerun the page when it is there."""
     st.info("The demo data is not made yet: 200 drawn scenes with exact masks, about 10 MB.", icon=":material/draw:")
     if st.button("Make the demo data", type="primary", icon=":material/brush:"):
         make_demo_data()
@@ -93,11 +93,11 @@ def make_demo_data() -> None:
 
     bar = st.progress(0.0, "Drawing the demo data …")
 
-    def tell(done: int, total: int) -> None:
+    def show(done: int, total: int) -> None:
         bar.progress(done / total, f"Drawing scene {done} of {total} …")
 
     try:
-        demo_run.make_data(tell)
+        demo_run.make_data(show)
     except OSError as error:
         raise DataError(f"The demo data cannot be written to {demo_dir()}: {error.strerror}.") from error
     bar.empty()
@@ -107,7 +107,7 @@ def make_demo_data() -> None:
 
 
 def offer_voc() -> None:
-    """Offer to download VOC 2012 or to unpack a tar, or show how far that is; reruns the page once it is there."""
+    """Offer to download VOC 2012 or to unpack a tar, or show the progress; rerun the page when it is there."""
     folder = voc2012.job_dir()
     if jobs.is_held(folder):
         st.fragment(_show_download, run_every=POLL_S)(folder)
@@ -121,7 +121,7 @@ def offer_voc() -> None:
     )  # fmt: skip
     if st.button("Download VOC 2012", type="primary", icon=":material/download:"):
         _start(folder, ["download"])
-    tar = typed_path("Or the tar you have already", "~/Downloads/VOCtrainval_11-May-2012.tar", key="tar")
+    tar = typed_path("Or a tar you already have", "~/Downloads/VOCtrainval_11-May-2012.tar", key="tar")
     if st.button("Unpack this tar", icon=":material/unarchive:", disabled=tar is None):
         _start(folder, ["download", "--tar", str(tar)])
     st.caption(f"If you have the folder already, choose *{FOLDER}* above.")

@@ -1,4 +1,4 @@
-"""Numbers and states as a person reads them: percent exists only here, and a missing score is a dash, never a zero."""
+"""Numbers and states as text for the screen. Only here are fractions shown as percent; a missing score is a dash."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ MISSING = "\N{EN DASH}"
 
 
 class State(NamedTuple):
-    """How a state of a run is shown: its label, the badge's colour and icon, and what it means."""
+    """The badge of a run's state: label, colour, icon, meaning."""
 
     label: str
     color: str
@@ -18,16 +18,18 @@ class State(NamedTuple):
 STATES: dict[str, State] = {
     "new": State("New", "gray", ":material/fiber_new:", "Made, but never started."),
     "running": State("Running", "blue", ":material/play_arrow:", "A trainer is at work; closing this page is fine."),
-    "stalled": State("Stalled", "orange", ":material/hourglass_disabled:", "The trainer lives but tells nothing new."),
+    "stalled": State(
+        "Stalled", "orange", ":material/hourglass_disabled:", "The trainer is alive but writes no records."
+    ),
     "finished": State("Finished", "green", ":material/check:", "Every planned epoch is done."),
-    "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; resuming goes on where it left."),
-    "failed": State("Failed", "red", ":material/error:", "The trainer met an error and said which."),
-    "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a word."),
+    "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; *Resume* continues from there."),
+    "failed": State("Failed", "red", ":material/error:", "The trainer ended with an error, shown below."),
+    "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a record of its end."),
     "unknown": State(
         "Not known",
         "gray",
         ":material/lock:",
-        "Its lock or log belongs to another user and cannot be opened, so it cannot be seen whether it is training.",
+        "Its lock or log belongs to another user and cannot be opened, so its state is unknown.",
     ),
 }
 
@@ -36,17 +38,17 @@ MARKDOWN = re.compile(r"([\\\[\]<$`*~])")
 
 
 def plain(text: str) -> str:
-    """Return a text that Markdown shows as it is: names of files and classes may look like links or pictures."""
+    """Return a text escaped for Markdown: names of files and classes may look like links or pictures."""
     return MARKDOWN.sub(r"\\\1", text)
 
 
 def code(text: object) -> str:
-    """Return a path or an id as Markdown's code; a backtick in it, which would end that, becomes an apostrophe."""
+    """Return a path or an id as Markdown code; a backtick becomes an apostrophe."""
     return f"`{' '.join(str(text).replace('`', chr(39)).split())}`"
 
 
 def without_pictures(markdown: str) -> str:
-    """Return Markdown that fetches nothing: a note may come with the folder of a run from elsewhere."""
+    """Return Markdown without pictures, which a browser would fetch: a note may come with somebody else's run."""
     return markdown.replace("![", "!\\[")
 
 

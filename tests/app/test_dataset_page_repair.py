@@ -124,7 +124,7 @@ def test_lists_that_are_there_are_replaced_once_that_is_confirmed_and_kept_besid
 
 def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(unlisted))
-    assert "they are numbered" in app.expander[0].label
+    assert "only numbers" in app.expander[0].label
     next(button for button in app.button if button.label == "Name the classes").click().run()
     assert not app.exception
     written = (unlisted / "classes.txt").read_text().splitlines()

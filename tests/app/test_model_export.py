@@ -14,7 +14,7 @@ from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.run.folders import Run
 from tests.app.conftest import Visit, texts, write_records
 from tests.small_models import is_equal, save_lively_model
-from ui.segment.takeaway import FORMATS
+from ui.segment.exports import FORMATS
 
 
 @pytest.fixture

@@ -68,10 +68,10 @@ def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: 
 
 def test_the_data(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids)
-    assert app.title[0].value == "4 photos to learn from, 12 to be judged by"
+    assert app.title[0].value == "4 photos to train on, 12 to evaluate on"
     said = texts(app)
     assert "1 class and the background" in said
-    assert "Calling every pixel background already gets 51.3 % of them right, and a mean IoU of 25.6 %" in said
+    assert "Predicting background everywhere already has a pixel accuracy of 51.3 % and a mean IoU of 25.6 %" in said
     assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6) for what in ("photo", "true mask")]
 
 
@@ -160,7 +160,7 @@ def test_an_evaluation_from_before_photos_were_compared_by_content_is_said(
     app = visit("present", checkpoint=ids)
     assert not app.exception
     assert [info.value for info in app.info][:2] == [
-        f"{label} {BY_SIZE}, which does not count any more." for label in ("1 epoch", "3 epochs")
+        f"{label} {BY_SIZE}, and has to be evaluated again." for label in ("1 epoch", "3 epochs")
     ]
     shutil.rmtree(run.data)
     app = visit("present", checkpoint=ids, step="verdict")

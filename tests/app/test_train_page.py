@@ -198,7 +198,7 @@ def test_a_crash_shows_what_the_trainer_printed(visit: Visit, make_run: MakeRun)
     write_records(run, 1)
     (run.path / "trainer.log").write_text("Killed by the kernel: out of memory")
     app = visit("train")
-    assert "ended without a word" in app.error[0].value
+    assert "ended without a record of its end" in app.error[0].value
     assert "out of memory" in texts(app)
     assert button(app, "Resume")
 

@@ -66,7 +66,7 @@ def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> 
     said = texts(app)
     assert "About 2 min for 10 epochs" in said
     assert "10 steps of 0.8 s" in said
-    assert "Not timed, for want of time or memory: fp32 arithmetic." in said
+    assert "Not timed, for lack of time or memory: fp32 arithmetic." in said
     assert list(app.dataframe[0].value["Instead"]) == ["Frozen backbone"]
 
 

@@ -104,7 +104,7 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
         np.testing.assert_array_equal(np.asarray(saved), prediction.mask_HW)
 
     page.get_by_test_id("stButtonGroup").get_by_text("Confidence", exact=True).click()
-    expect(page.get_by_role("application", name="How sure the model is of holiday.png")).to_be_visible()
+    expect(page.get_by_role("application", name="The confidence of the model on holiday.png")).to_be_visible()
 
     page.get_by_role("combobox", name="Against").click()
     page.get_by_role("option", name="2 epochs").click()

@@ -1,7 +1,4 @@
-"""What a comparison of checkpoints keeps between reruns: intervals, images, and pictures with lit pixels.
-
-Beside `cached.py` the only use of `st.cache_*`; every cache is bounded and keyed by the stamps of files.
-"""
+"""Bounded caches of a comparison: intervals, scores of images, pictures. Keyed by the stamps of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +31,7 @@ COUNTS = "counts.npz"
 
 
 def counts(path: Path) -> tuple[list[str], Counts]:
-    """Return the names of an evaluation's images and their counts_NKK; not to be written to."""
+    """Return the names of an evaluation's images and their counts_NKK; do not write to it."""
     return _stored_counts(stamp(path / COUNTS))
 
 
@@ -68,7 +65,7 @@ def _counts(file: Stamp) -> Counts:
 
 
 def images(a: Path, b: Path) -> list[ImageScore]:
-    """Return what every image scored under A and B; not to be written to."""
+    """Return the scores of every image under A and B; do not change the list."""
     return _images(stamp(a / COUNTS), stamp(b / COUNTS))
 
 
@@ -88,7 +85,7 @@ def _details(file: Stamp) -> Details | None:
 
 
 def suspicion(path: Path) -> Suspicion | None:
-    """Return what is odd about a stored evaluation."""
+    """Return the suspicion about the scores of a stored evaluation, or None."""
     return _suspicion(stamp(path / COUNTS))
 
 
@@ -114,9 +111,9 @@ def _floor_conventions(file: Stamp) -> dict[str, float | None]:
 
 
 def mask_picture(mask: Path, *, classes: Classes, shown: Sequence[int], size_px: int) -> bytes:
-    """Return a mask in colours as a PNG file; classes that are not `shown` look like background.
+    """Return a mask in colours as a PNG file; classes that are not `shown` are drawn as background.
 
-    This and the next two raise `DataError` for a file that cannot be read.
+    Here and below, a file that cannot be read raises `DataError`.
     """
     return _mask_picture(stamp(mask), classes.colors, tuple(shown), size_px)
 
@@ -141,7 +138,7 @@ def _overlay_picture(photo: Stamp, mask: Stamp, colors: tuple[str, ...], shown: 
 def lit_picture(
     photo: Path, truth: Path, predicted: Path, *, only: ImageFilter, num_classes: int, size_px: int
 ) -> bytes:
-    """Return a photo, dimmed but for the pixels that a filter is about, as a JPEG file."""
+    """Return a photo as a JPEG file, dimmed except for the pixels that match a filter."""
     return _lit_picture(stamp(photo), stamp(truth), stamp(predicted), only.text(), num_classes, size_px)
 
 

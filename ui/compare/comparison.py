@@ -1,6 +1,6 @@
-"""What a comparison of checkpoints says: its tables, warnings and the order of the images; pure functions.
+"""Tables, warnings and the order of images in a comparison of checkpoint B with A. Pure functions.
 
-A is the checkpoint compared against, B the one that is judged. Scores come as fractions and leave as percent.
+Scores come in as fractions and go out as percent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ CONVENTIONS = {
     "smp_micro": ScoreColumn("SMP micro", "All classes taken as one: the background decides."),
     "mean_of_images": ScoreColumn("Mean of images", "Each image scored alone, then the mean over the images."),
 }  # fmt: skip
-"""Names of `core.metrics.conventions`, what they are called and what they do."""
+"""Label and meaning of each name in `core.metrics.conventions`."""
 
 
 def score_table(scored: Sequence[tuple[str, Scores]]) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def floor_scores(scores: Scores) -> Scores:
 
 
 def warning(label: str, found: Suspicion) -> str:
-    """Say what is odd about a checkpoint's scores: those on the floor or below it, and the likely cause."""
+    """Return the warning about a checkpoint's scores: those on or below the floor, and the likely cause."""
     facts = [
         f"{_in_a_sentence(SCORE_COLUMNS[hit.name].label)} {percent(hit.value)} is {hit.place} the floor of "
         f"{percent(hit.floor)}"

@@ -1,8 +1,8 @@
-"""Which images of a comparison are looked at, and which of their pixels are lit: what a click on a chart asks for.
+"""The filter that a click on a chart sets: which images the gallery shows, and which of their pixels are lit.
 
-The query string holds the choice as text, with the side whose prediction it is about: `cell:b:8>12` (true class 8 that
-B called 12), `class:b:8` (wrong pixels of class 8), `kind:a:2` (an index in `errors.KINDS`), `bin:b:7` (of confidence),
-`size:b:3` (how much of the image a class covers), `image:b:41` (one image, by its place).
+The query string holds it as text, with the side whose prediction it filters: `cell:b:8>12` (class 8 predicted as 12 by
+B), `class:b:8` (wrong pixels of class 8), `kind:a:2` (an index in `errors.KINDS`), `bin:b:7` (a bin of confidence),
+`size:b:3` (a bin of the share of the image that a class covers), `image:b:41` (one image, by its index).
 """
 
 import re
@@ -28,7 +28,7 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFilter:
-    """A condition on images; `side` is whose prediction it is about, `numbers` what the form above says."""
+    """A condition on images; `numbers` as in the module's docstring, `side` whose prediction it filters."""
 
     which: Which
     numbers: tuple[int, ...]
@@ -39,7 +39,7 @@ class ImageFilter:
         return f"{self.which}:{self.side}:{'>'.join(map(str, self.numbers))}"
 
     def amounts(self, counts_NKK: Counts, details: Details | None) -> NDArray[np.float64]:
-        """Return how many pixels of each image it is about, from the counts of its side; 0 leaves the image out."""
+        """Return how many pixels of each image match, from the counts of its side; 0 leaves the image out."""
         first = self.numbers[0]
         found: NDArray[Any]
         match self.which:
@@ -59,7 +59,7 @@ class ImageFilter:
         return np.asarray(found, dtype=np.float64)
 
     def lit(self, truth_HW: Mask, predicted_HW: Mask, num_classes: int) -> NDArray[np.bool_]:
-        """Mark the pixels it is about; those that are wrong where it is about whole images, shape (H, W)."""
+        """Return the pixels that match, shape (H, W); the wrong pixels if it filters whole images."""
         wrong_HW = (truth_HW != VOID) & (truth_HW != predicted_HW)
         match self.which:
             case "cell":
@@ -73,7 +73,7 @@ class ImageFilter:
         return np.asarray(lit_HW, dtype=np.bool_)
 
     def words(self, classes: Classes, side_label: str) -> str:
-        """Return what the images have in common, as in `only images with ...`."""
+        """Return the condition in words, as in `only images with ...`."""
         first, names = self.numbers[0], classes.names
         match self.which:
             case "cell":
@@ -98,7 +98,7 @@ def size_words(index: int) -> str:
 
 
 def parse(text: str, num_classes: int) -> ImageFilter | None:
-    """Read a filter; one that is none, or names a class, kind or bin that is not there, is None."""
+    """Return the filter in a text; None if the text is no filter or names an unknown class, kind or bin."""
     found = FORM.fullmatch(text)
     if not found:
         return None

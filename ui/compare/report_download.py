@@ -1,4 +1,4 @@
-"""What leaves the Compare page: the report for examiners, and its tables for other programs."""
+"""Downloads of the Compare page: the report for examiners, and its tables for other programs."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ TABLES = {
 
 
 def show_exports(sides: Sequence[Side]) -> None:
-    """Offer the report on the compared checkpoints as one HTML file, and its tables; they are made when asked for."""
+    """Offer the report as one HTML file, and its tables; each is made when its button is pressed."""
     checkpoints = [ReportedCheckpoint(side.choice.run, side.choice.file, side.evaluation) for side in sides]
     st.subheader("Export", anchor=False)
     st.caption(
@@ -47,7 +47,7 @@ def show_exports(sides: Sequence[Side]) -> None:
 
 
 def _maker(checkpoints: Sequence[ReportedCheckpoint], name: str, language: Language) -> Callable[[], bytes]:
-    """Return what makes one of the tables."""
+    """Return a function that makes one of the tables."""
 
     def make() -> bytes:
         content: Content = gather(checkpoints)

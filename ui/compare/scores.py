@@ -1,7 +1,4 @@
-"""Checkpoints side by side on the screen: verdict, ranking, table, warnings, curves, and what they cost.
-
-Time stands beside quality, and beside both the settings and published results.
-"""
+"""Checkpoints side by side: verdict, ranking, scores, warnings, curves, cost, published results."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -33,29 +30,29 @@ class Side(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the checkpoint is called."""
+        """The label of the checkpoint."""
         return self.choice.label
 
 
 def side_of(choice: Choice, evaluation: Evaluation | None, split: str, data: str | None) -> Side | None:
-    """Return a checkpoint with its evaluation; if its file has changed since, with the one of before, which is said."""
+    """Return a checkpoint with its evaluation; if the file changed since, say so and take the earlier evaluation."""
     if evaluation:
         return Side(choice, evaluation)
     before = evaluated_before(choice, split, data)
     if before is None:
         return None
     st.info(
-        f"{plain(choice.file.name)} was written anew since it was evaluated: it is now {plain(choice.label)}, and what "
-        f"stands below is of {plain(before[0].label)}. Evaluate it again for the newer one.",
+        f"{plain(choice.file.name)} changed after its evaluation: it is now {plain(choice.label)}, and the scores "
+        f"below are of {plain(before[0].label)}. Evaluate it again for the newer one.",
         icon=":material/history:",
     )
     return Side(*before)
 
 
 METHOD = (
-    "As many images as there are, drawn from them with replacement, 10,000 times; both checkpoints are scored on the "
-    "same draws (paired bootstrap). The interval holds the middle of the differences. It says how sure these images "
-    "make us about these two checkpoints, not what another training would give."
+    "Paired bootstrap: 10,000 times, as many images as there are are drawn with replacement, and both checkpoints are "
+    "scored on them. The interval is the middle 95 % of the differences. It holds for these two checkpoints and images "
+    "like these, not for another training."
 )
 
 
@@ -66,22 +63,22 @@ def show_verdict(a: Side, b: Side) -> None:
 
 
 def warn_of_old(sides: Sequence[Side]) -> None:
-    """Say of which checkpoints the scores may be of other photos, where the data is gone and none can be made anew."""
+    """Warn of checkpoints whose scores may be of other photos; shown when the data is gone."""
     for side in sides:
         if not side.evaluation.is_by_content:
             st.warning(f"{plain(side.label)} {BY_SIZE}: its scores may be of other photos.")
 
 
 def show_ranking(sides: Sequence[Side]) -> None:
-    """Draw the order of several checkpoints; those that cannot be told apart share it."""
+    """Draw the ranking of several checkpoints; undecided ones share a place."""
     ranked = cached_comparison.ranked([side.evaluation.path for side in sides])
     st.markdown("**Ranking**")
     st.dataframe(
         ranking_table(ranked, [side.label for side in sides]), hide_index=True, key="ranking", width="content",
         column_config={
             "Place": st.column_config.TextColumn(
-                help="1 + the number of checkpoints that are better beyond doubt; = where some cannot be told apart. "
-                "All pairs together are right as often as one interval (Bonferroni)."
+                help="1 + the number of checkpoints that are better; = where some cannot be told apart. The "
+                "intervals of all pairs hold together (Bonferroni)."
             ),
             "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
             "Interval": st.column_config.TextColumn(help="95 % interval of this mIoU alone, over images."),
@@ -90,7 +87,7 @@ def show_ranking(sides: Sequence[Side]) -> None:
 
 
 def show_table(sides: Sequence[Side]) -> None:
-    """Draw every score of every checkpoint in percent, the floor's too, and say which should not be believed."""
+    """Draw every score of every checkpoint and of the floor in percent, then warnings."""
     table = score_table([(side.label, side.evaluation.scores) for side in sides])
     meanings = {column.label: column.meaning for column in SCORE_COLUMNS.values()}
     columns = {
@@ -119,14 +116,14 @@ def show_conventions(sides: Sequence[Side]) -> None:
 
 
 def show_warnings(sides: Sequence[Side]) -> None:
-    """Say of each checkpoint why its scores should not be believed yet."""
+    """Warn of suspicious scores, each with its likely cause."""
     found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
     if warnings := [warning(label, odd) for label, odd in found if odd]:
         st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
 
 
 def ask_number() -> None:
-    """Take a number that somebody read elsewhere, and say what is odd about it."""
+    """Ask for a score printed elsewhere, and say whether it is possible."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
             "Score", list(SCORE_COLUMNS), key="elsewhere", width=200, format_func=lambda n: SCORE_COLUMNS[n].label
@@ -141,7 +138,7 @@ def ask_number() -> None:
 
 
 ELSEWHERE_FLOORS = {"miou": 0.035, "pixel_accuracy": 0.6985}
-"""What predicting background everywhere scores on VOC 2012 val, about."""
+"""The floor on VOC 2012 val, rounded."""
 
 
 def curves_of(sides: Sequence[Side]) -> list[Curve]:
@@ -172,9 +169,9 @@ def show_curves(sides: Sequence[Side]) -> None:
 
 
 def show_cost(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
-    """Draw quality beside time for every checkpoint, and below it the settings in which the runs of `chosen` differ.
+    """Draw mIoU beside time for every checkpoint, then the settings in which the runs of `chosen` differ.
 
-    `chosen` are all that are compared, those too that are not evaluated yet.
+    `chosen` includes checkpoints that are not evaluated yet.
     """
     rows = [_cost_row(side) for side in sides]
     columns = {
@@ -224,10 +221,10 @@ def _differing(chosen: Sequence[Choice]) -> list[dict[str, str]]:
 
 
 def show_published(sides: Sequence[Side]) -> None:
-    """Draw what others have published on VOC 2012, and how much of their training the compared ones have had."""
+    """Draw published results on VOC 2012, and the share of their schedules that each checkpoint had."""
     st.caption(
-        "mIoU on VOC 2012 val. Other data, sizes and starting weights: they say where the field stands, not how good a "
-        "run here is. Schedules are compared by the images seen in training."
+        "mIoU on VOC 2012 val. They used other data, sizes and initial weights, so they are no baseline for a "
+        "run here. Schedules are compared by the images seen in training."
     )
     rows = []
     for entry in PUBLISHED:

@@ -1,4 +1,4 @@
-"""Where and why A and B differ, on the screen; every mark that is clicked chooses the images of the gallery."""
+"""Where and why A and B differ; a click on a mark filters the images of the gallery."""
 
 from pathlib import Path
 
@@ -34,13 +34,13 @@ ERRORS_MEANING = (
     "2 % of the image diagonal."
 )
 SIZE_MEANING = (
-    "An object is here what one image shows of one class; its IoU is that of the class in that image. The mean is over "
-    "objects: a large one counts no more than a small one."
+    "An object here is all of one class in one image, and its IoU is that of the class in the image. The mean is over "
+    "objects, large and small alike."
 )
 
 
 def show_why(a: Side, b: Side) -> None:
-    """Draw one view, which is asked for; only that one is computed."""
+    """Draw the chosen view; only that one is computed."""
     views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True))
     chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
     _offer_by_name(views[chosen](a, b), a, b)
@@ -81,7 +81,7 @@ def _images(a: Side, b: Side) -> list[go.Figure]:
         Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B")
     )
     st.caption(f"Above the line B is better. {CLICK}")
-    return []  # the gallery has each image by name
+    return []  # each image is in the gallery by name
 
 
 def _errors(a: Side, b: Side) -> list[go.Figure]:
@@ -109,11 +109,11 @@ def _confidence(a: Side, b: Side) -> list[go.Figure]:
     labels = (a.label, b.label)
     with st.container(horizontal=True):
         for name, label, curve in zip("AB", labels, curves, strict=True):
-            boast = curve.overconfidence
-            direction = "too sure" if boast and boast > 0 else "too unsure"
+            excess = curve.overconfidence
+            direction = "too sure" if excess and excess > 0 else "too unsure"
             st.metric(
                 f"{name}: expected calibration error", percent(curve.ece), border=True,
-                delta=None if boast is None else f"{direction} by {percent(abs(boast))}",
+                delta=None if excess is None else f"{direction} by {percent(abs(excess))}",
                 delta_color="off", delta_arrow="off",
                 help=f"{label}. Mean gap between confidence and the share that is right, in 15 bins weighted by pixels "
                 "(Guo et al. 2017), at the size the model works at.",
@@ -135,14 +135,12 @@ def _size(a: Side, b: Side) -> list[go.Figure]:
 def _is_too_old(found: list[Details | None], what: str) -> bool:
     if None not in found:
         return False
-    st.info(
-        f"One of the two was evaluated by a version that did not keep {what} yet; evaluate it again, below the table."
-    )
+    st.info(f"One of the two was evaluated by a version that did not store {what}; evaluate it again, above the table.")
     return True
 
 
 def _offer_by_name(figures: list[go.Figure], a: Side, b: Side) -> None:
-    """Offer the marks of figures in a list too: to the keyboard, and where a mark is small."""
+    """List the marks of figures too, for the keyboard and for small marks."""
     classes, labels = b.choice.classes, {"a": a.label, "b": b.label}
     marks = [str(mark) for figure in figures for trace in figure.data for mark in trace.customdata or ()]
     asked = {mark: found for mark in marks if (found := parse(mark, len(classes)))}

@@ -1,6 +1,6 @@
-"""Why one checkpoint is better than another, as plotly figures. Pure functions.
+"""Confusion, errors, confidence and sizes of two checkpoints -> plotly figures. Pure functions.
 
-The `customdata` of a mark is the text of the filter (`image_filter`) that a click on it asks for.
+The `customdata` of a mark is the text of the filter (`image_filter`) that a click sets.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SHARES: dict[Share, str] = {
     "Of the prediction": "Columns sum to 100 %: of what was called a class, what it is (diagonal: precision).",
 }
 STRONG = 0.3
-"""From this share on a cell is solid: on what lies between faint and solid, no text can be read."""
+"""From this share on a cell is solid; on colours between faint and solid, no text is readable."""
 
 CONFUSION_SCALE = (
     (0.0, "rgba(21,130,150,0.05)"), (STRONG - 0.001, "rgba(21,130,150,0.25)"), (STRONG, "#347e89"), (1.0, "#0f6674"),
@@ -38,14 +38,14 @@ CHANGE_SCALE = (
     (0.0, "#8f4a0e"), (0.25, "#a9580f"), (0.251, "rgba(181,101,29,0.25)"), (0.5, "rgba(138,146,155,0.08)"),
     (0.749, "rgba(15,102,116,0.25)"), (0.75, "#347e89"), (1.0, "#0f6674"),
 )  # fmt: skip
-"""Less and more: brown and teal differ to colour-blind eyes too."""
+"""Brown is less, teal is more; colour-blind people can distinguish them."""
 
 PALE = 0.4
 BAR_PX = 18
 
 LEAST_SHOWN = 0.0005
 WRITTEN = 0.1
-"""Shares below the first are no mark, below the second a mark without a number."""
+"""Smaller shares than the first have no mark, smaller than the second no number."""
 
 SIDES: tuple[Literal["a", "b"], Literal["a", "b"]] = ("a", "b")
 
@@ -64,7 +64,7 @@ def confusion_figure(counts_KK: Counts, classes: Classes, share: Share, side: Li
 
 
 def change_figure(a_KK: Counts, b_KK: Counts, classes: Classes, share: Share) -> go.Figure:
-    """Draw how B's confusion matrix differs from A's, in points of shares."""
+    """Draw the difference of B's and A's confusion matrices, in points of shares."""
     change_KK = np.nan_to_num(_shares(b_KK, share)) - np.nan_to_num(_shares(a_KK, share))
     cells = [(int(i), int(j)) for i, j in np.argwhere(np.abs(change_KK) >= LEAST_SHOWN)]
     values = [float(change_KK[cell]) for cell in cells]
@@ -89,7 +89,7 @@ def _cells(
     cells: Sequence[tuple[int, int]], classes: Classes, counts_KK: Counts, marker: dict[str, object],
     texts: Sequence[str], colors: Sequence[str], hover: Sequence[str], side: Literal["a", "b"],
 ) -> go.Figure:  # fmt: skip
-    """Draw cells as square marks: those of a heat map cannot be clicked."""
+    """Draw cells as square marks, because cells of a heat map cannot be clicked."""
     shown = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
     names = [literal(classes.names[k]) for k in shown]
     size = 26 if len(shown) <= 12 else 19
@@ -100,7 +100,7 @@ def _cells(
         text=texts, textfont={"size": 10, "color": colors}, showlegend=False,
         customdata=[ImageFilter("cell", cell, side).text() for cell in cells], hovertext=hover,
         marker=marker | {"symbol": "square", "size": size, "opacity": 1, "line": {"width": 0}},
-        unselected={"marker": {"opacity": 0.7}},  # plotly's own 0.2 hides the other cells, in the dark above all
+        unselected={"marker": {"opacity": 0.7}},  # plotly's default, 0.2, hides the other cells on a dark page
         hovertemplate="%{y} called %{x}: %{hovertext}<extra></extra>",
     )  # fmt: skip
     axis = {
@@ -117,7 +117,7 @@ def _cells(
 
 
 def scatter_figure(images: Sequence[ImageScore], a_label: str, b_label: str) -> go.Figure:
-    """Draw each image's mIoU under A against that under B; above the line B is better."""
+    """Draw the mIoU of each image under A and B; above the line B is better."""
     scored = [image for image in images if image.a is not None and image.b is not None]
     figure = blank(height=420, x_title=f"A: {a_label}", y_title=f"B: {b_label}")
     figure.add_scatter(
@@ -137,7 +137,7 @@ def scatter_figure(images: Sequence[ImageScore], a_label: str, b_label: str) -> 
 
 
 def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> go.Figure:
-    """Draw which share of all pixels is wrong in which way, a row of bars for A and B; shares by side, then kind."""
+    """Draw the share of pixels wrong in each way, as bars for A and B; `shares` by side, then kind."""
     figure = blank(height=300, x_title="Share of the counted pixels")
     for index, (side, label) in enumerate(zip(SIDES, labels, strict=True)):
         figure.add_bar(
@@ -153,7 +153,7 @@ def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> g
 
 
 def reliability_figure(curves: Sequence[Reliability], labels: Sequence[str]) -> go.Figure:
-    """Draw the share that is right over the confidence of the pixels; on the line a model is as sure as it is right."""
+    """Draw the share of right pixels over their confidence; on the line, the model is calibrated."""
     figure = blank(height=420, x_title="Confidence", y_title="Share that is right")
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL, "width": 1, "dash": "dot"}, hoverinfo="skip",
@@ -175,7 +175,7 @@ def reliability_figure(curves: Sequence[Reliability], labels: Sequence[str]) -> 
 
 
 def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> go.Figure:
-    """Draw the mean IoU of objects by how much of the image they cover, A and B side by side."""
+    """Draw the mean IoU of objects by their share of the image, A and B side by side."""
     figure = blank(height=340, x_title="Share of the image that the class covers", y_title="Mean IoU")
     for index, (scores, label) in enumerate(zip(sizes, labels, strict=True)):
         figure.add_bar(
@@ -205,7 +205,7 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
     )
     for side, label, opacity, entries in sides:
         figure.add_trace(_bars(label, opacity, entries, classes, side))
-        # The bars have many colours and so no entry of their own in the legend: a grey one stands for them.
+        # Bars of many colours have no legend entry, so a grey one stands for them.
         figure.add_trace(_legend_entry(label, opacity))
     figure.update_layout(
         barmode="group", hovermode="closest", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed"

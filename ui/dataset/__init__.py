@@ -1,8 +1,8 @@
 """What the Dataset page shows.
 
-browser.py            the photos of a split by the page, and which of them were asked for
+browser.py            the photos of a split, page by page, filtered
 statistics.py         the statistics of a split: facts and charts; names for classes
-statistics_charts.py  statistics -> figures whose marks choose photos
-findings.py           what the doctor found, and the repair
-splits.py             random against stratified splits
+statistics_charts.py  statistics -> figures whose marks filter photos
+findings.py           the findings of the doctor, and the repair
+splits.py             random and stratified splits
 """

@@ -1,6 +1,6 @@
-"""The photos of a split, a page of thumbnails at a time: all of them, or those that a click on a chart asked for.
+"""The photos of a split, a page of thumbnails at a time, filtered by a click on a chart.
 
-The query string holds the choice as text: `class:8`, `class:8+15` (both in one photo), `objects:3`, `size:500x375`.
+The query string holds the filter as text: `class:8`, `class:8+15` (both in one photo), `objects:3`, `size:500x375`.
 """
 
 import re
@@ -27,24 +27,24 @@ FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")
 
 PER_PAGE = 24
 VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask", "Void": "void"}
-VIEW_HELP = "Void shows in pink what is never trained on or counted: VOC's borders, and what nobody labelled."
+VIEW_HELP = "Void is pink: VOC's borders and unlabelled pixels, never trained on or counted."
 ALL = "All classes"
 
 
 @dataclass(frozen=True)
 class PhotoFilter:
-    """A condition on what a photo shows; all of the classes must be in it."""
+    """A condition on photos: all of these classes, so many objects, or one size."""
 
     class_ids: tuple[int, ...] = ()
     num_objects: int | None = None
     size: tuple[int, int] | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether anything is asked at all."""
+        """Return whether there is a condition."""
         return self != PhotoFilter()
 
     def matches(self, facts: PairFacts) -> bool:
-        """Tell whether a photo shows what is asked for."""
+        """Return whether a photo fulfils the condition."""
         return (
             all(facts.pixels.get(class_id) for class_id in self.class_ids)
             and self.num_objects in (None, sum(facts.objects.values()))
@@ -52,7 +52,7 @@ class PhotoFilter:
         )
 
     def text(self) -> str:
-        """Return the form that `parse` reads; empty if nothing is asked."""
+        """Return the text that `parse` reads; empty without a condition."""
         if self.class_ids:
             return "class:" + "+".join(map(str, self.class_ids))
         if self.num_objects is not None:
@@ -60,7 +60,7 @@ class PhotoFilter:
         return f"size:{self.size[0]}x{self.size[1]}" if self.size else ""
 
     def words(self, classes: Classes) -> str:
-        """Return what the photos have in common, as in `only photos with ...`."""
+        """Return the condition in words, as in `only photos with ...`."""
         if self.class_ids:
             return " and ".join(classes.names[class_id] for class_id in self.class_ids)
         if self.num_objects is not None:
@@ -69,7 +69,7 @@ class PhotoFilter:
 
 
 def parse(text: str, num_classes: int) -> PhotoFilter:
-    """Read a filter; one that is none, or names a class that is not there, asks for nothing."""
+    """Return the filter in a text; an empty one if the text is no filter or names an unknown class."""
     found = FORM.fullmatch(text)
     if not found:
         return PhotoFilter()
@@ -84,7 +84,7 @@ def parse(text: str, num_classes: int) -> PhotoFilter:
 
 
 def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
-    """Ask what to look at, and draw a page of it; without statistics there is nothing to choose the photos by."""
+    """Ask for a view and a filter, and draw a page of photos; without statistics there is no filter."""
     wanted = parse(st.query_params.get(ONLY, ""), data.num_classes) if stats else PhotoFilter()
     view = _ask_view(data, wanted, can_filter=stats is not None)
     samples = _matching(data.split(split), stats, wanted)
@@ -101,7 +101,7 @@ def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
 
 
 def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
-    """Ask for a view and a class; the query string holds the filter, and the box shows what it says."""
+    """Ask for a view and a class; the query string holds the filter."""
     only_class = wanted.class_ids[0] if len(wanted.class_ids) == 1 else BACKGROUND
     st.session_state["class"] = data.class_names[only_class] if only_class else ALL
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -130,7 +130,7 @@ def _matching(samples: Sequence[Sample], stats: SplitStats | None, wanted: Photo
 
 
 def _show_grid(data: Dataset, samples: Sequence[Sample], view: View) -> None:
-    """Draw thumbnails in rows of one height; a pair that cannot be read says so in its place."""
+    """Draw thumbnails in rows of one height; a pair that cannot be read shows its error instead."""
     with st.container(horizontal=True):
         for sample in samples:
             with showing_errors():

@@ -1,6 +1,5 @@
-"""What the doctor found: a table with thumbnails, a file to download, and the button that makes a repaired copy."""
+"""The findings of the doctor: a table with thumbnails, a CSV file, and the repair."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ui import cached
 from ui.downloads import offer
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
+from ui.pictures import data_url
 from ui.sources import FOLDER, typed_path
 from ui.words import MISSING, plain
 
@@ -22,21 +22,17 @@ PER_PAGE = 50
 THUMBNAIL_PX = 96
 ROW_PX = 84
 SEVERITIES = {"error": "Error", "warning": "Warning"}
-MEANING = (
-    "An error stops the training or spoils the score. A warning may be meant. Nothing here was changed: files are only "
-    "read."
-)
+MEANING = "An error stops the training or falsifies the score. A warning may be intended. The files were only read."
 
 
 def summary(report: Report) -> str:
     """Return in words how many errors and warnings there are."""
     numbers = {name: sum(found.severity == name for found in report.findings) for name in SEVERITIES}
-    told = [count(number, name) for name, number in numbers.items() if number]
-    return " and ".join(told) if told else "nothing wrong"
+    return " and ".join(count(number, name) for name, number in numbers.items() if number) or "nothing wrong"
 
 
 def show_findings(report: Report) -> None:
-    """Draw what was found, the file of it, and the offer to repair; or say that nothing was."""
+    """Draw the findings, their CSV file, and the offer to repair."""
     examined = f"{count(report.images, 'photo')} and {count(report.masks, 'mask')} read"
     if not report.findings:
         st.success(f"{examined}: nothing is wrong with them.", icon=":material/check:")
@@ -77,25 +73,25 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
 
 
 def _picture(root: Path, file: Path) -> str | None:
-    """Return a thumbnail as a data address; None if the file is no picture, or not one of the data set."""
+    """Return a thumbnail as a data URL; None if the file is no picture, or not one of the data set."""
     if not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
         return None
     try:
-        picture = cached.any_thumbnail(file, size_px=THUMBNAIL_PX)
+        return data_url(cached.any_thumbnail(file, size_px=THUMBNAIL_PX))
     except DataError:
         return None
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
 
 
 # --- repair ---------------------------------------------------------------------------------------------------------
 
 
 def _offer_repair(root: Path) -> None:
-    """Ask where a repaired copy is to go, and make it in a process of its own."""
+    """Ask for a new folder, and make a repaired copy in a process of its own."""
     st.subheader("A repaired copy", anchor=False)
     st.markdown(
-        "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and what "
-        "cannot be mended is set aside. The originals stay as they are; `repair.csv` in the copy lists every change."
+        "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and and "
+        "files that cannot be mended are set aside. The originals are not changed; `repair.csv` in the copy "
+        "lists every change."
     )
     out = typed_path("New folder for the copy", f"{root}-repaired", key="repair")
     if out is None:

@@ -1,4 +1,4 @@
-"""How the photos are split, and how they would be at random and stratified."""
+"""The splits of a data set, and random and stratified ones for comparison."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,13 +14,13 @@ from ui.words import MISSING, percent
 
 SEED = 0
 MEANING = (
-    "A random split can leave a rare class almost out of validation, and its score is then luck. A stratified one "
-    "gives every class about a fifth of its photos (Sechidis et al. 2011)."
+    "A random split may leave few photos of a rare class for validation, and its score is then noise. A stratified "
+    "split puts about a fifth of the photos of every class there (Sechidis et al. 2011)."
 )
 
 
 def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
-    """Draw what the splits hold, and what splitting all pairs anew would give, at random and stratified."""
+    """Draw the splits as they are, and a random and a stratified split of the same pairs."""
     rows = [
         {"Split": name, "Photos": each.images, "Classes": sum(entry.images > 0 for entry in each.classes),
          "Floor, mIoU": percent(each.floor.miou), "Left out": len(each.left_out)}
@@ -36,17 +36,18 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
         return
     preview = preview_splits(list(samples.values()), ids, data.num_classes, SEED)
     st.markdown(
-        f"**Random against stratified**: the {count(len(samples), 'pair')} of train and val split 80/20 anew. {MEANING}"
+        f"**Random against stratified**: the {count(len(samples), 'pair')} of train and val, split 80/20 again. "
+        f"{MEANING}"
     )
     _show_preview(data, preview)
     _offer_lists(data, stratified_splits(list(samples.values()), ids, SEED))
 
 
 def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
-    """Offer to write the stratified split as lists, in the place of lists only once that is confirmed."""
+    """Offer to write the stratified split as lists; lists that exist are replaced only after a confirmation."""
     is_sure = "lists" not in data.split_source or st.checkbox(
-        f"Replace train and val; the lists as they are now are kept in {LISTS.as_posix()}-before", key="replace lists",
-        help="Photos of one scene may come to both sides, which Findings then says.",
+        f"Replace train and val; the present lists are moved to {LISTS.as_posix()}-before", key="replace lists",
+        help="Photos of one scene may land on both sides; Findings then reports them.",
     )  # fmt: skip
     if st.button("Write the stratified split as lists", icon=":material/save:", disabled=not is_sure):
         with showing_errors():
@@ -68,8 +69,8 @@ def _show_preview(data: Dataset, preview: SplitPreview) -> None:
     figure.update_yaxes(tickformat=".0%")
     st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
     worst = {"random": preview.random.largest_deviation, "stratified": preview.stratified.largest_deviation}
-    told = [f"{name} {percent(value) if value is not None else MISSING}" for name, value in worst.items()]
-    st.caption(f"Furthest from a fifth, among classes with five photos or more: {', '.join(told)}.")
+    deviations = [f"{name} {percent(value) if value is not None else MISSING}" for name, value in worst.items()]
+    st.caption(f"Furthest from a fifth, among classes with five photos or more: {', '.join(deviations)}.")
 
 
 def _val_share(split: SplitShares, class_id: int) -> float:

@@ -1,6 +1,4 @@
-"""The statistics of a split on the screen: facts, and charts whose marks choose the photos below them; and names
-for classes that nothing names.
-"""
+"""The statistics of a split: facts, and charts whose marks filter the photos below; and naming numbered classes."""
 
 from collections.abc import Callable
 
@@ -19,8 +17,8 @@ from ui.dataset import statistics_charts
 from ui.words import MISSING, percent, plain
 
 FLOOR_HELP = (
-    "Predicting background everywhere scores this much: it is the share of the pixels that are background. "
-    "A model has learned something only above it."
+    "The score of predicting background everywhere, which is the share of background pixels. A model has learned "
+    "something only above it."
 )
 CLICK = "Click a mark to see its photos below."
 
@@ -45,13 +43,13 @@ def show_facts(stats: SplitStats) -> None:
         )
     if stats.left_out:
         st.caption(
-            f"{count(len(stats.left_out), 'pair')} left out, because they cannot be used; *Findings* says why: "
+            f"{count(len(stats.left_out), 'pair')} left out as unusable; *Findings* says why: "
             f"{plain(', '.join(stats.left_out[:5]))}{' …' if len(stats.left_out) > 5 else ''}"
         )
 
 
 def show_charts(stats: SplitStats, classes: Classes) -> None:
-    """Draw the charts of one view, which is asked for; only that one is computed."""
+    """Draw the charts of the chosen view; only that one is computed."""
     views: dict[str, Callable[[SplitStats, Classes], None]] = {
         "Classes": _classes, "Together": _together, "Where": _where, "Objects": _objects,
         "Sizes and light": _sizes_and_light,
@@ -84,7 +82,7 @@ def _where(stats: SplitStats, classes: Classes) -> None:
     st.plotly_chart(
         statistics_charts.where_figure(stats, classes), key="where", alt="Where in the frame each class lies"
     )
-    st.caption("A class that always lies in the middle teaches a model to look there, and nowhere else.")
+    st.caption("From a class that is always in the middle, a model learns to look only there.")
 
 
 def _objects(stats: SplitStats, _classes: Classes) -> None:
@@ -99,8 +97,8 @@ def _objects(stats: SplitStats, _classes: Classes) -> None:
     column = st.column_config.NumberColumn(format="%.1f", help="Mean number of objects in the photos with this class.")
     st.dataframe(rows, hide_index=True, column_config={"In a photo that shows it": column}, width="content")
     st.caption(
-        f"An object is a connected part of a mask of at least {percent(MIN_OBJECT_SHARE)} of its photo. One behind "
-        "a pole counts as two, two that touch as one, unless void lies between them."
+        f"An object is a connected region of at least {percent(MIN_OBJECT_SHARE)} of its photo. One behind a pole "
+        "counts as two; two that touch count as one, unless void lies between them."
     )
 
 
@@ -123,7 +121,7 @@ def _sizes_and_light(stats: SplitStats, _classes: Classes) -> None:
         ),
         "ImageNet": st.column_config.NumberColumn(
             format="%.1f %%",
-            help="What every photo is normalized with, because pretrained weights were trained on it; its deviations "
+            help="Every photo is normalized with it, as for the pretrained weights; its deviations "
             f"are {', '.join(f'{std:.3f}' for std in IMAGE_STD)}.",
         ),
     }
@@ -146,17 +144,17 @@ def _side_by_side(*charts: Chart) -> None:
 
 
 def _show(chart: Chart) -> None:
-    """Draw a chart, and say so if its marks can be clicked."""
+    """Draw a chart, with a hint if its marks can be clicked."""
     if show_chart(chart):
         st.caption(CLICK)
 
 
 def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
-    """Draw names and colours to edit, and write them to the folder's classes.txt; nothing if it says them itself."""
+    """Offer to name numbered classes and choose their colours, written to the folder's classes.txt."""
     if data.has_named_classes:
         return
     highest = max((class_id for each in stats for ids in each.class_ids for class_id in ids), default=1)
-    with st.expander("Nothing says what the classes are called: they are numbered. Name them", icon=":material/label:"):
+    with st.expander("The classes have no names, only numbers. Name them", icon=":material/label:"):
         ids = range(max(2, highest + 1) if data.classes == NUMBERED else data.num_classes)
         table = pd.DataFrame(
             {"Name": [data.class_names[k] for k in ids], "Colour": [data.classes.colors[k] for k in ids]}

@@ -1,6 +1,6 @@
 """Statistics of a split -> plotly figures. Pure functions.
 
-The `customdata` of a mark is the text of the filter (`photo_filter`) that a click on it asks for.
+The `customdata` of a mark is the text of the `PhotoFilter` that a click sets.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,14 @@ from ui.dataset.browser import PhotoFilter
 HEAT_COLUMNS = 6
 BRIGHTNESS_BINS = 20
 HEAT_SCALE = ((0.0, "rgba(21,130,150,0.08)"), (0.35, "#158296"), (0.7, "#e6a23c"), (1.0, "#fff3c4"))
-"""From nothing to all of it; dark and bright differ in lightness, so that nobody needs to tell hues apart."""
-
+"""From 0 to 1; colours differ in lightness, so lightness alone can be read."""
 
 TOGETHER_SCALE = ((0.0, "rgba(15,102,116,0.08)"), (0.359, "rgba(15,102,116,0.25)"), (0.36, "#347e89"), (1.0, "#0f6674"))
 OWN_LANE, VOC_LANE = {"offset": -0.4, "width": 0.54}, {"offset": 0.18, "width": 0.18}
-"""Where a bar begins and how wide it is, from the middle of its row down, in rows."""
+"""Where a bar begins, from the middle of its row down, and its width; both in rows."""
 
 STRONG = 0.36
-"""Pale cells have grey numbers; from this share of the most on they are full, with white numbers."""
+"""From this share of the maximum on, cells are solid with white numbers; others are pale."""
 
 
 def presence_figure(stats: SplitStats, classes: Classes) -> go.Figure:
@@ -46,7 +45,7 @@ def share_figure(stats: SplitStats, classes: Classes) -> go.Figure:
 
 
 def _objects_in(stats: SplitStats) -> list[ClassStats]:
-    """Return the classes in a split but the background, beside which the others could not be told apart."""
+    """Return the classes in a split without the background, whose bar would dwarf the others."""
     return [entry for entry in stats.classes if entry.images and entry.id != BACKGROUND]
 
 
@@ -55,9 +54,9 @@ def _voc(entry: ClassStats, what: str) -> float | None:
 
 
 def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[float | None]) -> go.Figure:
-    """Make the bars of a figure clickable and draw below each, thin and grey, the share that its class has in VOC 2012.
+    """Make the bars of a figure clickable, and draw below each a thin grey bar with the share of its class in VOC 2012.
 
-    In a lane of its own, VOC's share never stands at a bar's number, which would read as VOC's.
+    VOC's bars have a lane of their own, so the number at a bar's end is never read as VOC's.
     """
     bars = figure.data[0]
     bars.customdata = [PhotoFilter(class_ids=(entry.id,)).text() for entry in entries]
@@ -73,7 +72,7 @@ def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[
 
 
 def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
-    """Draw in how many photos two classes are together; on the diagonal, in how many a class is."""
+    """Draw the number of photos with two classes together; on the diagonal, with one class."""
     shown = [entry.id for entry in stats.classes if entry.images and entry.id != BACKGROUND]
     names = {class_id: literal(classes.names[class_id]) for class_id in shown}
     pairs = [(row, column) for row in shown for column in shown if stats.co_occurrence_KK[row, column]]
@@ -98,7 +97,7 @@ def together_figure(stats: SplitStats, classes: Classes) -> go.Figure:
 
 
 def where_figure(stats: SplitStats, classes: Classes) -> go.Figure:
-    """Draw for each class how much of each place in the frame it covers, mean over the photos that show it."""
+    """Draw for each class the coverage of each part of the frame, mean over the photos that show it."""
     shown = [entry for entry in stats.classes if entry.images]
     rows = -(-len(shown) // HEAT_COLUMNS)
     titles = [literal(classes.names[entry.id]) for entry in shown]

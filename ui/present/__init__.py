@@ -1,5 +1,5 @@
 """What the Present page shows.
 
-presentation.py       what the steps of a presentation say
-presentation_view.py  how they are drawn
+presentation.py       the sentences of the steps, and the choice of images
+presentation_view.py  the steps on the screen
 """

@@ -1,6 +1,6 @@
-"""What a presentation of two checkpoints says, step by step, and which images it shows; pure functions.
+"""The sentences and images of a presentation of checkpoint B against A. Pure functions.
 
-A is the checkpoint compared against, B the one that is judged. Scores come as fractions and leave as percent.
+Scores come in as fractions and go out as percent.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from core.wording import count, duration
 from ui.words import percent, points
 
 SEED = 0
-"""Of the image that is drawn at random, so that everybody is shown the same."""
+"""The seed of the image drawn at random, so that everybody sees the same one."""
 
 RULE = (
     "Four images chosen by rule and not by eye: the one that gained most from A to B, the one in the middle, the one "
@@ -27,11 +27,11 @@ RULE = (
 )
 
 BEFORE, AFTER = ("data", "training", "verdict"), ("meaning",)
-"""The steps before and after those that show an image, by the names that the query string holds."""
+"""The names, in the query string, of the steps before and after those with images."""
 
 
 class Shown(NamedTuple):
-    """An image of the presentation, and why it was chosen: `gain`, `median`, `loss` or `random`."""
+    """An image of the presentation; `reason` is `gain`, `median`, `loss` or `random`."""
 
     reason: str
     image: ImageScore
@@ -48,7 +48,7 @@ def choose_images(images: Sequence[ImageScore], seed: int = SEED) -> list[Shown]
 
 
 def steps_of(shown: Sequence[Shown]) -> list[str]:
-    """Return the names of the steps in their order; each image is one."""
+    """Return the names of the steps in order, one for each image."""
     return [*BEFORE, *(each.reason for each in shown), *AFTER]
 
 
@@ -56,27 +56,26 @@ def steps_of(shown: Sequence[Shown]) -> list[str]:
 
 
 def data_title(learned: Sequence[int], scores: Scores) -> str:
-    """Say how many photos were learned from, and how many judge; runs may have learned from different numbers."""
-    judging = count(scores.images, "photo")
+    """Return the numbers of training and evaluation photos; runs may differ in the first."""
     if not learned:
-        return f"{judging} to be judged by"
+        return f"{count(scores.images, 'photo')} to evaluate on"
     *firsts, last = learned
     numbers = " and ".join([*(f"{number:,}" for number in firsts), count(last, "photo")])
-    return f"{numbers} to learn from, {scores.images:,} to be judged by"
+    return f"{numbers} to train on, {scores.images:,} to evaluate on"
 
 
 def classes_sentence(scores: Scores) -> str:
-    """Say how many classes the photos that judge hold."""
+    """Return how many classes the evaluation photos hold."""
     num_present = sum(entry.truth_pixels > 0 for entry in scores.classes if entry.id != BACKGROUND)
-    return f"{count(num_present, 'class', 'classes')} and the background, true to the pixel."
+    return f"{count(num_present, 'class', 'classes')} and the background, with a true mask for each photo."
 
 
 def floor_sentence(scores: Scores) -> str:
-    """Say what the floor is, and that a model has to beat it."""
+    """Return what the floor is, and that a model has to beat it."""
     floor = scores.floor
     return (
-        f"Calling every pixel background already gets {percent(floor.pixel_accuracy)} of them right, and a mean IoU of "
-        f"{percent(floor.miou)}: that is the floor, which a model has to beat."
+        f"Predicting background everywhere already has a pixel accuracy of {percent(floor.pixel_accuracy)} and "
+        f"a mean IoU of {percent(floor.miou)}: this is the floor, which a model has to beat."
     )
 
 
@@ -84,10 +83,10 @@ def floor_sentence(scores: Scores) -> str:
 
 
 def training_sentence(label: str, log: RunLog, epoch: int | None) -> str:
-    """Say how long a checkpoint was trained, and on what: `10 epochs: 2 min 3 s on a CPU`."""
+    """Return the training time and the device of a checkpoint, as `10 epochs: 2 min 3 s on a CPU`."""
     epochs = [each for each in log.epochs if epoch is None or each.epoch <= epoch]
     if not epochs:
-        return f"{label}: the log tells of no training."
+        return f"{label}: the log has no epochs."
     return f"{label}: {duration(sum(each.seconds for each in epochs))} on {log.legs[-1].device}."
 
 
@@ -95,7 +94,7 @@ def training_sentence(label: str, log: RunLog, epoch: int | None) -> str:
 
 
 def image_title(shown: Shown) -> str:
-    """Say why an image was chosen, and what B gained on it."""
+    """Return why an image was chosen, and B's gain on it."""
     is_gain = shown.image.gain > 0
     reasons = {
         "gain": "Largest gain" if is_gain else "Smallest loss",
@@ -110,12 +109,12 @@ def image_title(shown: Shown) -> str:
 
 
 def meaning_sentences(scores: Scores, split: str, found: Comparison) -> list[str]:
-    """Say what the numbers are of, how far B is from the floor, and what the interval covers and what it does not."""
+    """Return what was scored, B's distance from the floor, and what the interval covers."""
     return [_images_sentence(scores, split), _distance_sentence(scores), _interval_sentence(found)]
 
 
 def _images_sentence(scores: Scores, split: str) -> str:
-    seen = " Training has seen photos of this split: on new ones expect less." if split.startswith("train") else ""
+    seen = " Training used photos of this split: expect less on new ones." if split.startswith("train") else ""
     return (
         f"Every number is of the same {count(scores.images, 'photo')} ({split}), whole, at the size of their masks; "
         f"{percent(scores.void_share)} of the pixels are void and not counted.{seen}"
@@ -125,14 +124,14 @@ def _images_sentence(scores: Scores, split: str) -> str:
 def _distance_sentence(scores: Scores) -> str:
     floor = scores.floor.miou
     if floor is None or scores.miou is None:
-        return "The floor is what calling every pixel background scores on the same photos."
+        return "The floor is the score of predicting background everywhere on the same photos."
     apart = points(abs(scores.miou - floor)).removeprefix("+")
     place = "on it" if apart == "0.0 points" else f"{apart} {'above' if scores.miou > floor else 'below'} it"
-    return f"The floor is what calling every pixel background scores on the same photos: B is {place}."
+    return f"The floor is the score of predicting background everywhere on the same photos: B is {place}."
 
 
 def _interval_sentence(found: Comparison) -> str:
     limits = Words("en")("verdict limits")
     if found.verdict != "undecided":
-        return f"The interval leaves 0 out, and that decides. {limits}"
+        return f"The interval does not contain 0, so the difference is decided. {limits}"
     return f"These photos do not decide between A and B; more of them might. {limits}"

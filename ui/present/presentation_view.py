@@ -1,4 +1,4 @@
-"""The steps of a presentation on the screen: large type that grows with the screen, pictures as large as it allows."""
+"""The steps of a presentation, in type and pictures that grow with the screen."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -39,12 +39,12 @@ STYLE = """<style>
 .st-key-story img { max-height: 50vh; object-fit: contain; }
 .st-key-verdict h1 { font-size: clamp(1.75rem, 4.75vw, 6rem); }
 .st-key-samples img { max-height: 25vh; }
-@media (min-width: 640px) { /* in the bar that the menu is in, which is empty otherwise */
+@media (min-width: 640px) { /* in the otherwise empty bar of the menu */
   .stMainBlockContainer { padding-top: 0.75rem; }
   .st-key-moves { position: sticky; top: 0.75rem; z-index: 999991; padding: 0 2.5rem; }
 }
 </style>"""
-"""1280 px wide: headings 3rem, text 1.5rem; half as much again at 1920 px."""
+"""At 1280 px headings are 3rem and text 1.5rem; at 1920 px half as much again."""
 
 PICTURE_PX = 900
 NUM_SAMPLES = 3
@@ -98,7 +98,7 @@ def _show_training(pair: Pair) -> None:
         (left, loss, "Training and validation loss over epochs"),
         (right, miou, "Validation mIoU over epochs, with the floor, A and B marked"),
     ):
-        _enlarge(figure)
+        _scale_up(figure)
         column.plotly_chart(figure, key=alt, alt=alt, config={"displayModeBar": False})
     lines = [
         f"{name} · {training_sentence(side.label, log, side.choice.epoch)}"
@@ -108,7 +108,7 @@ def _show_training(pair: Pair) -> None:
 
 
 def _name_dot(figure: go.Figure, name: str, log: RunLog, epoch: int | None) -> None:
-    """Write the name of a checkpoint over its dot, if it has one."""
+    """Write the name of a checkpoint above its dot, if there is one."""
     miou = next((each.miou for each in log.epochs if each.epoch == epoch), None)
     if miou is not None:
         figure.add_annotation(
@@ -116,8 +116,8 @@ def _name_dot(figure: go.Figure, name: str, log: RunLog, epoch: int | None) -> N
         )
 
 
-def _enlarge(figure: go.Figure) -> None:
-    """Make a chart readable from the last row."""
+def _scale_up(figure: go.Figure) -> None:
+    """Enlarge the text and lines of a chart for a projector."""
     figure.update_layout(height=CHART_PX, font_size=CHART_FONT_PX, legend_font_size=CHART_FONT_PX)
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont_size=CHART_FONT_PX, title_font_size=CHART_FONT_PX)
@@ -161,7 +161,7 @@ def _show_image(shown: Shown, pair: Pair) -> None:
 
 
 def _present(index: int, pair: Pair) -> list[int]:
-    """Return the classes that the truth of an image or one of its predictions has, and void."""
+    """Return the classes in the truth or a prediction of an image, and void."""
     counts = [cached_comparison.counts(side.evaluation.path)[1][index] for side in pair]
     return [k for k in range(len(counts[0])) if any(each[k].sum() + each[:, k].sum() for each in counts)] + [VOID]
 

@@ -1,7 +1,4 @@
-"""Models that are open, and what they made of photos: kept between reruns, bounded, shared by all sessions.
-
-A photo itself is never kept: what comes back to a page is its mask, how sure that is, and which class came second.
-"""
+"""Bounded caches, shared by all sessions, of open models and of the masks of photos. Photos are never cached."""
 
 import gc
 import io
@@ -30,22 +27,22 @@ if TYPE_CHECKING:
 
 
 LEAST_FREE_SHARE = 0.15
-"""Of the machine's memory; below it, models are put away before another one is opened."""
+"""Share of free memory below which open models are dropped before another one is opened."""
 
 
 class GivenFile(NamedTuple):
-    """A checkpoint file, and what a person says of it that it does not say itself."""
+    """A checkpoint file, with what the user says about it."""
 
     path: str
     given: Given
 
 
 Source = str | Path | GivenFile
-"""A model as a person named it: a path, a name on offer, or a file that more is said of."""
+"""A model: a path, a name on offer, or a file with what the user says about it."""
 
 
 class ModelKey(NamedTuple):
-    """A path or a name on offer, its file as it is now, and what is said of it."""
+    """A path or a name on offer, the stamp of its file, and what the user says about it."""
 
     source: str
     file: Stamp
@@ -54,7 +51,7 @@ class ModelKey(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A checkpoint ready to segment, what it is, and in words what was odd about the file and how it was mended."""
+    """A checkpoint ready to segment; `problems` and `repairs` say in words what was mended in the file."""
 
     predictor: "Predictor"
     meta: "CheckpointMeta"
@@ -79,17 +76,17 @@ def _model(key: ModelKey) -> LoadedModel:
     from core.model.weights.pretrained import open_named
 
     if free_share() < LEAST_FREE_SHARE:
-        _model.clear()  # one that is in use lives on with whoever uses it
-        gc.collect()  # a model may hang in a cycle; its memory is wanted now
+        _model.clear()  # a model in use stays with its user
+        gc.collect()  # a model may be in a reference cycle, and its memory is needed now
     predictor, opened = open_predictor(open_named(key.source, given=key.given))
     return LoadedModel(predictor, opened.meta, opened.format, opened.problems, opened.repairs)
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """What a model made of a photo, as PNG files of the photo's own size, and what was noted on the way.
+    """The mask of a photo and more, as PNG files of the photo's own size, and notes on the photo.
 
-    `confidence_png` is grey, 255 for certain; `runner_up_png` holds the ids of the classes that came second.
+    `confidence_png` is grey, 255 for probability 1; `runner_up_png` holds the ids of the second-best classes.
     """
 
     mask_png: bytes
@@ -115,7 +112,7 @@ class Segmented:
 
 
 class Answers(NamedTuple):
-    """What a model says of every pixel: the id of its class, how sure it is (255 is 1), and the id that came second."""
+    """For every pixel the id of its class, the confidence (255 is 1), and the id of the second-best class."""
 
     mask_HW: NDArray[np.uint8]
     confidence_HW: NDArray[np.uint8]
@@ -127,14 +124,14 @@ class Answers(NamedTuple):
         return self.confidence_HW.astype(np.float32) / np.float32(255)
 
     def reduced(self, width: int, height: int) -> "Answers":
-        """Return them at another size by taking the nearest pixel, so that ids stay ids."""
+        """Return them resized to the nearest pixel, so ids stay ids."""
         return Answers(
             *(np.asarray(Image.fromarray(array).resize((width, height), Image.Resampling.NEAREST)) for array in self)
         )
 
 
 def segmented(source: Source, photo: bytes, name: str, passes: TTA = NO_TTA) -> Segmented:
-    """Return what a model makes of a photo; a file that is no photo raises `PhotoError`."""
+    """Return the mask of a photo by a model; a file that is no photo raises `PhotoError`."""
     return _segmented(_key(source), photo, name, passes)
 
 

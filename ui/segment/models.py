@@ -1,4 +1,4 @@
-"""What photos can be segmented with: the checkpoints of runs, the starter, models on offer, and a file of one's own."""
+"""The models to segment with: checkpoints of runs, the starter, models on offer, an uploaded file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.segment.takeaway import offer_export
+from ui.segment.exports import offer_export
 from ui.sources import is_demo
 from ui.words import code, percent, plain
 
-BROUGHT = "file"
-"""What stands for a file that somebody brought in the query string: the next visit has to bring it again."""
+UPLOADED = "file"
+"""The name of an uploaded file in the query string; a reload has to upload it again."""
 
 MAX_CHECKPOINT_MB = 600
-"""The server's own limit, `server.maxUploadSize`: what is larger it refuses, whatever an uploader says."""
+"""The server's limit, `server.maxUploadSize`; larger files are refused whatever the uploader allows."""
 STARTER_LABEL = f"Starter: {starter.KNOWN_TEXT.replace(' and', ',')}"
 OFFER_NAMES = {
     "deeplabv3_mobilenet_v3_large": "DeepLabV3 MobileNetV3", "deeplabv3_resnet50": "DeepLabV3 ResNet-50",
@@ -47,8 +47,8 @@ WEIGHTS = {RAW: "Trained", AVERAGED: "Averaged (EMA)"}
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model to choose: `source` is a path or a name, `choice` or `offer` what is known of it."""
+class ModelOption:
+    """A model to choose; `source` is a path or a name."""
 
     id: str
     label: str
@@ -58,48 +58,46 @@ class Model:
 
     @property
     def is_starter(self) -> bool:
-        """Whether it is the one that comes with Atrous."""
+        """Whether it is the model that comes with Atrous."""
         return self.source == starter.NAME
 
     @property
     def stem(self) -> str:
-        """What a file that is made of it is called, without its ending."""
+        """The name, without suffix, of files exported from it."""
         is_known = self.choice or self.offer or self.is_starter
         return file_stem(self.id.replace("/", "_") if is_known else self.label)
 
 
-def list_models() -> list[Model]:
-    """Return every checkpoint of every run, the best first, the starter, then the models on offer, the smallest first.
-
-    So the starter comes first while no run has a checkpoint. One whose file is missing is not listed.
-    """
+def list_models() -> list[ModelOption]:
+    """Return every checkpoint, the best first, then the starter if its file is there, then the models on offer."""
     trained = [
-        Model(choice.id, scored_label(choice), str(choice.file), choice=choice) for choice in best_first(list_choices())
+        ModelOption(choice.id, scored_label(choice), str(choice.file), choice=choice)
+        for choice in best_first(list_choices())
     ]
-    shipped = [Model(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
-    offers = [Model(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in MODELS]
+    shipped = [ModelOption(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
+    offers = [ModelOption(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in MODELS]
     return [*trained, *shipped, *offers]
 
 
 def _offer_label(offer: PretrainedModel) -> str:
-    place = "here" if offer.is_downloaded else f"download {megabytes(offer.size_bytes)}"
+    place = "downloaded" if offer.is_downloaded else f"download {megabytes(offer.size_bytes)}"
     return f"{OFFER_NAMES[offer.architecture]}, trained on COCO photos ({place})"
 
 
-def ask_model(models: Sequence[Model]) -> Model | None:
-    """Ask for a model. The query string holds the choice; None while a file is awaited."""
-    by_id = {model.id: model for model in models} | {BROUGHT: Model(BROUGHT, "A checkpoint file of yours …", "")}
+def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
+    """Ask for a model; None until a file is uploaded. The query string holds the choice."""
+    by_id = {model.id: model for model in models} | {UPLOADED: ModelOption(UPLOADED, "Upload a checkpoint file …", "")}
     chosen = st.selectbox(
         "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
         format_func=lambda model_id: by_id[model_id].label,
         help="Every checkpoint of every run, the highest validation mIoU first; then the starter, which comes with "
         "Atrous, and torchvision's models, which know VOC's 20 classes without any training here.",
     )  # fmt: skip
-    return _ask_file() if chosen == BROUGHT else by_id[chosen]
+    return _ask_file() if chosen == UPLOADED else by_id[chosen]
 
 
-def ask_other(models: Sequence[Model], first: Model) -> Model | None:
-    """Ask for a second model to set against the first; None if none is wanted."""
+def ask_other(models: Sequence[ModelOption], first: ModelOption) -> ModelOption | None:
+    """Ask for a second model to compare with the first, or None."""
     by_id = {model.id: model for model in models if model.id != first.id}
     chosen = st.selectbox(
         "Against", list(by_id), index=None, **address.keyed("against", by_id, None),
@@ -109,11 +107,11 @@ def ask_other(models: Sequence[Model], first: Model) -> Model | None:
     return by_id[chosen] if chosen else None
 
 
-def _ask_file() -> Model | None:
-    """Ask for a checkpoint file, and say what the doctor makes of it."""
+def _ask_file() -> ModelOption | None:
+    """Ask for a checkpoint file, and say what was mended in it."""
     file = st.file_uploader(
         "Checkpoint file", type=SUFFIXES, key="checkpoint_file", max_upload_size=MAX_CHECKPOINT_MB,
-        help="PyTorch or safetensors. Nothing in it is run: a file that holds pickled objects stays closed.",
+        help="PyTorch or safetensors. No code in it is run: a file with pickled objects is refused.",
     )  # fmt: skip
     if file is None:
         return None
@@ -126,11 +124,11 @@ def _ask_file() -> Model | None:
         raise CheckpointError(str(error).replace(str(path), file.name)) from error
     for problem, repair in zip(opened.problems, opened.repairs, strict=True):
         st.caption(f"{plain(file.name)}: {plain(problem)}; {plain(repair)}.")
-    return Model(f"{BROUGHT}:{path.name}", file.name, source)
+    return ModelOption(f"{UPLOADED}:{path.name}", file.name, source)
 
 
-def is_ready(model: Model) -> bool:
-    """Tell whether a model can be used now; of one that is still to be downloaded say so, and offer that."""
+def is_ready(model: ModelOption) -> bool:
+    """Return whether a model can be used now; if not, offer to download it."""
     if model.offer is None or model.offer.is_downloaded:
         return True
     folder = home() / "cache" / f"download-{model.offer.name}"
@@ -158,8 +156,8 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         st.caption("It goes on when this page or the server is closed.")
 
 
-def describe(model: Model, other: Model | None) -> None:
-    """Say what models are, how good they are, and what they were trained on; offer the first to other programs."""
+def describe(model: ModelOption, other: ModelOption | None) -> None:
+    """Describe the models: architecture, score, training data. Offer to export the first."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_description(model))
         offer_export(model.source, model.stem)
@@ -167,31 +165,31 @@ def describe(model: Model, other: Model | None) -> None:
         st.caption(f"Against {_description(other)}")
 
 
-def warn_of_demo(models: Sequence[Model]) -> None:
-    """Say so where models of drawn scenes are asked about a photo; once, where both are."""
+def warn_of_demo(models: Sequence[ModelOption]) -> None:
+    """Warn, once, that a model was trained on drawn scenes."""
     drawn = [model for model in models if model.choice and is_demo(Path(model.choice.run.data))]
     if not drawn:
         return
     one = "This checkpoint" if len(models) == 1 else plain(drawn[0].label)
     have = "Both checkpoints have" if len(drawn) > 1 else f"{one} has"
     st.info(
-        f"{have} seen drawn scenes only. On a real photo, such a mask shows the tool at work, "
+        f"{have} been trained on drawn scenes only. On a real photo the mask shows how the tool works, "
         "not what DeepLabV3 can do.",
         icon=":material/draw:",
     )
 
 
-def say_nothing_found(model: Model, areas: Sequence[ClassArea]) -> None:
-    """Where the starter found no object in a photo, say what it knows."""
+def say_nothing_found(model: ModelOption, areas: Sequence[ClassArea]) -> None:
+    """If the starter found no object in a photo, say which classes it knows."""
     if model.is_starter and all(area.id == BACKGROUND for area in areas):
         st.info(
-            f"Nothing was found. The starter knows {starter.KNOWN_TEXT}, and nothing else: other things are background "
-            "to it. A model that knows them is trained on photos of your own, on the Train page.",
+            f"Nothing was found. The starter finds only {starter.KNOWN_TEXT}; anything else is background. For other "
+            "classes, train a model on your own photos on the Train page.",
             icon=":material/search_off:",
         )
 
 
-def _description(model: Model) -> str:
+def _description(model: ModelOption) -> str:
     if model.is_starter:
         return f"`{starter.NAME}`: DeepLabV3 EfficientNet-Lite0, trained on photos of {starter.KNOWN_TEXT} alone."
     if model.choice:
@@ -228,12 +226,12 @@ def _epochs_and_score(choice: Choice) -> str:
 
 
 def says_itself(file_format: str) -> bool:
-    """Tell whether a file of this format says what it is, as those of this project do."""
+    """Return whether files of this format hold their own description, as this project's do."""
     return file_format not in FOREIGN_FORMATS
 
 
 def ask_given(assumed: "CheckpointMeta") -> Given:
-    """Ask for what a file does not say; what is left as it is stays assumed."""
+    """Ask for what a file does not say; unchanged values stay assumed."""
     with st.popover("What the file does not say", icon=":material/help:"):
         size_px = st.number_input("Photo size (px)", 1, MAX_IMAGE_SIZE, assumed.image_size, key="given_size",
                                   help="The size to which its training resized photos.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a photo is segmented and looked at: what is asked for, and the mask and picture that follow from it."""
+"""The controls of a segmented photo (view, colours, test-time augmentation), and the picture they ask for."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,22 +23,22 @@ OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence
 KINDS = {
     OVERLAY: "The classes laid over the photo",
     MASK: "The classes alone",
-    CONFIDENCE: "How sure the model is of each pixel: dark blue is unsure, yellow is sure",
+    CONFIDENCE: "The confidence of each pixel, from dark blue (low) to yellow (high)",
     SLIDER: "The photo, and under a line that moves the overlay",
     SIDE_BY_SIDE: "The photo, the overlay, the mask, and the truth where there is one",
 }
 
 PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
 OUTLINE_SHARE = 1 / 400
-"""Width of an outline as a share of the picture's longer side."""
+"""The width of an outline as a share of the picture's longer side."""
 
-ONE_PASS, SIX_PASSES = "One pass", "Mirrored, three sizes"
+ONE_PASS, FLIPPED_AND_SCALED = "One pass", "Mirrored, three sizes"
 TILES_FROM = 2
-"""How many times larger than what the model sees a photo's longer side is, before tiles are offered."""
+"""Tiles are offered for photos whose longer side is at least this multiple of the model's image size."""
 
 
 class Look(NamedTuple):
-    """What was asked for; `opacity` and `threshold`, below which the model abstains, are fractions."""
+    """How to draw a photo. `opacity` is a fraction, `threshold` the confidence below which the model abstains."""
 
     kind: str = OVERLAY
     opacity: float = 0.6
@@ -49,7 +49,7 @@ class Look(NamedTuple):
     threshold: float = 0.0
 
     def colors(self, classes: Classes) -> Classes:
-        """Return classes in the colours that were asked for."""
+        """Return the classes in the chosen colours."""
         return recolored(classes, self.palette)
 
     def abstaining(self, answers: Answers) -> NDArray[np.uint8]:
@@ -57,19 +57,19 @@ class Look(NamedTuple):
         return np.where(answers.confidence_HW >= 255 * self.threshold, answers.mask_HW, np.uint8(VOID))
 
     def shown_mask(self, answers: Answers) -> NDArray[np.uint8]:
-        """Return the mask without the classes that were hidden, void where the model abstains."""
+        """Return the mask without hidden classes, void where the model abstains."""
         mask_HW = self.abstaining(answers)
         return np.where(np.isin(mask_HW, self.hidden), np.uint8(BACKGROUND), mask_HW)
 
     def laid_over(self, photo: Image.Image, answers: Answers, classes: Classes) -> Image.Image:
-        """Return an RGB photo with its classes over it, as asked for; photo and answers are of one size."""
+        """Return an RGB photo with its classes over it; photo and answers have one size."""
         outline_px = max(1, round(OUTLINE_SHARE * max(photo.size))) if self.has_outlines else 0
         palette_2563 = self.colors(classes).palette
         covered = overlay(photo, self.shown_mask(answers), palette_2563, self.opacity, outline_px)
         return shade(covered, answers.sureness) if self.is_shaded else covered
 
     def picture(self, photo: Image.Image, answers: Answers, classes: Classes) -> Image.Image:
-        """Return the one picture of `kind`; photo and answers are of one size."""
+        """Return the picture of `kind`; photo and answers have one size."""
         if self.kind == MASK:
             return colorize(self.shown_mask(answers), self.colors(classes).palette)
         if self.kind == CONFIDENCE:
@@ -78,7 +78,7 @@ class Look(NamedTuple):
 
 
 def ask_look(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> Look:
-    """Ask how to look at the photo; each of its masks, one by each model, holds some areas."""
+    """Ask how to draw the photo; `masks` are the classes in the mask of each model."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = address.ask_one(
             "View", list(KINDS), "view", OVERLAY,
@@ -98,19 +98,19 @@ def _ask_more() -> tuple[bool, bool, str, int]:
     is_shaded = st.toggle("Shade by confidence", key="shade", help="Darker where the model is less sure.")
     palette = st.segmented_control(
         "Colours", list(PALETTES), default=OWN, required=True, key="palette", format_func=PALETTE_LABELS.__getitem__,
-        help="The data set's own (VOC's), or twenty that every kind of colour vision tells apart. An index mask keeps "
-        "its own palette.",
+        help="The data set's own (VOC's), or twenty that people with any colour vision can distinguish. Index "
+        "masks keep their own palette.",
     )  # fmt: skip
     threshold = st.slider(
         "Abstain below", 0, 95, 0, step=5, format="%d %%", key="threshold",
-        help="Where the model is less sure of its class than this, the mask says *void* (255): no answer. Models are "
-        "often surer than they are right; Compare shows by how much.",
+        help="Where the confidence is lower, the mask is *void* (255). Models are often too sure; Compare shows by how "
+        "much.",
     )  # fmt: skip
     return outlines, is_shaded, palette, threshold
 
 
 def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple[int, ...]:
-    """Ask which of the classes in the photo are drawn; the background never is. Of one mask, shares are told."""
+    """Ask which classes in the photo to draw, and return the hidden ones; for one mask, labels have shares."""
     found = {area.id: area.share for mask in masks for area in mask if area.id not in (BACKGROUND, VOID)}
     there = list(found)
     if not there:
@@ -123,28 +123,28 @@ def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple
     return tuple(class_id for class_id in there if class_id not in shown)
 
 
-def ask_passes(size: tuple[int, int], image_size: int, seconds: float) -> TTA:
-    """Ask for more passes than one.
+def ask_tta(size: tuple[int, int], image_size: int, seconds: float) -> TTA:
+    """Ask for test-time augmentation and tiles.
 
     Args:
         size: width and height of the photo.
-        image_size: the size at which the model sees a photo.
-        seconds: what one pass took.
+        image_size: the model's image size.
+        seconds: the time of one pass.
     """
-    with st.popover("Passes", icon=":material/layers:"):
+    with st.popover("Test-time augmentation", icon=":material/layers:"):
         kind = st.radio(
-            "The photo goes through the model", [ONE_PASS, SIX_PASSES], key="passes",
-            help="The mean over the photo, its mirror image, and both at 0.75 and 1.25 times the size: outlines are "
-            "calmer.",
+            "The photo goes through the model", [ONE_PASS, FLIPPED_AND_SCALED], key="passes",
+            help="The mean over the photo and its mirror image, each at 0.75, 1 and 1.25 times the size: "
+            "smoother outlines.",
         )  # fmt: skip
         tile_px = 0
         if max(size) >= TILES_FROM * image_size:
             tile_px = st.select_slider(
                 "Tiles", [0, 2 * image_size, image_size], key=f"tiles {image_size}", format_func=_tile_words,
-                help=f"The model sees a photo at {image_size} px. In tiles it sees small things larger, and never the "
-                "whole of large ones: it can be better or worse, so look at both.",
+                help=f"The model sees a photo at {image_size} px. Tiles enlarge small things and cut large "
+                "ones, so the mask can get better or worse; compare both.",
             )  # fmt: skip
-        base = FLIP_AND_SCALES if kind == SIX_PASSES else NO_TTA
+        base = FLIP_AND_SCALES if kind == FLIPPED_AND_SCALED else NO_TTA
         passes = TTA(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
         number = passes.num_passes(*size)
         # At scale s a pass costs about s squared.

@@ -1,4 +1,4 @@
-"""Two models on one photo: where they agree, where they do not, and what each sees."""
+"""Two models on one photo: overlays under a slider, differences, classes."""
 
 import numpy as np
 import streamlit as st
@@ -9,20 +9,20 @@ from core.voc import VOID
 from ui.legend import show_areas, show_colors
 from ui.pictures import show_slider
 from ui.segment.cached_segments import Segmented
+from ui.segment.exports import shown_areas
 from ui.segment.photo_look import Look
 from ui.segment.photo_view import Photo, small_photo
-from ui.segment.takeaway import shown_areas
 from ui.words import percent, plain
 
 COLORS = {
-    "only A sees an object": ONLY_A_COLOR,
-    "only B sees one": ONLY_B_COLOR,
+    "object in A only": ONLY_A_COLOR,
+    "object in B only": ONLY_B_COLOR,
     "different objects": OTHER_CLASS_COLOR,
 }
 
 
 def show_pair(photo: Photo, a: Segmented, b: Segmented, names: tuple[str, str], look: Look) -> None:
-    """Draw A's and B's overlays under one slider, where they differ, and the classes that each found."""
+    """Draw A's and B's overlays under one slider, their differences, and the classes of each."""
     if a.classes.names != b.classes.names:
         st.info("The two models know different classes: compare the overlays by eye; where they differ is not shown.")
     small = small_photo(photo)
@@ -32,7 +32,7 @@ def show_pair(photo: Photo, a: Segmented, b: Segmented, names: tuple[str, str], 
     ]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**A and B**, under a line that moves")
+        st.markdown("**A and B**")
         show_slider(*pictures, names=(f"A: {names[0]}", f"B: {names[1]}"), image=photo.name, key="pair")
     if a.classes.names == b.classes.names:
         with right:

@@ -1,7 +1,7 @@
-"""A segmented photo on the screen: one picture that tells about its pixels, a slider, or several side by side.
+"""A segmented photo on the screen: a picture with an inspector of pixels, a slider, or several side by side.
 
-Class, confidence and runner-up of the pixel under the pointer travel as the three channels of one PNG that is never
-drawn: the browser looks a pixel up in it, so that pointing at the photo asks nothing of any server.
+The inspector's class, confidence and runner-up are the three channels of one PNG that is never drawn. The browser reads
+pixels from it, without a request to the server.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from ui.segment.cached_segments import Answers, Segmented
 from ui.segment.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 
 SHOWN_PX = 1280
-"""Photos are shown at most this large on a side; downloads have the photo's own size."""
+"""The largest side of a photo on the screen; downloads have the photo's own size."""
 
 ALTS = {
     OVERLAY: "{} with its classes laid over it",
     MASK: "The mask of {}",
-    CONFIDENCE: "How sure the model is of {}",
+    CONFIDENCE: "The confidence of the model on {}",
 }
 
 HTML = """
 <div class="photo" tabindex="0" role="application">
   <img>
   <div class="cross" hidden></div>
-  <output class="told" hidden></output>
+  <output class="readout" hidden></output>
 </div>
 """
 
@@ -44,7 +44,7 @@ CSS = """
 img { width: 100%; display: block; border-radius: 4px; }
 .cross { position: absolute; width: 11px; height: 11px; margin: -6px 0 0 -6px; border: 2px solid #fff;
   border-radius: 50%; box-shadow: 0 0 3px #000, inset 0 0 2px #000; pointer-events: none; }
-.told { position: absolute; padding: 4px 8px; border-radius: 3px; background: #000c; color: #fff;
+.readout { position: absolute; padding: 4px 8px; border-radius: 3px; background: #000c; color: #fff;
   font: 13px/1.35 var(--st-font, sans-serif); pointer-events: none; white-space: nowrap; }
 [hidden] { display: none; }
 """
@@ -54,16 +54,16 @@ const STEP = 1 / 64;
 
 export default function ({ parentElement, data }) {
   const find = (selector) => parentElement.querySelector(selector);
-  const photo = find(".photo"), image = find("img"), cross = find(".cross"), told = find(".told");
+  const photo = find(".photo"), image = find("img"), cross = find(".cross"), readout = find(".readout");
   image.src = data.picture;
   image.alt = data.alt;
-  photo.setAttribute("aria-label", `${data.alt}. Arrow keys move a cursor that tells the class of a pixel.`);
+  photo.setAttribute("aria-label", `${data.alt}. Arrow keys move a cursor that shows the class of a pixel.`);
 
   let answers = null;
   let place = [0.5, 0.5];
   const read = async () => {
     const blob = await (await fetch(data.answers)).blob();
-    // As it is: no colour management, or ids would change.
+    // Without colour management, which would change ids.
     const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
@@ -81,23 +81,23 @@ export default function ({ parentElement, data }) {
     return `${data.names[id]}, ${Math.round(confidence / 2.55)} % sure${second}`;
   };
 
-  const tell = (x, y) => {
+  const show = (x, y) => {
     if (!answers) return;
     place = [x, y];
-    told.textContent = sentence(x, y);
-    for (const mark of [told, cross]) {
+    readout.textContent = sentence(x, y);
+    for (const mark of [readout, cross]) {
       mark.hidden = false;
       mark.style.left = `${100 * x}%`;
       mark.style.top = `${100 * y}%`;
     }
-    told.style.transform = `translate(${x > 0.5 ? "calc(-100% - 10px)" : "10px"}, ${y > 0.5 ? "-130%" : "30%"})`;
+    readout.style.transform = `translate(${x > 0.5 ? "calc(-100% - 10px)" : "10px"}, ${y > 0.5 ? "-130%" : "30%"})`;
   };
-  const hide = () => { told.hidden = cross.hidden = true; };
+  const hide = () => { readout.hidden = cross.hidden = true; };
   const inside = (value) => Math.min(0.9999, Math.max(0, value));
 
   photo.onpointermove = photo.onpointerdown = (event) => {
     const box = photo.getBoundingClientRect();
-    tell(inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height));
+    show(inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height));
   };
   photo.onpointerleave = hide;
   photo.onblur = hide;
@@ -106,19 +106,19 @@ export default function ({ parentElement, data }) {
     if (event.key === "Escape") hide();
     if (!by) return;
     event.preventDefault();
-    tell(inside(place[0] + by[0]), inside(place[1] + by[1]));
+    show(inside(place[0] + by[0]), inside(place[1] + by[1]));
   };
   read();
 }
 """
 
-UNDECIDED = "Not sure enough to say"
+UNDECIDED = "Void: below the threshold"
 
 _mount = st.components.v2.component("photo_inspector", html=HTML, css=CSS, js=JS)
 
 
 class Photo(NamedTuple):
-    """A photo to segment, as the bytes of its file; a sample of a data set has its true mask, as a picture, too."""
+    """A photo to segment, as the bytes of its file; `truth` is a picture of its true mask."""
 
     name: str
     data: bytes
@@ -126,7 +126,7 @@ class Photo(NamedTuple):
 
 
 def ask_stretch(photos: list[Photo]) -> list[Photo]:
-    """Where photos have greys of more than 8 bits, ask whether to scale them by their own values; return all photos."""
+    """Ask whether to stretch photos with greys of more than 8 bits; return all photos."""
     deep = [photo for photo in photos if has_deep_greys(photo.data)]
     if not deep or not st.toggle("Stretch greys of more than 8 bits", key="stretch", help=f"Each photo: {STRETCH}."):
         return photos
@@ -150,15 +150,15 @@ def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
         )  # fmt: skip
     else:
         picture = look.picture(small, answers, result.classes)
-        told = answers._replace(mask_HW=look.abstaining(answers))
+        shown = answers._replace(mask_HW=look.abstaining(answers))
         show_inspector(
-            png_bytes(picture) if look.kind == MASK else jpeg_bytes(picture), answers_png(told),
+            png_bytes(picture) if look.kind == MASK else jpeg_bytes(picture), answers_png(shown),
             class_names=result.classes.names, alt=ALTS[look.kind].format(photo.name), key="inspector",
         )  # fmt: skip
 
 
 def small_photo(photo: Photo) -> Image.Image:
-    """Return the photo, RGB, as large as it is shown."""
+    """Return the photo, RGB, at the size on the screen."""
     return reduced(open_photo(photo.data, photo.name), SHOWN_PX)
 
 
@@ -177,7 +177,7 @@ def _show_row(photo: Photo, small: Image.Image, answers: Answers, result: Segmen
 
 
 def show_inspector(picture: bytes, answers: bytes, *, class_names: Sequence[str], alt: str, key: str) -> None:
-    """Draw a picture (JPEG or PNG) that tells about its pixels; `answers` is what `answers_png` made, of any size."""
+    """Draw a picture (JPEG or PNG) with an inspector of its pixels; `answers` is from `answers_png`, of any size."""
     _mount(
         key=key,
         data={

@@ -10,9 +10,9 @@ from ui.segment.photo_view import SHOWN_PX, Photo
 from ui.words import plain
 
 SAMPLE = "Sample"
-"""Where a photo is from, as the address says it."""
+"""The source of the photo in the query string."""
 CARD_PX, PICTURE_PX = 168, 108
-"""Width of a card and height of its picture: two stand side by side on a phone."""
+"""Width of a card and height of its picture; two cards fit side by side on a phone."""
 
 
 def ask_validation_photo(data_path: str) -> Photo:
@@ -29,7 +29,7 @@ def ask_validation_photo(data_path: str) -> Photo:
 
 
 def ask_shipped_photo(row: DeltaGenerator) -> Photo:
-    """Ask in a row for one of the photos that come with Atrous, and say below it whose it is."""
+    """Ask in a row for one of the photos that come with Atrous; show its credit below."""
     samples = {sample.shows: sample for sample in sample_photos()}
     names = {shows: shows.capitalize() for shows in samples}
     with row:

@@ -1,8 +1,8 @@
 """What the Train page shows.
 
-new_run.py   setting up a run, its settings drawn from their own declaration
-duration.py  how far a run is, how long it will take, and what it took
+new_run.py   the form of a new run
+duration.py  progress, estimate, and the estimate against the time taken
 run_view.py  a run on the screen, the same on Home and on Train
 actions.py   stop, resume, extend; rename, note, delete
-samples.py   the same photos after each epoch, or as a film
+samples.py   validation photos after each epoch
 """

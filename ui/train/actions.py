@@ -1,4 +1,4 @@
-"""What can be done with a run: stop, start, resume, extend; rename it, note something about it, delete it."""
+"""Actions on a run: start, stop, resume, extend, rename, note, delete."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from ui.words import plain
 
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
-    """Offer what can be done in this state: stop, start, resume or extend; say so where it cannot go on."""
+    """Offer to stop, start, resume or extend, as the state allows; say why a run cannot go on."""
     if state == "unknown":
         return  # the state says why
     if state in folders.LIVE_STATES:
@@ -27,13 +27,13 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
 
 
 def ask_stop(run: Run) -> None:
-    """Offer to stop; once asked, say that the trainer is about to leave."""
+    """Offer to stop; after that, say that the trainer is about to end."""
     is_asked = jobs.is_stop_requested(run.path)
     if st.button("Stop", icon=":material/stop:", disabled=is_asked, help="Saves first; it can be resumed at any time."):
         jobs.request_stop(run.path)
         st.rerun()
     if is_asked:
-        st.caption("Asked to stop: the trainer finishes its batch, saves, and leaves.")
+        st.caption("Asked to stop: the trainer finishes its batch, saves, and ends.")
 
 
 def ask_extension(run: Run, log: RunLog) -> None:
@@ -54,14 +54,14 @@ def ask_extension(run: Run, log: RunLog) -> None:
 
 
 def start(run: Run, *, extend_to: int | None = None) -> None:
-    """Start, resume or extend a run, and draw the page anew once its trainer is at work."""
+    """Start, resume or extend a run; rerun the page once its trainer works."""
     with showing_errors(), st.spinner("Starting the trainer …"):
         folders.start(run, extend_to=extend_to)
         st.rerun()
 
 
 def edit_run(run: Run, state: str) -> None:
-    """Offer to rename a run, to note something about it, and to delete it once that is confirmed."""
+    """Offer to rename a run, to edit its note, and to delete it after a confirmation."""
     with st.expander("Name, note, delete", icon=":material/edit_note:"), showing_errors():
         name = st.text_input("Name", run.name, max_chars=60, key=f"{run.path.name}.name", width=460)
         note = st.text_area(

@@ -1,4 +1,4 @@
-"""How far a run is, and how long it takes: measured on request before it starts, and held against what it took."""
+"""The progress of a run, the estimate of its time, and that estimate against the time taken."""
 
 import statistics
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from ui.words import percent, plain
 
 RECENT_EPOCHS = 5
 USUAL_TRAINING_SHARE = 0.9
-"""Share of an epoch's time that is training and not validation, until an epoch has told."""
+"""Assumed share of training in an epoch's time, until an epoch is measured; the rest is validation."""
 
 NOTABLE_SHARE = 0.1
 RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run is: `doing` in words, shares in [0, 1] of the epoch under way and of all planned epochs."""
+class EpochProgress:
+    """How far a run is: `doing` in words, `epoch_share` of the current epoch and `share` of all epochs in [0, 1]."""
 
     doing: str
     epochs_done: int
@@ -39,19 +39,19 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Share of the planned epochs that is done."""
+        """The share of the planned epochs that is done."""
         return min(1.0, (self.epochs_done + self.epoch_share) / self.target_epochs)
 
 
-def progress_of(log: RunLog, target_epochs: int) -> Progress:
-    """Read the progress off a log; `target_epochs` is `folders.target_epochs`."""
+def progress_of(log: RunLog, target_epochs: int) -> EpochProgress:
+    """Return the progress in a log; `target_epochs` is `folders.target_epochs`."""
     epochs_done = log.epochs_done
     if not log.legs or isinstance(log.last, Preparing | Preflight):
-        return Progress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
+        return EpochProgress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
     doing, epoch_share = _epoch_under_way(log, epochs_done)
     epoch_s = _seconds_per_epoch(log)
     remaining_s = None if epoch_s is None else max(0.0, (target_epochs - epochs_done - epoch_share) * epoch_s)
-    return Progress(doing, epochs_done, target_epochs, epoch_share, remaining_s)
+    return EpochProgress(doing, epochs_done, target_epochs, epoch_share, remaining_s)
 
 
 def _getting_ready(last: Record | None) -> str:
@@ -89,7 +89,7 @@ def _seconds_per_epoch(log: RunLog) -> float | None:
 
 
 def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None:
-    """Show how long these settings will take, or how far the measuring is, or offer to measure."""
+    """Show the estimate for these settings, or the progress of measuring it, or offer to measure."""
     job = stored_estimates.estimate_job_dir(data, config)
     if jobs.is_held(job):
         st.fragment(_show_measuring, run_every=POLL_S)(job)
@@ -100,7 +100,7 @@ def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
     if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
-        with showing_errors(), st.spinner("Starting …"):  # beside the button, which is left where it is
+        with showing_errors(), st.spinner("Starting …"):
             stored_estimates.start_estimate(data, preset_name, config)
             st.rerun()
 
@@ -115,7 +115,7 @@ def _show_measuring(job: Path) -> None:
 
 
 def _show(found: Estimate) -> None:
-    """Draw the time these settings take, and what would take less."""
+    """Draw the estimated time, and faster alternatives."""
     steps = f"{count(found.steps_per_epoch, 'step')} of {found.seconds_per_step:.1f} s"
     facts = [
         f"{duration(found.seconds_per_epoch)} an epoch: {steps}, {duration(found.validation_seconds)} of validation",
@@ -124,7 +124,7 @@ def _show(found: Estimate) -> None:
     if found.peak_memory_bytes:
         facts.append(f"up to {megabytes(found.peak_memory_bytes)} of memory")
     if found.is_extrapolated:
-        facts.append("reckoned from small batches, since a whole one takes long")
+        facts.append("extrapolated from small batches, because a whole one takes long")
     if found.others_share > NOTABLE_SHARE:
         facts.append(f"other programs took {percent(found.others_share, 0)} of the processor meanwhile")
     most = "At most" if found.settings.get("patience") else "About"
@@ -134,7 +134,7 @@ def _show(found: Estimate) -> None:
         if found.alternatives:
             _show_alternatives(found)
         if found.left_out:
-            st.caption(f"Not timed, for want of time or memory: {', '.join(found.left_out)}.")
+            st.caption(f"Not timed, for lack of time or memory: {', '.join(found.left_out)}.")
 
 
 def _show_alternatives(found: Estimate) -> None:
@@ -149,7 +149,7 @@ def _show_alternatives(found: Estimate) -> None:
 
 
 def show_prediction(run: Run, log: RunLog) -> None:
-    """Draw what was estimated before the run beside what it takes; nothing if nothing was."""
+    """Draw the estimate made before the run beside the time it takes, if there was one."""
     found = stored_estimates.estimate_of(run)
     if not found or not (pace := stored_estimates.pace(found, log)):
         return

@@ -1,4 +1,4 @@
-"""Setting up a new run: data, preset, settings, how long it will take, a name; and its start."""
+"""The form of a new run: data, preset, settings, estimate, name, start."""
 
 import dataclasses
 from pathlib import Path
@@ -31,7 +31,7 @@ def ask_new_run() -> None:
     )  # fmt: skip
     st.caption(PRESET_HELP[name])
     config = None
-    with showing_errors():  # of a setting that does not fit another; the rest of the form stays
+    with showing_errors():  # of settings that exclude each other; the rest of the form stays
         config = settings_form(preset(name), key=name)
     with showing_errors():
         if path.is_dir() and config:
@@ -55,7 +55,7 @@ def ask_new_run() -> None:
 
 
 def _show_start(path: Path, config: TrainingConfig) -> None:
-    """Show which weights the run will start from; on photos, random ones are a warning."""
+    """Show the initial weights; random ones are a warning on photos."""
     sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
     if config.init == "random" and not is_demo(path):
         st.warning(plain(sentence))
@@ -64,9 +64,9 @@ def _show_start(path: Path, config: TrainingConfig) -> None:
 
 
 def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
-    """Draw every setting, its declared values starting at `base`'s, and return what was asked; may raise `ConfigError`.
+    """Draw every setting, initially as in `base`, and return the config; may raise `ConfigError`.
 
-    The group Main is in view, the others in an expander. `key` keeps the inputs of one base apart from another's.
+    The group Main is in view, the others in an expander. `key` separates the inputs of different bases.
     """
     groups: dict[str, list[dataclasses.Field[Any]]] = {}
     for declared in dataclasses.fields(TrainingConfig):
@@ -88,7 +88,7 @@ def _group_inputs(members: list[dataclasses.Field[Any]], base: TrainingConfig, k
 
 
 def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> Any:
-    """Draw one setting as its declaration asks and return what was entered."""
+    """Draw the input that a setting's declaration asks for; return its value."""
     about, wanted = declared.metadata, SETTING_TYPES[declared.name]
     label, help_text = about["label"], f"{about['help']} (`{declared.name}`)"
     if wanted is bool:
@@ -103,7 +103,7 @@ def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> A
 
 
 def _step_of(wanted: type, value: float) -> Any:
-    """Return how far one press of + or - goes: 1, or a tenth of the value's size."""
+    """Return the step of + and -: 1, or the power of ten just below the value, divided by ten."""
     if wanted is int:
         return 1
     return 10.0 ** (int(f"{value:e}".partition("e")[2]) - 1)

@@ -1,4 +1,4 @@
-"""A run on the screen, the same on Home and on Train: state, progress, scores beside the floor, curves, samples."""
+"""A run on Home and on Train: state, progress, scores beside the floor, curves, details."""
 
 import time
 from datetime import datetime
@@ -21,7 +21,7 @@ from ui.train.duration import progress_of
 from ui.words import MISSING, STATES, code, percent, plain, points
 
 TICK_S = 2.0
-"""Seconds between two looks at a live run."""
+"""Seconds between two updates of a live run."""
 
 MIOU_HELP = (
     "Mean over the classes of intersection over union on the validation photos, whole images, void left out. "
@@ -34,7 +34,7 @@ ACCURACY_HELP = (
 
 
 class Entry(NamedTuple):
-    """A run with what its log says."""
+    """A run with its log and state."""
 
     run: Run
     log: RunLog
@@ -42,12 +42,12 @@ class Entry(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """Whether a trainer is at work."""
+        """Whether a trainer works on it."""
         return self.state in folders.LIVE_STATES
 
 
 def read_runs() -> tuple[list[Entry], list[str]]:
-    """Return every run as it is now, newest first, and a sentence for each folder of a run that cannot be read."""
+    """Return every run, newest first, and a sentence for each run folder that cannot be read."""
     known, broken = folders.read_runs()
     return [read_run(run) for run in known], broken
 
@@ -66,21 +66,21 @@ ADVICE_BOXES = {
 
 
 def label(entry: Entry | None) -> str:
-    """Return how a run stands in the list: name, folder, state."""
+    """Return the label of a run in the list: name, state, folder."""
     if entry is None:
         return "Set up a new run"
     return f"{entry.run.name} · {STATES[entry.state].label.lower()} · {entry.run.path.name}"
 
 
 def show_state(state: str) -> None:
-    """Draw the state as a badge that explains itself."""
+    """Draw the state as a badge with its meaning."""
     shown = STATES[state]
     color: Any = shown.color
     st.badge(shown.label, icon=shown.icon, help=shown.meaning, color=color)
 
 
 def show_about(run: Run, log: RunLog) -> None:
-    """Say in one line what the run is: made when, on what data, on what machine."""
+    """Say in one line when the run was made, on which data and which machine."""
     made = f"{datetime.fromtimestamp(run.created_s).astimezone():%d %b %Y, %H:%M}"
     facts = [f"made {made}", f"preset {run.preset}", f"data {code(run.data)}"]
     if log.legs:
@@ -91,7 +91,7 @@ def show_about(run: Run, log: RunLog) -> None:
 
 
 def show_progress(run: Run, log: RunLog, state: str) -> None:
-    """Draw a live run's bar with epoch, batch and remaining time; of another, how many epochs it has."""
+    """Draw the bar of a live run with epoch, batch and remaining time; for another, the number of epochs."""
     progress = progress_of(log, folders.target_epochs(run, log))
     epochs = f"{progress.epochs_done} of {count(progress.target_epochs, 'epoch')}"
     if state not in folders.LIVE_STATES:
@@ -134,12 +134,14 @@ def _floor(log: RunLog, score: str) -> float | None:
 
 
 def show_trouble(run: Run, log: RunLog, state: str) -> None:
-    """Say what went wrong, if anything: how the run ended, what it warned of, lines of the log that are damaged."""
+    """Show how the run ended, advice on its health, warnings, and damaged lines of the log."""
     reason = log.last.reason if isinstance(log.last, RunEnded) else ""
     if state == "failed":
         st.error(f"The run failed: {plain(reason)}", icon=":material/error:")
     if state == "crashed":
-        st.error("The trainer ended without a word; below is the end of what it printed.", icon=":material/bolt:")
+        st.error(
+            "The trainer ended without a record of its end; below is the end of its output.", icon=":material/bolt:"
+        )
     if state in ("failed", "crashed"):
         st.code(jobs.output_of(run.path) or "(it printed nothing)", language=None, wrap_lines=True)
     if state == "new":
@@ -158,7 +160,7 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
 
 
 def show_numbers(log: RunLog) -> None:
-    """Draw the latest scores beside their floors, and below them how the training goes."""
+    """Draw the latest scores beside their floors, then loss, learning rate, speed and memory."""
     epoch = log.epochs[-1] if log.epochs else None
     with st.container(horizontal=True):
         show_best(log, has_sparkline=False)
@@ -180,7 +182,7 @@ def show_numbers(log: RunLog) -> None:
 
 
 def show_curves(run: Run, log: RunLog, known: list[Run]) -> None:
-    """Draw losses and mIoU over the epochs, beside those of others of the known runs if asked."""
+    """Draw losses and mIoU over the epochs, beside other runs if chosen."""
     names = run_names(known)
     others = {names[other.path]: other for other in known if other.path != run.path}
     chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []
@@ -201,7 +203,7 @@ def _curve(name: str, run: Run) -> Curve:
 
 
 def show_classes(log: RunLog) -> None:
-    """Draw the IoU of every class after the latest epoch, and how each grew."""
+    """Draw the IoU of every class after the latest epoch, and over the epochs."""
     if not log.epochs:
         return
     classes, epoch = log.legs[-1].classes, log.epochs[-1]
@@ -223,7 +225,7 @@ def show_classes(log: RunLog) -> None:
 
 
 def show_details(run: Run, log: RunLog) -> None:
-    """Draw what only some people look for: checkpoints, speed, records, the trainer's output, the command."""
+    """Draw checkpoints, learning rate and speed, the latest record, the trainer's output, and the command."""
     with st.expander("Checkpoints", icon=":material/save:"):
         show_checkpoints(run, log)
     with st.expander("Learning rate and speed", icon=":material/speed:"):
@@ -240,7 +242,7 @@ def show_details(run: Run, log: RunLog) -> None:
 
 
 def show_checkpoints(run: Run, log: RunLog) -> None:
-    """Draw the checkpoint files that exist, with what the log says of each."""
+    """Draw the checkpoint files that exist, with their records."""
     newest = {record.file: record for record in log.checkpoints if (run.path / record.file).exists()}
     if not newest:
         st.caption("None yet: the first is written and verified after the first epoch.")

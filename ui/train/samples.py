@@ -1,4 +1,4 @@
-"""The same few validation photos after each epoch: one epoch at a time, or all of them as a film."""
+"""A few validation photos after each epoch: one epoch at a time, or all epochs as a film."""
 
 from pathlib import Path
 
@@ -17,16 +17,13 @@ from ui.pictures import data_url
 from ui.words import percent
 
 FILM_FRAMES = 60
-"""More epochs than this are thinned: a film of twenty seconds."""
+"""The most frames of a film, which takes twenty seconds; more epochs are thinned."""
 
-FILM_HELP = (
-    "Every epoch for a moment, with the mIoU on all validation photos, over and over. Switched off again, the pictures "
-    "stand still."
-)
+FILM_HELP = "Shows the epochs one after the other, each with its mIoU on all validation photos."
 
 
 def show_samples(run: Run) -> None:
-    """Draw the photos with their truth and what the run made of them, after an epoch or as a film of all epochs."""
+    """Draw photos, true masks and predictions, after an epoch or as a film of all epochs."""
     folders = sample_folders(run.path)
     if not folders:
         return
@@ -54,7 +51,7 @@ def show_samples(run: Run) -> None:
 
 
 def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
-    """Ask for an epoch, or for all of them as a film."""
+    """Ask for an epoch, or for a film; return the folder and whether it is a film."""
     if len(folders) == 1:
         return folders[0], False
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -69,7 +66,7 @@ def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
 
 
 def _title(folder: Path, scores: dict[int | None, float | None]) -> str:
-    """Return what is written below an epoch's frame: `epoch 12 · 33.6 %`, without the mIoU if it has none."""
+    """Return the text below an epoch's frame, as `epoch 12 · 33.6 %`."""
     number = epoch_of(folder)
     score = scores.get(number)
     return f"epoch {number}" if score is None else f"epoch {number} \N{MIDDLE DOT} {percent(score)}"

@@ -149,7 +149,7 @@ def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(vis
         (path.parent / "scores.json").write_text(json.dumps(about | {"schema": 1}))
     app = visit("compare", why="Errors")
     assert not app.exception
-    assert "did not keep kinds of errors" in texts(app)
+    assert "did not store kinds of errors" in texts(app)
     assert "Boundary scores of 1 epoch, 3 epochs are left out" in texts(app)
     assert app.dataframe[0].value["Boundary F"].isna().all()
     assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
@@ -196,7 +196,7 @@ def test_numbers_from_elsewhere_are_explained(visit: Visit, run: Run) -> None:
     app = visit("compare")
     app.selectbox(key="elsewhere").set_value("recall")
     app.number_input(key="elsewhere value").set_value(112.0).run()
-    assert "Recall 112: above 1, and above 100 if it is percent: a sum" in texts(app)
+    assert "Recall 112: above 1, and above 100 %: a sum" in texts(app)
 
 
 def test_the_class_bars_have_the_classes_own_colours(visit: Visit, run: Run) -> None:
@@ -322,7 +322,7 @@ def test_an_evaluation_of_last_outlives_the_file_it_is_of(visit: Visit, make_run
         app = visit("compare", checkpoint=[f"{run.path.name}/epoch_001.pt", f"{run.path.name}/last.pt"])
     assert not app.exception
     assert list(app.dataframe[0].value.index) == ["1 epoch", "last (1 epoch)", "Floor"]
-    assert "last.pt was written anew since it was evaluated: it is now last (2 epochs)" in texts(app)
+    assert "last.pt changed after its evaluation: it is now last (2 epochs)" in texts(app)
     assert button(app, "Evaluate last (2 epochs) on val")
 
 

@@ -151,7 +151,7 @@ def test_a_demo_checkpoint_on_a_real_photo_says_so(visit: Visit, run: Run, tmp_p
     against = app.selectbox(key="against")
     against.set_value(f"{run.path.name}/epoch_003.pt").run()
     assert not app.exception
-    assert "3 epochs · mIoU 30.0 % has seen drawn scenes only" in texts(app)
+    assert "3 epochs · mIoU 30.0 % has been trained on drawn scenes only" in texts(app)
 
 
 def test_of_two_demo_checkpoints_it_is_said_once(visit: Visit, run: Run, weights: Path) -> None:
@@ -161,7 +161,7 @@ def test_of_two_demo_checkpoints_it_is_said_once(visit: Visit, run: Run, weights
     app.selectbox(key="against").set_value(f"{run.path.name}/best.pt").run()
     assert not app.exception
     assert texts(app).count("drawn scenes only") == 1
-    assert "Both checkpoints have seen drawn scenes only" in texts(app)
+    assert "Both checkpoints have been trained on drawn scenes only" in texts(app)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:
     ship_stand_in(finds_nothing=True)
     app = visit("segment", photo="Sample")
     assert not app.exception
-    assert "Nothing was found. The starter knows cats, dogs, horses, cows, sheep and people" in texts(app)
+    assert "Nothing was found. The starter finds only cats, dogs, horses, cows, sheep and people" in texts(app)
 
 
 def test_a_starter_that_was_altered_is_one_sentence(visit: Visit) -> None:
@@ -92,7 +92,7 @@ def test_the_best_checkpoint_stands_first(visit: Visit, run: Run, weights: Path)
     app = visit("segment")
     options = app.selectbox(key="checkpoint").options
     assert options[:2] == ["3 epochs · mIoU 30.0 %", "1 epoch · mIoU 10.0 %"]
-    assert options[-1] == "A checkpoint file of yours …"
+    assert options[-1] == "Upload a checkpoint file …"
     app.selectbox(key="checkpoint").select_index(1).run()
     assert app.query_params["checkpoint"] == f"{run.path.name}/epoch_001.pt"
     assert "after 1 epoch," in texts(app)
@@ -102,7 +102,7 @@ def test_every_view_has_its_pictures(visit: Visit, run: Run) -> None:
     app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
     views = {
         "Mask": "The mask of cat.jpg",
-        "Confidence": "How sure the model is of cat.jpg",
+        "Confidence": "The confidence of the model on cat.jpg",
         "Slider": "cat.jpg: Overlay",
     }
     for view, alt in views.items():

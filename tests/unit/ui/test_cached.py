@@ -43,7 +43,7 @@ def test_a_log_is_followed_from_where_it_was_left(tmp_path: Path, monkeypatch: p
     path = tmp_path / "log.jsonl"
     taken: list[bytes] = []
     take = RunLog.take
-    monkeypatch.setattr(RunLog, "take", lambda self, line: (taken.append(line), take(self, line))[1])
+    monkeypatch.setattr(RunLog, "take", lambda self, lines: (taken.extend(lines), take(self, lines))[1])
     write(path, "one", "two")
     assert len(cached.run_log(path).warnings) == 2
     write(path, "three")

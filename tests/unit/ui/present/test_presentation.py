@@ -65,21 +65,21 @@ def test_why_an_image_is_shown(reason: str, gain: float, title: str) -> None:
 
 def test_the_data_in_sentences() -> None:
     scores = score(counts(0), CLASS_NAMES)
-    assert data_title([160], scores) == "160 photos to learn from, 12 to be judged by"
-    assert data_title([80, 1600], scores) == "80 and 1,600 photos to learn from, 12 to be judged by"
-    assert data_title([], scores) == "12 photos to be judged by"
-    assert classes_sentence(scores) == "1 class and the background, true to the pixel."
-    assert "background already gets 50.0 % of them right, and a mean IoU of 25.0 %:" in floor_sentence(scores)
+    assert data_title([160], scores) == "160 photos to train on, 12 to evaluate on"
+    assert data_title([80, 1600], scores) == "80 and 1,600 photos to train on, 12 to evaluate on"
+    assert data_title([], scores) == "12 photos to evaluate on"
+    assert classes_sentence(scores) == "1 class and the background, with a true mask for each photo."
+    assert "everywhere already has a pixel accuracy of 50.0 % and a mean IoU of 25.0 %:" in floor_sentence(scores)
 
 
 def test_what_it_means_depends_on_the_verdict() -> None:
     better = meaning_sentences(score(counts(80), CLASS_NAMES), "val", compare(counts(0), counts(80)))
     assert "the same 12 photos (val)" in better[0]
     assert better[1].endswith("B is 56.7 points above it.")
-    assert better[2].startswith("The interval leaves 0 out, and that decides. The interval covers other images")
+    assert better[2].startswith("The interval does not contain 0, so the difference is decided. The interval covers")
     assert "on new ones expect less" not in better[0]
     seen = meaning_sentences(score(counts(80), CLASS_NAMES), "train", compare(counts(0), counts(80)))
-    assert seen[0].endswith("Training has seen photos of this split: on new ones expect less.")
+    assert seen[0].endswith("Training used photos of this split: expect less on new ones.")
     same = meaning_sentences(score(counts(0), CLASS_NAMES), "val", compare(counts(0), counts(0)))
     assert same[1].endswith("B is on it.")
     assert same[2].startswith("These photos do not decide between A and B")

@@ -1,4 +1,4 @@
-"""What a person takes away: segmented photos, one or all of them in a zip, and a model as a file for other programs."""
+"""Files to download: masks, overlays, cut-outs and tables of photos; and a model exported for other programs."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +27,8 @@ from ui.words import code
 POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
 
-class Taken(NamedTuple):
-    """A segmented photo, looked at in some way, and the stem of the files that are made of it."""
+class PhotoFiles(NamedTuple):
+    """The files of one segmented photo, as drawn on the screen."""
 
     stem: str
     photo: Photo
@@ -36,17 +36,17 @@ class Taken(NamedTuple):
     look: Look
 
     def mask(self) -> Member:
-        """Return the index mask, void where the model abstains; hidden classes are in it all the same."""
+        """Return the index mask, void where the model abstains, hidden classes included."""
         mask_HW = self.look.abstaining(self.result.answers())
         return f"{self.stem}_mask.png", png_bytes(mask_image(mask_HW, self.result.classes.palette))
 
     def overlay(self) -> Member:
-        """Return the overlay as it is on the screen, at the photo's own size."""
+        """Return the overlay on the screen, at the photo's own size."""
         covered = self.look.laid_over(self._image(), self.result.answers(), self.result.classes)
         return f"{self.stem}_overlay.png", png_bytes(covered)
 
     def cutouts(self) -> Iterator[Member]:
-        """Give each class on the screen cut out of the photo."""
+        """Yield each class on the screen, cut out of the photo."""
         mask_HW = self.look.shown_mask(self.result.answers())
         return cutouts(self.stem, self._image(), mask_HW, self.result.classes)
 
@@ -54,17 +54,17 @@ class Taken(NamedTuple):
         return open_photo(self.photo.data, self.photo.name)
 
     def areas(self) -> tuple[ClassArea, ...]:
-        """Return the classes in the mask, with what the model abstained from."""
+        """Return the classes in the mask, void included where the model abstains."""
         return shown_areas(self.result, self.look)
 
     def add_to(self, coco: CocoFile) -> None:
-        """Put the objects into a COCO document."""
+        """Add the objects to a COCO document."""
         answers = self.result.answers()
         coco.add(self.photo.name, self.look.abstaining(answers), answers.sureness)
 
 
 def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
-    """Return the classes in a mask; where the model abstains, void is one of them."""
+    """Return the classes in a mask, void included where the model abstains."""
     if not look.threshold:
         return result.areas
     answers = result.answers()
@@ -73,69 +73,69 @@ def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
 
 
 def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
-    """Offer what is made of one photo; each file is made once it is asked for."""
-    taken = Taken(file_stem(photo.name), photo, result, look)
+    """Offer the files of one photo; each is made when its button is pressed."""
+    files = PhotoFiles(file_stem(photo.name), photo, result, look)
     with st.container(horizontal=True):
         _offer(
             "Index mask",
-            f"{taken.stem}_mask.png",
-            lambda: taken.mask()[1],
+            f"{files.stem}_mask.png",
+            lambda: files.mask()[1],
             "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
         )
         _offer(
             "Overlay",
-            f"{taken.stem}_overlay.png",
-            lambda: taken.overlay()[1],
+            f"{files.stem}_overlay.png",
+            lambda: files.overlay()[1],
             "The photo with the classes laid over it, at its own size.",
         )
         _offer(
             "Cut-outs",
-            f"{taken.stem}_cutouts.zip",
-            lambda: zipped(taken.cutouts()),
+            f"{files.stem}_cutouts.zip",
+            lambda: zipped(files.cutouts()),
             "Each class cut out of the photo, as PNG with an alpha channel, in a zip.",
         )
         _offer(
             "Polygons",
-            f"{taken.stem}_objects.json",
-            lambda: coco_json([taken]),
+            f"{files.stem}_objects.json",
+            lambda: coco_json([files]),
             "The objects as COCO JSON: polygons, or run lengths where an object has holes.",
         )
-        _offer("Shares", f"{taken.stem}_classes.csv", lambda: csv_bytes([taken]),
+        _offer("Shares", f"{files.stem}_classes.csv", lambda: csv_bytes([files]),
                "A table of the classes: pixels, share, mean confidence.")  # fmt: skip
 
 
-def offer_all(taken: Sequence[Taken]) -> None:
-    """Offer everything that is made of several photos in one zip."""
-    _offer(f"All {len(taken)} photos", "segmented.zip", lambda: zipped(all_members(taken)),
+def offer_all(files: Sequence[PhotoFiles]) -> None:
+    """Offer the files of several photos in one zip."""
+    _offer(f"All {len(files)} photos", "segmented.zip", lambda: zipped(all_members(files)),
            "Mask, overlay and cut-outs of every photo, their objects and shares, in one zip.")  # fmt: skip
 
 
-def all_members(taken: Sequence[Taken]) -> Iterator[Member]:
-    """Give every file of every photo, one at a time."""
-    for each in taken:
+def all_members(files: Sequence[PhotoFiles]) -> Iterator[Member]:
+    """Yield every file of every photo."""
+    for each in files:
         yield each.mask()
         yield each.overlay()
         yield from each.cutouts()
-    yield POLYGONS_FILE, coco_json(taken)
-    yield CSV_FILE, csv_bytes(taken)
+    yield POLYGONS_FILE, coco_json(files)
+    yield CSV_FILE, csv_bytes(files)
 
 
 def stems_of(photos: Sequence[Photo]) -> list[str]:
-    """Return a stem for the files of each photo, no two alike."""
+    """Return a different stem for the files of each photo."""
     return file_stems(photo.name for photo in photos)
 
 
-def coco_json(taken: Sequence[Taken]) -> bytes:
+def coco_json(files: Sequence[PhotoFiles]) -> bytes:
     """Return the objects of photos as a COCO document."""
-    coco = CocoFile(taken[0].result.classes)
-    for each in taken:
+    coco = CocoFile(files[0].result.classes)
+    for each in files:
         each.add_to(coco)
     return coco.to_bytes()
 
 
-def csv_bytes(taken: Sequence[Taken]) -> bytes:
+def csv_bytes(files: Sequence[PhotoFiles]) -> bytes:
     """Return the shares of the classes in photos as a table."""
-    return areas_csv((each.photo.name, each.areas()) for each in taken).encode()
+    return areas_csv((each.photo.name, each.areas()) for each in files).encode()
 
 
 def zipped(members: Iterator[Member]) -> bytes:
@@ -151,7 +151,7 @@ def _offer(label: str, name: str, make: Callable[[], bytes], meaning: str) -> No
 
 
 class Format(NamedTuple):
-    """A format of `core.model.checkpoint.export` as a person reads it: what it is called, and how its files end."""
+    """A format of `core.model.checkpoint.export`: its label and the suffix of its files."""
 
     label: str
     suffix: str
@@ -166,13 +166,13 @@ FORMATS = {
 
 HELP = (
     "State dict and safetensors hold the weights under torchvision's names; ONNX and torch.export hold a program that "
-    "needs no torchvision. Classes, photo size, geometry and normalisation go along with each. A model of the geometry "
-    "fit wants photos resized by their longer side and padded to a square with the mean colour."
+    "needs no torchvision. Each file holds classes, photo size, geometry and normalisation. A model with "
+    "geometry fit takes photos resized by their longer side and padded to a square with the mean colour."
 )
 
 
 def offer_export(source: Source, stem: str) -> None:
-    """Offer to write the model that `source` names to a new file, called `stem` and after its format."""
+    """Offer to export a model to a new file, named `stem` with the suffix of its format."""
     with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
                           format_func=lambda name: FORMATS[name].label)  # fmt: skip
@@ -182,7 +182,7 @@ def offer_export(source: Source, stem: str) -> None:
 
 
 def _export(source: Source, chosen: str, stem: str) -> None:
-    """Write the file, and say where it lies and how near its logits are."""
+    """Write the file; show its path and the difference of its logits."""
     from core.model.checkpoint.export import export, nearness
     from core.model.weights.pretrained import open_named
 
@@ -190,7 +190,7 @@ def _export(source: Source, chosen: str, stem: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}; free it.") from error
+        raise DataError(f"{folder} cannot be made: {error.strerror}; check the path and its owner.") from error
     with st.spinner("Writing, reopening and comparing …"):
         path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
         written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
