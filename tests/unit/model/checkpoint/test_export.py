@@ -281,7 +281,7 @@ def test_exported_weights_that_somebody_halved_open_as_fp32_with_their_classes(
     save_file(halved, tmp_path / "half.safetensors", metadata=metadata)
     again = open_checkpoint(tmp_path / "half.safetensors")
     assert again.meta == EXPORTED
-    assert again.repairs == (() if dtype == torch.float16 else ("they are turned into fp32",)), "fp16 is ours, too"
+    assert again.repairs == (() if dtype == torch.float16 else ("they are converted to fp32",)), "fp16 is ours, too"
 
 
 def test_a_meta_that_was_damaged_is_told(opened: OpenedCheckpoint, tmp_path: Path) -> None:
