@@ -1,5 +1,6 @@
 """The demo: drawn data, and a run on it that trains to 10 epochs and is then extended to 50. No torch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.data.dataset import fingerprint, open_dataset
@@ -17,6 +18,9 @@ NAME = "demo"
 """The name of the run and of its preset."""
 MILESTONES = (10, 50)
 
+_FIRST_SETTINGS = replace(preset(NAME), image_size=96, batch_size=16, output_stride=16, train_fraction=1.0)
+"""The demo's preset until 27 November 2026."""
+
 
 def make_data(on_progress: OnProgress | None = None) -> Path:
     """Draw the demo data, if missing, and return its folder."""
@@ -33,7 +37,7 @@ def demo_run(on_progress: OnProgress | None = None) -> Run:
 
 def is_demo(run: Run) -> bool:
     """Return whether a run is the demo's, whatever its present name."""
-    return run.made_as == NAME and run.data == str(demo_dir()) and run.config == preset(NAME)
+    return run.made_as == NAME and run.data == str(demo_dir()) and run.config in (preset(NAME), _FIRST_SETTINGS)
 
 
 def is_drawn(run: Run) -> bool:

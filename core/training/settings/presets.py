@@ -46,16 +46,18 @@ PRESETS: dict[str, TrainingConfig] = {
         scale_min=0.5,
         scale_max=2.0,
     ),
+    # Outlines want a fine map more than many scenes (dev/LOG.md): half of the scenes at stride 8 and 128 px.
     "demo": TrainingConfig(
-        batch_size=16,
-        image_size=96,
+        batch_size=8,
+        image_size=128,
         learning_rate=1e-3,
         optimizer="adamw",
         weight_decay=0.01,
         schedule="one-cycle",
         schedule_epochs=50,
-        output_stride=16,
+        output_stride=8,
         flip=True,
+        train_fraction=0.5,
     ),
 }
 

@@ -30,6 +30,12 @@ def test_a_renamed_demo_is_still_the_demo(monkeypatch: pytest.MonkeyPatch) -> No
     assert demo_run.demo_run() == renamed
 
 
+def test_a_demo_with_its_settings_of_before_is_still_the_demo() -> None:
+    """It is finished or half done, and would be trained a second time."""
+    before = dataclasses.replace(DEMO, image_size=96, batch_size=16, output_stride=16, train_fraction=1.0)
+    assert demo_run.is_demo(made(config=before))
+
+
 def test_drawn_scenes_are_known_wherever_they_lie_and_photos_are_none(tmp_path: Path, tiny_voc: Path) -> None:
     scenes = write_demo(tmp_path / "elsewhere", num_train=1, num_val=1)
     of = {folder: demo_run.is_drawn(create_run("mine", folder, "report", TrainingConfig()))
