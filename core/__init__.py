@@ -1,16 +1,16 @@
 """Everything Atrous does, without a dashboard.
 
-__main__.py     the command line
+__main__.py     reads the command line and calls a command
 api.py          the same from Python, in five lines
 terminal.py     progress bars and tables
-commands/       what the command line does
+commands/       the functions behind each command
 report/         a run as a document
 training/       settings, runs, the loop that trains, evaluation, estimates
 model/          architectures, weights, checkpoints, photo -> mask
 data/           data sets: pairs, splits, what is wrong with them
 download/       large files from the web
 metrics/        integer counts -> scores
-jobs.py         work in a process of its own: lock, start, progress
+jobs.py         a job is a process of its own: its lock, start and progress
 classes.py      names and colours of a data set's classes
 palettes.py     colours for readers with any colour vision
 voc.py          constants of VOC 2012 and of ImageNet preprocessing

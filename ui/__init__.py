@@ -2,16 +2,16 @@
 
 page.py         how a page opens, its links, the one place that shows errors
 words.py        percent, points, states; Markdown escaped
-address.py      the choices of a page in its query string
+address.py      keeps what a page shows in its query parameters, and hands them on to links
 cached.py       bounded caches
 charts.py       records -> figures, of one run or several
 clickable.py    figures whose marks filter photos
 checkpoints.py  the checkpoints to choose from
 sources.py      the demo, VOC 2012 or a folder; downloads
-pictures.py     photos and masks made small, in rows, or two under one line that is moved
+pictures.py     photos and masks: thumbnails, rows, and the slider between before and after (JavaScript)
 legend.py       which colour is which class
 downloads.py    a button that makes and saves a file
-internals.py    what is used of Streamlit beyond its API, behind one switch
+internals.py    the parts of Streamlit that are not its public API, and the public way without them
 job_view.py     the progress of a job
 dataset/        the Dataset page
 train/          the Train page; Home shows its runs too

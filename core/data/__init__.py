@@ -2,9 +2,9 @@
 
 dataset.py     the photos, masks and splits of a folder
 splits.py      random and stratified splits
-images.py      reading photos and masks, writing masks as VOC does
+images.py      reading photos upright and masks; writing masks as VOC does
 srgb.py        any mode and colour profile -> 8-bit sRGB
-bit_depth.py   photos of more than 8 bits and of extra bands: which are read, and how to scale them
+bit_depth.py   photos of more than 8 bits or other than 1, 3 or 4 bands: which are read, and how they are scaled
 geometry.py    where a photo of any shape lies in the model's square
 pair_names.py  comparing the names of photos, masks and list entries
 hashing.py     SHA-256 of files, cached until a file changes

@@ -6,7 +6,7 @@ device.py         GPU or CPU, fp32 or bf16
 weights/          starting weights, and the models on offer
 checkpoint/       files of weights, ours and other programs'
 predict/          photo -> mask
-fast/             a model's function, computed cheaper
-photo/            any file -> RGB photo, or one sentence
+fast/             faster ways to compute what the model computes
+photo/            an uploaded file -> upright RGB photo, or an error in one sentence
 output/           masks -> pictures and files
 """

@@ -1,7 +1,7 @@
 """What the Train page shows.
 
 new_run.py   the form of a new run
-duration.py  progress, estimate, and the estimate against the time taken
+duration.py  progress of a run: epochs done, time left, time taken
 run_view.py  a run on the screen, the same on Home and on Train
 actions.py   stop, resume, extend; rename, note, delete
 samples.py   validation photos after each epoch

@@ -2,6 +2,6 @@
 
 array_cache.py    large arrays in cache/, mapped into memory
 decoded_pairs.py  pairs decoded and resized once, and cached
-transforms.py     preprocessing, the same for training and prediction
+transforms.py     photo -> tensor, the same for training and prediction; augmentation by flip and scale
 loader.py         batches, the same for a seed and epoch on every machine
 """

@@ -1,5 +1,5 @@
 """A photo to be segmented.
 
-photo_file.py  any file -> RGB photo, or one sentence; the classes in a mask
+photo_file.py  a file -> upright RGB photo, or an error in one sentence; what its mask holds
 limits.py      files that are refused before a pixel is decoded
 """

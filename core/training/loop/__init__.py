@@ -1,7 +1,7 @@
 """The training itself: a run, a leg, an epoch, a step.
 
 trainer.py       opens a run folder, trains a leg, writes its records
-leg.py           preparation, epochs, checkpoints and samples, end
+leg.py           a leg, from a start to the next stop: preparation, epochs, checkpoints, samples, end
 other_ranks.py   the processes other than rank 0
 preflight.py     tries a step, a checkpoint and an evaluation first; data warnings
 loop.py          the training loop: a generator of records that writes no file
