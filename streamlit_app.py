@@ -25,7 +25,7 @@ def show_next_step(entries: list[Entry]) -> None:
             link_to("Train", "Watch it learn", run=live.run.path.name)
         elif not entries:
             st.markdown(
-                "##### Train a model\nOne click draws 200 scenes with exact masks and trains DeepLabV3 on them, to 10 "
+                "##### Train a model\nOne click draws 200 scenes with exact masks and trains DeepLabV3 on some, to 10 "
                 "epochs and then to 50. On two cores the first 10 take a few minutes."
             )
             offer_first_steps()

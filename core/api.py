@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from core.data.dataset import Dataset, open_dataset
 from core.data.srgb import to_srgb
@@ -82,7 +82,8 @@ class Model:
         from core.model.predict.tiling import segment
 
         if isinstance(photo, Image.Image):
-            rgb = to_srgb(ImageOps.exif_transpose(photo))
+            is_upright = photo.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            rgb = to_srgb(photo if is_upright else ImageOps.exif_transpose(photo))  # which copies a photo in any case
         else:
             rgb = open_photo_file(Path(photo)).photo
         return segment(self._predictor, rgb, self.tta, with_confidence=with_confidence)

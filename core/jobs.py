@@ -149,7 +149,10 @@ def launch(arguments: list[str], path: Path) -> None:
             raise RunError(f"The process of {path.name} ended at once: {_text_from(output, begin) or f'exit {status}'}")
         time.sleep(0.05)  # no system call waits for a lock and a process at once
     process.kill()
-    raise RunError(f"The process of {path.name} did not begin within {START_TIMEOUT_S:.0f} s; see {output}.")
+    raise RunError(
+        f"The process of {path.name} did not begin within {START_TIMEOUT_S:.0f} s: "
+        f"{_text_from(output, begin) or 'it said nothing'}"
+    )
 
 
 def output_of(path: Path, *, max_bytes: int = 4000) -> str:

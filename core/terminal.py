@@ -47,7 +47,7 @@ def closed_pipe_ignored(stream: TextIO) -> Iterator[None]:
 def say(line: str) -> None:
     """Print a line to stderr; stdout is for the result."""
     with closed_pipe_ignored(sys.stderr):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        tqdm.write(line, file=sys.stderr)  # above a bar that is drawn
 
 
 @contextmanager

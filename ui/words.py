@@ -22,8 +22,8 @@ STATES: dict[str, State] = {
         "Stalled", "orange", ":material/hourglass_disabled:", "The trainer is alive but writes no records."
     ),
     "finished": State("Finished", "green", ":material/check:", "Every planned epoch is done."),
-    "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; *Resume* continues from there."),
-    "failed": State("Failed", "red", ":material/error:", "The trainer ended with an error, shown below."),
+    "stopped": State("Stopped", "gray", ":material/stop:", "Stopped on request; *Resume* on Train goes on from there."),
+    "failed": State("Failed", "red", ":material/error:", "The trainer ended with an error; Train shows it."),
     "crashed": State("Crashed", "red", ":material/bolt:", "The trainer ended without a record of its end."),
     "unknown": State(
         "Not known",

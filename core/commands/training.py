@@ -119,8 +119,8 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
     from core.data.dataset import fingerprint, open_dataset
 
     if arguments.new:
+        say_unnamed(open_dataset(arguments.data))
         run = api.new_run(arguments.new, arguments.data, preset=arguments.preset, **parse_settings(arguments.set))
-        say_unnamed(open_dataset(run.data))
     else:
         run = folders.open_run(arguments.run)
     with (
@@ -192,13 +192,14 @@ def _say_health(run: Run, log: RunLog, progress: TrainingProgress, said: dict[st
 def estimate(arguments: argparse.Namespace) -> Document:
     """Time a few real batches, and report how long the training and faster settings would take."""
     from core.data.dataset import open_dataset
-    from core.training.estimate.training_time import estimate as measure
 
     _give_way()  # as the trainer will
     with reporting("timing", "setting", arguments.job) as on_progress:
         stored_estimates.refuse_if_training()
         name = arguments.preset or usual_preset(arguments.data)
         config = with_settings(preset(name), parse_settings(arguments.set))
+        from core.training.estimate.training_time import estimate as measure  # torch, once the job's lock is held
+
         found = measure(open_dataset(arguments.data), config, on_progress).as_dict()
         if arguments.job:
             write_json(arguments.job / stored_estimates.FILE, found)

@@ -45,7 +45,7 @@ def page(visit: Visit) -> Page:
 
 @pytest.fixture
 def scenes(tmp_path: Path) -> Path:
-    return write_demo(tmp_path / "scenes", num_train=4, num_val=2)
+    return write_demo(tmp_path / "scenes", num_train=8, num_val=2)
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def train(page: Page) -> None:
     for label, value in {"Epochs": "2", "Batch size": "4", "Image size (px)": "64"}.items():
         set_number(page, label, value)
     page.get_by_text("More settings").click()
-    choose(page, "Architecture", "deeplabv3_mobilenet_v3_large")
+    choose(page, "Architecture", "deeplabv3_efficientnet_lite0")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_text("2 of 2 epochs done")).to_be_visible(timeout=TRAINING_MS)
     chart = page.get_by_test_id("stPlotlyChart").filter(has_text="red apple").first

@@ -89,7 +89,7 @@ def _offer_repair(root: Path) -> None:
     """Ask for a new folder, and make a repaired copy in a process of its own."""
     st.subheader("A repaired copy", anchor=False)
     st.markdown(
-        "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and and "
+        "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
         "files that cannot be mended are set aside. The originals are not changed; `repair.csv` in the copy "
         "lists every change."
     )

@@ -46,7 +46,7 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
 def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
     """Offer to write the stratified split as lists; lists that exist are replaced only after a confirmation."""
     is_sure = "lists" not in data.split_source or st.checkbox(
-        f"Replace train and val; the present lists are moved to {LISTS.as_posix()}-before", key="replace lists",
+        f"Replace train and val; the present lists are kept in {LISTS.as_posix()}-before", key="replace lists",
         help="Photos of one scene may land on both sides; Findings then reports them.",
     )  # fmt: skip
     if st.button("Write the stratified split as lists", icon=":material/save:", disabled=not is_sure):

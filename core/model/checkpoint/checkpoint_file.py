@@ -103,9 +103,13 @@ class OpenedCheckpoint:
                     output_stride=meta.output_stride,
                     has_aux_head=meta.has_aux_head,
                 )
+        except ConfigError as error:
+            raise CheckpointError(f"{self.path} does not fit this version of Atrous: {error}") from error
+        try:
             model.load_state_dict(self.state, assign=True)
-        except (ConfigError, RuntimeError) as error:  # no such architecture here; other weights than it has
-            raise CheckpointError(f"{self.path} does not fit this version of Atrous: {first_lines(error)}") from error
+        except RuntimeError as error:
+            reason = f"The weights in {self.path} do not fit {meta.architecture}: {first_lines(error)}"
+            raise CheckpointError(reason) from error
         return model.to(memory_format=torch.channels_last).eval()
 
 

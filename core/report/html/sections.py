@@ -12,9 +12,11 @@ from core.report.language.words import Words
 from core.report.tables import scored_classes
 from core.training.demo_run import is_demo
 from core.training.run import folders
+from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.run.records import Epoch
 from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import preset
 from core.voc import IMAGE_MEAN, IMAGE_STD
 from core.windows import command_line
 
@@ -116,11 +118,16 @@ def commands(content: Content, words: Words) -> list[str]:
     """Return the commands that reproduce the runs, their scores and this report; `RUN` is a run's folder."""
     several = len(content.runs) > 1
     names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.runs))]
-    is_drawn = is_of_demo(content) and not all(is_demo(each.run) for each in content.runs)
+    is_drawn = is_of_demo(content) and not all(_is_remade_by_demo(each.run) for each in content.runs)
     lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
     for reported, folder in zip(content.runs, names, strict=True):
         lines += _commands_of(reported, content, folder)
     return [*lines, f"python -m core report {' '.join(names)} --language {words.language}"]
+
+
+def _is_remade_by_demo(run: Run) -> bool:
+    """Return whether `core demo` trains such a run today; the demo had other settings before."""
+    return is_demo(run) and run.config == preset("demo")
 
 
 def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequence[str]:
@@ -129,6 +136,6 @@ def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequen
     train = [folders.command(reported.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
     return [
-        *(["python -m core demo"] if is_demo(reported.run) else train),
+        *(["python -m core demo"] if _is_remade_by_demo(reported.run) else train),
         *(f"python -m core evaluate {folder}/{checkpoint.file.name} {on}" for checkpoint in content.of_run(reported)),
     ]

@@ -24,7 +24,9 @@ from tests.unit.training.estimate.estimated import AT_ONCE, SMALL
 def test_the_job_is_asked_for_the_same_settings(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(jobs, "start", lambda *arguments: asked.append(arguments))
-    config = replace(preset("demo"), flip=False, epochs=7, weight_decay=1e-7, architecture=SMALL.architecture)
+    config = replace(
+        preset("demo"), flip=False, epochs=7, weight_decay=1e-7, architecture=SMALL.architecture, output_stride=16
+    )
     stored_estimates.start_estimate(tiny_voc, "demo", config)
     folder, (command, _, data, _, name, *settings) = asked[0]
     assert (folder, command, data, name) == (estimate_job_dir(tiny_voc, config), "estimate", str(tiny_voc), "demo")

@@ -124,7 +124,17 @@ def test_a_validation_photo_that_is_trained_on_is_said(tiny_voc: Path) -> None:
 
 
 def settings_of(epochs: int) -> list[str]:
-    return ["--preset", "demo", "--set", f"epochs={epochs}", "--set", "batch_size=2", *MOBILE]
+    return [
+        "--preset",
+        "demo",
+        "--set",
+        f"epochs={epochs}",
+        "--set",
+        "batch_size=2",
+        "--set",
+        "train_fraction=1",
+        *MOBILE,
+    ]
 
 
 @pytest.mark.slow
