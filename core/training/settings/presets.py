@@ -75,8 +75,8 @@ PRESET_HELP = {
     "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
     "best": "torchvision's recipe from pretrained weights: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
     "and downloads the weights once.",
-    "demo": "ResNet-50 on a third of the photos, 128 px, stride 8: 10 epochs in about two minutes on two cores, planned "
-    "to be extended to 50.",
+    "demo": "ResNet-50 on a third of the photos, 128 px, stride 8: 10 epochs in about two minutes on two cores, "
+    "planned to be extended to 50.",
 }
 
 

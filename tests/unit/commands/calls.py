@@ -51,4 +51,6 @@ def core_process(*arguments: object, cwd: Path = PROJECT_ROOT) -> Ended:
 
 
 def files_under(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*")}
+    """Return what lies below a folder, but for cache/content: hashes of files are stored once the files are 2 s old."""
+    found = (path.relative_to(folder) for path in folder.rglob("*"))
+    return {path for path in found if path.parts[:2] != ("cache", "content")}
