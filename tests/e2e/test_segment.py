@@ -91,11 +91,11 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
     picture.focus()
     for number in (1, 2):
         picture.press("ArrowRight")
-        expect(picture.locator(".told")).to_have_text(sentence_at(0.5 + number * STEP, 0.5, prediction))
+        expect(picture.locator(".readout")).to_have_text(sentence_at(0.5 + number * STEP, 0.5, prediction))
     picture.press("Escape")
-    expect(picture.locator(".told")).to_be_hidden()
+    expect(picture.locator(".readout")).to_be_hidden()
     picture.hover(position={"x": 5, "y": 5})
-    expect(picture.locator(".told")).to_be_visible()
+    expect(picture.locator(".readout")).to_be_visible()
 
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Index mask").click()
