@@ -37,7 +37,7 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file is called as an archive is."""
+    """Return whether a file is called as an archive is."""
     return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 

@@ -109,7 +109,7 @@ def recognised(source: Source) -> dict[str, str]:
 
 @contextmanager
 def _planned(name: str, source: Source, notes: Notes) -> Iterator[tuple[str, Plan, str]]:
-    """Give the format, the plan and the evidence, with the archive unpacked meanwhile; notes are told with an error."""
+    """Yield the format, the plan and the evidence while the archive is unpacked; an error carries the notes."""
     try:
         with _opened(source, notes) as opened:
             evidence = ""

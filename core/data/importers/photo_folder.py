@@ -116,12 +116,12 @@ def _parts_of_splits(whole: Part) -> Iterator[Part]:
 
 
 def _is_certain(part: Part, whole: Part) -> bool:
-    """Tell whether a part is one whatever lies beside it: a folder called train alone may be one of the class train."""
+    """Return whether a name is a split's whatever lies beside it: a folder called only train may be a class."""
     return part.masks != part.photos and whole.masks == whole.photos
 
 
 def is_hidden(file: Path, root: Path) -> bool:
-    """Tell whether a file or a folder above it, below a root, is no data: hidden, or what macOS puts into archives."""
+    """Return whether a file, or a folder between it and a root, is hidden or macOS's own in archives."""
     return any(part.startswith(".") or part == MACOSX for part in file.relative_to(root).parts)
 
 

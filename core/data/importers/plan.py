@@ -109,12 +109,12 @@ def tidy(label: str) -> str:
 
 
 def is_background(label: str) -> bool:
-    """Tell whether a label means the background."""
+    """Return whether a label means the background."""
     return label.casefold() in BACKGROUND_NAMES
 
 
 def is_void(label: str) -> bool:
-    """Tell whether a label means pixels that do not count."""
+    """Return whether a label means pixels that do not count."""
     return label.casefold() in VOID_NAMES
 
 

@@ -130,7 +130,7 @@ def _random(samples: Sequence[Sample], notes: Notes) -> Splits:
 
 
 def are_frames(names: Iterable[str]) -> bool:
-    """Tell whether at least half of the names are numbered in equal steps, as the frames of a video are."""
+    """Return whether at least half of the names are numbered in equal steps, as the frames of a video are."""
     numbers: dict[tuple[str, str], list[int]] = {}
     total = 0
     for name in names:

@@ -57,7 +57,7 @@ class OpenedPhoto:
 
     @property
     def is_turned(self) -> bool:
-        """Tell whether reading turns or mirrors it."""
+        """Return whether reading turns or mirrors it."""
         orientation = self.stored.getexif().get(ExifTags.Base.Orientation)
         return isinstance(orientation, int) and 2 <= orientation <= 8
 

@@ -171,7 +171,7 @@ def _meaning(
 
 
 def _is_smoothed(counts: Counts, *, is_lossy: bool) -> bool:
-    """Tell whether values are black and white but for edges."""
+    """Return whether values are black and white but for edges."""
     if min(counts) < 0 or max(counts) > VOID or max(counts) < CUT:
         return False
     total = sum(counts.values())

@@ -128,17 +128,17 @@ def _bare(stem: str) -> tuple[str, str | None, str]:
 
 
 def means_mask(label: str) -> bool:
-    """Tell whether a label says only that something is a mask, as in plant_mask.png, and is no class."""
+    """Return whether a label only says "mask", as in plant_mask.png, and does not name a class."""
     return _bare(f"_{label}")[1] is not None or _role(label) is not None or split_called(label) is not None
 
 
 def says_photos(folder: str) -> bool:
-    """Tell whether a folder is called after photos or a split."""
+    """Return whether a folder is called after photos or a split."""
     return _meaning(folder)[1] == "photo" or split_called(folder) is not None
 
 
 def is_of_class(pair: Pair, source: Source) -> bool:
-    """Tell whether a mask lies in a folder that the photo does not: then the folder may be called after a class."""
+    """Return whether a mask lies in a folder of its own, which may be called after a class."""
     folders = {
         picture_of(file, source.path).folders for file in (pair.photo, pair.mask) if file.is_relative_to(source.path)
     }

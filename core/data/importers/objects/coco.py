@@ -224,7 +224,7 @@ def _is_crowd(annotation: Annotation) -> bool:
 
 
 def _is_brush(annotation: Annotation) -> bool:
-    """Tell whether an annotation is a mask marked as a crowd, of COCO's or an object that CVAT exported."""
+    """Return whether an annotation is a mask marked as a crowd, of COCO's or an object that CVAT exported."""
     return _is_crowd(annotation) and isinstance(annotation.get("segmentation"), dict)
 
 

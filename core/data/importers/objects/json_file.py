@@ -66,7 +66,7 @@ def member(container: dict[str, Any], key: str, kind: type[Kind], what: str, fil
 
 
 def is_coordinate(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number that can be drawn: no NaN, no infinity, nothing beyond ten million px."""
+    """Return whether a value is a number that can be drawn: no NaN, no infinity, nothing beyond ten million px."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_COORDINATE
 
 
