@@ -7,10 +7,10 @@ import streamlit as st
 
 from core import jobs
 from core.errors import CoreError
+from core.report.content import require_same_data
 from core.training.run import evaluations, folders
 from ui import address
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, list_choices, splits_of
-from ui.compare.comparison import require_same_data
 from ui.compare.gallery import show_gallery
 from ui.compare.report_download import show_exports
 from ui.compare.scores import (

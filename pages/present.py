@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.report.content import ReportedCheckpoint, gather, require_same_data
+from core.report.language.words import LANGUAGES, Words
 from core.training.run.evaluations import BY_SIZE
 from ui import address
 from ui.checkpoints import (
@@ -17,11 +19,10 @@ from ui.checkpoints import (
     without_run,
 )
 from ui.compare import cached_comparison
-from ui.compare.comparison import require_same_data
 from ui.compare.scores import side_of, warn_of_old
 from ui.page import link_to, open_page
 from ui.present.presentation import choose_images, steps_of
-from ui.present.presentation_view import Pair, show_step
+from ui.present.presentation_view import Story, show_step
 from ui.words import plain
 
 
@@ -34,12 +35,12 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     return chosen, split if split in splits_of(chosen) else "val"
 
 
-def act(chosen: Sequence[Choice], split: str) -> Pair | None:
-    """Return both evaluated sides, or None after saying what is missing."""
+def act(chosen: Sequence[Choice], split: str) -> list[ReportedCheckpoint]:
+    """Return both checkpoints with their evaluations, or none after saying what is missing."""
     if len(chosen) < 2:
         st.info("Present shows two checkpoints, and the address does not name two that exist; choose them on Compare.")
         link_to("Compare", "Go to Compare")
-        return None
+        return []
     sides, missing = [], []
     for choice in without_run([chosen[0], chosen[-1]]):
         data = fingerprint_of(choice.run.data, split)
@@ -53,34 +54,40 @@ def act(chosen: Sequence[Choice], split: str) -> Pair | None:
         are = "are" if len(missing) > 1 else "is"
         st.info(f"{plain(' and '.join(missing))} {are} not evaluated on {split} yet; Compare does that.")
         link_to("Compare", "Evaluate on Compare", checkpoint=[choice.id for choice in chosen], split=split)
-        return None
+        return []
     require_same_data([(side.label, side.evaluation) for side in sides])
     warn_of_old(sides)
-    return Pair(*sides)
+    return [side.reported for side in sides]
 
 
-def move(steps: Sequence[str], pair: Pair) -> str:
-    """Draw Back, Next and Leave; return the step in the query string, by default the first."""
+def move(steps: Sequence[str], pair: Sequence[ReportedCheckpoint]) -> tuple[str, Words]:
+    """Draw Back, Next, Leave and the languages; return the step and the language in the query string."""
     wanted = st.query_params.get("step")
     place = steps.index(wanted) if wanted in steps else 0
     with st.container(key="moves", horizontal=True, vertical_alignment="center"):
-        offer("Back", "Left", steps[max(place - 1, 0)], is_possible=place > 0)
-        offer("Next", "Right", steps[min(place + 1, len(steps) - 1)], is_possible=place + 1 < len(steps))
-        st.caption(f"{place + 1} of {len(steps)}")
-        ids = [side.choice.id for side in pair]
+        buttons = st.container(horizontal=True, vertical_alignment="center", width="content")
+        language = address.ask_one(
+            "Language", LANGUAGES, "language", "en", label_visibility="collapsed", width="content"
+        )
+    words = Words(language)
+    with buttons:
+        offer("Back", "Left", words("back"), steps[max(place - 1, 0)], is_possible=place > 0)
+        offer("Next", "Right", words("next"), steps[min(place + 1, len(steps) - 1)], is_possible=place + 1 < len(steps))
+        st.caption(f"{place + 1} / {len(steps)}")
         asked: dict[str, str | list[str]] = {
-            "checkpoint": st.query_params.get_all("checkpoint") or ids,
-            "split": pair.b.evaluation.split,
+            "checkpoint": st.query_params.get_all("checkpoint")
+            or [f"{each.run.path.name}/{each.file.name}" for each in pair],
+            "split": pair[1].evaluation.split,
         }
-        link_to("Compare", "Leave", **address.as_left("Compare") | asked)
-    return steps[place]
+        link_to("Compare", words("leave"), **address.as_left("Compare") | asked)
+    return steps[place], words
 
 
-def offer(label: str, key: str, step: str, *, is_possible: bool) -> None:
+def offer(name: str, key: str, label: str, step: str, *, is_possible: bool) -> None:
     """Draw a button to a step, with an arrow key as its shortcut."""
     st.button(
-        label, key=label, shortcut=key, disabled=not is_possible, on_click=go_to, args=(step,),
-        type="primary" if label == "Next" else "secondary",
+        label, key=name, shortcut=key, disabled=not is_possible, on_click=go_to, args=(step,),
+        type="primary" if name == "Next" else "secondary",
     )  # fmt: skip
 
 
@@ -92,6 +99,7 @@ def go_to(step: str) -> None:
 with open_page("Present"):
     presented = act(*ask(list_choices()))
     if presented:
-        images = cached_comparison.images(*(side.evaluation.path for side in presented))
-        examples = choose_images(images)
-        show_step(move(steps_of(examples), presented), presented, examples)
+        paths = [each.evaluation.path for each in presented]
+        shown = choose_images(cached_comparison.images(*paths))
+        wanted_step, wanted_words = move(steps_of(shown), presented)
+        show_step(wanted_step, Story(gather(presented), wanted_words, shown, cached_comparison.compared(*paths)))

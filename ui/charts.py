@@ -77,12 +77,12 @@ def miou_figure(log: RunLog) -> go.Figure:
     return figure
 
 
-def add_floor(figure: go.Figure, floor: float | None) -> None:
+def add_floor(figure: go.Figure, floor: float | None, name: str | None = None) -> None:
     """Draw the floor as a dashed line across a figure and name it; None draws nothing."""
     if floor is None:
         return
     figure.add_hline(floor, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
-    name = f"Floor {100 * floor:.1f} %"
+    name = name or f"Floor {100 * floor:.1f} %"
     figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"dash": "dash", "color": NEUTRAL})
 
 
@@ -103,13 +103,17 @@ def class_iou_figure(log: RunLog) -> go.Figure:
 
 
 def class_growth_figure(log: RunLog) -> go.Figure:
-    """Draw the IoU of each class (rows) after each epoch (columns) as shades; a class without a score is empty."""
+    """Draw the IoU of each class (rows) after each epoch (columns) as shades.
+
+    A class of the masks has a score after every epoch; one that is only predicted, now and then 0, is left out.
+    """
     classes, epochs = log.legs[-1].classes, thin(log.epochs, MAX_COLUMNS)
-    present = [k for k in range(len(classes)) if any(k < len(e.iou) and e.iou[k] is not None for e in epochs)]
+    rows = {k: [e.iou[k] if k < len(e.iou) else None for e in epochs] for k in range(len(classes))}
+    present = [k for k, row in rows.items() if any(row) or None not in row]
     figure = blank(height=70 + BAR_HEIGHT_PX * len(present), x_title="Epoch")
     figure.add_heatmap(
         x=[epoch.epoch for epoch in epochs], y=[literal(classes.names[k]) for k in present],
-        z=[[epoch.iou[k] if k < len(epoch.iou) else None for epoch in epochs] for k in present],
+        z=[rows[k] for k in present],
         zmin=0, zmax=1, colorscale=SHADES, xgap=1, ygap=1, showscale=False,
         hovertemplate="%{y}, epoch %{x}: %{z:.1%}<extra></extra>",
     )  # fmt: skip

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core import jobs
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
 from core.training.run import evaluations
@@ -118,13 +117,14 @@ def scored_label(choice: Choice) -> str:
 def default_pair(choices: Sequence[Choice]) -> list[Choice]:
     """Return the first and last milestone of the newest run that has two; without one, the first and last choice.
 
-    The changing `last.pt` of a live run is chosen only if there are no two others.
+    `last.pt` is chosen only if there are no two others: it changes while a run lives, and repeats the last milestone
+    of a finished one.
     """
     for run_path in dict.fromkeys(choice.run.path for choice in choices):
         milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
         if len(milestones) > 1:
             return [milestones[0], milestones[-1]]
-    staying = [each for each in choices if each.file.name != LAST or not jobs.is_held(each.run.path)]
+    staying = [each for each in choices if each.file.name != LAST]
     there = staying if len(staying) > 1 else choices
     return [there[0], there[-1]] if len(there) > 1 else list(there)
 

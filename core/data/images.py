@@ -120,10 +120,10 @@ def mask_image(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PAL
     return image
 
 
-def png_bytes(image: Image.Image) -> bytes:
-    """Return a picture as a PNG file."""
+def png_bytes(image: Image.Image, *, optimize: bool = False) -> bytes:
+    """Return a picture as a PNG file; `optimize` takes longer for a smaller file."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    image.save(buffer, format="PNG", optimize=optimize)
     return buffer.getvalue()
 
 

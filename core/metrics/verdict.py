@@ -1,10 +1,6 @@
 """A comparison in one sentence, in English or Portuguese, with percentage points of mIoU."""
 
-from typing import Literal
-
 from core.metrics.comparison import MIN_IMAGES, Comparison
-
-Language = Literal["en", "pt"]
 
 SENTENCES = {
     "en": {
@@ -30,7 +26,7 @@ SENTENCES = {
 }  # fmt: skip
 
 
-def sentence(comparison: Comparison, a_label: str, b_label: str, language: Language = "en") -> str:
+def sentence(comparison: Comparison, a_label: str, b_label: str, language: str = "en") -> str:
     """Return the verdict as a sentence without a full stop.
 
     For example: `50 epochs beat 10 epochs by 21.4 points of mIoU, 95 % interval 17.9 to 24.8`.

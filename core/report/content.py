@@ -206,7 +206,7 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
     """
     if not checkpoints:
         raise RunError("There is no checkpoint to report on; choose at least one that is evaluated.")
-    _require_same_data(checkpoints)
+    require_same_data([(str(each.file), each.evaluation) for each in checkpoints])
     evaluation = checkpoints[0].evaluation
     names, counts = evaluation.counts()
     if not names:
@@ -230,16 +230,18 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
     )
 
 
-def _require_same_data(checkpoints: Sequence[ReportedCheckpoint]) -> None:
-    first = checkpoints[0]
-    for other in checkpoints[1:]:
-        data, other_data = ((each.evaluation.fingerprint, each.evaluation.split) for each in (first, other))
-        if data != other_data:
-            by_size = [each for each in (first, other) if not each.evaluation.is_by_content]
-            why = f", or nobody knows: {by_size[0].file.name} {evaluations.BY_SIZE}" if by_size else ""
+def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
+    """Raise `DataError` unless all evaluations, each with its label, are of the same photos, masks and split."""
+    (first_label, first), *others = scored
+    for label, other in others:
+        if (other.fingerprint, other.split) != (first.fingerprint, first.split):
+            places = [f"{each.split} of {each.data}" for each in (first, other)]
+            where = " and ".join(places) if places[0] != places[1] else f"{places[0]}, which has changed"
+            by_size = [name for name, each in ((first_label, first), (label, other)) if not each.is_by_content]
+            why = f"; {by_size[0]} {evaluations.BY_SIZE}" if by_size else ""
             raise DataError(
-                f"{first.file} and {other.file} were scored on different images{why}: their scores do not compare; "
-                "evaluate both on the same data, or report on each alone."
+                f"{first_label} and {label} were scored on different data ({where}{why}): their scores cannot be "
+                "compared. Choose checkpoints that were scored on the same images, or evaluate them again."
             )
 
 

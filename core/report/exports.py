@@ -10,7 +10,6 @@ from typing import Any
 
 import core
 from core.metrics.scores import Scores
-from core.metrics.verdict import Language
 from core.report.content import Content
 from core.report.language.words import MINUS, MISSING, NARROW, Words
 from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, Row, ScoreTable, class_tables, scores_table
@@ -34,7 +33,7 @@ SPECIAL = {
 UNKNOWN = "?"
 
 
-def tables(content: Content, verdicts: Verdicts, language: Language = "en") -> dict[str, bytes]:
+def tables(content: Content, verdicts: Verdicts, language: str = "en") -> dict[str, bytes]:
     """Return the tables as files by name; `language` is that of the LaTeX."""
     return {
         "scores.csv": scores_csv(content),
@@ -112,7 +111,7 @@ def report_json(content: Content, verdicts: Verdicts) -> bytes:
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
-def tables_tex(content: Content, language: Language) -> bytes:
+def tables_tex(content: Content, language: str) -> bytes:
     """Return the tables of scores as a LaTeX document that compiles by itself."""
     words = Words(language)
     return document([scores_table(content, words), *class_tables(content, words)], words).encode()

@@ -33,6 +33,11 @@ def ids(run: Run) -> list[str]:
     return [f"{run.path.name}/epoch_001.pt", f"{run.path.name}/epoch_003.pt"]
 
 
+def spaced(text: str) -> str:
+    """Return a text with ordinary spaces."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def pictures(app: AppTest) -> list[str]:
     return [picture.alt for image in app.image for picture in image.proto.imgs]
 
@@ -59,7 +64,7 @@ def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: 
         app.button(key="Next").click().run()
         assert not app.exception
         assert app.query_params["step"] == step
-        assert f"{place} of 8" in texts(app)
+        assert f"{place} / 8" in texts(app)
         assert app.query_params["checkpoint"] == ids
     assert app.button(key="Next").disabled
     app.button(key="Back").click().run()
@@ -68,21 +73,21 @@ def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: 
 
 def test_the_data(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids)
-    assert app.title[0].value == "4 photos to train on, 12 to evaluate on"
-    said = texts(app)
-    assert "1 class and the background" in said
+    assert app.title[0].value == "Images: 4 to train on, 12 to evaluate on"
+    said = spaced(texts(app))
+    assert "Classes in the masks, the background apart: 1." in said
     assert "Predicting background everywhere already has a pixel accuracy of 51.3 % and a mean IoU of 25.6 %" in said
-    assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6) for what in ("photo", "true mask")]
+    assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6) for what in ("Input", "Mask (truth)")]
 
 
 def test_the_training(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids, step="training")
-    said = texts(app)
+    said = spaced(texts(app))
     assert "A · 1 epoch: 20 s on Test CPU (2 threads)." in said
     assert "B · 3 epochs: 1 min on Test CPU (2 threads)." in said
     loss, miou = app.get("plotly_chart")
-    assert loss.proto.alt == "Training and validation loss over epochs"
-    assert "Floor 3.5 %" in miou.proto.spec
+    assert loss.proto.alt == "Loss over the epochs: training (solid) and validation (dashed)"
+    assert "Floor 3.5 %" in spaced(json.loads(miou.proto.spec)["data"][-1]["name"])
     notes = json.loads(miou.proto.spec)["layout"]["annotations"]
     assert [(note["text"], note["x"]) for note in notes] == [("<b>A</b>", 1), ("<b>B</b>", 3)]
 
@@ -91,38 +96,64 @@ def test_the_verdict(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids, step="verdict")
     assert app.title[0].value.startswith("3 epochs beat 1 epoch by ")
     assert " interval " in app.title[0].value
-    values = {metric.label: metric.value for metric in app.metric}
-    assert list(values) == ["A · 1 epoch", "B · 3 epochs", "Floor · background everywhere"]
-    assert values["A · 1 epoch"] == values["Floor · background everywhere"] == "25.6 %"
-    assert "it predicts background everywhere" in app.warning[0].value
+    values = {metric.label: spaced(metric.value) for metric in app.metric}
+    assert list(values) == ["A · 1 epoch", "B · 3 epochs", "Floor"]
+    assert values["A · 1 epoch"] == values["Floor"] == "25.6 %"
+    assert "It predicts background everywhere" in app.warning[0].value
 
 
 @pytest.mark.parametrize("step", ["gain", "median", "loss", "random"])
 def test_an_image(visit: Visit, ids: list[str], step: str) -> None:
     app = visit("present", checkpoint=ids, step=step)
     assert not app.exception
-    assert [image.captions[0].split(" · ")[0] for image in app.image] == ["Input", "Truth", "A", "B"]
+    assert [image.captions[0].split(" · ")[0] for image in app.image] == ["Input", "Mask (truth)", "A", "B"]
     assert all(pictures(app))
     assert "chosen by rule and not by eye" in texts(app)
     if step == "loss":
         # `guess_half` sees but half of the first image.
         assert pictures(app)[0] == "photo_4: Input"
-        assert app.title[0].value.startswith("Smallest gain: +")
+        assert app.title[0].value == "Smallest gain: photo_4, +33.3 points of mIoU"
 
 
 def test_the_meaning(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids, step="meaning")
     said = texts(app)
-    assert "the same 12 photos (val)" in said
+    assert "of the split val: 12, each whole" in said
     assert "points above it" in said
     assert "does not cover another seed or another training" in said
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("data", "Imagens: 4 para treino, 12 para avaliação"), ("training", "Treino"), ("verdict", "pontos de mIoU"),
+        ("gain", "Maior ganho: "), ("random", "Ao acaso: "), ("meaning", "O que significa"),
+    ],
+)  # fmt: skip
+def test_it_speaks_portuguese_if_the_address_says_so(visit: Visit, ids: list[str], step: str, said: str) -> None:
+    app = visit("present", checkpoint=ids, step=step, language="pt")
+    assert not app.exception
+    assert said in app.title[0].value
+    assert [button.label for button in app.button] == ["Voltar", "Seguinte"]
+    assert "Sair" in links(app)
+
+
+def test_the_language_stays_in_the_address(visit: Visit, ids: list[str]) -> None:
+    app = visit("present", checkpoint=ids, step="meaning", language="nowhere")
+    assert app.title[0].value == "What it means"
+    app.segmented_control(key="language").set_value("pt").run()
+    assert app.title[0].value == "O que significa"
+    assert (app.query_params["language"], app.query_params["step"]) == ("pt", "meaning")
+    app.button(key="Back").click().run()
+    assert app.title[0].value.startswith("Ao acaso: ")
+    assert app.query_params["language"] == "pt"
 
 
 @pytest.mark.parametrize("step", ["nowhere", "../x", "9", ""])
 def test_a_step_that_is_none_begins_the_story(visit: Visit, ids: list[str], step: str) -> None:
     app = visit("present", checkpoint=ids, step=step, split="![](http://elsewhere/x.png)")
     assert not app.exception
-    assert "1 of 8" in texts(app)
+    assert "1 / 8" in texts(app)
 
 
 def test_without_a_pair_it_shows_the_one_that_compare_opens_with(visit: Visit, run: Run) -> None:
@@ -174,7 +205,7 @@ def test_data_that_is_gone_leaves_the_verdict(visit: Visit, run: Run, ids: list[
     assert app.title[0].value.startswith("3 epochs beat 1 epoch")
     app.button(key="Next").click().run()
     assert not app.exception
-    assert "There is no folder" in app.error[0].value
+    assert "no longer where they were scored" in app.info[0].value
     assert not app.button(key="Next").disabled
 
 
@@ -185,9 +216,9 @@ def test_two_images_have_no_middle(visit: Visit, make_run: Callable[..., Run], d
     store_milestone(run, 3, guess_half)
     app = visit("present", step="random")
     assert not app.exception
-    assert "1 of 6" in texts(app)
+    assert "1 / 6" in texts(app)
     app = visit("present", step="meaning")
-    assert "These photos do not decide between A and B" in texts(app)
+    assert "These images do not decide between 1 epoch and 3 epochs" in texts(app)
 
 
 def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, ids: list[str], tmp_path: Path) -> None:

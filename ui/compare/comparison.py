@@ -9,13 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from core.errors import DataError
 from core.files import by_number
 from core.metrics.comparison import Ranked
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
-from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.voc import BACKGROUND
 from ui.words import percent
 
@@ -125,20 +123,6 @@ def ranking_table(ranked: Sequence[Ranked], labels: Sequence[str]) -> pd.DataFra
         for each in ranked
     ]
     return pd.DataFrame(rows)
-
-
-def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
-    """Raise `DataError` unless all evaluations are of the same images and masks."""
-    first_label, first = scored[0]
-    for label, other in scored[1:]:
-        if other.fingerprint != first.fingerprint:
-            where = f"{first.data} and {other.data}" if other.data != first.data else f"{first.data}, which has changed"
-            by_size = [name for name, each in ((first_label, first), (label, other)) if not each.is_by_content]
-            why = f"; {by_size[0]} {BY_SIZE}" if by_size else ""
-            raise DataError(
-                f"{first_label} and {label} were scored on different data ({where}{why}): their scores cannot be "
-                "compared. Choose checkpoints that were scored on the same images."
-            )
 
 
 ORDERS = ("Largest gain", "Largest loss", "Worst first", "Random", "Name")

@@ -1,19 +1,17 @@
 """Downloads of the Compare page: the report for examiners, and its tables for other programs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
-from core.metrics.verdict import Language
 from core.report import exports
-from core.report.content import Content, ReportedCheckpoint, gather
+from core.report.content import ReportedCheckpoint, gather
 from core.report.html.page import render
 from core.report.language.words import LANGUAGES
 from core.report.verdicts import decide
 from ui.compare.scores import Side
 from ui.downloads import offer
-
-LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "pt": "Português"}
 
 TABLES = {
     "scores.csv": ("Scores, CSV", "text/csv"),
@@ -26,15 +24,15 @@ TABLES = {
 
 def show_exports(sides: Sequence[Side]) -> None:
     """Offer the report as one HTML file, and its tables; each is made when its button is pressed."""
-    checkpoints = [ReportedCheckpoint(side.choice.run, side.choice.file, side.evaluation) for side in sides]
+    checkpoints = [side.reported for side in sides]
     st.subheader("Export", anchor=False)
     st.caption(
         "The report is one file that needs no network: scores beside the floor, figures, verdict, definitions, and the "
         "commands that make it again. To keep it as PDF, open it and print."
     )
-    language: Language = st.segmented_control(
-        "Language of report and LaTeX", LANGUAGES, format_func=LANGUAGE_NAMES.__getitem__, default=LANGUAGES[0],
-        required=True, key="report language",
+    language = st.segmented_control(
+        "Language of report and LaTeX", list(LANGUAGES), format_func=LANGUAGES.__getitem__, default="en", required=True,
+        key="report language",
     )  # fmt: skip
     with st.container(horizontal=True):
         offer(
@@ -43,14 +41,9 @@ def show_exports(sides: Sequence[Side]) -> None:
             "text/html", icon=":material/description:", kind="primary",
         )  # fmt: skip
         for name, (label, media_type) in TABLES.items():
-            offer(label, _maker(checkpoints, name, language), name, media_type, icon=":material/table:")
+            offer(label, partial(_table, name, checkpoints, language), name, media_type, icon=":material/table:")
 
 
-def _maker(checkpoints: Sequence[ReportedCheckpoint], name: str, language: Language) -> Callable[[], bytes]:
-    """Return a function that makes one of the tables."""
-
-    def make() -> bytes:
-        content: Content = gather(checkpoints)
-        return exports.tables(content, decide(content), language)[name]
-
-    return make
+def _table(name: str, checkpoints: Sequence[ReportedCheckpoint], language: str) -> bytes:
+    content = gather(checkpoints)
+    return exports.tables(content, decide(content), language)[name]

@@ -9,6 +9,7 @@ import streamlit as st
 from core.metrics.conventions import PUBLISHED, share_of_schedule
 from core.metrics.guard import explain
 from core.metrics.verdict import sentence
+from core.report.content import ReportedCheckpoint
 from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.training.settings.config import TrainingConfig
 from core.wording import count
@@ -32,6 +33,11 @@ class Side(NamedTuple):
     def label(self) -> str:
         """The label of the checkpoint."""
         return self.choice.label
+
+    @property
+    def reported(self) -> ReportedCheckpoint:
+        """It as a report wants it."""
+        return ReportedCheckpoint(self.choice.run, self.choice.file, self.evaluation)
 
 
 def side_of(choice: Choice, evaluation: Evaluation | None, split: str, data: str | None) -> Side | None:

@@ -6,27 +6,25 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.errors import DataError
-from core.metrics.verdict import sentence
-from core.training.run.log import RunLog
+from core.metrics.comparison import Comparison
+from core.report.content import Content
+from core.report.html import sections
+from core.report.html.charts import LineChart
+from core.report.html.figures import caption
+from core.report.language.words import Words
 from core.voc import VOID
-from core.wording import count
 from ui import cached
-from ui.charts import loss_curves, miou_curves
-from ui.compare import cached_comparison
-from ui.compare.scores import Side, curves_of, show_warnings
+from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
 from ui.legend import show_legend
 from ui.present.presentation import (
-    RULE,
+    SEED,
     Shown,
-    classes_sentence,
+    data_sentences,
     data_title,
-    floor_sentence,
-    image_title,
     meaning_sentences,
     training_sentence,
 )
-from ui.words import percent, plain
+from ui.words import plain
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 4rem) 1rem; }
@@ -52,127 +50,148 @@ CHART_PX = 400
 CHART_FONT_PX = 20
 
 
-class Pair(NamedTuple):
-    """The two sides of a presentation."""
+class Story(NamedTuple):
+    """A presentation: a report's content on checkpoints A and B, its language, the photos shown, and the comparison."""
 
-    a: Side
-    b: Side
+    content: Content
+    words: Words
+    shown: Sequence[Shown]
+    found: Comparison
 
 
-def show_step(step: str, pair: Pair, shown: Sequence[Shown]) -> None:
+def show_step(step: str, story: Story) -> None:
     """Draw the step of that name in large type."""
     st.html(STYLE)
     with st.container(key="story", gap="medium"):
         if step in STEPS:
-            STEPS[step](pair)
+            STEPS[step](story)
         else:
-            _show_image(next(each for each in shown if each.reason == step), pair)
+            _show_image(next(each for each in story.shown if each.reason == step), story)
 
 
-def _show_data(pair: Pair) -> None:
-    scores = pair.b.evaluation.scores
-    logs = [cached.run_log(side.choice.run.log_path) for side in pair]
-    learned = list(dict.fromkeys(log.legs[-1].num_train_images for log in logs if log.legs))
-    st.title(data_title(learned, scores), anchor=False)
-    st.markdown(f"{classes_sentence(scores)} {floor_sentence(scores)}")
-    data = cached.dataset(pair.b.evaluation.data)
-    split = pair.b.evaluation.split
+def _show_data(story: Story) -> None:
+    content, words = story.content, story.words
+    st.title(data_title(content, words), anchor=False)
+    st.markdown(data_sentences(content, words))
+    if sections.is_of_demo(content):
+        st.caption(words("data demo"))
+    if content.data is None:
+        st.info(words("data gone"))
+        return
+    classes = content.data.classes
     with st.container(key="samples"):
-        samples = data.split(split)[:NUM_SAMPLES]
+        samples = content.data.split(content.split)[:NUM_SAMPLES]
         for column, sample in zip(st.columns(len(samples)), samples, strict=True):
-            photo = cached.thumbnail(sample.photo, classes=data.classes, size_px=PICTURE_PX)
-            mask = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="mask", size_px=PICTURE_PX)
-            column.image(photo, width="stretch", alt=f"{sample.name}: photo")
-            column.image(mask, width="stretch", alt=f"{sample.name}: true mask")
-    st.caption(f"The first photos of {plain(split)}, each above its true mask.")
+            photo = cached.thumbnail(sample.photo, classes=classes, size_px=PICTURE_PX)
+            mask = cached.thumbnail(sample.photo, sample.mask, classes=classes, view="mask", size_px=PICTURE_PX)
+            column.image(photo, width="stretch", alt=f"{sample.name}: {words('input')}")
+            column.image(mask, width="stretch", alt=f"{sample.name}: {words('truth')}")
+    st.caption(words("slide samples", split=plain(content.split)))
 
 
-def _show_training(pair: Pair) -> None:
-    st.title("Training", anchor=False)
-    curves, logs = curves_of(pair), [cached.run_log(side.choice.run.log_path) for side in pair]
-    loss, miou = loss_curves(curves), miou_curves(curves)
-    for name, side, log in zip("AB", pair, logs, strict=True):
-        _name_dot(miou, name, log, side.choice.scored_epoch)
-    left, right = st.columns(2, gap="medium")
-    for column, figure, alt in (
-        (left, loss, "Training and validation loss over epochs"),
-        (right, miou, "Validation mIoU over epochs, with the floor, A and B marked"),
-    ):
-        _scale_up(figure)
-        column.plotly_chart(figure, key=alt, alt=alt, config={"displayModeBar": False})
+def _show_training(story: Story) -> None:
+    content, words = story.content, story.words
+    st.title(words("training"), anchor=False)
+    if charts := sections.curves(content):
+        loss, miou = (_drawn(chart, words(key), story) for chart, key in zip(charts, ("loss", "miou"), strict=True))
+        _name_dots(miou, content)
+        miou.update_yaxes(tickformat=".0%")
+        for column, figure, key in zip(st.columns(2), (loss, miou), ("loss figure", "miou figure"), strict=True):
+            column.plotly_chart(figure, key=key, alt=words(key), config={"displayModeBar": False})
+            column.caption(words(key))
     lines = [
-        f"{name} · {training_sentence(side.label, log, side.choice.epoch)}"
-        for name, side, log in zip("AB", pair, logs, strict=True)
+        f"{name} · {training_sentence(checkpoint, content, words)}"
+        for name, checkpoint in zip("AB", content.checkpoints, strict=True)
     ]
     st.markdown("  \n".join(map(plain, lines)))
 
 
-def _name_dot(figure: go.Figure, name: str, log: RunLog, epoch: int | None) -> None:
-    """Write the name of a checkpoint above its dot, if there is one."""
-    miou = next((each.miou for each in log.epochs if each.epoch == epoch), None)
-    if miou is not None:
-        figure.add_annotation(
-            x=epoch, y=miou, text=f"<b>{name}</b>", showarrow=False, xshift=-16, yshift=14, font_size=CHART_FONT_PX + 4
-        )
-
-
-def _scale_up(figure: go.Figure) -> None:
-    """Enlarge the text and lines of a chart for a projector."""
-    figure.update_layout(height=CHART_PX, font_size=CHART_FONT_PX, legend_font_size=CHART_FONT_PX)
+def _drawn(chart: LineChart, y_title: str, story: Story) -> go.Figure:
+    """Return a chart of the report as a figure whose text and lines suit a projector."""
+    words, runs = story.words, story.content.runs
+    figure = blank(height=CHART_PX, x_title=words("epoch"), y_title=y_title)
+    for line in chart.lines:
+        color, dash = THEME_COLORS[line.color], "dash" if line.is_dashed else "solid"
+        figure.add_scatter(
+            x=[x for x, _ in line.points], y=[y for _, y in line.points], hoverinfo="skip",
+            mode="lines" if len(line.points) > 1 else "markers", line={"color": color, "dash": dash, "width": 3},
+            name=literal(runs[line.color].name), showlegend=len(runs) > 1 and not line.is_dashed,
+        )  # fmt: skip
+        marked = [(x, y) for x, y in line.points if x in line.marked]
+        figure.add_scatter(
+            x=[x for x, _ in marked], y=[y for _, y in marked], mode="markers", hoverinfo="skip", showlegend=False,
+            marker={"color": color, "size": 10},
+        )  # fmt: skip
+    add_floor(figure, chart.floor, f"{words('floor')} {words.percent(chart.floor)}")
+    for epoch in chart.dividers:
+        figure.add_vline(x=epoch, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
+    figure.update_layout(font_size=CHART_FONT_PX, legend_font_size=CHART_FONT_PX, separators=words.separators)
+    figure.update_xaxes(showgrid=False, tickvals=chart.x_ticks, range=[0, 1.03 * chart.x_range[1]])
+    figure.update_yaxes(rangemode="tozero")
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont_size=CHART_FONT_PX, title_font_size=CHART_FONT_PX)
-    figure.update_traces(line_width=3, selector={"mode": "lines"})
+    return figure
 
 
-def _show_verdict(pair: Pair) -> None:
-    found = cached_comparison.compared(pair.a.evaluation.path, pair.b.evaluation.path)
+def _name_dots(figure: go.Figure, content: Content) -> None:
+    """Write A and B above their dots."""
+    for name, checkpoint in zip("AB", content.checkpoints, strict=True):
+        log = next(each.log for each in content.runs if each.run.path == checkpoint.run.path)
+        epoch = None if checkpoint.step_in_epoch else checkpoint.epoch
+        miou = next((each.miou for each in log.epochs if each.epoch == epoch), None)
+        if miou is not None:
+            figure.add_annotation(
+                x=epoch, y=miou, text=f"<b>{name}</b>", showarrow=False, xshift=-16, yshift=14,
+                font_size=CHART_FONT_PX + 4,
+            )  # fmt: skip
+
+
+def _show_verdict(story: Story) -> None:
+    content, words = story.content, story.words
+    labels = words.labels(content)
     with st.container(key="verdict"):
-        st.title(f"{plain(sentence(found, pair.a.label, pair.b.label))}.", anchor=False)
-    floor = pair.b.evaluation.scores.floor.miou
-    numbers = {
-        f"{name} · {plain(side.label)}": side.evaluation.scores.miou for name, side in zip("AB", pair, strict=True)
+        st.title(plain(words.verdict(story.found, *labels)), anchor=False)
+    numbers = [
+        (f"{name} · {plain(label)}", checkpoint.scores.miou)
+        for name, label, checkpoint in zip("AB", labels, content.checkpoints, strict=True)
+    ]
+    numbers.append((words("floor"), content.floor.miou))
+    for column, (label, miou) in zip(st.columns(len(numbers)), numbers, strict=True):
+        column.metric(label, words.percent(miou))
+    st.caption(words("slide scored", images=words.number(content.floor.images), split=plain(content.split)))
+    if warnings := sections.warnings(content, words):
+        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
+
+
+def _show_image(shown: Shown, story: Story) -> None:
+    image, content, words = shown.image, story.content, story.words
+    st.title(plain(caption(shown.reason, image.name, image.gain, words)), anchor=False)
+    if content.data is None:
+        st.info(words("figures gone"))
+        return
+    classes = content.data.classes
+    sample = next(each for each in content.data.split(content.split) if each.name == image.name)
+    pictures = {words("input"): cached.thumbnail(sample.photo, classes=classes, size_px=PICTURE_PX)}
+    masks = {words("truth"): sample.mask} | {
+        f"{name} · {words.percent(score)}": checkpoint.evaluation.mask_path(image.name)
+        for name, checkpoint, score in zip("AB", content.checkpoints, (image.a, image.b), strict=True)
     }
-    numbers["Floor · background everywhere"] = floor
-    for column, (label, miou) in zip(st.columns(3), numbers.items(), strict=True):
-        column.metric(label, percent(miou))
-    st.caption(f"Mean IoU on {count(pair.b.evaluation.scores.images, 'photo')} of {plain(pair.b.evaluation.split)}.")
-    show_warnings(pair)
+    for name, mask in masks.items():
+        pictures[name] = cached.thumbnail(sample.photo, mask, classes=classes, view="mask", size_px=PICTURE_PX)
+    for column, (name, picture) in zip(st.columns(4, gap="small"), pictures.items(), strict=True):
+        column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
+    counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
+    show_legend([k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()] + [VOID], classes)
+    a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
+    st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
 
 
-def _show_image(shown: Shown, pair: Pair) -> None:
-    image, data = shown.image, cached.dataset(pair.b.evaluation.data)
-    sample = next((each for each in data.split(pair.b.evaluation.split) if each.name == image.name), None)
-    if sample is None:
-        raise DataError(f"{image.name} is no longer in {data.root}; evaluate the checkpoints again.")
-    st.title(image_title(shown), anchor=False)
-    pictures = {"Input": cached.thumbnail(sample.photo, classes=data.classes, size_px=PICTURE_PX)}
-    masks = {"Truth": sample.mask} | {
-        f"{name} · {percent(score)}": side.evaluation.mask_path(image.name)
-        for name, side, score in zip("AB", pair, (image.a, image.b), strict=True)
-    }
-    for caption, mask in masks.items():
-        pictures[caption] = cached.thumbnail(sample.photo, mask, classes=data.classes, view="mask", size_px=PICTURE_PX)
-    for column, (caption, picture) in zip(st.columns(4, gap="small"), pictures.items(), strict=True):
-        column.image(picture, plain(caption), width="stretch", alt=f"{image.name}: {caption}")
-    show_legend(_present(image.index, pair), data.classes)
-    st.caption(
-        f"A is {plain(pair.a.label)}, B is {plain(pair.b.label)}; the mean IoU of {plain(image.name)} alone. {RULE}"
-    )
+def _show_meaning(story: Story) -> None:
+    st.title(story.words("slide meaning"), anchor=False)
+    sentences = meaning_sentences(story.content, story.found, story.words)
+    st.markdown("\n\n".join(map(plain, sentences)))
 
 
-def _present(index: int, pair: Pair) -> list[int]:
-    """Return the classes in the truth or a prediction of an image, and void."""
-    counts = [cached_comparison.counts(side.evaluation.path)[1][index] for side in pair]
-    return [k for k in range(len(counts[0])) if any(each[k].sum() + each[:, k].sum() for each in counts)] + [VOID]
-
-
-def _show_meaning(pair: Pair) -> None:
-    st.title("What it means", anchor=False)
-    found = cached_comparison.compared(pair.a.evaluation.path, pair.b.evaluation.path)
-    evaluation = pair.b.evaluation
-    st.markdown("\n\n".join(plain(text) for text in meaning_sentences(evaluation.scores, evaluation.split, found)))
-
-
-STEPS: dict[str, Callable[[Pair], None]] = {
+STEPS: dict[str, Callable[[Story], None]] = {
     "data": _show_data, "training": _show_training, "verdict": _show_verdict, "meaning": _show_meaning,
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """Chooses the photos that are shown, and makes their pictures, small enough to be part of the file."""
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.dataset import Sample
-from core.data.images import mask_image, read_mask, read_photo
+from core.data.images import jpeg_bytes, mask_image, png_bytes, read_mask, read_photo
 from core.metrics.image_scores import ImageScore, score_images
 from core.model.output.render import difference
 from core.report.content import Content
@@ -112,12 +111,12 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
     if len(masks) > 1:
         alt = words("difference alt", name=name)
         pictures.append(Picture(_difference_uri(masks, truth_HW), words("difference"), alt))
-    caption = _caption(chosen.reason, name, mious[-1] - mious[0] if len(masks) > 1 else None, words)
+    text = caption(chosen.reason, name, mious[-1] - mious[0] if len(masks) > 1 else None, words)
     ids = frozenset(int(k) for mask_HW in (truth_HW, *masks) for k in np.unique(mask_HW))
-    return PhotoFigure(caption, tuple(pictures), ids)
+    return PhotoFigure(text, tuple(pictures), ids)
 
 
-def _caption(reason: str, name: str, change: float | None, words: Words) -> str:
+def caption(reason: str, name: str, change: float | None, words: Words) -> str:
     """Return why a photo was chosen; `change` is the gain from A to the last checkpoint, None for a single one."""
     if change is None:
         key = {"gain": "best case", "loss": "worst case"}.get(reason, reason)
@@ -130,20 +129,20 @@ def _photo_uri(file: Path) -> str:
     """Return a small copy of a photo, upright, as a data URI."""
     photo = read_photo(file)
     photo.thumbnail((LONGEST_PX, LONGEST_PX))
-    return _uri(photo, "JPEG", quality=JPEG_QUALITY)
+    return _uri(jpeg_bytes(photo, JPEG_QUALITY), "jpeg")
 
 
 def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
     """Return a small copy of a mask in the colours of a palette as a data URI."""
     mask = mask_image(mask_HW, palette_2563)
-    return _uri(mask.resize(_small(mask.size), Image.Resampling.NEAREST), "PNG", optimize=True)
+    return _uri(png_bytes(mask.resize(_small(mask.size), Image.Resampling.NEAREST), optimize=True), "png")
 
 
 def _difference_uri(masks: Sequence[Mask], truth_HW: Mask) -> str:
     """Return the difference of the first and the last mask (`core.model.output.render`) as a data URI."""
     picture = difference(masks[0], masks[-1], truth_HW)
     shrunk = picture.resize(_small(picture.size), Image.Resampling.NEAREST).quantize(8)
-    return _uri(shrunk, "PNG", optimize=True)
+    return _uri(png_bytes(shrunk, optimize=True), "png")
 
 
 def _small(size: tuple[int, int]) -> tuple[int, int]:
@@ -151,7 +150,5 @@ def _small(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _uri(file: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

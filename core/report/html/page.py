@@ -6,7 +6,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import core
-from core.metrics.verdict import Language
 from core.report import tables
 from core.report.content import Content
 from core.report.html import sections
@@ -27,7 +26,7 @@ TEMPLATES = Environment(
 
 
 def render(
-    content: Content, language: Language = "en", *, verdicts: Verdicts | None = None, now: datetime | None = None
+    content: Content, language: str = "en", *, verdicts: Verdicts | None = None, now: datetime | None = None
 ) -> str:
     """Return the report as an HTML document; photos or masks that cannot be read raise `DataError`.
 

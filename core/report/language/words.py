@@ -5,17 +5,18 @@ Percent exists only here; a missing number is a dash, never a zero. Spaces withi
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from core.metrics.comparison import Comparison
-from core.metrics.verdict import Language, sentence
+from core.metrics.verdict import sentence
 from core.report.content import Content, ReportedCheckpoint
 from core.training.run.milestones import epoch_of
 from core.training.settings.config import TrainingConfig
 
-LANGUAGES: tuple[Language, ...] = ("en", "pt")
+LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português"}
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -26,8 +27,9 @@ HARD_SPACE = "\N{NO-BREAK SPACE}"
 class Words:
     """The texts of one language, by key: `words("verdict")`."""
 
-    def __init__(self, language: Language = "en") -> None:
+    def __init__(self, language: str = "en") -> None:
         self.language = language
+        self.separators = ",." if language == "pt" else ".,"
         file = Path(__file__).with_name(f"{language}.toml")
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         self.texts: dict[str, str] = document["texts"]

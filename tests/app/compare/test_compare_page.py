@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -326,14 +327,18 @@ def test_an_evaluation_of_last_outlives_the_file_it_is_of(visit: Visit, make_run
     assert button(app, "Evaluate last (2 epochs) on val")
 
 
-def test_what_stays_is_compared_by_default_while_a_run_trains(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+@pytest.mark.parametrize("is_live", [True, False])
+def test_best_is_compared_by_default_rather_than_last(
+    visit: Visit, make_run: MakeRun, demo_data: Path, *, is_live: bool
+) -> None:
+    """A finished run with one milestone was compared with its own last checkpoint, the same weights again."""
     run = make_run()
-    write_records(run, 2)
-    store_milestone(run, 1, guess_background)
-    store_milestone(run, 2, guess_half, file="best.pt")
-    with jobs.hold(run.path):
+    write_records(run, 2, ended=None if is_live else "finished")
+    store_milestone(run, 2, guess_background)
+    store_milestone(run, 1, guess_half, file="best.pt")
+    with jobs.hold(run.path) if is_live else nullcontext():
         app = visit("compare")
-    assert [each.rpartition("/")[2] for each in app.multiselect(key="checkpoints").value] == ["epoch_001.pt", "best.pt"]
+    assert [each.rpartition("/")[2] for each in app.multiselect(key="checkpoints").value] == ["epoch_002.pt", "best.pt"]
 
 
 def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:

@@ -43,3 +43,13 @@ def test_classes_have_their_colour_an_outline_and_no_score_when_absent() -> None
 def test_figures_are_transparent() -> None:
     figure = charts.miou_figure(log_of(leg(), epoch(1)))
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_a_class_that_is_only_predicted_once_has_no_row() -> None:
+    """Its IoU was 0 after that epoch and missing after the others: a row that looked empty."""
+    log = log_of(
+        leg(class_names=["background", "cat", "dog"]), epoch(1, iou=[0.7, 0.0, 0.0]), epoch(2, iou=[0.7, 0.0, None])
+    )
+    heatmap = charts.class_growth_figure(log).data[0]
+    assert list(heatmap.y) == ["background", "cat"]
+    assert [list(row) for row in heatmap.z] == [[0.7, 0.7], [0.0, 0.0]]
