@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.model.photo.photo_file import SUFFIXES
 from core.model.predict.tta import TTA
 from core.model.weights import starter
 from core.training.run import folders
 from core.wording import count
-from ui import address
 from ui.legend import show_areas
 from ui.page import link_to, open_page
 from ui.segment import cached_segments
@@ -27,12 +25,9 @@ from ui.segment.models import (
 )
 from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look, ask_tta
 from ui.segment.photo_pair import show_pair
+from ui.segment.photo_source import ask_photos
 from ui.segment.photo_view import Photo, ask_stretch, show_pictures
-from ui.segment.sample_photos import SAMPLE, ask_shipped_photo, ask_validation_photo, offer_shipped_photos
 from ui.words import plain
-
-OWN, CAMERA = "Your photos", "Camera"
-MAX_PHOTOS, MAX_PHOTO_MB = 50, 30
 
 
 def say_what_there_is(models: Sequence[ModelOption]) -> None:
@@ -49,33 +44,11 @@ def say_what_there_is(models: Sequence[ModelOption]) -> None:
     link_to("Train", "Go to Train")
 
 
-def ask_photos(model: ModelOption) -> list[Photo]:
-    """Ask for the user's photos, one from the camera, or a sample."""
-    row = st.container(horizontal=True)
-    with row:
-        source = address.ask_one("Photo from", [OWN, CAMERA, SAMPLE], "photo", OWN, key="photo_source")
-    if source == SAMPLE:
-        return [ask_validation_photo(model.choice.run.data) if model.choice else ask_shipped_photo(row)]
-    if source == CAMERA:
-        taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
-        return [Photo("camera.jpg", taken.getvalue())] if taken else []
-    files = st.file_uploader(
-        "Your photos", type=SUFFIXES, accept_multiple_files=True, key="photos", label_visibility="collapsed",
-        max_upload_size=MAX_PHOTO_MB,
-        help="They stay on this machine, in memory, while this page is open, and are never written to disk.",
-    )  # fmt: skip
-    if len(files) > MAX_PHOTOS:
-        st.warning(f"The first {MAX_PHOTOS} of {len(files)} photos are taken.")
-    if not files and not model.choice:
-        offer_shipped_photos()
-    return [Photo(file.name, file.getvalue()) for file in files[:MAX_PHOTOS]]
-
-
 def ask_which(photos: Sequence[Photo]) -> Photo:
     """Ask which of several photos to show."""
     numbered = {f"{number}. {photo.name}": photo for number, photo in enumerate(photos, start=1)}
-    first, *others = numbered
-    return numbered[st.pills("Show", list(numbered), default=first, required=True) if others else first]
+    *others, newest = numbered
+    return numbered[st.pills("Show", list(numbered), default=newest, required=True) if others else newest]
 
 
 def act_and_show(model: ModelOption, other: ModelOption | None, photos: Sequence[Photo]) -> None:
@@ -139,7 +112,7 @@ def main() -> None:
     if other and not is_ready(other):
         return
     describe(model, other)
-    if photos := ask_stretch(ask_photos(model)):
+    if photos := ask_stretch(ask_photos(model.choice)):
         act_and_show(model, other, photos)
     elif model.is_starter:
         cached_segments.loaded_model(model.source)  # while a photo is chosen, so that its mask does not wait for it

@@ -5,6 +5,7 @@ photo_look.py       settings: test-time augmentation, tiles, and which view of t
 photo_view.py       pictures of one photo, and the class under the pointer
 photo_pair.py       two models on one photo
 exports.py          files to download: masks, overlays, tables, the model
+photo_source.py     where photos come from: uploads, Home, the camera, samples
 sample_photos.py    a run's validation photos, and those that come with Atrous
 cached_segments.py  open models and what they made of photos, kept between reruns
 """

@@ -153,12 +153,26 @@ def test_the_mask_is_what_the_predictor_says(visit: Visit, run: Run, weights: Pa
     assert all(0 <= area.mean_confidence <= 1 for area in result.areas)
 
 
-def test_of_several_photos_one_is_shown(visit: Visit, run: Run) -> None:
+def test_photos_dropped_on_home_are_shown_and_can_be_removed(visit: Visit, run: Run) -> None:
+    app = visit()
+    app.session_state["handed photos"] = [("first.jpg", photo_bytes()), ("dropped.jpg", photo_bytes())]
+    app.switch_page("pages/segment.py").run()
+    assert not app.exception
+    assert pictures(app) == ["dropped.jpg with its classes laid over it"]
+    upload(app, ("added.jpg", photo_bytes()))
+    assert pictures(app) == ["added.jpg with its classes laid over it"]
+    app.button(key="remove handed").click().run()
+    assert pictures(app) == ["added.jpg with its classes laid over it"]
+    assert len(app.pills) == 1, "the classes shown"
+
+
+def test_of_several_photos_the_newest_is_shown(visit: Visit, run: Run) -> None:
     app = upload(visit("segment"), ("a.jpg", photo_bytes()), ("a.jpg", photo_bytes("PNG")), ("b.jpg", photo_bytes()))
     assert app.pills[0].options == ["1. a.jpg", "2. a.jpg", "3. b.jpg"]
-    app.pills[0].set_value("3. b.jpg").run()
-    assert not app.exception
     assert pictures(app)[0].startswith("b.jpg")
+    app.pills[0].set_value("1. a.jpg").run()
+    assert not app.exception
+    assert pictures(app)[0].startswith("a.jpg")
 
 
 def test_a_text_file_is_one_sentence(visit: Visit, run: Run) -> None:
