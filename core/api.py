@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from core.model.checkpoint.checkpoint_file import CheckpointMeta
     from core.model.predict.predictor import Predictor
     from core.model.predict.upsampling import Prediction
+    from core.training.evaluation import Scored
 
 __all__ = ["TTA", "Given", "Model", "compare", "evaluate", "new_run", "open_model", "start_run"]
 
@@ -162,14 +163,19 @@ def compare(
 
     `sentence` is the verdict in words, `verdict` one of better, worse and undecided. `delta_miou` is the mIoU of B less
     that of A, `interval` its 95 % interval from a paired bootstrap over the photos. The arguments and errors are those
-    of `evaluate`; `on_progress` starts at 0 for each checkpoint.
+    of `evaluate`; `on_progress` counts the photos of both checkpoints.
     """
     from core.training.evaluation import score_checkpoint
 
     dataset = _opened(data)
-    sides = []
+    sides: list[Scored] = []
+
+    def count(done: int, total: int) -> None:
+        if on_progress:
+            on_progress(len(sides) * total + done, 2 * total)
+
     for checkpoint in (a, b):
-        sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, on_progress, on_note))
+        sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, count, on_note))
         _note(checkpoint, sides[-1].repairs, sides[-1].document, on_note)
     of_a, of_b = sides
     found = comparison.compare(of_a.counts_NKK, of_b.counts_NKK)

@@ -55,8 +55,8 @@ def test_the_verdict_is_about_the_scores_and_nothing_is_printed(
     done: list[tuple[int, int]] = []
     a = api.evaluate(checkpoint, str(tiny_voc), on_progress=lambda *now: done.append(now))
     b = api.evaluate(str(other), tiny_voc)
-    verdict = api.compare(checkpoint, other, tiny_voc)
-    assert done == [(1, 2), (2, 2)]
+    verdict = api.compare(checkpoint, other, tiny_voc, on_progress=lambda *now: done.append(now))
+    assert done == [(1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert (verdict["a"]["confusion"], verdict["b"]["confusion"]) == (a["confusion"], b["confusion"])
     assert verdict["delta_miou"] == pytest.approx(b["miou"] - a["miou"])
     assert verdict["sentence"].startswith("other.pt and lively.pt cannot be told apart on 2 images")

@@ -247,7 +247,8 @@ def _open_foreign(path: Path, content: FileContent, given: Given) -> OpenedCheck
     classes = stated.classes if stated else None
     found = mend(path, content.document, classes, replace(given, classes=None) if stated else given)
     kind = "safetensors" if content.container == SAFETENSORS else "state dict"
-    if stated and _describes(stated, found):
+    names = [each.architecture.removeprefix(SMP_PREFIX) for each in (stated, found) if each]
+    if stated and names[0] == names[1] and len(stated.class_names) == found.num_classes:
         _refuse_given(path, given.about_the_model)
         meta = replace(stated, has_aux_head=found.has_aux_head)
         half = any(isinstance(v, Tensor) and v.dtype == torch.half for v in content.document.values())
@@ -258,11 +259,6 @@ def _open_foreign(path: Path, content: FileContent, given: Given) -> OpenedCheck
         problems.insert(0, f"it does not say {' or '.join(said)}")
         repairs.insert(0, f"{' and '.join(said.values())} are assumed")
     return OpenedCheckpoint(path, found.state, assumed, kind, None, tuple(problems), tuple(repairs), found.keys)
-
-
-def _describes(stated: CheckpointMeta, found: Mended) -> bool:
-    is_same_model = stated.architecture.removeprefix(SMP_PREFIX) == found.architecture.removeprefix(SMP_PREFIX)
-    return is_same_model and len(stated.class_names) == found.num_classes
 
 
 def _assumed(found: Mended, given: Given) -> CheckpointMeta:

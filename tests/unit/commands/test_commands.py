@@ -1,5 +1,6 @@
 """The command line as a contract: its usage, and one line for a wrong input that leaves nothing behind."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core import terminal
 from core.home import PROJECT_ROOT
 from tests.unit.commands.calls import Command, core_process, files_under
 
@@ -214,3 +216,44 @@ def test_a_closed_pipe_is_no_error(places: dict[str, str], line: str) -> None:
 
 def test_an_error_that_nobody_reads_keeps_its_exit_code(places: dict[str, str]) -> None:
     assert _run_unread("stderr", "stats", places["none"]) == (1, "")
+
+
+@pytest.mark.parametrize("line", ["estimate --data {voc}", "evaluate {text} --data {voc}"])
+def test_a_job_takes_its_lock_before_torch_is_imported(places: dict[str, str], tmp_path: Path, line: str) -> None:
+    """A page waits until the job's lock is held; an estimate imported torch first, for seconds."""
+    program = """
+import sys
+from core import jobs
+from core.__main__ import main
+
+def hold(folder):
+    print("torch" in sys.modules)
+    raise SystemExit
+
+jobs.hold = hold
+main()
+"""
+    arguments = [*line.format(**places).split(), "--job", str(tmp_path / "job")]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "False"
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_note_has_its_own_line_above_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was printed behind the bar: `evaluating: 50%|...| 1/2 epoch_010.pt was evaluated before ...`."""
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with terminal.progress_bar("evaluating", "photo") as on_progress:
+        on_progress(1, 2)
+        terminal.say("A note.")
+    shown = [line.rpartition("\r")[2] for line in screen.getvalue().split("\n")]
+    assert "evaluating" in screen.getvalue()
+    assert shown[0] == "A note."

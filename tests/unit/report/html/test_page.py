@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
+from core.home import demo_dir
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import SECTIONS, TEMPLATES, render
+from core.report.html.sections import commands
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
+from core.training.demo_run import _FIRST_SETTINGS
 from core.training.run.folders import Run
-from core.training.settings.config import with_settings
+from core.training.settings.config import TrainingConfig, with_settings
+from core.training.settings.presets import preset
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 
@@ -236,6 +240,26 @@ def test_the_commands_make_it_again(content: Content, page: Element) -> None:
     assert about["Versions, first"] == "torch 2.15.0"
     assert about["Device"] == "Test CPU (2 threads), fp32"
     assert about["Checkpoint 4 epochs (SHA-256)"] == content.checkpoints[1].evaluation.checkpoint_hash
+
+
+def test_an_old_demo_run_is_made_again_with_the_settings_it_had(content: Content) -> None:
+    """The demo has other settings today, and the report of an old run said `python -m core demo` makes it again."""
+
+    def commands_of(config: TrainingConfig) -> list[str]:
+        runs = tuple(
+            replace(each, run=replace(each.run, made_as="demo", preset="demo", data=str(demo_dir()), config=config))
+            for each in content.runs
+        )
+        evaluations = [replace(each.evaluation, data=str(demo_dir())) for each in content.checkpoints]
+        checkpoints = zip(content.checkpoints, evaluations, strict=True)
+        old = replace(content, runs=runs, checkpoints=tuple(replace(each, evaluation=e) for each, e in checkpoints))
+        return commands(old, Words("en"))
+
+    assert commands_of(preset("demo"))[0] == "python -m core demo"
+    draw, train, *_ = commands_of(_FIRST_SETTINGS)
+    assert draw.startswith("python -m core demo   # draws the data")
+    assert train.startswith(f"python -m core train --new first --data {demo_dir()} --preset demo ")
+    assert "--set image_size=96" in train
 
 
 def test_every_score_is_defined_with_a_formula(page: Element) -> None:
