@@ -8,7 +8,8 @@ from core.training.run.folders import Run
 from ui import address
 from ui.page import open_page, showing_errors
 from ui.train import run_view
-from ui.train.actions import ask_action, edit_run
+from ui.train.actions import ask_action, edit_run, show_next_steps
+from ui.train.details import show_details
 from ui.train.duration import show_prediction
 from ui.train.new_run import ask_new_run
 from ui.train.run_view import Entry
@@ -42,30 +43,35 @@ def follow(entry: Entry, runs_there: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run.name, anchor=False, width="content")
         run_view.show_state(state)
+        if state not in folders.LIVE_STATES:
+            show_next_steps(run)
     run_view.show_about(run, log)
     if run.note:
         st.markdown(without_pictures(run.note))
-    ask_action(run, log, state)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        ask_action(run, log, state)
     st.fragment(show_live, run_every=run_view.TICK_S if state in folders.LIVE_STATES else None)(run, state, runs_there)
     edit_run(run, state)
 
 
 def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
-    """Draw the progress of a run; rerun the page when its state is no longer `state`."""
+    """Draw the progress of a run, pictures first; rerun the page when its state is no longer `state`."""
     with showing_errors():
         _, log, now = run_view.read_run(run)
         if now != state:
             st.rerun()
         run_view.show_progress(run, log, state)
-        show_prediction(run, log)
-        run_view.show_trouble(run, log, state)
+        run_view.show_end(run, log, state)
         if log.legs:
-            run_view.show_numbers(log)
-            run_view.show_curves(run, log, runs_there)
-            run_view.show_classes(log)
             with showing_errors():  # the data may have moved
                 show_samples(run)
-        run_view.show_details(run, log)
+            run_view.show_numbers(log)
+        show_prediction(run, log)
+        run_view.show_advice(run, log, state)
+        if log.legs:
+            run_view.show_curves(run, log, runs_there)
+            run_view.show_classes(log)
+        show_details(run, log)
 
 
 def main() -> None:

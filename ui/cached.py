@@ -144,6 +144,16 @@ def _sample_strip(photo: Stamp, truth: Stamp, predicted: Stamp, colors: tuple[st
     return png_bytes(picture)
 
 
+def classes_in(masks: Sequence[Path], classes: Classes) -> list[int]:
+    """Return the ids of the classes, and of void, that occur in some masks."""
+    return sorted(set().union(*(_classes_in(stamp(mask), len(classes)) for mask in masks)))
+
+
+@st.cache_data(max_entries=2000, ttl=DAY_S, show_spinner=False)
+def _classes_in(mask: Stamp, num_classes: int) -> set[int]:
+    return set(np.unique(read_mask(Path(mask.path), num_classes)).tolist())
+
+
 def film(
     photo: Path, truth: Path, predicted: Sequence[tuple[Path, str]], *, classes: Classes, size_px: int = 280
 ) -> bytes:

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -15,9 +16,20 @@ from core import jobs
 from core.data.images import write_mask
 from core.training.run import folders
 from core.training.run.folders import Run
-from core.training.run.records import Validating, Warned
+from core.training.run.records import RunEnded, Validating, Warned
 from core.training.settings.config import TrainingConfig
-from tests.app.conftest import CAT, MakeRun, Visit, append, button, epoch_record, make_pairs, texts, write_records
+from tests.app.conftest import (
+    CAT,
+    MakeRun,
+    Visit,
+    append,
+    button,
+    epoch_record,
+    links,
+    make_pairs,
+    texts,
+    write_records,
+)
 
 
 def alts(app: AppTest) -> list[str]:
@@ -93,7 +105,9 @@ def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, 
         assert "Latest pixel accuracy: 75.0 % (+5.0 points)" in said
         assert "Photos per second: 12.5" in said
         assert "--set epochs=3" in said
-        assert len(app.get("plotly_chart")) == 6
+        keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
+        assert keys == ["loss", "learning rate", "throughput"], "one epoch and two classes are numbers"
+        assert "background: 80.0 %" in said
         button(app, "Stop").click().run()
         assert jobs.is_stop_requested(run.path)
         assert "Asked to stop" in texts(app)
@@ -126,10 +140,68 @@ def test_a_finished_run_can_be_extended(
     assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in texts(app)
     assert "Finished" in texts(app)
     assert app.dataframe[0].value.iloc[0].tolist() == ["last.pt", "3", "30.0 %", "158 MB", "reopened, same answer"]
+    keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
+    assert keys[:3] == ["loss", "miou", "growth"]
     app.number_input[0].set_value(5)
     button(app, "Extend").click().run()
     assert asked == [5]
     assert not app.exception
+
+
+def test_a_run_that_is_over_leads_to_compare_segment_and_the_report(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    """It ended in numbers: where to go from there was left to the sidebar, and which checkpoints to the memory."""
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    for epoch in (1, 3):
+        (run.path / f"epoch_{epoch:03d}.pt").write_bytes(b"not a checkpoint")
+    app = visit("train", run=run.path.name)
+    assert not app.exception
+    found = {label: parse_qs(link.partition("?")[2])["checkpoint"] for label, link in links(app).items()
+             if "checkpoint" in link}  # fmt: skip
+    first, third = (f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 3))
+    assert found == {"**Compare 1 with 3**": [first, third], "Segment a photo": [third]}
+    assert [each.proto.label for each in app.get("download_button")] == ["Report"]
+    assert "Extend" in {each.label for each in app.button}
+
+
+def test_a_run_with_one_checkpoint_or_none_leads_where_it_can(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    assert _leading_on(visit("train", run=run.path.name)) == []
+    write_records(run, 3, ended="finished")
+    assert _leading_on(visit("train", run=run.path.name)) == ["**Scores and photos**", "Segment a photo"]
+
+
+def _leading_on(app: AppTest) -> list[str]:
+    return [label for label, link in links(app).items() if "checkpoint=" in link]
+
+
+def test_every_setting_of_a_run_is_in_a_table_with_its_preset_beside(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    run = make_run(learning_rate=0.01)
+    app = visit("train", run=run.path.name)
+    table = app.table[0].value
+    assert len(table) == len(TrainingConfig().as_dict())
+    differing = table[table["Preset Demo"] != "same"]
+    assert differing.to_dict("index") == {
+        "Epochs": {"Value": "**3**", "Preset Demo": "10"},
+        "Learning rate": {"Value": "**0.01**", "Preset Demo": "0.001"},
+    }
+    assert table.loc["Random flip", "Value"] == "yes"
+
+
+def test_a_run_that_ends_near_the_floor_says_why_and_what_helps(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    run = make_run()
+    write_records(run, 0)
+    append(run, epoch_record(1, 0.05), RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1,
+                                               best_miou=0.05))  # fmt: skip
+    (said,) = (warning.value for warning in visit("train", run=run.path.name).warning)
+    assert said.startswith("The mIoU of 5.0 % is 1.5 points above the floor of 3.5 %")
+    assert said.endswith("The likely cause: it was trained for 4 steps only. What helps: extend the run.")
 
 
 def test_a_checkpoint_of_mid_epoch_has_no_score_of_the_epoch_before(
@@ -180,6 +252,8 @@ def test_samples_show_photo_truth_and_newest_mask(visit: Visit, make_run: MakeRu
     app = visit("train")
     assert not app.exception
     assert alts(app) == ["photo_4: the photo, its true mask, and the mask predicted after epoch 2"]
+    (legend,) = (str(html.proto.body) for html in app.get("html"))
+    assert [name for name in ("background", "cat", "void", "dog") if name in legend] == ["background", "cat", "void"]
     app.select_slider[0].set_value(run.path / "samples" / "epoch_001").run()
     assert alts(app)[0].endswith("predicted after epoch 1")
 

@@ -3,12 +3,16 @@
 import streamlit as st
 
 from core import jobs
+from core.report.content import evaluated_checkpoints, gather
+from core.report.html.page import render
 from core.training.run import edits, folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.settings.config import MAX_EPOCHS
 from ui import address
-from ui.page import showing_errors
+from ui.checkpoints import best_first, list_choices, without_run
+from ui.downloads import offer
+from ui.page import link_to, showing_errors
 from ui.words import plain
 
 
@@ -24,6 +28,28 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
         ask_extension(run, log)
     elif st.button("Start" if state == "new" else "Resume", type="primary", icon=":material/play_arrow:"):
         start(run)
+
+
+def show_next_steps(run: Run) -> None:
+    """Draw what follows a training: its checkpoints compared, one of them on a photo, the report."""
+    choices = without_run([choice for choice in list_choices() if choice.run.path == run.path])
+    if not choices:
+        return
+    best = best_first(choices)[0]
+    milestones = [choice for choice in choices if choice.is_milestone]
+    if len(milestones) > 1:
+        pair = (milestones[0], milestones[-1])
+        label = f"**Compare {pair[0].epoch} with {pair[1].epoch}**"
+        link_to("Compare", label, checkpoint=[choice.id for choice in pair])
+    else:
+        link_to("Compare", "**Scores and photos**", checkpoint=best.id)
+    link_to("Segment", "Segment a photo", checkpoint=best.id)
+    offer("Report", lambda: _report(run), f"{run.path.name}-report.html", "text/html", icon=":material/description:",
+          meaning="One HTML file that needs no network. Compare has it in Portuguese too.")  # fmt: skip
+
+
+def _report(run: Run) -> bytes:
+    return render(gather(evaluated_checkpoints([run], "val")), "en").encode()
 
 
 def ask_stop(run: Run) -> None:
@@ -43,13 +69,11 @@ def ask_extension(run: Run, log: RunLog) -> None:
         st.caption(f"It has the {MAX_EPOCHS:,} epochs that a run can have.")
         return
     usual = max(done + 1, run.config.total_schedule_epochs, 50 if done < 50 else 2 * done)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        epochs = st.number_input(
-            "Extend to (epochs)", done + 1, MAX_EPOCHS, min(usual, MAX_EPOCHS), width=160,
-            help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
-        )  # fmt: skip
-        is_asked = st.button("Extend", icon=":material/resume:")
-    if is_asked:
+    epochs = st.number_input(
+        "Extend to (epochs)", done + 1, MAX_EPOCHS, min(usual, MAX_EPOCHS), width=160,
+        help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
+    )  # fmt: skip
+    if st.button("Extend", icon=":material/resume:"):
         start(run, extend_to=int(epochs))
 
 

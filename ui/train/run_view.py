@@ -1,4 +1,4 @@
-"""A run on Home and on Train: state, progress, scores beside the floor, curves, details."""
+"""A run on Home and on Train: state, progress, scores beside the floor, advice, curves."""
 
 import time
 from datetime import datetime
@@ -12,13 +12,16 @@ from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.health import health
 from core.training.run.log import RunLog
-from core.training.run.records import Record, RunEnded, seconds_between, to_line
+from core.training.run.records import Record, RunEnded, seconds_between
 from core.wording import count, duration, megabytes
 from ui import cached, charts
 from ui.charts import Curve, loss_curves, miou_curves
 from ui.checkpoints import run_names
 from ui.train.duration import progress_of
-from ui.words import MISSING, STATES, code, percent, plain, points
+from ui.words import MISSING, STATES, percent, plain, points
+
+FEW_CLASSES = 2
+"""So many scores are numbers; more are bars."""
 
 TICK_S = 2.0
 """Seconds between two updates of a live run."""
@@ -82,7 +85,7 @@ def show_state(state: str) -> None:
 def show_about(run: Run, log: RunLog) -> None:
     """Say in one line when the run was made, on which data and which machine."""
     made = f"{datetime.fromtimestamp(run.created_s).astimezone():%d %b %Y, %H:%M}"
-    facts = [f"made {made}", f"preset {run.preset}", f"data {code(run.data)}"]
+    facts = [f"made {made}", f"preset {run.preset}", f"data {plain(run.data)}"]
     if log.legs:
         leg = log.legs[-1]
         photos = f"{count(leg.num_train_images, 'training photo')}, {leg.num_val_images:,} for validation"
@@ -133,8 +136,8 @@ def _floor(log: RunLog, score: str) -> float | None:
     return log.legs[-1].floor.get(score) if log.legs else None
 
 
-def show_trouble(run: Run, log: RunLog, state: str) -> None:
-    """Show how the run ended, advice on its health, warnings, and damaged lines of the log."""
+def show_end(run: Run, log: RunLog, state: str) -> None:
+    """Show why a run ended early, with the end of what the trainer printed."""
     reason = log.last.reason if isinstance(log.last, RunEnded) else ""
     if state == "failed":
         st.error(f"The run failed: {plain(reason)}", icon=":material/error:")
@@ -146,6 +149,10 @@ def show_trouble(run: Run, log: RunLog, state: str) -> None:
         st.code(jobs.output_of(run.path) or "(it printed nothing)", language=None, wrap_lines=True)
     if state == "new":
         st.info("This run was made but never started.")
+
+
+def show_advice(run: Run, log: RunLog, state: str) -> None:
+    """Show advice on the health of a run, its warnings, and damaged lines of the log."""
     for advice in health(log, state=state, is_drawn=demo_run.is_drawn(run)):
         box, icon = ADVICE_BOXES[advice.severity]
         box(plain(advice.sentence), icon=icon)
@@ -182,20 +189,21 @@ def show_numbers(log: RunLog) -> None:
 
 
 def show_curves(run: Run, log: RunLog, known: list[Run]) -> None:
-    """Draw losses and mIoU over the epochs, beside other runs if chosen."""
+    """Draw losses and mIoU over the epochs, beside other runs if chosen; one epoch alone is no curve."""
     names = run_names(known)
     others = {names[other.path]: other for other in known if other.path != run.path}
     chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []
     curves = [Curve(names.get(run.path, run.name), log), *(_curve(name, others[name]) for name in chosen)]
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Loss** (cross-entropy per pixel)")
+    has_epochs = bool(chosen) or len(log.epochs) > 1
+    left, right = st.columns(2) if has_epochs else (st.container(), None)
+    if has_epochs or len(log.steps) > 1:
+        left.markdown("**Loss** (cross-entropy per pixel)")
         figure = cached.curves_figure(loss_curves, curves) if chosen else cached.step_figure(charts.loss_figure, log)
-        st.plotly_chart(figure, key="loss", alt="Loss over epochs")
-    with right:
-        st.markdown("**Mean IoU** on the validation photos")
+        left.plotly_chart(figure, key="loss", alt="Loss over epochs")
+    if right:
+        right.markdown("**Mean IoU** on the validation photos")
         figure = cached.curves_figure(miou_curves, curves) if chosen else cached.epoch_figure(charts.miou_figure, log)
-        st.plotly_chart(figure, key="miou", alt="Validation mIoU over epochs, with the floor")
+        right.plotly_chart(figure, key="miou", alt="Validation mIoU over epochs, with the floor")
 
 
 def _curve(name: str, run: Run) -> Curve:
@@ -203,60 +211,24 @@ def _curve(name: str, run: Run) -> Curve:
 
 
 def show_classes(log: RunLog) -> None:
-    """Draw the IoU of every class after the latest epoch, and over the epochs."""
+    """Draw the IoU of every class after the latest epoch, of one or two as numbers, and over the epochs if several."""
     if not log.epochs:
         return
     classes, epoch = log.legs[-1].classes, log.epochs[-1]
-    left, right = st.columns(2)
-    with left:
-        st.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
+    scored = {name: value for name, value in zip(classes.names, epoch.iou, strict=False) if value is not None}
+    left, right = st.columns(2) if len(log.epochs) > 1 else (st.container(), None)
+    left.markdown(f"**IoU of each class** after epoch {epoch.epoch}")
+    if len(scored) > FEW_CLASSES:
         figure = cached.epoch_figure(charts.class_iou_figure, log)
-        st.plotly_chart(figure, key="classes", alt="IoU of each class")
-    with right:
-        st.markdown("**How each class grew**, epoch by epoch")
+        left.plotly_chart(figure, key="classes", alt="IoU of each class")
+    else:
+        numbers = left.container(horizontal=True)
+        for name, value in scored.items():
+            numbers.metric(plain(name), percent(value))
+    if right:
+        right.markdown("**How each class grew**, epoch by epoch")
         figure = cached.epoch_figure(charts.class_growth_figure, log)
-        st.plotly_chart(figure, key="growth", alt="IoU of each class after each epoch")
-    absent = [name for name, value in zip(classes.names, epoch.iou, strict=False) if value is None]
+        right.plotly_chart(figure, key="growth", alt="IoU of each class after each epoch")
+    absent = [name for name in classes.names if name not in scored]
     if absent:
         st.caption(f"Not among the validation photos, so without a score: {plain(', '.join(absent))}.")
-
-
-# --- details --------------------------------------------------------------------------------------------------------
-
-
-def show_details(run: Run, log: RunLog) -> None:
-    """Draw checkpoints, learning rate and speed, the latest record, the trainer's output, and the command."""
-    with st.expander("Checkpoints", icon=":material/save:"):
-        show_checkpoints(run, log)
-    with st.expander("Learning rate and speed", icon=":material/speed:"):
-        st.plotly_chart(cached.step_figure(charts.learning_rate_figure, log), key="learning rate")
-        st.plotly_chart(cached.step_figure(charts.throughput_figure, log), key="throughput")
-    with st.expander("Log and the command", icon=":material/terminal:"):
-        st.caption("This command makes and trains the same run again:")
-        st.code(folders.command(run), language="bash", wrap_lines=True)
-        if log.last:
-            st.caption(f"The latest record of {code(run.log_path)}:")
-            st.code(to_line(log.last).strip(), language="json", wrap_lines=True)
-        st.caption("The end of what the trainer printed:")
-        st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)
-
-
-def show_checkpoints(run: Run, log: RunLog) -> None:
-    """Draw the checkpoint files that exist, with their records."""
-    newest = {record.file: record for record in log.checkpoints if (run.path / record.file).exists()}
-    if not newest:
-        st.caption("None yet: the first is written and verified after the first epoch.")
-        return
-    scores = {epoch.epoch: epoch.miou for epoch in log.epochs}
-    rows = [
-        {
-            "File": record.file,
-            "Epoch": f"in epoch {record.epoch + 1}" if record.step_in_epoch else str(record.epoch),
-            "mIoU": "not evaluated" if record.step_in_epoch else percent(scores.get(record.epoch)),
-            "Size": megabytes(record.size_bytes),
-            "Verified": "reopened, same answer" if record.verified else "no",
-        }
-        for record in newest.values()
-    ]
-    st.dataframe(rows, hide_index=True)
-    st.caption(f"Beside a floor of {percent(_floor(log, 'miou'))} mIoU.")

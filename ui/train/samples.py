@@ -4,13 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.dataset import Dataset
+from core.classes import Classes
+from core.data.dataset import Dataset, Sample
 from core.errors import DataError
 from core.files import by_number, entries
 from core.training.run.folders import Run
 from core.training.run.log import thin
 from core.training.run.milestones import epoch_of, sample_folders
-from core.voc import VOID
 from ui import cached
 from ui.legend import show_legend
 from ui.pictures import data_url
@@ -23,31 +23,42 @@ FILM_HELP = "Shows the epochs one after the other, each with its mIoU on all val
 
 
 def show_samples(run: Run) -> None:
-    """Draw photos, true masks and predictions, after an epoch or as a film of all epochs."""
+    """Draw photos, true masks and predictions, after the latest epoch, another one, or as a film of all."""
     folders = sample_folders(run.path)
     if not folders:
         return
-    st.markdown("**The same photos after each epoch**: photo, truth, prediction")
     data = _dataset_of(run)
     samples = {sample.name: sample for sample in data.split("val")}
+    place = st.container()  # the pictures stand above the controls
     folder, is_film = _ask_epoch(folders)
     scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
-    for mask in sorted(entries(folder, "*.png"), key=by_number):
-        sample = samples.get(mask.stem)
-        if sample is None:
-            continue
-        picture: str | bytes
-        if is_film:
-            shown = [each for each in thin(folders, FILM_FRAMES) if (each / mask.name).exists()]
-            frames = [(each / mask.name, _title(each, scores)) for each in shown]
-            picture = data_url(cached.film(sample.photo, sample.mask, frames, classes=data.classes))
-            what = f"epoch by epoch, from {frames[0][1]} to {frames[-1][1]}"
-        else:
-            picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=data.classes)
-            what = f"after epoch {epoch_of(folder)}"
-        alt = f"{sample.name}: the photo, its true mask, and the mask predicted {what}"
-        st.image(picture, width="stretch", alt=alt)
-    show_legend([*range(data.num_classes), VOID], data.classes)
+    film = thin(folders, FILM_FRAMES) if is_film else []
+    shown = [mask for mask in sorted(entries(folder, "*.png"), key=by_number) if mask.stem in samples]
+    with place:
+        after = "epoch by epoch" if is_film else f"after epoch {epoch_of(folder)}"
+        st.markdown(f"**Photo, truth, prediction** {after}")
+        for first in range(0, len(shown), 2):
+            for column, mask in zip(st.columns(2), shown[first : first + 2], strict=False):
+                with column:
+                    _show_strip(samples[mask.stem], mask, data.classes, _frames(film, mask, scores))
+        masks = [each for mask in shown for each in (samples[mask.stem].mask, mask)]
+        show_legend(cached.classes_in(masks, data.classes), data.classes)
+
+
+def _frames(film: list[Path], mask: Path, scores: dict[int | None, float | None]) -> list[tuple[Path, str]]:
+    """Return the masks of a photo in the folders of a film, with their texts."""
+    return [(each / mask.name, _title(each, scores)) for each in film if (each / mask.name).exists()]
+
+
+def _show_strip(sample: Sample, mask: Path, classes: Classes, frames: list[tuple[Path, str]]) -> None:
+    picture: str | bytes
+    if frames:
+        picture = data_url(cached.film(sample.photo, sample.mask, frames, classes=classes))
+        what = f"epoch by epoch, from {frames[0][1]} to {frames[-1][1]}"
+    else:
+        picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=classes)
+        what = f"after epoch {epoch_of(mask.parent)}"
+    st.image(picture, width="stretch", alt=f"{sample.name}: the photo, its true mask, and the mask predicted {what}")
 
 
 def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:

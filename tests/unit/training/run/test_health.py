@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.training.run.health import (
+from core.training.run.health import SEVERITIES, health
+from core.training.run.learning import (
     BLIND_EPOCHS,
     FEW_PHOTOS,
-    SEVERITIES,
     WINDOW_EPOCHS,
     Advice,
     background_only_epochs,
-    health,
+    weakness,
 )
 from core.training.run.log import RunLog
 from core.training.run.records import Epoch, Record, RunEnded, RunStarted, Step
@@ -146,6 +146,39 @@ def test_scores_that_stay_at_the_floor() -> None:
     stuck = [epoch(number, miou=0.34, iou=[0.6, 0.08]) for number in range(1, WINDOW_EPOCHS + 1)]
     assert only([leg(), *stuck]).kind == "at the floor"
     assert advice_on([leg(), *stuck[:-1]]) == []
+
+
+@pytest.mark.parametrize(
+    ("init", "loss", "cat", "miou", "said"),
+    [
+        (
+            "imagenet",
+            0.5,
+            0.1,
+            0.34,
+            ["on or below the floor of 35.0 %", "trained for 20 steps only", "extend the run"],
+        ),
+        ("random", 0.5, 0.1, 0.37, ["2.0 points above the floor", "random weights", "pretrained weights (init=auto)"]),
+        ("imagenet", 2.0, 0.0, 0.35, ["predicts background nearly everywhere", "check the masks on Dataset"]),
+    ],
+)
+def test_a_run_that_ended_near_the_floor_says_why_and_what_helps(
+    init: str, loss: float, cat: float, miou: float, said: list[str]
+) -> None:
+    """A run of two epochs that scored the floor ended without a word: the checks waited for five."""
+    weak = [epoch(number, miou=miou, train_loss=loss, iou=[0.7, cat]) for number in (1, 2)]
+    found = only([leg(init=init), *weak], "finished")
+    assert (found.kind, found.severity) == ("at the floor", "warning")
+    assert [text for text in said if text not in found.sentence] == []
+    assert advice_on([leg(), *weak]) == [], "while it trains it may still rise"
+
+
+def test_a_checkpoint_is_weak_by_its_own_score() -> None:
+    log = log_of(healthy())
+    assert weakness(log) is None
+    assert weakness(log, 0.40) is None
+    assert "4.9 points above the floor" in (weakness(log, 0.399) or Advice("", "", "")).sentence
+    assert weakness(log_of([leg()])) is None
 
 
 def test_a_loss_that_never_falls() -> None:
