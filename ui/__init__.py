@@ -13,9 +13,10 @@ legend.py       which colour is which class
 downloads.py    a button that makes and saves a file
 internals.py    the parts of Streamlit that are not its public API, and the public way without them
 job_view.py     the progress of a job
+home/           Home
 dataset/        the Dataset page
 train/          the Train page; Home shows its runs too
-compare/        the Compare page; Present uses it too
+compare/        the Compare page; Home and Present use it too
 present/        the Present page
 segment/        the Segment page
 """

@@ -1,6 +1,7 @@
 """Home in its four states."""
 
 import gc
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from core import jobs
 from core.training import demo_run
 from core.training.run import folders
-from tests.app.conftest import MakeRun, Visit, links, texts, write_records
+from core.training.run.folders import create_run
+from core.training.settings.presets import preset
+from tests.app.conftest import MakeRun, Visit, links, make_pairs, texts, write_records
+from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.reads import counted_reads
 from tests.small_models import ship_stand_in
 from ui.page import settle
@@ -18,8 +22,8 @@ def test_nothing_yet_says_what_to_do(visit: Visit) -> None:
     app = visit()
     assert not app.exception
     assert [button.label for button in app.button] == ["Train the demo"]
-    assert "Demo data** is not made yet" in texts(app)
-    assert "None yet" in texts(app)
+    assert {"Open my data", "Download it (2 GB)"} <= links(app).keys(), "the two other doors"
+    assert "##### Demo" in texts(app)
 
 
 def test_before_anything_was_trained_the_first_step_is_the_starter_on_a_photo(
@@ -41,9 +45,7 @@ def test_before_anything_was_trained_the_first_step_is_the_starter_on_a_photo(
     after = visit()
     assert "Try it on a photo" not in [button.label for button in after.button]
     assert "Segment a photo" in links(after)
-    assert [
-        sentence for app in (visit(), visit("train")) for sentence in texts(app).splitlines() if "starter" in sentence
-    ] == []
+    assert "starter model finds" not in texts(visit())
 
 
 def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,17 +74,68 @@ def test_a_live_run_shows_epoch_and_remaining_time(visit: Visit, make_run: MakeR
     assert not app.button, "one run trains at a time"
 
 
-def test_finished_runs_lead_to_compare_and_segment(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+def test_a_finished_run_says_what_it_came_to(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     run = make_run()
     write_records(run, 3, ended="finished")
     app = visit()
     said = texts(app)
+    assert "first is done: 30.0 % mIoU after epoch 3, beside a floor of 3.5 %" in said
     assert "Best mIoU, epoch 3: 30.0 % (+26.5 points)" in said
     assert "3 of 3 epochs done" in said
-    assert "Demo data** is ready: 4 train, 2 val" in said
+    assert "Demo data**: 4 train, 2 val" in said
     assert {"Compare checkpoints", "Segment a photo"} <= links(app).keys()
     assert links(app)["Open"].endswith(f"run={run.path.name}")
     assert [button.label for button in app.button] == ["Train the demo"], "the demo was not among the runs"
+
+
+def test_two_evaluated_milestones_give_the_verdict_and_the_pictures_are_of_the_run(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    store_milestone(run, 2, guess_background)
+    store_milestone(run, 3, guess_half)
+    samples = run.path / "samples" / "epoch_003"
+    samples.mkdir(parents=True)
+    for name in ("photo_4", "photo_5"):
+        shutil.copy(demo_data / "SegmentationClass" / f"{name}.png", samples)
+    app = visit()
+    assert not app.exception
+    assert "3 epochs and 2 epochs cannot be told apart on 2 images" in texts(app), "two photos decide nothing"
+    assert "photo_4, a validation photo, segmented by first after epoch 3." in texts(app)
+    asked = [links(app)[name] for name in ("Compare checkpoints", "Segment a photo")]
+    assert [name in asked[0] for name in ("epoch_002.pt", "epoch_003.pt")] == [True, True]
+    assert "epoch_003.pt" in asked[1], "the best one"
+
+
+def test_with_many_runs_all_are_in_a_table_whose_rows_open_them(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    runs = [make_run(f"run {number}") for number in range(6)]
+    for number, run in enumerate(runs):
+        write_records(run, number % 3, ended="stopped" if number % 2 else "finished")
+    app = visit()
+    table = app.dataframe[0].value
+    assert list(table["Run"]) == [f"run {number}" for number in reversed(range(6))]
+    assert set(table["State"]) == {"Finished", "Stopped"}
+    assert list(table["Best mIoU"].fillna(-1)) == [20.0, 10.0, -1, 20.0, 10.0, -1]
+    app.multiselect[0].select("Stopped").run()
+    assert set(app.dataframe[0].value["State"]) == {"Stopped"}
+
+
+def test_data_sets_of_runs_are_listed_and_one_that_is_gone_is_said(
+    visit: Visit, make_run: MakeRun, demo_data: Path, tmp_path: Path
+) -> None:
+    mine, gone = make_pairs(tmp_path / "mine" / "VOC2012"), make_pairs(tmp_path / "gone")
+    for name, data in (("one", mine), ("two", gone)):
+        write_records(create_run(name, data, "demo", preset("demo")), 1, ended="finished")
+    shutil.rmtree(gone)
+    app = visit()
+    assert not app.exception
+    said = texts(app)
+    assert "Demo data**" in said
+    assert "**mine**: 4 train, 2 val" in said
+    assert str(gone) in said
 
 
 def test_a_crash_is_the_next_step(visit: Visit, make_run: MakeRun) -> None:

@@ -2,7 +2,7 @@
 
     checkpoints/starter/model.safetensors           an exported checkpoint
     checkpoints/starter/model.safetensors.sha256    its SHA-256, as `sha256sum` writes it
-    core/samples/                                   the photos, and credits.json with their authors
+    core/samples/                                   the photos, credits.json with their authors, and the starter's masks
 
 The model lies beside the code, wherever `$ATROUS_HOME` is: it is part of the project and no run.
 """
@@ -81,6 +81,11 @@ class SamplePhoto:
     def credit(self) -> str:
         """Title, author and licence on one line."""
         return f"{self.title}, by {self.author} ({self.licence})"
+
+    @property
+    def mask(self) -> Path:
+        """The starter's mask of it, so that a page can show it before torch is loaded."""
+        return self.file.with_name(f"{self.file.stem}_mask.png")
 
 
 def sample_photos() -> list[SamplePhoto]:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.classes import VOC_CLASSES
+from core.data.images import read_mask
 from core.errors import CheckpointError, ConfigError
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.stated import Given
@@ -88,7 +89,8 @@ def test_the_sample_photos_are_small_and_say_whose_they_are() -> None:
         assert photo.licence in ("CC0", "public domain")
         assert photo.author in photo.credit
         assert "skimage/data/" in photo.source
-    assert {file.name for file in starter.SAMPLES.iterdir()} == {photo.file.name for photo in photos} | {"credits.json"}
+    shipped = {file.name for photo in photos for file in (photo.file, photo.mask)}
+    assert {file.name for file in starter.SAMPLES.iterdir()} == shipped | {"credits.json"}
 
 
 @pytest.mark.parametrize("photo", sample_photos(), ids=lambda photo: photo.shows)
@@ -105,3 +107,5 @@ def test_the_shipped_model_is_the_one_that_its_hash_says_and_segments_the_sample
     shares = {area.name: area.share for area in areas if area.name != "background"}
     assert shares[photo.shows] > 0.25
     assert sum(shares.values()) - shares[photo.shows] < 0.1
+    shipped_HW = read_mask(photo.mask, len(CLASS_NAMES))
+    assert (prediction.mask_HW == shipped_HW).mean() > 0.999, "Home shows the mask that the starter gives"
