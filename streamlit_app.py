@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.model.photo.photo_file import SUFFIXES
 from core.model.weights import starter
 from core.training import demo_run
 from ui.home.data_sets import show_data_sets
@@ -9,6 +10,7 @@ from ui.home.hero import hero_of, show_hero, show_small
 from ui.home.next_step import show_doors, show_next_step
 from ui.home.runs import MAX_CARDS, show_cards, show_table
 from ui.page import open_page, showing_errors
+from ui.segment.photo_source import MAX_PHOTO_MB, hand_over
 from ui.train.run_view import TICK_S, read_runs
 from ui.words import plain
 
@@ -34,18 +36,27 @@ def show_now(*, was_live: bool) -> None:
         if hero and hero.small:
             with showing_errors():
                 show_small(hero)
-        ask_photo(is_first=not any(entry.run.checkpoints() for entry in entries))
+        ask_photo(has_checkpoint=any(entry.run.checkpoints() for entry in entries))
     if entries:
         st.subheader("Runs", anchor=False)
         show_cards(entries)
 
 
-def ask_photo(*, is_first: bool) -> None:
-    """Take a photo to Segment; `is_first` before any run has a checkpoint."""
-    if is_first and starter.is_there():
+def ask_photo(*, has_checkpoint: bool) -> None:
+    """Take photos that are dropped here to Segment; before any run has a checkpoint, offer samples too."""
+    if not has_checkpoint and not starter.is_there():
+        return
+    if not has_checkpoint:
         st.markdown(f"#### See it on a photo\nThe starter model finds {starter.KNOWN_TEXT}.")
         if st.button("Try it on a photo", type="primary", icon=":material/auto_awesome:"):
             st.switch_page("pages/segment.py", query_params={"checkpoint": starter.NAME})
+    files = st.file_uploader(
+        "Or drop your photo here" if not has_checkpoint else "Your photo", type=SUFFIXES, accept_multiple_files=True,
+        max_upload_size=MAX_PHOTO_MB, key="dropped", help="Photos stay in memory and are never written to disk.",
+    )  # fmt: skip
+    if files:
+        hand_over([(file.name, file.getvalue()) for file in files])
+        st.switch_page("pages/segment.py", query_params={} if has_checkpoint else {"checkpoint": starter.NAME})
 
 
 def main() -> None:

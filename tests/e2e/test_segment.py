@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.data.demo import write_demo
+from core.home import PROJECT_ROOT
 from core.model.photo.photo_file import open_photo
 from core.model.predict.predictor import open_predictor
 from core.model.predict.upsampling import Prediction
@@ -68,6 +69,8 @@ def test_from_home_to_an_animal_that_is_named_in_two_clicks(dashboard: Dashboard
     expect(page.get_by_role("table").get_by_role("cell", name="person", exact=True)).to_be_visible()
     go_to(page, "Home")
     expect(page.get_by_role("button", name="Try it on a photo")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(str(PROJECT_ROOT / "core" / "samples" / "person.jpg"))
+    expect(page.get_by_role("application", name="person.jpg with its classes laid over it")).to_be_visible()
     expect_no_trouble(dashboard, visit)
     assert not (dashboard.home / "checkpoints").exists(), "nothing is stored, least of all a run"
 
