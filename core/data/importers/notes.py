@@ -5,6 +5,9 @@ import re
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and the halves of characters that stand for the bytes of a file name that is no UTF-8."""
 
+MAX_ERROR = 600
+"""Characters of an error: what it quotes of a file may be of any length."""
+
 MAX_NOTED = 8
 """Sentences that an error carries."""
 
@@ -36,6 +39,8 @@ class Notes:
 
     def after(self, error: str) -> str:
         """Return what an error says, and behind it what was noted before: it often holds the cause."""
+        if len(error) > MAX_ERROR:
+            error = f"{error[: MAX_ERROR // 2]} ... {error[-MAX_ERROR // 2 :]}"
         noted = [sentence.rstrip(".") for sentence in self.sentences()]
         return self._known(f"{error} Noted before: {'; '.join(noted[:MAX_NOTED])}." if noted else error)
 

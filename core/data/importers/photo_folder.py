@@ -1,12 +1,12 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.importers.notes import Notes
-from core.data.importers.plan import Source
+from core.data.importers.plan import Drawing, Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
@@ -66,6 +66,16 @@ class PhotoFolder:
                 "its own, or name their folder with --photos."
             )
         return candidates[0] if candidates else None
+
+    def drawings_of(self, drawings: Iterable[Drawing]) -> list[Drawing]:
+        """Return the first drawing of each photo; second ones, and photos without a drawing, are noted."""
+        of_file: dict[Path, Drawing] = {}
+        for drawing in drawings:
+            self._notes.count("Second entries of a photo left out", drawing.file, drawing.file in of_file)
+            of_file.setdefault(drawing.file, drawing)
+        bare = [file for file in self.files if file not in of_file]
+        self._notes.count("Photos that nothing annotates left out", bare[0] if bare else "", len(bare))
+        return list(of_file.values())
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ def number_labels(
     ids: dict[str, int] = {}
     names, chosen = ["background"], [css_color(PALETTE[BACKGROUND])]
     for label in dict.fromkeys(labels):
+        if not label:
+            raise DataError(f"{where} has a class whose name is empty; give it a name.")
         if is_background(label):
             ids[label] = BACKGROUND
             chosen[0] = given.get(label, chosen[0])

@@ -67,6 +67,12 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
     masks_of = _without_numbers(masks_of, notes)
     labels = sorted({label for found in masks_of.values() for label, _ in found}, key=by_number)
     classes, ids = _classes(labels, source, notes)
+    incomplete = [photo for photo, found in masks_of.items() if found and len(dict(found)) < len(labels)]
+    notes.count(
+        "Photos without a mask of some class, which is taken to be absent there",
+        incomplete[0] if incomplete else "",
+        len(incomplete),
+    )
     for photo, found in masks_of.items():
         notes.count("Photos without any mask left out", photo, not found)
     drawings = [

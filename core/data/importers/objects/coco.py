@@ -93,12 +93,12 @@ def plan_coco(source: Source, notes: Notes) -> Plan:
     classes, ids = number_labels(chain.from_iterable(part.labels.values() for part in parts), where, notes)
     painting = Painting(ids, _labels_of_brush_masks(list(chain.from_iterable(part.labelled() for part in parts))))
     photos = PhotoFolder(source.photos or (source.path if source.path.is_dir() else source.path.parent), notes)
-    drawings: dict[Path, Drawing] = {}
-    for part in parts:
-        for image, photo in _photos_of(part, photos).items():
-            notes.count("Second entries of a photo left out", photo, photo in drawings)
-            drawings.setdefault(photo, _drawing(part, image, photo, photos.root, painting, notes))
-    return Plan(classes, list(drawings.values()))
+    drawings = (
+        _drawing(part, image, photo, photos.root, painting, notes)
+        for part in parts
+        for image, photo in _photos_of(part, photos).items()
+    )
+    return Plan(classes, photos.drawings_of(drawings))
 
 
 def _instances_files(path: Path) -> dict[Path, str | None]:

@@ -16,7 +16,7 @@ from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate
 from core.data.importers.objects.outlines import MIN_NUMBERS, ellipse, polygons_region, region_in_box
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
-from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
+from core.data.importers.plan import Canvas, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_called, split_of
 from core.errors import DataError
 from core.files import by_number, regular
@@ -46,14 +46,12 @@ def plan_cvat_xml(source: Source, notes: Notes) -> Plan:
     found = [(image, photos.find(image.get("name", ""))) for image in images]
     if missing := [image.get("name", "") for image, photo in found if not photo]:
         raise missing_photos(missing, len(images), file, photos.root)
-    drawings: dict[Path, Drawing] = {}
+    drawings = []
     for image, photo in found:
         if photo:
-            notes.count("Second entries of a photo left out", photo, photo in drawings)
             split = split_of(photo, photos.root) or split_called(image.get("subset", ""))
-            paint = partial(_paint, image, ids, file, notes)
-            drawings.setdefault(photo, drawing_of(photo, paint, _size(image), split))
-    return Plan(classes, list(drawings.values()))
+            drawings.append(drawing_of(photo, partial(_paint, image, ids, file, notes), _size(image), split))
+    return Plan(classes, photos.drawings_of(drawings))
 
 
 def _xml_file(source: Source) -> Path | None:
@@ -98,6 +96,9 @@ def _number(text: str | None) -> float | None:
 def _paint(image: Element, ids: dict[str, int], file: Path, notes: Notes, size: Size) -> NDArray[np.uint8]:
     canvas = Canvas(size)
     shapes = sorted((shape for shape in image if shape.tag != "tag"), key=lambda one: _number(one.get("z_order")) or 0)
+    unordered = [shape for shape in shapes if _number(shape.get("z_order")) is None]
+    is_mixed = len(unordered) < len(shapes)
+    notes.count("Shapes without a number as z_order, which is taken for 0", file, len(unordered) if is_mixed else 0)
     notes.count("Photos without annotations, which are background all over", file, not shapes)
     for shape in shapes:
         label = tidy(shape.get("label", ""))
@@ -125,14 +126,16 @@ def _region(shape: Element, size: Size) -> NDArray[np.bool_] | None:
     names = {"box": ("xtl", "ytl", "xbr", "ybr"), "ellipse": ("cx", "cy", "rx", "ry")}.get(shape.tag, ())
     names = names or (("left", "top", "width", "height") if shape.tag == "mask" else ())
     found = [number for name in names if (number := _number(shape.get(name))) is not None]
-    if not names or len(found) < len(names):
+    turn = _number(shape.get("rotation", "0"))
+    if not names or len(found) < len(names) or turn is None:
         return None
-    turn = _number(shape.get("rotation")) or 0.0
     if shape.tag == "ellipse":
         return polygons_region([ellipse(found[0], found[1], found[2], found[3], turn)], size)
     if shape.tag == "box":
         return None if turn else box_region(found[0], found[1], found[2], found[3], size)
     counts = [round(number) for number in _numbers(shape.get("rle", "")) if number is not None and number >= 0]
+    if len(counts) < shape.get("rle", "").count(",") + 1:
+        return None
     return region_in_box(counts, (round(found[0]), round(found[1])), (round(found[2]), round(found[3])), size)
 
 

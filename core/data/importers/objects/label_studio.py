@@ -1,8 +1,9 @@
 """Label Studio: a folder of its PNG export of brush labels, or its JSON export with strokes and polygons inside.
 
 The PNGs are called `task-7-annotation-12-by-1-tag-Leaf-0.png`: grey pictures, 0 where nothing is painted, one for each
-stroke. Only a JSON export (in full or "min") tells which photo a task is about; without it, photos have to be called
-7.jpg or task-7.jpg. Photos are looked for by name, with and without the hash that Label Studio puts in front.
+stroke. Only a JSON export (in full or "min") tells which photo a task is about, and what it holds of an annotation
+counts instead of the PNGs; without it, photos have to be called 7.jpg or task-7.jpg. Photos are looked for by name,
+with and without the hash that Label Studio puts in front.
 
 Labels are the classes, sorted; where strokes overlap, the later class covers the earlier one. If a task has several
 annotations, or a photo several tasks, the newest counts. Polygons and ellipses of a JSON export are drawn as COCO draws
@@ -51,7 +52,9 @@ def plan_label_studio(source: Source, notes: Notes) -> Plan:
     pngs = files_in(source.path, (".png",)) if source.path.is_dir() else []
     pngs = [png for png in pngs if EXPORTED.fullmatch(png.name)]
     if pngs:
-        annotations = _exported_annotations(pngs, export.tags if export else frozenset(), notes)
+        drawn = [*_exported_annotations(pngs, export.tags if export else frozenset(), notes)]
+        drawn += [one for one in export.annotations if one.strokes] if export else []
+        annotations = [*{(one.task, one.number): one for one in drawn}.values()]
     elif export:
         annotations = list(export.annotations)
     else:
@@ -66,11 +69,11 @@ def plan_label_studio(source: Source, notes: Notes) -> Plan:
     regions = [stroke for annotation in by_photo.values() for stroke in annotation.strokes]
     labels = sorted({region.label for region in regions if region.label is not None}, key=by_number)
     classes, ids = number_labels(labels, source.path, notes)
-    drawings = [
+    drawings = (
         drawing_of(photo, partial(_paint, one.strokes, ids, notes), _size(one.strokes), split_of(photo, photos.root))
         for photo, one in by_photo.items()
-    ]
-    return Plan(classes, drawings)
+    )
+    return Plan(classes, photos.drawings_of(drawings))
 
 
 def _newest(annotations: Sequence[Annotation], where: Path, notes: Notes) -> list[Annotation]:

@@ -61,7 +61,7 @@ def read_export(file: Path, notes: Notes) -> Export:
         of_kind(task, dict, "a task", file)
         number = member(task, "id", int, "a task", file)
         photo_of_task[number] = _photo_name(task, file)
-        for annotation, results in _results(task, file):
+        for annotation, results in _results(task, file, notes):
             regions = [(of_kind(result, dict, "a result", file), tag) for tag, result in results]
             tags |= {tag for _, tag in regions}
             strokes = [stroke for region, _ in regions if (stroke := _stroke(region, file, notes))]
@@ -89,7 +89,7 @@ def _address(text: str) -> Any:
         return None
 
 
-def _results(task: dict[str, Any], file: Path) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+def _results(task: dict[str, Any], file: Path, notes: Notes) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
     """Give the number of each annotation and its results with their tags, from the full or the min export."""
     if "annotations" not in task:
         lists = {tag: value for tag, value in task.items() if isinstance(value, list)}
@@ -101,7 +101,9 @@ def _results(task: dict[str, Any], file: Path) -> Iterator[tuple[int, list[tuple
         return
     for annotation in member(task, "annotations", list, "a task", file):
         of_kind(annotation, dict, "an annotation", file)
-        if not annotation.get("was_cancelled"):
+        is_cancelled = bool(annotation.get("was_cancelled"))
+        notes.count("Cancelled annotations left out", file, is_cancelled)
+        if not is_cancelled:
             results = member(annotation, "result", list, "an annotation", file)
             number = annotation.get("id")
             yield (number if isinstance(number, int) else 0), [(_tag(result), result) for result in results]
@@ -125,7 +127,8 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     if not size and not is_box:
         raise DataError(f"{file} holds a region without 'original_width' and 'original_height'; export it again.")
     names = next((value[key] for key in LABELS if value.get(key)), None)
-    label = tidy("-".join(map(str, names))) if isinstance(names, list) else ""
+    is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    label = tidy("-".join(names or [])) if is_named else ""
     notes.count(WITHOUT_LABEL, file, not label)
     if "rle" in value:
         return Stroke(label or None, file, partial(_unpack, value["rle"], file), size)
@@ -153,7 +156,7 @@ def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
             return None
         return [float(number) * size[at % 2] / 100 for at, number in enumerate(flat)]
     keys = ("x", "y", "radiusX", "radiusY") if "radiusX" in value else ("x", "y", "width", "height")
-    numbers = [value.get(key) for key in keys] + [value.get("rotation") or 0]
+    numbers = [value.get(key) for key in keys] + [value.get("rotation", 0)]
     if not all(map(is_coordinate, numbers)):
         return None
     x, y, a, b, turn = (float(number) for number in numbers if number is not None)

@@ -98,7 +98,7 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
         else:
             name, split = Path(sheet.photo_name).stem or sheet.file.stem, split_of(sheet.file, source.path)
             drawings.append(Drawing(name, sheet.file, partial(_data, sheet.file), paint, sheet.size, split))
-    return Plan(classes, drawings)
+    return Plan(classes, photos.drawings_of(drawings))
 
 
 def _photo_of(sheet: Sheet, photos: PhotoFolder, notes: Notes, *, is_beside: bool) -> Path | None:

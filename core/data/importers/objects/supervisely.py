@@ -56,7 +56,7 @@ def plan_supervisely(source: Source, notes: Notes) -> Plan:
         if photo:
             paint = partial(_paint, file, ids, notes)
             drawings.append(drawing_of(photo, paint, size, split_of(photo, photos.root)))
-    return Plan(classes, drawings)
+    return Plan(classes, photos.drawings_of(drawings))
 
 
 def _is_annotation(file: Path, notes: Notes) -> bool:
@@ -110,7 +110,7 @@ def _region(file: Path, one: dict[str, Any], kind: str, size: Size) -> NDArray[n
     about = one.get("points")
     outer = _points(about.get("exterior")) if isinstance(about, dict) else None
     holes = about.get("interior") if isinstance(about, dict) else None
-    inner = [_points(hole) for hole in holes] if isinstance(holes, list) else []
+    inner = [_points(hole) for hole in holes] if isinstance(holes, list) else [None]
     if kind == "rectangle" and outer and len(outer) == len("12"):
         return rectangle(outer, size)
     rings = [outer, *inner]

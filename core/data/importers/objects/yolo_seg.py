@@ -5,6 +5,7 @@ called after splits. Corners are shares of the photo's sides, drawn as COCO draw
 box, which is no outline: it stays void. A photo without a label file is background all over.
 """
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ NUM_OF_BOX = 4
 def recognise_yolo(source: Source) -> str | None:
     """Return what speaks for YOLO: a text file with a class and numbers on its first line, called as a photo."""
     try:
-        for photo, label in _pairs(source).items():
+        for photo, label in _pairs(source, Notes()).items():
             for line in read_lines(label) if label else []:
                 if _numbers(line) is None:
                     return None
@@ -40,7 +41,7 @@ def recognise_yolo(source: Source) -> str | None:
 
 def plan_yolo(source: Source, notes: Notes) -> Plan:
     """Plan a folder of photos and label files."""
-    pairs = _pairs(source)
+    pairs = _pairs(source, notes)
     lines = {photo: read_lines(label) if label else [] for photo, label in pairs.items()}
     if not any(lines.values()):
         raise DataError(f"{source.path} holds no label file called as a photo; name the folder that YOLO trains on.")
@@ -65,16 +66,28 @@ def plan_yolo(source: Source, notes: Notes) -> Plan:
     return Plan(classes, drawings, has_named_classes=bool(names))
 
 
-def _pairs(source: Source) -> dict[Path, Path | None]:
+def _pairs(source: Source, notes: Notes) -> dict[Path, Path | None]:
     """Return the photos and the label file of each: of the same path but for the words images and labels."""
     if not source.path.is_dir():
         raise DataError(f"{source.path} is no folder; name the one that holds data.yaml, images and labels.")
     root = source.photos or source.path
-    labels = {
-        picture_of(file, source.path).key: file for file in files_in(source.path, (".txt",)) if file.name not in TABLES
-    }
+    labels: dict[object, Path] = {}
+    for file in files_in(source.path, (".txt",)):
+        if file.name not in TABLES:
+            first = labels.setdefault(picture_of(file, source.path).key, file)
+            notes.count("Second label files of a photo left out", file, first != file)
     photos = files_in(root, PHOTO_SUFFIXES) if labels else []
-    return {photo: labels.get(picture_of(photo, root).key) for photo in photos}
+    pairs = {photo: labels.get(picture_of(photo, root).key) for photo in photos}
+    used = Counter(pairs.values())
+    for label in labels.values():
+        notes.count("Label files of several photos, each of which has what is in it", label, used[label] > 1)
+        notes.count("Label files without a photo left out", label, not used[label] and _is_label(label))
+    return pairs
+
+
+def _is_label(file: Path) -> bool:
+    """Return whether a text holds a class and numbers on its first line, as no README does."""
+    return any(_numbers(line) is not None for line in read_lines(file)[:1])
 
 
 def _names(source: Source, notes: Notes) -> list[str]:
@@ -102,15 +115,18 @@ def _yaml_names(lines: list[str]) -> list[str]:
     else:
         parts = []
         for line in lines[at + 1 :]:
-            if not line.startswith("-") and not line.partition(":")[0].strip("'\" ").isdigit():
+            if not line.startswith("- ") and not line.partition(":")[0].strip("'\" ").isdigit():
                 break
             parts.append(line.removeprefix("-"))
     keyed = [part.partition(":") for part in parts]
     is_keyed = (
         bool(keyed) and all(key.strip().isdigit() for key, colon, _ in keyed if colon) and all(c for _, c, _ in keyed)
     )
-    by_number = sorted((int(key), name) for key, _, name in keyed) if is_keyed else enumerate(parts)
-    return [tidy(name.strip().strip("'\"")) for _, name in by_number if name.strip()]
+    numbered = sorted((int(key), name) for key, _, name in keyed) if is_keyed else list(enumerate(parts))
+    numbered = numbered[:-1] if numbered and not numbered[-1][1].strip() else numbered  # a comma after the last name
+    if [number for number, _ in numbered] != list(range(len(numbered))):
+        return []
+    return [tidy(name.strip().strip("'\"")) for _, name in numbered]
 
 
 def _numbers(line: str) -> list[float] | None:

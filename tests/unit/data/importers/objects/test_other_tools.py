@@ -64,6 +64,8 @@ def test_cvat_s_polygons_masks_and_boxes(
     "wrong",
     ['<polygon label="leaf" points="1,1;2,x;3,3"/>',
      '<mask label="leaf" rle="1,2" left="0" top="0" width="9" height="1"/>',
+     '<mask label="leaf" rle="nan,4,5" left="0" top="0" width="9" height="1"/>',
+     '<ellipse label="leaf" cx="1" cy="1" rx="1" ry="1" rotation="x"/>',
      '<polygon label="leaf" points="1,1;2,2"/>', '<ellipse label="leaf" cx="nan" cy="1" rx="1" ry="1"/>'],
 )  # fmt: skip
 def test_a_shape_of_cvat_that_cannot_be_drawn_is_void(
@@ -115,6 +117,29 @@ def test_yolo_s_polygons(
     assert any("Boxes, which are no outlines, left void: 3" in note for note in imported.notes)
 
 
+def test_yolo_s_names_with_a_gap_are_not_moved_up(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    """Class 1 was called after the name that came second, whatever its number."""
+    for names, told in {"[, leaf]": "name is empty", "\n- stem\n-1: leaf": "1 classes are named"}.items():
+        assert told in refused("yolo-seg", yolo(root, draw_photo, f"names: {names}"))
+    imported = import_data("yolo-seg", yolo(root, draw_photo, "names:\n  0: stem\n  2: leaf"), tmp_path / "out")
+    assert imported.classes.names == ("background", "class 0", "class 1")
+    assert any("names no classes" in note for note in imported.notes)
+
+
+def test_photos_and_labels_that_nothing_goes_with_are_noted(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    (root / "b").mkdir(parents=True)
+    draw_photo(cvat(root / "a", draw_photo) / "images" / "more.jpg", 5)
+    notes = import_data("cvat-xml", root / "a", tmp_path / "cvat").notes
+    assert any("Photos that nothing annotates left out: 1, first in" in note and "more.jpg" in note for note in notes)
+    (yolo(root / "b", draw_photo, "names: [stem, leaf]") / "train" / "images" / "b.jpg").unlink()
+    notes = import_data("yolo-seg", root / "b", tmp_path / "yolo").notes
+    assert any("Label files without a photo left out: 1, first in" in note and "b.txt" in note for note in notes)
+
+
 def test_yolo_s_boxes_alone_and_classes_without_a_name_are_errors(
     root: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
 ) -> None:
@@ -163,6 +188,7 @@ def test_supervisely_s_polygons_with_holes_and_bitmaps(
     [
         {"geometryType": "polygon", "points": {"exterior": [[1, 1], [2, 2]], "interior": []}},
         {"geometryType": "polygon", "points": {"exterior": [[1, 1], [2, "x"], [3, 3]], "interior": []}},
+        {"geometryType": "polygon", "points": {"exterior": [[1, 1], [5, 1], [5, 4], [1, 4]]}},
         {"geometryType": "cuboid", "points": []},
     ],
 )
