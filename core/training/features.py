@@ -20,13 +20,15 @@ from torch import Tensor, nn
 
 from core.data.loading import array_cache
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
-from core.data.loading.loader import TrainingPairs
+from core.data.loading.loader import TrainingBatches, TrainingPairs
 from core.data.loading.transforms import TrainingTransform, normalize
 from core.files import new_folder
 from core.home import home
 from core.model.device import dtype_of
 from core.model.fast.inference import ready_to_predict
 from core.model.predict.predictor import Predictor
+from core.training.distributed import World
+from core.training.settings.config import TrainingConfig
 
 
 class Backbone:
@@ -146,6 +148,26 @@ class TrainingFeatures(TrainingPairs):
         _, index = key
         with self.seeded(key):
             return self._features.pair(index, is_flipped=self.transform.draws_flip())
+
+
+def training_batches(
+    config: TrainingConfig,
+    source: SquarePairs | FeaturePairs,
+    batch_size: int,
+    world: World,
+    device: torch.device,
+    resident_on: torch.device | None,
+) -> TrainingBatches:
+    """Return this process's part of the batches on `device`; photos stay on `resident_on` (`memory.residence`)."""
+    transform = TrainingTransform(
+        config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
+    )
+    part = (world.rank, world.size)
+    if isinstance(source, FeaturePairs):  # memory-mapped: loader processes would have no work
+        features = TrainingFeatures(source, transform, config.seed)
+        return TrainingBatches(features, batch_size, 0, config.seed, part, device)
+    pairs = TrainingPairs(source, transform, config.seed, resident_on)
+    return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part, device)
 
 
 class HeadPredictor(Predictor):

@@ -8,7 +8,6 @@ loop.py          the training loop: a generator of records that writes no file
 progress.py      epochs, steps, best epoch, patience
 step.py          one step, in parts where memory is short
 optimization.py  optimizer, learning rate schedule, averaged weights
-batches.py       the automatic batch size, and this process's part of each batch
-memory.py        memory of a step, free memory
+memory.py        memory of a step, free memory, the batch size that fits
 saving.py        checkpoints written, reopened, compared, then moved in place
 """

@@ -28,9 +28,8 @@ from core.model.predict.predictor import Predictor, mask_precision
 from core.model.weights.initial import start_from
 from core.training.distributed import ALONE, Order, World
 from core.training.evaluation import evaluate
-from core.training.features import Backbone, FeaturePairs, HeadPredictor
+from core.training.features import Backbone, FeaturePairs, HeadPredictor, training_batches
 from core.training.loop import memory
-from core.training.loop.batches import fitting_batch_size, memory_share, residence, training_batches
 from core.training.loop.optimization import learning_rate_factor
 from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
 from core.training.loop.step import SMALLER_STEPS, TrainingStep
@@ -95,7 +94,7 @@ class TrainingLoop:
         weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
         self._step = TrainingStep(model, config, device, self.precision, weights_K, stages, world)
         self.model = self._step.average.model if self._step.average else model
-        self._photos_reside_on = residence(config, self.train_pairs, device)
+        self._photos_reside_on = memory.residence(config, self.train_pairs, device)
         self._set_batch_size(config.batch_size or self._fitting_batch_size(is_resumed=is_resumed))
         self.notes += world.notes(self.batch_size, device)
 
@@ -177,7 +176,7 @@ class TrainingLoop:
         if is_resumed:
             return LEAST_BATCH_SIZE * self.world.size
         photo, num_samples = self._photo_bytes(), len(self.train_samples)
-        size, note = fitting_batch_size(photo, self._step.model, num_samples, self.device, self.world)
+        size, note = memory.automatic_batch_size(photo, self._step.model, num_samples, self.device, self.world)
         self.notes.append(note)
         return size
 
@@ -195,7 +194,7 @@ class TrainingLoop:
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
-            self._step.split_to_fit(own, memory_share(self.device, self.world) // self._photo_bytes())
+            self._step.split_to_fit(own, memory.memory_share(self.device, self.world) // self._photo_bytes())
 
     # --- training ---------------------------------------------------------------------------------------------------
 

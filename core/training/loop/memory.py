@@ -1,4 +1,4 @@
-"""The memory of a training step, the free memory, and out-of-memory errors.
+"""The memory of a training step, the free memory, the batch size that fits, and out-of-memory errors.
 
 The tensors that a step saves for its backward pass are counted on PyTorch's meta device, whose tensors have shapes but
 no contents: exact, and free. By the measured peaks of real steps (ResNet-50 and MobileNetV3, 128 to 192 px, fp32 and
@@ -10,12 +10,14 @@ import sys
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3
 
+from core.data.loading.decoded_pairs import SquarePairs
 from core.free_memory import free_bytes
 from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.model.device import dtype_of
+from core.training.distributed import World
 from core.training.loss import segmentation_loss
 from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
 
@@ -26,6 +28,8 @@ SAFE_SHARE = 0.6
 """Share of the free memory that an automatic batch size may fill: the rest is for other programs and validation."""
 
 MAX_AUTOMATIC_BATCH_SIZE = 64
+RESIDENT_SHARE = 0.05
+"""The share of a GPU's free memory that the photos may take."""
 WEIGHT_COPIES = 4
 """Besides the weights: at most their gradients, two moments (Adam) and copies in bf16."""
 
@@ -110,6 +114,42 @@ def fitting_batch_size(photo: int, weights: int, available: int) -> int:
     while size > LEAST_BATCH_SIZE and size * photo > room:
         size //= 2
     return size
+
+
+def automatic_batch_size(
+    photo: int, model: nn.Module, num_samples: int, device: torch.device, world: World
+) -> tuple[int, str]:
+    """Return the batch size that fits into memory, and a sentence about it.
+
+    Args:
+        photo: bytes of a photo in training (`photo_bytes`).
+        model: the model in training.
+        num_samples: number of training photos.
+        device: the device of the model.
+        world: the processes that share each batch.
+    """
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    available = memory_share(device, world)
+    most = num_samples // world.size * world.size
+    size = min(fitting_batch_size(photo, weights, available) * world.size, most)
+    each = f" for each of {world.size} processes" if world.size > 1 else ""
+    return size, (
+        f"A batch size of {size} was chosen: a photo takes about {photo / 1e6:.3g} MB in training, and "
+        f"{available / 1e9:.3g} GB of memory are free{each}"
+    )
+
+
+def memory_share(device: torch.device, world: World) -> int:
+    """Return the free bytes for this process; processes on a machine share its CPU memory."""
+    available = available_bytes(device)
+    return available if device.type == "cuda" else available // world.local_size
+
+
+def residence(config: TrainingConfig, pairs: SquarePairs, device: torch.device) -> torch.device | None:
+    """Return the GPU if all photos fit on it and num_workers is 0; else None."""
+    if device.type != "cuda" or config.num_workers:
+        return None
+    return device if pairs.nbytes <= RESIDENT_SHARE * available_bytes(device) else None
 
 
 def peak_memory_bytes(device: torch.device) -> int:
