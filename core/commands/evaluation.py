@@ -54,16 +54,17 @@ def report(arguments: argparse.Namespace) -> Document:
     """Report on runs in one self-contained HTML file; evaluates their checkpoints first if necessary."""
     from core.report import exports
     from core.report.content import evaluated_checkpoints, gather
-    from core.report.html.page import render
+    from core.report.html.page import Cover, file_name, render
     from core.report.verdicts import decide
     from core.training.run.folders import open_run
 
     runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
-    file = arguments.out or unused(runs[0].path / "report.html")
+    file = arguments.out or unused(runs[0].path / file_name(runs[0].path.name, arguments.language))
     refuse_existing(file)  # before minutes are spent on evaluations
     content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate))
     verdicts = decide(content)
-    page = render(content, arguments.language, verdicts=verdicts)
+    cover = Cover(arguments.title, arguments.author, arguments.course, arguments.date)
+    page = render(content, arguments.language, cover=cover, verdicts=verdicts)
     with output_folder(arguments.tables) if arguments.tables else nullcontext() as folder:
         if folder:
             for name, text in exports.tables(content, verdicts, arguments.language).items():
@@ -139,10 +140,17 @@ def add_to(add: Add) -> None:
     command = add(report, terminal.show_report, "report checkpoints/RUN --out report.html --language pt")
     command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder; several are shown side by side")
     command.add_argument(
-        "--out", type=Path, metavar="FILE.html", help="new file (default: report.html in the first run's folder)"
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="new file (default: RUN-report-LANGUAGE.html in the first run's folder)",
     )
     command.add_argument("--language", choices=LANGUAGES, default="en", help="English or Portuguese (default: en)")
     command.add_argument("--split", metavar="S", default="val", help="split to report on (default: val)")
+    command.add_argument("--title", metavar="T", default="", help="title (default: the names of the runs)")
+    command.add_argument("--author", metavar="A", default="", help="who hands it in")
+    command.add_argument("--course", metavar="C", default="", help="course, university or occasion")
+    command.add_argument("--date", metavar="D", default="", help="date below the title, as it shall be written")
     command.add_argument("--tables", type=Path, metavar="OUT", help="new folder for the tables as CSV, JSON and LaTeX")
 
     command = add(bench, terminal.show_bench, "bench training --json")

@@ -41,7 +41,7 @@ def run(make_run: Callable[..., Run], demo_data: Path) -> Run:
 def test_every_export_opens(visit: Visit, run: Run, offered: dict[str, Callable[[], Any]]) -> None:
     app = visit("compare")
     assert not app.exception
-    names = [f"{run.path.name}-report.html", "scores.csv", "classes.csv", "tables.tex", "report.json"]
+    names = [f"{run.path.name}-report-en.html", "scores.csv", "classes.csv", "tables.tex", "report.json"]
     assert list(offered) == names
     page, scores, classes, tex, document = (offered[name]() for name in names)
     assert page.startswith(b'<!DOCTYPE html>\n<html lang="en">')
@@ -54,10 +54,21 @@ def test_every_export_opens(visit: Visit, run: Run, offered: dict[str, Callable[
     assert json.loads(document)["checkpoints"][1]["epoch"] == 3
 
 
+def test_title_and_author_are_asked_for(visit: Visit, run: Run, offered: dict[str, Callable[[], Any]]) -> None:
+    app = visit("compare")
+    asked = {field.label: field for field in app.text_input}
+    asked["Title"].set_value("Fifty epochs, <b>or ten</b>")
+    asked["Author"].set_value("A. Student")
+    asked["Date"].set_value("May").run()
+    page = offered[f"{run.path.name}-report-en.html"]().decode()
+    assert "<h1>Fifty epochs, &lt;b&gt;or ten&lt;/b&gt;</h1>" in page
+    assert '<p class="byline">A. Student · May</p>' in page
+
+
 def test_the_language_is_that_of_the_report(visit: Visit, run: Run, offered: dict[str, Callable[[], Any]]) -> None:
     app = visit("compare")
     control = next(each for each in app.get("button_group") if "Language" in each.proto.label)
     control.set_value("pt").run()
     assert not app.exception
-    assert b'<html lang="pt">' in offered[f"{run.path.name}-report.html"]()
+    assert b'<html lang="pt">' in offered[f"{run.path.name}-report-pt.html"]()
     assert "Piso" in offered["tables.tex"]().decode()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.report import exports
 from core.report.content import ReportedCheckpoint, gather
-from core.report.html.page import render
+from core.report.html.page import Cover, file_name, render
 from core.report.language.words import LANGUAGES
 from core.report.verdicts import decide
 from ui.compare.scores import Side
@@ -34,14 +34,27 @@ def show_exports(sides: Sequence[Side]) -> None:
         "Language of report and LaTeX", list(LANGUAGES), format_func=LANGUAGES.__getitem__, default="en", required=True,
         key="report language",
     )  # fmt: skip
+    cover = ask_cover()
     with st.container(horizontal=True):
         offer(
-            "Report", lambda: render(gather(checkpoints), language).encode(),
-            f"{checkpoints[0].run.path.name}-report.html",
+            "Report", lambda: render(gather(checkpoints), language, cover=cover).encode(),
+            file_name(checkpoints[0].run.path.name, language),
             "text/html", icon=":material/description:", kind="primary",
         )  # fmt: skip
         for name, (label, media_type) in TABLES.items():
             offer(label, partial(_table, name, checkpoints, language), name, media_type, icon=":material/table:")
+
+
+def ask_cover() -> Cover:
+    """Ask for what stands at the head of the report; everything may be left empty."""
+    with st.expander("Title, author, course, date"):
+        first, second = st.columns(2)
+        return Cover(
+            title=first.text_input("Title", placeholder="the names of the runs", key="report title").strip(),
+            author=second.text_input("Author", key="report author").strip(),
+            course=first.text_input("Course", key="report course").strip(),
+            date=second.text_input("Date", key="report date").strip(),
+        )
 
 
 def _table(name: str, checkpoints: Sequence[ReportedCheckpoint], language: str) -> bytes:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import jobs
 from core.report.content import evaluated_checkpoints, gather
-from core.report.html.page import render
+from core.report.html.page import file_name, render
 from core.training.run import edits, folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
@@ -44,7 +44,7 @@ def show_next_steps(run: Run) -> None:
     else:
         link_to("Compare", "**Scores and photos**", checkpoint=best.id)
     link_to("Segment", "Segment a photo", checkpoint=best.id)
-    offer("Report", lambda: _report(run), f"{run.path.name}-report.html", "text/html", icon=":material/description:",
+    offer("Report", lambda: _report(run), file_name(run.path.name, "en"), "text/html", icon=":material/description:",
           meaning="One HTML file that needs no network. Compare has it in Portuguese too.")  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from PIL import Image
 from core.data.dataset import Sample
 from core.data.images import jpeg_bytes, mask_image, png_bytes, read_mask, read_photo
 from core.metrics.image_scores import ImageScore, score_images
-from core.model.output.render import difference
+from core.model.output.render import difference, overlay
 from core.report.content import Content
 from core.report.language.words import Words
 from core.voc import VOID
@@ -55,12 +54,16 @@ def choose(images: Sequence[ImageScore], *, is_pair: bool, each: int = 2) -> lis
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI, its texts, and the mIoU of its mask if a checkpoint predicted it."""
+    """A picture as a data URI, its texts, and the mIoU of its mask if a checkpoint predicted it.
+
+    `overlay_uri` is the photo with that mask laid over it, of the same size.
+    """
 
     uri: str
     caption: str
     alt: str
     miou: float | None = None
+    overlay_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,29 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
     def shown(mask_HW: Mask) -> str:
         return words.listed([classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID])
 
-    pictures = [Picture(_photo_uri(sample.photo), words("input"), words("photo alt", name=name))]
+    photo = read_photo(sample.photo)
+    photo.thumbnail((LONGEST_PX, LONGEST_PX))
+    pictures = [Picture(_photo_uri(photo), words("input"), words("photo alt", name=name))]
     for label, mask_HW, miou in zip(labels, masks, mious, strict=True):
         alt = words("output alt", label=label, name=name, classes=shown(mask_HW))
-        pictures.append(Picture(_mask_uri(mask_HW, classes.palette), words("output", label=label), alt, miou))
+        pictures.append(
+            Picture(
+                _mask_uri(mask_HW, classes.palette),
+                words("output", label=label),
+                alt,
+                miou,
+                _overlay_uri(photo, mask_HW, classes.palette),
+            )
+        )
     alt = words("truth alt", name=name, classes=shown(truth_HW))
-    pictures.append(Picture(_mask_uri(truth_HW, classes.palette), words("truth"), alt))
+    pictures.append(
+        Picture(
+            _mask_uri(truth_HW, classes.palette),
+            words("truth"),
+            alt,
+            overlay_uri=_overlay_uri(photo, truth_HW, classes.palette),
+        )
+    )
     if len(masks) > 1:
         alt = words("difference alt", name=name)
         pictures.append(Picture(_difference_uri(masks, truth_HW), words("difference"), alt))
@@ -125,11 +145,14 @@ def caption(reason: str, name: str, change: float | None, words: Words) -> str:
     return words("photo caption", reason=words(keys.get(reason, reason)), name=name, change=words.points(change))
 
 
-def _photo_uri(file: Path) -> str:
-    """Return a small copy of a photo, upright, as a data URI."""
-    photo = read_photo(file)
-    photo.thumbnail((LONGEST_PX, LONGEST_PX))
+def _photo_uri(photo: Image.Image) -> str:
     return _uri(jpeg_bytes(photo, JPEG_QUALITY), "jpeg")
+
+
+def _overlay_uri(photo: Image.Image, mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
+    """Return a small photo with a mask laid over it as a data URI."""
+    small_HW = np.asarray(Image.fromarray(mask_HW).resize(photo.size, Image.Resampling.NEAREST))
+    return _photo_uri(overlay(photo, small_HW, palette_2563))
 
 
 def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,9 +26,27 @@ TEMPLATES = Environment(
 )
 
 
+class Cover(NamedTuple):
+    """What stands at the head of a report; empty parts are left out, and the title is the runs' names without one."""
+
+    title: str = ""
+    author: str = ""
+    course: str = ""
+    date: str = ""
+
+
+NO_COVER = Cover()
+
+
+def file_name(run_folder: str, language: str) -> str:
+    """Return the name of a report's file, such as `2026-11-27_1200_demo-report-pt.html`."""
+    return f"{run_folder}-report-{language}.html"
+
+
 def render(
-    content: Content, language: str = "en", *, verdicts: Verdicts | None = None, now: datetime | None = None
-) -> str:
+    content: Content, language: str = "en", *, cover: Cover = NO_COVER, verdicts: Verdicts | None = None,
+    now: datetime | None = None,
+) -> str:  # fmt: skip
     """Return the report as an HTML document; photos or masks that cannot be read raise `DataError`.
 
     `verdicts` are those of this content, computed here unless given; `now` is the date of the report.
@@ -43,7 +62,8 @@ def render(
         verdicts=verdicts,
         version=core.__version__,
         made=now or datetime.now().astimezone(),
-        title=", ".join(reported.name for reported in content.runs),
+        title=cover.title or ", ".join(reported.name for reported in content.runs),
+        byline=[part for part in (cover.author, cover.course, cover.date) if part],
         sections=SECTIONS,
         labels=labels,
         a=a,

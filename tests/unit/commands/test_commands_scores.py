@@ -137,6 +137,6 @@ def test_report_evaluates_what_is_missing_and_writes_one_file(
     written = [core("report", run.path, "--json") for _ in range(2)]
     assert [ended.err for ended in written] == ["", ""], "it is evaluated once"
     assert [ended.document() for ended in written] == [
-        {"file": str(run.path / "report.html")}, {"file": str(run.path / "report-2.html")},
-    ]  # fmt: skip
+        {"file": str(run.path / f"{run.path.name}-report-en{number}.html")} for number in ("", "-2")
+    ]
     assert core("report", run.path, "--language", "fr").code == 2

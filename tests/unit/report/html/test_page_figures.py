@@ -48,8 +48,9 @@ def test_the_figures_show_the_same_photos_under_every_checkpoint(content: Conten
     alts = [picture.attributes["alt"] for picture in photos[-1].all("img")]
     assert alts[0] == f"Photograph {worse}"
     assert alts[1].startswith(f"Mask predicted by 2 epochs for {worse}: background and ")
-    assert alts[2] == f"Mask predicted by 4 epochs for {worse}: background"
-    assert len(alts) == 5
+    assert alts[3] == f"Mask predicted by 4 epochs for {worse}: background"
+    assert alts[4] == f"{alts[3]}, laid over the photo"
+    assert len(alts) == 8
 
 
 def test_the_pictures_are_those_of_the_stored_masks(content: Content, page: Element) -> None:
@@ -57,7 +58,11 @@ def test_the_pictures_are_those_of_the_stored_masks(content: Content, page: Elem
     palette = content.classes.palette
     name = content.names[WORSE]
     sample = next(sample for sample in content.data.split("val") if sample.name == name)
-    _, first, last, truth, _ = (opened(picture) for picture in photos_of(page)[-1].all("img"))
+    shown = [opened(picture) for picture in photos_of(page)[-1].all("img")]
+    photo, first, over_first, last, _, truth, _, _ = shown
+    assert over_first.size == photo.size
+    moved = np.any(np.abs(np.asarray(over_first, dtype=int) - np.asarray(photo)) > 40, axis=2)
+    assert 0 < moved.mean() < 1, "objects in colour, the rest as it was"
     for picture, file in (
         (first, content.checkpoints[0].evaluation.mask_path(name)),
         (last, content.checkpoints[1].evaluation.mask_path(name)),
