@@ -15,6 +15,7 @@ classes.py      names and colours of a data set's classes
 palettes.py     colours for readers with any colour vision
 voc.py          constants of VOC 2012 and of ImageNet preprocessing
 files.py        files and folders that appear whole or not at all
+uploads.py      files from the browser
 home.py         where checkpoints/, datasets/ and exports/ are
 errors.py       the tree of errors
 wording.py      counts, sizes, times, free names, CSV

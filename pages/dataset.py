@@ -9,13 +9,14 @@ from core.data import analysis
 from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
 from ui import address, cached
+from ui.dataset.bring_data import BRING, bring_data, show_import_notes
 from ui.dataset.browser import browse
 from ui.dataset.findings import show_findings, summary
 from ui.dataset.splits import show_splits
 from ui.dataset.statistics import offer_names, show_charts, show_facts
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.sources import data_source, is_there
+from ui.sources import ask_source, data_of, is_there
 from ui.words import plain
 
 LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
@@ -96,7 +97,11 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
 def main() -> None:
     """Ask for a data set, read it once, and show it."""
     st.title("Dataset", anchor=False)
-    path = data_source()
+    source = ask_source(BRING)
+    if source == BRING:
+        bring_data()
+        return
+    path = data_of(source)
     if not is_there(path):
         return
     data = open_data(path)
@@ -104,6 +109,7 @@ def main() -> None:
         read_contents(path)
     except DataError:
         return  # the same sentence as above
+    show_import_notes(path)
     show(data, analyse(path, data))
     if data:
         link_to("Train", "Train on this data", run="new")

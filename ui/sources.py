@@ -19,17 +19,21 @@ SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
 
 
-def data_source() -> Path | None:
-    """Ask for a data set and return its folder, which may not exist; None until a path is typed.
-
-    The query string holds the choice (`?source=A folder&data=/path`).
-    """
-    source = address.ask_one(
-        "Data set", SOURCES, "source", DEMO,
+def ask_source(*others: str) -> str:
+    """Ask where a data set comes from; `others` are offered beside the usual sources."""
+    return address.ask_one(
+        "Data set", (*SOURCES, *others), "source", DEMO,
         help="The demo is 200 drawn scenes with exact masks. VOC 2012 can be downloaded here (2 GB). A folder is a "
         "VOCdevkit, a VOC2012 folder, or any folder with images and masks (JPEGImages + SegmentationClass, or "
         "images + masks).",
     )  # fmt: skip
+
+
+def data_of(source: str) -> Path | None:
+    """Return the folder of a data set, which may not exist; None until a path is typed.
+
+    The query string holds the choice (`?source=A folder&data=/path`).
+    """
     address.keep_data()
     if source == DEMO:
         return demo_dir()

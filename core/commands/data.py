@@ -11,11 +11,13 @@ from core import terminal
 from core.classes import CLASSES_FILE
 from core.commands.document import Add, Document, add_job
 from core.errors import DataError
+from core.files import write_json
 from core.terminal import progress_bar, reporting, say
 
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
     from core.data.dataset import Dataset
+    from core.data.importers import Imported
 
 FORMATS = (
     "coco",
@@ -100,9 +102,9 @@ def download(arguments: argparse.Namespace) -> Document:
 
 def import_(arguments: argparse.Namespace) -> Document:
     """Convert another tool's annotations to a new data set; the source stays as it is."""
-    from core.data.importers import import_data
+    from core.data.importers import import_data, incoming, parse_classes
 
-    with progress_bar("importing", "photo") as on_progress, _ended_as_by_ctrl_c():
+    with reporting("importing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         imported = import_data(
             arguments.format,
             arguments.source,
@@ -111,10 +113,21 @@ def import_(arguments: argparse.Namespace) -> Document:
             table=arguments.table,
             masks=arguments.masks,
             names=arguments.names,
+            classes=parse_classes(arguments.classes),
             on_progress=on_progress,
         )
+        document = _as_document(imported, has_pixels=arguments.format == "auto")
+        if arguments.job:
+            write_json(
+                arguments.job / incoming.DOCUMENT, document
+            )  # before the job is over: then the dashboard reads it
+            incoming.forget_upload(arguments.source)
+    return document
+
+
+def _as_document(imported: "Imported", *, has_pixels: bool) -> Document:
     classes: list[Any] = list(imported.classes.names)
-    if arguments.format == "auto":
+    if has_pixels:
         counted = zip(classes, imported.pixels, strict=True)
         classes = [{"id": at, "name": name, "pixels": pixels} for at, (name, pixels) in enumerate(counted)]
     held = {"format": imported.format, "images": imported.images, "classes": classes, "splits": imported.splits}
@@ -167,3 +180,8 @@ def add_to(add: Add) -> None:
         "--names", metavar="SET", help="names of ade20k, cityscapes, cityscapes-train, camvid, pet or loveda"
     )
     command.add_argument("--table", type=Path, metavar="FILE", help="table of colours or classes, or JSON export")
+    command.add_argument(
+        "--classes", action="append", default=[], metavar="WHAT=NAME,...",
+        help="what values of masks, or classes of SOURCE, are called: 85=leaf,170=stem #8b5a2b,255=void",
+    )  # fmt: skip
+    add_job(command)

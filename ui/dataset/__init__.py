@@ -4,5 +4,8 @@ browser.py            the photos of a split, page by page, filtered
 statistics.py         the statistics of a split: facts and charts; names for classes
 statistics_charts.py  statistics -> figures whose marks filter photos
 findings.py           the findings of the doctor, and the repair
+bring_data.py         an export of another tool: recognised, shown, imported by a job
+import_preview.py     what an import would bring, and what a person can correct
+cached_imports.py     caches of what exports hold
 splits.py             random and stratified splits
 """

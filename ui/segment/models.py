@@ -12,11 +12,11 @@ from core.data.geometry import GEOMETRIES
 from core.errors import CheckpointError
 from core.home import home
 from core.model.checkpoint.stated import AVERAGED, MAX_IMAGE_SIZE, NOTHING, RAW, STRIDES, Given, classes_in
-from core.model.checkpoint.uploads import SUFFIXES, bring
 from core.model.output.file_names import file_stem
 from core.model.photo.photo_file import ClassArea
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
+from core.uploads import bring
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
 from ui import address, cached
@@ -31,6 +31,7 @@ from ui.words import code, percent, plain
 UPLOADED = "file"
 """The name of an uploaded file in the query string; a reload has to upload it again."""
 
+SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 MAX_CHECKPOINT_MB = 600
 """The server's limit, `server.maxUploadSize`; larger files are refused whatever the uploader allows."""
 STARTER_LABEL = f"Starter: {starter.KNOWN_TEXT.replace(' and', ',')}"
@@ -115,7 +116,7 @@ def _ask_file() -> ModelOption | None:
     )  # fmt: skip
     if file is None:
         return None
-    path = bring(home() / "cache" / "brought", file.name, file.getvalue())
+    path = bring(home() / "cache" / "brought", file.name, file.getvalue(), SUFFIXES)
     try:
         opened = cached_segments.loaded_model(path)
         source = cached_segments.GivenFile(str(path), NOTHING if says_itself(opened.format) else ask_given(opened.meta))

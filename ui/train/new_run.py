@@ -13,7 +13,7 @@ from core.training.settings.config import SETTING_TYPES, TrainingConfig, with_se
 from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
 from ui import address, cached
 from ui.page import showing_errors
-from ui.sources import data_source, is_demo, is_there, make_demo_data
+from ui.sources import ask_source, data_of, is_demo, is_there, make_demo_data
 from ui.train.duration import offer_estimate
 from ui.words import plain
 
@@ -22,7 +22,7 @@ INPUT_WIDTH_PX = 190
 
 def ask_new_run() -> None:
     """Ask for data, preset, settings and a name, and start."""
-    path = data_source()
+    path = data_of(ask_source())
     if not is_there(path, is_demo_enough=True):
         return
     name = address.ask_one(

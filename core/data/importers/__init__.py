@@ -10,9 +10,22 @@ source_splits.py  the splits that a source brings, else 80/20
 plan.py           what an import is going to write, photo by photo
 notes.py          what was skipped or decided, in words
 writer.py         the new folder, all or nothing
+incoming.py       uploaded archives, names of new data sets, the job of the dashboard
 """
 
-from core.data.importers.formats import IMPORTERS, import_data, preview_data, recognised
+from core.data.importers.formats import (
+    IMPORTERS,
+    OPTIONS,
+    contents_of,
+    import_data,
+    preview_data,
+    recognised,
+    values_to_name,
+)
+from core.data.importers.plan import Source, parse_classes
 from core.data.importers.writer import Imported
 
-__all__ = ["IMPORTERS", "Imported", "import_data", "preview_data", "recognised"]
+__all__ = [
+    "IMPORTERS", "OPTIONS", "Imported", "Source", "contents_of", "import_data", "parse_classes", "preview_data",
+    "recognised", "values_to_name",
+]  # fmt: skip

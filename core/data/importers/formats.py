@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core.data.importers.archive import is_archive, unpacked
 from core.data.importers.masks.class_masks import plan_class_masks, recognise_class_masks
 from core.data.importers.masks.color_table import plan_color_table, recognise_color_table
-from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks
+from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks, unknown_values
+from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
 from core.data.importers.objects.coco import plan_coco, recognise_coco
 from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml
@@ -16,8 +18,8 @@ from core.data.importers.objects.label_studio import plan_label_studio, recognis
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
 from core.data.importers.objects.supervisely import plan_supervisely, recognise_supervisely
 from core.data.importers.objects.yolo_seg import plan_yolo, recognise_yolo
-from core.data.importers.photo_folder import files_in
-from core.data.importers.plan import Plan, Source
+from core.data.importers.photo_folder import files_in, picture_folders
+from core.data.importers.plan import Plan, Source, Value, with_classes
 from core.data.importers.preview import Preview, preview_of
 from core.data.importers.source_splits import with_listed_splits
 from core.data.importers.writer import Imported, write_dataset
@@ -47,6 +49,15 @@ IMPORTERS = {
     "id-masks": Format(recognise_id_masks, plan_id_masks),
 }
 
+OPTIONS = {
+    "id-masks": ("photos", "masks", "names", "table"),
+    "color-table": ("photos", "masks", "table"),
+    "class-masks": ("photos", "table"),
+    "label-studio": ("photos", "table"),
+    "supervisely": (),
+}
+"""The fields of `Source` that a format reads, `photos` where none are named; every format reads `classes`."""
+
 EXPORT_OTHERWISE = {
     ".tfrecord": "TFRecord files; export COCO JSON or masks",
     ".ndjson": "Labelbox's NDJSON; convert it to COCO JSON with Labelbox's own tools",
@@ -67,24 +78,20 @@ def import_data(
     source: Path,
     out: Path,
     *,
-    photos: Path | None = None,
-    table: Path | None = None,
-    masks: str | None = None,
-    names: str | None = None,
     on_progress: OnProgress | None = None,
+    **options: Any,
 ) -> Imported:
     """Turn annotations of another tool into a new data set in VOC's layout; the source stays as it is.
 
     `format` is one of `IMPORTERS`, or `auto` to recognise it. `source` is the file, folder or archive of annotations,
-    `photos` the folder of the photos where they do not lie there, `table` a table of colours or classes, or Label
-    Studio's JSON export; `masks` and `names` are those of `Source`. `out` must not exist, or be empty, and lies outside
-    of both folders. One photo is in memory at a time; `on_progress(done, total)` is called after each.
+    `options` are the other fields of `Source`. `out` must not exist, or be empty, and lies outside of `source` and
+    `photos`. One photo is in memory at a time; `on_progress(done, total)` is called after each.
 
     Whatever is wrong with what was named or is in it raises `DataError`, and nothing is written.
     """
-    named = Source(source, photos, table, masks, names)
+    named = Source(source, **options)
     _refuse_missing(format, named)
-    _refuse_within(out, source, photos)
+    _refuse_within(out, source, named.photos)
     notes = Notes()
     with _planned(format, named, notes) as (name, plan, _evidence):
         return replace(write_dataset(plan, out, notes, on_progress), format=name)
@@ -99,6 +106,27 @@ def preview_data(
     notes = Notes()
     with _planned(format, source, notes) as (name, plan, evidence):
         return preview_of(plan, name, evidence, notes)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a folder, file or archive may be, with what speaks for it, and its folders with their pictures."""
+
+    readings: dict[str, str]
+    folders: dict[str, int]
+
+
+def contents_of(source: Source) -> Contents:
+    """Return what a source may be and holds; an archive that cannot be unpacked raises `DataError`."""
+    _refuse_missing(AUTO, source)
+    with _opened(source, Notes()) as opened:
+        return Contents(recognised(opened), picture_folders(opened.path))
+
+
+def values_to_name(source: Source) -> tuple[Value, ...]:
+    """Return the values of masks of ids that cannot be imported before a person says what they are."""
+    with _opened(source, Notes()) as opened:
+        return unknown_values(opened)
 
 
 def recognised(source: Source) -> dict[str, str]:
@@ -116,24 +144,44 @@ def _planned(name: str, source: Source, notes: Notes) -> Iterator[tuple[str, Pla
             if name == AUTO:
                 name, evidence = _recognised_alone(opened, source.path)
             plan = IMPORTERS[name].plan(opened, notes)
+            if opened.classes and not (name == "id-masks" and values_called(opened)):
+                plan = with_classes(plan, opened, notes)
             yield name, with_listed_splits(plan, opened.path, notes), evidence
     except DataError as error:
         raise DataError(notes.after(str(error))) from error
-    except OSError as error:
-        where = error.filename or source.path
-        raise DataError(f"{where} cannot be read: {error.strerror}; check its name and whose it is.") from error
 
 
 @contextmanager
 def _opened(source: Source, notes: Notes) -> Iterator[Source]:
     """Give a source with whole paths, and for an archive the folder that it was unpacked to."""
-    whole = replace(source, path=source.path.resolve(), photos=source.photos and source.photos.resolve())
-    if not is_archive(whole.path):
-        yield whole
-        return
-    with unpacked(whole.path) as folder:
-        notes.call(folder.resolve(), whole.path)
-        yield replace(whole, path=folder.resolve())
+    path = source.path.resolve()
+    try:
+        if not is_archive(path):
+            yield _located(source, path)
+            return
+        with unpacked(path) as unpacked_to:
+            folder = unpacked_to.resolve()
+            notes.call(folder, path)
+            yield _located(source, folder, folder)
+    except OSError as error:
+        where = error.filename or source.path
+        raise DataError(f"{where} cannot be read: {error.strerror}; check its name and whose it is.") from error
+
+
+def _located(source: Source, path: Path, archive: Path | None = None) -> Source:
+    """Return a source with whole paths; what is in an archive comes before what is in the folder of the program."""
+
+    def whole(given: Path | None) -> Path | None:
+        inside = archive / given if archive and given else None
+        is_inside = inside and archive and inside.exists() and inside.resolve().is_relative_to(archive)
+        return inside if is_inside else given and given.resolve()
+
+    located = replace(source, path=path, photos=whole(source.photos), table=whole(source.table))
+    if located.photos and not located.photos.is_dir():
+        raise DataError(f"There is no folder {source.photos}; name the folder of the photos.")
+    if located.table and not located.table.is_file():
+        raise DataError(f"There is no file {source.table}; name the table of colours or classes, or the JSON export.")
+    return located
 
 
 def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
@@ -167,10 +215,6 @@ def _refuse_missing(name: str, source: Source) -> None:
         raise DataError(f"There is no format '{name}' to import; choose one of {', '.join((AUTO, *IMPORTERS))}.")
     if not source.path.exists():
         raise DataError(f"There is no {source.path}; name the file or folder of the annotations.")
-    if source.photos and not source.photos.is_dir():
-        raise DataError(f"There is no folder {source.photos}; name the folder of the photos.")
-    if source.table and not source.table.is_file():
-        raise DataError(f"There is no file {source.table}; name the table of colours or classes, or the JSON export.")
 
 
 def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:

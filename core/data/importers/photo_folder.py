@@ -1,6 +1,7 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.errors import DataError
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
 MACOSX = "__MACOSX"
+PICTURE_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 
 
@@ -147,6 +149,12 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
     """
     found = (file for file in root.rglob("*") if file.suffix.lower() in suffixes)
     return sorted(file for file in found if not is_hidden(file, root))
+
+
+def picture_folders(root: Path) -> dict[str, int]:
+    """Return the folders below a root that hold pictures themselves, by their path in it, and how many."""
+    found = files_in(root, PICTURE_SUFFIXES) if root.is_dir() else []
+    return dict(Counter(file.parent.relative_to(root).as_posix() for file in found))
 
 
 def first_folder(root: Path, names: Collection[str]) -> Path:

@@ -1,14 +1,17 @@
 """What an import is going to write, decided before anything is written."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.classes import Classes, css_color
+from core.classes import NAMED_COLOR, Classes, css_color
 from core.data.importers.notes import Notes, printable
 from core.errors import DataError
 from core.files import regular
@@ -18,8 +21,13 @@ from core.wording import count
 BACKGROUND_NAMES = frozenset({"background", "_background_"})
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "__ignore__"})
 
+ANOTHER = re.compile(r",(?=[^,=]+=)")
+
 Size = tuple[int, int]
 """Width and height in px."""
+
+Called = tuple[tuple[str, str], ...]
+"""What a value of masks, or a class of the source, is called, with a colour behind it if there is one."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,9 @@ class Source:
     """What a person named: the annotations, and where it was needed more.
 
     `photos` is the folder of the photos, `table` a table of colours or classes, `masks` the folder of the masks below
-    `path` or the ending of their names, `names` the name of a known list of classes.
+    `path` or the ending of their names, `names` the name of a known list of classes. In an archive, `photos` and
+    `table` may be names of what it holds. `classes` says what some values of masks, or classes of the source, are
+    called: pairs as `parse_classes` returns them.
     """
 
     path: Path
@@ -35,6 +45,7 @@ class Source:
     table: Path | None = None
     masks: str | None = None
     names: str | None = None
+    classes: Called = ()
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,22 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Value:
+    """A value of masks, or a class of the source, the id that it becomes (None: nobody knows), and its pixels."""
+
+    called: str
+    id: int | None
+    pixels: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The classes, whether the source names them, and what to draw."""
+    """The classes, whether the source names them, what to draw, and the values of its masks if they are few."""
 
     classes: Classes
     drawings: Sequence[Drawing]
     has_named_classes: bool = True
+    values: tuple[Value, ...] = ()
 
 
 class Canvas:
@@ -148,3 +169,43 @@ def number_labels(
             f"{VOID - 1}."
         )
     return Classes(tuple(names), tuple(chosen)), ids
+
+
+def parse_classes(texts: Iterable[str]) -> Called:
+    """Return the pairs in texts as `1=leaf,2=dead leaf #8b5a2b,255=void`; a part without a `=` raises `DataError`.
+
+    A comma belongs to a name unless a `=` follows it.
+    """
+    parts = [part for text in texts for part in ANOTHER.split(text)]
+    pairs = tuple((key.strip(), tidy(name)) for key, _, name in (part.partition("=") for part in parts))
+    if wrong := [part for part, pair in zip(parts, pairs, strict=True) if not all(pair)]:
+        raise DataError(f"'{wrong[0]}' does not say what is called how; write a value or a class, = and a name.")
+    return pairs
+
+
+def colors_in(called: Mapping[Any, str]) -> tuple[dict[Any, str], dict[str, str]]:
+    """Return names without the colours behind them, and the colour of each name that has one."""
+    parts = {key: NAMED_COLOR.fullmatch(name) for key, name in called.items()}
+    names = {key: tidy(found[1]) if (found := parts[key]) else name for key, name in called.items()}
+    return names, {found[1]: found[2].lower() for found in parts.values() if found}
+
+
+def with_classes(plan: Plan, source: Source, notes: Notes) -> Plan:
+    """Return a plan whose classes are called as the source says; classes of one name become one, void is 255."""
+    if strays := [key for key, _ in source.classes if key not in plan.classes.names]:
+        raise DataError(
+            f"{source.path} has no class '{strays[0]}' that could be called otherwise; it has "
+            f"{', '.join(plan.classes.names)}."
+        )
+    called, given = colors_in(dict(source.classes))
+    labels = [called.get(name, name) for name in plan.classes.names]
+    colors = dict(zip(reversed(labels), reversed(plan.classes.colors), strict=True)) | given
+    classes, ids = number_labels(labels, source.path, notes, colors)
+    ids_256 = np.arange(VOID + 1, dtype=np.uint8)
+    ids_256[: len(labels)] = [ids[label] for label in labels]
+    drawings = [replace(drawing, paint=partial(_repaint, drawing.paint, ids_256)) for drawing in plan.drawings]
+    return Plan(classes, drawings)
+
+
+def _repaint(paint: Callable[[Size], NDArray[np.uint8]], ids_256: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    return ids_256[paint(size)]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.classes import Classes
 from core.data.importers.notes import Notes
-from core.data.importers.plan import Drawing, Plan
+from core.data.importers.plan import Drawing, Plan, Value
 from core.data.importers.writer import drawn
 from core.voc import VOID
 
@@ -30,7 +30,8 @@ class PreviewPicture:
 class Preview:
     """What a plan holds: photos, classes, splits as the source gives them, and ten photos with their masks.
 
-    `pixels` are those of each class, and of void at last, in the pictures that are shown.
+    `pixels` are those of each class, and of void at last, in the pictures that are shown. `values` are what can be
+    called otherwise: the values of masks, else the classes.
     """
 
     format: str
@@ -42,6 +43,7 @@ class Preview:
     pixels: tuple[int, ...]
     pictures: tuple[PreviewPicture, ...]
     notes: tuple[str, ...]
+    values: tuple[Value, ...]
 
 
 def preview_of(plan: Plan, name: str, evidence: str, notes: Notes) -> Preview:
@@ -55,6 +57,7 @@ def preview_of(plan: Plan, name: str, evidence: str, notes: Notes) -> Preview:
         pictures.append(PreviewPicture(drawing.name, photo.lying_as((width, height)), mask_HW))
     splits = Counter(drawing.split or "" for drawing in plan.drawings)
     pixels = (*pixels_256[: len(plan.classes)].tolist(), int(pixels_256[VOID]))
+    by_class = (Value(label, at, pixels[at]) for at, label in enumerate(plan.classes.names))
     return Preview(
         name,
         evidence,
@@ -65,6 +68,7 @@ def preview_of(plan: Plan, name: str, evidence: str, notes: Notes) -> Preview:
         pixels,
         tuple(pictures),
         notes.sentences(),
+        plan.values or tuple(by_class),
     )
 
 

@@ -9,6 +9,5 @@ foreign.py          finds weights under any wrapping and prefix
 recognition.py      which architecture weights belong to, and which program named them
 fitting.py          whether weights fill a model: each one there, in its shape
 stated.py           what a person states about a file that does not say it: size, stride, classes
-uploads.py          stores files from the browser
 export.py           state dict, safetensors, ONNX or torch.export, reopened and compared
 """

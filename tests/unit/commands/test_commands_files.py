@@ -1,10 +1,13 @@
 """The commands that tell what data and checkpoints are, and make another file of one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from core import jobs
+from core.data.importers import incoming
 from core.model.architectures import MOBILENET
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.voc import CLASS_NAMES
@@ -53,6 +56,24 @@ def test_a_split_anew_without_a_repair_is_refused(core: Command, tiny_voc: Path,
     assert "give --repair OUT too" in refused.err
     core("doctor", tiny_voc, "--repair", tmp_path / "out", "--split-anew")
     assert "split anew" in (tmp_path / "out" / "repair.csv").read_text()
+
+
+def test_an_import_of_the_dashboard_leaves_its_notes_and_no_upload(core: Command, home: Path, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "set" / "images", tmp_path / "set" / "masks", ["a", "b", "c"])
+    (home / "cache" / "uploads").mkdir(parents=True)
+    packed = Path(shutil.make_archive(str(home / "cache" / "uploads" / "x"), "zip", tmp_path / "set"))
+    out, job = home / "datasets" / "cats", incoming.job_dir("cats")
+    failed = core("import", "id-masks", packed, "--out", out, "--classes=3=dog", "--job", job)
+    assert "--classes 8=NAME" in failed.sentence()
+    assert jobs.error(job) in failed.err
+    assert packed.exists()
+    document = core(
+        "import", "id-masks", packed, "--out", out, "--classes=8=cat,12=dog", "--job", job, "--json"
+    ).document()
+    assert document["classes"] == ["background", "cat", "dog"]
+    assert jobs.has_ended(job)
+    assert incoming.notes_of(out) == tuple(document["notes"])
+    assert not packed.exists()
 
 
 def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:

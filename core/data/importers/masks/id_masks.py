@@ -5,8 +5,8 @@ unnamed. Binary masks hold 0 and one other value; those in JPEG, or smoothed, ar
 a table nor their order explains, as levels of grey far apart, need a table.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, read_mask_file
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
-from core.data.importers.plan import Plan, Size, Source, drawing_of, is_background, number_labels
+from core.data.importers.plan import Plan, Size, Source, Value, drawing_of, is_background, number_labels
 from core.data.pair_names import JPEG_SUFFIXES
 from core.errors import DataError
 from core.files import regular
@@ -32,6 +32,9 @@ MAX_BETWEEN = 0.2
 """Share of pixels between black and white up to which a mask is a smoothed one."""
 MAX_GAP = 8
 """Unnamed values further apart are levels of grey rather than ids."""
+
+MAX_VALUES = 64
+"""More values than that nobody names by hand."""
 
 Counts = dict[int, int]
 """How many pixels have a value."""
@@ -66,16 +69,30 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     if names is None:
         notes.say(
             "Nothing names the classes, so they are numbers, and 0 is taken for the background; name them in "
-            "classes.txt, one a line, or import with --table or --names."
+            "classes.txt, one a line, or import with --classes, --table or --names."
         )
     drawings = [drawing_of(pair.photo, partial(_paint, pair.mask, values, notes), split=pair.split) for pair in pairs]
-    return Plan(classes, drawings, has_named_classes=names is not None)
+    shown = () if values.is_cut else values_of(counts, values.id_of)
+    return Plan(classes, drawings, has_named_classes=names is not None, values=shown)
+
+
+def unknown_values(source: Source) -> tuple[Value, ...]:
+    """Return the values of the masks where a person has to say what they are; none where they are too many."""
+    names = names_for(source)
+    return values_of(_counted(pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), {})
+
+
+def values_of(counts: Counts, id_of: Mapping[int, int]) -> tuple[Value, ...]:
+    """Return values with their ids and pixels in rising order; none where they are more than a person would name."""
+    if len(counts) > MAX_VALUES:
+        return ()
+    return tuple(Value(str(value), id_of.get(value), counts[value]) for value in sorted(counts))
 
 
 def _with_usual_masks(source: Source, names: ValueNames | None) -> Source:
     usual = names.ending if names and not source.masks else None
     is_there = usual and any(source.path.rglob(f"*{usual}.*"))
-    return Source(source.path, source.photos, source.table, usual, source.names) if is_there else source
+    return replace(source, masks=usual) if is_there else source
 
 
 # --- the values -----------------------------------------------------------------------------------------------------
@@ -145,7 +162,7 @@ def _meaning(
     counts: Counts, names: ValueNames | None, pairs: Sequence[Pair], source: Source, notes: Notes
 ) -> tuple[Classes, Values]:
     lossy = next((pair.mask for pair in pairs if pair.mask.suffix.lower() in JPEG_SUFFIXES), None)
-    is_binary = names is None or len(names.in_order) <= len("01")
+    is_binary = names is None or (len(names.in_order) <= len("01") and not names.said)
     if is_binary and (lossy or len(counts) >= MIN_LEVELS) and _is_smoothed(counts, is_lossy=lossy is not None):
         between = sum(number for value, number in counts.items() if 0 < value < VOID)
         notes.say(
@@ -166,7 +183,7 @@ def _meaning(
         raise DataError(f"The masks of {source.path} hold the value {min(values, key=abs)}; ids go from 0 to 65,534.")
     if names is None:
         return _unnamed(values, counts, source, notes)
-    classes, ids = _classes(values, _named(names, values), source, notes)
+    classes, ids = _classes(values, _named(names, values), source, notes, names.colors)
     return classes, Values(ids | {void: VOID for void in counts if void in UNSIGNED_VOID and void not in ids})
 
 
@@ -189,8 +206,8 @@ def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes
     if any(after - before > MAX_GAP for before, after in zip([0, *values], values, strict=False)):
         told = ", ".join(map(str, values[:6]))
         raise DataError(
-            f"The masks of {source.path} hold the values {told}, and nothing says what they are; write a table with a "
-            "line like '85 leaf' for each and name it with --table."
+            f"The masks of {source.path} hold the values {told}, and nothing says what they are; say it with "
+            f"--classes {values[-1]}=NAME, one for each, or with a table of lines like '85 leaf' and --table."
         )
     if values[0] > 0:
         notes.say(f"No pixel is 0, the background: the values start at {values[0]}.")
@@ -199,7 +216,11 @@ def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes
 
 
 def _classes(
-    values: Sequence[int], names: dict[int, str], source: Source, notes: Notes
+    values: Sequence[int],
+    names: dict[int, str],
+    source: Source,
+    notes: Notes,
+    colors: Mapping[str, str] | None = None,
 ) -> tuple[Classes, dict[int, int]]:
     """Return the classes, and the id of each value; without names, colours that are not VOC's keep their number."""
     if not names:
@@ -207,9 +228,9 @@ def _classes(
     if strays := [value for value in values if value not in names]:
         raise DataError(
             f"The masks of {source.path} hold the value {strays[0]}, which the names do not have (they are for "
-            f"{min(names)} to {max(names)}); add it to the table, or choose another one with --table."
+            f"{min(names)} to {max(names)}); add it with --classes {strays[0]}=NAME, or choose a table with --table."
         )
-    classes, ids = number_labels(names.values(), source.path, notes)
+    classes, ids = number_labels(names.values(), source.path, notes, colors)
     if not any(map(is_background, names.values())):
         notes.say("'background' was added as class 0, as the names have none.")
     return classes, {value: ids[name] for value, name in names.items()}

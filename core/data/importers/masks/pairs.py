@@ -13,14 +13,13 @@ from functools import cache
 from pathlib import Path
 
 from core.data.importers.notes import Notes
-from core.data.importers.photo_folder import files_in
+from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Source
 from core.data.importers.source_splits import SPLITS, WORD, split_called
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")
-MASK_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -171,7 +170,7 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
 def _pictures(source: Source) -> list[Picture]:
     """Return what lies in the source, and in a folder of photos elsewhere; what a person named is certain."""
     root, named = source.path, source.path / source.masks if source.masks else None
-    files = files_in(root, MASK_SUFFIXES)
+    files = files_in(root, PICTURE_SUFFIXES)
     masks = [picture_of(file, named, "mask") for file in files if named and file.is_relative_to(named)]
     certain = {one.file for one in masks}
     if source.photos in (None, root):

@@ -7,14 +7,14 @@ highest value is its length.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.classes import NAMED_COLOR
 from core.data.importers.masks.known_names import KNOWN
 from core.data.importers.photo_folder import files_in
-from core.data.importers.plan import Source, is_background, tidy
+from core.data.importers.plan import Source, colors_in, is_background, tidy
 from core.errors import DataError
 from core.files import read_lines
 
@@ -23,21 +23,31 @@ VALUE_FIRST = re.compile(r"\"?(\d+)\"?\s*[,;:\t ]\s*\"?([^\d\",;:\s][^\",;]*)\"?
 GREY_FIRST = re.compile(r"(\d+)[\s,]+\1[\s,]+\1[\s,]+(\S.*)")
 HEADING = re.compile(r"pixel value|id\b|value\b|index\b|name\b|class\b", re.IGNORECASE)
 IGNORED = "__ignore__"
+VALUE = re.compile(r"-?\d{1,9}")
 
 
 @dataclass(frozen=True)
 class ValueNames:
-    """Names by value where the source says the values, else in their order; `ending` is that of the usual masks."""
+    """Names by value where the source says the values, else in their order; `ending` is that of the usual masks.
+
+    `said` are names that a person gave to some values, and `colors` those behind them.
+    """
 
     where: str
     by_value: dict[int, str]
     in_order: tuple[str, ...]
     ending: str | None = None
+    said: Mapping[int, str] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, values: Sequence[int]) -> dict[int, str]:
         """Return the name of each value, for masks that hold these values."""
-        if self.by_value:
-            return self.by_value if 0 in self.by_value or 0 not in values else {0: "background"} | self.by_value
+        names = {**self._of_source(values), **self.said}
+        return names if 0 in names or 0 not in values else {0: "background"} | names
+
+    def _of_source(self, values: Sequence[int]) -> dict[int, str]:
+        if self.by_value or not self.in_order or not values:
+            return self.by_value
         starts_at_1 = not is_background(self.in_order[0]) and max(values) == len(self.in_order)
         names = dict(enumerate(self.in_order, start=1 if starts_at_1 else 0))
         return {0: "background"} | names if starts_at_1 else names
@@ -48,6 +58,20 @@ def names_for(source: Source) -> ValueNames | None:
 
     Tables that differ, and lines that are none, raise `DataError`.
     """
+    names = _names_of_source(source)
+    if not (called := values_called(source)):
+        return names
+    said, colors = colors_in(called)
+    return replace(names or ValueNames(str(source.path), {}, ()), said=said, colors=colors)
+
+
+def values_called(source: Source) -> dict[int, str]:
+    """Return what a person called values; none where they called classes, as they can where masks have no values."""
+    is_value = [VALUE.fullmatch(key) is not None for key, _ in source.classes]
+    return {int(key): name for key, name in source.classes} if all(is_value) else {}
+
+
+def _names_of_source(source: Source) -> ValueNames | None:
     if source.names:
         if source.names not in KNOWN:
             raise DataError(f"There is no list of names '{source.names}'; choose one of {', '.join(KNOWN)}.")

@@ -1,0 +1,166 @@
+"""The preview of an import: what it would bring, and what a person can correct."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.data.importers import OPTIONS, Source
+from core.data.importers.formats import Contents
+from core.data.importers.masks.known_names import KNOWN, VOID_NAME
+from core.data.importers.plan import Called, Value
+from core.data.importers.preview import Preview
+from core.data.importers.source_splits import SPLITS
+from core.voc import VOID
+from core.wording import count
+from ui.dataset.cached_imports import SmallPreview
+from ui.legend import show_colors
+from ui.pictures import show_picture
+from ui.words import percent, plain
+
+FORMAT_NAMES = {
+    "coco": "COCO JSON", "labelme": "labelme", "label-studio": "Label Studio", "cvat-xml": "CVAT's XML for images",
+    "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely", "class-masks": "One mask for each class",
+    "color-table": "Masks in colours, with a table", "id-masks": "Masks of ids",
+}  # fmt: skip
+USUAL_OPTIONS = ("photos",)
+GUESSED = "as guessed"
+PICTURE_HEIGHT_PX = 100
+"""Ten of the usual shape are two rows."""
+
+
+def show_preview(found: SmallPreview, evidence: str, notes: Sequence[str]) -> None:
+    """Draw format, numbers, classes, notes, and the masks over ten photos."""
+    preview = found.preview
+    st.markdown(
+        f"**{FORMAT_NAMES.get(preview.format, preview.format)}**" + (f": {plain(evidence)}" if evidence else "")
+    )
+    with st.container(horizontal=True):
+        st.metric("Photos", f"{preview.images:,}")
+        st.metric("Classes", len(preview.classes), help="The background is one.")
+        for name in (*SPLITS, ""):
+            if number := preview.splits.get(name):
+                st.metric(name or "In no split", f"{number:,}")
+    if not any(preview.splits):
+        st.caption("The export has no splits: the photos are split 80/20 at random, always the same way.")
+    if notes:
+        st.markdown("\n".join(["**Skipped, decided or doubtful**", "", *(f"- {plain(note)}" for note in notes)]))
+    with st.container(horizontal=True):
+        for name, overlay in found.overlays:
+            show_picture(overlay, plain(name), f"Masks over {name}", height_px=PICTURE_HEIGHT_PX)
+    _show_classes(preview)
+
+
+def _show_classes(preview: Preview) -> None:
+    total = max(1, sum(preview.pixels))
+    ids = [*range(len(preview.classes)), VOID]
+    names = [*preview.classes.names, VOID_NAME]
+    shown = zip(ids, names, preview.pixels, strict=True)
+    red_green_blue = preview.classes.palette.tolist()
+    show_colors({
+        f"{name} {percent(pixels / total)}": tuple(red_green_blue[class_id])
+        for class_id, name, pixels in shown if pixels or class_id != VOID
+    })  # fmt: skip
+    st.caption("Shares of the pixels in the photos above.")
+
+
+# --- corrections ----------------------------------------------------------------------------------------------------
+
+
+def ask_places(name: str, source: Source, contents: Contents) -> Source:
+    """Ask where photos, masks and names are, as far as the format reads that; return the corrected source."""
+    options = OPTIONS.get(name, USUAL_OPTIONS)
+    folders, root = list(contents.folders), source.path
+
+    def ask_folder(label: str, other: str) -> str | None:
+        chosen: str | None = st.selectbox(
+            label, folders, None, lambda folder: _with_number(folder, contents), key=f"{label} {root}",
+            placeholder=GUESSED, width=320, accept_new_options=True, help=f"One of the export, or {other}.",
+        )  # fmt: skip
+        return chosen
+
+    with st.container(horizontal=True):
+        if "photos" in options and (photos := ask_folder("Folder of the photos", "the path of another")):
+            source = replace(source, photos=_inside(photos, root))
+        if "masks" in options:
+            source = replace(source, masks=ask_folder("Folder of the masks", "the ending of their names, as _gt"))
+        if "names" in options:
+            known = st.selectbox(
+                "Names of", list(KNOWN), None, key=f"names {root}", placeholder="no known data set", width=220,
+                help="The classes of a known data set, by the values of its masks.",
+            )  # fmt: skip
+            source = replace(source, names=known)
+        if "table" in options:
+            table = st.text_input(
+                "Table of classes", key=f"table {root}", placeholder=GUESSED, width=320,
+                help="A file that names values or colours, as classes.txt; Label Studio's JSON export beside its PNGs.",
+            ).strip()  # fmt: skip
+            source = replace(source, table=_inside(table, root) if table else None)
+    return source
+
+
+def _with_number(folder: str, contents: Contents) -> str:
+    number = contents.folders.get(folder)
+    return f"{'the top' if folder == '.' else folder} ({count(number, 'picture')})" if number else folder
+
+
+def _inside(typed: str, root: Path) -> Path:
+    """Return the path of what a folder holds, or what was typed: a whole path, or a name in an archive."""
+    return root / typed if root.is_dir() else Path(typed)
+
+
+def ask_classes(source: Source, preview: Preview | None, values: Sequence[Value]) -> Called:
+    """Ask what the values of masks, or the classes of the source, are called and which are void."""
+    if not values:
+        return ()
+    before = table_of(preview, values)
+    with st.form(f"classes {source}", border=False):
+        st.markdown("What each value is" if preview is None or _are_values(values) else "What each class is called")
+        after = st.data_editor(
+            before, hide_index=True, width="content", disabled=["In the export", "Pixels"],
+            column_config={
+                "Void": st.column_config.CheckboxColumn(help="Neither trained nor scored."),
+                "Class": st.column_config.TextColumn(help="Equal names become one class."),
+                "Colour": st.column_config.TextColumn(help="As #rrggbb; may stay empty."),
+            },
+        )  # fmt: skip
+        st.form_submit_button("Show it so", icon=":material/visibility:")
+    return called_of(before, after)
+
+
+def _are_values(values: Sequence[Value]) -> bool:
+    return all(value.called.lstrip("-").isdigit() for value in values)
+
+
+def table_of(preview: Preview | None, values: Sequence[Value]) -> pd.DataFrame:
+    """Return a row for each value or class: what it is called, whether it is void, its colour and share of pixels."""
+    total = max(1, sum(value.pixels for value in values))
+    ids = [value.id for value in values]
+    known = preview.classes if preview else None
+    return pd.DataFrame({
+        "In the export": [value.called for value in values],
+        "Class": [known.names[k] if known and k is not None and k != VOID else "" for k in ids],
+        "Void": [k == VOID for k in ids],
+        "Colour": [known.colors[k] if known and k is not None and k != VOID else "" for k in ids],
+        "Pixels": [percent(value.pixels / total) for value in values],
+    })  # fmt: skip
+
+
+def called_of(before: pd.DataFrame, after: pd.DataFrame) -> Called:
+    """Return what a person calls values or classes, with the colours that were changed; () if nothing was changed."""
+    rows = after.fillna("").to_dict("records")
+    if rows == before.to_dict("records"):
+        return ()
+    colors = before["Colour"].tolist()
+    return tuple(
+        (row["In the export"], VOID_NAME if row["Void"] else _with_color(row, color))
+        for row, color in zip(rows, colors, strict=True)
+    )
+
+
+def _with_color(row: Mapping[Any, str], before: str) -> str:
+    name, color = row["Class"].strip(), row["Colour"].strip()
+    return f"{name} {color}" if color and color != before else name
