@@ -43,10 +43,14 @@ def stats(arguments: argparse.Namespace) -> Document:
     dataset = open_dataset(arguments.data)
     names = [arguments.split] if arguments.split else [name for name, listed in dataset.splits.items() if listed]
     samples = {sample.name: sample for name in names for sample in dataset.split(name)}
-    counted = _analysed(arguments.data).stats(arguments.split)
+    analysis = _analysed(arguments.data)
+    counted = analysis.stats(arguments.split)
     for sample in (samples[name] for name in counted.left_out if name in samples):
         read_pair(sample.photo, sample.mask, dataset.num_classes)  # raises the error of a pair that was left out
     say_unnamed(dataset)
+    for found in analysis.report.findings:
+        if found.kind == "unread list":
+            say(f"{dataset.root / found.file}: {found.detail}")
     return counted.as_dict()
 
 

@@ -89,7 +89,8 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
     mask = load_picture(path, "mask")
     if mask.mode not in MASK_MODES:
         raise DataError(
-            f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L)."
+            f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L), "
+            "or import the folder as color-table, with a table of its colours."
         )
     mask_HW = np.array(mask, dtype=np.uint8)
     strays = sorted(set(np.unique(mask_HW).tolist()) - set(range(num_classes)) - {VOID})

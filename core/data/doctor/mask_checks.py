@@ -100,7 +100,8 @@ def _problem_of_file(mask: Image.Image) -> Problem | None:
     elif mask.mode.upper() in ("LA", "PA", "RGBA"):
         kind, what, remedy = "alpha mask", f"has transparency ({mask.mode})", "save one id per pixel, without alpha"
     else:
-        kind, what, remedy = "colour mask", f"is a colour picture ({mask.mode})", "save one id per pixel, 8 bits"
+        kind, what = "colour mask", f"is a colour picture ({mask.mode})"
+        remedy = "save one id per pixel, 8 bits, or import the folder as color-table, with a table of its colours"
     return Problem(kind, f"The mask {what} instead of plain class ids, and training stops at it; {remedy}.")
 
 

@@ -67,6 +67,7 @@ EXPORT_OTHERWISE = {
     ".dcm": "DICOM files; save the photos and masks as PNG",
     ".h5": "HDF5 files; save the photos and masks as PNG",
     ".parquet": "Parquet files; save the photos and masks as PNG",
+    ".zip": "an archive in a folder; name the archive itself",
     ".7z": "a 7z archive; unpack it first",
     ".rar": "a RAR archive; unpack it first",
 }
@@ -143,12 +144,24 @@ def _planned(name: str, source: Source, notes: Notes) -> Iterator[tuple[str, Pla
             evidence = ""
             if name == AUTO:
                 name, evidence = _recognised_alone(opened, source.path)
-            plan = IMPORTERS[name].plan(opened, notes)
+            plan = _plan(name, opened, notes)
             if opened.classes and not (name == "id-masks" and values_called(opened)):
                 plan = with_classes(plan, opened, notes)
             yield name, with_listed_splits(plan, opened.path, notes), evidence
     except DataError as error:
         raise DataError(notes.after(str(error))) from error
+
+
+def _plan(name: str, source: Source, notes: Notes) -> Plan:
+    """Plan an import; where that fails, the error names the formats that the source is recognised as."""
+    try:
+        return IMPORTERS[name].plan(source, notes)
+    except DataError as error:
+        found = recognised(source)
+        if name in found or not found:
+            raise
+        told = " or ".join(f"import {other} ({evidence})" for other, evidence in found.items())
+        raise DataError(f"{error} It is recognised as another format: {told}.") from error
 
 
 @contextmanager

@@ -16,7 +16,6 @@ PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
 MACOSX = "__MACOSX"
 PICTURE_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
-LOSSLESS_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 
 
 class PhotoFolder:

@@ -36,6 +36,8 @@ def test_classes_that_nothing_names_are_numbers_and_that_is_said(core: Command, 
     assert "absent" not in shown.out
     assert not set(CLASS_NAMES[1:]) & set(shown.out.split())
     assert "unnamed classes" in core("doctor", tmp_path).out
+    (tmp_path / "val.txt").write_text("a\n")
+    assert "val.txt: This list is not read" in core("stats", tmp_path).err
 
 
 def test_doctor_ends_with_0_whatever_it_finds(core: Command, places: dict[str, str]) -> None:

@@ -2,9 +2,9 @@
 
 Either a folder for each class with masks called as the photos (`masks/leaf/plant.png`), or masks beside each other
 called `plant_leaf.png` or `plant.leaf.png`. Classes are sorted by name, or ordered by a `classes.txt` given as the
-table; where masks overlap, the later class covers the earlier one. Masks must be stored without loss (PNG, BMP, TIFF).
-Beside masks called after their photo, a photo `plant_2.png` would count as a mask of `plant.png`: keep such photos in a
-folder of their own.
+table; where masks overlap, the later class covers the earlier one. JPEG masks are cut in the middle, and only read in
+folders without photos. Beside masks called after their photo, a photo `plant_2.png` would count as a mask of
+`plant.png`: keep such photos in a folder of their own.
 """
 
 import re
@@ -20,7 +20,6 @@ from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, any_color, read
 from core.data.importers.masks.pairs import means_mask, says_photos
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
-    LOSSLESS_SUFFIXES,
     PHOTO_FOLDERS,
     Part,
     PhotoFolder,
@@ -30,12 +29,13 @@ from core.data.importers.photo_folder import (
     no_masks,
 )
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
-from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
 from core.errors import DataError
 from core.files import by_number
 from core.voc import BACKGROUND
 
 SEPARATORS = "_."
+LOSSLESS_SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
 OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?<=[^\W\d])[-_.]\d+$")
 
 ClassMask = tuple[str, Path]
@@ -94,7 +94,7 @@ def _without_numbers(masks_of: dict[Path, list[ClassMask]], notes: Notes) -> dic
 
 def _masks_in(part: Part, notes: Notes) -> dict[Path, list[ClassMask]]:
     """Return the masks of each photo of a part."""
-    folders = [folder for folder in _class_folders(part.masks) if folder != part.photos]
+    folders = [folder for folder in _class_folders(part) if folder != part.photos]
     return _in_folders(folders, part.photos, notes) if folders else _side_by_side(part.masks, part.photos, notes)
 
 
@@ -108,17 +108,21 @@ def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, 
     return number_labels(table.names, source.table, notes, colors)
 
 
-def _class_folders(masks: Path) -> list[Path]:
-    return [
-        folder
-        for folder in folders_in(masks)
-        if folder.name not in PHOTO_FOLDERS and files_in(folder, LOSSLESS_SUFFIXES)
-    ]
+def _class_folders(part: Part) -> list[Path]:
+    folders = [folder for folder in folders_in(part.masks) if folder.name not in PHOTO_FOLDERS]
+    return [folder for folder in folders if _mask_files(folder, part.photos)]
+
+
+def _mask_files(folder: Path, photos: Path) -> list[Path]:
+    """Return the masks of a folder: JPEGs too, unless photos lie in it."""
+    return files_in(
+        folder, LOSSLESS_SUFFIXES if photos.is_relative_to(folder) else (*LOSSLESS_SUFFIXES, *JPEG_SUFFIXES)
+    )
 
 
 def _in_folders(folders: list[Path], photo_root: Path, notes: Notes) -> dict[Path, list[ClassMask]]:
     """Return the masks of each photo, found under its name in the folders of the classes."""
-    files = {folder: files_in(folder, LOSSLESS_SUFFIXES) for folder in folders}
+    files = {folder: _mask_files(folder, photo_root) for folder in folders}
     photos = PhotoFolder(photo_root, notes, [file for found in files.values() for file in found]).files
     by_stem = _by_stem(photos)
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in photos}
@@ -147,7 +151,7 @@ def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, lis
     """Return the masks of each photo, called as the photo and the class; the longest fitting photo name counts."""
     pictures = files_in(photo_root, PHOTO_SUFFIXES)
     stems = {picture.stem for picture in pictures}
-    found = files_in(masks, LOSSLESS_SUFFIXES)
+    found = _mask_files(masks, photo_root)
     files = [file for file in found if _split_name(file.stem, stems)]
     by_stem = _by_stem(PhotoFolder(photo_root, notes, files).files)
     known = {*files, *by_stem.values()}
@@ -167,20 +171,33 @@ def _split_name(stem: str, photo_stems: set[str]) -> tuple[str, str] | None:
     return parts if parts and parts[1] else None
 
 
-def _region(file: Path, notes: Notes) -> NDArray[np.bool_]:
-    """Return where a mask is not black; one that is black and white with grey edges is cut in the middle."""
+def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
+    """Return where a mask is not black; one that is black and white with grey edges is cut in the middle.
+
+    A mask of several values that is called only "mask", not after a class, raises `DataError`.
+    """
     picture = read_mask_file(file)
-    levels = np.unique(np.asarray(picture)) if picture.mode == "L" else np.zeros(0)
-    if len(levels) < MIN_LEVELS or levels[-1] < CUT:
-        return any_color(picture)
-    notes.count(f"Smoothed masks cut at {CUT} of 255", file)
-    return np.asarray(picture) >= CUT
+    is_lossy = file.suffix.lower() in JPEG_SUFFIXES
+    grey_HW = np.asarray(picture.convert("L") if is_lossy else picture)
+    levels = np.unique(grey_HW) if is_lossy or picture.mode in ("L", "P") else np.zeros(0)
+    if is_lossy or (picture.mode == "L" and len(levels) >= MIN_LEVELS and levels[-1] >= CUT):
+        notes.count(f"{'JPEG' if is_lossy else 'Smoothed'} masks cut at {CUT} of 255", file)
+        return grey_HW >= CUT
+    several = len(levels) - (levels[:1] == 0).sum() > 1
+    if several and means_mask(label):
+        told = ", ".join(map(str, levels[:4].tolist()))
+        raise DataError(
+            f"{file} holds several values ({told}), and '{label}' is not the name of a class; import the masks as "
+            "id-masks, or as color-table."
+        )
+    notes.count("Masks of several values, each of which was taken for the class", file, several)
+    return any_color(picture)
 
 
 def _paint(masks: Sequence[ClassMask], ids: dict[str, int], notes: Notes, _size: Size) -> NDArray[np.uint8]:
     canvas = Canvas(read_mask_file(masks[0][1]).size)
     for label, file in sorted(masks, key=lambda one: ids[one[0]]):
-        region_HW = _region(file, notes)
+        region_HW = _region(file, label, notes)
         if canvas.mask_HW.shape != region_HW.shape:
             raise DataError(f"{file} is of another size than {masks[0][1]}; export the masks of a photo at one size.")
         if ids[label] != BACKGROUND:

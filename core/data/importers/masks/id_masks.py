@@ -16,6 +16,7 @@ from PIL import Image
 
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
+from core.data.importers.masks.known_names import KNOWN
 from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, read_mask_file
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
@@ -64,6 +65,8 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     """Plan two folders of photos and masks; each mask is read once to see which values there are."""
     names = names_for(source)
     pairs = find_pairs(_with_usual_masks(source, names), notes)
+    if names is None:
+        _refuse_known(pairs[0].mask)
     counts = _counted(pair.mask for pair in pairs)
     classes, values = _meaning(counts, names, pairs, source, notes)
     if names is None:
@@ -93,6 +96,16 @@ def _with_usual_masks(source: Source, names: ValueNames | None) -> Source:
     usual = names.ending if names and not source.masks else None
     is_there = usual and any(source.path.rglob(f"*{usual}.*"))
     return replace(source, masks=usual) if is_there else source
+
+
+def _refuse_known(mask: Path) -> None:
+    """Raise `DataError` for masks that are called as those of a known data set, where 0 may be a class."""
+    ending = mask.stem.rpartition("_")[2]
+    if name := next((name for name, known in KNOWN.items() if known.ending == f"_{ending}"), None):
+        raise DataError(
+            f"{mask} is called as the masks of Cityscapes, and nothing names its classes; give --names {name} for "
+            "Cityscapes' own, or a --table of yours."
+        )
 
 
 # --- the values -----------------------------------------------------------------------------------------------------

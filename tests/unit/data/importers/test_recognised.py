@@ -42,11 +42,20 @@ def test_two_readings_are_offered_and_none_is_taken(folder: Path, tmp_path: Path
     assert list(recognised(Source(folder))) == ["id-masks"]
 
 
+def test_the_wrong_format_names_the_right_one(folder: Path, refused: Callable[..., str]) -> None:
+    """`import coco` of a folder of YOLO's said that it holds no JSON, and not what it is."""
+    assert "another format: import coco (labels.json holds" in refused("labelme", folder)
+    assert "another format" not in refused("color-table", folder / "images")
+
+
 def test_the_command_offers_the_formats_there_are() -> None:
     assert list(IMPORTERS) == list(FORMATS)
 
 
-@pytest.mark.parametrize(("name", "told"), [("a.tfrecord", "TFRecord"), ("a.mat", "MATLAB"), ("a.ndjson", "Labelbox")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.tfrecord", "TFRecord"), ("a.mat", "MATLAB"), ("a.ndjson", "Labelbox"), ("a.zip", "name the archive")],
+)
 def test_a_format_that_is_known_and_not_read_says_what_to_do(
     tmp_path: Path, refused: Callable[..., str], name: str, told: str
 ) -> None:

@@ -1,5 +1,6 @@
 """One mask for each class, with truths drawn by hand."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,30 @@ def test_numbers_of_single_objects_are_no_classes_and_smoothed_masks_are_cut(
     assert all(np.array_equal(mask_HW == 2, np.asarray(smooth) >= 128) for mask_HW in sound(imported).values())
     assert any("numbers behind the classes" in note for note in imported.notes)
     assert any("Smoothed masks cut at 128 of 255: 6" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".jpg", ".png"])
+def test_a_mask_called_mask_is_one_class_and_not_several_in_one(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str], suffix: str
+) -> None:
+    """Roboflow's `plant_mask.png` holds ids, and leaf and stem became one class; Carvana's GIFs were not seen."""
+    for number, photo in enumerate(["a", "b"]):
+        draw_photo(tmp_path / "set" / "images" / f"{photo}.jpg", number, (48, 32))
+        mask = Image.new("L", (48, 32))
+        mask.paste(255, (0, 0, 24, 16))
+        (tmp_path / "set" / "masks").mkdir(exist_ok=True)
+        mask.save(tmp_path / "set" / "masks" / f"{photo}_mask{suffix}")
+    imported = import_data("class-masks", tmp_path / "set", tmp_path / "out")
+    assert (imported.classes.names, imported.pixels) == (("background", "mask"), (2 * 1152, 2 * 384))
+    assert any("JPEG masks cut at 128 of 255: 2" in note for note in imported.notes) is (suffix == ".jpg")
+    shutil.rmtree(tmp_path / "out")
+    for photo in "ab":
+        (tmp_path / "set" / "masks" / f"{photo}_mask{suffix}").unlink()
+        mask = Image.new("L", (48, 32), 1)
+        mask.paste(2, (0, 0, 9, 9))
+        mask.save(tmp_path / "set" / "masks" / f"{photo}_mask.png")
+        mask.save(tmp_path / "set" / "masks" / f"{photo}_leaf.png")
+    (tmp_path / "set" / "masks" / "a_mask.png").rename(tmp_path / "set" / "masks" / "a_stem.png")
+    text = refused("class-masks", tmp_path / "set")
+    assert "b_mask.png holds several values (1, 2), and 'mask' is not the name of a class" in text
+    assert "Masks of several values, each of which was taken for the class: 3" in text

@@ -54,7 +54,7 @@ LAYOUTS = [
     ("{split}/{name}.jpg", "{split}/{name}_mask.png"),
     ("{split}/{name}_sat.jpg", "{split}/{name}_mask.png"),
     ("Images/{split}/{name}.jpg", "Masks/{split}/{name}_gt.png"),
-    ("leftImg8bit/{split}/aachen/{name}_leftImg8bit.png", "gtFine/{split}/aachen/{name}_gtFine_labelTrainIds.png"),
+    ("leftImg8bit/{split}/aachen/{name}_leftImg8bit.png", "gtFine/{split}/aachen/{name}_gtFine_annotation.png"),
     ("{split}/Rural/images_png/{name}.png", "{split}/Rural/masks_png/{name}.png"),
     ("{split}/{name}/image.jpg", "{split}/{name}/label.png"),
     ("original_images/{split}/{name}.jpg", "label_images_semantic/{split}/{name}.png"),
@@ -193,6 +193,7 @@ def test_several_kinds_of_masks_are_chosen_from_by_their_ending_or_by_the_names(
         for ending, (road, sky) in {"labelIds": (7, 23), "labelTrainIds": (0, 10), "instanceIds": (7, 23)}.items():
             save(root / "gtFine" / "train" / "x" / f"{name}_gtFine_{ending}.png", truth(road, sky).astype(np.uint8))
     assert "choose with --masks _gtFine_labelIds or _gtFine_labelTrainIds" in refused("id-masks", root)
+    assert "give --names cityscapes-train for" in refused("id-masks", root, masks="_gtFine_labelTrainIds")
     chosen = import_data("id-masks", root, tmp_path / "one", names="cityscapes")
     assert counted(chosen) == {
         "road": 12,
