@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = (
     "coco",
+    "coco-panoptic",
     "labelme",
     "label-studio",
     "cvat-xml",

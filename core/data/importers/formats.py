@@ -13,6 +13,7 @@ from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks
 from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
 from core.data.importers.objects.coco import plan_coco, recognise_coco
+from core.data.importers.objects.coco_panoptic import plan_coco_panoptic, recognise_coco_panoptic
 from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
@@ -39,6 +40,7 @@ class Format:
 
 IMPORTERS = {
     "coco": Format(recognise_coco, plan_coco),
+    "coco-panoptic": Format(recognise_coco_panoptic, plan_coco_panoptic),
     "labelme": Format(recognise_labelme, plan_labelme),
     "label-studio": Format(recognise_label_studio, plan_label_studio),
     "cvat-xml": Format(recognise_cvat_xml, plan_cvat_xml),

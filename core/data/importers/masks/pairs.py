@@ -33,7 +33,7 @@ MASK_WORDS = _words(
     "mask masks label labels labelids ann anns annot annots annotation annotations gt gts gtfine gtcoarse groundtruth "
     "segmentationclass segmentation segmentations seg trimap trimaps"
 )
-OTHER_WORDS = _words("segmentationobject segmentationclassnpy visualization viz overlay overlays instances")
+OTHER_WORDS = _words("segmentationobject segmentationclassnpy visualization viz overlay overlays instances panoptic")
 """Folders and names of what is neither: masks of single objects, copies of the masks, pictures for people."""
 
 SPLIT_BEFORE = re.compile(rf"{WORD}[-_ ]?(?=[a-z])(?P<rest>.+)", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Small data sets whose annotations are masks, as the tools describe them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,10 @@ from numpy.typing import NDArray
 from tests.unit.data.importers.scene import (
     COLORS,
     LABELS,
+    LEAF,
     PHOTOS,
+    ROOT,
+    STEM,
     Photo,
     Truth,
     save,
@@ -100,3 +104,34 @@ def masks_of_classes(folder: Path) -> Truth:
         for label in LABELS:
             save(folder / "masks" / photo.split / label / f"{photo.name}.png", photo.region(label))
     return Truth("class-masks", is_exact=True)
+
+
+@source
+def coco_panoptic(folder: Path) -> Truth:
+    """Segments by colour, two of them of one class; black pixels are void, and so is a crowd."""
+    masks = {}
+    for split in ("train", "val"):
+        images, annotations = [], []
+        for photo in (photo for photo in PHOTOS if photo.split == split):
+            truth_HW, number_HW = photo.mask(), np.full(photo.size[::-1], 70_000)
+            segments: list[dict[str, Any]] = [{"id": 70_000, "category_id": 1}]
+            for class_id, category in enumerate((17, 201, 92), start=1):
+                number_HW[truth_HW == class_id] = class_id * 257
+                segments.append({"id": class_id * 257, "category_id": category})
+            number_HW[-2:], truth_HW[-2:] = 0, 255
+            number_HW[0, :4], number_HW[0, 4:7], truth_HW[0, 4:7] = 5, 65_536, 255
+            segments += [{"id": 5, "category_id": 1}, {"id": 65_536, "category_id": 17, "iscrowd": 1}]
+            colors_HW3 = np.stack([number_HW % 256, number_HW // 256 % 256, number_HW // 65_536], axis=2)
+            save(folder / "annotations" / f"panoptic_{split}2017" / f"{photo.name}.png", colors_HW3.astype(np.uint8))
+            write_photo(folder / f"{split}2017" / f"{photo.name}.png", photo)
+            image_id = f"id of {photo.name}"
+            images.append({"id": image_id, "file_name": f"{photo.name}.png", "width": photo.size[0]})
+            annotations.append({"image_id": image_id, "file_name": f"{photo.name}.png", "segments_info": segments})
+            masks[photo.name.replace(" ", "_")] = truth_HW
+        named = zip((1, 17, 92, 201), ("background", LEAF, ROOT, STEM), strict=True)
+        categories = [{"id": number, "name": name, "isthing": 1, "color": [1, 2, 3]} for number, name in named]
+        document = {"images": images, "annotations": annotations, "categories": categories}
+        write(folder / "annotations" / f"panoptic_{split}2017.json", document)
+    classes = ("background", LEAF, ROOT, STEM)
+    swapped = np.array([0, 1, 3, 2, *range(4, 256)], dtype=np.uint8)
+    return Truth("coco-panoptic", True, classes, {name: swapped[mask_HW] for name, mask_HW in masks.items()})

@@ -121,7 +121,7 @@ def test_a_damaged_photo_leaves_nothing_behind(source: Path, refused: Callable[.
 
 
 def test_wrong_names_are_one_sentence(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
-    assert "choose one of auto, coco, labelme" in refused("yolo", source)
+    assert "choose one of auto, coco, coco-panoptic" in refused("yolo", source)
     assert str(tmp_path / "none") in refused("coco", tmp_path / "none")
     assert str(tmp_path / "none") in refused("coco", source, photos=tmp_path / "none")
     assert str(tmp_path / "none") in refused("coco", source, table=tmp_path / "none")
