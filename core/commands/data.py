@@ -27,6 +27,7 @@ FORMATS = (
     "cvat-xml",
     "yolo-seg",
     "supervisely",
+    "via",
     "class-masks",
     "color-table",
     "id-masks",
@@ -182,7 +183,9 @@ def add_to(add: Add) -> None:
     command.add_argument("--photos", type=Path, metavar="DIR", help="folder of the photos, if they lie elsewhere")
     command.add_argument("--masks", metavar="WHAT", help="folder of the masks in SOURCE, or the ending of their names")
     command.add_argument(
-        "--names", metavar="SET", help="names of ade20k, cityscapes, cityscapes-train, camvid, pet or loveda"
+        "--names",
+        metavar="SET",
+        help="names of ade20k, cityscapes, cityscapes-train, camvid, pet or loveda; the attribute of VIA's regions",
     )
     command.add_argument("--table", type=Path, metavar="FILE", help="table of colours or classes, or JSON export")
     command.add_argument(

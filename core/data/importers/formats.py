@@ -18,6 +18,7 @@ from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_x
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
 from core.data.importers.objects.supervisely import plan_supervisely, recognise_supervisely
+from core.data.importers.objects.via import plan_via, recognise_via
 from core.data.importers.objects.yolo_seg import plan_yolo, recognise_yolo
 from core.data.importers.photo_folder import files_in, picture_folders
 from core.data.importers.plan import Plan, Source, Value, with_classes
@@ -46,6 +47,7 @@ IMPORTERS = {
     "cvat-xml": Format(recognise_cvat_xml, plan_cvat_xml),
     "yolo-seg": Format(recognise_yolo, plan_yolo),
     "supervisely": Format(recognise_supervisely, plan_supervisely),
+    "via": Format(recognise_via, plan_via),
     "class-masks": Format(recognise_class_masks, plan_class_masks),
     "color-table": Format(recognise_color_table, plan_color_table),
     "id-masks": Format(recognise_id_masks, plan_id_masks),

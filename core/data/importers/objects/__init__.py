@@ -9,6 +9,7 @@ label_studio_json.py  that JSON export
 cvat_xml.py           CVAT's XML for images
 yolo_seg.py           YOLO's text files of polygons
 supervisely.py        a project of Supervisely
+via.py                VGG Image Annotator: a project, JSON or CSV
 json_file.py          reading JSON that somebody else wrote
 outlines.py           polygons and run lengths as regions of pixels
 """

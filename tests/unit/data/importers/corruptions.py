@@ -22,7 +22,10 @@ LONG = "long " * 2000
 ODD: tuple[Any, ...] = (float("nan"), float("inf"), float("-inf"), -1, 1e308, "", None, LONG, [[]], {}, "7", True)
 NAMES = {"label", "name", "classTitle", "title", "brushlabels", "polygonlabels", "ellipselabels"}
 """Members that may be called anything: any text is a class."""
-SHAPES = {"segmentation", "points", "exterior", "interior", "origin", "value", "z_order", "rotation"}
+SHAPES = {"segmentation", "points", "exterior", "interior", "origin", "value", "z_order", "rotation"} | {
+    "all_points_x",
+    "all_points_y",
+}
 """Members in which any number is one: a corner may lie outside of the photo, and anything may lie above."""
 NUMBERS = {"points", "z_order", "rotation", "left", "top", "xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry"}
 """The same of XML."""

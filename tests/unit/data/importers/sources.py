@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pycocotools.mask import encode
 
-from tests.unit.data.importers import mask_sources
+from tests.unit.data.importers import mask_sources, via_sources
 from tests.unit.data.importers.scene import (
     CORNERS,
     LABELS,
@@ -36,7 +36,7 @@ from tests.unit.data.importers.scene import (
     write_photo,
 )
 
-__all__ = ["SOURCES", "Truth", "mask_sources"]
+__all__ = ["SOURCES", "Truth", "mask_sources", "via_sources"]
 
 # --- COCO: https://cocodataset.org/#format-data ----------------------------------------------------------------------
 
