@@ -45,18 +45,33 @@ def keyed(name: str, options: Options, default: Any, *, key: str | None = None, 
     `stays`, the first default is kept while the page is open.
     """
     key = key or name
+    _hand(key, _value(name, options, default, stays=stays))
+    return {"key": key, "on_change": _choose, "args": (name, key)}
+
+
+def keyed_ends(name: str, options: Options, default: list[str]) -> list[dict[str, Any]]:
+    """Set the values of three widgets that share a list in the address: its first, its last, and those between.
+
+    Return key and callback of each. The last is None in a list of one. An end that is set to the other one swaps them.
+    """
+    whole = list(dict.fromkeys(_value(name, options, default, stays=True)))
+    keys = [f"{name} {end}" for end in ("first", "last", "between")]
+    for key, value in zip(keys, (whole[0], whole[-1] if len(whole) > 1 else None, whole[1:-1]), strict=True):
+        _hand(key, value)
+    return [{"key": key, "on_change": _choose_ends, "args": (name, keys)} for key in keys]
+
+
+def _value(name: str, options: Options, default: Any, *, stays: bool) -> Any:
     chosen: dict[str, Any] = st.session_state[_CHOSEN]
     if name in chosen and _is_among(chosen[name], options):
-        value = chosen[name]
         # The browser started this run before it had the new address.
-        if value not in (default, _asked(name, options, default)):
-            _write(name, value)
-    else:
-        value = _asked(name, options, default)
-        if stays:
-            chosen[name] = value
-    _hand(key, value)
-    return {"key": key, "on_change": _choose, "args": (name, key)}
+        if chosen[name] not in (default, _asked(name, options, default)):
+            _write(name, chosen[name])
+        return chosen[name]
+    value = _asked(name, options, default)
+    if stays:
+        chosen[name] = value
+    return value
 
 
 def _hand(key: str, value: Any) -> None:
@@ -110,9 +125,30 @@ def _is_among(value: Any, options: Options) -> bool:
 
 
 def _choose(name: str, key: str) -> None:
+    _keep(name, st.session_state[key])
+
+
+def _choose_ends(name: str, keys: Sequence[str]) -> None:
+    first, last, between = (st.session_state[key] for key in keys)
+    before = st.session_state[_CHOSEN][name]
+    if first == last:
+        first, last = before[-1], before[0]
+    ends = [first] if last in (first, None) else [first, last]
+    _keep(name, [*ends[:1], *(each for each in between if each not in ends), *ends[1:]])
+
+
+def _keep(name: str, value: Any) -> None:
     st.session_state[_IS_IN_USE] = True
-    st.session_state[_CHOSEN][name] = st.session_state[key]
-    _write(name, st.session_state[key])
+    st.session_state[_CHOSEN][name] = value
+    _write(name, value)
+    st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
+
+
+def complete(**query: str | Sequence[str]) -> None:
+    """Write the choices that the address does not hold yet, so that it can be passed on."""
+    for name, value in query.items():
+        if name not in st.query_params:
+            _write(name, value)
     st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
 
 

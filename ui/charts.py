@@ -29,6 +29,9 @@ TEXT, WHITE = "#000037", "#ffffff"
 """Colours of text on faint marks and on strong ones. The first is a placeholder: nearly black in light, nearly white in
 dark."""
 
+END = "\N{NO-BREAK SPACE}"
+"""Before a number at the end of its bar, which it would touch."""
+
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX = 24
@@ -128,10 +131,13 @@ def class_bars(
 ) -> go.Figure:
     """Draw horizontal bars of (class id, fraction), one colour a class, the value (or the count) written at its end."""
     figure = blank(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
-    written = [f"{number:,}" for number in counts] if counts else [f"{100 * value:.1f} %" for _, value in values]
+    written = (
+        [f"{END}{number:,}" for number in counts] if counts else [f"{END}{100 * value:.1f} %" for _, value in values]
+    )
     figure.add_bar(
         x=[value for _, value in values], y=[literal(classes.names[k]) for k, _ in values], orientation="h",
-        text=written, textposition="outside", textfont={"size": 11}, constraintext="none", cliponaxis=False,
+        text=written, textposition="outside", textfont={"size": 11, "color": TEXT}, constraintext="none",
+        cliponaxis=False,
         showlegend=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         marker={"color": [classes.css_color(k) for k, _ in values], "line": {"color": NEUTRAL, "width": 1}},
@@ -256,12 +262,14 @@ def _finish_curves(figure: go.Figure, curves: Sequence[Curve]) -> None:
 def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
     """Return an empty transparent figure whose zoom survives a redraw."""
     figure = go.Figure()
+    words = {"automargin": True, "tickfont": {"color": TEXT}, "title_font": {"color": TEXT}}  # the theme's are at 3.7
     figure.update_layout(
+        font={"color": TEXT},
         height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="x unified", uirevision="kept", dragmode=False,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         modebar={"bgcolor": CLEAR, "color": NEUTRAL, "remove": UNUSED_BUTTONS},
-        xaxis={"title": x_title, "automargin": True, "rangemode": "tozero"},
-        yaxis={"title": y_title, "automargin": True},
+        xaxis={"title": x_title, "rangemode": "tozero"} | words,
+        yaxis={"title": y_title} | words,
     )  # fmt: skip
     return figure

@@ -115,10 +115,11 @@ def scored_label(choice: Choice) -> str:
 
 
 def default_pair(choices: Sequence[Choice]) -> list[Choice]:
-    """Return the first and last milestone of the newest run that has two; without one, the first and last choice.
+    """Return the first and last milestone of the newest run that has two; without one, the runner-up and the best.
 
-    `last.pt` is chosen only if there are no two others: it changes while a run lives, and repeats the last milestone
-    of a finished one.
+    These two are of different runs on the newest one's data, if there are; of a single run, they are its first and last
+    checkpoint. `last.pt` is chosen only if there are no two others: it changes while a run lives, and repeats the last
+    milestone of a finished one.
     """
     for run_path in dict.fromkeys(choice.run.path for choice in choices):
         milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
@@ -126,6 +127,10 @@ def default_pair(choices: Sequence[Choice]) -> list[Choice]:
             return [milestones[0], milestones[-1]]
     staying = [each for each in choices if each.file.name != LAST]
     there = staying if len(staying) > 1 else choices
+    comparable = [each for each in there if each.run.data == there[0].run.data]
+    best = {each.run.path: each for each in reversed(best_first(comparable))}
+    if len(best) > 1:
+        return best_first(list(best.values()))[1::-1]
     return [there[0], there[-1]] if len(there) > 1 else list(there)
 
 

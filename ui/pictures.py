@@ -5,6 +5,7 @@ Mouse, finger and arrow keys move the line.
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -151,4 +152,19 @@ def titled(picture: Image.Image, text: str, font_px: int) -> Image.Image:
     whole.paste(picture, (0, 0))
     middle = (font_px // 2, picture.height + height // 2)
     ImageDraw.Draw(whole).text(middle, text, fill=ON_BAND, font=font, anchor="lm")
+    return whole
+
+
+def sheet(panels: Sequence[tuple[Image.Image, str]]) -> Image.Image:
+    """Return pictures of one size in rows of two as RGB, each with its name on a dark band in its corner."""
+    width, height = (side + 4 for side in panels[0][0].size)
+    gap, font = width // 80, ImageFont.load_default(max(10, width // 11))
+    whole = Image.new("RGB", (2 * width + gap, -(-len(panels) // 2) * (height + gap) - gap), NEUTRAL)
+    drawing = ImageDraw.Draw(whole)
+    for place, (picture, name) in enumerate(panels):
+        left, top = place % 2 * (width + gap), place // 2 * (height + gap)
+        whole.paste(framed(picture.convert("RGB")), (left, top))
+        band = drawing.textbbox((left + 8, top + 8), name, font)
+        drawing.rectangle((left + 2, top + 2, band[2] + 6, band[3] + 6), fill=BAND)
+        drawing.text((left + 8, top + 8), name, ON_BAND, font)
     return whole

@@ -20,7 +20,7 @@ from core.jobs import OnProgress
 from core.metrics.calibration import Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageResult, image_result, summarize
-from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint, open_checkpoint
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.predict.predictor import Predictor, open_predictor
 from core.model.predict.upsampling import resolve
@@ -30,6 +30,9 @@ from core.training.loss import cross_entropy
 from core.training.run import evaluations
 from core.voc import VOID
 from core.wording import count
+
+OPEN_TRIES = 5
+"""A trainer saves every few seconds at most, and a checkpoint is opened in less than one."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,14 @@ def evaluate_checkpoint(
 ) -> Evaluated:
     """Score a checkpoint file on a split; a result from a run folder is stored in the run's `eval/`.
 
-    A result with `given` facts is not stored, since they change the scores. A checkpoint with other classes than the
-    data raises `DataError`.
+    A trainer may replace the file meanwhile: the result is of the file as it was opened, and is stored as such. A
+    result with `given` facts is not stored, since they change the scores. A checkpoint with other classes than the data
+    raises `DataError`.
     """
     samples = dataset.split(split)
-    # Before the file is opened: a trainer may replace it meanwhile.
-    checkpoint_hash, data_fingerprint = evaluations.file_hash(path), fingerprint(samples)
-    predictor, opened = open_predictor(open_checkpoint(path, given))
+    data_fingerprint = fingerprint(samples)
+    content, checkpoint_hash = _open_whole(path, given)
+    predictor, opened = open_predictor(content)
     meta = opened.meta
     _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
     results, began_s = [], time.perf_counter()
@@ -92,8 +96,6 @@ def evaluate_checkpoint(
             f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
         )
     if (folder / "config.json").exists() and given == NOTHING:
-        if evaluations.file_hash(path) != checkpoint_hash:
-            raise CheckpointError(f"{path} was replaced while it was evaluated; evaluate it again.")
         evaluations.store(
             folder / "eval",
             checkpoint=path.name,
@@ -109,6 +111,16 @@ def evaluate_checkpoint(
             number_format=predictor.precision,
         )
     return evaluated
+
+
+def _open_whole(path: Path, given: Given) -> tuple[OpenedCheckpoint, str]:
+    """Open a checkpoint and return it with the hash of this very content: a trainer may replace the file."""
+    for _ in range(OPEN_TRIES):
+        checkpoint_hash = evaluations.file_hash(path)
+        opened = open_checkpoint(path, given)
+        if evaluations.file_hash(path) == checkpoint_hash:
+            return opened, checkpoint_hash
+    raise CheckpointError(f"{path} was replaced each time it was opened; evaluate it once its training rests.")
 
 
 def score_checkpoint(

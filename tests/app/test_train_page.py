@@ -252,7 +252,7 @@ def test_samples_show_photo_truth_and_newest_mask(visit: Visit, make_run: MakeRu
     app = visit("train")
     assert not app.exception
     assert alts(app) == ["photo_4: the photo, its true mask, and the mask predicted after epoch 2"]
-    (legend,) = (str(html.proto.body) for html in app.get("html"))
+    legend = " ".join(str(html.proto.body) for html in app.get("html"))
     assert [name for name in ("background", "cat", "void", "dog") if name in legend] == ["background", "cat", "void"]
     app.select_slider[0].set_value(run.path / "samples" / "epoch_001").run()
     assert alts(app)[0].endswith("predicted after epoch 1")

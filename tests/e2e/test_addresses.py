@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.data.demo import write_demo
 from core.training.run.folders import Run, create_run
@@ -46,10 +46,6 @@ def run(dashboard: Dashboard, scenes: Path) -> Run:
     return older
 
 
-def tag(page: Page, text: str) -> Locator:
-    return page.get_by_test_id("stMultiSelect").get_by_text(text, exact=True)
-
-
 def shows_dataset(page: Page, scenes: Path) -> None:
     expect(page.get_by_label("Folder on this computer")).to_have_value(str(scenes))
     expect(page.get_by_text("2 photos of val", exact=True)).to_be_visible()
@@ -65,8 +61,8 @@ def shows_run(page: Page, _scenes: Path) -> None:
 
 
 def shows_compare(page: Page, _scenes: Path) -> None:
-    expect(tag(page, "older, 1 epoch")).to_be_visible()
-    expect(tag(page, "older, 2 epochs")).to_be_visible()
+    expect(page.get_by_role("combobox", name="A, the baseline")).to_have_value("older, 1 epoch")
+    expect(page.get_by_role("combobox", name="B, compared with A")).to_have_value("older, 2 epochs")
     expect(page.get_by_text("Right of the line")).to_be_visible()
 
 

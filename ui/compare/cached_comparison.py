@@ -25,7 +25,7 @@ from core.voc import BACKGROUND
 from ui.cached import DAY_S
 from ui.compare.image_filter import ImageFilter
 from ui.compare.image_filter import parse as parse_filter
-from ui.pictures import framed, reduced_mask
+from ui.pictures import framed, reduced_mask, sheet
 
 COUNTS = "counts.npz"
 
@@ -133,6 +133,27 @@ def overlay_picture(photo: Path, mask: Path, *, classes: Classes, shown: Sequenc
 def _overlay_picture(photo: Stamp, mask: Stamp, colors: tuple[str, ...], shown: tuple[int, ...], size_px: int) -> bytes:
     small_HW = reduced_mask(_only(read_mask(Path(mask.path), len(colors)), shown), size_px)
     return jpeg_bytes(overlay(_photo(photo, small_HW), small_HW, palette_of(colors)))
+
+
+def sheet_picture(
+    photo: Path, truth: Path, predicted: Sequence[Path], *, names: tuple[str, ...], classes: Classes, size_px: int = 360
+) -> bytes:
+    """Return a photo, its true mask and one or two predicted ones as a JPEG file of two rows, each with its name.
+
+    With one prediction, the last picture is that mask laid over the photo.
+    """
+    return _sheet_picture(stamp(photo), tuple(map(stamp, (truth, *predicted))), names, classes.colors, size_px)
+
+
+@st.cache_data(max_entries=100, ttl=DAY_S, show_spinner=False)
+def _sheet_picture(
+    photo: Stamp, masks: tuple[Stamp, ...], names: tuple[str, ...], colors: tuple[str, ...], size_px: int
+) -> bytes:
+    smalls = [reduced_mask(read_mask(Path(mask.path), len(colors)), size_px) for mask in masks]
+    panels = [_photo(photo, smalls[0]), *(colorize(small_HW, palette_of(colors)) for small_HW in smalls)]
+    if len(masks) == 2:
+        panels.append(overlay(panels[0], smalls[1], palette_of(colors)))
+    return jpeg_bytes(sheet(list(zip(panels, names, strict=True))))
 
 
 def lit_picture(

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.data.dataset import Dataset, Sample
+from core.errors import DataError
 from core.files import by_number
 from core.metrics.comparison import Ranked
 from core.metrics.guard import Suspicion
@@ -123,6 +125,15 @@ def ranking_table(ranked: Sequence[Ranked], labels: Sequence[str]) -> pd.DataFra
         for each in ranked
     ]
     return pd.DataFrame(rows)
+
+
+def require_samples(data: Dataset, split: str, names: Sequence[str]) -> list[Sample]:
+    """Return the pairs of these names in a split; raise `DataError` if one is gone since the evaluation."""
+    there = {sample.name: sample for sample in data.split(split)}
+    for name in names:
+        if name not in there:
+            raise DataError(f"{name} is no longer in {data.root}; evaluate the checkpoints again.")
+    return [there[name] for name in names]
 
 
 ORDERS = ("Largest gain", "Largest loss", "Worst first", "Random", "Name")

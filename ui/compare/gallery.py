@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from core.data.dataset import Dataset, Sample
-from core.errors import DataError
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageScore
 from core.voc import VOID
@@ -16,7 +15,7 @@ from core.wording import count
 from ui import address, cached
 from ui.clickable import ONLY
 from ui.compare import cached_comparison
-from ui.compare.comparison import ORDERS, in_order
+from ui.compare.comparison import ORDERS, in_order, require_samples
 from ui.compare.image_filter import ImageFilter, parse
 from ui.compare.scores import Side
 from ui.legend import show_legend
@@ -47,6 +46,11 @@ class Gallery(NamedTuple):
     shown: tuple[int, ...]
 
     @property
+    def is_pair(self) -> bool:
+        """Whether there are two sides, and not A alone."""
+        return self.a != self.b
+
+    @property
     def lit_side(self) -> Side:
         """The side whose pixels are lit."""
         return self.a if self.only and self.only.side == "a" else self.b
@@ -58,23 +62,21 @@ def show_gallery(a: Side, b: Side) -> None:
     only = parse(st.query_params.get(ONLY, ""), data.num_classes)
     gallery = Gallery(a, b, data, only, tuple(range(data.num_classes)))
     images = _matching(gallery)
-    view, order, seed, wanted = _ask(data, cached_comparison.counts(a.evaluation.path)[1])
+    view, order, seed, wanted = _ask(gallery, cached_comparison.counts(a.evaluation.path)[1])
     truth_NK = cached_comparison.counts(a.evaluation.path)[1].sum(axis=2)
     images = [image for image in images if wanted is None or truth_NK[image.index, wanted]]
     # Images with most matching pixels come first, unless another order is chosen.
-    ordered = images if only and order == ORDERS[0] else in_order(images, order, seed)
+    ordered = images if only and order == _orders(gallery)[0] else in_order(images, order, seed)
     on_page = _page_of(ordered, f"{order} {wanted} {only.text() if only else ''}", gallery)
     if not on_page:
         st.info("No image matches; *All images* shows the others.")
         return
     gallery = gallery._replace(shown=_ask_classes(gallery, on_page))
-    samples = {sample.name: sample for sample in data.split(a.evaluation.split)}
-    for image in on_page:
-        if image.name not in samples:
-            raise DataError(f"{image.name} is no longer in {data.root}; evaluate the checkpoints again.")
-    pairs = [(image, samples[image.name]) for image in on_page]
+    samples = require_samples(data, a.evaluation.split, [image.name for image in on_page])
+    pairs = list(zip(on_page, samples, strict=True))
     if view == VIEWS[0]:
-        st.caption(f"A is {plain(a.label)}, B is {plain(b.label)}. {DIFFERENCE_MEANING}")
+        if gallery.is_pair:
+            st.caption(f"A is {plain(a.label)}, B is {plain(b.label)}. {DIFFERENCE_MEANING}")
         for image, sample in pairs:
             _show_row(image, sample, gallery)
     else:
@@ -98,12 +100,19 @@ def _matching(gallery: Gallery) -> list[ImageScore]:
     return chosen
 
 
-def _ask(data: Dataset, counts_NKK: Counts) -> tuple[str, str, int, int | None]:
+def _orders(gallery: Gallery) -> tuple[str, ...]:
+    """Return the orders to choose from; A alone gains nothing."""
+    return ORDERS if gallery.is_pair else ORDERS[2:]
+
+
+def _ask(gallery: Gallery, counts_NKK: Counts) -> tuple[str, str, int, int | None]:
     """Ask for a view, an order with its seed, and a class that the truth must contain."""
     present = np.flatnonzero(counts_NKK.sum(axis=(0, 2))).tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = address.ask_one("View", VIEWS, "view", VIEWS[0])
-        order = st.selectbox("Sort by", ORDERS, key="order", width=180, help="By the mIoU of each image; gain: B - A.")
+        order = st.selectbox(
+            "Sort by", _orders(gallery), key="order", width=180, help="By the mIoU of each image; gain: B - A."
+        )
         seed = 0
         if order == "Random":
             seed = int(
@@ -111,7 +120,7 @@ def _ask(data: Dataset, counts_NKK: Counts) -> tuple[str, str, int, int | None]:
             )
         wanted = st.selectbox(
             "Class", [None, *present], key="class", width=180, help="Only images whose truth has this class.",
-            format_func=lambda class_id: "All classes" if class_id is None else data.class_names[class_id],
+            format_func=lambda class_id: "All classes" if class_id is None else gallery.data.class_names[class_id],
         )  # fmt: skip
     return view, order, seed, wanted
 
@@ -144,9 +153,12 @@ def _show_row(image: ImageScore, sample: Sample, gallery: Gallery) -> None:
         image.name: (_photo(sample, gallery), "photo"),
         "Truth": (_mask(sample.mask, gallery), "true mask"),
         f"A · {percent(image.a)}": (_mask(a, gallery), f"mask by {gallery.a.label}"),
-        f"B · {percent(image.b)}": (_mask(b, gallery), f"mask by {gallery.b.label}"),
-        f"Difference · {points(image.gain)}": (_difference(a, b, sample, gallery), "where the masks differ"),
     }
+    if gallery.is_pair:
+        pictures |= {
+            f"B · {percent(image.b)}": (_mask(b, gallery), f"mask by {gallery.b.label}"),
+            f"Difference · {points(image.gain)}": (_difference(a, b, sample, gallery), "where the masks differ"),
+        }
     if gallery.only:
         words = gallery.only.words(gallery.data.classes, gallery.lit_side.label)
         pictures = {f"Lit: {words}": (_lit(image, sample, gallery), f"pixels lit: {words}")} | pictures
@@ -180,8 +192,9 @@ def _lit(image: ImageScore, sample: Sample, gallery: Gallery) -> bytes:
 def _show_sliders(pairs: Sequence[tuple[ImageScore, Sample]], gallery: Gallery) -> None:
     """Draw two layers of each image with a line between them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        left = st.selectbox("Left of the line", LAYERS, index=2, key="left layer", width=160)
-        right = st.selectbox("Right of the line", LAYERS, index=3, key="right layer", width=160)
+        layers = LAYERS if gallery.is_pair else LAYERS[:3]
+        left = st.selectbox("Left of the line", layers, index=len(layers) - 2, key="left layer", width=160)
+        right = st.selectbox("Right of the line", layers, index=len(layers) - 1, key="right layer", width=160)
     st.caption("Drag the line, or press Tab until a picture has a frame and move it with the arrow keys.")
     columns = st.columns(2)
     for place, (image, sample) in enumerate(pairs):
@@ -189,7 +202,8 @@ def _show_sliders(pairs: Sequence[tuple[ImageScore, Sample]], gallery: Gallery) 
             pictures = [_layer(layer, image, sample, gallery) for layer in (left, right)]
             names = (_layer_name(left, gallery), _layer_name(right, gallery))
             show_slider(*pictures, names=names, image=image.name, key=f"slider {image.name}")
-            st.caption(f"{plain(image.name)}: A {percent(image.a)}, B {percent(image.b)}, {points(image.gain)}")
+            beside = f", B {percent(image.b)}, {points(image.gain)}" if gallery.is_pair else ""
+            st.caption(f"{plain(image.name)}: A {percent(image.a)}{beside}")
 
 
 def _layer(layer: str, image: ImageScore, sample: Sample, gallery: Gallery) -> bytes:

@@ -1,9 +1,11 @@
 """Checkpoints side by side: verdict, ranking, scores, warnings, curves, cost, published results."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
+import pandas as pd
 import streamlit as st
 
 from core.metrics.conventions import PUBLISHED, share_of_schedule
@@ -18,7 +20,7 @@ from ui.charts import Curve, loss_curves, miou_curves
 from ui.checkpoints import Choice, evaluated_before, run_names
 from ui.compare import cached_comparison
 from ui.compare.comparison import SCORE_COLUMNS, convention_table, ranking_table, score_table, warning
-from ui.words import MISSING, code, percent, plain
+from ui.words import MISSING, percent, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
 
@@ -102,7 +104,7 @@ def show_table(sides: Sequence[Side]) -> None:
     st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
     evaluation = sides[0].evaluation
     st.caption(
-        f"{count(evaluation.scores.images, 'image')} of {code(evaluation.data)}, whole, at their masks' own size. "
+        f"{count(evaluation.scores.images, 'image')} of {plain(evaluation.data)}, whole, at their masks' own size. "
         "The floor is what predicting background everywhere scores on them."
     )
     if old := [side.label for side in sides if side.evaluation.is_old]:
@@ -124,8 +126,9 @@ def show_conventions(sides: Sequence[Side]) -> None:
 def show_warnings(sides: Sequence[Side]) -> None:
     """Warn of suspicious scores, each with its likely cause."""
     found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
-    if warnings := [warning(label, odd) for label, odd in found if odd]:
-        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
+    if warnings := [plain(warning(label, odd)) for label, odd in found if odd]:
+        alone = warnings[0] if len(warnings) == 1 else "\n".join(f"- {text}" for text in warnings)
+        st.warning(alone, icon=":material/warning:")
 
 
 def ask_number() -> None:
@@ -163,8 +166,10 @@ def curves_of(sides: Sequence[Side]) -> list[Curve]:
 
 
 def show_curves(sides: Sequence[Side]) -> None:
-    """Draw validation mIoU and the losses of the runs over their epochs."""
+    """Draw validation mIoU and the losses of the runs over their epochs; single epochs are no curves."""
     curves = curves_of(sides)
+    if all(len(curve.log.epochs) < 2 for curve in curves):
+        return
     left, right = st.columns(2)
     with left:
         st.markdown("**Validation mIoU**, the compared checkpoints as dots")
@@ -174,56 +179,42 @@ def show_curves(sides: Sequence[Side]) -> None:
         st.plotly_chart(loss_curves(curves), key="loss", alt="Training and validation loss over epochs")
 
 
-def show_cost(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
-    """Draw mIoU beside time for every checkpoint, then the settings in which the runs of `chosen` differ.
+TIMES_MEANING = (
+    "*Minutes trained*: all epochs up to the checkpoint. *Seconds per epoch*: the median, with validation and saving, "
+    "on the run's machine. Below them are the settings in which the runs differ."
+)
+SPEED_MEANING = " *Seconds per image*: from file to counted mask, one at a time, when it was evaluated."
 
-    `chosen` includes checkpoints that are not evaluated yet.
-    """
-    rows = [_cost_row(side) for side in sides]
+
+def show_runs(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
+    """Draw a table with a column for each of `chosen`, evaluated or not: mIoU, times, settings that differ."""
+    scored = {side.choice.id: side.evaluation for side in sides}
+    best = max((each.scores.miou or 0.0 for each in scored.values()), default=0.0)
+    configs = [choice.run.config.as_dict() for choice in chosen]
+    differing = [name for name in LABELS if len({str(config[name]) for config in configs}) > 1]
+    has_speed = any(name in differing for name in ("architecture", "output_stride", "image_size"))
     columns = {
-        "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
-        "Seconds per epoch": st.column_config.NumberColumn(
-            format="%.1f",
-            help="Median over the run's epochs, validation and checkpoint included, on the run's machine.",
-        ),
-        "Training time": st.column_config.NumberColumn(
-            "Minutes trained", format="%.1f", help="All epochs up to this one."
-        ),
-        "Seconds per image": st.column_config.NumberColumn(
-            format="%.3f", help="From file to counted mask, one image at a time, when it was evaluated."
-        ),
+        plain(choice.label): _run_facts(choice, scored.get(choice.id), best, has_speed=has_speed)
+        | {LABELS[name]: plain(str(config[name])) for name in differing}
+        for choice, config in zip(chosen, configs, strict=True)
     }
-    st.dataframe(rows, hide_index=True, column_config=columns, key="cost", placeholder=MISSING)
-    differing = _differing(chosen)
-    if differing:
-        st.markdown("**Settings that differ**")
-        st.dataframe(differing, hide_index=True, key="settings", placeholder=MISSING, width="content")
-    elif len(chosen) > 1:
-        st.caption("All were trained with the same settings.")
+    st.table(pd.DataFrame(columns))
+    same = "" if differing or len(chosen) < 2 else " All were trained with the same settings."
+    st.caption(TIMES_MEANING.partition(" Below" if not differing else "\0")[0] + SPEED_MEANING * has_speed + same)
 
 
-def _cost_row(side: Side) -> dict[str, str | float | None]:
-    epochs = cached.run_log(side.choice.run.log_path).epochs
-    until = [epoch.seconds for epoch in epochs if side.choice.epoch is None or epoch.epoch <= side.choice.epoch]
-    speed, miou = side.evaluation.images_per_second, side.evaluation.scores.miou
-    return {
-        "Checkpoint": side.label,
-        "mIoU": None if miou is None else 100 * miou,
-        "Seconds per epoch": sorted(until)[len(until) // 2] if until else None,
-        "Training time": sum(until) / 60 if until else None,
-        "Seconds per image": 1 / speed if speed else None,
+def _run_facts(choice: Choice, evaluation: Evaluation | None, best: float, *, has_speed: bool) -> dict[str, str]:
+    epochs = cached.run_log(choice.run.log_path).epochs
+    until = [epoch.seconds for epoch in epochs if choice.epoch is None or epoch.epoch <= choice.epoch]
+    miou = evaluation.scores.miou if evaluation else None
+    speed = evaluation.images_per_second if evaluation else None
+    score = f"**{percent(miou)}**, the best" if miou == best else percent(miou) if evaluation else "not evaluated"
+    facts = {
+        "mIoU": score,
+        "Minutes trained": f"{sum(until) / 60:.1f}" if until else MISSING,
+        "Seconds per epoch": f"{statistics.median(until):.1f}" if until else MISSING,
     }
-
-
-def _differing(chosen: Sequence[Choice]) -> list[dict[str, str]]:
-    """Return a row for each setting in which the runs differ, a column for each run."""
-    configs = {choice.run.path.name: choice.run.config.as_dict() for choice in chosen}
-    names = dict.fromkeys(name for config in configs.values() for name in config)
-    return [
-        {"Setting": LABELS.get(name, name)} | {label: str(config.get(name)) for label, config in configs.items()}
-        for name in names
-        if len({str(config.get(name)) for config in configs.values()}) > 1
-    ]
+    return facts | ({"Seconds per image": f"{1 / speed:.3f}" if speed else MISSING} if has_speed else {})
 
 
 def show_published(sides: Sequence[Side]) -> None:

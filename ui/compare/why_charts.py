@@ -18,7 +18,7 @@ from core.metrics.image_scores import ImageScore
 from core.metrics.object_size import SizeScore
 from core.metrics.scores import ClassScore, Scores
 from core.wording import count
-from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
+from ui.charts import END, NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
 from ui.compare.image_filter import ImageFilter, size_words
 
 Share = Literal["Counts", "Of the truth", "Of the prediction"]
@@ -233,9 +233,9 @@ def _bars(
             # Black and navy bars would be invisible on the dark theme.
             "line": {"color": NEUTRAL, "width": 1},
         },
-        text=["" if entry.iou is None else f"{100 * entry.iou:.1f} %" for entry in entries],
+        text=["" if entry.iou is None else f"{END}{100 * entry.iou:.1f} %" for entry in entries],
         textposition="outside",
-        textfont={"size": 10},
+        textfont={"size": 11, "color": TEXT},
         constraintext="none",
         cliponaxis=False,
         showlegend=False,

@@ -31,10 +31,10 @@ def show_details(run: Run, log: RunLog) -> None:
             st.caption("Drawn from the second record of a training step on.")
     with st.expander("Log and the command", icon=":material/terminal:"):
         st.caption("This command makes and trains the same run again:")
-        st.code(folders.command(run), language="bash", wrap_lines=True)
+        st.code(folders.command(run), language=None, wrap_lines=True)
         if log.last:
             st.caption(f"The latest record of {plain(str(run.log_path))}:")
-            st.code(to_line(log.last).strip(), language="json", wrap_lines=True)
+            st.code(to_line(log.last).strip(), language=None, wrap_lines=True)
         st.caption("The end of what the trainer printed:")
         st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)
 

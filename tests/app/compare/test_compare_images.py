@@ -1,8 +1,10 @@
 """The images on Compare: chosen by a mark, in the order asked for, under a slider, and with words."""
 
 import json
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.training.run.folders import Run
 from core.voc import CLASS_NAMES
@@ -11,6 +13,30 @@ from ui.compare.image_filter import parse
 
 PER_IMAGE = 5
 """Pictures for each image: photo, truth, A, B, difference."""
+
+
+def gallery(app: AppTest) -> list[Any]:
+    """Return the images below the charts, without the sheets under the verdict."""
+    return [image for image in app.image if ": the photo, its true mask" not in image.proto.imgs[0].alt]
+
+
+def test_the_photos_under_the_verdict_are_chosen_by_rule(visit: Visit, run: Run) -> None:
+    app = visit("compare")
+    sheets = [image for image in app.image if image not in gallery(app)]
+    assert [sheet.captions[0].rpartition(",")[0] for sheet in sheets] == [
+        "Largest gain: photo_5",
+        "Smallest gain: photo_4",
+    ]
+    assert sheets[0].proto.imgs[0].alt == ("photo_5: the photo, its true mask, and what 1 epoch and 3 epochs predicted")
+
+
+def test_one_side_alone_has_its_photos_while_the_other_waits(visit: Visit, run: Run) -> None:
+    """Until both were evaluated there was no picture at all."""
+    app = visit("compare", checkpoint=[f"{run.path.name}/epoch_003.pt", f"{run.path.name}/last.pt"])
+    assert not app.exception
+    assert "Evaluate last" in app.button[0].label
+    assert [image.captions[0] for image in app.image][:2] == ["Best: photo_5", "Worst: photo_4"]
+    assert [image.captions[0] for image in gallery(app)][:3] == ["photo_4", "Truth", "A · 58.9 %"]
 
 
 @pytest.mark.parametrize(
@@ -31,17 +57,17 @@ def test_a_clicked_mark_chooses_its_images_and_lights_their_pixels(
     app = visit("compare", only=only)
     assert not app.exception
     assert f"Only images with **{words}**: {shown} image" in texts(app)
-    assert len(app.image) == shown * (PER_IMAGE + 1)
-    assert app.image[0].captions[0].startswith("Lit: ")
+    assert len(gallery(app)) == shown * (PER_IMAGE + 1)
+    assert gallery(app)[0].captions[0].startswith("Lit: ")
     next(button for button in app.button if button.label == "All images").click().run()
-    assert len(app.image) == 2 * PER_IMAGE
+    assert len(gallery(app)) == 2 * PER_IMAGE
 
 
 def test_a_filter_that_is_none_is_left_alone(visit: Visit, run: Run) -> None:
     for only in ("cell:b:99>3", "kind:b:7", "cell:b:3", "image:b", "nonsense"):
         app = visit("compare", only=only)
         assert not app.exception
-        assert len(app.image) == 2 * PER_IMAGE
+        assert len(gallery(app)) == 2 * PER_IMAGE
 
 
 @pytest.mark.parametrize("view", ["Classes", "Confusion", "Images", "Errors", "Confidence", "Size"])
@@ -73,23 +99,23 @@ def test_a_mark_can_be_chosen_by_name_without_a_mouse(visit: Visit, run: Run) ->
 def test_pictures_can_be_laid_under_a_slider(visit: Visit, run: Run) -> None:
     app = visit("compare", view="Slider")
     assert not app.exception
-    assert len(app.image) == 0
+    assert len(gallery(app)) == 0
     assert len(app.get("bidi_component")) == 2
 
 
 def test_every_picture_has_words(visit: Visit, run: Run) -> None:
     app = visit("compare")
-    assert len(app.image) == 2 * PER_IMAGE
-    assert all(picture.alt for image in app.image for picture in image.proto.imgs)
+    assert len(gallery(app)) == 2 * PER_IMAGE
+    assert all(picture.alt for image in gallery(app) for picture in image.proto.imgs)
     assert all(chart.proto.alt for chart in app.get("plotly_chart"))
 
 
 def test_images_come_in_the_order_asked_for(visit: Visit, run: Run) -> None:
     """`guess_half` does worse on photo_4 than on photo_5, so photo_5 gains most."""
     app = visit("compare")
-    assert [image.captions[0] for image in app.image[::PER_IMAGE]] == ["photo_5", "photo_4"]
-    assert app.image[3].captions[0] == "B · 100.0 %"
+    assert [image.captions[0] for image in gallery(app)[::PER_IMAGE]] == ["photo_5", "photo_4"]
+    assert gallery(app)[3].captions[0] == "B · 100.0 %"
     for order in ("Largest loss", "Worst first", "Name"):
         app.selectbox(key="order").set_value(order).run()
-        assert [image.captions[0] for image in app.image[::PER_IMAGE]] == ["photo_4", "photo_5"]
+        assert [image.captions[0] for image in gallery(app)[::PER_IMAGE]] == ["photo_4", "photo_5"]
         assert not app.exception

@@ -16,12 +16,15 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError
 from core.home import demo_dir
-from core.training.run import evaluations
+from core.training.run import evaluations, folders
 from core.training.run.folders import Run, create_run
 from tests.app.conftest import CAT, MakeRun, Visit, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
 from ui.compare.comparison import SCORE_COLUMNS
+
+TAKES = ", about 10 s"
+"""5 s to start, and two photos at the 2.5 s of the log's validations."""
 
 
 def figure(app: AppTest, key: str) -> dict[str, list[dict[str, object]]]:
@@ -119,7 +122,7 @@ def test_several_checkpoints_are_ranked_with_ties(visit: Visit, run: Run) -> Non
 def test_a_score_on_the_floor_is_told(visit: Visit, run: Run) -> None:
     app = visit("compare")
     (warning,) = app.warning[0].value.splitlines()
-    assert warning.startswith("- 1 epoch: mIoU ")
+    assert warning.startswith("1 epoch: mIoU "), "one sentence has no bullet"
     assert warning.count("is on the floor of") == 2
     assert "it predicts background everywhere" in warning
 
@@ -153,7 +156,10 @@ def test_an_evaluation_of_version_1_says_what_it_lacks_and_can_be_done_again(vis
     assert "did not store kinds of errors" in texts(app)
     assert "Boundary scores of 1 epoch, 3 epochs are left out" in texts(app)
     assert app.dataframe[0].value["Boundary F"].isna().all()
-    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
+    assert [button.label for button in app.button] == [
+        f"Evaluate 1 epoch on val{TAKES}",
+        f"Evaluate 3 epochs on val{TAKES}",
+    ]
 
 
 def test_an_evaluation_from_before_photos_were_compared_by_content_is_said_and_offered_anew(
@@ -167,7 +173,7 @@ def test_an_evaluation_from_before_photos_were_compared_by_content_is_said_and_o
     assert not app.exception
     assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"], "what cannot be believed is not shown"
     assert [info.value for info in app.info] == [f"1 epoch {evaluations.BY_SIZE}; evaluate it again."]
-    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val"]
+    assert [button.label for button in app.button] == [f"Evaluate 1 epoch on val{TAKES}"]
     assert len(evaluations.stored(run.eval_dir)) == 2
 
 
@@ -190,7 +196,10 @@ def test_photos_replaced_by_others_of_the_same_size_bring_no_old_scores(visit: V
     app = visit("compare")
     assert not app.exception
     assert not app.dataframe
-    assert [button.label for button in app.button] == ["Evaluate 1 epoch on val", "Evaluate 3 epochs on val"]
+    assert [button.label for button in app.button] == [
+        f"Evaluate 1 epoch on val{TAKES}",
+        f"Evaluate 3 epochs on val{TAKES}",
+    ]
 
 
 def test_numbers_from_elsewhere_are_explained(visit: Visit, run: Run) -> None:
@@ -210,10 +219,45 @@ def test_the_choice_is_kept_in_the_query_string(visit: Visit, run: Run) -> None:
     wanted = [f"{run.path.name}/epoch_003.pt", f"{run.path.name}/epoch_001.pt"]
     app = visit("compare", checkpoint=wanted)
     assert app.subheader[0].value.startswith("1 epoch and 3 epochs ")
-    app.multiselect(key="checkpoints").set_value(wanted[:1]).run()
+    app.selectbox(key="checkpoint last").set_value(None).run()
     assert app.query_params["checkpoint"] == wanted[0]
     assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"]
     assert not app.exception
+
+
+def test_the_address_is_whole_from_the_first_visit(visit: Visit, run: Run) -> None:
+    """A link that was copied at once opened whatever pair was the usual one by then."""
+    app = visit("compare")
+    assert app.query_params["checkpoint"] == [f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 3)]
+    assert app.query_params["split"] == "val"
+
+
+def test_a_side_that_takes_the_other_one_s_checkpoint_swaps_them(visit: Visit, run: Run) -> None:
+    store_milestone(run, 2, guess_half)
+    first, second, third = (f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 2, 3))
+    app = visit("compare")
+    app.multiselect(key="checkpoint between").set_value([second]).run()
+    assert app.query_params["checkpoint"] == [first, second, third]
+    app.selectbox(key="checkpoint first").set_value(third).run()
+    assert app.query_params["checkpoint"] == [third, second, first]
+    assert app.selectbox(key="checkpoint last").value == first
+    app.selectbox(key="checkpoint last").set_value(second).run()
+    assert app.query_params["checkpoint"] == [third, second]
+    assert app.multiselect(key="checkpoint between").value == []
+    assert not app.exception
+
+
+def test_the_two_best_runs_are_compared_where_none_has_two_milestones(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    """The newest run's first checkpoint stood beside the oldest run's last one, on whatever data that was."""
+    for name, epochs in (("good", 3), ("poor", 1), ("best", 4), ("fair", 2)):
+        run = make_run(name)
+        write_records(run, epochs, ended="finished")
+        (run.path / "last.pt").rename(run.path / f"epoch_{epochs:03d}.pt")
+    app = visit("compare")
+    pair = [app.selectbox(key=f"checkpoint {end}").value for end in ("first", "last")]
+    assert [each.partition("/")[0].rpartition("_")[2] for each in pair] == ["good", "best"]
 
 
 def test_a_query_string_from_elsewhere_opens_no_file(visit: Visit, run: Run) -> None:
@@ -272,7 +316,7 @@ def test_what_is_not_evaluated_can_be(visit: Visit, run: Run, last: list[str], m
     assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"]
     app.button[0].click().run()
     assert not app.exception
-    assert app.button[0].label == "Evaluate last (3 epochs) on val"
+    assert app.button[0].label == f"Evaluate last (3 epochs) on val{TAKES}"
     assert launched[0][:6] == ["evaluate", str(run.path / "last.pt"), "--data", run.data, "--split", "val"]
 
 
@@ -297,7 +341,7 @@ def test_an_evaluation_that_failed_says_why(visit: Visit, run: Run, last: list[s
         raise CheckpointError("last.pt was cut short; save it again.")
     app = visit("compare", checkpoint=last)
     assert [error.value for error in app.error] == ["last.pt was cut short; save it again."]
-    assert [button.label for button in app.button] == ["Evaluate last (3 epochs) on val"]
+    assert [button.label for button in app.button] == [f"Evaluate last (3 epochs) on val{TAKES}"]
 
 
 def test_the_split_stays_in_the_links_to_other_pages(visit: Visit, run: Run) -> None:
@@ -324,7 +368,7 @@ def test_an_evaluation_of_last_outlives_the_file_it_is_of(visit: Visit, make_run
     assert not app.exception
     assert list(app.dataframe[0].value.index) == ["1 epoch", "last (1 epoch)", "Floor"]
     assert "last.pt changed after its evaluation: it is now last (2 epochs)" in texts(app)
-    assert button(app, "Evaluate last (2 epochs) on val")
+    assert button(app, f"Evaluate last (2 epochs) on val{TAKES}")
 
 
 @pytest.mark.parametrize("is_live", [True, False])
@@ -338,7 +382,8 @@ def test_best_is_compared_by_default_rather_than_last(
     store_milestone(run, 1, guess_half, file="best.pt")
     with jobs.hold(run.path) if is_live else nullcontext():
         app = visit("compare")
-    assert [each.rpartition("/")[2] for each in app.multiselect(key="checkpoints").value] == ["epoch_002.pt", "best.pt"]
+    pair = [app.selectbox(key=f"checkpoint {end}").value for end in ("first", "last")]
+    assert [each.rpartition("/")[2] for each in pair] == ["epoch_002.pt", "best.pt"]
 
 
 def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
@@ -350,4 +395,23 @@ def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_
     app = visit("compare", checkpoint=[f"{first.path.name}/epoch_001.pt", f"{other.path.name}/last.pt"])
     assert not app.exception
     assert "same settings" not in texts(app)
-    assert "Settings that differ" in texts(app)
+    table = app.table[0].value
+    assert table.loc["Epochs"].tolist() == ["3", "7"]
+    assert table.loc["mIoU"].tolist()[1] == "not evaluated"
+    assert "Seconds per image" not in table.index
+
+
+def test_the_table_of_runs_marks_the_best_and_has_speeds_where_models_differ(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    """Of two checkpoints of one run, *Seconds per image* differed by what else the machine did at that moment."""
+    for name, size, guess in (("small", 64, guess_background), ("large", 128, guess_half)):
+        run = make_run(name, image_size=size)
+        write_records(run, 2, ended="finished")
+        store_milestone(run, 2, guess)
+    ids = [f"{run.path.name}/epoch_002.pt" for run in reversed(folders.list_runs())]
+    table = visit("compare", checkpoint=ids).table[0].value
+    assert list(table.columns) == ["small, 2 epochs", "large, 2 epochs"]
+    assert [score.endswith("**, the best") for score in table.loc["mIoU"]] == [False, True]
+    assert table.loc["Image size (px)"].tolist() == ["64", "128"]
+    assert "Seconds per image" in table.index

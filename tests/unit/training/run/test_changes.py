@@ -1,6 +1,8 @@
 """A run that goes on after its data or its config.json was changed: what is told, what begins anew, what is refused."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,37 @@ def test_a_photo_that_changes_while_a_checkpoint_is_evaluated_ends_that(
         evaluation.evaluate_checkpoint(run.path / "epoch_001.pt", dataset, "val")
     assert [path.name for path in evaluations.stored(run.eval_dir)] == [before.name]
     assert (before / "scores.json").read_bytes() == made
+
+
+def test_a_checkpoint_that_its_trainer_replaces_is_evaluated_as_it_was_opened(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After minutes it said that last.pt was replaced while it was evaluated, and to evaluate it again."""
+    run = make_run()
+    leg(run)
+    leg(run, extend_to=2)
+    last, second = run.path / "last.pt", (run.path / "epoch_002.pt").read_bytes()
+    shutil.copy(run.path / "epoch_001.pt", last)
+    opened: list[int] = []
+    evaluate, open_file = evaluation.evaluate, evaluation.open_checkpoint
+
+    def open_and_replace(*arguments: Any) -> Any:
+        found = open_file(*arguments)
+        opened.append(found.meta.epoch)
+        last.write_bytes(second)
+        return found
+
+    def evaluate_and_replace(*arguments: Any) -> Any:
+        yield from evaluate(*arguments)
+        last.write_bytes(b"the next one")
+
+    monkeypatch.setattr(evaluation, "open_checkpoint", open_and_replace)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate_and_replace)
+    assert evaluation.evaluate_checkpoint(last, open_dataset(run.data), "val").meta.epoch == 2
+    assert opened == [1, 2], "the first was replaced before its hash was known"
+    stored = [evaluations.load(path) for path in evaluations.stored(run.eval_dir)]
+    (own,) = (each for each in stored if each.checkpoint == last.name)
+    assert (own.epoch, own.checkpoint_hash) == (2, hashlib.sha256(second).hexdigest())
 
 
 # --- config.json ------------------------------------------------------------------------------------------------------
