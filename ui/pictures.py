@@ -19,6 +19,9 @@ from core.model.output.render import colorize
 from ui.charts import NEUTRAL
 
 LEAST_PX = 8
+LEAST_SHEET_PX = 320
+"""Pictures of a sheet are repeated pixel by pixel up to about this width: in a smaller one no name is readable."""
+
 BAND, ON_BAND = "#14181d", "#ffffff"
 """Behind and of a text within a picture, the same in light and dark."""
 
@@ -136,7 +139,7 @@ def strip(photo: Path, truth: Path, predicted: Path, colors: tuple[str, ...], si
     masks = [reduced_mask(read_mask(file, len(colors)), size_px) for file in (truth, predicted)]
     colored = [colorize(mask_HW, palette_of(colors)) for mask_HW in masks]
     parts = [framed(picture) for picture in (reduced(read_photo(photo), size_px), *colored)]
-    gap = size_px // 24
+    gap = max(2, parts[0].width // 24)
     picture = Image.new("RGBA", (sum(part.width for part in parts) + 2 * gap, max(part.height for part in parts)))
     left = 0
     for part in parts:
@@ -157,13 +160,15 @@ def titled(picture: Image.Image, text: str, font_px: int) -> Image.Image:
 
 def sheet(panels: Sequence[tuple[Image.Image, str]]) -> Image.Image:
     """Return pictures of one size in rows of two as RGB, each with its name on a dark band in its corner."""
-    width, height = (side + 4 for side in panels[0][0].size)
+    times = max(1, LEAST_SHEET_PX // panels[0][0].width)
+    width, height = (times * side + 4 for side in panels[0][0].size)
     gap, font = width // 80, ImageFont.load_default(max(10, width // 11))
     whole = Image.new("RGB", (2 * width + gap, -(-len(panels) // 2) * (height + gap) - gap), NEUTRAL)
     drawing = ImageDraw.Draw(whole)
     for place, (picture, name) in enumerate(panels):
         left, top = place % 2 * (width + gap), place // 2 * (height + gap)
-        whole.paste(framed(picture.convert("RGB")), (left, top))
+        large = picture.convert("RGB").resize((width - 4, height - 4), Image.Resampling.NEAREST)
+        whole.paste(framed(large), (left, top))
         band = drawing.textbbox((left + 8, top + 8), name, font)
         drawing.rectangle((left + 2, top + 2, band[2] + 6, band[3] + 6), fill=BAND)
         drawing.text((left + 8, top + 8), name, ON_BAND, font)
