@@ -22,7 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from core.errors import ConfigError, RunError
-from core.training.settings.config import LEAST_BATCH_SIZE
+from core.training.settings.fitting import LEAST_BATCH_SIZE
 
 LONGEST_WAIT = datetime.timedelta(days=1)
 """Other ranks wait while rank 0 reads every pair; the end of a process closes its connection, which shows at once."""

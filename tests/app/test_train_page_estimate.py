@@ -49,10 +49,9 @@ def test_while_a_run_trains_the_form_stays_and_says_why_nothing_is_timed(
     run = make_run("nightly")
     with jobs.hold(run.path):
         app = visit("train", run="new")
-        button(app, "How long will it take?").click().run()
         assert not app.exception
-        (said,) = [error.value for error in app.error]
-        assert "is being trained, so nothing can be timed beside it" in said
+        assert button(app, "How long will it take?").disabled
+        assert "nightly is training: timed beside it, both would run at half their speed." in texts(app)
         assert app.text_input(key="demo.name")
         assert button(app, "Start training")
 
@@ -67,7 +66,14 @@ def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> 
     assert "About 2 min for 10 epochs" in said
     assert "10 steps of 0.8 s" in said
     assert "Not timed, for lack of time or memory: fp32 arithmetic." in said
-    assert list(app.dataframe[0].value["Instead"]) == ["Frozen backbone"]
+    assert "**Frozen backbone** · 40 s, 0.33 times as long" in said
+    assert "Gives up: Nearly everything." in said
+    assert app.selectbox(key="demo.freeze").value == "none"
+    button(app, "Use this").click().run()
+    assert not app.exception
+    assert app.selectbox(key="demo.freeze").value == "backbone"
+    assert button(app, "How long will it take?"), "these settings are not timed yet"
+    assert app.number_input(key="demo.image_size").value == preset("demo").image_size
 
 
 def test_what_was_estimated_stays_beside_what_it_takes(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:

@@ -1,6 +1,7 @@
 """The progress of a run, the estimate of its time, and that estimate against the time taken."""
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import streamlit as st
 
 from core import jobs
 from core.training.estimate import stored_estimates
-from core.training.estimate.stored_estimates import Estimate
+from core.training.estimate.stored_estimates import Alternative, Estimate
+from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.run.records import Preflight, Preparing, Record, Validating, seconds_between
@@ -24,7 +26,6 @@ USUAL_TRAINING_SHARE = 0.9
 """Assumed share of training in an epoch's time, until an epoch is measured; the rest is validation."""
 
 NOTABLE_SHARE = 0.1
-RATIO_HELP = "Time against the settings chosen above: 0.5 takes half as long."
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,28 @@ def _seconds_per_epoch(log: RunLog) -> float | None:
     return per_step * leg.steps_per_epoch / USUAL_TRAINING_SHARE
 
 
-def offer_estimate(data: Path, preset_name: str, config: TrainingConfig) -> None:
-    """Show the estimate for these settings, or the progress of measuring it, or offer to measure."""
+def offer_estimate(data: Path, preset_name: str, config: TrainingConfig, use: Callable[[dict[str, Any]], None]) -> None:
+    """Show the estimate for these settings, or the progress of measuring it, or offer to measure.
+
+    `use` is called with the changed settings of an alternative that is chosen.
+    """
     job = stored_estimates.estimate_job_dir(data, config)
     if jobs.is_held(job):
         st.fragment(_show_measuring, run_every=POLL_S)(job)
         return
     if found := stored_estimates.find_estimate(data, config):
-        _show(found)
+        _show(found, use)
         return
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
-    if st.button("How long will it take?", icon=":material/timer:", help="Times a few real batches, up to a minute."):
+    live = folders.live_runs()
+    is_asked = st.button(
+        "How long will it take?", icon=":material/timer:", disabled=bool(live),
+        help="Times a few real batches, up to a minute.",
+    )  # fmt: skip
+    if live:
+        st.caption(f"{plain(live[0].name)} is training: timed beside it, both would run at half their speed.")
+    if is_asked:
         with showing_errors(), st.spinner("Starting …"):
             stored_estimates.start_estimate(data, preset_name, config)
             st.rerun()
@@ -114,7 +125,7 @@ def _show_measuring(job: Path) -> None:
         show_stop(job)
 
 
-def _show(found: Estimate) -> None:
+def _show(found: Estimate, use: Callable[[dict[str, Any]], None]) -> None:
     """Draw the estimated time, and faster alternatives."""
     steps = f"{count(found.steps_per_epoch, 'step')} of {found.seconds_per_step:.1f} s"
     facts = [
@@ -131,21 +142,18 @@ def _show(found: Estimate) -> None:
     with st.container(border=True):
         st.markdown(f"##### {most} {duration(found.total_seconds)} for {count(found.epochs, 'epoch')}")
         st.caption(" · ".join(facts))
-        if found.alternatives:
-            _show_alternatives(found)
+        for each in found.alternatives:
+            _show_alternative(each, use)
         if found.left_out:
             st.caption(f"Not timed, for lack of time or memory: {', '.join(found.left_out)}.")
 
 
-def _show_alternatives(found: Estimate) -> None:
-    rows = [
-        {"Instead": each.label, "Takes": duration(each.total_seconds), "Ratio": each.ratio, "Gives up": each.gives_up}
-        for each in found.alternatives
-    ]
-    widths = {"Instead": 150, "Takes": 90, "Gives up": 440}
-    columns: dict[str, Any] = {name: st.column_config.TextColumn(width=px) for name, px in widths.items()}
-    columns["Ratio"] = st.column_config.NumberColumn(format="%.2f", help=RATIO_HELP)
-    st.dataframe(rows, hide_index=True, column_config=columns, row_height=76, alt="What would take less time")
+def _show_alternative(each: Alternative, use: Callable[[dict[str, Any]], None]) -> None:
+    """Draw what would take less time, what it gives up, and the button that sets the form to it."""
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.markdown(f"**{plain(each.label)}** · {duration(each.total_seconds)}, {each.ratio:.2f} times as long")
+    text.caption(f"Gives up: {plain(each.gives_up)}")
+    button.button("Use this", key=f"use {each.label}", on_click=use, args=(each.changes,), width="stretch")
 
 
 def show_prediction(run: Run, log: RunLog) -> None:

@@ -1,6 +1,8 @@
 """The form of a new run: data, preset, settings, estimate, name, start."""
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from core.model.weights.available import start_in_words
 from core.training.estimate import stored_estimates
 from core.training.run import folders
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, with_settings
+from core.training.settings.fitting import fitted
 from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, preset, usual_preset
 from ui import address, cached
 from ui.page import showing_errors
@@ -36,7 +39,7 @@ def ask_new_run() -> None:
     with showing_errors():
         if path.is_dir() and config:
             _show_start(path, config)
-            offer_estimate(cached.dataset(path).root, name, config)
+            offer_estimate(cached.dataset(path).root, name, config, functools.partial(_use, name))
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
     if live := folders.live_runs():
         st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
@@ -71,6 +74,10 @@ def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
     groups: dict[str, list[dataclasses.Field[Any]]] = {}
     for declared in dataclasses.fields(TrainingConfig):
         groups.setdefault(declared.metadata["group"], []).append(declared)
+    if f"{key}.epochs" not in st.session_state:  # the form begins anew
+        st.session_state.pop(_said(key), None)
+    for sentence in st.session_state.get(_said(key), ()):
+        st.info(plain(sentence), icon=":material/build:")
     values = _group_inputs(groups.pop("Main"), base, key)
     with st.expander("More settings", icon=":material/tune:"):
         for heading, members in groups.items():
@@ -83,23 +90,51 @@ def _group_inputs(members: list[dataclasses.Field[Any]], base: TrainingConfig, k
     values = {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for declared in members:
-            values[declared.name] = setting_input(declared, getattr(base, declared.name), f"{key}.{declared.name}")
+            values[declared.name] = setting_input(declared, getattr(base, declared.name), key)
     return values
 
 
 def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> Any:
-    """Draw the input that a setting's declaration asks for; return its value."""
+    """Draw the input that a setting's declaration asks for, initially at `value`; return its value."""
     about, wanted = declared.metadata, SETTING_TYPES[declared.name]
     label, help_text = about["label"], f"{about['help']} (`{declared.name}`)"
+    widget: dict[str, Any] = {
+        "key": f"{key}.{declared.name}", "help": help_text, "width": INPUT_WIDTH_PX, "on_change": _use,
+        "args": (key, {}, declared.name),
+    }  # fmt: skip
+    st.session_state.setdefault(widget["key"], wanted(value))
     if wanted is bool:
-        return st.toggle(label, value, help=help_text, key=key, width=INPUT_WIDTH_PX)
+        return st.toggle(label, **widget)
     if about["choices"]:
-        choices = list(about["choices"])
-        return st.selectbox(label, choices, choices.index(value), help=help_text, key=key, width=INPUT_WIDTH_PX)
+        return st.selectbox(label, list(about["choices"]), **widget)
     return st.number_input(
-        label, wanted(about["low"]), wanted(about["high"]), wanted(value), step=_step_of(wanted, value),
-        format="%d" if wanted is int else "%g", help=help_text, key=key, width=INPUT_WIDTH_PX,
+        label, wanted(about["low"]), wanted(about["high"]), step=_step_of(wanted, value),
+        format="%d" if wanted is int else "%g", **widget,
     )  # fmt: skip
+
+
+def _use(key: str, changes: Mapping[str, Any], chosen: str = "") -> None:
+    """Set the form to some settings, and the others so that they fit; keep what has to be said about that."""
+    values = {name: st.session_state[f"{key}.{name}"] for name in SETTING_TYPES} | dict(changes)
+    values, made = fitted(values, chosen)
+    for name, value in values.items():
+        if st.session_state[f"{key}.{name}"] != value:
+            st.session_state[f"{key}.{name}"] = SETTING_TYPES[name](value)
+    st.session_state[_said(key)] = [f"{misfit.why}: {_in_words(misfit.changes)}." for misfit in made]
+
+
+def _in_words(changes: Mapping[str, Any]) -> str:
+    labels = {declared.name: declared.metadata["label"] for declared in dataclasses.fields(TrainingConfig)}
+    words = {True: "on", False: "off"}
+    shown = [
+        f"{labels[name]} is now {words[value] if value is True or value is False else value}"
+        for name, value in changes.items()
+    ]
+    return ", ".join(shown)
+
+
+def _said(key: str) -> str:
+    return f"{key} was set right"
 
 
 def _step_of(wanted: type, value: float) -> Any:

@@ -35,7 +35,8 @@ from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
 from core.training.loop.step import SMALLER_STEPS, TrainingStep
 from core.training.loss import balanced_weights
 from core.training.run.records import Epoch, Record, Validating, Warned
-from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
+from core.training.settings.config import TrainingConfig
+from core.training.settings.fitting import LEAST_BATCH_SIZE
 from core.wording import count
 
 VALIDATION_BATCH_SIZE = 8

@@ -19,7 +19,8 @@ from core.model.architectures import CoarseLogits, build_model, split_backbone
 from core.model.device import dtype_of
 from core.training.distributed import World
 from core.training.loss import segmentation_loss
-from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
+from core.training.settings.config import TrainingConfig
+from core.training.settings.fitting import LEAST_BATCH_SIZE
 
 if sys.platform != "win32":
     import resource

@@ -16,7 +16,8 @@ from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.memory import is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
 from core.training.loss import pixel_weight, segmentation_loss
-from core.training.settings.config import LEAST_BATCH_SIZE, TrainingConfig
+from core.training.settings.config import TrainingConfig
+from core.training.settings.fitting import LEAST_BATCH_SIZE
 from core.wording import count
 
 SMALLER_STEPS = "start a new run with a smaller learning_rate; the last checkpoint is intact"

@@ -15,15 +15,11 @@ from typing import Any
 
 from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import ConfigError
+from core.training.settings.fitting import EFFICIENTNET, MOBILENET, RESNET, misfits
 
-ARCHITECTURES = (
-    "deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large", "deeplabv3_efficientnet_lite0",
-)  # fmt: skip
+ARCHITECTURES = (RESNET, "deeplabv3_resnet101", MOBILENET, EFFICIENTNET)
 
 MAX_EPOCHS = 10_000
-
-LEAST_BATCH_SIZE = 2
-"""BatchNorm has no variance over one photo."""
 
 
 def setting(
@@ -209,27 +205,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for declared in fields(self):
             _check(declared, getattr(self, declared.name))
-        if 0 < self.batch_size < LEAST_BATCH_SIZE:
-            raise ConfigError(
-                f"batch_size is {self.batch_size}, but BatchNorm needs {LEAST_BATCH_SIZE} photos or more; "
-                "0 takes as many as fit in memory."
-            )
-        if self.architecture == "deeplabv3_mobilenet_v3_large" and self.output_stride != 16:
-            raise ConfigError("output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only; set output_stride=16.")
-        if self.architecture == "deeplabv3_efficientnet_lite0" and self.init == "coco-voc":
-            raise ConfigError(
-                "init is coco-voc, but deeplabv3_efficientnet_lite0 has ImageNet weights; set init=imagenet."
-            )
-        if self.architecture != "deeplabv3_efficientnet_lite0" and self.init == "starter":
-            raise ConfigError(
-                f"init is starter, a deeplabv3_efficientnet_lite0, but architecture is {self.architecture}; change "
-                "one of them."
-            )
-        if self.store_features and (self.freeze == "none" or self.aux_weight or self.has_random_scale):
-            raise ConfigError(
-                "store_features=true needs freeze=early or freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1: "
-                "features that change with every epoch cannot be stored."
-            )
+        for misfit in misfits(self):
+            raise ConfigError(misfit.sentence)
 
     @property
     def has_random_scale(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import ConfigError
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, from_dict, with_settings
+from core.training.settings.fitting import EFFICIENTNET, MOBILENET, RESNET, fitted
 from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, PRESETS, parse_settings, preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainingConfig)}
@@ -168,3 +169,28 @@ def test_the_names_scripts_rely_on_exist() -> None:
     promised = """epochs batch_size image_size learning_rate optimizer schedule output_stride precision init freeze seed
         train_fraction num_workers architecture geometry"""
     assert set(promised.split()) <= SETTING_TYPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen", "expected"),
+    [
+        ({"batch_size": 1}, "batch_size", {"batch_size": 2}),
+        ({"architecture": MOBILENET}, "architecture", {"output_stride": 16}),
+        ({"architecture": MOBILENET}, "output_stride", {"output_stride": 16}),
+        ({"architecture": EFFICIENTNET, "init": "coco-voc"}, "architecture", {"init": "imagenet"}),
+        ({"architecture": EFFICIENTNET, "init": "coco-voc"}, "init", {"architecture": RESNET}),
+        ({"init": "starter"}, "init", {"architecture": EFFICIENTNET}),
+        ({"init": "starter"}, "architecture", {"init": "auto"}),
+        ({"store_features": True, "scale_min": 0.5}, "", {"scale_min": 1.0, "freeze": "backbone"}),
+        ({"store_features": True, "freeze": "early", "aux_weight": 0.4}, "aux_weight", {"store_features": False}),
+        ({"epochs": 3}, "epochs", {}),
+    ],
+)
+def test_settings_that_exclude_each_other_are_made_to_fit(
+    asked: dict[str, Any], chosen: str, expected: dict[str, Any]
+) -> None:
+    values = TrainingConfig().as_dict() | asked
+    found, made = fitted(values, chosen)
+    assert {name: value for name, value in found.items() if value != values[name]} == expected
+    assert [misfit.changes for misfit in made] == ([expected] if expected else [])
+    assert with_settings(TrainingConfig(), found).as_dict() == found, "they fit"
