@@ -50,12 +50,13 @@ def by_size(samples: Sequence[Sample]) -> str:
 def store_milestone(
     run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = "",
     step_in_epoch: int = 0, counted: Callable[[Sequence[Sample]], str] = fingerprint,
+    weights: bytes = b"",
 ) -> Evaluation:  # fmt: skip
-    """Write a milestone (no real weights in it) and the evaluation of what `guess` predicts for the val split."""
+    """Write a milestone (no real weights in it unless given) and the evaluation of what `guess` predicts for val."""
     dataset = open_dataset(data or run.data)
     samples = dataset.split("val")
     checkpoint = run.path / (file or f"epoch_{epoch:03d}.pt")
-    checkpoint.write_bytes(f"weights of {run.name} after {epoch}".encode())
+    checkpoint.write_bytes(weights or f"weights of {run.name} after {epoch}".encode())
     results = []
     for index, sample in enumerate(samples):
         truth_HW = read_mask(sample.mask, dataset.num_classes)

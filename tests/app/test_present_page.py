@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 from core.training.run.evaluations import BY_SIZE
 from core.training.run.folders import Run, create_run
 from tests.app.conftest import Visit, links, make_pairs, texts, write_records
+from tests.app.segment.photos import photo_bytes, upload
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
+from tests.small_models import save_lively_model
 
-STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "meaning")
+STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "yours", "meaning")
 
 
 @pytest.fixture
@@ -64,11 +66,11 @@ def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: 
         app.button(key="Next").click().run()
         assert not app.exception
         assert app.query_params["step"] == step
-        assert f"{place} / 8" in texts(app)
+        assert f"{place} / 9" in texts(app)
         assert app.query_params["checkpoint"] == ids
     assert app.button(key="Next").disabled
     app.button(key="Back").click().run()
-    assert app.query_params["step"] == "random"
+    assert app.query_params["step"] == "yours"
 
 
 def test_the_data(visit: Visit, ids: list[str]) -> None:
@@ -145,7 +147,7 @@ def test_the_language_stays_in_the_address(visit: Visit, ids: list[str]) -> None
     assert app.title[0].value == "O que significa"
     assert (app.query_params["language"], app.query_params["step"]) == ("pt", "meaning")
     app.button(key="Back").click().run()
-    assert app.title[0].value.startswith("Ao acaso: ")
+    assert app.title[0].value == "A sua fotografia"
     assert app.query_params["language"] == "pt"
 
 
@@ -153,7 +155,7 @@ def test_the_language_stays_in_the_address(visit: Visit, ids: list[str]) -> None
 def test_a_step_that_is_none_begins_the_story(visit: Visit, ids: list[str], step: str) -> None:
     app = visit("present", checkpoint=ids, step=step, split="![](http://elsewhere/x.png)")
     assert not app.exception
-    assert "1 / 8" in texts(app)
+    assert "1 / 9" in texts(app)
 
 
 def test_without_a_pair_it_shows_the_one_that_compare_opens_with(visit: Visit, run: Run) -> None:
@@ -209,6 +211,23 @@ def test_data_that_is_gone_leaves_the_verdict(visit: Visit, run: Run, ids: list[
     assert not app.button(key="Next").disabled
 
 
+def test_a_photo_of_the_audience_is_segmented_by_both(
+    visit: Visit, make_run: Callable[..., Run], demo_data: Path, tmp_path: Path
+) -> None:
+    run = make_run()
+    write_records(run, 3, ended="finished")
+    for epoch, guess in ((1, guess_background), (3, guess_half)):
+        weights = save_lively_model(tmp_path / f"{epoch}.pt", seed=epoch).read_bytes()
+        store_milestone(run, epoch, guess, weights=weights)
+    app = visit("present", step="yours")
+    assert "both checkpoints segment it" in texts(app)
+    upload(app, ("mine.jpg", photo_bytes()))
+    assert not app.exception
+    assert pictures(app) == ["mine.jpg: A", "mine.jpg: B"]
+    upload(app, ("mine.jpg", b"no photo"))
+    assert "mine.jpg" in app.error[0].value
+
+
 def test_two_images_have_no_middle(visit: Visit, make_run: Callable[..., Run], demo_data: Path) -> None:
     run = make_run()
     write_records(run, 3, ended="finished")
@@ -216,7 +235,7 @@ def test_two_images_have_no_middle(visit: Visit, make_run: Callable[..., Run], d
     store_milestone(run, 3, guess_half)
     app = visit("present", step="random")
     assert not app.exception
-    assert "1 / 6" in texts(app)
+    assert "1 / 7" in texts(app)
     app = visit("present", step="meaning")
     assert "These images do not decide between 1 epoch and 3 epochs" in texts(app)
 

@@ -15,7 +15,7 @@ from core.voc import BACKGROUND
 SEED = 0
 """The seed of the photo drawn at random, so that everybody sees the same one."""
 
-BEFORE, AFTER = ("data", "training", "verdict"), ("meaning",)
+BEFORE, AFTER = ("data", "training", "verdict"), ("yours", "meaning")
 """The names, in the query string, of the steps before and after those with photos."""
 
 

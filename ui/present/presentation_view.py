@@ -6,7 +6,10 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.data.images import jpeg_bytes
 from core.metrics.comparison import Comparison
+from core.model.output.render import overlay
+from core.model.photo.photo_file import SUFFIXES, open_photo
 from core.report.content import Content
 from core.report.html import sections
 from core.report.html.charts import LineChart
@@ -16,6 +19,7 @@ from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
 from ui.legend import show_legend
+from ui.pictures import reduced
 from ui.present.presentation import (
     SEED,
     Shown,
@@ -24,19 +28,24 @@ from ui.present.presentation import (
     meaning_sentences,
     training_sentence,
 )
+from ui.segment import cached_segments
+from ui.segment.photo_source import MAX_PHOTO_MB
 from ui.words import plain
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 4rem) 1rem; }
 .st-key-story { min-height: calc(100vh - 6rem); justify-content: center; }
 .st-key-story h1 { font-size: clamp(1.75rem, 3.75vw, 4.5rem); line-height: 1.15; padding: 0; }
-.st-key-story p, .st-key-story .stHtml > div { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important;
+.st-key-story :is(p, li, .stHtml > div) { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important;
   line-height: 1.35; }
 .st-key-story [data-testid="stCaptionContainer"] p { font-size: clamp(1rem, 1.4vw, 1.7rem) !important; }
 .st-key-story [data-testid="stMetricValue"] p { font-size: clamp(3rem, 7vw, 8.5rem) !important; line-height: 1.1; }
 .st-key-story img { max-height: 50vh; object-fit: contain; }
 .st-key-verdict h1 { font-size: clamp(1.75rem, 4.75vw, 6rem); }
 .st-key-samples img { max-height: 25vh; }
+.st-key-pictures img { max-height: 39vh; }
+.st-key-pictures h1 { font-size: clamp(1.5rem, 2.6vw, 3.2rem); }
+.st-key-yours img { max-height: 62vh; }
 @media (min-width: 640px) { /* in the otherwise empty bar of the menu */
   .stMainBlockContainer { padding-top: 0.75rem; }
   .st-key-moves { position: sticky; top: 0.75rem; z-index: 999991; padding: 0 2.5rem; }
@@ -164,9 +173,11 @@ def _show_verdict(story: Story) -> None:
 
 
 def _show_image(shown: Shown, story: Story) -> None:
+    """Draw a photo, and the true mask and both predictions laid over it, two by two; the words stand beside them."""
     image, content, words = shown.image, story.content, story.words
-    st.title(plain(caption(shown.reason, image.name, image.gain, words)), anchor=False)
+    title = plain(caption(shown.reason, image.name, image.gain, words))
     if content.data is None:
+        st.title(title, anchor=False)
         st.info(words("figures gone"))
         return
     classes = content.data.classes
@@ -177,13 +188,43 @@ def _show_image(shown: Shown, story: Story) -> None:
         for name, checkpoint, score in zip("AB", content.checkpoints, (image.a, image.b), strict=True)
     }
     for name, mask in masks.items():
-        pictures[name] = cached.thumbnail(sample.photo, mask, classes=classes, view="mask", size_px=PICTURE_PX)
-    for column, (name, picture) in zip(st.columns(4, gap="small"), pictures.items(), strict=True):
-        column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
-    counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
-    show_legend([k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()] + [VOID], classes)
-    a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
-    st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
+        pictures[name] = cached.thumbnail(sample.photo, mask, classes=classes, view="overlay", size_px=PICTURE_PX)
+    with st.container(key="pictures"):
+        left, right = st.columns([5, 2], gap="medium")
+        shelf = list(pictures.items())
+        for row in (shelf[:2], shelf[2:]):
+            for column, (name, picture) in zip(left.columns(2, gap="small"), row, strict=True):
+                column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
+        with right:
+            st.title(title, anchor=False)
+            counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
+            present = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
+            show_legend([*present, VOID], classes)
+            a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
+            st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
+
+
+def _show_yours(story: Story) -> None:
+    """Ask for a photo of the audience's, and draw what both checkpoints see in it."""
+    content, words = story.content, story.words
+    st.title(words("slide yours"), anchor=False)
+    file = st.file_uploader(
+        words("slide yours"), type=SUFFIXES, max_upload_size=MAX_PHOTO_MB, key="photo of the audience",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if not file:
+        st.caption(words("slide yours asked"))
+        return
+    labels, present = words.labels(content), set()
+    with st.container(key="yours"):
+        for column, name, label, checkpoint in zip(st.columns(2), "AB", labels, content.checkpoints, strict=True):
+            found = cached_segments.segmented(checkpoint.file, file.getvalue(), file.name)
+            photo = reduced(open_photo(file.getvalue(), file.name), PICTURE_PX)
+            mask_HW = found.answers().reduced(*photo.size).mask_HW
+            covered = jpeg_bytes(overlay(photo, mask_HW, found.classes.palette))
+            column.image(covered, f"{name} · {plain(label)}", width="stretch", alt=f"{file.name}: {name}")
+            present |= {area.id for area in found.areas}
+        show_legend(present, content.classes)
 
 
 def _show_meaning(story: Story) -> None:
@@ -193,5 +234,6 @@ def _show_meaning(story: Story) -> None:
 
 
 STEPS: dict[str, Callable[[Story], None]] = {
-    "data": _show_data, "training": _show_training, "verdict": _show_verdict, "meaning": _show_meaning,
+    "data": _show_data, "training": _show_training, "verdict": _show_verdict, "yours": _show_yours,
+    "meaning": _show_meaning,
 }  # fmt: skip

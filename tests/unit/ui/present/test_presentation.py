@@ -74,7 +74,7 @@ def test_best_middle_worst_and_one_of_the_others() -> None:
 def test_no_image_is_shown_twice_however_few_there_are(number: int) -> None:
     shown = choose_images(IMAGES[:number])
     assert len({each.image.index for each in shown}) == len(shown) == min(number, 4)
-    assert steps_of(shown) == ["data", "training", "verdict", *(each.reason for each in shown), "meaning"]
+    assert steps_of(shown) == ["data", "training", "verdict", *(each.reason for each in shown), "yours", "meaning"]
 
 
 def test_an_image_without_a_counted_pixel_is_not_shown() -> None:
