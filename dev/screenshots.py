@@ -1,18 +1,29 @@
 """Take pictures of every page of a running dashboard: `python dev/screenshots.py OUT [URL]`.
 
-Needs the system's chromium. Writes OUT/PAGE-THEME-WIDTH.png for light and dark at 1280 px and light at 400 px, and
-OUT/compare.png, the upper part of Compare that the README shows (`docs/images/compare.png`).
+Needs the system's chromium. Writes OUT/PAGE-THEME-WIDTH.png for light and dark at 1280 px and light at 400 px, of the
+pages and of an export that is brought, and the pictures of `docs/images`: OUT/compare.png, the upper part of Compare,
+and OUT/bring-data.png, the preview of an export of drawn scenes.
 """
 
 import os
 import sys
+import zipfile
 from pathlib import Path
+from urllib.parse import urlencode
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
+
+from core.data.demo import draw_scene
+from core.data.images import jpeg_bytes, png_bytes
+from core.voc import CLASS_NAMES, VOID
 
 PAGES = {name: "" if name == "home" else name for name in ("home", "dataset", "train", "compare", "present", "segment")}
 """Name and address of each."""
 README_PICTURE: ViewportSize = {"width": 1280, "height": 1020}
+SCENES = {"train": range(10), "valid": range(10, 12)}
+NUM_COLORS = 128
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 400))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -23,16 +34,41 @@ def main() -> None:
     out = Path(sys.argv[1])
     url = sys.argv[2] if len(sys.argv) > 2 else "http://127.0.0.1:8501"
     out.mkdir(parents=True, exist_ok=True)
+    bring = f"dataset?{urlencode({'source': 'Bring data', 'from': drawn_export(out / 'Farm.v2.masks.zip')})}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for theme, width in LOOKS:
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-            for name, path in PAGES.items():
+            for name, path in {**PAGES, "bring": bring}.items():
                 take(page, f"{url}/{path}", out / f"{name}-{theme}-{width}.png")
         page = browser.new_page(viewport=README_PICTURE, color_scheme="light")
         open_at_rest(page, f"{url}/compare")
         page.screenshot(path=out / "compare.png")
+        page = browser.new_page(viewport={"width": 1000, "height": 900}, color_scheme="light")
+        open_at_rest(page, f"{url}/{bring}")
+        main_part = page.get_by_test_id("stMainBlockContainer")
+        main_part.screenshot(path=out / "bring-data-whole.png")
+        with Image.open(out / "bring-data-whole.png") as whole:  # few colours are a third of the size
+            whole.convert("RGB").quantize(NUM_COLORS).save(out / "bring-data.png", optimize=True)
         browser.close()
+
+
+def drawn_export(file: Path) -> Path:
+    """Write an export of drawn scenes as Roboflow's semantic masks: a mask for each photo, a table for each split."""
+    scenes = {number: draw_scene(number) for numbers in SCENES.values() for number in numbers}
+    ids_K = np.unique(
+        [class_id for _, mask_HW in scenes.values() for class_id in np.unique(mask_HW) if class_id != VOID]
+    )
+    table = "".join(f"{value}, {CLASS_NAMES[class_id]}\n" for value, class_id in enumerate(ids_K))
+    with zipfile.ZipFile(file, "w") as archive:
+        for split, numbers in SCENES.items():
+            archive.writestr(f"{split}/_classes.csv", f"Pixel Value, Class\n{table}")
+            for number in numbers:
+                photo, mask_HW = scenes[number]
+                values_HW = np.where(mask_HW == VOID, VOID, np.searchsorted(ids_K, mask_HW)).astype(np.uint8)
+                for ending, data in ((".jpg", jpeg_bytes(photo)), ("_mask.png", png_bytes(Image.fromarray(values_HW)))):
+                    archive.writestr(f"{split}/farm_{number}{ending}", data)
+    return file.absolute()
 
 
 def take(page: Page, url: str, file: Path) -> None:

@@ -1,13 +1,16 @@
 """Small data for tests: photos of a red cat or a blue dog on grey, drawn from their number, with a void border."""
 
+import io
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.images import write_mask
+from core.data.images import jpeg_bytes, write_mask
 from core.voc import CLASS_NAMES, VOID
 
 CAT, DOG = CLASS_NAMES.index("cat"), CLASS_NAMES.index("dog")
@@ -72,3 +75,26 @@ def with_last_bit_flipped(file: Path) -> bytes:
     """Return a file's content with another last byte."""
     content = file.read_bytes()
     return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def roboflow_export(num_train: int = 3) -> bytes:
+    """Return the zip of a COCO export as Roboflow makes it: a folder for each split, with its photos and labels.
+
+    A leaf covers 200 of the 1,200 pixels of every photo; category 0 stands over the others and has no outline.
+    """
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for split, number in (("train", num_train), ("valid", 1)):
+            names = [f"{split}_{at}.jpg" for at in range(number)]
+            document = {
+                "images": [{"id": at, "file_name": name, "width": 40, "height": 30} for at, name in enumerate(names)],
+                "categories": [{"id": 0, "name": "plants", "supercategory": "none"},
+                               {"id": 1, "name": "leaf", "supercategory": "plants"}],
+                "annotations": [{"id": at, "image_id": at, "category_id": 1, "bbox": [2, 1, 20, 10], "area": 200,
+                                 "segmentation": [[2, 1, 22, 1, 22, 11, 2, 11]], "iscrowd": 0} for at in range(number)],
+            }  # fmt: skip
+            archive.writestr(f"{split}/_annotations.coco.json", json.dumps(document))
+            for at, name in enumerate(names):
+                photo, _ = draw_pair(at + 100 * (split == "valid"), (40, 30))
+                archive.writestr(f"{split}/{name}", jpeg_bytes(photo))
+    return file.getvalue()

@@ -14,47 +14,19 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.__main__ import main
+from core.data.images import jpeg_bytes
 from core.data.importers import incoming
 from core.data.importers.plan import Value
 from core.home import datasets_dir
 from tests.app.conftest import Visit, button, links, texts
+from tests.small_data import draw_pair, roboflow_export
 from ui.dataset.import_preview import called_of, table_of
-
-LEAF = [2, 1, 22, 1, 22, 11, 2, 11]
-"""200 of the 1,200 pixels of a photo."""
-
-
-def photo_bytes(number: int) -> bytes:
-    """Return a photo of coarse noise, 40 x 30 px."""
-    coarse_HW3 = np.random.default_rng(number).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(coarse_HW3).resize((40, 30)).save(file, "JPEG")
-    return file.getvalue()
-
-
-def roboflow(num_train: int = 3) -> bytes:
-    """Return the zip of a COCO export as Roboflow makes it: a folder for each split, with its photos and labels."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for split, number in (("train", num_train), ("valid", 1)):
-            names = [f"{split}_{at}.jpg" for at in range(number)]
-            document = {
-                "images": [{"id": at, "file_name": name, "width": 40, "height": 30} for at, name in enumerate(names)],
-                "categories": [{"id": 0, "name": "plants", "supercategory": "none"},
-                               {"id": 1, "name": "leaf", "supercategory": "plants"}],
-                "annotations": [{"id": at, "image_id": at, "category_id": 1, "segmentation": [LEAF],
-                                 "bbox": [2, 1, 20, 10], "area": 200, "iscrowd": 0} for at in range(number)],
-            }  # fmt: skip
-            archive.writestr(f"{split}/_annotations.coco.json", json.dumps(document))
-            for at, name in enumerate(names):
-                archive.writestr(f"{split}/{name}", photo_bytes(at if split == "train" else 9))
-    return file.getvalue()
 
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
     """An export on this computer, unpacked."""
-    with zipfile.ZipFile(io.BytesIO(roboflow())) as archive:
+    with zipfile.ZipFile(io.BytesIO(roboflow_export())) as archive:
         archive.extractall(tmp_path / "my leaves")
     return tmp_path / "my leaves"
 
@@ -65,7 +37,7 @@ def greys(tmp_path: Path) -> Path:
     for number in range(3):
         for folder in ("images", "masks"):
             (tmp_path / "greys" / folder).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "greys" / "images" / f"{number}.jpg").write_bytes(photo_bytes(number))
+        (tmp_path / "greys" / "images" / f"{number}.jpg").write_bytes(jpeg_bytes(draw_pair(number, (40, 30))[0]))
         mask_HW = np.zeros((30, 40), dtype=np.uint8)
         mask_HW[:10, :20] = 85
         Image.fromarray(mask_HW).save(tmp_path / "greys" / "masks" / f"{number}.png")
@@ -87,7 +59,7 @@ def test_an_uploaded_archive_becomes_a_data_set_that_is_shown(
 ) -> None:
     """Upload, Import, Train on this data: three clicks, and the upload is gone."""
     app = visit("dataset", source="Bring data")
-    app.file_uploader[0].set_value(("My leaves.v1.zip", roboflow(), "application/zip")).run()
+    app.file_uploader[0].set_value(("My leaves.v1.zip", roboflow_export(), "application/zip")).run()
     assert not app.exception
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown == {"Photos": "4", "Classes": "2", "train": "3", "val": "1"}
@@ -178,6 +150,7 @@ def test_values_that_nothing_explains_are_asked_for(visit: Visit, greys: Path, l
     assert "Import" not in [each.label for each in app.button]
     asked = app.dataframe[0].value
     assert asked["In the export"].tolist() == ["0", "85"]
+    assert asked["Class"].tolist() == ["background", ""]
     assert asked["Pixels"].tolist() == ["83.3 %", "16.7 %"]
 
 

@@ -16,6 +16,7 @@ from core.classes import classes_of
 from core.training.settings.presets import PRESET_HELP
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, set_number, type_into
+from tests.small_data import roboflow_export
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -67,6 +68,29 @@ def lay_down(file: Path) -> None:
     exif[0x0112] = 6
     with Image.open(file) as photo:
         photo.transpose(Image.Transpose.ROTATE_90).save(file, quality=95, exif=exif)
+
+
+def test_an_export_is_brought_in_three_clicks(dashboard: Dashboard, visit: Visit, tmp_path: Path) -> None:
+    """Upload, *Import*, *Train on this data*; the data set is in the home, and the upload is deleted."""
+    (tmp_path / "Leaves.v2.coco.zip").write_bytes(roboflow_export(12))
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/dataset")
+    pick(page, "Bring data")
+    page.get_by_test_id("stFileUploaderDropzone").locator("input").set_input_files(tmp_path / "Leaves.v2.coco.zip")
+    expect(page.get_by_text("The category 'plants' left out")).to_be_visible()
+    expect(page.get_by_role("img", name="Masks over").first).to_be_visible()
+    assert not (dashboard.home / "datasets").exists()
+    page.get_by_role("button", name="Import", exact=True).click()
+    out = dashboard.home / "datasets" / "Leaves.v2.coco"
+    expect(page).to_have_url(re.compile(re.escape(quote_plus(str(out)))))
+    expect(page.get_by_text("The doctor found")).to_be_visible()
+    go_to(page, "Train on this data")
+    expect(page.get_by_label("Folder on this computer")).to_have_value(str(out))
+    assert len(list((out / "JPEGImages").iterdir())) == 13
+    assert list((dashboard.home / "cache" / "uploads").iterdir()) == []
+    expect_no_trouble(dashboard, visit)
 
 
 def fingerprints(root: Path) -> dict[str, str]:

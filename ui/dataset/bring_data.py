@@ -101,21 +101,24 @@ def preview_and_import(path: Path, contents: Contents) -> None:
     if name is None:
         return
     shown = st.container()
-    with st.expander("Correct what was guessed", icon=":material/tune:"):
+    corrections = st.expander("Correct what was guessed", icon=":material/tune:")
+    with corrections:
         if len(contents.readings) == 1:
             name = _ask_any_format("Format", name) or name
         source = ask_places(name, Source(path), contents)
-        found, error = _preview(name, source)
+    found, error = _preview(name, source)
+    with corrections if found else st.container():  # what has to be said is not hidden
         values = found.preview.values if found else cached_imports.values(source)
         called = ask_classes(source, found.preview if found else None, values)
-        if called:
-            source = replace(source, classes=called)
-            found, error = _preview(name, source)
+    if called:
+        source = replace(source, classes=called)
+        found, error = _preview(name, source)
     with shown:
         if found is None:
             st.error(plain(_shown(error, path)), icon=":material/error:")
             return
-        show_preview(found, contents.readings.get(name, ""), [_shown(note, path) for note in found.preview.notes])
+        notes = [note.replace(str(path), st.query_params.get(CALLED, path.name)) for note in found.preview.notes]
+        show_preview(found, contents.readings.get(name, ""), notes)
     _offer_import(name, source)
 
 

@@ -138,13 +138,13 @@ def _are_values(values: Sequence[Value]) -> bool:
 def table_of(preview: Preview | None, values: Sequence[Value]) -> pd.DataFrame:
     """Return a row for each value or class: what it is called, whether it is void, its colour and share of pixels."""
     total = max(1, sum(value.pixels for value in values))
-    ids = [value.id for value in values]
-    known = preview.classes if preview else None
+    names, colors = (preview.classes.names, preview.classes.colors) if preview else (("background",), ("",))
+    known = [None if value.id == VOID else value.id for value in values]
     return pd.DataFrame({
         "In the export": [value.called for value in values],
-        "Class": [known.names[k] if known and k is not None and k != VOID else "" for k in ids],
-        "Void": [k == VOID for k in ids],
-        "Colour": [known.colors[k] if known and k is not None and k != VOID else "" for k in ids],
+        "Class": ["" if k is None else names[k] for k in known],
+        "Void": [value.id == VOID for value in values],
+        "Colour": ["" if k is None else colors[k] for k in known],
         "Pixels": [percent(value.pixels / total) for value in values],
     })  # fmt: skip
 

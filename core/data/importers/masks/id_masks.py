@@ -82,7 +82,8 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
 def unknown_values(source: Source) -> tuple[Value, ...]:
     """Return the values of the masks where a person has to say what they are; none where they are too many."""
     names = names_for(source)
-    return values_of(_counted(pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), {})
+    counts = _counted(pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes()))
+    return values_of(counts, {0: BACKGROUND} | dict.fromkeys(UNSIGNED_VOID, VOID))
 
 
 def values_of(counts: Counts, id_of: Mapping[int, int]) -> tuple[Value, ...]:

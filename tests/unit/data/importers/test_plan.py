@@ -109,7 +109,7 @@ def test_classes_of_outlines_are_called_otherwise_become_one_or_void(
 
 def test_the_values_to_name_are_found_where_the_import_cannot_go_on(greys: Path) -> None:
     assert [(value.called, value.id, value.pixels) for value in values_to_name(Source(greys))] == [
-        ("0", None, 140), ("85", None, 12), ("170", None, 16), ("255", None, 24),
+        ("0", 0, 140), ("85", None, 12), ("170", None, 16), ("255", 255, 24),
     ]  # fmt: skip
 
 
