@@ -1,10 +1,11 @@
-"""Take pictures of every page of a running dashboard: `python dev/screenshots.py OUT [URL]`.
+"""Take pictures of every page of a running dashboard: `python -m dev.screenshots OUT [URL]`.
 
 Needs the system's chromium. Writes OUT/PAGE-THEME-WIDTH.png for light and dark at 1280 px and light at 400 px, of the
 pages and of an export that is brought, and the pictures of `docs/images`: OUT/compare.png, the upper part of Compare,
 and OUT/bring-data.png, the preview of an export of drawn scenes.
 """
 
+import io
 import os
 import sys
 import zipfile
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from core.data.demo import draw_scene
 from core.data.images import jpeg_bytes, png_bytes
@@ -23,7 +24,7 @@ PAGES = {name: "" if name == "home" else name for name in ("home", "dataset", "t
 """Name and address of each."""
 README_PICTURE: ViewportSize = {"width": 1280, "height": 1020}
 SCENES = {"train": range(10), "valid": range(10, 12)}
-NUM_COLORS = 128
+NUM_COLORS = 256
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 400))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -34,7 +35,8 @@ def main() -> None:
     out = Path(sys.argv[1])
     url = sys.argv[2] if len(sys.argv) > 2 else "http://127.0.0.1:8501"
     out.mkdir(parents=True, exist_ok=True)
-    bring = f"dataset?{urlencode({'source': 'Bring data', 'from': drawn_export(out / 'Farm.v2.masks.zip')})}"
+    export = drawn_export(out / "Farm.v2.masks.zip")
+    bring = f"dataset?{urlencode({'source': 'Bring data', 'from': export, 'called': export.name})}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for theme, width in LOOKS:
@@ -44,13 +46,22 @@ def main() -> None:
         page = browser.new_page(viewport=README_PICTURE, color_scheme="light")
         open_at_rest(page, f"{url}/compare")
         page.screenshot(path=out / "compare.png")
-        page = browser.new_page(viewport={"width": 1000, "height": 900}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1280, "height": 1300}, color_scheme="light")
         open_at_rest(page, f"{url}/{bring}")
-        main_part = page.get_by_test_id("stMainBlockContainer")
-        main_part.screenshot(path=out / "bring-data-whole.png")
-        with Image.open(out / "bring-data-whole.png") as whole:  # few colours are a third of the size
-            whole.convert("RGB").quantize(NUM_COLORS).save(out / "bring-data.png", optimize=True)
+        take_preview(page, out / "bring-data.png")
         browser.close()
+
+
+def take_preview(page: Page, file: Path) -> None:
+    """Take a picture of the preview of an export, from the title to the button that imports."""
+    top = page.get_by_role("heading", name="Dataset").bounding_box()
+    end = page.get_by_role("button", name="Import", exact=True).bounding_box()
+    if not top or not end:
+        raise RuntimeError("the preview is not on the screen")
+    height = end["y"] + end["height"] - top["y"]
+    clip: FloatRect = {"x": top["x"] - 20, "y": top["y"] - 10, "width": 860, "height": height + 30}
+    with Image.open(io.BytesIO(page.screenshot(clip=clip))) as whole:  # few colours are a third of the size
+        whole.convert("RGB").quantize(NUM_COLORS).save(file, optimize=True)
 
 
 def drawn_export(file: Path) -> Path:

@@ -48,8 +48,11 @@ def typed_path(label: str, example: str, **keyed: Any) -> Path | None:
     A path that cannot be opened, because it is too long or another user's, raises `DataError`.
     """
     text = st.text_input(label, placeholder=example, **keyed).strip()
-    if not text:
-        return None
+    return checked_path(text) if text else None
+
+
+def checked_path(text: str) -> Path:
+    """Return a path on this computer; one that cannot be opened raises `DataError`."""
     if "\0" in text:
         raise DataError("This is no path: it contains a zero byte; type it again.")
     # `Path.expanduser` raises for ~nobody. Absolute, because jobs run in another folder.

@@ -42,13 +42,33 @@ def test_what_is_not_there_cannot_be_chosen(
 
 
 @pytest.mark.parametrize("path", ["/" + "x" * 300, "/a\0b"], ids=["too long", "zero byte"])
-@pytest.mark.parametrize("page", ["dataset", "train"])
-def test_a_path_that_none_can_be_is_one_sentence(visit: Callable[..., AppTest], page: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("dataset", {"source": "A folder", "data": ""}), ("train", {"source": "A folder", "run": "new", "data": ""}),
+        ("dataset", {"source": "Bring data", "from": ""}),
+    ],
+)  # fmt: skip
+def test_a_path_that_none_can_be_is_one_sentence(
+    visit: Callable[..., AppTest], page: str, query: dict[str, str], path: str
+) -> None:
     """Both pages broke with a traceback: the system refuses to look at such a path, other than at one that is not."""
-    app = visit(page, source="A folder", data=path, **({"run": "new"} if page == "train" else {}))
+    app = visit(page, **{name: value or path for name, value in query.items()})
     assert not app.exception
     (told,) = [error.value for error in app.error]
     assert "File name too long" in told or "This is no path" in told
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_an_export_is_called_letter_by_letter(visit: Callable[..., AppTest], tmp_path: Path, value: str) -> None:
+    (tmp_path / "torn.zip").write_bytes(b"PK")
+    query = {"from": str(tmp_path / "torn.zip"), "called": value, "format": value, "into": value}
+    app = visit("dataset", source="Bring data", **query)
+    assert not app.exception
+    (told,) = [error.value for error in app.error]
+    assert "cannot be unpacked" in told
+    assert "![]" not in told
+    assert "<b>" not in told.replace("\\<", "")
 
 
 def test_a_page_in_use_hands_no_value_back_to_the_browser(visit: Callable[..., AppTest], tmp_path: Path) -> None:

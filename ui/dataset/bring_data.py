@@ -18,7 +18,7 @@ from ui.dataset.cached_imports import SmallPreview
 from ui.dataset.import_preview import FORMAT_NAMES, ask_classes, ask_places, show_preview
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.sources import FOLDER, typed_path
+from ui.sources import FOLDER, checked_path, typed_path
 from ui.words import code, plain
 
 BRING = "Bring data"
@@ -49,7 +49,7 @@ def bring_data() -> None:
 def _ask_path() -> Path | None:
     """Return the export that the address names; ask for one where it names none."""
     if given := st.query_params.get(FROM):
-        source = Path(given)
+        source = checked_path(given)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"From {code(_shown(given, source))}", width="content")
             if st.button("Bring something else", icon=":material/undo:"):

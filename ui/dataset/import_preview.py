@@ -22,7 +22,7 @@ from ui.pictures import show_picture
 from ui.words import percent, plain
 
 FORMAT_NAMES = {
-    "coco": "COCO JSON", "labelme": "labelme", "label-studio": "Label Studio", "cvat-xml": "CVAT's XML for images",
+    "coco": "COCO JSON", "coco-panoptic": "COCO panoptic", "labelme": "labelme", "label-studio": "Label Studio", "cvat-xml": "CVAT's XML for images",
     "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely", "class-masks": "One mask for each class",
     "color-table": "Masks in colours, with a table", "id-masks": "Masks of ids",
 }  # fmt: skip
