@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data.importers import OPTIONS, Source
+from core.data.importers import Source, options_of
 from core.data.importers.formats import Contents
 from core.data.importers.masks.known_names import KNOWN, VOID_NAME
 from core.data.importers.plan import Called, Value
@@ -22,11 +22,11 @@ from ui.pictures import show_picture
 from ui.words import percent, plain
 
 FORMAT_NAMES = {
-    "coco": "COCO JSON", "coco-panoptic": "COCO panoptic", "labelme": "labelme", "label-studio": "Label Studio", "cvat-xml": "CVAT's XML for images",
-    "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely", "class-masks": "One mask for each class",
-    "color-table": "Masks in colours, with a table", "id-masks": "Masks of ids",
+    "coco": "COCO JSON", "coco-panoptic": "COCO panoptic", "labelme": "labelme", "label-studio": "Label Studio",
+    "cvat-xml": "CVAT's XML for images", "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely",
+    "class-masks": "One mask for each class", "color-table": "Masks in colours, with a table",
+    "id-masks": "Masks of ids",
 }  # fmt: skip
-USUAL_OPTIONS = ("photos",)
 GUESSED = "as guessed"
 PICTURE_HEIGHT_PX = 100
 """Ten of the usual shape are two rows."""
@@ -72,7 +72,7 @@ def _show_classes(preview: Preview) -> None:
 
 def ask_places(name: str, source: Source, contents: Contents) -> Source:
     """Ask where photos, masks and names are, as far as the format reads that; return the corrected source."""
-    options = OPTIONS.get(name, USUAL_OPTIONS)
+    options = options_of(name)
     folders, root = list(contents.folders), source.path
 
     def ask_folder(label: str, other: str) -> str | None:

@@ -15,9 +15,9 @@ incoming.py       uploaded archives, names of new data sets, the job of the dash
 
 from core.data.importers.formats import (
     IMPORTERS,
-    OPTIONS,
     contents_of,
     import_data,
+    options_of,
     preview_data,
     recognised,
     values_to_name,
@@ -26,6 +26,6 @@ from core.data.importers.plan import Source, parse_classes
 from core.data.importers.writer import Imported
 
 __all__ = [
-    "IMPORTERS", "OPTIONS", "Imported", "Source", "contents_of", "import_data", "parse_classes", "preview_data",
+    "IMPORTERS", "Imported", "Source", "contents_of", "import_data", "options_of", "parse_classes", "preview_data",
     "recognised", "values_to_name",
 ]  # fmt: skip

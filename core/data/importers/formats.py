@@ -58,9 +58,9 @@ OPTIONS = {
     "color-table": ("photos", "masks", "table"),
     "class-masks": ("photos", "table"),
     "label-studio": ("photos", "table"),
-    "supervisely": (),
+    "yolo-seg": ("photos", "table"),
 }
-"""The fields of `Source` that a format reads, `photos` where none are named; every format reads `classes`."""
+"""The fields of `Source` that a format reads, `photos` alone where none are named; every format reads `classes`."""
 
 EXPORT_OTHERWISE = {
     ".tfrecord": "TFRecord files; export COCO JSON or masks",
@@ -148,6 +148,7 @@ def _planned(name: str, source: Source, notes: Notes) -> Iterator[tuple[str, Pla
             evidence = ""
             if name == AUTO:
                 name, evidence = _recognised_alone(opened, source.path)
+            _refuse_unread(name, source)
             plan = _plan(name, opened, notes)
             if opened.classes and not (name == "id-masks" and values_called(opened)):
                 plan = with_classes(plan, opened, notes)
@@ -232,6 +233,17 @@ def _refuse_missing(name: str, source: Source) -> None:
         raise DataError(f"There is no format '{name}' to import; choose one of {', '.join((AUTO, *IMPORTERS))}.")
     if not source.path.exists():
         raise DataError(f"There is no {source.path}; name the file or folder of the annotations.")
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """Return the fields of `Source` that a format reads, beside `classes`."""
+    return OPTIONS.get(name, ("photos",))
+
+
+def _refuse_unread(name: str, source: Source) -> None:
+    given = [option for option in ("masks", "names", "table") if getattr(source, option)]
+    if unread := [option for option in given if option not in options_of(name)]:
+        raise DataError(f"The format {name} does not read --{unread[0]}; leave it out, or name another format.")
 
 
 def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:

@@ -127,6 +127,14 @@ def test_folders_in_an_archive_are_named_as_they_are_in_it(tmp_path: Path, draw_
         import_data("id-masks", archive, tmp_path / "no", photos=Path("nowhere"))
 
 
+@pytest.mark.parametrize(("option", "value"), [("masks", "_gt"), ("names", "pet"), ("table", Path(__file__))])
+def test_an_option_that_the_format_does_not_read_is_said(
+    outlines: Path, refused: Callable[..., Any], option: str, value: object
+) -> None:
+    """It was ignored, and the import was as without it."""
+    assert f"coco does not read --{option}" in refused("coco", outlines, **{option: value})
+
+
 @pytest.mark.parametrize(
     ("texts", "pairs"),
     [
