@@ -24,6 +24,7 @@ from ui.words import percent, plain
 FORMAT_NAMES = {
     "coco": "COCO JSON", "coco-panoptic": "COCO panoptic", "labelme": "labelme", "label-studio": "Label Studio",
     "cvat-xml": "CVAT's XML for images", "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely",
+    "via": "VGG Image Annotator",
     "class-masks": "One mask for each class", "color-table": "Masks in colours, with a table",
     "id-masks": "Masks of ids",
 }  # fmt: skip
@@ -89,8 +90,9 @@ def ask_places(name: str, source: Source, contents: Contents) -> Source:
             source = replace(source, masks=ask_folder("Folder of the masks", "the ending of their names, as _gt"))
         if "names" in options:
             known = st.selectbox(
-                "Names of", list(KNOWN), None, key=f"names {root}", placeholder="no known data set", width=220,
-                help="The classes of a known data set, by the values of its masks.",
+                "Names of", list(KNOWN), None, key=f"names {root}", placeholder=GUESSED, width=220,
+                accept_new_options=True,
+                help="A known data set, for the values of its masks; of VIA, the attribute that names the class.",
             )  # fmt: skip
             source = replace(source, names=known)
         if "table" in options:

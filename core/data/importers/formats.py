@@ -59,6 +59,7 @@ OPTIONS = {
     "class-masks": ("photos", "table"),
     "label-studio": ("photos", "table"),
     "yolo-seg": ("photos", "table"),
+    "via": ("photos", "names"),
 }
 """The fields of `Source` that a format reads, `photos` alone where none are named; every format reads `classes`."""
 
