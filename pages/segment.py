@@ -1,18 +1,18 @@
 """Segment: the mask of a photo, at the photo's own size. Photos stay in memory and are never written."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from core.model.predict.tta import TTA
 from core.model.weights import starter
 from core.training.run import folders
-from core.wording import count
-from ui.legend import show_areas
-from ui.page import link_to, open_page
+from ui.legend import show_areas, show_legend
+from ui.page import link_to, open_page, showing_errors
 from ui.segment import cached_segments
-from ui.segment.cached_segments import Segmented
-from ui.segment.exports import PhotoFiles, offer_all, show_downloads, shown_areas, stems_of
+from ui.segment.contact_sheet import show_moves, show_sheet, shown_large
+from ui.segment.exports import offer_all, offer_export, show_downloads, shown_areas
 from ui.segment.models import (
     ModelOption,
     ask_model,
@@ -23,11 +23,18 @@ from ui.segment.models import (
     say_nothing_found,
     warn_of_demo,
 )
-from ui.segment.photo_look import SIDE_BY_SIDE, Look, ask_look, ask_tta
+from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_pair import show_pair
 from ui.segment.photo_source import ask_photos
-from ui.segment.photo_view import Photo, ask_stretch, show_pictures
+from ui.segment.photo_view import Photo, ask_stretch, show_pictures, show_scale
 from ui.words import plain
+
+
+class Places(NamedTuple):
+    """Where controls and downloads are drawn; pictures are drawn where the page is."""
+
+    settings: DeltaGenerator
+    end: DeltaGenerator
 
 
 def say_what_there_is(models: Sequence[ModelOption]) -> None:
@@ -44,78 +51,95 @@ def say_what_there_is(models: Sequence[ModelOption]) -> None:
     link_to("Train", "Go to Train")
 
 
-def ask_which(photos: Sequence[Photo]) -> Photo:
-    """Ask which of several photos to show."""
-    numbered = {f"{number}. {photo.name}": photo for number, photo in enumerate(photos, start=1)}
-    *others, newest = numbered
-    return numbered[st.pills("Show", list(numbered), default=newest, required=True) if others else newest]
-
-
-def act_and_show(model: ModelOption, other: ModelOption | None, photos: Sequence[Photo]) -> None:
-    """Segment the chosen photo; show its overlay, classes and downloads."""
-    photo, asked = ask_which(photos), [model, *([other] if other else [])]
-    results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in asked]
-    result = results[0]
+def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> None:
+    """Draw a photo segmented by one model, or by two under a slider; its classes and downloads."""
+    results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in chosen]
+    classes = results[0].classes
+    with places.settings:
+        look = ask_look(classes)
+        table = st.container()
+        alike = [each for each in results if each.classes.names == classes.names]
+        ask_classes([area.id for each in alike for area in each.areas], classes)
+        if len(results) == 1:
+            image_size = cached_segments.loaded_model(chosen[0].source).meta.image_size
+            passes = ask_tta(image_size, results[0].size, results[0].seconds)
+            results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, passes)]
+    names = [model.label for model in chosen]
+    if len(results) == 1:
+        show_pictures(photo, results[0], look)
+    else:
+        show_pair(photo, results, names, look)
+    for model, result in zip(chosen, results, strict=True):
+        say_nothing_found(model, result.areas)
     if not photo.truth:
-        warn_of_demo(asked)
-    for each, found in zip(asked, results, strict=True):
-        say_nothing_found(each, found.areas)
-    for note in result.notes:
+        warn_of_demo(chosen)
+    for note in results[0].notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
-    look = ask_look([each.areas for each in results if each.classes.names == result.classes.names], result.classes)
-    if other:
-        show_pair(photo, results[0], results[1], (model.label, other.label), look)
-        return
-    left, right = (st, st) if look.kind == SIDE_BY_SIDE else st.columns([2, 1], gap="medium")
-    pictures, table = left.container(), right.container()
-    with right.container():
-        image_size = cached_segments.loaded_model(model.source).meta.image_size
-        passes = ask_tta(result.size, image_size, result.seconds)
-    result = cached_segments.segmented(model.source, photo.data, photo.name, passes)
-    with pictures:
-        show_pictures(photo, result, look)
     with table:
-        show_areas(shown_areas(result, look), look.colors(result.classes))
-        st.caption(f"{result.size[0]} x {result.size[1]} px in {result.seconds:.1f} s.")
-    with right.container():
-        show_downloads(photo, result, look)
-    if len(photos) > 1:
-        segment_all(model, photos, look, passes)
+        for letter, name, result in zip("AB", names, results, strict=False):
+            if len(results) > 1:
+                st.markdown(f"**{letter}**: {plain(name)}")
+            show_areas(shown_areas(result, look), look.colors(result.classes))
+        st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s.")
+    with places.end:
+        show_downloads(photo, results[0], look)
 
 
-def segment_all(model: ModelOption, photos: Sequence[Photo], look: Look, passes: TTA) -> None:
-    """Offer to segment every photo, then one zip of all results."""
-    if not st.toggle(f"Segment all {count(len(photos), 'photo')}", key="all"):
+def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> None:
+    """Draw every photo small, as a contact sheet; offer one zip of all."""
+    meta = cached_segments.loaded_model(model.source).meta
+    with places.settings:
+        look = ask_look(meta.classes)
+        legend = st.container()
+        passes = ask_tta(meta.image_size)
+    there = list(show_sheet(model.source, photos, look, passes))
+    if look.kind == CONFIDENCE:
+        show_scale()
+    warn_of_demo([model])
+    with legend:
+        class_ids = sorted({area.id for _, small in there for area in small.areas})
+        show_legend(class_ids, look.colors(meta.classes))
+        ask_classes(class_ids, meta.classes)
+    if not there:
         return
-    bar = st.progress(0.0)
-    results: list[Segmented] = []
-    for number, photo in enumerate(photos, start=1):
-        bar.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
-        results.append(cached_segments.segmented(model.source, photo.data, photo.name, passes))
-    bar.empty()
-    stems = stems_of(photos)
-    offer_all([PhotoFiles(*each, look) for each in zip(stems, photos, results, strict=True)])
+    with places.end:
+        offer_all(
+            [photo for photo, _ in there], look,
+            lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, passes),
+        )  # fmt: skip
 
 
 def main() -> None:
     """Ask for a model and photos, segment, show."""
     st.title("Segment", anchor=False)
     models = list_models()
-    say_what_there_is(models)
-    left, right = st.columns(2)
-    with left:
-        model = ask_model(models)
-    if model is None or not is_ready(model):
-        return
-    with right:
-        other = ask_other(models, model)
-    if other and not is_ready(other):
-        return
-    describe(model, other)
-    if photos := ask_stretch(ask_photos(model.choice)):
-        act_and_show(model, other, photos)
-    elif model.is_starter:
-        cached_segments.loaded_model(model.source)  # while a photo is chosen, so that its mask does not wait for it
+    left, right = st.columns([7, 3], gap="medium")
+    pictures, sources, settings, choice = left.container(), left.container(), right.container(), right.container()
+    places = Places(settings, end=st.container(horizontal=True))
+    with pictures, showing_errors():
+        say_what_there_is(models)
+        with choice:
+            model = ask_model(models)
+            other = ask_other(models, model) if model else None
+        chosen = [each for each in (model, other) if each]
+        if not chosen or not all(map(is_ready, chosen)):
+            return
+        with choice:
+            describe(chosen)
+            offer_export(chosen[0].source, chosen[0].stem)
+        with sources:
+            photos = ask_stretch(ask_photos(chosen[0].choice))
+        if not photos:
+            if chosen[0].is_starter:  # opened while a photo is chosen, so that its mask does not wait
+                cached_segments.loaded_model(chosen[0].source)
+            return
+        number = shown_large(photos)
+        if number is None:
+            show_all(photos, chosen[0], places)
+            return
+        if len(photos) > 1:
+            show_moves(number, photos)
+        show_large(photos[number - 1], chosen, places)
 
 
 with open_page("Segment"):

@@ -4,7 +4,7 @@ Streamlit's `bind="query-params"` is not used: Streamlit 1.67 removes every para
 to other pages, and from Back.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -90,6 +90,22 @@ def first_default(name: str, default: str) -> str:
     return first
 
 
+def held(name: str, options: Options, default: Any) -> Any:
+    """Return a choice that the address holds as `name` and that no widget asks for; `hold` changes it."""
+    return st.session_state[keyed(name, options, default)["key"]]
+
+
+def hold(name: str, value: Any) -> None:
+    """Change a choice returned by `held`."""
+    st.session_state[name] = value
+    _choose(name, name)
+
+
+def spelled(values: Iterable[Any]) -> dict[Any, str]:
+    """Return options that are no texts, numbers for instance, with the text by which the address names each."""
+    return {value: str(value) for value in values}
+
+
 def ask_one(
     label: str,
     options: Sequence[str] | Mapping[str, str],
@@ -152,11 +168,12 @@ def complete(**query: str | Sequence[str]) -> None:
     st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
 
 
-def _write(name: str, value: str | Sequence[str] | None) -> None:
-    if value:
-        st.query_params[name] = value
-    else:
+def _write(name: str, value: Any) -> None:
+    """Write a value, or each of a list; None, an empty text or list removes the parameter."""
+    if value is None or value in ("", []):
         st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
 def show(**query: str | None) -> None:

@@ -41,7 +41,8 @@ def show_areas(areas: Sequence[ClassArea], classes: Classes) -> None:
         for title, meaning in titles.items()
     )
     rows = "".join(_area_row(area, classes) for area in areas)
-    st.html(f'<table style="border-collapse:collapse;width:100%;max-width:26rem"><tr>{heading}</tr>{rows}</table>')
+    style = "border-collapse:collapse;width:100%;max-width:26rem;font-size:.875rem"
+    st.html(f'<table style="{style}"><tr>{heading}</tr>{rows}</table>')
 
 
 def _area_row(area: ClassArea, classes: Classes) -> str:
@@ -56,8 +57,8 @@ def _area_row(area: ClassArea, classes: Classes) -> str:
 
 def _cell(title: str) -> str:
     if title == "Class":
-        return "text-align:left;padding:.2em 0"
-    return "text-align:right;padding:.2em 0 .2em 1em;white-space:nowrap;font-variant-numeric:tabular-nums"
+        return "text-align:left;padding:.2em 0;overflow-wrap:anywhere"
+    return "text-align:right;padding:.2em 0 .2em .7em;white-space:nowrap;font-variant-numeric:tabular-nums"
 
 
 def _chip(color: str, name: str) -> str:

@@ -42,8 +42,8 @@ HTML = """
 """
 
 CSS = """
-.pictures { position: relative; overflow: hidden; border-radius: 4px; line-height: 0; outline-offset: 2px;
-  outline: 1px solid #8a929b; touch-action: pan-y; }
+.pictures { position: relative; margin: 0 auto; overflow: hidden; border-radius: 4px; line-height: 0;
+  outline: 1px solid #8a929b; outline-offset: 2px; touch-action: pan-y; }
 .pictures:focus-within { outline: 3px solid var(--st-primary-color); }
 img { width: 100%; display: block; }
 .right { position: absolute; inset: 0; height: 100%; }
@@ -65,6 +65,7 @@ export default function ({ parentElement, data }) {
   right.src = data.right; right.alt = data.right_alt;
   find(".first").textContent = data.left_name; find(".second").textContent = data.right_name;
   range.setAttribute("aria-label", data.label);
+  find(".pictures").style.width = data.width;
   const move = () => {
     right.style.clipPath = `inset(0 0 0 ${range.value}%)`;
     line.style.left = `${range.value}%`;
@@ -91,8 +92,10 @@ def data_url(picture: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str, key: str) -> None:
-    """Draw two JPEG pictures of one size under a movable line; `names` say what each shows."""
+def show_slider(
+    left: bytes, right: bytes, *, names: tuple[str, str], image: str, key: str, width: str = "100%"
+) -> None:
+    """Draw two JPEG pictures of one size under a movable line; `names` say what each shows, `width` is CSS."""
     _mount(
         key=key,
         data={
@@ -103,6 +106,7 @@ def show_slider(left: bytes, right: bytes, *, names: tuple[str, str], image: str
             "left_alt": f"{image}: {names[0]}",
             "right_alt": f"{image}: {names[1]}",
             "label": f"{image}: how much of {names[0]} is shown",
+            "width": width,
         },
     )
 

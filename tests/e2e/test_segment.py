@@ -1,12 +1,14 @@
 """A photo in a real browser: what the picture tells under the cursor, what is saved, and two models at once."""
 
 import io
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
@@ -23,7 +25,9 @@ from tests.small_models import save_lively_model
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PAGE_MS = 120_000
+HEIGHT_PX = 1000
 SIZE = (320, 240)
+HINT = "Point at the photo"
 STEP = 1 / 64
 """How far an arrow key moves the cursor, as a share of the picture's sides."""
 
@@ -90,11 +94,12 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
         files=[{"name": "holiday.png", "mimeType": "image/png", "buffer": photo}]
     )
     picture = page.get_by_role("application", name="holiday.png with its classes laid over it")
-    expect(picture).to_be_visible()
+    expect(picture.get_by_text(HINT)).to_be_visible()
     picture.focus()
     for number in (1, 2):
         picture.press("ArrowRight")
         expect(picture.locator(".readout")).to_have_text(sentence_at(0.5 + number * STEP, 0.5, prediction))
+    expect(picture.get_by_text(HINT)).to_be_hidden()
     picture.press("Escape")
     expect(picture.locator(".readout")).to_be_hidden()
     picture.hover(position={"x": 5, "y": 5})
@@ -107,7 +112,10 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
         np.testing.assert_array_equal(np.asarray(saved), prediction.mask_HW)
 
     page.get_by_test_id("stButtonGroup").get_by_text("Confidence", exact=True).click()
-    expect(page.get_by_role("application", name="The confidence of the model on holiday.png")).to_be_visible()
+    confidence = page.get_by_role("application", name="The confidence of the model on holiday.png")
+    expect(confidence).to_be_visible()
+    expect(confidence.get_by_text(HINT)).to_be_hidden()
+    expect(page.get_by_role("img", name="dark blue is 0 %")).to_be_visible()
 
     page.get_by_role("combobox", name="Against").click()
     page.get_by_role("option", name="2 epochs").click()
@@ -118,3 +126,46 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
     log = dashboard.log.read_text()
     assert "Traceback" not in log
     assert "Exception" not in log
+
+
+def test_several_photos_a_click_each_back_and_one_zip(dashboard: Dashboard, visit: Visit, run: Run) -> None:
+    page, photo = visit.page, drawn_photo()
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/segment?checkpoint={run.path.name}/epoch_001.pt&opacity=20")
+    uploader = page.locator("input[type=file]").first
+    uploader.set_input_files(files=[_file(f"{name}.png", photo) for name in "abc"])
+    cards = page.get_by_role("button", name="with its classes laid over it")
+    expect(cards).to_have_count(3)
+    cards.nth(1).click()
+    large = page.get_by_role("application")
+    expect(large).to_have_accessible_name(re.compile(r"b\.png"))
+    box = large.bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= HEIGHT_PX, "the photo lies within the first screen"
+    page.get_by_role("button", name="Remove a.png").click()
+    expect(page.get_by_text("1 of 2: b.png")).to_be_visible()
+    page.get_by_role("button", name="Next").click()
+    expect(large).to_have_accessible_name(re.compile(r"c\.png"))
+    page.go_back()
+    expect(large).to_have_accessible_name(re.compile(r"b\.png"))
+    page.get_by_role("button", name="Remove b.png").click()
+    expect(large).to_have_accessible_name(re.compile(r"c\.png"))
+    uploader.set_input_files(files=[_file("d.png", photo)])
+    expect(large).to_have_accessible_name(re.compile(r"d\.png"))
+    page.get_by_role("button", name="All 2 photos").click()
+    expect(cards).to_have_count(2)
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="All 2 photos").click()
+    with zipfile.ZipFile(downloading.value.path()) as saved:
+        assert {"c_mask.png", "d_overlay.png", "classes.csv"} <= set(saved.namelist())
+    page.reload()
+    expect(page.get_by_text("30MB per file")).to_be_visible()
+    uploader.set_input_files(files=[_file("a.png", photo)])
+    expect(large).to_be_visible()
+    expect(page.get_by_role("slider", name="Opacity")).to_have_value("20")
+    expect_no_trouble(dashboard, visit)
+
+
+def _file(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": content}

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
-from core.data.images import mask_image, png_bytes
+from core.data.images import jpeg_bytes, mask_image, png_bytes
 from core.files import Stamp, stamp
 from core.free_memory import free_share
 from core.model.checkpoint.stated import NOTHING, Given
-from core.model.photo.photo_file import ClassArea, class_areas, open_noted
+from core.model.photo.photo_file import ClassArea, class_areas, open_noted, open_photo
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_path
+from ui.pictures import reduced
 
 if TYPE_CHECKING:
     from core.model.checkpoint.checkpoint_file import CheckpointMeta
     from core.model.predict.predictor import Predictor
 
 
+SMALL_PX = 400
+"""The largest side of a photo on a contact sheet."""
 LEAST_FREE_SHARE = 0.15
 """Share of free memory below which open models are dropped before another one is opened."""
 
@@ -123,6 +126,10 @@ class Answers(NamedTuple):
         """Return confidence_HW in [0, 1]."""
         return self.confidence_HW.astype(np.float32) / np.float32(255)
 
+    def png(self) -> bytes:
+        """Return them as the channels of a PNG file."""
+        return png_bytes(Image.fromarray(np.dstack(self)))
+
     def reduced(self, width: int, height: int) -> "Answers":
         """Return them resized to the nearest pixel, so ids stay ids."""
         return Answers(
@@ -130,12 +137,44 @@ class Answers(NamedTuple):
         )
 
 
+@dataclass(frozen=True)
+class Small:
+    """A photo as a small JPEG, its answers at that size as the channels of a PNG, and its classes."""
+
+    photo_jpeg: bytes
+    answers_png: bytes
+    areas: tuple[ClassArea, ...]
+    classes: Classes
+
+    def photo(self) -> Image.Image:
+        """Return the photo as RGB."""
+        return Image.open(io.BytesIO(self.photo_jpeg)).convert("RGB")
+
+    def answers(self) -> Answers:
+        """Return the answers as arrays."""
+        answers_HW3 = np.asarray(Image.open(io.BytesIO(self.answers_png)))
+        return Answers(*(answers_HW3[..., channel] for channel in range(3)))
+
+
+def segmented_small(source: Source, photo: bytes, name: str, passes: TTA) -> Small:
+    """Return what a contact sheet needs of a photo, so that a sheet of large photos takes little memory."""
+    return _small(_key(source), photo, name, passes)
+
+
+@st.cache_data(max_entries=250, ttl=3600, show_spinner=False)
+def _small(key: ModelKey, data: bytes, name: str, passes: TTA) -> Small:
+    result = _segmented(key, data, name, passes)
+    photo = reduced(open_photo(data, name), SMALL_PX)
+    answers = result.answers().reduced(*photo.size)
+    return Small(jpeg_bytes(photo), answers.png(), result.areas, result.classes)
+
+
 def segmented(source: Source, photo: bytes, name: str, passes: TTA = NO_TTA) -> Segmented:
     """Return the mask of a photo by a model; a file that is no photo raises `PhotoError`."""
     return _segmented(_key(source), photo, name, passes)
 
 
-@st.cache_data(max_entries=24, ttl=3600, show_spinner="Segmenting …")
+@st.cache_data(max_entries=64, ttl=3600, show_spinner="Segmenting …")  # more than the photos of one sheet
 def _segmented(key: ModelKey, data: bytes, name: str, passes: TTA) -> Segmented:
     from core.model.predict.tiling import segment
 

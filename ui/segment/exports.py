@@ -16,7 +16,7 @@ from core.model.output.coco import CocoFile
 from core.model.output.file_names import file_stem, file_stems
 from core.model.output.results import Member, areas_csv, cutouts, write_zip
 from core.model.photo.photo_file import ClassArea, class_areas, open_photo
-from core.wording import megabytes
+from core.wording import count, megabytes
 from ui.downloads import offer
 from ui.page import showing_errors
 from ui.segment.cached_segments import GivenFile, Segmented, Source
@@ -57,6 +57,12 @@ class PhotoFiles(NamedTuple):
         """Return the classes in the mask, void included where the model abstains."""
         return shown_areas(self.result, self.look)
 
+    def coco(self) -> bytes:
+        """Return the objects as a COCO document."""
+        coco = CocoFile(self.result.classes)
+        self.add_to(coco)
+        return coco.to_bytes()
+
     def add_to(self, coco: CocoFile) -> None:
         """Add the objects to a COCO document."""
         answers = self.result.answers()
@@ -75,67 +81,54 @@ def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
 def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
     """Offer the files of one photo; each is made when its button is pressed."""
     files = PhotoFiles(file_stem(photo.name), photo, result, look)
-    with st.container(horizontal=True):
-        _offer(
-            "Index mask",
-            f"{files.stem}_mask.png",
-            lambda: files.mask()[1],
-            "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
-        )
-        _offer(
-            "Overlay",
-            f"{files.stem}_overlay.png",
-            lambda: files.overlay()[1],
-            "The photo with the classes laid over it, at its own size.",
-        )
-        _offer(
-            "Cut-outs",
-            f"{files.stem}_cutouts.zip",
-            lambda: zipped(files.cutouts()),
-            "Each class cut out of the photo, as PNG with an alpha channel, in a zip.",
-        )
-        _offer(
-            "Polygons",
-            f"{files.stem}_objects.json",
-            lambda: coco_json([files]),
-            "The objects as COCO JSON: polygons, or run lengths where an object has holes.",
-        )
-        _offer("Shares", f"{files.stem}_classes.csv", lambda: csv_bytes([files]),
-               "A table of the classes: pixels, share, mean confidence.")  # fmt: skip
+    _offer(
+        "Index mask",
+        f"{files.stem}_mask.png",
+        lambda: files.mask()[1],
+        "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
+    )
+    _offer(
+        "Overlay",
+        f"{files.stem}_overlay.png",
+        lambda: files.overlay()[1],
+        "The photo with the classes laid over it, at its own size.",
+    )
+    _offer(
+        "Cut-outs",
+        f"{files.stem}_cutouts.zip",
+        lambda: zipped(files.cutouts()),
+        "Each class cut out of the photo, as PNG with an alpha channel, in a zip.",
+    )
+    _offer(
+        "Polygons",
+        f"{files.stem}_objects.json",
+        files.coco,
+        "The objects as COCO JSON: polygons, or run lengths where an object has holes.",
+    )
+    _offer("Shares", f"{files.stem}_classes.csv", lambda: areas_csv([(photo.name, files.areas())]).encode(),
+           "A table of the classes: pixels, share, mean confidence.")  # fmt: skip
 
 
-def offer_all(files: Sequence[PhotoFiles]) -> None:
-    """Offer the files of several photos in one zip."""
-    _offer(f"All {len(files)} photos", "segmented.zip", lambda: zipped(all_members(files)),
+def offer_all(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> None:
+    """Offer the files of several photos in one zip; `segment` is called when the button is pressed."""
+    _offer(f"All {count(len(photos), 'photo')}", "segmented.zip", lambda: zipped(all_members(photos, look, segment)),
            "Mask, overlay and cut-outs of every photo, their objects and shares, in one zip.")  # fmt: skip
 
 
-def all_members(files: Sequence[PhotoFiles]) -> Iterator[Member]:
-    """Yield every file of every photo."""
-    for each in files:
-        yield each.mask()
-        yield each.overlay()
-        yield from each.cutouts()
-    yield POLYGONS_FILE, coco_json(files)
-    yield CSV_FILE, csv_bytes(files)
-
-
-def stems_of(photos: Sequence[Photo]) -> list[str]:
-    """Return a different stem for the files of each photo."""
-    return file_stems(photo.name for photo in photos)
-
-
-def coco_json(files: Sequence[PhotoFiles]) -> bytes:
-    """Return the objects of photos as a COCO document."""
-    coco = CocoFile(files[0].result.classes)
-    for each in files:
-        each.add_to(coco)
-    return coco.to_bytes()
-
-
-def csv_bytes(files: Sequence[PhotoFiles]) -> bytes:
-    """Return the shares of the classes in photos as a table."""
-    return areas_csv((each.photo.name, each.areas()) for each in files).encode()
+def all_members(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> Iterator[Member]:
+    """Yield every file of every photo, segmenting one after the other."""
+    coco, shares = None, []
+    for stem, photo in zip(file_stems(photo.name for photo in photos), photos, strict=True):
+        files = PhotoFiles(stem, photo, segment(photo), look)
+        yield files.mask()
+        yield files.overlay()
+        yield from files.cutouts()
+        coco = coco or CocoFile(files.result.classes)
+        files.add_to(coco)
+        shares.append((photo.name, files.areas()))
+    if coco:
+        yield POLYGONS_FILE, coco.to_bytes()
+        yield CSV_FILE, areas_csv(shares).encode()
 
 
 def zipped(members: Iterator[Member]) -> bytes:
@@ -173,7 +166,7 @@ HELP = (
 
 def offer_export(source: Source, stem: str) -> None:
     """Offer to export a model to a new file, named `stem` with the suffix of its format."""
-    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
+    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs", width="stretch"):
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
                           format_func=lambda name: FORMATS[name].label)  # fmt: skip
         if st.button("Write the file", key="export", type="primary"):

@@ -24,7 +24,6 @@ from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.segment.exports import offer_export
 from ui.sources import is_demo
 from ui.words import code, percent, plain
 
@@ -157,13 +156,11 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         st.caption("It goes on when this page or the server is closed.")
 
 
-def describe(model: ModelOption, other: ModelOption | None) -> None:
-    """Describe the models: architecture, score, training data. Offer to export the first."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_description(model))
-        offer_export(model.source, model.stem)
-    if other:
-        st.caption(f"Against {_description(other)}")
+def describe(chosen: Sequence[ModelOption]) -> None:
+    """Say what each model is; its help says what it was trained on."""
+    for letter, model in zip("AB", chosen, strict=False):
+        is_what, trained = _description(model)
+        st.caption(f"**{letter}**: {is_what}" if len(chosen) > 1 else is_what, help=trained)
 
 
 def warn_of_demo(models: Sequence[ModelOption]) -> None:
@@ -190,16 +187,16 @@ def say_nothing_found(model: ModelOption, areas: Sequence[ClassArea]) -> None:
         )
 
 
-def _description(model: ModelOption) -> str:
+def _description(model: ModelOption) -> tuple[str, str | None]:
+    """Return what a model is, and how it was trained where that is known."""
     if model.is_starter:
-        return f"`{starter.NAME}`: DeepLabV3 EfficientNet-Lite0, trained on photos of {starter.KNOWN_TEXT} alone."
+        return "DeepLabV3 EfficientNet-Lite0", f"`{starter.NAME}`: trained on photos of {starter.KNOWN_TEXT} alone."
     if model.choice:
         return _description_of_choice(model.choice)
     if model.offer:
-        return (
-            f"`{model.offer.name}`: torchvision's {OFFER_NAMES[model.offer.architecture]}, trained on COCO photos of "
-            f"VOC's 20 classes; mIoU {percent(model.offer.miou)} on COCO's validation photos, by torchvision. Not a "
-            "score on your data."
+        return f"torchvision's {OFFER_NAMES[model.offer.architecture]}", (
+            f"`{model.offer.name}`: trained on COCO photos of VOC's 20 classes; mIoU {percent(model.offer.miou)} on "
+            "COCO's validation photos, by torchvision. Not a score on your data."
         )
     meta = cached_segments.loaded_model(model.source).meta
     scores = (
@@ -207,15 +204,16 @@ def _description(model: ModelOption) -> str:
         if meta.scores.get("miou") is not None
         else "no score is known"
     )
-    return f"{plain(model.label)}: {meta.architecture}, {count(len(meta.class_names), 'class', 'classes')}; {scores}."
+    classes = count(len(meta.class_names), "class", "classes")
+    return f"{plain(model.label)}: {meta.architecture}, {classes}; {scores}.", None
 
 
-def _description_of_choice(choice: Choice) -> str:
+def _description_of_choice(choice: Choice) -> tuple[str, str]:
     log = cached.run_log(choice.run.log_path)
     num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
     return (
-        f"{code(choice.id)}: {choice.run.config.architecture} {_epochs_and_score(choice)}. Trained on "
-        f"{num_photos}{code(choice.run.data)}."
+        f"{choice.run.config.architecture} {_epochs_and_score(choice)}.",
+        f"{code(choice.id)}. Trained on {num_photos}{code(choice.run.data)}.",
     )
 
 

@@ -1,6 +1,6 @@
 """The controls of a segmented photo (view, colours, test-time augmentation), and the picture they ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,14 +10,12 @@ from PIL import Image
 
 from core.classes import Classes
 from core.model.output.render import colorize, confidence_map, overlay, shade
-from core.model.photo.photo_file import ClassArea
 from core.model.predict.tta import FLIP_AND_SCALES, NO_TTA, TTA
 from core.palettes import OWN, PALETTES, SAFE, recolored
 from core.voc import BACKGROUND, VOID
 from core.wording import count, duration
 from ui import address
 from ui.segment.cached_segments import Answers
-from ui.words import percent
 
 OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence", "Slider", "Side by side"
 KINDS = {
@@ -28,6 +26,8 @@ KINDS = {
     SIDE_BY_SIDE: "The photo, the overlay, the mask, and the truth where there is one",
 }
 
+HIDDEN = "hidden"
+"""The names of classes that are not drawn, in the query string."""
 PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
 OUTLINE_SHARE = 1 / 400
 """The width of an outline as a share of the picture's longer side."""
@@ -77,79 +77,94 @@ class Look(NamedTuple):
         return self.laid_over(photo, answers, classes)
 
 
-def ask_look(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> Look:
-    """Ask how to draw the photo; `masks` are the classes in the mask of each model."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = address.ask_one(
-            "View", list(KINDS), "view", OVERLAY,
-            help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
-        )  # fmt: skip
-        opacity = st.slider(
-            "Opacity", 0, 100, 60, step=5, format="%d %%", key="opacity", width=220,
-            disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",
-        )  # fmt: skip
-        with st.popover("More", icon=":material/tune:"):
-            outlines, is_shaded, palette, threshold = _ask_more()
-    return Look(kind, opacity / 100, outlines, is_shaded, palette, _ask_hidden(masks, classes), threshold / 100)
+def ask_look(classes: Classes) -> Look:
+    """Ask how to draw photos; `ask_classes` asks which classes to draw, once those in them are known."""
+    kind = address.ask_one(
+        "View", list(KINDS), "view", OVERLAY,
+        help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
+    )  # fmt: skip
+    opacity = st.slider(
+        "Opacity", 0, 100, step=5, format="%d %%", **address.keyed("opacity", address.spelled(range(0, 101, 5)), 60),
+        disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",
+    )  # fmt: skip
+    with st.popover("More", icon=":material/tune:", width="stretch"):
+        outlines, is_shaded, palette, threshold = _ask_more()
+    names = address.held(HIDDEN, classes.names[1:], [])
+    hidden = tuple(class_id for class_id, name in enumerate(classes.names) if name in names)
+    return Look(kind, opacity / 100, outlines, is_shaded, palette, hidden, threshold / 100)
 
 
 def _ask_more() -> tuple[bool, bool, str, int]:
-    outlines = st.toggle("Outlines", value=True, key="outlines", help="Draw the edge of every object in full colour.")
-    is_shaded = st.toggle("Shade by confidence", key="shade", help="Darker where the model is less sure.")
+    is_on = address.spelled([True, False])
+    outlines = st.toggle("Outlines", **address.keyed("outlines", is_on, default=True),
+                         help="Draw the edge of every object in full colour.")  # fmt: skip
+    is_shaded = st.toggle("Shade by confidence", **address.keyed("shade", is_on, default=False),
+                          help="Darker where the model is less sure.")  # fmt: skip
     palette = st.segmented_control(
-        "Colours", list(PALETTES), default=OWN, required=True, key="palette", format_func=PALETTE_LABELS.__getitem__,
+        "Colours", list(PALETTES), required=True, **address.keyed("palette", PALETTES, OWN),
+        format_func=PALETTE_LABELS.__getitem__,
         help="The data set's own (VOC's), or twenty that people with any colour vision can distinguish. Index "
         "masks keep their own palette.",
     )  # fmt: skip
     threshold = st.slider(
-        "Abstain below", 0, 95, 0, step=5, format="%d %%", key="threshold",
+        "Abstain below", 0, 95, step=5, format="%d %%",
+        **address.keyed("threshold", address.spelled(range(0, 96, 5)), 0),
         help="Where the confidence is lower, the mask is *void* (255). Models are often too sure; Compare shows by how "
         "much.",
     )  # fmt: skip
-    return outlines, is_shaded, palette, threshold
+    return outlines, is_shaded, palette or OWN, threshold
 
 
-def _ask_hidden(masks: Sequence[Sequence[ClassArea]], classes: Classes) -> tuple[int, ...]:
-    """Ask which classes in the photo to draw, and return the hidden ones; for one mask, labels have shares."""
-    found = {area.id: area.share for mask in masks for area in mask if area.id not in (BACKGROUND, VOID)}
-    there = list(found)
+def ask_classes(class_ids: Iterable[int], classes: Classes) -> None:
+    """Ask which of the classes that occur to draw; the address holds the names of hidden ones."""
+    there = [classes.names[class_id] for class_id in dict.fromkeys(class_ids) if class_id not in (BACKGROUND, VOID)]
     if not there:
-        return ()
-    shares = {class_id: f" {percent(share)}" if len(masks) == 1 else "" for class_id, share in found.items()}
-    shown = st.pills(
-        "Classes shown", there, selection_mode="multi", default=there, key=f"shown {there}",
-        format_func=lambda class_id: classes.names[class_id] + shares[class_id],
-    )  # fmt: skip
-    return tuple(class_id for class_id in there if class_id not in shown)
+        return
+    key, hidden = f"shown {there}", st.session_state[HIDDEN]
+    shown = [name for name in there if name not in hidden]
+    if set(st.session_state.get(key, [""])) != set(shown):
+        st.session_state[key] = shown
+
+    def hide() -> None:
+        elsewhere = [name for name in hidden if name not in there]
+        address.hold(HIDDEN, elsewhere + [name for name in there if name not in st.session_state[key]])
+
+    st.pills("Classes shown", there, selection_mode="multi", key=key, on_change=hide)
 
 
-def ask_tta(size: tuple[int, int], image_size: int, seconds: float) -> TTA:
+def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float = 0.0) -> TTA:
     """Ask for test-time augmentation and tiles.
 
     Args:
-        size: width and height of the photo.
         image_size: the model's image size.
-        seconds: the time of one pass.
+        size: width and height of the photo; None for photos of several sizes.
+        seconds: the time of one pass of it.
     """
-    with st.popover("Test-time augmentation", icon=":material/layers:"):
+    with st.popover("Test-time augmentation", icon=":material/layers:", width="stretch"):
+        ways = [ONE_PASS, FLIPPED_AND_SCALED]
         kind = st.radio(
-            "The photo goes through the model", [ONE_PASS, FLIPPED_AND_SCALED], key="passes",
+            "The photo goes through the model", ways, **address.keyed("passes", ways, ONE_PASS),
             help="The mean over the photo and its mirror image, each at 0.75, 1 and 1.25 times the size: "
             "smoother outlines.",
         )  # fmt: skip
         tile_px = 0
-        if max(size) >= TILES_FROM * image_size:
+        if size is None or max(size) >= TILES_FROM * image_size:
+            sizes = [0, 2 * image_size, image_size]
             tile_px = st.select_slider(
-                "Tiles", [0, 2 * image_size, image_size], key=f"tiles {image_size}", format_func=_tile_words,
+                "Tiles", sizes, **address.keyed("tiles", address.spelled(sizes), 0, key=f"tiles {image_size}"),
+                format_func=_tile_words,
                 help=f"The model sees a photo at {image_size} px. Tiles enlarge small things and cut large "
                 "ones, so the mask can get better or worse; compare both.",
             )  # fmt: skip
         base = FLIP_AND_SCALES if kind == FLIPPED_AND_SCALED else NO_TTA
         passes = TTA(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
-        number = passes.num_passes(*size)
-        # At scale s a pass costs about s squared.
-        weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
-        st.caption(f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo.")
+        if size:
+            number = passes.num_passes(*size)
+            # At scale s a pass costs about s squared.
+            weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
+            st.caption(
+                f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo."
+            )
     return passes
 
 

@@ -51,7 +51,8 @@ def _ask_own() -> list[Photo]:
             f"Remove {count(len(handed), 'photo')} from Home", key="remove handed", icon=":material/close:",
             on_click=hand_over, args=([],),
         )  # fmt: skip
-    photos = [*(Photo(*each) for each in handed), *(Photo(file.name, file.getvalue()) for file in files)]
+    photos = [Photo(name, data, id=f"{number} {hash(data)}") for number, (name, data) in enumerate(handed)]
+    photos += [Photo(file.name, file.getvalue(), id=file.file_id) for file in files]
     if len(photos) > MAX_PHOTOS:
         st.warning(f"The newest {MAX_PHOTOS} of {len(photos)} photos are taken.")
     return photos[-MAX_PHOTOS:]

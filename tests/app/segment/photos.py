@@ -21,6 +21,11 @@ def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return app.file_uploader[0].set_value([(name, data, "image/jpeg") for name, data in files]).run()
 
 
+def helps(app: AppTest) -> str:
+    """Return the texts of help beside captions."""
+    return "\n".join(caption.proto.help for caption in app.caption)
+
+
 def pictures(app: AppTest) -> list[str]:
     """Return the alt texts of the pictures that tell about their pixels, or lie under a slider."""
     told = [json.loads(element.proto.json) for element in app.get("bidi_component")]

@@ -14,8 +14,8 @@ from core.model.photo.photo_file import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
 from core.training.run.folders import Run
 from core.voc import CLASS_NAMES
-from tests.app.conftest import MakeRun, Visit, links, texts
-from tests.app.segment.photos import photo_bytes, pictures, upload
+from tests.app.conftest import MakeRun, Visit, button, links, texts
+from tests.app.segment.photos import helps, photo_bytes, pictures, upload
 from tests.small_models import ship_stand_in
 
 
@@ -57,7 +57,8 @@ def test_with_runs_the_starter_stands_after_them(visit: Visit, run: Run) -> None
     app = upload(visit("segment", checkpoint="starter"), ("cat.jpg", photo_bytes()))
     assert not app.exception
     assert pictures(app) == ["cat.jpg with its classes laid over it"]
-    assert "starter`: DeepLabV3 EfficientNet-Lite0" in texts(app)
+    assert "DeepLabV3 EfficientNet-Lite0" in texts(app)
+    assert "`starter`: trained on photos of cats" in helps(app)
 
 
 def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:
@@ -81,10 +82,9 @@ def test_a_run_without_checkpoints_is_named(visit: Visit, make_run: MakeRun, dem
 
 
 def test_the_checkpoint_says_what_it_is(visit: Visit, run: Run) -> None:
-    said = texts(visit("segment"))
-    assert f"{run.path.name}/epoch_003.pt" in said
-    assert "after 3 epochs, validation mIoU 30.0 %, floor 3.5 %" in said
-    assert f"Trained on 4 photos of `{run.data}`" in said
+    app = visit("segment")
+    assert "after 3 epochs, validation mIoU 30.0 %, floor 3.5 %" in texts(app)
+    assert f"`{run.path.name}/epoch_003.pt`. Trained on 4 photos of `{run.data}`" in helps(app)
 
 
 def test_the_best_checkpoint_stands_first(visit: Visit, run: Run, weights: Path) -> None:
@@ -153,26 +153,100 @@ def test_the_mask_is_what_the_predictor_says(visit: Visit, run: Run, weights: Pa
     assert all(0 <= area.mean_confidence <= 1 for area in result.areas)
 
 
+OVERLAID = "{} with its classes laid over it"
+
+
 def test_photos_dropped_on_home_are_shown_and_can_be_removed(visit: Visit, run: Run) -> None:
     app = visit()
-    app.session_state["handed photos"] = [("first.jpg", photo_bytes()), ("dropped.jpg", photo_bytes())]
+    app.session_state["handed photos"] = [("dropped.jpg", photo_bytes())]
     app.switch_page("pages/segment.py").run()
     assert not app.exception
-    assert pictures(app) == ["dropped.jpg with its classes laid over it"]
+    assert pictures(app) == [OVERLAID.format("dropped.jpg")]
     upload(app, ("added.jpg", photo_bytes()))
-    assert pictures(app) == ["added.jpg with its classes laid over it"]
+    assert pictures(app) == [OVERLAID.format("added.jpg")]
+    assert "2 of 2: added.jpg" in texts(app)
     app.button(key="remove handed").click().run()
-    assert pictures(app) == ["added.jpg with its classes laid over it"]
-    assert len(app.pills) == 1, "the classes shown"
+    assert pictures(app) == [OVERLAID.format("added.jpg")]
+    assert "2 of 2" not in texts(app)
 
 
-def test_of_several_photos_the_newest_is_shown(visit: Visit, run: Run) -> None:
-    app = upload(visit("segment"), ("a.jpg", photo_bytes()), ("a.jpg", photo_bytes("PNG")), ("b.jpg", photo_bytes()))
-    assert app.pills[0].options == ["1. a.jpg", "2. a.jpg", "3. b.jpg"]
-    assert pictures(app)[0].startswith("b.jpg")
-    app.pills[0].set_value("1. a.jpg").run()
+def test_several_photos_dropped_on_home_are_a_contact_sheet(visit: Visit, run: Run) -> None:
+    app = visit()
+    app.session_state["handed photos"] = [("a.jpg", photo_bytes()), ("b.jpg", photo_bytes())]
+    app.switch_page("pages/segment.py").run()
+    assert pictures(app) == [OVERLAID.format("a.jpg"), OVERLAID.format("b.jpg")]
+
+
+def test_a_photo_that_comes_beside_others_is_shown_and_stays_when_another_goes(visit: Visit, run: Run) -> None:
+    """A second upload stayed unseen until its name was chosen."""
+    app = visit()
+    app.session_state["handed photos"] = [("a.jpg", photo_bytes())]
+    app.switch_page("pages/segment.py").run()
+    files = app.file_uploader(key="photos")
+    upload(app, ("b.jpg", photo_bytes("PNG")))
+    assert pictures(app) == [OVERLAID.format("b.jpg")]
+    button(app, "Previous").click().run()  # type: ignore[attr-defined]
+    assert pictures(app) == [OVERLAID.format("a.jpg")]
+    assert button(app, "Previous").disabled  # type: ignore[attr-defined]
+    files.set_value([]).run()
     assert not app.exception
-    assert pictures(app)[0].startswith("a.jpg")
+    assert pictures(app) == [OVERLAID.format("a.jpg")]
+
+
+def test_several_photos_are_a_sheet_each_a_way_to_its_large_view_and_back(visit: Visit, run: Run) -> None:
+    app = upload(visit("segment"), ("a.jpg", photo_bytes()), ("a.jpg", photo_bytes("PNG")), ("b.jpg", photo_bytes()))
+    assert pictures(app) == [OVERLAID.format(name) for name in ("a.jpg", "a.jpg", "b.jpg")]
+    assert "3 photos. Click on one to see it large." in texts(app)
+    app.query_params["number"] = "2"
+    app.session_state["page"] = "as after Back"
+    app.run()
+    assert "2 of 3: a.jpg" in texts(app)
+    button(app, "Next").click().run()  # type: ignore[attr-defined]
+    assert pictures(app) == [OVERLAID.format("b.jpg")]
+    assert app.query_params["number"] == "3"
+    app.file_uploader(key="photos").set_value([]).run()
+    assert pictures(app) == []
+    button_labels = [each.label for each in app.button]
+    assert "Next" not in button_labels
+
+
+def test_a_file_on_the_sheet_that_is_no_photo_is_one_sentence_and_hides_no_other(visit: Visit, run: Run) -> None:
+    app = upload(visit("segment"), ("notes.jpg", b"no photo"), ("b.jpg", photo_bytes()))
+    assert not app.exception
+    assert [error.value.split(" is not")[0] for error in app.error] == ["notes.jpg"]
+    assert pictures(app) == [OVERLAID.format("b.jpg")]
+    app.segmented_control(key="view").set_value("Confidence").run()
+    assert pictures(app) == ["The confidence of the model on b.jpg"]
+
+
+def test_the_confidence_view_has_a_scale(visit: Visit, run: Run) -> None:
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    scale = "0 %</span><span>25 %</span>"
+    assert not [each for each in app.get("html") if scale in each.proto.body]
+    app.segmented_control(key="view").set_value("Confidence").run()
+    (drawn,) = [each.proto.body for each in app.get("html") if scale in each.proto.body]
+    assert "rgb(0, 32, 76), " in drawn, "the first colour of core.model.output.render.CONFIDENCE_COLORS"
+    assert "rgb(255, 233, 69))" in drawn, "and the last"
+
+
+def test_choices_survive_a_reload(visit: Visit, run: Run) -> None:
+    """They were lost but for the view: a link to what one saw was a link to something else."""
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    first = app.pills[0].options[0]
+    app.slider(key="opacity").set_value(0).run()
+    app.slider(key="threshold").set_value(5).run()
+    app.toggle(key="outlines").set_value(False).run()
+    app.segmented_control(key="palette").set_value("safe").run()
+    app.radio(key="passes").set_value("Mirrored, three sizes").run()
+    app.pills[0].unselect(first).run()
+    assert app.query_params["hidden"] == first
+    seen = app.get("bidi_component")[0].proto.json
+    again = upload(visit("segment", **app.query_params), ("cat.jpg", photo_bytes()))
+    assert not again.exception
+    assert again.get("bidi_component")[0].proto.json == seen
+    assert first not in again.pills[0].value
+    again.pills[0].select(first).run()
+    assert "hidden" not in again.query_params
 
 
 def test_a_text_file_is_one_sentence(visit: Visit, run: Run) -> None:

@@ -1,0 +1,109 @@
+"""Several photos: a contact sheet of small pictures, each a way to its own large view, and the way back."""
+
+from collections.abc import Iterator, Sequence
+
+import streamlit as st
+
+from core.model.predict.tta import TTA
+from core.wording import count
+from ui import address
+from ui.page import showing_errors
+from ui.pictures import ROW_HEIGHT_PX, WIDEST, data_url
+from ui.segment.cached_segments import Small, Source, segmented_small
+from ui.segment.photo_look import OVERLAY, SIDE_BY_SIDE, SLIDER, Look
+from ui.segment.photo_view import ALTS, Photo, picture_file
+from ui.words import plain
+
+NUMBER = "number"
+"""The number of the photo that is shown large, in the query string; without one the sheet is shown."""
+_SEEN = "photos seen"
+
+HTML = '<button class="card"><img><span class="name"></span></button>'
+
+CSS = """
+.card { display: block; width: 100%; padding: 0; border: 0; background: none; color: var(--st-text-color);
+  font: 14px/1.4 var(--st-font, sans-serif); text-align: left; cursor: zoom-in; }
+.card:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+img { display: block; width: 100%; border-radius: 4px; outline: 1px solid #8a929b; }
+.card:hover img { outline: 3px solid var(--st-primary-color); }
+.name { display: block; padding-top: 3px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+"""
+
+JS = """
+export default function ({ parentElement, data, setTriggerValue }) {
+  const find = (selector) => parentElement.querySelector(selector);
+  find("img").src = data.picture;
+  find("img").alt = data.alt;
+  find(".name").textContent = data.name;
+  find(".card").title = data.name;
+  find(".card").onclick = () => setTriggerValue("opened", true);
+}
+"""
+
+_mount = st.components.v2.component("photo_card", html=HTML, css=CSS, js=JS)
+
+
+def shown_large(photos: Sequence[Photo]) -> int | None:
+    """Return the number, from 1, of the photo to show large; None for the sheet.
+
+    A photo that comes alone is shown large, several at once as a sheet. What is removed does not change what is shown.
+    """
+    numbers = [str(number) for number in range(1, len(photos) + 1)]
+    ids = [photo.id for photo in photos]
+    seen: list[str] = st.session_state.get(_SEEN, [])
+    if ids != seen and all(ids):
+        shown: str | None = st.session_state.get(NUMBER)
+        new = [each for each in ids if each not in seen]
+        wanted = new if len(new) == 1 else seen[int(shown) - 1 : int(shown)] if shown and not new else []
+        st.session_state[_SEEN] = ids
+        if seen:
+            open_number(str(ids.index(wanted[0]) + 1) if wanted and wanted[0] in ids else None)
+    number = address.held(NUMBER, numbers, None)
+    if len(photos) == 1:
+        return 1
+    return int(number) if number else None
+
+
+def open_number(number: str | None) -> None:
+    """Show the photo of that number large; None for the sheet."""
+    address.hold(NUMBER, number)
+
+
+def show_moves(number: int, photos: Sequence[Photo]) -> None:
+    """Draw the ways from a large view: to the sheet, and to the photos before and after."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(f"All {len(photos)} photos", icon=":material/grid_view:", on_click=open_number, args=(None,))
+        for label, icon, other in (("Previous", "chevron_left", number - 1), ("Next", "chevron_right", number + 1)):
+            st.button(
+                label, icon=f":material/{icon}:", disabled=not 1 <= other <= len(photos), on_click=open_number,
+                args=(str(other),),
+            )  # fmt: skip
+        st.caption(f"{number} of {len(photos)}: {plain(photos[number - 1].name)}")
+
+
+def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA) -> Iterator[tuple[Photo, Small]]:
+    """Segment photos one after the other and draw each as soon as it is there; yield those that can be segmented."""
+    line = st.empty()
+    kind = OVERLAY if look.kind in (SLIDER, SIDE_BY_SIDE) else look.kind
+    with st.container(horizontal=True):
+        for number, photo in enumerate(photos, start=1):
+            line.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
+            with showing_errors():
+                small = segmented_small(source, photo.data, photo.name, passes)
+                _show_card(number, photo, small, look._replace(kind=kind))
+                yield photo, small
+    line.caption(f"{count(len(photos), 'photo')}. Click on one to see it large.")
+
+
+def _show_card(number: int, photo: Photo, small: Small, look: Look) -> None:
+    image = small.photo()
+    width = min(WIDEST * ROW_HEIGHT_PX, max(ROW_HEIGHT_PX // 2, round(ROW_HEIGHT_PX * image.width / image.height)))
+    _mount(
+        key=f"card {number} {photo.id}", width=width,
+        data={
+            "picture": data_url(picture_file(image, small.answers(), small.classes, look)),
+            "alt": ALTS[look.kind].format(photo.name),
+            "name": photo.name,
+        },
+        on_opened_change=lambda: open_number(str(number)),
+    )  # fmt: skip
