@@ -37,6 +37,8 @@ OTHER_WORDS = _words("segmentationobject segmentationclassnpy visualization viz 
 """Folders and names of what is neither: masks of single objects, copies of the masks, pictures for people."""
 
 SPLIT_BEFORE = re.compile(rf"{WORD}[-_ ]?(?=[a-z])(?P<rest>.+)", re.IGNORECASE)
+MASKS_OF_SUBSET = re.compile(r"(.*[^-_. ])annot")
+"""CamVid's folders of masks, as `defaultannot` beside `default`."""
 PHOTO_ENDING = re.compile(r"(?:_leftImg8bit|[-_. ](?:sat|img|image|rgb|photo))$", re.IGNORECASE)
 MASK_ENDING = re.compile(
     r"(?:_gt(?:Fine|Coarse))?(?:[-_. ](?:masks?|labels?|labelIds|labelTrainIds|instanceIds|instanceTrainIds|color|gt|"
@@ -80,6 +82,9 @@ def picture_of(file: Path, root: Path, role: str | None = None) -> Picture:
     inner: str | None = None
     for part in file.relative_to(root).parent.parts:
         found_split, found_role = _meaning(part)
+        if not found_role and (subset := MASKS_OF_SUBSET.fullmatch(part)):
+            found_role = "mask"
+            folders.append(composed(subset[1]))
         split = split or found_split
         inner = found_role or inner
         kind = part if found_role == "mask" else kind

@@ -18,6 +18,7 @@ from core.data.importers.objects.outlines import MIN_NUMBERS, ellipse, polygons_
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_called, split_of
+from core.data.pair_names import composed
 from core.errors import DataError
 from core.files import by_number, regular
 
@@ -43,7 +44,7 @@ def plan_cvat_xml(source: Source, notes: Notes) -> Plan:
     labels = {tidy(shape.get("label", "")) for image in images for shape in image if shape.tag in SHAPES}
     classes, ids = number_labels(sorted(labels - {""}, key=by_number), file, notes)
     photos = PhotoFolder(source.photos or file.parent, notes)
-    found = [(image, photos.find(image.get("name", ""))) for image in images]
+    found = [(image, _photo(image, photos)) for image in images]
     if missing := [image.get("name", "") for image, photo in found if not photo]:
         raise missing_photos(missing, len(images), file, photos.root)
     drawings = []
@@ -52,6 +53,14 @@ def plan_cvat_xml(source: Source, notes: Notes) -> Plan:
             split = split_of(photo, photos.root) or split_called(image.get("subset", ""))
             drawings.append(drawing_of(photo, partial(_paint, image, ids, file, notes), _size(image), split))
     return Plan(classes, photos.drawings_of(drawings))
+
+
+def _photo(image: Element, photos: PhotoFolder) -> Path | None:
+    """Return the photo of an image; those of a project lie in folders called after their subsets."""
+    name, subset = image.get("name", ""), image.get("subset", "")
+    end = composed(f"/{subset}/{name}")
+    in_subset = [file for file in photos.files if subset and composed(file.as_posix()).endswith(end)]
+    return in_subset[0] if len(in_subset) == 1 else photos.find(name, split_called(subset))
 
 
 def _xml_file(source: Source) -> Path | None:
@@ -132,11 +141,21 @@ def _region(shape: Element, size: Size) -> NDArray[np.bool_] | None:
     if shape.tag == "ellipse":
         return polygons_region([ellipse(found[0], found[1], found[2], found[3], turn)], size)
     if shape.tag == "box":
-        return None if turn else box_region(found[0], found[1], found[2], found[3], size)
+        return box_region(found[0], found[1], found[2], found[3], size) if not turn else _turned(found, turn, size)
     counts = [round(number) for number in _numbers(shape.get("rle", "")) if number is not None and number >= 0]
     if len(counts) < shape.get("rle", "").count(",") + 1:
         return None
     return region_in_box(counts, (round(found[0]), round(found[1])), (round(found[2]), round(found[3])), size)
+
+
+def _turned(box: list[float], turn: float, size: Size) -> NDArray[np.bool_]:
+    """Return a box turned about its middle, by degrees clockwise."""
+    x, y, half_x, half_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
+    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    corners = [(-half_x, -half_y), (half_x, -half_y), (half_x, half_y), (-half_x, half_y)]
+    return polygons_region(
+        [[part for u, v in corners for part in (x + u * cos - v * sin, y + u * sin + v * cos)]], size
+    )
 
 
 def _numbers(text: str) -> Iterator[float | None]:

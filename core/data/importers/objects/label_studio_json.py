@@ -21,6 +21,7 @@ from core.errors import DataError
 
 WITHOUT_LABEL = "Regions without a label, which are void"
 LABELS = ("brushlabels", "polygonlabels", "ellipselabels", "rectanglelabels", "labels")
+UNREAD = frozenset(("bitmasklabels", "vectorlabels", "imageDataURL", "vertices"))
 MIN_CORNERS = 3
 
 
@@ -119,10 +120,13 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     Void is left where a box stands, or a region without a label, and all over where an outline cannot be drawn.
     """
     value = region.get("value", region)
+    size = size_in(region, "original_width", "original_height")
+    if isinstance(value, dict) and (UNREAD & value.keys() or region.get("image_rotation") not in (None, 0)):
+        notes.count("Bit masks, vectors and regions on turned photos are not read, so their photos are void", file)
+        return Stroke(None, file, _everywhere, size)
     if not isinstance(value, dict) or not {"rle", "points", "radiusX", "width"} & value.keys():
         notes.count("Results that are no regions skipped", file)
         return None
-    size = size_in(region, "original_width", "original_height")
     is_box = not {"rle", "points", "radiusX"} & value.keys()
     if not size and not is_box:
         raise DataError(f"{file} holds a region without 'original_width' and 'original_height'; export it again.")

@@ -1,12 +1,15 @@
 """YOLO's segmentation labels: a text file for each photo, a class and the corners of a polygon on each line.
 
-`data.yaml` names the classes and the folders; photos lie in `images` and labels in `labels`, beside or below folders
-called after splits. Corners are shares of the photo's sides, drawn as COCO draws polygons. A line of four numbers is a
-box, which is no outline: it stays void. A photo without a label file is background all over.
+`data.yaml` names the classes, and under `train`, `val` and `test` folders of photos or lists of them. Photos lie in
+`images` and labels in `labels`, beside or below folders called after splits. Corners are shares of the photo's sides,
+drawn as COCO draws polygons. A line of four numbers is a box, which is no outline: it stays void. A photo without a
+label file is background all over.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +21,13 @@ from core.data.importers.objects.json_file import is_coordinate
 from core.data.importers.objects.outlines import MIN_NUMBERS, polygons_region
 from core.data.importers.photo_folder import files_in
 from core.data.importers.plan import Canvas, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
-from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.importers.source_splits import SPLITS
+from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 from core.files import read_lines
 
 TABLES = ("classes.txt", "obj.names")
+YAML_SUFFIXES = (".yaml", ".yml")
 NUM_OF_BOX = 4
 
 
@@ -56,12 +61,12 @@ def plan_yolo(source: Source, notes: Notes) -> Plan:
         )
     told = names or [f"class {number}" for number in range(last + 1)]
     classes, ids = number_labels(told, source.path, notes)
-    drawings = []
+    splits, drawings = _splits(source, [*pairs]), []
     for photo, of_photo in lines.items():
         file = pairs[photo] or photo
         notes.count("Photos without annotations, which are background all over", photo, not of_photo)
         paint = partial(_paint, of_photo, [ids[name] for name in told], file, notes)
-        split = picture_of(photo, source.photos or source.path).split
+        split = splits.get(photo) or picture_of(photo, source.photos or source.path).split
         drawings.append(drawing_of(photo, paint, split=split))
     return Plan(classes, drawings, has_named_classes=bool(names))
 
@@ -92,15 +97,52 @@ def _is_label(file: Path) -> bool:
 
 def _names(source: Source, notes: Notes) -> list[str]:
     """Return the names of the classes: of data.yaml in either of its forms, or a list."""
-    if source.table and source.table.suffix.lower() not in (".yaml", ".yml"):
+    if source.table and source.table.suffix.lower() not in YAML_SUFFIXES:
         return [tidy(line) for line in read_lines(source.table)]
-    files = [source.table] if source.table else files_in(source.path, (".yaml", ".yml"))
+    files = [source.table] if source.table else files_in(source.path, YAML_SUFFIXES)
     for file in files:
         if names := _yaml_names(read_lines(file)):
             return names
         notes.say(f"{file.name} names no classes in a form that is read.")
     lists = [source.path / name for name in TABLES if (source.path / name).is_file()]
     return [tidy(line) for line in read_lines(lists[0])] if lists else []
+
+
+def _splits(source: Source, photos: Sequence[Path]) -> dict[Path, str]:
+    """Return the split of each photo that data.yaml gives one, by a folder above it or a list that holds its path."""
+    splits: dict[Path, str] = {}
+    for file in [source.table] if source.table else files_in(source.path, YAML_SUFFIXES):
+        for split in SPLITS if file.suffix.lower() in YAML_SUFFIXES else ():
+            for entry in _yaml_entries(read_lines(file), split):
+                parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+                tails = [Path(*parts[at:]) for at in range(len(parts))]
+                places = (
+                    folder / tail for tail in tails for folder in (file.parent, source.path, source.photos) if folder
+                )
+                place = next((place for place in places if place.exists()), None)
+                if place and place.is_dir():
+                    inside = [photo for photo in photos if photo.is_relative_to(place)]
+                else:
+                    listed = {composed(line.lstrip("./")) for line in read_lines(place)} if place else set()
+                    inside = [photo for photo in photos if listed.intersection(_tails(photo))]
+                splits = {**dict.fromkeys(inside, split), **splits}
+    return splits
+
+
+def _tails(photo: Path) -> list[str]:
+    """Return the ends of a path that a list may name it by: with its folders, from the outermost on."""
+    return [composed("/".join(photo.parts[at:])) for at in range(1, len(photo.parts))]
+
+
+def _yaml_entries(lines: list[str], key: str) -> list[str]:
+    """Return the paths under a key: one, `[a, b]`, or `- a` on lines of their own."""
+    at = next((at for at, line in enumerate(lines) if line.startswith(f"{key}:")), None)
+    if at is None:
+        return []
+    rest = lines[at].partition(":")[2].partition(" #")[0].strip()
+    below = takewhile(lambda line: line.startswith("- "), lines[at + 1 :])
+    parts = rest.strip("[]").split(",") if rest and not rest.startswith("#") else [line[2:] for line in below]
+    return [part.strip().strip("'\"") for part in parts]
 
 
 def _yaml_names(lines: list[str]) -> list[str]:

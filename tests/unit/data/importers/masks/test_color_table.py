@@ -254,3 +254,18 @@ def test_masks_of_ids_need_a_table_of_ids(
     masks = sound(import_data("color-table", root, tmp_path / "out"))
     assert len(masks) == 2
     assert all((mask_HW == 1).all() for mask_HW in masks.values())
+
+
+def test_camvid_with_one_subset_that_is_no_split(
+    tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    """CVAT calls the subset of a task default, and its masks were in no folder that was known."""
+    for number in range(2):
+        draw_photo(tmp_path / "set" / "default" / f"p{number}.png", number)
+        mask = tmp_path / "set" / "defaultannot" / f"p{number}.png"
+        mask.parent.mkdir(exist_ok=True)
+        Image.new("RGB", SIZE, (0, 128, 0)).save(mask)
+    (tmp_path / "set" / "label_colors.txt").write_text("0 0 0 background\n0 128 0 leaf\n")
+    imported = import_data("auto", tmp_path / "set", tmp_path / "out")
+    assert (imported.format, imported.images) == ("color-table", 2)
+    assert all((mask_HW == 1).all() for mask_HW in sound(imported).values())

@@ -280,3 +280,25 @@ def test_an_outline_that_cannot_be_drawn_or_has_no_label_is_void(
     masks = sound(import_data("label-studio", export(tmp_path / "e.json", tasks), tmp_path / "out", photos=photos))
     assert np.argwhere(masks["apple_tree"] == 255).tolist() == [[y, x] for y in (1, 2) for x in (6, 7)]
     assert sorted(set(masks["b"].ravel())) == [1, 255]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"image_rotation": 90}, {"value": {"bitmasklabels": ["Leaf"], "imageDataURL": "x"}}]
+)
+def test_what_is_not_read_is_void_and_said(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], changes: dict[str, Any]
+) -> None:
+    """Strokes of a bit mask became background; whether a region turns with its photo, nobody says."""
+    odd = result("Leaf", np.s_[0, 0]) | changes
+    tasks = [
+        MIN_TASKS[number] | {"data": MIN_TASKS[number], "annotations": [{"id": number, "result": results}]}
+        for number, results in enumerate([[result("Leaf", np.s_[2, 2]), odd], [result("Leaf", np.s_[2, 2])]])
+    ]
+    file = export(tmp_path / "export.json", tasks)
+    imported = import_data("label-studio", file, tmp_path / "out", photos=photos)
+    counts = {
+        name: np.bincount(mask_HW.ravel(), minlength=256)[[0, 1, 255]].tolist()
+        for name, mask_HW in sound(imported).items()
+    }
+    assert counts == {"apple_tree": [0, 1, 95], "b": [95, 1, 0]}
+    assert any("so their photos are void: 1" in note for note in imported.notes)

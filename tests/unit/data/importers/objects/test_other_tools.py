@@ -199,3 +199,48 @@ def test_an_object_of_supervisely_that_cannot_be_drawn_is_void(
         "supervisely", supervisely(root, draw_photo, {"classTitle": "leaf"} | wrong), tmp_path / "out"
     )
     assert all(mask_HW[6, 12] == 255 and mask_HW[1, 1] == 1 for mask_HW in sound(imported).values())
+
+
+@pytest.mark.parametrize(
+    ("keys", "splits"),
+    [
+        ("train: images/one\nval: images/two # photos\n", {"train": 2, "val": 1}),
+        ("path: /data/x\ntrain: /data/x/images/one\nval: ../x/images/two\n", {"train": 2, "val": 1}),
+        ("train: ['images/one']\nval:\n- images/two\n", {"train": 2, "val": 1}),
+        ("train: lists/a.txt\nval: lists/b.txt\n", {"train": 1, "val": 2}),
+    ],
+)
+def test_yolo_s_splits_are_those_of_its_yaml(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], keys: str, splits: dict[str, int]
+) -> None:
+    """Folders that are not called train and val lost their splits, and so did lists elsewhere than at the root."""
+    yolo(root, draw_photo, "")
+    for name, folder in {"über 1": "one", "b": "one", "c": "two"}.items():
+        for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+            place = root / kind / folder / f"{name}.{suffix}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (root / NAMES[name] / kind / place.name).rename(place)
+    (root / "lists").mkdir()
+    (root / "lists" / "a.txt").write_text("./images/one/über 1.jpg\n", encoding="utf-8")
+    (root / "lists" / "b.txt").write_text("images/one/b.jpg\nimages/two/c.jpg\n")
+    (root / "data.yaml").write_text(f"{keys}names: [stem, leaf]\n", encoding="utf-8")
+    imported = import_data("auto", root, tmp_path / "out")
+    assert imported.splits == splits
+    assert not any("at random" in note for note in imported.notes)
+
+
+def test_photos_of_a_project_of_cvat_are_told_by_their_subsets_and_a_turned_box_is_void_alone(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    box = '<box label="pot" xtl="7" ytl="2" xbr="11" ybr="4" rotation="90" z_order="0"/>'
+    cvat(root, draw_photo, box)
+    for number, (name, split) in enumerate(NAMES.items()):
+        (root / "images" / split / f"{name}.jpg").rename(root / "images" / split / f"{number % 2}.jpg")
+    text = (root / "annotations.xml").read_text(encoding="utf-8")
+    for number, name in enumerate(NAMES):
+        text = text.replace(f'name="{name}.jpg"', f'name="{number % 2}.jpg"')
+    (root / "annotations.xml").write_text(text, encoding="utf-8")
+    imported = import_data("cvat-xml", root, tmp_path / "out")
+    assert imported.splits == {"train": 2, "val": 1}
+    void_HW = square_at(1, 8, 3, 10) | square_at(1, 8, 5, 10)  # 4 x 2 px about (9, 3), turned to 2 x 4
+    assert all(np.array_equal(mask_HW == 255, void_HW) for mask_HW in sound(imported).values())
