@@ -71,7 +71,7 @@ class Model:
             photo: a file, or a picture that is open already, of any mode.
 
         Raises:
-            PhotoError: the file cannot be read, is no photo, or is too large.
+            PhotoError: the file cannot be read, is not a photo, or is too large.
         """
         return self._predict(photo).mask_HW
 
@@ -99,7 +99,7 @@ def open_model(checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTH
         given: what a file from elsewhere does not say itself.
 
     Raises:
-        CheckpointError: the file is no checkpoint that opens here.
+        CheckpointError: the file is not a checkpoint that opens here.
         WeightsError: a model on offer cannot be downloaded.
     """
     from core.model.predict.predictor import open_predictor
@@ -134,7 +134,7 @@ def evaluate(
 
     Raises:
         DataError: the data cannot be read, lacks the split, or has other classes than the checkpoint.
-        CheckpointError: the file is no checkpoint that opens here.
+        CheckpointError: the file is not a checkpoint that opens here.
     """
     from core.training.evaluation import evaluate_checkpoint
 

@@ -278,12 +278,12 @@ def read_lines(file: Path) -> list[str]:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); save it again as UTF-8.") from error
     except UnicodeDecodeError as error:
         name = encoding_of(data)
-        found = f"seems to be written in {name}" if name else f"is no text ({error})"
+        found = f"seems to be written in {name}" if name else f"is not text ({error})"
         raise DataError(f"{file} cannot be read as UTF-8 text: it {found}; save it again as UTF-8.") from error
 
 
 def encoding_of(data: bytes) -> str | None:
-    """Return the name of the encoding that a text is probably in, None for bytes that are no text.
+    """Return the name of the encoding that a text is probably in, None for bytes that are not text.
 
     UTF-16 and UTF-32 show by their mark or their zeros. In GB18030 most bytes above 127 come in pairs; where most are
     single, the text is taken for Windows-1252.

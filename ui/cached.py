@@ -42,7 +42,7 @@ View = Literal["photo", "overlay", "mask", "void"]
 
 
 def dataset(path: Path | str) -> Dataset:
-    """Return the pairs and splits of a folder; a folder that is no data set raises `DataError`."""
+    """Return the pairs and splits of a folder; a folder that is not a data set raises `DataError`."""
     return _dataset(_folder_stamps(Path(path)))
 
 

@@ -54,7 +54,7 @@ def typed_path(label: str, example: str, **keyed: Any) -> Path | None:
 def checked_path(text: str) -> Path:
     """Return a path on this computer; one that cannot be opened raises `DataError`."""
     if "\0" in text:
-        raise DataError("This is no path: it contains a zero byte; type it again.")
+        raise DataError("This is not a path: it contains a zero byte; type it again.")
     # `Path.expanduser` raises for ~nobody. Absolute, because jobs run in another folder.
     path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
     try:

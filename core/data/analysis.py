@@ -70,7 +70,8 @@ class Analysis:
 def analyse(path: Path | str, on_progress: OnProgress | None = None) -> Analysis:
     """Return the cached analysis of a data set, or read every pair and cache it; broken files become findings.
 
-    A folder that is no data set raises `DataError`. A full disk or a file that changes meanwhile only prevents caching.
+    A folder that is not a data set raises `DataError`. A full disk or a changing file only prevents
+    caching.
     """
     root, key = _root(Path(path)), files_key(path)
     found = _stored(root, key)

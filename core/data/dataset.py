@@ -120,7 +120,7 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
 
 
 def read_contents(path: Path) -> Contents:
-    """Return the files of a folder; one that cannot be read, or is no data set, raises `DataError`."""
+    """Return the files of a folder; one that cannot be read, or is not a data set, raises `DataError`."""
     try:
         return _read_contents(path)
     except OSError as error:
@@ -177,7 +177,7 @@ def _find_layout(path: Path) -> tuple[Path, Path, Path]:
             if (root / photos).is_dir():
                 raise DataError(f"{root} has photos in {photos} but no folder of masks; put them into {root / masks}.")
     expected = " or ".join(f"{photos} + {masks}" for photos, masks in LAYOUTS)
-    raise DataError(f"{path} is no data set; it needs the folders {expected}, directly or in VOCdevkit/VOC2012.")
+    raise DataError(f"{path} is not a data set; it needs the folders {expected}, directly or in VOCdevkit/VOC2012.")
 
 
 def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

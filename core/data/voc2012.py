@@ -130,7 +130,7 @@ def download_voc(
 def unpack_voc(tar: Path, root: Path | None = None, on_progress: OnProgress | None = None) -> Path:
     """Unpack the segmentation data of a VOC tar, compressed or not, and return its `VOC2012` folder.
 
-    An existing one is returned as it is. Progress counts bytes. A file that is no tar, cut off, without VOC or with
+    An existing one is returned as it is. Progress counts bytes. A file that is not a tar, cut off, without VOC or with
     unsafe members, or a full disk raises `DataError`, and nothing is left behind. The tar stays.
     """
     root, on_progress = root or _root(), on_progress or _ignore

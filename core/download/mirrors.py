@@ -57,7 +57,7 @@ def fetch(urls: Sequence[str], tar: Path, md5: str, on_bytes: OnProgress) -> Non
     """Download the tar from the first mirror that has it; verify its MD5, then rename it to `tar`."""
     for url in urls:
         if not url.lower().startswith(("http://", "https://")):
-            raise DataError(f"The mirror {url} is no web address; give one that begins with http:// or https://.")
+            raise DataError(f"The mirror {url} is not a web address; give one that begins with http:// or https://.")
     part = tar.with_name(f"{tar.name}.part")
     expected = Expected("md5", md5, TAR_BYTES, copies=2)  # unpacked, it takes as much again
     failures = []

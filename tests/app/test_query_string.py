@@ -56,7 +56,7 @@ def test_a_path_that_none_can_be_is_one_sentence(
     app = visit(page, **{name: value or path for name, value in query.items()})
     assert not app.exception
     (told,) = [error.value for error in app.error]
-    assert "File name too long" in told or "This is no path" in told
+    assert "File name too long" in told or "This is not a path" in told
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -78,7 +78,7 @@ def expect_shown(page: Page) -> None:
 
 
 def make_bad_folders(root: Path) -> dict[str, str]:
-    """Make folders that are no data sets, and return what is to be said of each, by path."""
+    """Make folders that are not data sets, and return what is to be said of each, by path."""
     (root / "file.txt").write_text("no folder")
     (root / "empty").mkdir()
     (root / "no masks" / "images").mkdir(parents=True)
@@ -90,7 +90,7 @@ def make_bad_folders(root: Path) -> dict[str, str]:
         str(root / "nowhere"): "There is no folder",
         "~nobody/photos": "There is no folder",
         str(root / "file.txt"): "There is no folder",
-        str(root / "empty"): "is no data set; it needs the folders",
+        str(root / "empty"): "is not a data set; it needs the folders",
         str(root / "no masks"): "but no folder of masks",
         str(root / "bare"): "holds no masks",
         str(root / LONG_NAME): "File name too long",
@@ -176,7 +176,7 @@ def test_files_that_are_not_what_they_are_called(
     whole = weights.read_bytes()
     bad_checkpoints = {
         "trap.pt": (pickled.getvalue(), "trap.pt holds pickled Python objects"),
-        "half.pt": (whole[: len(whole) // 2], "half.pt is no PyTorch file or was cut short"),
+        "half.pt": (whole[: len(whole) // 2], "half.pt is not a PyTorch file or was cut short"),
         "none.pt": (b"", "none.pt"),
         "photo.pth": (jpeg(), "photo.pth"),
     }

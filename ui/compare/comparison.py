@@ -45,7 +45,7 @@ SCORE_COLUMNS = {
                                 "diagonal): how well outlines are followed. The floor's is not computed."),
     "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
                               "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse. "
-                              "The image border is no outline, and what is predicted in void does not count."),
+                              "The image border is not an outline, and what is predicted in void does not count."),
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def size_words(index: int) -> str:
 
 
 def parse(text: str, num_classes: int) -> ImageFilter | None:
-    """Return the filter in a text; None if the text is no filter or names an unknown class, kind or bin."""
+    """Return the filter in a text; None if the text is not a filter or names an unknown class, kind or bin."""
     found = FORM.fullmatch(text)
     if not found:
         return None

@@ -220,7 +220,7 @@ def _run_facts(choice: Choice, evaluation: Evaluation | None, best: float, *, ha
 def show_published(sides: Sequence[Side]) -> None:
     """Draw published results on VOC 2012, and the share of their schedules that each checkpoint had."""
     st.caption(
-        "mIoU on VOC 2012 val. They used other data, sizes and initial weights, so they are no baseline for a "
+        "mIoU on VOC 2012 val. They used other data, sizes and initial weights, so they are not a baseline for a "
         "run here. Schedules are compared by the images seen in training."
     )
     rows = []

@@ -189,7 +189,7 @@ def show_numbers(log: RunLog) -> None:
 
 
 def show_curves(run: Run, log: RunLog, known: list[Run]) -> None:
-    """Draw losses and mIoU over the epochs, beside other runs if chosen; one epoch alone is no curve."""
+    """Draw losses and mIoU over the epochs, beside other runs if chosen; a single epoch is not a curve."""
     names = run_names(known)
     others = {names[other.path]: other for other in known if other.path != run.path}
     chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []

@@ -164,7 +164,7 @@ def _audition(rng: np.random.Generator, name: str, setting: Setting, stature: fl
 
 
 def _crowding(offer: _Actor, actors: list[_Actor], width: float) -> float:
-    """Tell how much of the offer's box overlaps others (as a share of the smaller box) or lies outside the frame."""
+    """Return the share of the offer's box that overlaps others (of the smaller box) or lies outside the frame."""
     left, right = offer.reach
     cost = 0.7 * (max(0, -left) + max(0, right - width)) / (right - left)
     for other in actors:

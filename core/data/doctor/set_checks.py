@@ -224,7 +224,7 @@ def _grey_among_grey(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found
         pictures = [p for p in group if p.mask and "grey mask" in p.kinds and p.mask.values <= greys]
         for pair in sound if len(pictures) > len(sound) else ():
             if pair.mask and pair.mask.values <= greys:
-                harm = "Most masks hold the greys of colours, so these are no ids either, and wrong classes are learnt"
+                harm = "Most masks hold the greys of colours, so these are not ids either, and wrong classes are learnt"
                 yield pair.entry, Problem("grey mask", f"{harm}; number the levels, as the repair does.")
 
 

@@ -25,10 +25,10 @@ def make_room(folder: Path, nbytes: int) -> bool:
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        kept = by_last_use(each for each in folder.iterdir() if each.is_dir())
-        sizes = {each: _bytes_of(each) for each in kept}
-        while kept and sum(sizes[each] for each in kept) + nbytes > MAX_BYTES:
-            shutil.rmtree(kept.pop(0), ignore_errors=True)
+        folders = by_last_use(each for each in folder.iterdir() if each.is_dir())
+        sizes = {each: _bytes_of(each) for each in folders}
+        while folders and sum(sizes[each] for each in folders) + nbytes > MAX_BYTES:
+            shutil.rmtree(folders.pop(0), ignore_errors=True)
         return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > nbytes + MARGIN_BYTES
     except OSError:
         return False

@@ -6,7 +6,7 @@
     repair.csv                                               file, action and detail of every change
 
 The doctor finds no error in the copy. Warnings that the user may accept stay: masks of background only, a class that is
-only in val, photos that look alike in train and val. Where train or val is empty, both are split anew, stratified.
+only in val, photos that look alike in train and val. Where train or val is empty, both are split again, stratified.
 Masks without a palette get one, which changes no id. Other files (annotations, photos without masks) are not copied.
 """
 
@@ -69,10 +69,10 @@ def repair(
         out: the folder of the copy, not inside the data set.
         on_progress: counts pairs; reading, writing and reading the copy are a third each.
         table: the classes, if other than the folder's.
-        split_anew: whether to split train and val anew. Without lists they always are.
+        split_anew: whether to split train and val again. Without lists they always are.
 
     Raises:
-        DataError: the folder is no data set, `out` lies in it, or fewer than two pairs are usable.
+        DataError: the folder is not a data set, `out` lies in it, or fewer than two pairs are usable.
     """
     contents, out = read_contents(Path(path)), Path(out)
     if out.resolve().is_relative_to(contents.root.resolve()):
@@ -197,7 +197,10 @@ def _settle(
     }
     chosen = list(dict.fromkeys([*drafts["train"], *drafts["val"]]))
     if split_anew or not plan.contents.lists or not chosen:
-        drafts |= {"train": chosen or list(written.values()), "val": []}  # `settle` splits both anew where val is empty
+        drafts |= {
+            "train": chosen or list(written.values()),
+            "val": [],
+        }  # `settle` splits both again where val is empty
     _write_lists(plan.folder, drafts)
     copy = read_contents(plan.folder)
     splits = settle(read_pairs(copy, on_progress) if written else [], drafts)

@@ -1,7 +1,7 @@
 """Which pairs of a repaired copy are in which split.
 
 The lists of the user stay as they are but for what is certainly wrong: pairs with errors and copies of a photo leave
-all lists, and no photo stays in both train and val. Where train or val is empty, both are split anew, stratified.
+all lists, and no photo stays in both train and val. Where train or val is empty, both are split again, stratified.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def settle(pairs: Sequence[ExaminedPair], names: Mapping[str, Sequence[str]]) ->
 
     Args:
         pairs: all pairs of the copy, examined.
-        names: the names by split; if train or val is empty, both are split anew, 80/20 and stratified.
+        names: the names by split; if train or val is empty, both are split again, 80/20 and stratified.
     """
     splits = Splits({split: list(dict.fromkeys(has)) for split, has in names.items()})
     by_name = {pair.entry.name: pair for pair in pairs}
@@ -88,7 +88,7 @@ def _remove_copies(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> bool:
 
 
 def _stratify(splits: Splits, by_name: Mapping[str, ExaminedPair]) -> None:
-    """Split the pairs of train and val anew."""
+    """Split the pairs of train and val again."""
     pairs = [by_name[name] for part in ("train", "val") for name in splits.names[part]]
     samples = [
         Sample(pair.entry.name, pair.entry.photo, pair.entry.mask)

@@ -85,8 +85,7 @@ class SplitStats:
     co_occurrence_KK  int64, photos that show both classes; photos that show the class on the diagonal
     heat_KGG          float32, share of each of G x G cells that the class covers, mean over the photos that show it,
                       in [0, 1]; 0 for a class that no photo shows
-    brightness, contrast, color   over photos, of what `PairFacts` says of each; color is red, green, blue; None and
-                      empty without photos
+    brightness, contrast, color   over photos (`PairFacts`); color is red, green, blue; None and empty without photos
     """
 
     images: int

@@ -95,7 +95,7 @@ def _look(path: Path) -> tuple[int, bytes]:
     try:
         if path.exists() and not path.is_file():
             raise CheckpointError(
-                f"{path} is no file; name a checkpoint in it." if path.is_dir() else f"{path} is no file."
+                f"{path} is not a file; name a checkpoint in it." if path.is_dir() else f"{path} is not a file."
             )
         with path.open("rb") as file:
             return path.stat().st_size, file.read(HEAD_BYTES)
@@ -107,11 +107,11 @@ def _look(path: Path) -> tuple[int, bytes]:
 
 def _damaged(path: Path, why: str = "", kind: str = "PyTorch file or was cut short") -> CheckpointError:
     reason = f" ({printable(why, 200)})" if why else ""
-    return CheckpointError(f"{path} is no {kind}{reason}; copy or save it again.")
+    return CheckpointError(f"{path} is not a {kind}{reason}; copy or save it again.")
 
 
 def _refuse_others(path: Path, size: int, head: bytes) -> None:
-    """Refuse, by its name, a pickle of another protocol or program, or a file that is no pickle."""
+    """Refuse, by its name, a pickle of another protocol or program, or a file that is not a pickle."""
     if MAGIC in head[:40] or head.startswith(MAGIC_AS_TEXT):
         _refuse_pickle(path, LEGACY, head)
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":

@@ -187,7 +187,7 @@ def open_checkpoint(path: Path, given: Given = NOTHING) -> OpenedCheckpoint:
     Raises:
         CheckpointError: the file is missing, damaged, pickled, of another architecture or of a newer version, holds
             numbers that training never gives, or says itself what `given` says.
-        MisfitError: the weights are no whole model; it lists them.
+        MisfitError: the weights are not a whole model; it lists them.
     """
     path = Path(path)
     content = read_weights_file(path)
@@ -214,7 +214,7 @@ def _open_own(path: Path, document: dict[Any, Any], given: Given) -> OpenedCheck
         meta = meta_of(document["meta"])
         state = dict(document["model"])
         if not all(isinstance(value, Tensor) and is_plain(value) for value in state.values()):
-            raise TypeError("its weights are no plain numbers")
+            raise TypeError("its weights are not plain numbers")
     except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint: {first_lines(error)}; save it again.") from error
     return OpenedCheckpoint(path, state, meta, f"{FORMAT} {version}", document.get("training"))

@@ -48,7 +48,7 @@ NO_KEYS = KeyLists()
 
 
 class MisfitError(CheckpointError):
-    """The weights are no whole model; `keys` lists every fault, the text the first of each kind."""
+    """The weights are not a whole model; `keys` lists every fault, the text the first of each kind."""
 
     def __init__(self, text: str, keys: KeyLists) -> None:
         super().__init__(text)
@@ -142,7 +142,7 @@ def _without_misfit_aux_head(
 
 
 def _misshaped(state: dict[str, Tensor], expected: Shapes) -> tuple[str, ...]:
-    """Describe each weight that has another shape than the model's or is no plain number."""
+    """Describe each weight that has another shape than the model's or is not a plain number."""
     found = []
     for key, shape in expected.items():
         value = state.get(key)
@@ -175,7 +175,7 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     )
     parts = [f"{len(keys)} {what} ({shown(keys)})" for keys, what in faults if keys]
     raise MisfitError(
-        f"The weights in {path} are no whole {architecture}: {', '.join(parts)}; they stay closed, since a "
+        f"The weights in {path} are not a whole {architecture}: {', '.join(parts)}; they stay closed, since a "
         "model loaded in part answers wrongly: save all of it again, or open it with the program it comes from.",
         found,
     )
@@ -227,5 +227,5 @@ def are(keys: list[str]) -> str:
 
 
 def text(key: object) -> str:
-    """Return a key for a sentence; a key that is no text is named by its type, since its text may be endless."""
+    """Return a key for a sentence; a key that is not text is named by its type, since its text may be endless."""
     return printable(key) if isinstance(key, str) else f"a key of type {type(key).__name__}"

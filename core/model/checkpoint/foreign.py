@@ -1,6 +1,6 @@
 """Finds the weights in a file of another program, under any wrapping and prefix, and recognises their architecture.
 
-What is no weight, or no part of the model, is dropped and listed; `fitting` then checks that the rest is a whole model.
+What is not a weight or a part of the model is dropped and listed; `fitting` then checks that the rest is a whole model.
 """
 
 import re
@@ -132,7 +132,7 @@ def _tensors(document: dict[Any, Any], notes: MendingNotes) -> dict[str, Tensor]
     }
     others = [text(key) for key in document if not (isinstance(key, str) and key in state)]
     if others:
-        notes.add(f"beside the weights it holds {', '.join(others)}", "what is no tensor is dropped")
+        notes.add(f"beside the weights it holds {', '.join(others)}", "what is not a tensor is dropped")
         notes.dropped += others
     return state
 

@@ -202,7 +202,7 @@ class _Machine:
 
 
 def _filled(target: Any, items: list[Any]) -> Any:
-    """Put keys and values in turn into a dict or an object; a key that is no text gets a place of its own."""
+    """Put keys and values in turn into a dict or an object; a key that is not text gets a place of its own."""
     place = target.items if isinstance(target, PickledObject) else target
     if isinstance(place, dict):
         keys = (key if isinstance(key, str) else object() for key in items[::2])  # a list cannot be a key

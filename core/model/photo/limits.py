@@ -37,7 +37,7 @@ KINDS = (
     (0, b"\0\0\0\x0cjP", "a JPEG 2000 picture", SAVE),
     (0, b"\xff\x0a", "a JPEG XL picture", SAVE),
 )
-"""Files that are no photos: offset and bytes of their signature, what they are, what to do."""
+"""Files that are not photos: offset and bytes of their signature, what they are, what to do."""
 
 MARKUP = ((b"<svg", "a drawing (SVG)", "save it as PNG"), (b"<html", "a web page", "save the photo itself"))
 """Markup: a tag near the beginning, what the file is, what to do."""

@@ -80,7 +80,7 @@ def open_noted(data: bytes, name: str, *, stretch: bool = False) -> NotedPhoto:
         stretch: whether greys of more than 8 bits are scaled by their own values (`bit_depth.stretched`).
 
     Raises:
-        PhotoError: it is no photo, is cut short, has more than `limits.MAX_PIXELS`, or does not fit in memory.
+        PhotoError: it is not a photo, is cut short, has more than `limits.MAX_PIXELS`, or does not fit in memory.
     """
     name = _on_one_line(name)
     check_file(data, name)

@@ -94,7 +94,7 @@ def fetch(weights: WeightsEnum) -> dict[str, Tensor]:
     except CheckpointError as error:
         raise WeightsError(f"The weights {file} are damaged ({str(error).removesuffix('.')}); {again}.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"The weights {file} are damaged (they are no state dict); {again}.")
+        raise WeightsError(f"The weights {file} are damaged (they are not a state dict); {again}.")
     return state
 
 

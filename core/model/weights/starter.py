@@ -48,7 +48,7 @@ def starter_file() -> Path:
         with file.open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its hash is no text"
+        why = error.strerror if isinstance(error, OSError) else "its hash is not text"
         raise CheckpointError(f"The starter model {file} cannot be read ({why}); {RESTORE}.") from error
     if [found] != shipped:
         raise CheckpointError(f"The starter model {file} is not the one that was shipped; {RESTORE}.")

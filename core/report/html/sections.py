@@ -97,9 +97,9 @@ def warnings(content: Content, words: Words) -> list[str]:
             said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
         if found := suspicion(checkpoint.scores):
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
-        invented = [entry.name for entry in checkpoint.scores.classes if entry.is_only_predicted]
-        if invented:
-            said.append(words("invented", label=label, names=words.listed(invented)))
+        only_predicted = [entry.name for entry in checkpoint.scores.classes if entry.is_only_predicted]
+        if only_predicted:
+            said.append(words("invented", label=label, names=words.listed(only_predicted)))
         if checkpoint.evaluation.is_old:
             said.append(words("old evaluation", label=label))
     return said

@@ -42,7 +42,7 @@ def _edit(run: Run, *, name: str | None = None, note: str | None = None) -> Run:
 def delete(run: Run) -> None:
     """Delete a run with its checkpoints; one that is being trained or evaluated raises `RunError`.
 
-    The folder is renamed first, so an interruption leaves no half run. An already deleted run is no error.
+    The folder is renamed first, so an interruption leaves no half run. An already deleted run is not an error.
     """
     leaving = run.path.with_name(f"{DELETING}{run.path.name}-{secrets.token_hex(4)}")
     try:

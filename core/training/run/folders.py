@@ -70,8 +70,8 @@ class Run:
 def create_run(name: str, data: Path, preset: str, config: TrainingConfig, *, folder: Path | None = None) -> Run:
     """Make the folder of a new run, named after the time and `name`, with its `config.json`.
 
-    `folder` is the parent (default: `checkpoints/`). A name that is no plain file name raises `RunError`; an existing
-    folder is never reused.
+    `folder` is the parent (default: `checkpoints/`). A bad name raises `RunError`; an existing folder is
+    never reused.
     """
     check_name(name)
     created = datetime.now().astimezone()

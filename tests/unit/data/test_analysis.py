@@ -1,4 +1,4 @@
-"""One pass over a data set: what it tells, and where that is stored."""
+"""One pass over a data set: what it finds, and where that is stored."""
 
 import subprocess
 import sys
@@ -23,13 +23,13 @@ from tests.faulty_data import examine
 from tests.small_data import CAT, DOG, write_list, write_pairs, write_voc
 from tests.unit.data.analysed import assert_equal
 
-# --- what it tells --------------------------------------------------------------------------------------------------
+# --- what it finds --------------------------------------------------------------------------------------------------
 
 
 def test_one_pass_tells_what_statistics_and_doctor_tell(tiny_voc: Path) -> None:
     write_list(tiny_voc, "trainval", ["photo_4", "photo_0"])
-    told: list[tuple[int, int]] = []
-    found = analyse(tiny_voc, lambda done, total: told.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    found = analyse(tiny_voc, lambda done, total: calls.append((done, total)))
     dataset = open_dataset(tiny_voc)
     for split, samples in dataset.splits.items():
         assert_equal(found.stats(split), split_stats(samples, CLASS_NAMES))
@@ -37,7 +37,7 @@ def test_one_pass_tells_what_statistics_and_doctor_tell(tiny_voc: Path) -> None:
     assert found.report == examine(tiny_voc)
     assert found.classes == dataset.classes
     assert found.splits == {name: tuple(each.name for each in samples) for name, samples in dataset.splits.items()}
-    assert told == [(done, 6) for done in range(1, 7)]
+    assert calls == [(done, 6) for done in range(1, 7)]
     assert found.facts["photo_1"].objects == {DOG: 1}
     assert found.class_ids["photo_1"] == {0, DOG}
     with pytest.raises(DataError, match="no split 'test'"):

@@ -1,4 +1,4 @@
-"""What one pass over a data set told: found again, and counted anew after a change or a damage."""
+"""The findings of one pass over a data set: found again, and counted again after a change or a damage."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from tests.photo_files import GOOD, MEASURED, MISREAD, bands_tiff, encoded, valu
 from tests.small_data import write_voc
 
 
-def told(data: bytes, name: str) -> str:
+def refusal_of(data: bytes, name: str) -> str:
     with pytest.raises(PhotoError) as caught:
         open_photo(data, name)
     return str(caught.value)
@@ -33,7 +33,7 @@ def test_what_is_refused_is_refused_everywhere_in_the_same_words(kind: str, tmp_
     with pytest.raises(DataError) as caught:
         read_photo(file)
     sentence = str(caught.value).removeprefix(f"The photo {file} ")
-    assert told(data, "p.tif") == f"p.tif {sentence}"
+    assert refusal_of(data, "p.tif") == f"p.tif {sentence}"
     errors = [(found.kind, found.detail) for found in examine(root).findings if found.severity == "error"]
     assert errors == [("deep photo" if kind in MEASURED else "unreadable photo", f"The photo {sentence}")]
 

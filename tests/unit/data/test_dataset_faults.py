@@ -71,7 +71,7 @@ def latin_list(root: Path) -> Path:
     [
         (no_folder, "There is no folder"),
         (no_masks_folder, "no folder of masks"),
-        (nothing_known, "is no data set"),
+        (nothing_known, "is not a data set"),
         (missing_photo, "photo_1, but its photo is missing"),
         (missing_mask, "photo_1, but its mask is missing"),
         (orphan_mask, "has no photo of that name"),

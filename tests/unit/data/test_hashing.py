@@ -1,4 +1,4 @@
-"""What files hold is read once, told again only while nothing changed, and counted anew where the cache is damaged."""
+"""Files are read once, found again only while nothing changed, and counted again where the cache is damaged."""
 
 import os
 import subprocess

@@ -97,14 +97,16 @@ def test_a_checkpoint_is_not_better_than_itself() -> None:
 
 
 def test_a_class_without_a_score_has_no_difference() -> None:
-    """Class 2 is invented by B alone, class 3 occurs nowhere."""
+    """Class 2 is predicted by B alone and not in the truth, class 3 occurs nowhere."""
     counts_KK = np.diag([50, 20, 0, 0])
-    invented_KK = counts_KK.copy()
-    invented_KK[0, :3] = [40, 0, 10]
-    found = compare(np.tile(counts_KK, (12, 1, 1)), np.tile(invented_KK, (12, 1, 1)), resamples=50)
+    more_KK = counts_KK.copy()
+    more_KK[0, :3] = [40, 0, 10]
+    found = compare(np.tile(counts_KK, (12, 1, 1)), np.tile(more_KK, (12, 1, 1)), resamples=50)
     assert [entry.delta is None for entry in found.classes] == [False, False, True, True]
     assert [entry.low is None for entry in found.classes] == [False, False, True, True]
-    assert found.delta_miou == pytest.approx((0.8 + 1 + 0) / 3 - 1), "the invented class counts as 0 for B"
+    assert found.delta_miou == pytest.approx((0.8 + 1 + 0) / 3 - 1), (
+        "the class that is only predicted counts as 0 for B"
+    )
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["classes"][3]["delta"] is None
 
 

@@ -45,16 +45,16 @@ def test_precision_and_recall_are_not_each_other() -> None:
 
 
 def test_the_four_kinds_of_class() -> None:
-    # Rows: background found, cat missed, dog invented, cow nowhere.
+    # Rows: background found, cat never predicted, dog only predicted, cow nowhere.
     counts_KK = np.array([[6, 0, 2, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     scores = score(counts_KK[None], NAMES[:4])
-    found, missed, invented, nowhere = scores.classes
+    found, unpredicted, only_predicted, nowhere = scores.classes
     assert (found.iou, found.precision, found.recall, found.f1) == (6 / 10, 6 / 8, 6 / 8, 12 / 16)
-    assert (missed.iou, missed.precision, missed.recall, missed.f1) == (0, 0, 0, 0)
-    assert (invented.iou, invented.precision, invented.recall, invented.f1) == (0, 0, None, 0)
+    assert (unpredicted.iou, unpredicted.precision, unpredicted.recall, unpredicted.f1) == (0, 0, 0, 0)
+    assert (only_predicted.iou, only_predicted.precision, only_predicted.recall, only_predicted.f1) == (0, 0, None, 0)
     assert (nowhere.iou, nowhere.precision, nowhere.recall, nowhere.f1) == (None, None, None, None)
     assert [entry.is_only_predicted for entry in scores.classes] == [False, False, True, False]
-    # mIoU counts the invented class as 0; the other means are over the truth's two classes.
+    # mIoU counts the class that is only predicted as 0; the other means are over the truth's two classes.
     assert scores.miou == pytest.approx(0.6 / 3, abs=1e-15)
     assert scores.precision == scores.recall == scores.f1 == pytest.approx(0.75 / 2, abs=1e-15)
 

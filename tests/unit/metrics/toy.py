@@ -6,7 +6,7 @@ from core.metrics.confusion import Counts, confusion_counts
 from core.voc import VOID
 
 K = 5
-# Class 2 is missed, class 3 is invented, class 4 occurs nowhere; 4 pixels are void.
+# Class 2 is never predicted, class 3 is only predicted, class 4 occurs nowhere; 4 pixels are void.
 TRUTH_NHW = np.array(
     [
         [[0, 0, 1, VOID], [0, 0, 1, VOID], [0, 0, 1, 1]],

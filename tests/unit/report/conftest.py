@@ -63,7 +63,7 @@ def epoch(number: int, num_classes: int) -> Epoch:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Four drawn pairs to train on and twelve to judge on."""
+    """Four drawn pairs to train on and twelve to evaluate on."""
     return write_voc(tmp_path / "pairs" / "VOC2012", num_train=4, num_val=NUM_VAL)
 
 

@@ -1,4 +1,4 @@
-"""One process among several, without starting any: what it is told, its part of a batch, how an end is passed on."""
+"""One process among several, without starting any: its environment, its part of a batch, how an end is passed on."""
 
 from pathlib import Path
 from typing import Any

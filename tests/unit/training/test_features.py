@@ -109,11 +109,11 @@ def test_it_is_the_training_without_storing_but_for_rounding(data: Path, setting
 def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
     kept_loop, computed = loop_on(data), loop_on(data)
     list(kept_loop.compute_features())
-    told = [
+    results = [
         [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(trained(loop))]
         for loop in (kept_loop, computed)
     ]
-    assert told[0] == told[1]
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize(("freeze", "geometry"), [("backbone", "resize"), ("early", "resize"), ("early", "fit")])

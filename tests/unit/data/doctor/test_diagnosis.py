@@ -28,7 +28,7 @@ from tests.faulty_data import (
 from tests.small_data import write_list, write_pairs, write_voc
 
 
-def told(report: Report) -> set[tuple[str, str, str | None, str]]:
+def found_in(report: Report) -> set[tuple[str, str, str | None, str]]:
     return {(found.kind, found.severity, found.split, found.file) for found in report.findings}
 
 
@@ -36,7 +36,7 @@ def test_every_planted_fault_is_found_and_nothing_else(patient: Patient) -> None
     for fault in FAULTS:
         fault.plant_in(patient)
     report = examine(patient.root)
-    assert told(report) == {fault.expected for fault in FAULTS}
+    assert found_in(report) == {fault.expected for fault in FAULTS}
     assert (report.images, report.masks) == (50, 50), "one of each is missing, and one pair is in no list"
     assert sum(report.counts.values()) == len(report.findings) == len(FAULTS)
     assert [found.severity for found in report.findings] == sorted(found.severity for found in report.findings)
@@ -45,7 +45,7 @@ def test_every_planted_fault_is_found_and_nothing_else(patient: Patient) -> None
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.kind} {fault.name}" for fault in FAULTS])
 def test_a_fault_alone_is_found_and_nothing_else(patient: Patient, fault: Fault) -> None:
     fault.plant_in(patient)
-    assert told(examine(patient.root)) == {fault.expected}
+    assert found_in(examine(patient.root)) == {fault.expected}
 
 
 def test_every_detail_is_one_sentence_without_a_line_break(patient: Patient) -> None:
@@ -67,7 +67,7 @@ def test_a_sound_folder_is_clean_and_progress_is_told(patient: Patient) -> None:
 def test_drawn_scenes_are_clean(tmp_path: Path) -> None:
     """With 20 scenes each, train and val show the same classes; photos of one artist are not taken for copies."""
     report = examine(write_demo(tmp_path, num_train=20, num_val=20))
-    assert told(report) == set()
+    assert found_in(report) == set()
     assert (report.images, report.masks) == (40, 40)
 
 
@@ -86,12 +86,12 @@ def test_without_lists_an_orphan_mask_is_told_and_a_copy_across_the_random_split
         write_mask(tmp_path / "masks" / f"{name}.png", cat_mask())
     dataset = open_dataset(tmp_path)
     dataset_split = next(split for split, samples in dataset.splits.items() if samples[0].name == "p0")
-    taught, judged = dataset.split("train")[0].name, dataset.split("val")[0].name
-    photos[judged].write_bytes(photos[taught].read_bytes())
+    learned, scored = dataset.split("train")[0].name, dataset.split("val")[0].name
+    photos[scored].write_bytes(photos[learned].read_bytes())
     write_mask(tmp_path / "masks" / "z.png", cat_mask())
-    assert told(examine(tmp_path)) == {
+    assert found_in(examine(tmp_path)) == {
         ("missing photo", "error", None, "images/z.jpg"),
-        ("duplicate photo", "error", "val", f"images/{judged}.jpg"),
+        ("duplicate photo", "error", "val", f"images/{scored}.jpg"),
         ("few validation photos", "warning", "val", "masks"),
         ("unnamed classes", "warning", dataset_split, "masks/p0.png"),
     }
@@ -99,7 +99,7 @@ def test_without_lists_an_orphan_mask_is_told_and_a_copy_across_the_random_split
 
 def test_a_single_pair_leaves_val_empty(tmp_path: Path) -> None:
     write_pairs(tmp_path / "images", tmp_path / "masks", ["only"])
-    assert told(examine(tmp_path)) == {
+    assert found_in(examine(tmp_path)) == {
         ("empty split", "error", "val", "masks"),
         ("unnamed classes", "warning", "train", "masks/only.png"),
     }
@@ -109,7 +109,7 @@ def test_a_name_in_both_splits_or_twice_in_one_is_a_duplicate(patient: Patient) 
     patient.val.append("t2")
     patient.train.append("t5")
     patient.write_lists()
-    assert told(examine(patient.root)) == {
+    assert found_in(examine(patient.root)) == {
         ("duplicate photo", "error", "train", "JPEGImages/t2.jpg"),
         ("duplicate photo", "warning", "train", "JPEGImages/t5.jpg"),
     }
@@ -118,7 +118,7 @@ def test_a_name_in_both_splits_or_twice_in_one_is_a_duplicate(patient: Patient) 
 def test_a_missing_list_is_an_empty_split_and_photos_without_truth_are_none(patient: Patient) -> None:
     (patient.root / "ImageSets" / "Segmentation" / "val.txt").unlink()
     write_list(patient.root, "test", ["unseen_1", "unseen_2"])
-    assert told(examine(patient.root)) == {("empty split", "error", "val", "ImageSets/Segmentation/val.txt")}
+    assert found_in(examine(patient.root)) == {("empty split", "error", "val", "ImageSets/Segmentation/val.txt")}
 
 
 @pytest.mark.parametrize(("num_val", "kinds"), [(10, {}), (9, {"few validation photos": 1, "unlisted pairs": 1})])
@@ -131,7 +131,7 @@ def test_fewer_than_ten_validation_photos_are_told(patient: Patient, num_val: in
 
 
 def test_a_class_of_several_photos_that_val_lacks_is_told_once_with_the_remedy(patient: Patient) -> None:
-    """Nothing was said of a class that no score tells of; one that only the classes name is none that is missing."""
+    """Nothing was said of a class without a score; one that only the classes name is none that is missing."""
     for name in patient.train[:3]:
         show_a_bird(patient, patient.mask(name))
     (found,) = examine(patient.root).findings
@@ -150,7 +150,7 @@ def test_flat_photos_of_other_brightness_are_not_similar(patient: Patient) -> No
     """A flat photo has the same difference hash as any other one."""
     for name, photo in zip(("t0", "v0", "v1"), flat_photos(), strict=True):
         photo.save(patient.photo(name))
-    assert told(examine(patient.root)) == set()
+    assert found_in(examine(patient.root)) == set()
 
 
 def test_damaged_exif_is_reported_and_not_raised(patient: Patient) -> None:
@@ -160,7 +160,7 @@ def test_damaged_exif_is_reported_and_not_raised(patient: Patient) -> None:
     photo_of(1).save(patient.photo("t1"), exif=exif)
     whole = patient.photo("t1").read_bytes()
     patient.photo("t1").write_bytes(whole.replace(b"\x01\x0f\x00\x02", b"\x01\x00\x00\x02"))  # a width of "maker"
-    assert told(examine(patient.root)) == {("unreadable photo", "error", "train", "JPEGImages/t1.jpg")}
+    assert found_in(examine(patient.root)) == {("unreadable photo", "error", "train", "JPEGImages/t1.jpg")}
 
 
 @pytest.mark.parametrize("layout", ["nothing", "photos only", "no masks", "missing"])
@@ -187,7 +187,7 @@ def test_a_list_in_which_no_photo_has_a_mask_is_told_for_train(tmp_path: Path) -
 def test_grey_masks_without_a_palette_are_sound_where_all_are(patient: Patient) -> None:
     for name in [*patient.train, *patient.val]:
         Image.fromarray(cat_mask()).save(patient.mask(name))
-    assert told(examine(patient.root)) == set()
+    assert found_in(examine(patient.root)) == set()
 
 
 def test_luminances_that_pass_for_ids_are_told_where_most_masks_are_such_pictures(patient: Patient) -> None:
@@ -203,9 +203,9 @@ def test_luminances_that_pass_for_ids_are_told_where_most_masks_are_such_picture
 def test_masks_with_a_palette_of_their_own_are_told_once(patient: Patient) -> None:
     for name in [*patient.train, *patient.val]:
         write_mask(patient.mask(name), grey(1), OWN_PALETTE)
-    assert told(examine(patient.root)) == {("unnamed classes", "warning", "train", "SegmentationClass/t0.png")}
+    assert found_in(examine(patient.root)) == {("unnamed classes", "warning", "train", "SegmentationClass/t0.png")}
     (patient.root / "classes.txt").write_text("background\napple\n")
-    assert told(examine(patient.root)) == set()
+    assert found_in(examine(patient.root)) == set()
 
 
 def test_photos_of_any_lower_case_extension_are_sound_outside_of_voc_s_layout(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_line_that_is_a_path_is_told_at_its_list_and_leads_nowhere(patient: Pa
     patient.val.append(line)
     patient.write_lists()
     report = examine(patient.root)
-    assert ("odd name", "error", "train", "ImageSets/Segmentation/train.txt") in told(report)
+    assert ("odd name", "error", "train", "ImageSets/Segmentation/train.txt") in found_in(report)
     for found in report.findings:
         assert (report.root / found.file).resolve().is_relative_to(report.root)
 
@@ -247,7 +247,7 @@ def test_names_that_are_no_text_are_told_and_can_be_written(patient: Patient) ->
         os.fsdecode(os.fsencode(patient.root) + b"/JPEGImages/caf\xe9.jpg")
     )
     report = examine(patient.root)
-    assert told(report) == {("odd name", "warning", None, r"JPEGImages/caf\udce9.jpg")}
+    assert found_in(report) == {("odd name", "warning", None, r"JPEGImages/caf\udce9.jpg")}
     assert report_csv(report).encode()
 
 
@@ -255,7 +255,7 @@ def test_val_within_another_list_to_train_on_is_told_once_for_that_list(patient:
     """A trainaug.txt that held all of val was nothing to the doctor; VOC's own trainval holds it by definition."""
     write_list(patient.root, "trainaug", [*patient.train, *patient.val])
     report = examine(patient.root)
-    assert told(report) == {("leak", "error", "trainaug", "ImageSets/Segmentation/trainaug.txt")}
+    assert found_in(report) == {("leak", "error", "trainaug", "ImageSets/Segmentation/trainaug.txt")}
     assert report.findings[0].detail.startswith("12 photos of val are in trainaug too")
 
 
@@ -263,7 +263,7 @@ def test_a_copy_of_a_photo_of_val_in_another_list_to_train_on_is_a_leak(patient:
     patient.add(99, "more")
     patient.photo("more").write_bytes(patient.photo("v3").read_bytes())
     write_list(patient.root, "train_more", [*patient.train, "more"])
-    assert told(examine(patient.root)) == {("leak", "error", "train_more", "ImageSets/Segmentation/train_more.txt")}
+    assert found_in(examine(patient.root)) == {("leak", "error", "train_more", "ImageSets/Segmentation/train_more.txt")}
 
 
 def test_every_split_of_the_data_set_is_one_of_the_doctor_s(patient: Patient) -> None:

@@ -13,7 +13,7 @@ from core.errors import DataError
 from core.voc import CLASS_NAMES
 from tests.faulty_data import cat_mask, examine
 from tests.small_data import write_list, write_pairs
-from tests.unit.data.doctor.test_diagnosis import told
+from tests.unit.data.doctor.test_diagnosis import found_in
 
 
 def only_default(root: Path) -> None:
@@ -47,7 +47,7 @@ def decomposed(root: Path) -> None:
 
 
 SMALL = {"class only in val", "class missing in val", "few validation photos"}
-"""What is told of so few photos in any case."""
+"""The findings on so few photos in any case."""
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_an_ending_parts_no_pair_from_its_own_photo(tmp_path: Path) -> None:
     """Beside a.png, a second mask a_mask.png has no photo: a.jpg is taken."""
     write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
     write_mask(tmp_path / "masks" / "a_mask.png", cat_mask())
-    assert ("missing photo", "error", None, "images/a_mask.jpg") in told(examine(tmp_path))
+    assert ("missing photo", "error", None, "images/a_mask.jpg") in found_in(examine(tmp_path))
 
 
 def test_a_list_that_lies_where_nothing_reads_it_is_told(tmp_path: Path) -> None:
     """PaddleSeg's train.txt and val.txt lie beside the photos, and the pairs were split at random without a word."""
     write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
     (tmp_path / "train.txt").write_text("images/a.jpg masks/a.png\n")
-    assert ("unread list", "warning", "train", "train.txt") in told(examine(tmp_path))
+    assert ("unread list", "warning", "train", "train.txt") in found_in(examine(tmp_path))
     write_list(tmp_path, "train", ["a"])
     assert "unread list" not in examine(tmp_path).counts
 

@@ -84,9 +84,9 @@ def test_void_alone_has_no_shares_and_no_floor(tiny_voc: Path) -> None:
 
 
 def test_progress_counts_up_to_all_photos(tiny_voc: Path) -> None:
-    told: list[tuple[int, int]] = []
-    split_stats(open_dataset(tiny_voc).split("train"), CLASS_NAMES, lambda done, total: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    calls: list[tuple[int, int]] = []
+    split_stats(open_dataset(tiny_voc).split("train"), CLASS_NAMES, lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_a_pair_that_cannot_be_used_is_named(tiny_voc: Path) -> None:

@@ -25,14 +25,14 @@ from tests.small_models import META, is_equal, refused, repacked, same_logits
 Check = Callable[[object, Path], str]
 
 
-# --- what is no weights ---------------------------------------------------------------------------------------------
+# --- what is not weights ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04 is no zip", b"\x00\x01\x02\x03", b"\x80", b"\x80\x02\x8a"])
 def test_what_is_no_pytorch_file_is_called_so(tmp_path: Path, data: bytes, one_sentence: Check) -> None:
     file = tmp_path / "weights.pt"
     file.write_bytes(data)
-    assert "no PyTorch file or was cut short" in one_sentence(refused(file), file)
+    assert "not a PyTorch file or was cut short" in one_sentence(refused(file), file)
 
 
 def tarred(format_: int) -> bytes:
@@ -96,14 +96,14 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
 def test_what_people_take_for_weights_is_called_by_its_name(
     tmp_path: Path, data: bytes, says: str, suffix: str, one_sentence: Check
 ) -> None:
-    """A web page, a Git LFS pointer, an archive or an ONNX program was "no PyTorch file or was cut short"."""
+    """A web page, a Git LFS pointer, an archive or an ONNX program was "not a PyTorch file or was cut short"."""
     file = tmp_path / f"weights{suffix}"
     file.write_bytes(data)
     assert says in one_sentence(refused(file), file)
 
 
 def test_an_onnx_program_of_torch_is_told_by_its_fields(tmp_path: Path, one_sentence: Check) -> None:
-    """Under `.pth` it was "no PyTorch file or was cut short"."""
+    """Under `.pth` it was "not a PyTorch file or was cut short"."""
     onnx = pytest.importorskip("onnx")
     node = onnx.helper.make_node("Identity", ["a"], ["b"])
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3]) for name in "ab"]

@@ -39,7 +39,7 @@ def predictor(mobilenet: DeepLabV3) -> Predictor:
     return Predictor(mobilenet, image_size=32, device=torch.device("cpu"))
 
 
-def told(data: bytes, name: str) -> str:
+def refusal_of(data: bytes, name: str) -> str:
     """Return what is said of a file that cannot be opened."""
     with pytest.raises(PhotoError) as caught:
         open_photo(data, name)
@@ -73,12 +73,12 @@ def test_a_photo_gives_a_mask_of_its_own_size_and_looks_as_in_training(
 
 @pytest.mark.parametrize("kind", BAD)
 def test_what_cannot_be_segmented_is_told_in_one_sentence(kind: str) -> None:
-    assert is_one_sentence(told(BAD[kind](), "photo.jpg"), "photo.jpg")
+    assert is_one_sentence(refusal_of(BAD[kind](), "photo.jpg"), "photo.jpg")
 
 
 def test_a_file_s_name_cannot_break_the_sentence() -> None:
     assert (
-        told(b"", "a\nb\u202e.jpg")
+        refusal_of(b"", "a\nb\u202e.jpg")
         == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}.jpg is empty; copy or save it again."
     )
 
@@ -175,12 +175,12 @@ def test_damage_anywhere_is_told_or_shown(seed: int) -> None:
 
 def test_memory_is_asked_for_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.model.photo.limits.free_bytes", lambda: 10_000)
-    assert told(encoded(scene(), "PNG"), "p.png").startswith("p.png is 48 x 32 px and needs about 0 MB of memory")
+    assert refusal_of(encoded(scene(), "PNG"), "p.png").startswith("p.png is 48 x 32 px and needs about 0 MB of memory")
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.model.photo.limits.MAX_FILE_BYTES", 1_000_000)
-    assert "has 2 MB, more than 1 MB" in told(bytes(2_000_000), "huge.tif")
+    assert "has 2 MB, more than 1 MB" in refusal_of(bytes(2_000_000), "huge.tif")
 
 
 BOMB_TEST = """
@@ -210,4 +210,4 @@ def test_a_bomb_is_refused_before_it_goes_off(kind: str) -> None:
     *sentences, grown_kb = ended.stdout.decode().splitlines()
     assert len(sentences) == 1
     assert is_one_sentence(sentences[0], "bomb.png")
-    assert int(grown_kb) < 330_000, "a JPEG is decoded into its 49 megapixels before its end is missed"
+    assert int(grown_kb) < 330_000, "a JPEG is decoded into its 49 megapixels before its end is found to be cut off"

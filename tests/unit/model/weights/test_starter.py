@@ -50,7 +50,7 @@ def test_a_file_called_starter_stands_for_itself_and_a_folder_does_not(
         ("model.safetensors", b"a pointer of Git LFS", "is not the one that was shipped"),
         ("model.safetensors.sha256", None, "cannot be read"),
         ("model.safetensors.sha256", b"", "is not the one that was shipped"),
-        ("model.safetensors.sha256", b"\xff", "its hash is no text"),
+        ("model.safetensors.sha256", b"\xff", "its hash is not text"),
     ],
 )
 def test_a_file_that_is_missing_or_altered_is_one_sentence(

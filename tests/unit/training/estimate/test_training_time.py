@@ -79,11 +79,11 @@ def test_it_is_one_json_document_that_reads_back_the_same(found: Estimate) -> No
 
 
 def test_nothing_is_written_and_the_progress_is_told(tiny_voc: Path, home: Path) -> None:
-    before, told = stamps(home), []
-    estimates.estimate(open_dataset(tiny_voc), SMALL, lambda *progress: told.append(progress), limits=AT_ONCE)
+    before, calls = stamps(home), []
+    estimates.estimate(open_dataset(tiny_voc), SMALL, lambda *progress: calls.append(progress), limits=AT_ONCE)
     assert stamps(home) == before
-    total = told[-1][1]
-    assert told == [(0, 1), *((done, total) for done in range(1, total + 1))]
+    total = calls[-1][1]
+    assert calls == [(0, 1), *((done, total) for done in range(1, total + 1))]
 
 
 def test_a_learning_rate_that_would_run_away_spoils_no_estimate(tiny_voc: Path) -> None:

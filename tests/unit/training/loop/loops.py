@@ -39,5 +39,5 @@ def is_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[key], value) for key, value in second.items())
 
 
-def told(records: Sequence[Record]) -> list[tuple[Any, ...]]:
+def contents(records: Sequence[Record]) -> list[tuple[Any, ...]]:
     return [(each.step, each.train_loss, each.val_loss, each.miou, each.iou) for each in epochs_of(records)]

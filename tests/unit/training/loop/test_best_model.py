@@ -52,8 +52,11 @@ def test_the_best_model_is_written_when_it_is_time_as_it_was_after_its_epoch(mak
 
     best = open_checkpoint(run.path / "best.pt")
     assert best.meta.epoch == BEST_EPOCH
-    told = next(record for record in records if isinstance(record, Epoch) and record.epoch == BEST_EPOCH)
-    assert (best.meta.scores["miou"], best.meta.scores["pixel_accuracy"]) == (told.miou, told.pixel_accuracy)
+    best_record = next(record for record in records if isinstance(record, Epoch) and record.epoch == BEST_EPOCH)
+    assert (best.meta.scores["miou"], best.meta.scores["pixel_accuracy"]) == (
+        best_record.miou,
+        best_record.pixel_accuracy,
+    )
 
     shorter = make_run(epochs=BEST_EPOCH)
     leg(shorter)

@@ -21,7 +21,7 @@ from core.training.loop.loop import TrainingLoop
 from core.training.run.records import Step, Warned
 from core.training.settings.config import TrainingConfig
 from tests.small_data import write_voc
-from tests.unit.training.loop.loops import CPU, SMALL, epochs_of, loop_on, never, told
+from tests.unit.training.loop.loops import CPU, SMALL, contents, epochs_of, loop_on, never
 
 
 def test_it_learns_four_photos_by_heart(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_backbone_has_a_learning_rate_of_its_own(tiny_voc: Path) -> None:
     loops = [loop_on(tiny_voc, **settings, backbone_lr_mult=mult) for mult in (1.0, 0.01)]
     before = copy.deepcopy(loops[0].model.state_dict())
     rates = [[record.learning_rate for record in loop.epochs(never) if isinstance(record, Step)] for loop in loops]
-    assert rates[0] == rates[1], "the rate that is told is the heads'"
+    assert rates[0] == rates[1], "the logged rate is the heads'"
     for part, expected in (("backbone", 0.01), ("classifier", 1.0), ("aux_classifier", 1.0)):
         names = [name for name, _ in loops[0].model.named_parameters() if name.startswith(f"{part}.")]
         ways = [sum(float((loop.model.state_dict()[name] - before[name]).norm()) for name in names) for loop in loops]
@@ -96,7 +96,7 @@ def test_the_backbone_has_a_learning_rate_of_its_own(tiny_voc: Path) -> None:
 def test_losses_and_scores_do_not_depend_on_the_number_of_loading_processes(tiny_voc: Path) -> None:
     alone, helped = (loop_on(tiny_voc, num_workers=number, flip=True, epochs=2) for number in (0, 2))
     records = [list(loop.epochs(never)) for loop in (alone, helped)]
-    assert told(records[0]) == told(records[1])
+    assert contents(records[0]) == contents(records[1])
     assert [result.name for result in alone.results] == [result.name for result in helped.results]
     assert all(
         (one.counts_KK == other.counts_KK).all() for one, other in zip(alone.results, helped.results, strict=True)

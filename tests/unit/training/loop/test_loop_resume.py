@@ -17,7 +17,7 @@ from core.training.loop.loop import TrainingLoop
 from core.training.run.records import Epoch, Warned, from_line, to_line
 from core.training.settings.config import TrainingConfig, from_dict
 from tests.small_data import write_voc
-from tests.unit.training.loop.loops import CPU, SMALL, epochs_of, is_same, loop_on, never, told
+from tests.unit.training.loop.loops import CPU, SMALL, contents, epochs_of, is_same, loop_on, never
 
 
 def fail_above(loop: TrainingLoop, photos: int) -> None:
@@ -60,7 +60,7 @@ def test_two_and_two_epochs_are_four_with_average_clipping_weights_and_parts(tmp
     second.load_state(document["model"], document["training"])
     second_records = list(second.epochs(never))
     assert not any(isinstance(record, Warned) for record in second_records)
-    assert told([*first_records, *second_records]) == told(records)
+    assert contents([*first_records, *second_records]) == contents(records)
     assert is_same(whole.model.state_dict(), second.model.state_dict())
     assert is_same(whole._step.model.state_dict(), second._step.model.state_dict())
     assert not is_same(whole.model.state_dict(), second._step.model.state_dict()), "the average is another model"
@@ -74,8 +74,8 @@ def test_validation_and_what_is_saved_are_of_the_averaged_weights(tiny_voc: Path
     predictor = Predictor(averaged.model, image_size=32, device=CPU)
     results = list(evaluate(predictor, averaged.val_pairs, VOC_CLASSES))
     assert [result.loss for result in results] == [result.loss for result in averaged.results]
-    assert told(records[0])[0][1] == told(records[1])[0][1]
-    assert told(records[0])[0][2] != told(records[1])[0][2]
+    assert contents(records[0])[0][1] == contents(records[1])[0][1]
+    assert contents(records[0])[0][2] != contents(records[1])[0][2]
 
 
 def test_balanced_classes_change_the_training_loss_alone(tiny_voc: Path) -> None:
@@ -102,11 +102,11 @@ def test_an_old_run_opens_and_goes_on_as_it_would_have(tiny_voc: Path) -> None:
         TrainingLoop(from_dict(OLD_SETTINGS), dataset.split("train"), dataset.split("val"), VOC_CLASSES, CPU)
         for _ in range(2)
     ]
-    assert len(told(list(loops[0].epochs(lambda: loops[0].progress.epochs_done == 1)))) == 1
+    assert len(contents(list(loops[0].epochs(lambda: loops[0].progress.epochs_done == 1)))) == 1
     state = copy.deepcopy({"optimizer": loops[0].state()["optimizer"], "progress": OLD_PROGRESS})
     assert loops[0].progress.steps_done == OLD_PROGRESS["steps_done"]
     loops[1].load_state(copy.deepcopy(loops[0].model.state_dict()), state)
-    ends = [told(list(loop.epochs(never))) for loop in loops]
+    ends = [contents(list(loop.epochs(never))) for loop in loops]
     assert ends[0] == ends[1]
     assert ends[0][0][0] == 4
     assert is_same(loops[0].model.state_dict(), loops[1].model.state_dict())

@@ -86,8 +86,8 @@ def test_the_loop_is_afterwards_as_it_was(
         while_saving.append(state_of(loop))
         path.write_bytes(b"x" * 1000)
 
-    *_, told = preflight(loop, tmp_path, save, {"last.pt": True})
-    assert isinstance(told, Preflight)
+    *_, tried = preflight(loop, tmp_path, save, {"last.pt": True})
+    assert isinstance(tried, Preflight)
     assert is_same(state_of(loop), before)
     assert not is_same(while_saving[0][0], before[0]), "a real step was taken"
     assert not (tmp_path / preflights.PROBE).exists()

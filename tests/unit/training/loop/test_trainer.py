@@ -87,9 +87,9 @@ def test_a_schedule_that_an_extension_stretches_is_warned_of(
     """yolov5#292: the learning rate jumped on resuming, and nobody said so."""
     run = make_run(schedule="poly", schedule_epochs=schedule_epochs)
     leg(run)
-    told = warnings_of(leg(run, extend_to=2))
-    assert len(told) == warned
-    assert all("learning rate jumps" in message for message in told)
+    warnings = warnings_of(leg(run, extend_to=2))
+    assert len(warnings) == warned
+    assert all("learning rate jumps" in message for message in warnings)
 
 
 def test_what_cannot_be_extended_stays_finished(make_run: Callable[..., Run]) -> None:

@@ -54,15 +54,15 @@ def test_before_the_training_all_pairs_are_read_and_everything_is_tried(make_run
     records = leg(run)
     kinds = [record.kind for record in records]
     assert kinds[: kinds.index("run_started") + 1] == ["preparing"] * 5 + ["preflight", "run_started"]
-    told = read_log(run.log_path).preflight
-    assert told in records
-    assert told is not None
-    assert 0 < told.step_seconds < told.seconds
-    assert told.eval_seconds_per_image > 0
-    assert 0.9 < told.checkpoint_bytes / (run.path / "last.pt").stat().st_size < 1.1
-    assert told.checkpoint_bytes < told.needed_disk_bytes < told.free_disk_bytes
-    assert told.free_memory_bytes > 0
-    assert told.peak_memory_bytes > 0
+    tried = read_log(run.log_path).preflight
+    assert tried in records
+    assert tried is not None
+    assert 0 < tried.step_seconds < tried.seconds
+    assert tried.eval_seconds_per_image > 0
+    assert 0.9 < tried.checkpoint_bytes / (run.path / "last.pt").stat().st_size < 1.1
+    assert tried.checkpoint_bytes < tried.needed_disk_bytes < tried.free_disk_bytes
+    assert tried.free_memory_bytes > 0
+    assert tried.peak_memory_bytes > 0
     assert not list(run.path.glob(".*")), "nothing half written is left"
 
 

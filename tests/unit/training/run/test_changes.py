@@ -1,4 +1,4 @@
-"""A run that goes on after its data or its config.json was changed: what is told, what begins anew, what is refused."""
+"""A run that goes on after its data or its config.json was changed: what is said, begins again, is refused."""
 
 import hashlib
 import json
@@ -95,13 +95,13 @@ def test_a_last_pt_from_before_photos_were_compared_by_content_goes_on_and_says_
 
 def test_photos_that_change_during_a_leg_are_warned_of_and_its_evaluation_is_not_stored(make_run: MakeRun) -> None:
     run = make_run(epochs=2)
-    told = []
+    records = []
     with jobs.hold(run.path):
         for record in train(run):
-            told.append(record)
+            records.append(record)
             if isinstance(record, RunStarted):
                 change(open_dataset(run.data).split("val")[0])
-    (said,) = warnings_of(told)
+    (said,) = warnings_of(records)
     assert said.startswith("A validation photo or mask has changed during this leg")
     assert evaluations.stored(run.eval_dir) == []
     (again,) = (message for message in warnings_of(leg(run, extend_to=3)) if "photo" in message or "data" in message)

@@ -118,7 +118,7 @@ def test_a_checkpoint_is_found_by_what_it_holds_and_the_newest_counts(
 
 
 def test_an_evaluation_of_photos_by_size_is_neither_believed_nor_dropped(store: Store, tmp_path: Path) -> None:
-    """Photos counted by their size alone, so that scores of other photos were served; who evaluated then is told so."""
+    """Photos counted by their size alone, so that scores of other photos were served; the commands say so."""
     by_content = BY_CONTENT + "7" * 64
     old = store(fingerprint="7" * 64)
     asked = tmp_path / "eval", old.checkpoint_hash, "val"

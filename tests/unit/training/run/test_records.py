@@ -285,7 +285,7 @@ writer.write_last(Warned(message="the end"))
 
 
 def test_a_record_for_which_there_is_no_room_is_not_written_in_part(tmp_path: Path) -> None:
-    """The half line was closed by the next record, which was lost with it: the one that told the end."""
+    """The half line was closed by the next record, which was lost with it: the one with the end."""
     path = tmp_path / "log.jsonl"
     command = [sys.executable, "-c", SHORT, str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)

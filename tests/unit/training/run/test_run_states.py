@@ -1,4 +1,4 @@
-"""The states of runs, told by the kernel's lock and the log; stopping, and one training at a time."""
+"""The states of runs, from the kernel's lock and the log; stopping, and one training at a time."""
 
 import getpass
 import os

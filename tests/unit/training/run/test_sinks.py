@@ -119,8 +119,8 @@ def test_a_run_without_tensorboard_warns_and_goes_on(
     run = create_run("first", tiny_voc, "report", config)
     with jobs.hold(run.path):
         records = list(train(run))
-    told = [record.message for record in records if isinstance(record, Warned)]
-    assert told == ([] if is_installed else [sinks.NO_TENSORBOARD])
+    messages = [record.message for record in records if isinstance(record, Warned)]
+    assert messages == ([] if is_installed else [sinks.NO_TENSORBOARD])
     assert (run.path / "tensorboard").exists() == is_installed
     assert [row["epoch"] for row in rows(run.path)] == ["1"]
     if is_installed:
