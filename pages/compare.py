@@ -54,7 +54,7 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     st.subheader("Training", anchor=False)
     show_runs(sides, chosen)
     show_curves(sides)
-    with st.expander("mIoU by the rules of other libraries"):
+    with st.expander("mIoU by the rules of other libraries", expanded="rule" in st.query_params):  # of older links
         show_conventions(sides)
     with st.expander("Published results, and numbers from elsewhere"):
         show_published(sides)

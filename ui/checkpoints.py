@@ -8,7 +8,7 @@ from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
-from core.training.run.folders import Run, list_runs
+from core.training.run.folders import Run, list_runs, run_names
 from core.training.run.log import RunLog
 from core.training.run.milestones import epoch_of
 from ui import cached
@@ -58,12 +58,6 @@ def list_choices() -> list[Choice]:
         for run in runs
         for file in run.checkpoints()
     ]
-
-
-def run_names(runs: Sequence[Run]) -> dict[Path, str]:
-    """Return the name of each run, or its folder's name where several runs share one."""
-    names = [run.name for run in runs]
-    return {run.path: run.name if names.count(run.name) == 1 else run.path.name for run in runs}
 
 
 def _choice(run: Run, file: Path, log: RunLog, run_name: str) -> Choice:

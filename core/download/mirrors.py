@@ -83,7 +83,8 @@ def fetch_whole(url: str, part: Path, expected: Expected, on_bytes: OnProgress) 
     """
     has_beginning = _bytes_of(part) > 0
     _complete(url, part, expected, on_bytes)
-    found = _digest_of(part, expected.algorithm)
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(expected.algorithm, usedforsecurity=False)).hexdigest()
     if found.startswith(expected.digest):
         return
     part.unlink()
@@ -193,8 +194,3 @@ def _pieces_of(response: HTTPResponse) -> Iterator[bytes]:
 
 def _bytes_of(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def _digest_of(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

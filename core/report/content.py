@@ -15,7 +15,7 @@ from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
-from core.training.run.folders import Run
+from core.training.run.folders import Run, run_names
 from core.training.run.log import RunLog, read_log
 from core.training.run.milestones import epoch_of
 from core.training.run.records import Epoch, RunStarted
@@ -212,7 +212,9 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
     if not names:
         raise DataError(f"{evaluation.path} holds no photo; evaluate {checkpoints[0].file} on a split that has some.")
     runs = list({each.run.path: each.run for each in checkpoints}.values())
-    reported = tuple(ReportedRun(run, _name(run, runs), read_log(run.log_path)) for run in runs)
+    reported = tuple(
+        ReportedRun(run, name, read_log(run.log_path)) for run, name in zip(runs, run_names(runs).values(), strict=True)
+    )
     data = _unchanged(evaluation)
     logged = next((each.log.legs[-1].classes for each in reported if each.log.legs), VOC_CLASSES)
     floor_NKK = np.zeros_like(counts)
@@ -243,11 +245,6 @@ def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
                 f"{first_label} and {label} were scored on different data ({where}{why}): their scores cannot be "
                 "compared. Choose checkpoints that were scored on the same images, or evaluate them again."
             )
-
-
-def _name(run: Run, runs: Sequence[Run]) -> str:
-    """Return a run's name, or its folder's if several runs share the name."""
-    return run.name if [other.name for other in runs].count(run.name) == 1 else run.path.name
 
 
 def _data_of(path: str) -> Dataset | None:

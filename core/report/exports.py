@@ -12,7 +12,7 @@ import core
 from core.metrics.scores import Scores
 from core.report.content import Content
 from core.report.language.words import MINUS, MISSING, NARROW, Words
-from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, Row, ScoreTable, class_tables, scores_table
+from core.report.tables import CLASS_SCORE_NAMES, SCORE_NAMES, ScoreTable, class_tables, scores_table
 from core.report.verdicts import Verdicts
 from core.wording import csv_text
 
@@ -177,7 +177,7 @@ def environment(table: ScoreTable, words: Words) -> str:
             *_groups(table),
             _line([table.corner, *table.columns]),
             r"\midrule",
-            *(_row(row, words) for row in table.rows),
+            *(_line([row.label, *map(words.per_cent, row.values)]) for row in table.rows),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -195,10 +195,6 @@ def _groups(table: ScoreTable) -> list[str]:
         rules.append(rf"\cmidrule(lr){{{first}-{first + span - 1}}}")
         first += span
     return [rf"{' & '.join(cells)} \\", "".join(rules)]
-
-
-def _row(row: Row, words: Words) -> str:
-    return _line([row.label, *(words.per_cent(value) for value in row.values)])
 
 
 def _line(cells: Sequence[str]) -> str:

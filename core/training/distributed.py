@@ -210,16 +210,13 @@ def ended_together(world: World) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, RuntimeError) and world.size > 1 and _is_lost(error):
+        is_lost = isinstance(error, dist.DistError) or any(text in str(error) for text in LOST_TEXTS)
+        if isinstance(error, RuntimeError) and world.size > 1 and is_lost:
             raise RunError(_reason_of_others(world)) from error
         if world.store:
             with suppress(RuntimeError):  # the store may have ended too
                 world.store.compare_set(WHY, "", str(error) or type(error).__name__)
         raise
-
-
-def _is_lost(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or any(text in str(error) for text in LOST_TEXTS)
 
 
 def _reason_of_others(world: World) -> str:

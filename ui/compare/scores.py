@@ -13,11 +13,12 @@ from core.metrics.guard import explain
 from core.metrics.verdict import sentence
 from core.report.content import ReportedCheckpoint
 from core.training.run.evaluations import BY_SIZE, Evaluation
+from core.training.run.folders import run_names
 from core.training.settings.config import TrainingConfig
 from core.wording import count
 from ui import cached
 from ui.charts import Curve, loss_curves, miou_curves
-from ui.checkpoints import Choice, evaluated_before, run_names
+from ui.checkpoints import Choice, evaluated_before
 from ui.compare import cached_comparison
 from ui.compare.comparison import SCORE_COLUMNS, convention_table, ranking_table, score_table, warning
 from ui.words import MISSING, percent, plain

@@ -16,7 +16,6 @@ from core.training.run.records import Record, RunEnded, seconds_between
 from core.wording import count, duration, megabytes
 from ui import cached, charts
 from ui.charts import Curve, loss_curves, miou_curves
-from ui.checkpoints import run_names
 from ui.train.duration import progress_of
 from ui.words import MISSING, STATES, percent, plain, points
 
@@ -190,7 +189,7 @@ def show_numbers(log: RunLog) -> None:
 
 def show_curves(run: Run, log: RunLog, known: list[Run]) -> None:
     """Draw losses and mIoU over the epochs, beside other runs if chosen; a single epoch is not a curve."""
-    names = run_names(known)
+    names = folders.run_names(known)
     others = {names[other.path]: other for other in known if other.path != run.path}
     chosen = st.multiselect("Beside", list(others), key="beside", placeholder="other runs") if others else []
     curves = [Curve(names.get(run.path, run.name), log), *(_curve(name, others[name]) for name in chosen)]

@@ -45,10 +45,6 @@ class ColorCount:
         return max(self.pixels, key=lambda its: (2 * self.at_border[its] > self.num_masks, self.pixels[its], -its))
 
 
-def _is_grey(color: int) -> bool:
-    return color >> 16 == color >> 8 & 255 == color & 255
-
-
 def num_bright(colors: Iterable[int]) -> int:
     """Return the number of colours that are not grey."""
-    return sum(not _is_grey(color) for color in colors)
+    return sum(not color >> 16 == color >> 8 & 255 == color & 255 for color in colors)

@@ -138,7 +138,8 @@ def survey(
                 forms[name], values[name] = "levels" if kinds & LEVELS else "ids", pair.mask.values
             else:
                 forms[name], values[name] = _look(pair, kinds, classes, colors)
-    if colors.pixels and _are_greys(colors.pixels, classes):
+    # Pictures that are entirely grey, and not in classes' colours that are grey.
+    if colors.pixels and not num_bright(colors.pixels) and not colors.pixels.keys() <= ids_by_color(classes).keys():
         greys = frozenset(color & 255 for color in colors.pixels)
         values |= {name: greys for name in forms if forms[name] == "colours"}
         form: Form = "levels" if _are_levels(greys, classes) else "ids"
@@ -203,11 +204,6 @@ def _look(
 
 def _are_levels(values: frozenset[int], classes: Classes) -> bool:
     return values == BINARY or are_grey_levels(values, classes)
-
-
-def _are_greys(colors: Mapping[int, int], classes: Classes) -> bool:
-    """Return whether colour pictures are entirely grey, and not in classes' colours that are grey."""
-    return not num_bright(colors) and not colors.keys() <= ids_by_color(classes).keys()
 
 
 # --- concluding -----------------------------------------------------------------------------------------------------

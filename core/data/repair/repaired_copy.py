@@ -84,15 +84,11 @@ def repair(
         written, changes = _write_pairs(plan, pairs, next(steps))
         changes += [*_about_lists(contents), *_put_unused_aside(plan), *_write_classes(plan)]
         splits, moves = _settle(plan, written, next(steps), split_anew=split_anew)
-        changes = [_printable(change) for change in (*changes, *moves)]
+        changes = [replace(each, file=printable(each.file), detail=printable(each.detail)) for each in changes + moves]
         rows = [(change.file, change.action, change.detail) for change in changes]
         (folder / REPORT_FILE).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
     num_listed = len({name for names in splits.names.values() for name in names})
     return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
-
-
-def _printable(change: Change) -> Change:
-    return replace(change, file=printable(change.file), detail=printable(change.detail))
 
 
 def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:

@@ -30,7 +30,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import refuse_existing, take_name
-from core.model.checkpoint.checkpoint_file import META_KEY, CheckpointMeta, OpenedCheckpoint, open_checkpoint
+from core.model.checkpoint.checkpoint_file import META_KEY, OpenedCheckpoint, open_checkpoint
 from core.model.checkpoint.fitting import is_finite
 
 TOLERANCE = 1e-4
@@ -106,7 +106,8 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: boo
     refuse_existing(out)
     # Contiguous copies: safetensors takes no others, and torch.export warns about them.
     state = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in opened.state.items()}
-    opened = replace(opened, state=state, meta=_without_places(opened.meta))
+    # Of the data's path, which is private, the folder's name alone.
+    opened = replace(opened, state=state, meta=replace(opened.meta, data=Path(opened.meta.data).name))
     model = LogitsOnly(opened.build())
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export.") as folder:
@@ -125,11 +126,6 @@ def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: boo
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}; choose another place.") from error
     return Exported(out, export_format, out.stat().st_size, difference, tolerance, agreement)
-
-
-def _without_places(meta: CheckpointMeta) -> CheckpointMeta:
-    """Return the meta with the name of the data's folder alone: its path on this machine is private."""
-    return replace(meta, data=Path(meta.data).name)
 
 
 def _writer_of(export_format: str) -> Callable[[OpenedCheckpoint, LogitsOnly, Path], Reopened]:

@@ -170,7 +170,7 @@ def _refuse(path: Path, architecture: str, found: KeyLists) -> Never:
     faults = (
         (found.missing, "missing"),
         (shapes, "of another shape"),
-        (kinds, f"that {are(kinds)} no plain numbers"),
+        (kinds, f"that {are(kinds)} not plain numbers"),
         (found.unexpected, "that the model does not have"),
     )
     parts = [f"{len(keys)} {what} ({shown(keys)})" for keys, what in faults if keys]

@@ -35,7 +35,9 @@ def model(content: Content, words: Words) -> Rows:
     """Return the facts about the models."""
     values: dict[str, Callable[[ReportedRun, TrainingConfig], str]] = {
         "architecture": lambda _, config: config.architecture,
-        "parameters": lambda reported, _: _parameters(reported, words),
+        "parameters": lambda reported, _: (
+            words.number(reported.log.legs[-1].num_params) if reported.log.legs else words("unknown")
+        ),
         "output stride": lambda _, config: str(config.output_stride),
         "init": lambda reported, _: words(f"init {reported.init}"),
         "aux head": lambda _, config: words("yes" if config.aux_weight > 0 else "no"),
@@ -43,10 +45,6 @@ def model(content: Content, words: Words) -> Rows:
         "preprocessing": lambda _, config: _preprocessing(config, words),
     }
     return [(words(key), [value(each, each.run.config) for each in content.runs]) for key, value in values.items()]
-
-
-def _parameters(reported: ReportedRun, words: Words) -> str:
-    return words.number(reported.log.legs[-1].num_params) if reported.log.legs else words("unknown")
 
 
 def _preprocessing(config: TrainingConfig, words: Words) -> str:

@@ -29,7 +29,7 @@ class Words:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        self.separators = ",." if language == "pt" else ".,"
+        self.separators = ",." if language == "pt" else ".,"  # of decimals and of thousands, as plotly takes them
         file = Path(__file__).with_name(f"{language}.toml")
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         self.texts: dict[str, str] = document["texts"]
@@ -45,7 +45,7 @@ class Words:
         """Return the value of a setting as text."""
         if isinstance(value, bool):
             return self("yes" if value else "no")
-        return self._localized(f"{value:g}") if isinstance(value, float) else str(value)
+        return f"{value:g}".replace(".", self.separators[0]) if isinstance(value, float) else str(value)
 
     def listed(self, names: list[str]) -> str:
         """Return `a, b and c`."""
@@ -84,9 +84,6 @@ class Words:
             return MISSING
         write = self.points if signed else self.per_cent
         return self("epoch range", first=write(low), last=write(high))
-
-    def _localized(self, text: str) -> str:
-        return text.replace(".", ",") if self.language == "pt" else text
 
     # --- times ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -162,6 +163,12 @@ def read_runs(folder: Path | None = None) -> tuple[list[Run], list[str]]:
             if _is_run(path):  # else it was deleted meanwhile
                 sentences.append(str(error))
     return sorted(runs, key=lambda run: run.created_s, reverse=True), sentences
+
+
+def run_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """Return the name of each run, or its folder's name where several runs share one."""
+    names = [run.name for run in runs]
+    return {run.path: run.name if names.count(run.name) == 1 else run.path.name for run in runs}
 
 
 def _is_run(path: Path) -> bool:

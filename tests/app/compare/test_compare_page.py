@@ -371,6 +371,12 @@ def test_an_evaluation_of_last_outlives_the_file_it_is_of(visit: Visit, make_run
     assert button(app, f"Evaluate last (2 epochs) on val{TAKES}")
 
 
+def test_an_older_link_with_a_rule_opens_the_table_of_rules(visit: Visit, run: Run) -> None:
+    ids = [f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 3)]
+    opened = [visit("compare", checkpoint=ids, **query).expander[0].proto.expanded for query in ({}, {"rule": "mmseg"})]
+    assert opened == [False, True]
+
+
 @pytest.mark.parametrize("is_live", [True, False])
 def test_best_is_compared_by_default_rather_than_last(
     visit: Visit, make_run: MakeRun, demo_data: Path, *, is_live: bool

@@ -158,5 +158,5 @@ def test_numbers_of_eight_bits_are_not_of_another_shape(mobilenet: DeepLabV3, tm
     state["classifier.4.weight"] = state["classifier.4.weight"].to(torch.float8_e4m3fn)
     torch.save(state, tmp_path / "float8.pt")
     text = str(refused(tmp_path / "float8.pt"))
-    assert "1 that is not a plain numbers (classifier.4.weight of float8_e4m3fn" in text
+    assert "1 that is not plain numbers (classifier.4.weight of float8_e4m3fn" in text
     assert "another shape" not in text
