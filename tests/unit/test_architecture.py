@@ -247,6 +247,15 @@ def test_a_folder_has_few_enough_modules_to_look_through() -> None:
     assert crowded == {}
 
 
+def test_a_small_module_that_one_other_uses_is_part_of_it() -> None:
+    """Of a package's own imports, which are its face, none counts: what uses the package uses the module."""
+    lines = {module_name(file): len(file.read_text(encoding="utf-8").splitlines()) for file in MODULES}
+    users = {name: set(importers_of(name)) - {name.rpartition(".")[0]} for name in lines}
+    small = {name: used_by for name, used_by in users.items() if len(used_by) == 1 and lines[name] < 40}
+    assert len(users["core.errors"]) > 40, "the check would see it"
+    assert small == {}
+
+
 def test_no_two_modules_of_a_room_have_one_name() -> None:
     """A room is a folder of core with all that is in it, and ui."""
     names = Counter((_room(file), file.name) for file in MODULES)
