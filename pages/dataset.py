@@ -107,8 +107,9 @@ def main() -> None:
     data = open_data(path)
     try:
         read_contents(path)
-    except DataError:
-        return  # the same sentence as above
+    except DataError:  # the same sentence as above
+        link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
+        return
     show_import_notes(path)
     show(data, analyse(path, data))
     if data:

@@ -100,6 +100,13 @@ def test_a_folder_is_typed_and_stays(
     button(bring(visit, export), "Bring something else").click().run()
 
 
+def test_a_folder_that_is_no_data_set_can_be_brought(visit: Visit, export: Path) -> None:
+    app = visit("dataset", source="A folder", data=str(export))
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "from=" in links(app)["Bring it as an export of another tool"]
+
+
 @pytest.mark.parametrize("name", ["../out", "demo", "taken"])
 def test_a_name_that_cannot_be_is_refused_and_nothing_started(
     visit: Visit, export: Path, launched: list[list[str]], name: str

@@ -37,7 +37,7 @@ def bring_data() -> None:
         return
     try:
         with st.spinner("Looking at every file …"):
-            contents = cached_imports.contents(Source(path))
+            contents = cached_imports.contents(path)
         preview_and_import(path, contents)
     except DataError as error:
         raise DataError(_shown(str(error), path)) from error

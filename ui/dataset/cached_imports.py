@@ -36,14 +36,26 @@ class SmallPreview:
     overlays: tuple[tuple[str, bytes], ...]
 
 
-def contents(source: Source) -> Contents:
-    """Return what a folder, file or archive may be and holds."""
-    return _found("contents", str(source), _key(source.path), lambda: contents_of(source))
+def contents(path: Path) -> Contents:
+    """Return what a folder, file or archive may be and holds, without its preview."""
+    return _looked(path)[0]
 
 
 def preview(name: str, source: Source) -> SmallPreview:
     """Return what an import in a format would bring; what is wrong raises `DataError`."""
+    _, small = _looked(source.path)
+    if small and small.preview.format == name and source == Source(source.path):
+        return small
     return _found(name, str(source), _key(source.path), lambda: _small(preview_data(name, source)))
+
+
+def _looked(path: Path) -> tuple[Contents, SmallPreview | None]:
+    return _found("contents", str(path), _key(path), lambda: _look(path))
+
+
+def _look(path: Path) -> tuple[Contents, SmallPreview | None]:
+    found = contents_of(Source(path))
+    return replace(found, preview=None), _small(found.preview) if found.preview else None
 
 
 def values(source: Source) -> tuple[Value, ...]:

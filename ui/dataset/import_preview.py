@@ -49,6 +49,10 @@ def show_preview(found: SmallPreview, evidence: str, notes: Sequence[str]) -> No
         st.caption("The export has no splits: the photos are split 80/20 at random, always the same way.")
     if notes:
         st.markdown("\n".join(["**Skipped, decided or doubtful**", "", *(f"- {plain(note)}" for note in notes)]))
+        if preview.images > len(found.overlays):
+            st.caption(
+                "What shows only when a mask is drawn is counted in the photos below; the import counts it in all."
+            )
     with st.container(horizontal=True):
         for name, overlay in found.overlays:
             show_picture(overlay, plain(name), f"Masks over {name}", height_px=PICTURE_HEIGHT_PX)

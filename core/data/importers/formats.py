@@ -1,7 +1,7 @@
 """The formats by name, which of them a source is in, and the one way to import them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,17 +116,32 @@ def preview_data(
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder, file or archive may be, with what speaks for it, and its folders with their pictures."""
+    """What a folder, file or archive may be, with what speaks for it, and its folders with their pictures.
+
+    `preview` is that of the one format it may be in, None where there are several, or none, or something is wrong.
+    """
 
     readings: dict[str, str]
     folders: dict[str, int]
+    preview: Preview | None
 
 
 def contents_of(source: Source) -> Contents:
-    """Return what a source may be and holds; an archive that cannot be unpacked raises `DataError`."""
+    """Return what a source may be and holds, unpacked once; an archive that cannot be unpacked raises `DataError`."""
     _refuse_missing(AUTO, source)
-    with _opened(source, Notes()) as opened:
-        return Contents(recognised(opened), picture_folders(opened.path))
+    notes = Notes()
+    with _opened(source, notes) as opened:
+        readings = recognised(opened)
+        preview = _preview_of_only(readings, opened, notes)
+        return Contents(readings, picture_folders(opened.path), preview)
+
+
+def _preview_of_only(readings: dict[str, str], opened: Source, notes: Notes) -> Preview | None:
+    with suppress(DataError):  # which `preview_data` raises
+        for name, evidence in readings.items() if len(readings) == 1 else ():
+            plan = with_listed_splits(_plan(name, opened, notes), opened.path, notes)
+            return preview_of(plan, name, evidence, notes)
+    return None
 
 
 def values_to_name(source: Source) -> tuple[Value, ...]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.commands.data import FORMATS
-from core.data.importers import IMPORTERS, import_data, preview_data, recognised
+from core.data.importers import IMPORTERS, contents_of, import_data, preview_data, recognised
 from core.data.importers.plan import Source
 
 
@@ -73,4 +73,9 @@ def test_a_preview_shows_what_an_import_would_bring_and_writes_nothing(folder: P
     assert [picture.name for picture in shown.pictures] == ["a", "b"]
     assert all(picture.photo.size == picture.mask_HW.shape[::-1] == (12, 8) for picture in shown.pictures)
     assert np.array_equal(shown.pictures[0].mask_HW[:2, :3], np.ones((2, 3)))
+    assert contents_of(Source(folder)).preview is None, "masks lie beside the labels, so there are two readings"
     assert sorted(tmp_path.rglob("*")) == before
+    (folder / "labels.json").rename(tmp_path / "labels.txt")
+    only = contents_of(Source(folder))
+    assert only.preview
+    assert (list(only.readings), only.preview.format, only.preview.pixels) == (["id-masks"], "id-masks", shown.pixels)
