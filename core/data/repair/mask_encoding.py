@@ -1,12 +1,13 @@
 """What the values of a set's masks mean, decided for all masks together.
 
 The *form* of a mask is `ids` of classes, `colours`, `greys` of the classes' colours, or other grey `levels`. Valid ids
-are never renumbered. Nothing is guessed but the background of colour masks without black, which the report states.
-`Survey` is the input of the decision, `Encoding` its result.
+are never renumbered. Black and white with grey edges (`smoothed`: all masks, or none) is cut in the middle. Nothing is
+guessed but the background of colour masks without black, which the report states. `Survey` is the input of the
+decision, `Encoding` its result.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ from core.data.repair.color_counts import MAX_COLORS, ColorCount, num_bright
 from core.data.repair.remedies import Unmendable, values_of
 from core.voc import BACKGROUND, VOID
 
-Form = Literal["ids", "colours", "greys", "levels"]
+Form = Literal["ids", "colours", "greys", "levels", "smoothed"]
 
 BINARY = frozenset((BACKGROUND, VOID))
 LEVELS = frozenset(("grey mask", "binary mask"))
@@ -221,6 +222,12 @@ def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Encoding:
     }  # fmt: skip
     guessed = inferred.colors[0] if inferred and inferred.colors[0] != BLACK else ""
     return Encoding(classes, seen.forms, by_form, frozenset(seen.colors.pictures), seen.keeps_ids, guessed)
+
+
+def cut_in_the_middle(names: Iterable[str], given: Classes | None) -> Encoding:
+    """Return the encoding of masks that are all black and white with grey edges."""
+    forms: dict[str, Form] = dict.fromkeys(names, "smoothed")
+    return Encoding(given or classes_of(("background", "object")), forms, {}, frozenset(), frozenset(), "")
 
 
 def _infer(seen: Survey) -> Classes | None:

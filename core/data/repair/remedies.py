@@ -3,6 +3,7 @@
 A repair that needs a guess raises `Unmendable`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 
 from core.data.bit_depth import STRETCH, stretched
 from core.data.images import JPEG_QUALITY, load_picture, read_photo
+from core.data.importers.masks.mask_file import is_smoothed
 from core.errors import DataError
 from core.files import regular
 from core.voc import BACKGROUND, VOID
@@ -20,6 +22,8 @@ MAX_UNKNOWN_SHARE = 0.01
 """Pixels without a known class become void up to this share; above it the mask is not repaired."""
 MAX_RESIZE_DIFFERENCE_PX = 1.0
 UNKNOWN = -1
+MAX_TINT = 16
+"""Colours whose channels differ by no more are grey: JPEG tints them."""
 JPEG_FORMATS = ("JPEG", "MPO")
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +59,20 @@ def values_of(mask: Image.Image) -> NDArray[np.uint8]:
         return np.where(value_HW2[..., 1] == 0, BACKGROUND, value_HW2[..., 0]).astype(np.uint8)
     color_HW, is_clear_HW = colors_of(mask)
     return np.where(is_clear_HW, BACKGROUND, color_HW & 255).astype(np.uint8)
+
+
+def smoothed_masks(files: Mapping[str, Path]) -> frozenset[str]:
+    """Return all masks, by name, if they are black and white with grey edges (smoothed, or JPEGs), else none."""
+    counts = Counter[int]()
+    is_lossy = False
+    for file in files.values():
+        picture = load_picture(file, "mask")
+        is_lossy |= picture.format in JPEG_FORMATS
+        if picture.mode not in ("1", "L", "RGB") or np.ptp(np.asarray(picture.convert("RGB")), axis=2).max() > MAX_TINT:
+            return frozenset()
+        levels = np.bincount(np.asarray(picture.convert("L")).ravel(), minlength=256).tolist()
+        counts.update({level: number for level, number in enumerate(levels) if number})
+    return frozenset(files) if counts and is_smoothed(counts, is_lossy=is_lossy) else frozenset()
 
 
 def _to_8_bits(number_HW: NDArray[np.float64]) -> NDArray[np.uint8]:

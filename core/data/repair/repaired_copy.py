@@ -25,7 +25,8 @@ from core.data.doctor.diagnosis import Report, names_by_split, read_pairs, repor
 from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import HIDDEN, Entry, Problem, printable
 from core.data.doctor.set_checks import check_set
-from core.data.repair.mask_encoding import conclude, known_classes, palettes_of_ids, survey
+from core.data.repair.mask_encoding import conclude, cut_in_the_middle, known_classes, palettes_of_ids, survey
+from core.data.repair.remedies import smoothed_masks
 from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, RepairPlan, put_aside, write_pair
 from core.data.repair.repaired_splits import Splits, settle
 from core.data.statistics.split_stats import in_threads
@@ -35,6 +36,8 @@ from core.jobs import OnProgress
 from core.wording import count, csv_text, numbered
 
 REPORT_FILE = "repair.csv"
+MAYBE_SMOOTHED = frozenset(("lossy mask", "stray ids", "grey mask"))
+"""Findings about masks that may be black and white with grey edges."""
 
 MAX_NAME_LENGTH = 240
 """File systems allow names of 255 bytes; the rest is for a number and an extension."""
@@ -119,11 +122,15 @@ def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table
     assumed = VOC_CLASSES if contents.classes == VOC_CLASSES else NUMBERED
     given = table or known_classes(contents, pairs)
     is_named = bool(table) or (contents.root / CLASSES_FILE).exists() or given not in (None, contents.classes)
-    seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
+    files = {pair.entry.name: pair.entry.mask_file for pair in pairs if pair.mask and pair.entry.mask_file}
+    may_be_cut = (not given or len(given) == len("01")) and any(its & MAYBE_SMOOTHED for its in kinds.values())
+    if smoothed := smoothed_masks(files) if may_be_cut else frozenset():
+        encoding = cut_in_the_middle(smoothed, given)
+    else:
+        seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
+        encoding = conclude(seen, given, assumed)
     photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
-    return RepairPlan(
-        contents, found, photos, conclude(seen, given, assumed), new_names([pair.entry for pair in pairs]), folder
-    )
+    return RepairPlan(contents, found, photos, encoding, new_names([pair.entry for pair in pairs]), folder)
 
 
 def _write_pairs(

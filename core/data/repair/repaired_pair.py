@@ -12,6 +12,7 @@ from core.data.dataset import LAYOUTS, Contents
 from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import Problem
 from core.data.images import MASK_MODES, load_picture, write_mask
+from core.data.importers.masks.mask_file import CUT
 from core.data.repair.color_counts import MAX_COLORS
 from core.data.repair.mask_encoding import Encoding, Form
 from core.data.repair.remedies import (
@@ -35,6 +36,7 @@ HOW: dict[Form, str] = {
     "colours": "ids by the colours of the classes",
     "greys": "ids by the greys of the classes' colours",
     "levels": "ids by the order of the set's grey levels",
+    "smoothed": f"black and white with grey edges, cut at {CUT} of 255",
 }
 HOPELESS = ("missing photo", "missing mask", "unreadable photo", "unreadable mask", "lossy mask")
 
@@ -105,6 +107,8 @@ def _set_aside(plan: RepairPlan, pair: ExaminedPair, reason: str) -> Iterator[Ch
 def _repaired_ids(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the ids of a mask on its upright photo, (H, W) uint8, and the changes; else raise `Unmendable`."""
     entry, kinds = pair.entry, {problem.kind for problem in plan.problems[pair.entry.name]}
+    if plan.encoding.forms.get(entry.name) == "smoothed":
+        kinds -= {"lossy mask"}
     hopeless = [kind for kind in HOPELESS if kind in kinds]
     if hopeless or not pair.photo or not entry.mask_file:
         raise Unmendable(hopeless[0] if hopeless else "a list names it by a path")
@@ -123,6 +127,8 @@ def _repaired_ids(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint
 def _ids(mask: Image.Image, encoding: Encoding, name: str) -> tuple[NDArray[np.uint8], list[str]]:
     """Return a mask as ids of the encoding's classes, (H, W) uint8, and the changes."""
     form = encoding.forms[name]
+    if form == "smoothed":
+        return (np.asarray(mask.convert("L")) >= CUT).astype(np.uint8), [HOW[form]]
     id_by_value = encoding.id_by_value[form]
     if form == "colours":
         color_HW, is_clear_HW = colors_of(mask)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import Classes, read_classes
-from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, any_color, read_mask_file
+from core.data.importers.masks.mask_file import CUT, any_color, is_smoothed, read_mask_file
 from core.data.importers.masks.pairs import means_mask, says_photos
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
@@ -179,8 +179,9 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
     picture = read_mask_file(file)
     is_lossy = file.suffix.lower() in JPEG_SUFFIXES
     grey_HW = np.asarray(picture.convert("L") if is_lossy else picture)
-    levels = np.unique(grey_HW) if is_lossy or picture.mode in ("L", "P") else np.zeros(0)
-    if is_lossy or (picture.mode == "L" and len(levels) >= MIN_LEVELS and levels[-1] >= CUT):
+    counted = np.unique(grey_HW, return_counts=True) if picture.mode in ("L", "P") else (np.zeros(0), np.zeros(0))
+    levels, counts = counted[0], dict(zip(*(part.tolist() for part in counted), strict=True))
+    if is_lossy or (picture.mode == "L" and is_smoothed(counts, is_lossy=False)):
         notes.count(f"{'JPEG' if is_lossy else 'Smoothed'} masks cut at {CUT} of 255", file)
         return grey_HW >= CUT
     several = len(levels) - (levels[:1] == 0).sum() > 1

@@ -17,7 +17,7 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
 from core.data.importers.masks.known_names import KNOWN
-from core.data.importers.masks.mask_file import CUT, MIN_LEVELS, read_mask_file
+from core.data.importers.masks.mask_file import CUT, Counts, is_smoothed, read_mask_file
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
@@ -29,16 +29,11 @@ from core.voc import BACKGROUND, VOID
 
 UNSIGNED_VOID = (-1, 65535, VOID)
 MAX_COUNTED = 65_535
-MAX_BETWEEN = 0.2
-"""Share of pixels between black and white up to which a mask is a smoothed one."""
 MAX_GAP = 8
 """Unnamed values further apart are levels of grey rather than ids."""
 
 MAX_VALUES = 64
 """More values than that nobody names by hand."""
-
-Counts = dict[int, int]
-"""How many pixels have a value."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +172,7 @@ def _meaning(
 ) -> tuple[Classes, Values]:
     lossy = next((pair.mask for pair in pairs if pair.mask.suffix.lower() in JPEG_SUFFIXES), None)
     is_binary = names is None or (len(names.in_order) <= len("01") and not names.said)
-    if is_binary and (lossy or len(counts) >= MIN_LEVELS) and _is_smoothed(counts, is_lossy=lossy is not None):
+    if is_binary and is_smoothed(counts, is_lossy=lossy is not None):
         between = sum(number for value, number in counts.items() if 0 < value < VOID)
         notes.say(
             f"The masks are black and white, saved as JPEG or smoothed: {between:,} grey pixels cut at {CUT} of {VOID}."
@@ -199,16 +194,6 @@ def _meaning(
         return _unnamed(values, counts, source, notes)
     classes, ids = _classes(values, _named(names, values), source, notes, names.colors)
     return classes, Values(ids | {void: VOID for void in counts if void in UNSIGNED_VOID and void not in ids})
-
-
-def _is_smoothed(counts: Counts, *, is_lossy: bool) -> bool:
-    """Return whether values are black and white but for edges."""
-    if min(counts) < 0 or max(counts) > VOID or max(counts) < CUT:
-        return False
-    total = sum(counts.values())
-    margin = VOID // 8 if is_lossy else 0
-    between = sum(number for value, number in counts.items() if margin < value < VOID - margin)
-    return between <= MAX_BETWEEN * total and any(value >= VOID - margin for value in counts)
 
 
 def _named(names: ValueNames | None, values: Sequence[int]) -> dict[int, str]:

@@ -8,6 +8,7 @@ as many values as the length. The values are the bytes of an RGBA picture, row b
 
 import io
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from core.data.importers.plan import Size
 from core.errors import DataError
 from core.files import regular
+from core.voc import VOID
 
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for pictures that are damaged, or none."""
@@ -25,6 +27,14 @@ VALUE_BITS = 8
 CUT = 128
 MIN_LEVELS = 12
 """Masks of fewer different values are not smoothed ones: the levels may be classes."""
+MIDDLE = range(CUT - 64, CUT + 64)
+MIN_IN_MIDDLE = 6
+"""Different values around the middle of 255 that smoothed masks have at least; ids of classes are lower."""
+MAX_BETWEEN = 0.2
+"""Share of pixels between black and white up to which a mask is a smoothed one."""
+
+Counts = dict[int, int]
+"""How many pixels have a value."""
 
 
 def read_mask_file(file: Path) -> Image.Image:
@@ -44,6 +54,16 @@ def read_picture(data: bytes, what: str) -> Image.Image:
             return picture
     except UNREADABLE as error:
         raise DataError(f"{what} cannot be read ({error}); export it again.") from error
+
+
+def is_smoothed(counts: Mapping[int, int], *, is_lossy: bool) -> bool:
+    """Return whether values are black and white but for edges: smoothed, or blended by JPEG (`is_lossy`)."""
+    has_levels = len(counts) >= MIN_LEVELS and len(set(MIDDLE).intersection(counts)) >= MIN_IN_MIDDLE
+    if not (is_lossy or has_levels) or min(counts) < 0 or max(counts) > VOID or max(counts) < CUT:
+        return False
+    margin = VOID // 8 if is_lossy else 0
+    between = sum(number for value, number in counts.items() if margin < value < VOID - margin)
+    return between <= MAX_BETWEEN * sum(counts.values()) and any(value >= VOID - margin for value in counts)
 
 
 def any_color(picture: Image.Image) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from core.classes import VOC_CLASSES, Classes
 from core.data.dataset import open_dataset
@@ -13,7 +13,7 @@ from core.data.images import mask_image, write_mask
 from core.data.repair.color_counts import ColorCount
 from core.data.repair.repaired_copy import repair
 from core.voc import VOID
-from tests.faulty_data import BIRD, OWN_PALETTE, Patient, cat_mask, grey, levels, luminance, photo_of
+from tests.faulty_data import BIRD, OWN_PALETTE, SIZE, Patient, cat_mask, grey, levels, luminance, photo_of
 from tests.small_data import CAT, DOG
 from tests.unit.data.repair.repaired import check_copy, mask_in, mend_all
 
@@ -202,3 +202,20 @@ def test_a_few_stray_pixels_become_void_and_that_is_said(patient: Patient, tmp_p
         }
     ]
     assert (mask_in(tmp_path / "out", "t3")[0, :6] == [VOID] * 5 + [0]).all()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_black_and_white_with_grey_edges_is_cut_in_the_middle(patient: Patient, tmp_path: Path, suffix: str) -> None:
+    """Kvasir's masks are JPEGs, others are smoothed by resizing: no pair was left, and nothing said what to do."""
+    large = Image.new("L", (960, 640))
+    ImageDraw.Draw(large).ellipse((230, 155, 666, 502), fill=255)
+    smooth = large.resize(SIZE, Image.Resampling.BILINEAR)
+    for name in [*patient.train, *patient.val]:
+        patient.mask(name).unlink()
+        smooth.save(patient.mask(name).with_suffix(suffix), quality=90)
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report)
+    assert open_dataset(tmp_path / "out").class_names == ("background", "object")
+    expected_HW = np.asarray(smooth) >= 128
+    assert np.count_nonzero((mask_in(tmp_path / "out", name) == 1) != expected_HW) <= (4 if suffix == ".jpg" else 0)
+    assert "black and white with grey edges, cut at 128 of 255" in {change.detail for change in report.changes}

@@ -270,3 +270,15 @@ def test_a_damaged_array_is_one_sentence(source: Path, tmp_path: Path) -> None:
         (source / "masks" / "b.npy").write_bytes(wrong)
         with pytest.raises(DataError, match="cannot be read"):
             import_data("id-masks", source, tmp_path / "out")
+
+
+def test_twelve_classes_and_much_void_are_not_a_smoothed_mask(source: Path, tmp_path: Path) -> None:
+    """Few pixels of many classes beside 0 and 255 were taken for grey edges, and void for the object."""
+    mask_HW = np.full((40, 40), 255, dtype=np.uint8)
+    mask_HW[:20] = 0
+    mask_HW[0, :13] = range(1, 14)
+    for photo in "ab":
+        Image.new("RGB", (40, 40)).save(source / "images" / f"{photo}.jpg")
+        save(source / "masks" / f"{photo}.png", mask_HW)
+    imported = import_data("id-masks", source, tmp_path / "out")
+    assert imported.pixels == (2 * 787, *[2] * 13)
