@@ -142,7 +142,8 @@ def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> g
     for index, (side, label) in enumerate(zip(SIDES, labels, strict=True)):
         figure.add_bar(
             name=f"{side.upper()}: {label}", orientation="h", y=[kind.capitalize() for kind in KINDS], x=shares[index],
-            marker={"color": THEME_COLORS[index]}, text=[f"{100 * share:.1f} %" for share in shares[index]],
+            marker={"color": THEME_COLORS[index]}, text=[f"{END}{100 * share:.1f} %" for share in shares[index]],
+            textposition="outside", textfont={"color": TEXT},
             customdata=[ImageFilter("kind", (kind,), side).text() for kind in range(len(KINDS))],
             hovertemplate="%{y}: %{x:.2%} of the pixels<extra></extra>", cliponaxis=False,
         )  # fmt: skip
@@ -182,6 +183,7 @@ def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> 
             name=f"{SIDES[index].upper()}: {label}", x=[size_words(score.index) for score in scores],
             y=[score.iou for score in scores], marker={"color": THEME_COLORS[index]},
             text=["" if score.iou is None else f"{100 * score.iou:.0f} %" for score in scores],
+            textposition="outside", textfont={"color": TEXT},
             hovertext=[count(score.objects, 'object') for score in scores],
             customdata=[ImageFilter("size", (score.index,), SIDES[index]).text() for score in scores],
             hovertemplate="%{x}: %{y:.1%}, %{hovertext}<extra></extra>", cliponaxis=False,
