@@ -112,8 +112,8 @@ def default_pair(choices: Sequence[Choice]) -> list[Choice]:
     """Return the first and last milestone of the newest run that has two; without one, the runner-up and the best.
 
     These two are of different runs on the newest one's data, if there are; of a single run, they are its first and last
-    checkpoint. `last.pt` is chosen only if there are no two others: it changes while a run lives, and repeats the last
-    milestone of a finished one.
+    checkpoint, or one alone if both are of one epoch. `last.pt` is chosen only if there are no two others: it changes
+    while a run lives, and repeats the last milestone of a finished one.
     """
     for run_path in dict.fromkeys(choice.run.path for choice in choices):
         milestones = [choice for choice in choices if choice.run.path == run_path and choice.is_milestone]
@@ -125,7 +125,10 @@ def default_pair(choices: Sequence[Choice]) -> list[Choice]:
     best = {each.run.path: each for each in reversed(best_first(comparable))}
     if len(best) > 1:
         return best_first(list(best.values()))[1::-1]
-    return [there[0], there[-1]] if len(there) > 1 else list(there)
+    ends = comparable if len(comparable) > 1 else there
+    pair = [ends[0], ends[-1]] if len(ends) > 1 else list(ends)
+    weights = {(each.run.path, each.id if each.scored_epoch is None else each.scored_epoch) for each in pair}
+    return pair[: len(weights)]
 
 
 def splits_of(chosen: Sequence[Choice]) -> list[str]:

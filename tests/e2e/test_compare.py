@@ -79,7 +79,7 @@ def test_present_the_pair_by_arrow_keys_and_leave(dashboard: Dashboard, visit: V
     expect.set_options(timeout=PAGE_MS)
     page.goto(f"{dashboard.url}/compare")
     page.get_by_role("link", name="Present").click()
-    expect(page.get_by_role("heading", name="4 photos to train on, 12 to evaluate on")).to_be_visible()
+    expect(page.get_by_role("heading", name="Images: 4 to train on, 12 to evaluate on")).to_be_visible()
     press(page, "ArrowRight")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
     press(page, "ArrowRight")

@@ -12,7 +12,7 @@ from core.data.demo import write_demo
 from core.training.settings.presets import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, PALETTE
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import go_to, pick, set_number
+from tests.e2e.hands import choose, go_to, pick, set_number
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -97,9 +97,11 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
 
 
 def compare(page: Page) -> None:
-    """Score the checkpoint that is not scored yet, and see it stand beside the other."""
+    """Score a checkpoint that is not scored yet, and see it stand beside the other."""
     go_to(page, "Compare")
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    expect(page.get_by_alt_text("what 1 epoch predicted").first).to_be_visible()
+    choose(page, "B, compared with A", "last (1 epoch)")
     page.get_by_role("button", name="Evaluate last").click()
     expect(page.get_by_role("heading", name="cannot be told apart on 4 images")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_alt_text("true mask").first).to_be_visible()

@@ -43,5 +43,7 @@ def show_first_photos(sides: Sequence[Side]) -> None:
 def _caption(reason: str, image: ImageScore, *, is_pair: bool) -> str:
     if not is_pair:
         return f"{ALONE_REASONS[reason]}: {image.name}"
+    if points(image.gain) == points(0.0):
+        return f"No change: {image.name}"
     words = "Smallest gain" if reason == "loss" and image.gain > 0 else PAIR_REASONS[reason]
     return f"{words}: {image.name}, {points(image.gain)}"

@@ -18,7 +18,8 @@ from core.errors import CheckpointError
 from core.home import demo_dir
 from core.training.run import evaluations, folders
 from core.training.run.folders import Run, create_run
-from tests.app.conftest import CAT, MakeRun, Visit, button, links, make_pairs, texts, write_records
+from core.training.run.records import Checkpoint
+from tests.app.conftest import CAT, MakeRun, Visit, append, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
 from ui.compare.comparison import SCORE_COLUMNS
@@ -390,6 +391,21 @@ def test_best_is_compared_by_default_rather_than_last(
         app = visit("compare")
     pair = [app.selectbox(key=f"checkpoint {end}").value for end in ("first", "last")]
     assert [each.rpartition("/")[2] for each in pair] == ["epoch_002.pt", "best.pt"]
+
+
+def test_the_same_weights_are_not_compared_with_themselves(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    """After a run of one epoch, "best (1 epoch) and 1 epoch cannot be told apart" was the verdict."""
+    run = make_run(epochs=3)
+    write_records(run, 3, ended="finished")
+    for name in ("best.pt", "epoch_003.pt"):
+        store_milestone(run, 3, guess_half, file=name)
+    append(run, Checkpoint(file="best.pt", epoch=3, verified=True, size_bytes=1))
+    app = visit("compare")
+    assert not app.exception
+    assert [app.selectbox(key=f"checkpoint {end}").value for end in ("first", "last")] == [
+        f"{run.path.name}/epoch_003.pt", None,
+    ]  # fmt: skip
+    assert list(app.dataframe[0].value.index) == ["3 epochs", "Floor"]
 
 
 def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
