@@ -30,10 +30,10 @@ def show_first_photos(sides: Sequence[Side]) -> None:
         image = images[each.index]
         predicted = [side.evaluation.mask_path(sample.name) for side in sides]
         masks += [sample.mask, *predicted]
-        last = f"B {percent(image.b)}" if len(sides) > 1 else "Laid over it"
+        scores = (f"A {percent(image.a)}", f"B {percent(image.b)}")
+        names = scores if len(sides) > 1 else (f"Predicted {percent(image.a)}", "Laid over it")
         picture = cached_comparison.sheet_picture(
-            sample.photo, sample.mask, predicted, names=("Photo", "Truth", f"A {percent(image.a)}", last),
-            classes=data.classes,
+            sample.photo, sample.mask, predicted, names=("Photo", "Truth", *names), classes=data.classes,
         )  # fmt: skip
         alt = f"{sample.name}: the photo, its true mask, and what {by} predicted"
         column.image(picture, plain(_caption(each.reason, image, is_pair=len(sides) > 1)), width="stretch", alt=alt)

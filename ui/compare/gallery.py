@@ -29,6 +29,7 @@ PICTURE_PX = 480
 SLIDER_PX = 720
 VIEWS = ("Side by side", "Slider")
 LAYERS = ("Photo", "Truth", "A", "B")
+LAYERS_ALONE = ("Photo", "Truth", "Prediction")
 
 DIFFERENCE_MEANING = (
     "Where they differ: green is right in A alone, blue right in B alone, red wrong in both; grey is where they agree, "
@@ -152,8 +153,10 @@ def _show_row(image: ImageScore, sample: Sample, gallery: Gallery) -> None:
     pictures = {
         image.name: (_photo(sample, gallery), "photo"),
         "Truth": (_mask(sample.mask, gallery), "true mask"),
-        f"A · {percent(image.a)}": (_mask(a, gallery), f"mask by {gallery.a.label}"),
-    }
+        f"{'A' if gallery.is_pair else 'Predicted'} · {percent(image.a)}": (
+            _mask(a, gallery), f"mask by {gallery.a.label}"
+        ),
+    }  # fmt: skip
     if gallery.is_pair:
         pictures |= {
             f"B · {percent(image.b)}": (_mask(b, gallery), f"mask by {gallery.b.label}"),
@@ -192,7 +195,7 @@ def _lit(image: ImageScore, sample: Sample, gallery: Gallery) -> bytes:
 def _show_sliders(pairs: Sequence[tuple[ImageScore, Sample]], gallery: Gallery) -> None:
     """Draw two layers of each image with a line between them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layers = LAYERS if gallery.is_pair else LAYERS[:3]
+        layers = LAYERS if gallery.is_pair else LAYERS_ALONE
         left = st.selectbox("Left of the line", layers, index=len(layers) - 2, key="left layer", width=160)
         right = st.selectbox("Right of the line", layers, index=len(layers) - 1, key="right layer", width=160)
     st.caption("Drag the line, or press Tab until a picture has a frame and move it with the arrow keys.")
@@ -202,8 +205,8 @@ def _show_sliders(pairs: Sequence[tuple[ImageScore, Sample]], gallery: Gallery) 
             pictures = [_layer(layer, image, sample, gallery) for layer in (left, right)]
             names = (_layer_name(left, gallery), _layer_name(right, gallery))
             show_slider(*pictures, names=names, image=image.name, key=f"slider {image.name}")
-            beside = f", B {percent(image.b)}, {points(image.gain)}" if gallery.is_pair else ""
-            st.caption(f"{plain(image.name)}: A {percent(image.a)}{beside}")
+            scores = f"A {percent(image.a)}, B {percent(image.b)}, {points(image.gain)}"
+            st.caption(f"{plain(image.name)}: {scores if gallery.is_pair else percent(image.a)}")
 
 
 def _layer(layer: str, image: ImageScore, sample: Sample, gallery: Gallery) -> bytes:
@@ -211,6 +214,7 @@ def _layer(layer: str, image: ImageScore, sample: Sample, gallery: Gallery) -> b
         "Truth": sample.mask,
         "A": gallery.a.evaluation.mask_path(image.name),
         "B": gallery.b.evaluation.mask_path(image.name),
+        "Prediction": gallery.a.evaluation.mask_path(image.name),
     }
     shown = () if layer == "Photo" else gallery.shown
     mask = masks.get(layer, sample.mask)

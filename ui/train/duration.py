@@ -49,6 +49,8 @@ def progress_of(log: RunLog, target_epochs: int) -> EpochProgress:
     epochs_done = log.epochs_done
     if not log.legs or isinstance(log.last, Preparing | Preflight):
         return EpochProgress(_getting_ready(log.last), epochs_done, target_epochs, 0.0, None)
+    if epochs_done >= target_epochs:
+        return EpochProgress("Saving the last checkpoint and its scores", epochs_done, target_epochs, 0.0, 0.0)
     doing, epoch_share = _epoch_under_way(log, epochs_done)
     epoch_s = _seconds_per_epoch(log)
     remaining_s = None if epoch_s is None else max(0.0, (target_epochs - epochs_done - epoch_share) * epoch_s)

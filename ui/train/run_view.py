@@ -99,7 +99,7 @@ def show_progress(run: Run, log: RunLog, state: str) -> None:
     if state not in folders.LIVE_STATES:
         st.caption(f"{epochs} done" if state != "unknown" else STATES[state].meaning)
         return
-    left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s is not None else ""
+    left = f" · about {duration(progress.remaining_s)} left" if progress.remaining_s else ""
     st.progress(progress.share, f"{epochs}{left}")
     silence = ""
     if state == "stalled" and log.last:

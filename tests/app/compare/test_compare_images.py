@@ -36,7 +36,7 @@ def test_one_side_alone_has_its_photos_while_the_other_waits(visit: Visit, run: 
     assert not app.exception
     assert "Evaluate last" in app.button[0].label
     assert [image.captions[0] for image in app.image][:2] == ["Best: photo_5", "Worst: photo_4"]
-    assert [image.captions[0] for image in gallery(app)][:3] == ["photo_4", "Truth", "A · 58.9 %"]
+    assert [image.captions[0] for image in gallery(app)][:3] == ["photo_4", "Truth", "Predicted · 58.9 %"]
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,11 @@ def test_validation_counts_as_part_of_the_epoch() -> None:
 
 def test_a_finished_run_has_nothing_left() -> None:
     ended = RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1, best_miou=0.4)
-    progress = progress_of(log_of(leg(), step(10, 1040.0), epoch(1), ended), 1)
-    assert (progress.share, progress.remaining_s) == (1.0, 0.0)
+    records = (leg(), step(10, 1040.0), epoch(1))
+    for log in (log_of(*records), log_of(*records, ended)):
+        progress = progress_of(log, 1)
+        assert (progress.share, progress.remaining_s) == (1.0, 0.0)
+        assert progress.doing == "Saving the last checkpoint and its scores", "it was in batch 0 of epoch 2 of 1"
 
 
 def test_a_resumed_leg_is_timed_from_its_own_start() -> None:
