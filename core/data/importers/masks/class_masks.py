@@ -46,6 +46,7 @@ def recognise_class_masks(source: Source) -> str | None:
     """Return what speaks for a mask for each class: masks called by photo and class, or in folders of classes."""
     try:
         plan = plan_class_masks(source, Notes())
+        plan.drawings[0].paint((1, 1))
     except DataError:
         return None
     names, folders = plan.classes.names[1:], {drawing.file.parent for drawing in plan.drawings}
@@ -179,8 +180,13 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
     picture = read_mask_file(file)
     is_lossy = file.suffix.lower() in JPEG_SUFFIXES
     grey_HW = np.asarray(picture.convert("L") if is_lossy else picture)
-    counted = np.unique(grey_HW, return_counts=True) if picture.mode in ("L", "P") else (np.zeros(0), np.zeros(0))
+    is_counted = is_lossy or picture.mode in ("L", "P")
+    counted = np.unique(grey_HW, return_counts=True) if is_counted else (np.zeros(0), np.zeros(0))
     levels, counts = counted[0], dict(zip(*(part.tolist() for part in counted), strict=True))
+    if is_lossy and levels[-1] >= CUT and not is_smoothed(counts, is_lossy=True):
+        raise DataError(
+            f"{file} is a JPEG of many greys, not black and white, so it is not a mask of a class; take it out."
+        )
     if is_lossy or (picture.mode == "L" and is_smoothed(counts, is_lossy=False)):
         notes.count(f"{'JPEG' if is_lossy else 'Smoothed'} masks cut at {CUT} of 255", file)
         return grey_HW >= CUT

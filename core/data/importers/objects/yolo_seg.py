@@ -109,29 +109,36 @@ def _names(source: Source, notes: Notes) -> list[str]:
 
 
 def _splits(source: Source, photos: Sequence[Path]) -> dict[Path, str]:
-    """Return the split of each photo that data.yaml gives one, by a folder above it or a list that holds its path."""
+    """Return the split of each photo that data.yaml gives one; the first of train, val and test counts."""
     splits: dict[Path, str] = {}
     for file in [source.table] if source.table else files_in(source.path, YAML_SUFFIXES):
         for split in SPLITS if file.suffix.lower() in YAML_SUFFIXES else ():
             for entry in _yaml_entries(read_lines(file), split):
-                parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-                tails = [Path(*parts[at:]) for at in range(len(parts))]
-                places = (
-                    folder / tail for tail in tails for folder in (file.parent, source.path, source.photos) if folder
-                )
-                place = next((place for place in places if place.exists()), None)
-                if place and place.is_dir():
-                    inside = [photo for photo in photos if photo.is_relative_to(place)]
-                else:
-                    listed = {composed(line.lstrip("./")) for line in read_lines(place)} if place else set()
-                    inside = [photo for photo in photos if listed.intersection(_tails(photo))]
-                splits = {**dict.fromkeys(inside, split), **splits}
+                splits = {**dict.fromkeys(_photos_in(entry, file, source, photos), split), **splits}
     return splits
 
 
-def _tails(photo: Path) -> list[str]:
-    """Return the ends of a path that a list may name it by: with its folders, from the outermost on."""
-    return [composed("/".join(photo.parts[at:])) for at in range(1, len(photo.parts))]
+def _photos_in(entry: str, file: Path, source: Source, photos: Sequence[Path]) -> list[Path]:
+    """Return the photos below a folder, or on a list, that data.yaml names from wherever it was written."""
+    parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    tails = [Path(*parts[at:]) for at in range(max(1, len(parts) - 1))]
+    places = [folder / tail for tail in tails for folder in (file.parent, source.path, source.photos) if folder]
+    place = next((place for place in places if place.exists()), None)
+    if not place or place.is_dir():
+        return [photo for photo in photos if place and photo.is_relative_to(place)]
+    root = source.photos or source.path
+    listed = {composed(line.lstrip("./")) for line in read_lines(place)}
+    ends = {end for line in listed for end in _ends(Path("/", line))}
+    return [
+        photo
+        for photo in photos
+        if composed(photo.relative_to(root).as_posix()) in ends or listed.intersection(_ends(photo))
+    ]
+
+
+def _ends(path: Path) -> list[str]:
+    """Return a path without its first folders: without one, two, and so on."""
+    return [composed("/".join(path.parts[at:])) for at in range(1, len(path.parts))]
 
 
 def _yaml_entries(lines: list[str], key: str) -> list[str]:

@@ -187,3 +187,14 @@ def test_a_mask_called_mask_is_one_class_and_not_several_in_one(
     text = refused("class-masks", tmp_path / "set")
     assert "b_mask.png holds several values (1, 2), and 'mask' is not the name of a class" in text
     assert "Masks of several values, each of which was taken for the class: 3" in text
+
+
+def test_a_folder_of_photos_is_not_a_class(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    """JPEGs are read as masks, but a copy of the photos, or a depth picture, is none."""
+    for number, photo in enumerate(["a", "b"]):
+        draw_photo(tmp_path / "set" / "images" / f"{photo}.jpg", number)
+        draw_photo(tmp_path / "set" / "copies" / f"{photo}.jpg", number)
+    assert "in no format that is recognised" in refused("auto", tmp_path / "set")
+    assert "is a JPEG of many greys" in refused("class-masks", tmp_path / "set")

@@ -222,7 +222,7 @@ def test_yolo_s_splits_are_those_of_its_yaml(
             (root / NAMES[name] / kind / place.name).rename(place)
     (root / "lists").mkdir()
     (root / "lists" / "a.txt").write_text("./images/one/über 1.jpg\n", encoding="utf-8")
-    (root / "lists" / "b.txt").write_text("images/one/b.jpg\nimages/two/c.jpg\n")
+    (root / "lists" / "b.txt").write_text("data/images/one/b.jpg\n/content/x/images/two/c.jpg\n")
     (root / "data.yaml").write_text(f"{keys}names: [stem, leaf]\n", encoding="utf-8")
     imported = import_data("auto", root, tmp_path / "out")
     assert imported.splits == splits
