@@ -10,7 +10,7 @@ from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
 from ui import address, cached
 from ui.dataset.bring_data import BRING, bring_data, show_import_notes
-from ui.dataset.browser import browse
+from ui.dataset.browser import browse, say_chosen
 from ui.dataset.findings import show_findings, summary
 from ui.dataset.splits import show_splits
 from ui.dataset.statistics import offer_names, show_charts, show_facts
@@ -65,24 +65,36 @@ def ask_split(data: Dataset) -> str:
 
 
 def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
-    """Draw the numbers and charts of a split, and its photos."""
+    """Draw the numbers of a split, its photos, and its charts."""
     split = ask_split(data)
     stats = cached.split_stats(found, split) if found else None
-    if stats and stats.images:
-        show_facts(stats)
+    numbers = st.container()
+    is_large = browse(data, split, stats)
+    if stats and stats.images and not is_large:
+        with numbers:
+            show_facts(stats)
+        st.subheader("Statistics", anchor=False)
+        say_chosen(data, split, stats)
         show_charts(stats, data.classes)
-    st.subheader("Photos and masks", anchor=False)
-    browse(data, split, stats)
+
+
+def default_look(data: Dataset | None, found: analysis.Analysis | None) -> str:
+    """Return the view to open: the findings if the doctor found an error."""
+    has_errors = found is not None and any(finding.severity == "error" for finding in found.report.findings)
+    return FINDINGS if data is None or has_errors else CONTENT
 
 
 def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
     """Draw the chosen view; only that one is computed."""
-    if found:
-        icon = ":material/error:" if found.report.findings else ":material/check:"
-        st.caption(f"{icon} The doctor found {summary(found.report)}.")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        if found:
+            icon = ":material/error:" if found.report.findings else ":material/check:"
+            st.caption(f"{icon} The doctor found {summary(found.report)}.")
+        if data:
+            link_to("Train", "Train on this data", run="new")
     if data and found:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
-    look = address.ask_one("Look at", LOOKS, "look", CONTENT if data else FINDINGS, label_visibility="collapsed")
+    look = address.ask_one("Look at", LOOKS, "look", default_look(data, found), label_visibility="collapsed")
     if look == FINDINGS:
         if found:
             show_findings(found.report)
@@ -112,8 +124,6 @@ def main() -> None:
         return
     show_import_notes(path)
     show(data, analyse(path, data))
-    if data:
-        link_to("Train", "Train on this data", run="new")
 
 
 with open_page("Dataset"):

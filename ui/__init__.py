@@ -8,6 +8,7 @@ charts.py       records -> figures, of one run or several
 clickable.py    figures whose marks filter photos
 checkpoints.py  the checkpoints to choose from
 sources.py      the demo, VOC 2012 or a folder; downloads
+photo_card.py   a small picture that is a button
 pictures.py     photos and masks: thumbnails, rows, and the slider between before and after (JavaScript)
 legend.py       which colour is which class
 downloads.py    a button that makes and saves a file

@@ -9,13 +9,16 @@ import streamlit as st
 from core import jobs
 from core.data import voc2012
 from core.errors import DataError
-from core.home import demo_dir
+from core.files import entries
+from core.home import datasets_dir, demo_dir
+from core.training.run.folders import list_runs
 from ui import address
 from ui.job_view import BYTES, POLL_S, show_job, show_stop
 from ui.page import showing_errors
 from ui.words import plain
 
 SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
+MAX_RECENT = 6
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
 
 
@@ -39,7 +42,23 @@ def data_of(source: str) -> Path | None:
         return demo_dir()
     if source == VOC:
         return voc2012.voc_dir()
-    return typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
+    path = typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
+    if path is None:
+        offer_recent()
+    return path
+
+
+def offer_recent() -> None:
+    """Offer the folders that runs used, newest first, and those under `datasets/`, as buttons."""
+    used = [Path(run.data) for run in list_runs()]
+    demo = (demo_dir(), datasets_dir() / "demo")
+    known = [
+        path for path in dict.fromkeys([*used, *entries(datasets_dir(), "*")]) if path.is_dir() and path not in demo
+    ]
+    with st.container(horizontal=True):
+        for path in known[:MAX_RECENT]:
+            st.button(title_of(path), icon=":material/folder:", help=str(path), key=f"recent {path}",
+                      on_click=address.show, kwargs={"data": str(path)})  # fmt: skip
 
 
 def typed_path(label: str, example: str, **keyed: Any) -> Path | None:
@@ -68,6 +87,14 @@ def checked_path(text: str) -> Path:
 def is_demo(path: Path) -> bool:
     """Return whether a folder is the demo's."""
     return path == demo_dir()
+
+
+def title_of(path: Path) -> str:
+    """Return a data set's name: that of its folder, or of the one around VOC's own folders."""
+    if is_demo(path):
+        return "Demo data"
+    named = [part for part in path.parts if part not in ("VOC2012", "VOCdevkit")]
+    return named[-1] if named else str(path)
 
 
 def is_there(path: Path | None, *, is_demo_enough: bool = False) -> TypeGuard[Path]:

@@ -1,17 +1,22 @@
 """The Dataset page: nothing yet, the demo, a folder of one's own, VOC, something odd."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.data import analysis, voc2012
 from core.data.analysis import analyse
 from core.data.images import write_mask
+from core.home import datasets_dir
 from core.training import demo_run
-from tests.app.conftest import Visit, make_pairs, texts
+from core.training.run.folders import create_run
+from core.training.settings.presets import preset
+from tests.app.conftest import MakeRun, Visit, button, make_pairs, texts
 
 
 @pytest.fixture
@@ -19,6 +24,11 @@ def demo(demo_data: Path) -> Path:
     """The demo data, read once."""
     analyse(demo_data)
     return demo_data
+
+
+def cards(app: AppTest) -> list[dict[str, str]]:
+    """Return the small photos: their names, alt texts and pictures."""
+    return [json.loads(card.proto.json) for card in app.get("bidi_component")]
 
 
 def test_nothing_yet_offers_to_make_the_demo(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,13 +50,13 @@ def test_the_demo_shows_its_numbers_and_pictures(visit: Visit, demo: Path) -> No
     assert shown["Floor, pixel accuracy"] == "51.3 %"  # 20 of the 39 columns that count
     assert shown["Floor, mIoU"] == "25.6 %"
     assert shown["Classes in it"] == "2"
-    assert len(app.get("image")) == 4
+    assert len(cards(app)) == 4
     assert "aeroplane" in texts(app)
 
 
 def test_every_picture_and_chart_has_an_alt_text(visit: Visit, demo: Path) -> None:
     app = visit("dataset")
-    assert all(image.proto.imgs[0].alt for image in app.get("image"))
+    assert all(card["alt"] for card in cards(app))
     assert len(app.get("plotly_chart")) == 2
 
 
@@ -60,9 +70,9 @@ def test_every_view_of_charts_opens(visit: Visit, demo: Path, view: str) -> None
 def test_split_and_class_filter(visit: Visit, demo: Path) -> None:
     app = visit("dataset")
     app.segmented_control(key="split").set_value("val").run()
-    assert len(app.get("image")) == 2
+    assert len(cards(app)) == 2
     app.selectbox(key="class").set_value("cat").run()
-    assert len(app.get("image")) == 2
+    assert len(cards(app)) == 2
     assert "2 photos of val with cat" in texts(app)
     app.selectbox(key="class").set_value("dog").run()
     assert app.info[0].value == "No photo of val has dog."
@@ -75,8 +85,35 @@ def test_what_a_click_on_a_chart_asked_for_survives_a_reload(visit: Visit, demo:
     app = visit("dataset", only="size:1x1")
     assert app.info[0].value.startswith("No photo of train has 1 ")
     app.button[0].click().run()
-    assert len(app.get("image")) == 4
+    assert len(cards(app)) == 4
     assert not app.exception
+
+
+def test_a_photo_opens_large_and_leads_to_the_next(visit: Visit, demo: Path) -> None:
+    app = visit("dataset", photo="photo_1", only="class:8")
+    assert not app.exception
+    assert "2 of 4: photo_1" in texts(app)
+    assert [picture.alt for image in app.get("image") for picture in image.proto.imgs] == ["overlay of photo_1"]
+    assert not app.metric, "the photo has the screen to itself"
+    before = app.get("image")[0].proto.imgs[0].url
+    app.slider(key="opacity").set_value(0).run()
+    assert app.get("image")[0].proto.imgs[0].url != before
+    button(app, "Next").click().run()
+    assert app.query_params["photo"] == "photo_2"
+    button(app, "Back to all").click().run()
+    assert "photo" not in app.query_params
+    assert len(cards(app)) == 4
+    app = visit("dataset", photo="nobody")
+    assert len(cards(app)) == 4
+    assert app.metric
+
+
+def test_a_click_on_a_chart_says_what_it_chose_and_can_be_taken_off(visit: Visit, demo: Path) -> None:
+    app = visit("dataset", only="class:8")
+    assert "**[4 photos with cat](#photos)**, shown above" in texts(app)
+    button(app, "Take it off").click().run()
+    assert "4 photos of train" in texts(app)
+    assert "shown above" not in texts(app)
 
 
 def test_a_folder_survives_a_reload(visit: Visit, tmp_path: Path) -> None:
@@ -96,6 +133,18 @@ def test_a_folder_that_is_none_gives_one_sentence(visit: Visit, tmp_path: Path, 
     assert launched == []
 
 
+def test_folders_of_runs_and_imports_are_offered(
+    visit: Visit, make_run: MakeRun, demo: Path, tmp_path: Path, launched: list[list[str]]
+) -> None:
+    mine, imported = make_pairs(tmp_path / "mine"), make_pairs(datasets_dir() / "from a tool")
+    create_run("one", mine, "demo", preset("demo"))
+    make_run("on the demo")
+    app = visit("dataset", source="A folder")
+    assert [each.label for each in app.button] == ["mine", "from a tool"]
+    button(app, "from a tool").click().run()
+    assert app.query_params["data"] == str(imported)
+
+
 def test_no_path_yet_asks_for_one(visit: Visit) -> None:
     app = visit("dataset", source="A folder")
     assert "Type the folder" in app.info[0].value
@@ -110,7 +159,7 @@ def test_data_that_was_never_read_is_read_by_a_process_of_its_own(
     app = visit("dataset")
     assert not app.exception
     assert launched[0][:2] == ["stats", str(demo_data)]
-    assert len(app.get("image")) == 4, "the photos can be looked at meanwhile"
+    assert len(cards(app)) == 4, "the photos can be looked at meanwhile"
     assert not app.metric
     assert app.selectbox(key="class").disabled
 
@@ -150,10 +199,10 @@ def test_a_pair_that_comes_during_the_pass_is_read_by_another_pass(
 def test_a_broken_mask_leaves_the_others_in_view_and_is_found(visit: Visit, demo_data: Path) -> None:
     (demo_data / "SegmentationClass" / "photo_1.png").write_bytes(b"torn")
     analyse(demo_data)
-    app = visit("dataset")
+    app = visit("dataset", look="Content")
     assert not app.exception
     assert all("photo_1.png" in error.value for error in app.error)
-    assert len(app.get("image")) == 3
+    assert len(cards(app)) == 3
     assert {metric.label: metric.value for metric in app.metric}["Photos"] == "3"
     assert "1 pair left out" in texts(app)
     assert "The doctor found 1 error" in texts(app)
@@ -196,7 +245,7 @@ def test_a_photo_that_is_a_line_is_shown(visit: Visit, tmp_path: Path) -> None:
     analyse(root)
     app = visit("dataset", source="A folder", data=str(root))
     assert not app.exception
-    assert len(app.get("image")) == 4
+    assert len(cards(app)) == 4
 
 
 def test_a_class_called_like_a_picture_is_no_picture(visit: Visit, tmp_path: Path) -> None:

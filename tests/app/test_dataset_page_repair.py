@@ -63,10 +63,16 @@ def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Pa
     app.button[-1].click().run()
     assert not app.exception
     assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]
-    (tmp_path / "copy").mkdir()
-    (tmp_path / "copy" / "repair.csv").touch()
+    shutil.copytree(broken, tmp_path / "copy")
     app.run()
-    assert "There is a copy" in app.success[0].value
+    assert not app.exception
+    assert app.query_params["data"] == str(tmp_path / "copy"), "the page goes to the copy"
+    again = visit("dataset", source="A folder", data=str(broken))
+    assert again.text_input(key="repair").value.endswith("mine-repaired"), (
+        "errors open the findings, a name is proposed"
+    )
+    again.text_input(key="repair").set_value(str(tmp_path / "copy")).run()
+    assert "There is a copy" in again.success[0].value
 
 
 # --- splits and classes ---------------------------------------------------------------------------------------------

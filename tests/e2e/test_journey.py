@@ -60,7 +60,14 @@ def test_look_at_data(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
     presence = page.get_by_test_id("stPlotlyChart").first
     presence.locator(".bars .point path").first.click(force=True)
     expect(page.get_by_text("photos of train with aeroplane")).to_be_visible()
-    page.get_by_role("button", name="All photos").click()
+    page.locator("button.card").first.click()
+    expect(page.get_by_text("1 of ")).to_be_visible()
+    first = page.url
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("2 of ")).to_be_visible()
+    assert first != page.url, "the address names the photo"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Take it off").click()
     expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
     pick(page, "Together")
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)  # the two of the tab before are gone

@@ -1,4 +1,4 @@
-"""The photos of a split, a page of thumbnails at a time, filtered by a click on a chart.
+"""The photos of a split, a page of thumbnails at a time, filtered by a click on a chart; a click opens one large.
 
 The query string holds the filter as text: `class:8`, `class:8+15` (both in one photo), `objects:3`, `size:500x375`.
 """
@@ -6,6 +6,7 @@ The query string holds the filter as text: `class:8`, `class:8+15` (both in one 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -18,14 +19,16 @@ from core.wording import count
 from ui import address, cached
 from ui.cached import View
 from ui.clickable import ONLY
+from ui.dataset.large_view import open_photo, opened, show_large
 from ui.legend import show_legend
 from ui.page import showing_errors
-from ui.pictures import show_picture
+from ui.photo_card import show_card
 from ui.words import plain
 
 FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")
 
 PER_PAGE = 24
+ANCHOR = "photos"
 VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask", "Void": "void"}
 VIEW_HELP = "Void is pink: VOC's borders and unlabelled pixels, never trained on or counted."
 ALL = "All classes"
@@ -83,21 +86,45 @@ def parse(text: str, num_classes: int) -> PhotoFilter:
     return PhotoFilter()
 
 
-def browse(data: Dataset, split: str, stats: SplitStats | None) -> None:
-    """Ask for a view and a filter, and draw a page of photos; without statistics there is no filter."""
+def browse(data: Dataset, split: str, stats: SplitStats | None) -> bool:
+    """Ask for a view and a filter, and draw a page of photos, or one large; return whether it is one.
+
+    Without statistics there is no filter.
+    """
     wanted = parse(st.query_params.get(ONLY, ""), data.num_classes) if stats else PhotoFilter()
     view = _ask_view(data, wanted, can_filter=stats is not None)
     samples = _matching(data.split(split), stats, wanted)
     words = plain(wanted.words(data.classes))
-    st.caption(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""))
+    place = opened(samples)
+    if place is not None:
+        show_large(data, samples, place, VIEWS[view])
+        return True
+    st.subheader(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""), anchor=ANCHOR)
     if not samples:
         st.info(f"No photo of {split} has {words}.")
-        return
+        return False
     pages = -(-len(samples) // PER_PAGE)
     page = st.pagination(pages, key=f"page.{split}.{wanted.text()}") if pages > 1 else 1
-    _show_grid(data, samples[(page - 1) * PER_PAGE : page * PER_PAGE], VIEWS[view])
+    shown = samples[(page - 1) * PER_PAGE : page * PER_PAGE]
+    _show_grid(data, shown, VIEWS[view])
     if VIEWS[view] in ("overlay", "mask"):
-        show_legend([*range(data.num_classes), VOID], data.classes)
+        show_legend(_classes_in(shown, stats) if stats else [*range(data.num_classes), VOID], data.classes)
+    return False
+
+
+def say_chosen(data: Dataset, split: str, stats: SplitStats) -> None:
+    """Say, above the charts, which photos a click on a mark chose; lead to them, and take the choice off."""
+    wanted = parse(st.query_params.get(ONLY, ""), data.num_classes)
+    if not wanted:
+        return
+    found = count(len(_matching(data.split(split), stats, wanted)), "photo")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**[{found} with {plain(wanted.words(data.classes))}](#{ANCHOR})**, shown above")
+        st.button("Take it off", icon=":material/close:", on_click=_choose_all, key="take off")
+
+
+def _choose_all() -> None:
+    st.query_params[ONLY] = ""
 
 
 def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
@@ -110,9 +137,8 @@ def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
             "Only photos with", [ALL, *data.class_names[1:]], key="class", disabled=not can_filter, width=220,
             on_change=_choose_class, args=(data.class_names,),
         )  # fmt: skip
-        if wanted and st.button("All photos", icon=":material/filter_alt_off:"):
-            st.query_params[ONLY] = ""
-            st.rerun()
+        if wanted:
+            st.button("All photos", icon=":material/filter_alt_off:", on_click=_choose_all, key="all photos")
     return view
 
 
@@ -135,4 +161,13 @@ def _show_grid(data: Dataset, samples: Sequence[Sample], view: View) -> None:
         for sample in samples:
             with showing_errors():
                 picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)
-                show_picture(picture, plain(sample.name), f"{view} of {sample.name}")
+                show_card(
+                    picture, sample.name, f"{view} of {sample.name}", key=f"card {sample.name}",
+                    on_open=partial(open_photo, sample.name),
+                )  # fmt: skip
+
+
+def _classes_in(samples: Sequence[Sample], stats: SplitStats) -> list[int]:
+    names = {sample.name for sample in samples}
+    facts = (facts for name, facts in zip(stats.names, stats.facts, strict=True) if name in names)
+    return sorted({class_id for each in facts for class_id in each.pixels})

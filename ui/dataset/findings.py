@@ -9,14 +9,19 @@ from core import jobs
 from core.data import analysis
 from core.data.doctor.diagnosis import Finding, Report, report_csv
 from core.errors import DataError
+from core.files import unused
+from core.home import datasets_dir
 from core.wording import count
-from ui import cached
+from ui import address, cached
 from ui.downloads import offer
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
 from ui.pictures import data_url
-from ui.sources import FOLDER, typed_path
+from ui.sources import FOLDER, title_of, typed_path
 from ui.words import MISSING, plain
+
+_ASKED = "repaired copy"
+"""The copy that this tab asked for; the page goes there when it is made."""
 
 PER_PAGE = 50
 THUMBNAIL_PX = 96
@@ -93,7 +98,8 @@ def _offer_repair(root: Path) -> None:
         "files that cannot be mended are set aside. The originals are not changed; `repair.csv` in the copy "
         "lists every change."
     )
-    out = typed_path("New folder for the copy", f"{root}-repaired", key="repair")
+    proposed = unused(datasets_dir() / f"{title_of(root)}-repaired")
+    out = typed_path("New folder for the copy", str(proposed), key="repair", value=str(proposed))
     if out is None:
         return
     job = analysis.job_dir(root) / "repair"
@@ -102,12 +108,17 @@ def _offer_repair(root: Path) -> None:
         return
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
-    if out.is_dir() and any(out.iterdir()):
+    is_made = out.is_dir() and any(out.iterdir())
+    if is_made and st.session_state.pop(_ASKED, None) == str(out):
+        address.show(source=FOLDER, data=str(out), look=None, split=None, only=None, photo=None)
+        st.rerun()
+    if is_made:
         st.success(f"There is a copy in `{out}`.", icon=":material/check:")
         link_to("Dataset", "Look at the copy", source=FOLDER, data=str(out))
     elif st.button("Make a repaired copy", type="primary", icon=":material/healing:"):
         with st.spinner("Starting …"):
             jobs.start(job, ["doctor", str(root), "--repair", str(out)])
+        st.session_state[_ASKED] = str(out)
         st.rerun()
 
 

@@ -20,7 +20,7 @@ FLOOR_HELP = (
     "The score of predicting background everywhere, which is the share of background pixels. A model has learned "
     "something only above it."
 )
-CLICK = "Click a mark to see its photos below."
+CLICK = "Click a mark to see its photos above."
 
 
 def show_facts(stats: SplitStats) -> None:

@@ -10,7 +10,7 @@ from core.home import demo_dir
 from ui import cached
 from ui.page import link_to
 from ui.pictures import show_picture
-from ui.sources import DEMO, FOLDER, is_demo
+from ui.sources import DEMO, FOLDER, is_demo, title_of
 from ui.train.run_view import Entry
 from ui.words import code, plain
 
@@ -47,11 +47,3 @@ def show_data_set(path: Path) -> None:
             show_picture(picture, "", f"{sample.name} with its mask laid over it", height_px=HEIGHT_PX)
     where = {"source": DEMO} if is_demo(path) else {"source": FOLDER, "data": str(path)}
     link_to("Dataset", "Look at it", **where)
-
-
-def title_of(path: Path) -> str:
-    """Return a data set's name: that of its folder, or of the one around VOC's own folders."""
-    if is_demo(path):
-        return "Demo data"
-    named = [part for part in path.parts if part not in ("VOC2012", "VOCdevkit")]
-    return named[-1] if named else str(path)

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.training.settings.config import TrainingConfig
-from ui.home.data_sets import title_of
 from ui.page import link_to, showing_errors
+from ui.sources import title_of
 from ui.train.run_view import Entry, show_best, show_progress, show_state
 from ui.words import STATES, plain
 
