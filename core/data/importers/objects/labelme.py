@@ -2,9 +2,9 @@
 
 Polygons, rectangles (by two corners or, since labelme 5.5, by four; oriented ones too), circles and masks become
 regions, edges included, as labelme itself draws them. Points and lines have no area and are skipped. `_background_`
-and `__ignore__` are labelme's own background and void. Photos are found by `imagePath` within the source folder, by
-name in a folder of photos, or in `imageData`. Of several files of one photo, the one called as the photo counts, or
-else the first.
+and `__ignore__` are labelme's own background and void. Photos are found by `imagePath` within the source folder, else
+by name there or in a folder of photos, or in `imageData`. Of several files of one photo, the one called as the photo
+counts, or else the first.
 """
 
 import base64
@@ -37,6 +37,7 @@ from core.data.importers.plan import (
     tidy,
 )
 from core.data.importers.source_splits import split_of
+from core.data.pair_names import composed
 from core.errors import DataError
 from core.files import by_number
 
@@ -113,6 +114,10 @@ def _photo_of(sheet: Sheet, photos: PhotoFolder, notes: Notes, *, is_beside: boo
             "Photos called as their JSON file taken instead of the ones it names, which are not there", alike[0]
         )
         return alike[0]
+    elsewhere = [file for file in photos.files if composed(file.name) == composed(sheet.photo_name)]
+    if len(elsewhere) == 1:
+        notes.count("Photos found in another folder than the one their JSON file names", elsewhere[0])
+        return elsewhere[0]
     if is_beside and _is_outside(_path_below(sheet, photos)):
         raise DataError(
             f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "

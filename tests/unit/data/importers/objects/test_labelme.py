@@ -271,3 +271,17 @@ def test_photos_without_shapes_are_counted_and_hidden_files_are_no_data(
     imported = import_data("labelme", source, tmp_path / "out")
     assert len(sound(imported)) == 2
     assert any("background all over: 1, first in" in note for note in imported.notes)
+
+
+def test_a_photo_in_another_folder_is_found_by_its_name_and_that_is_said(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    """JSON files moved into a folder of their own lost their photos."""
+    sheet(source / "json" / "x.json", [shape("leaf", [[0, 0], [2, 2]], "rectangle")], "second.png")
+    imported = import_data("labelme", source, tmp_path / "out")
+    assert {name: mask_HW.sum() for name, mask_HW in sound(imported).items()} == {"second": 9}
+    assert any("Photos found in another folder" in note and "second.png" in note for note in imported.notes)
+    (source / "copy").mkdir()
+    (source / "copy" / "second.png").write_bytes((source / "second.png").read_bytes())
+    (tmp_path / "out").rename(tmp_path / "done")
+    assert "names a photo that" in refused("labelme", source)
