@@ -15,11 +15,12 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.__main__ import main
 from core.data.images import jpeg_bytes
-from core.data.importers import incoming
+from core.data.importers import Source, incoming, parse_classes
 from core.data.importers.plan import Value
 from core.home import datasets_dir
 from tests.app.conftest import Visit, button, links, texts
 from tests.small_data import draw_pair, roboflow_export
+from ui.dataset.bring_data import options_for
 from ui.dataset.import_preview import called_of, table_of
 
 
@@ -196,6 +197,14 @@ def test_an_import_that_runs_or_failed_is_shown_in_every_tab(visit: Visit, expor
     assert app.error[0].value == "The photo x.jpg cannot be read."
     assert button(app, "Import")
     assert not bring(visit, export, into="../../x").exception
+
+
+def test_corrections_are_options_of_the_command() -> None:
+    called = (("85", "leaf, green #11aa22"), ("-1", "void"))
+    source = Source(Path("a.zip"), Path("photos"), None, "-masks", "pet", called)
+    options = list(options_for(source))
+    assert options[:3] == ["--photos=photos", "--masks=-masks", "--names=pet"]
+    assert parse_classes(option.removeprefix("--classes=") for option in options[3:]) == called
 
 
 def test_what_was_corrected_is_what_is_called() -> None:

@@ -173,12 +173,15 @@ def _offer_import(name: str, source: Source) -> None:
     if is_wanted:
         out = incoming.place_of(new)
         with st.spinner("Starting …"):
-            jobs.start(incoming.job_dir(new), ["import", name, str(source.path), "--out", str(out), *_options(source)])
+            jobs.start(
+                incoming.job_dir(new), ["import", name, str(source.path), "--out", str(out), *options_for(source)]
+            )
         address.show(**{INTO: new})
         st.rerun()
 
 
-def _options(source: Source) -> Iterable[str]:
+def options_for(source: Source) -> Iterable[str]:
+    """Return what was corrected as options of the command line."""
     for option in ("photos", "masks", "names", "table"):
         if (value := getattr(source, option)) is not None:
             yield f"--{option}={value}"

@@ -114,15 +114,18 @@ def test_the_values_to_name_are_found_where_the_import_cannot_go_on(greys: Path)
 
 
 def test_folders_in_an_archive_are_named_as_they_are_in_it(tmp_path: Path, draw_photo: Callable[..., Path]) -> None:
-    """Two folders hold masks of the same photo, and the program has a folder that is called as that of the photos."""
+    """Two folders hold photos of one name, and two its masks; the program has folders of these names too."""
     draw_photo(tmp_path / "set" / "core" / "a.png", 0)
+    draw_photo(tmp_path / "set" / "docs" / "a.png", 1)
     for folder, leaf in (("masks_a", 1), ("masks_b", 2)):
         (tmp_path / "set" / folder).mkdir()
         Image.fromarray(truth(leaf, 1, top=0)).save(tmp_path / "set" / folder / "a.png")
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "set"))
-    assert contents_of(Source(archive)).folders == {"core": 1, "masks_a": 1, "masks_b": 1}
+    assert contents_of(Source(archive)).folders == {"core": 1, "docs": 1, "masks_a": 1, "masks_b": 1}
     imported = import_data("id-masks", archive, tmp_path / "out", photos=Path("core"), masks="masks_b")
     assert imported.pixels == (82, 8, 6)
+    [photo] = (imported.root / "JPEGImages").iterdir()
+    assert photo.read_bytes() == (tmp_path / "set" / "core" / "a.png").read_bytes()
     with pytest.raises(DataError, match="There is no folder nowhere"):
         import_data("id-masks", archive, tmp_path / "no", photos=Path("nowhere"))
 
