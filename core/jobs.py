@@ -221,7 +221,9 @@ def running(folder: Path) -> Iterator[OnProgress]:
         _note(folder, asdict(JobProgress(0, 0, began_s)))
 
         def note(done: int, total: int) -> None:
-            nonlocal noted_s
+            nonlocal began_s, noted_s
+            if not noted_s:
+                began_s = time.time()  # what came before, as planning, says nothing about the speed
             if is_stop_requested(folder):
                 percent = 100 * done // max(1, total)
                 raise RunError(f"It was stopped on request after {percent} %; start it again to go on.")

@@ -27,6 +27,20 @@ def test_a_job_tells_how_far_it_is_while_it_goes_on(folder: Path) -> None:
     assert jobs.error(folder) is None
 
 
+def test_what_comes_before_the_first_photo_is_no_part_of_the_speed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of 108 s first promised 8 min 45 s more: its plan was counted as the time of the first photos."""
+    with monkeypatch.context() as patched:
+        patched.setattr("time.time", lambda: 1000.0)
+        with jobs.running(folder) as note:
+            patched.setattr("time.time", lambda: 1060.0)
+            note(20, 100)
+            progress = jobs.progress(folder)
+    assert progress
+    assert progress.remaining_s(1070.0) == 40.0
+
+
 def test_an_error_is_kept_as_its_sentence(folder: Path) -> None:
     with pytest.raises(DataError), jobs.running(folder):
         raise DataError("The disk is full.")
