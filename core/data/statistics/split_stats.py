@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import Sample
-from core.data.images import read_pair
-from core.data.statistics.pair_facts import GRID, PairFacts, pair_facts
+from core.data.statistics.pair_facts import GRID, PairFacts
 from core.jobs import OnProgress
 from core.metrics.scores import Floor, floor_of_pixels
 from core.voc import CLASS_NAMES
@@ -118,19 +116,6 @@ class SplitStats:
                 for (width, height), count in sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
             ],
         }
-
-
-def split_stats(
-    samples: Sequence[Sample], class_names: Sequence[str], on_progress: OnProgress | None = None
-) -> SplitStats:
-    """Read every pair of a split and return its statistics; an unusable pair raises `DataError`."""
-    num_classes = len(class_names)
-
-    def facts_of(sample: Sample) -> PairFacts:
-        return pair_facts(*read_pair(sample.photo, sample.mask, num_classes), num_classes)
-
-    facts = in_threads(facts_of, samples, on_progress)
-    return summarize([sample.name for sample in samples], facts, class_names)
 
 
 def in_threads(function: Callable[[T], R], items: Sequence[T], on_progress: OnProgress | None) -> list[R]:

@@ -81,11 +81,11 @@ class LineChart:
         return [(x, y) for x, y in known if x in line.marked or len(known) == 1]
 
 
-def nice_ticks(highest: float, count: int = 4) -> list[float]:
-    """Return about `count` round numbers from 0 to the first one that is at least `highest`."""
+def nice_ticks(highest: float) -> list[float]:
+    """Return about 4 round numbers from 0 to the first one that is at least `highest`."""
     if highest <= 0:
         return [0.0, 1.0]
-    rough = highest / count
+    rough = highest / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= rough * (1 - 1e-9))
     return [i * step for i in range(math.ceil(highest / step * (1 - 1e-9)) + 1)]

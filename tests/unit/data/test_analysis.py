@@ -15,13 +15,12 @@ from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
 from core.data.importers.photo_folder import files_in
 from core.data.repair.repaired_copy import repair
-from core.data.statistics.split_stats import split_stats
 from core.errors import DataError
 from core.home import PROJECT_ROOT
 from core.voc import CLASS_NAMES
 from tests.faulty_data import examine
 from tests.small_data import CAT, DOG, write_list, write_pairs, write_voc
-from tests.unit.data.analysed import assert_equal
+from tests.unit.data.analysed import assert_equal, split_stats
 
 # --- what it finds --------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from core.data.dataset import Sample, num_to_train, open_dataset
 from core.data.splits import MIN_PHOTOS, preview_splits, split_shares, stratified_splits
-from core.data.statistics.split_stats import split_stats
 from core.voc import CLASS_NAMES
+from tests.unit.data.analysed import split_stats
 
 Photos = dict[str, frozenset[int]]
 

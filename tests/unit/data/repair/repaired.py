@@ -11,8 +11,8 @@ from PIL import Image
 from core.data.dataset import open_dataset
 from core.data.images import read_mask
 from core.data.repair.repaired_copy import RepairReport, repair
-from core.data.statistics.split_stats import split_stats
 from tests.faulty_data import Patient, examine
+from tests.unit.data.analysed import split_stats
 
 MAY_STAY = ("empty mask", "similar photo", "class only in val")
 """Warnings about masks and lists that the user may have meant so; the repair leaves these as they are."""

@@ -9,10 +9,10 @@ from PIL import Image
 
 from core.data.dataset import Sample, open_dataset
 from core.data.images import write_mask
-from core.data.statistics.split_stats import VOC_SHARES, ClassStats, split_stats, summarize
-from core.errors import DataError
+from core.data.statistics.split_stats import VOC_SHARES, ClassStats, summarize
 from core.voc import CLASS_NAMES, VOID
 from tests.small_data import CAT, DOG
+from tests.unit.data.analysed import split_stats
 
 
 def counted_one_by_one(samples: tuple[Sample, ...]) -> tuple[Counter[int], Counter[int]]:
@@ -81,19 +81,6 @@ def test_void_alone_has_no_shares_and_no_floor(tiny_voc: Path) -> None:
     assert stats.void_share == 1
     assert stats.floor.miou is None
     assert {entry.share for entry in stats.classes} == {None}
-
-
-def test_progress_counts_up_to_all_photos(tiny_voc: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    split_stats(open_dataset(tiny_voc).split("train"), CLASS_NAMES, lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
-
-
-def test_a_pair_that_cannot_be_used_is_named(tiny_voc: Path) -> None:
-    samples = open_dataset(tiny_voc).split("train")
-    samples[2].photo.write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"photo_2\.jpg"):
-        split_stats(samples, CLASS_NAMES)
 
 
 def test_without_photos_there_are_no_means() -> None:
