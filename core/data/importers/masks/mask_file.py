@@ -50,6 +50,8 @@ def read_picture(data: bytes, what: str) -> Image.Image:
     """Read a picture as it is; `what` names it in the `DataError` where that is impossible."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
+            picture.verify()  # the checksums of a PNG, which `load` ignores: a flipped bit may be another class
+        with Image.open(io.BytesIO(data)) as picture:
             picture.load()
             return picture
     except UNREADABLE as error:

@@ -282,3 +282,13 @@ def test_twelve_classes_and_much_void_are_not_a_smoothed_mask(source: Path, tmp_
         save(source / "masks" / f"{photo}.png", mask_HW)
     imported = import_data("id-masks", source, tmp_path / "out")
     assert imported.pixels == (2 * 787, *[2] * 13)
+
+
+def test_a_png_with_a_wrong_checksum_is_refused(source: Path, refused: Callable[..., str]) -> None:
+    """A flipped bit in a mask made other classes: Pillow does not look at the checksums of a PNG's pixels."""
+    for name in "ab":
+        save(source / "masks" / f"{name}.png", truth().astype(np.uint8))
+    data = bytearray((source / "masks" / "b.png").read_bytes())
+    data[data.index(b"IEND") - 5] ^= 1  # the last byte of the sum over the pixels, before the length of the last chunk
+    (source / "masks" / "b.png").write_bytes(data)
+    assert "b.png cannot be read" in refused("id-masks", source)
