@@ -159,7 +159,7 @@ def _drafted(path: Path, *, makes_all: bool) -> Iterator[Path]:
         path.parent.mkdir(parents=makes_all, exist_ok=True)
     except FileExistsError:
         path.parent.stat()  # FileNotFoundError if another process has just deleted it
-        raise
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
     draft = _temporary(path)
     draft.mkdir()
     try:

@@ -1,5 +1,6 @@
 """The formats by name, which of them a source is in, and the one way to import them."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -75,6 +76,10 @@ EXPORT_OTHERWISE = {
     ".zip": "an archive in a folder; name the archive itself",
     ".7z": "a 7z archive; unpack it first",
     ".rar": "a RAR archive; unpack it first",
+    ".zip": "another archive; unpack it first",
+    ".tar": "another archive; unpack it first",
+    ".001": "a part of an archive; join the parts, or unpack them, first",
+    ".z01": "a part of an archive; join the parts, or unpack them, first",
 }
 """What is known and not read, and what to do instead."""
 
@@ -193,7 +198,7 @@ def _opened(source: Source, notes: Notes) -> Iterator[Source]:
         if not is_archive(path):
             yield _located(source, path)
             return
-        with unpacked(path) as unpacked_to:
+        with unpacked(path, notes) as unpacked_to:
             folder = unpacked_to.resolve()
             notes.call(folder, path)
             yield _located(source, folder, folder)
@@ -269,8 +274,9 @@ def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:
     folders = [folder.resolve() for folder in (source, photos) if folder and folder.is_dir()]
     if not folders and not is_archive(source):
         folders = [source.resolve().parent]
+    place = Path(os.path.realpath(out))  # `resolve` raises for links in circles
     for folder in folders:
-        if out.resolve().is_relative_to(folder):
+        if place.is_relative_to(folder):
             raise DataError(
                 f"{out} lies in {folder}, where {source} is read from and which stays as it is; choose a folder "
                 "outside of it."

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress |
     `on_progress(done, total)` is called after each photo. A folder that is not new, a photo that cannot be read, and
     an annotation of another size than its photo raise `DataError`, and nothing is left behind.
     """
-    with _without_new_parents(out), output_folder(out) as folder:
+    with output_folder(out) as folder:
         for part in (PHOTOS, MASKS, LISTS):
             (folder / part).mkdir(parents=True)
         samples: list[Sample] = []
@@ -104,19 +103,6 @@ def refuse_undrawn(pixels_256: NDArray[np.int64]) -> None:
             "Nothing was drawn: no photo has a pixel of any class, so there is nothing to learn; export the outlines "
             "or masks of the objects, or choose the right format."
         )
-
-
-@contextmanager
-def _without_new_parents(out: Path) -> Iterator[None]:
-    """Remove those folders above `out` that a block created and, as it raised, left empty."""
-    missing = [folder for folder in out.absolute().parents if not folder.exists()]
-    try:
-        yield
-    except BaseException:
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
 
 
 def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Drawing]]:

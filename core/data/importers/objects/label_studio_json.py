@@ -174,6 +174,9 @@ def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
 
 def _unpack(rle: Any, file: Path, size: Size) -> NDArray[np.bool_]:
     try:
-        return decode_brush(bytes(of_kind(rle, list, "'rle' of a stroke", file)), size)
+        numbers = of_kind(rle, list, "'rle' of a stroke", file)
+        if bool in map(type, numbers):  # which `bytes` takes for 0 and 1
+            raise TypeError("it is not of numbers alone")
+        return decode_brush(bytes(numbers), size)
     except (ValueError, TypeError) as error:
         raise DataError(f"{file} holds a brush stroke that cannot be unpacked ({error}); export it again.") from error

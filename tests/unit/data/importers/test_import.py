@@ -191,6 +191,39 @@ def test_the_new_folder_lies_outside_of_what_is_read(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("link to source/out", "choose a folder outside of it"),
+        ("holder", "holds files already"),
+        ("link to holder", "holds files already"),
+        ("file", "holds files already"),
+        ("file/out", "cannot be written"),
+        ("loop", "cannot be written"),
+        ("loop/out", "cannot be written"),
+        ("/proc/out", "cannot be written"),
+        ("holder/set/images/../../set/out", "choose a folder outside of it"),
+    ],
+)
+def test_a_target_that_cannot_be_is_one_sentence(source: Path, tmp_path: Path, out: str, told: str) -> None:
+    """The source inside the target or the reverse, through links too; links in circles; what nobody can write to."""
+    (tmp_path / "holder").mkdir()
+    source = source.rename(tmp_path / "holder" / "set")
+    (tmp_path / "link to source").symlink_to(source)
+    (tmp_path / "link to holder").symlink_to(tmp_path / "holder")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for named in (source, tmp_path / "link to source"):
+        with pytest.raises(DataError, match=told) as error:
+            import_data("class-masks", named, tmp_path / out)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match="There is no"):
+        import_data("class-masks", tmp_path / "loop", tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_failed_import_removes_the_folders_it_made(source: Path, tmp_path: Path) -> None:
     """`--out new/deep/out` left new/deep behind when a photo could not be read."""
     (source / "images" / "other.jpg").write_bytes(b"no picture")
