@@ -1,8 +1,9 @@
 """Cost as work grows: `python -m core bench growth`.
 
-1, 2, 4 and 8 times as many photos: keeping their pixels, their statistics, and an evaluation (a small model, so that
-what grows is ours). Linear cost is a ratio of 1: eight times the photos over eight times the seconds. Then a
-hundred photos of 12 megapixels through one predictor: the memory of the process after ten and after all of them.
+1, 2, 4 and 8 times as many photos: keeping their pixels, their statistics, an import of them, and an evaluation (a
+small model, so that what grows is ours). Linear cost is a ratio of 1: eight times the photos over eight times the
+seconds. Then a hundred photos of 12 megapixels through one predictor: the memory of the process after ten and after
+all of them.
 """
 
 import shutil
@@ -18,6 +19,7 @@ from core.classes import VOC_CLASSES
 from core.data.analysis import analyse
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
+from core.data.importers import import_data
 from core.data.loading.decoded_pairs import SquarePairs
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
@@ -47,7 +49,7 @@ def main() -> None:
                 print(f"{name:<12} {times} x {BASE} photos {seconds:9.3f} s", flush=True)
     ratios = {
         name: figures[f"{name}_s_times_{TIMES[-1]}"] / figures[f"{name}_s_times_2"] / (TIMES[-1] / 2)
-        for name in ("pixels", "statistics", "evaluation")
+        for name in ("pixels", "statistics", "import", "evaluation")
     }
     figures |= memory_of_large_photos(predictor)
     ratios["memory_after_all_over_after_ten"] = figures["rss_after_all_mb"] / figures["rss_after_ten_mb"]
@@ -76,8 +78,17 @@ def costs(data: Dataset, predictor: Predictor) -> dict[str, float]:
     return {
         "pixels": seconds_of(lambda: list(pairs.keep())),
         "statistics": seconds_of(lambda: analyse(data.root).stats("train")),
+        "import": seconds_of(lambda: imported(data.root)),
         "evaluation": seconds_of(lambda: list(evaluate(predictor, pairs, data.classes, batch_size=8))),
     }
+
+
+def imported(root: Path) -> None:
+    """Recognise a folder as photos with masks of ids, and import it."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "classes.txt"
+        table.write_text("\n".join(VOC_CLASSES.names))
+        import_data("auto", root, Path(folder) / "out", table=table)
 
 
 def memory_of_large_photos(predictor: Predictor) -> dict[str, float]:

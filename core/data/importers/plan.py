@@ -92,15 +92,19 @@ class Canvas:
 
     def __init__(self, size: Size) -> None:
         self.mask_HW = np.full(size[::-1], BACKGROUND, dtype=np.uint8)
-        self._is_unknown_HW = np.zeros(size[::-1], dtype=np.bool_)
+        self._is_unknown_HW: NDArray[np.bool_] | None = None
 
     def leave_void(self, region_HW: NDArray[np.bool_] | None) -> None:
         """Leave a region void as far as nothing else is drawn there; None is the whole photo."""
+        if self._is_unknown_HW is None:
+            self._is_unknown_HW = np.zeros(self.mask_HW.shape, dtype=np.bool_)
         self._is_unknown_HW |= True if region_HW is None else region_HW
 
     def finished(self) -> NDArray[np.uint8]:
         """Return the mask with void where an object could not be drawn."""
-        return np.where(self._is_unknown_HW & (self.mask_HW == BACKGROUND), np.uint8(VOID), self.mask_HW)
+        if self._is_unknown_HW is not None:
+            self.mask_HW[self._is_unknown_HW & (self.mask_HW == BACKGROUND)] = VOID
+        return self.mask_HW
 
     def paint(self, region_HW: NDArray[np.bool_], class_id: int) -> int:
         """Give a region to a class and return how many pixels of it belonged to another one before."""

@@ -11,7 +11,7 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Plan, Value
-from core.data.importers.writer import drawn
+from core.data.importers.writer import drawn, pixels_of
 from core.voc import VOID
 
 MAX_PICTURES = 10
@@ -53,7 +53,7 @@ def preview_of(plan: Plan, name: str, evidence: str, notes: Notes) -> Preview:
     for drawing in spread(plan.drawings):
         photo, mask_HW = drawn(drawing)
         height, width = mask_HW.shape
-        pixels_256 += np.bincount(mask_HW.ravel(), minlength=VOID + 1)
+        pixels_256 += pixels_of(mask_HW)
         pictures.append(PreviewPicture(drawing.name, photo.lying_as((width, height)), mask_HW))
     splits = Counter(drawing.split or "" for drawing in plan.drawings)
     pixels = (*pixels_256[: len(plan.classes)].tolist(), int(pixels_256[VOID]))

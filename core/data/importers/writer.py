@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from core.wording import numbered
 
 PHOTOS, MASKS = LAYOUTS[0]
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+SIDEWAYS = 5
+"""EXIF orientations from here on swap width and height."""
 MAX_NAME = 100
 MAX_NAME_BYTES = 200
 """File systems take 255 bytes, suffixes and those of temporary files included."""
@@ -48,21 +51,30 @@ class Imported:
 
 @dataclass(frozen=True)
 class OpenedPhoto:
-    """A photo as it is in its file, and upright as it is going to be read."""
+    """A photo as it is in its file, and the EXIF orientation by which reading turns or mirrors it, 1 to 8."""
 
     data: bytes
     stored: Image.Image
-    upright: Image.Image
+    orientation: int
 
     @property
     def is_turned(self) -> bool:
         """Return whether reading turns or mirrors it."""
-        orientation = self.stored.getexif().get(ExifTags.Base.Orientation)
-        return isinstance(orientation, int) and 2 <= orientation <= 8
+        return self.orientation > 1
+
+    @property
+    def size(self) -> Size:
+        """Return the size of the upright photo."""
+        return self.stored.size[::-1] if self.orientation >= SIDEWAYS else self.stored.size
+
+    @cached_property
+    def upright(self) -> Image.Image:
+        """Return the photo as it is going to be read."""
+        return upright_rgb(self.stored)
 
     def lying_as(self, size: Size) -> Image.Image:
         """Return the photo as a mask of a size lies: upright, unless the mask fits only the unturned photo."""
-        return self.upright if size == self.upright.size or not self.is_turned else _unturned(self.stored)
+        return self.upright if size == self.size or not self.is_turned else _unturned(self.stored)
 
 
 def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress | None = None) -> Imported:
@@ -134,15 +146,21 @@ def _write_pair(
     """Write a photo and its mask, count its pixels and return both; nothing where the mask is void all over."""
     photo, mask_HW = drawn(drawing)
     height, width = mask_HW.shape
-    if np.all(mask_HW == VOID):
+    counts_256 = pixels_of(mask_HW)
+    if counts_256[VOID] == mask_HW.size:
         notes.count("Photos left out because their masks are void all over", drawing.file)
         return []
     suffix = _suffix(drawing, photo)
     photo_file, mask_file = folder / PHOTOS / f"{name}{suffix}", folder / MASKS / f"{name}.png"
     photo_file.write_bytes(_photo_bytes(photo, (width, height), suffix, drawing, notes))
     write_mask(mask_file, mask_HW, plan.classes.palette)
-    pixels_256 += np.bincount(mask_HW.ravel(), minlength=VOID + 1)
+    pixels_256 += counts_256
     return [Sample(name, photo_file, mask_file)]
+
+
+def pixels_of(mask_HW: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return how many pixels have each of 256 ids: Pillow counts them in a third of the time of `np.bincount`."""
+    return np.array(Image.fromarray(mask_HW).histogram(), dtype=np.int64)
 
 
 def drawn(drawing: Drawing) -> tuple[OpenedPhoto, NDArray[np.uint8]]:
@@ -150,7 +168,7 @@ def drawn(drawing: Drawing) -> tuple[OpenedPhoto, NDArray[np.uint8]]:
     photo = _open(drawing)
     if drawing.size:
         _check_size(photo, drawing.size, drawing)
-    mask_HW = drawing.paint(drawing.size or photo.upright.size)
+    mask_HW = drawing.paint(drawing.size or photo.size)
     height, width = mask_HW.shape
     _check_size(photo, (width, height), drawing)
     return photo, mask_HW
@@ -161,7 +179,10 @@ def _open(drawing: Drawing) -> OpenedPhoto:
         data = drawing.read()
         with Image.open(io.BytesIO(data)) as stored:
             stored.load()
-        return OpenedPhoto(data, stored, upright_rgb(stored))
+        orientation = stored.getexif().get(ExifTags.Base.Orientation)
+        if stored.mode not in ("RGB", "L"):
+            upright_rgb(stored)  # which raises for what has no colours
+        return OpenedPhoto(data, stored, orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1)
     except UNREADABLE as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DataError(
@@ -170,10 +191,10 @@ def _open(drawing: Drawing) -> OpenedPhoto:
 
 
 def _check_size(photo: OpenedPhoto, size: Size, drawing: Drawing) -> None:
-    if size not in (photo.upright.size, photo.stored.size):
+    if size not in (photo.size, photo.stored.size):
         raise DataError(
-            f"The annotation of {drawing.file} is {size[0]} x {size[1]} px, but the photo is {photo.upright.width} x "
-            f"{photo.upright.height} px; bring the photo that was annotated, at its own size."
+            f"The annotation of {drawing.file} is {size[0]} x {size[1]} px, but the photo is {photo.size[0]} x "
+            f"{photo.size[1]} px; bring the photo that was annotated, at its own size."
         )
 
 
@@ -194,7 +215,7 @@ def _photo_bytes(photo: OpenedPhoto, mask_size: Size, suffix: str, drawing: Draw
     """
     if not photo.is_turned:
         return photo.data
-    if mask_size == photo.upright.size:
+    if mask_size == photo.size:
         notes.count("Photos saved upright instead of turned by EXIF", drawing.file)
         return _encoded(photo.upright, suffix)
     notes.count("Photos saved without EXIF because their masks are drawn on the unturned photo", drawing.file)

@@ -91,18 +91,18 @@ def uncompressed(text: str) -> list[int] | None:
 
 def polygon(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
     """Return the inside of a polygon and its edges: (1, 1), (3, 1), (3, 2), (1, 2) covers 3 x 2 pixels."""
-    canvas = Image.new("1", size)
+    canvas = Image.new("L", size)  # of bytes: a picture of bits would be unpacked
     ImageDraw.Draw(canvas).polygon([*points], fill=1, outline=1)
-    return np.array(canvas, dtype=np.bool_)
+    return np.array(canvas).view(np.bool_)
 
 
 def rectangle(points: Sequence[Point], size: Size) -> NDArray[np.bool_]:
     """Return an upright rectangle between two opposite corners, both of which belong to it."""
     (x0, y0), (x1, y1) = points
-    canvas = Image.new("1", size)
+    canvas = Image.new("L", size)
     box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
     ImageDraw.Draw(canvas).rectangle(box, fill=1, outline=1)
-    return np.array(canvas, dtype=np.bool_)
+    return np.array(canvas).view(np.bool_)
 
 
 def patch(picture_HW: NDArray[np.bool_], corner: Point, size: Size) -> NDArray[np.bool_]:
