@@ -73,11 +73,10 @@ EXPORT_OTHERWISE = {
     ".dcm": "DICOM files; save the photos and masks as PNG",
     ".h5": "HDF5 files; save the photos and masks as PNG",
     ".parquet": "Parquet files; save the photos and masks as PNG",
-    ".zip": "an archive in a folder; name the archive itself",
     ".7z": "a 7z archive; unpack it first",
     ".rar": "a RAR archive; unpack it first",
-    ".zip": "another archive; unpack it first",
-    ".tar": "another archive; unpack it first",
+    ".zip": "an archive in it; unpack it first, or name the archive itself",
+    ".tar": "an archive in it; unpack it first, or name the archive itself",
     ".001": "a part of an archive; join the parts, or unpack them, first",
     ".z01": "a part of an archive; join the parts, or unpack them, first",
 }

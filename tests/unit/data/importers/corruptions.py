@@ -132,7 +132,9 @@ def _json(file: Path, _root: Path, chance: random.Random) -> Corruption:
     before = container[key]
     if isinstance(container, dict) and chance.random() < 0.3:
         del container[key]
-        done = Corruption("without " + "/".join(path), key not in ("rotation", "iscrowd"))  # which have a default
+        # These have a default, and what has a number is an item of a list.
+        is_seen = key not in ("rotation", "iscrowd") and not key.isdigit()
+        done = Corruption("without " + "/".join(path), is_seen)
     else:
         container[key] = chance.choice([odd for odd in ODD if repr(odd) != repr(before)])
         done = Corruption(f"with {container[key]!r:.20} for {before!r:.40} in {'/'.join(path)}")
