@@ -169,7 +169,7 @@ def _xml(file: Path, _root: Path, chance: random.Random) -> Corruption:
     else:
         text, before, new = _worded(element.attrib[key], chance)
         element.set(key, text)
-        is_free = new.strip() != "" if key in NAMES else key in NUMBERS and new in ("-1", "7")
+        is_free = text.strip() != "" if key in NAMES else key in NUMBERS and new in ("-1", "7")
         done = Corruption(f"with {new!r:.20} for {before!r:.40} in {element.tag}/{key}", not is_free)
     tree.write(file, encoding="utf-8")
     return done
