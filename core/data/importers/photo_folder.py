@@ -1,5 +1,6 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
+import os
 import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -146,8 +147,15 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
 
     Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
     """
-    found = (file for file in root.rglob("*") if file.suffix.lower() in suffixes)
-    return sorted(file for file in found if not is_hidden(file, root))
+    found, folders = [], [root] if root.is_dir() else []
+    while folders:  # `rglob` ends in a traceback in folders that are very deep, and passes over those it may not read
+        for entry in os.scandir(folders.pop()):
+            if not entry.name.startswith(".") and entry.name != MACOSX:
+                if os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122  ten times as fast
+                    found.append(Path(entry.path))
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+    return sorted(found)
 
 
 def picture_folders(root: Path) -> dict[str, int]:

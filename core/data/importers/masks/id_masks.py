@@ -21,6 +21,7 @@ from core.data.importers.masks.mask_file import CUT, Counts, is_smoothed, read_m
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
+from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Plan, Size, Source, Value, drawing_of, is_background, number_labels
 from core.data.pair_names import JPEG_SUFFIXES
 from core.errors import DataError
@@ -90,7 +91,7 @@ def values_of(counts: Counts, id_of: Mapping[int, int]) -> tuple[Value, ...]:
 
 def _with_usual_masks(source: Source, names: ValueNames | None) -> Source:
     usual = names.ending if names and not source.masks else None
-    is_there = usual and any(source.path.rglob(f"*{usual}.*"))
+    is_there = usual and any(file.stem.endswith(usual) for file in files_in(source.path, PICTURE_SUFFIXES))
     return replace(source, masks=usual) if is_there else source
 
 

@@ -1,6 +1,7 @@
 """Recognising a format: every reading is offered, none of two is taken; what is no format says what is."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from core.commands.data import FORMATS
 from core.data.importers import IMPORTERS, contents_of, import_data, preview_data, recognised
 from core.data.importers.plan import Source
+from core.errors import DataError
 
 
 @pytest.fixture
@@ -79,3 +81,22 @@ def test_a_preview_shows_what_an_import_would_bring_and_writes_nothing(folder: P
     only = contents_of(Source(folder))
     assert only.preview
     assert (list(only.readings), only.preview.format, only.preview.pixels) == (["id-masks"], "id-masks", shown.pixels)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths are shorter there")
+def test_folders_a_thousand_deep_are_looked_through(tmp_path: Path) -> None:
+    """A folder in a folder in a folder ... ended in a traceback."""
+    deep = tmp_path / "set"
+    made = [deep := deep / "d" for _ in range(1200)]
+    try:
+        (tmp_path / "set").mkdir()
+        for folder in made:
+            folder.mkdir()
+        (deep / "a.mat").touch()
+        assert recognised(Source(tmp_path / "set")) == {}
+        with pytest.raises(DataError, match="holds MATLAB files"):
+            import_data("auto", tmp_path / "set", tmp_path / "out")
+    finally:
+        (deep / "a.mat").unlink(missing_ok=True)
+        for folder in reversed(made):  # `rmtree` gives up at such a depth, too
+            folder.rmdir()
