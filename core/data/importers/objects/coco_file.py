@@ -177,6 +177,8 @@ def _annotations_by_image(
             category = key_of(one.get("category_id"), "'category_id' of an annotation", file)
             if category not in labels:
                 raise DataError(f"{file} uses category {category}, which 'categories' does not list; add it there.")
+            if one.get("iscrowd") not in (None, 0, 1, "0", "1"):
+                raise DataError(f"{file} has an 'iscrowd' of {one['iscrowd']!r}, not of 0 or 1; export it again.")
         image = key_of(annotation.get("image_id"), "'image_id' of an annotation", file)
         if image in images:
             by_image.setdefault(image, []).append(annotation)

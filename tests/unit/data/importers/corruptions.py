@@ -155,6 +155,8 @@ def _is_as_good(path: tuple[str, ...], before: Any, after: Any) -> bool:
     """Return whether another value means something else and is not wrong."""
     if isinstance(after, str) and isinstance(before, str):
         return after.strip() != "" and bool(NAMES.intersection(path[-2:]))
+    if path[-1] == "iscrowd" and after is None:  # which is said to mean none
+        return True
     return type(after) is int and type(before) in (int, float) and bool(SHAPES.intersection(path))
 
 

@@ -185,6 +185,7 @@ def test_missing_photos_are_counted_and_the_first_is_named(
         ({"annotations": {}}, "'annotations' of the document is not a list"),
         ({"annotations": [annotation([], category=7)]}, "category 7"),
         ({"annotations": [{"category_id": 3}]}, "'image_id' of an annotation is missing"),
+        ({"annotations": [{"category_id": 3, "iscrowd": ""}]}, "'iscrowd' of '', not of 0 or 1"),
         ({"annotations": [annotation({"size": [12, 8], "counts": [96]})]}, "size [12, 8]"),
         ({"annotations": [annotation({"size": [8, 12], "counts": [95]})]}, "do not fill"),
         ({"annotations": [annotation({"size": [8, 12], "counts": [97, -1]})]}, "do not fill"),
