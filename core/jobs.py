@@ -267,15 +267,13 @@ def progress(folder: Path) -> JobProgress | None:
 
 def has_ended(folder: Path) -> bool:
     """Return whether the last job in this folder finished, or no job ever ran there."""
-    is_free = not is_held(folder)
-    noted = _noted(folder)
+    is_free, noted = not is_held(folder), _noted(folder)  # in this order: the end is written before the release
     return is_free and bool(noted.get("is_over", not noted))
 
 
 def error(folder: Path) -> str | None:
     """Return the sentence with which the last job in this folder failed, None if it did not."""
-    is_over = not is_held(folder)  # before reading progress.json: a job writes its end before it releases the lock
-    noted = _noted(folder)
+    is_over, noted = not is_held(folder), _noted(folder)  # in this order too
     if "error" in noted:
         return str(noted["error"])
     if not is_over or not noted or noted.get("is_over"):
