@@ -18,6 +18,7 @@ from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.records import RunEnded, Validating, Warned
 from core.training.settings.config import TrainingConfig
+from core.training.settings.presets import preset
 from tests.app.conftest import (
     CAT,
     MakeRun,
@@ -75,6 +76,9 @@ def test_a_setting_that_does_not_fit_another_is_set_right_and_said(visit: Visit,
     said = "output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only: Output stride is now 16."
     assert said in [info.value for info in app.info]
     assert not button(app, "Start training").disabled
+    assert app.number_input(key="report.epochs").proto.default == preset("report").epochs, (
+        "an emptied box returns to it"
+    )
     app.number_input(key="report.batch_size").set_value(4).run()
     assert said not in [info.value for info in app.info]
     assert app.selectbox(key="report.architecture").value == "deeplabv3_mobilenet_v3_large"

@@ -102,13 +102,13 @@ def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> A
         "key": f"{key}.{declared.name}", "help": help_text, "width": INPUT_WIDTH_PX, "on_change": _use,
         "args": (key, {}, declared.name),
     }  # fmt: skip
-    st.session_state.setdefault(widget["key"], wanted(value))
     if wanted is bool:
-        return st.toggle(label, **widget)
+        return st.toggle(label, value, **widget)
     if about["choices"]:
-        return st.selectbox(label, list(about["choices"]), **widget)
+        choices = list(about["choices"])
+        return st.selectbox(label, choices, choices.index(value), **widget)
     return st.number_input(
-        label, wanted(about["low"]), wanted(about["high"]), step=_step_of(wanted, value),
+        label, wanted(about["low"]), wanted(about["high"]), wanted(value), step=_step_of(wanted, value),
         format="%d" if wanted is int else "%g", **widget,
     )  # fmt: skip
 
