@@ -8,6 +8,7 @@
 """
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import DataError
-from core.files import read_lines, regular, replacing
+from core.files import read_lines, regular, replacing, unused
 from core.voc import CLASS_NAMES, PALETTE, VOID
 
 CLASSES_FILE = "classes.txt"
@@ -130,13 +131,19 @@ def read_classes(file: Path) -> Classes:
     return Classes(tuple(names), tuple(colors))
 
 
-def write_classes(root: Path, classes: Classes) -> None:
-    """Write the `classes.txt` of a data set; if there is one already, raise `DataError`."""
+def write_classes(root: Path, classes: Classes, *, replace: bool = False) -> None:
+    """Write the `classes.txt` of a data set.
+
+    If there is one already, raise `DataError`, or with `replace` keep it as `classes-before.txt`, numbered from the
+    second one on.
+    """
     file = root / CLASSES_FILE
-    if file.exists():
+    if file.exists() and not replace:
         raise DataError(f"{file} exists already; edit it, nothing is overwritten.")
     lines = (f"{name} {color}\n" for name, color in zip(classes.names, classes.colors, strict=True))
     try:
+        if file.exists():
+            shutil.copy2(file, unused(file.with_name("classes-before.txt")))
         with replacing(file) as target:
             target.write("".join(lines).encode())
     except OSError as error:

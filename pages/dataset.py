@@ -11,9 +11,10 @@ from core.errors import DataError
 from ui import address, cached
 from ui.dataset.bring_data import BRING, bring_data, show_import_notes
 from ui.dataset.browser import browse, say_chosen
+from ui.dataset.class_names import offer_names
 from ui.dataset.findings import show_findings, summary
 from ui.dataset.splits import show_splits
-from ui.dataset.statistics import offer_names, show_charts, show_facts
+from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
 from ui.sources import ask_source, data_of, is_there
@@ -76,6 +77,8 @@ def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
         st.subheader("Statistics", anchor=False)
         say_chosen(data, split, stats)
         show_charts(stats, data.classes)
+        if data.has_named_classes and found:
+            offer_names(data, [stats])
 
 
 def default_look(data: Dataset | None, found: analysis.Analysis | None) -> str:
@@ -92,7 +95,7 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
             st.caption(f"{icon} The doctor found {summary(found.report)}.")
         if data:
             link_to("Train", "Train on this data", run="new")
-    if data and found:
+    if data and found and not data.has_named_classes:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
     look = address.ask_one("Look at", LOOKS, "look", default_look(data, found), label_visibility="collapsed")
     if look == FINDINGS:

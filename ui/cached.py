@@ -22,6 +22,7 @@ from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, 
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.data.statistics.split_stats import SplitStats
+from core.errors import DataError
 from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
 from core.training.run import evaluations
@@ -35,6 +36,8 @@ MAX_LOGS = 1000
 CURVE_PX = 500
 """The approximate width of a curve on the screen."""
 FRAME_MS, LAST_FRAME_MS = 330, 1500
+EXAMPLE_PX, EXAMPLE_MARGIN = 96, 0.15
+"""The longest side of an example of a class, and how much of its surroundings it shows, as a share of its sides."""
 View = Literal["photo", "overlay", "mask", "void"]
 
 
@@ -128,6 +131,28 @@ def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: 
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:
     """Return a photo or mask as JPEG at most `size_px` on a side; a mask keeps its own palette."""
     return _thumbnail(stamp(file), None, (), "photo", size_px)
+
+
+def class_example(photo: Path, mask: Path, class_id: int, *, num_classes: int) -> bytes:
+    """Return the part of a photo that holds a class, with a margin, as a small JPEG.
+
+    A file that cannot be read, or no longer shows the class, raises `DataError`.
+    """
+    return _class_example(stamp(photo), stamp(mask), class_id, num_classes)
+
+
+@st.cache_data(max_entries=300, ttl=DAY_S, show_spinner=False)
+def _class_example(photo: Stamp, mask: Stamp, class_id: int, num_classes: int) -> bytes:
+    whole, is_of_class_HW = read_photo(Path(photo.path)), read_mask(Path(mask.path), num_classes) == class_id
+    if not is_of_class_HW.any():
+        raise DataError(f"{mask.path} does not show class {class_id} any more; read the files again.")
+    (top, bottom), (left, right) = ((at.min(), at.max() + 1) for at in np.nonzero(is_of_class_HW))
+    by_row, by_column = EXAMPLE_MARGIN * (bottom - top), EXAMPLE_MARGIN * (right - left)
+    height, width = is_of_class_HW.shape
+    box = (max(0, left - by_column), max(0, top - by_row), min(width, right + by_column), min(height, bottom + by_row))
+    left_px, top_px, right_px, bottom_px = (round(float(side)) for side in box)
+    piece = whole.resize((width, height)) if whole.size != (width, height) else whole
+    return jpeg_bytes(reduced(piece.crop((left_px, top_px, right_px, bottom_px)), EXAMPLE_PX))
 
 
 def sample_strip(photo: Path, truth: Path, predicted: Path, *, classes: Classes, size_px: int = 400) -> bytes:

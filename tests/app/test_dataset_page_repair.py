@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.analysis import analyse
 from core.home import demo_dir
-from tests.app.conftest import Visit, make_pairs, texts
+from tests.app.conftest import Visit, button, make_pairs, texts
 
 # --- findings and repair --------------------------------------------------------------------------------------------
 
@@ -129,10 +129,25 @@ def test_lists_that_are_there_are_replaced_once_that_is_confirmed_and_kept_besid
 
 
 def test_classes_that_nothing_names_can_be_named(visit: Visit, unlisted: Path, launched: list[list[str]]) -> None:
-    app = visit("dataset", source="A folder", data=str(unlisted))
+    app = visit("dataset", source="A folder", data=str(unlisted), look="Content")
     assert "only numbers" in app.expander[0].label
     next(button for button in app.button if button.label == "Name the classes").click().run()
     assert not app.exception
     written = (unlisted / "classes.txt").read_text().splitlines()
     assert [line.rpartition(" ")[0] for line in written] == ["background", "class 1", "class 2"]
-    assert not app.expander, "they have names now"
+    analyse(unlisted)
+    app.run()
+    assert app.expander[0].label == "Class names and colours", "they have names now"
+
+
+def test_names_can_be_changed_and_those_before_are_kept(
+    visit: Visit, unlisted: Path, launched: list[list[str]]
+) -> None:
+    (unlisted / "classes.txt").write_text("ground\nweed\nleaf #00ff00\n")
+    analyse(unlisted)
+    app = visit("dataset", source="A folder", data=str(unlisted), look="Content")
+    app.toggle(key="change classes").set_value(True).run()
+    button(app, "Name the classes").click().run()
+    assert not app.exception
+    assert (unlisted / "classes-before.txt").read_text() == "ground\nweed\nleaf #00ff00\n"
+    assert (unlisted / "classes.txt").read_text().splitlines()[2] == "leaf #00ff00"

@@ -42,6 +42,11 @@ def test_what_is_written_reads_back_and_is_never_overwritten(tmp_path: Path) -> 
     with pytest.raises(DataError, match="exists already"):
         write_classes(tmp_path, VOC_CLASSES)
     assert read_classes(tmp_path / "classes.txt") == FRUIT
+    for _ in range(2):
+        write_classes(tmp_path, VOC_CLASSES, replace=True)
+    assert read_classes(tmp_path / "classes.txt") == VOC_CLASSES
+    assert read_classes(tmp_path / "classes-before.txt") == FRUIT
+    assert read_classes(tmp_path / "classes-before-2.txt") == VOC_CLASSES
 
 
 def test_a_name_may_have_spaces_and_needs_no_colour(tmp_path: Path) -> None:

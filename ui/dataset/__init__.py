@@ -2,7 +2,8 @@
 
 browser.py            the photos of a split, page by page, filtered
 large_view.py         one photo, large, and the way to the next
-statistics.py         the statistics of a split: facts and charts; names for classes
+class_names.py        names and colours of the classes, with an example of each
+statistics.py         the statistics of a split: facts and charts
 statistics_charts.py  statistics -> figures whose marks filter photos
 findings.py           the findings of the doctor, and the repair
 bring_data.py         an export of another tool: recognised, shown, imported by a job

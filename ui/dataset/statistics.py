@@ -1,12 +1,10 @@
-"""The statistics of a split: facts, and charts whose marks filter the photos below; and naming numbered classes."""
+"""The statistics of a split: facts, and charts whose marks filter the photos below."""
 
 from collections.abc import Callable
 
-import pandas as pd
 import streamlit as st
 
-from core.classes import CLASSES_FILE, NUMBERED, Classes, write_classes
-from core.data.dataset import Dataset
+from core.classes import Classes
 from core.data.statistics.pair_facts import MIN_OBJECT_SHARE
 from core.data.statistics.split_stats import SplitStats, Spread
 from core.voc import IMAGE_MEAN, IMAGE_STD
@@ -147,25 +145,3 @@ def _show(chart: Chart) -> None:
     """Draw a chart, with a hint if its marks can be clicked."""
     if show_chart(chart):
         st.caption(CLICK)
-
-
-def offer_names(data: Dataset, stats: list[SplitStats]) -> None:
-    """Offer to name numbered classes and choose their colours, written to the folder's classes.txt."""
-    if data.has_named_classes:
-        return
-    highest = max((class_id for each in stats for ids in each.class_ids for class_id in ids), default=1)
-    with st.expander("The classes have no names, only numbers. Name them", icon=":material/label:"):
-        ids = range(max(2, highest + 1) if data.classes == NUMBERED else data.num_classes)
-        table = pd.DataFrame(
-            {"Name": [data.class_names[k] for k in ids], "Colour": [data.classes.colors[k] for k in ids]}
-        ).rename_axis("Id")
-        edited = st.data_editor(table, key="class names", width="content")
-        st.caption(f"They are written to `{data.root / CLASSES_FILE}`, a new file; nothing else is changed.")
-        if st.button("Name the classes", type="primary", icon=":material/save:"):
-            colors = tuple(color.lower() for color in _column(edited, "Colour"))
-            write_classes(data.root, Classes(_column(edited, "Name"), colors))
-            st.rerun()
-
-
-def _column(edited: pd.DataFrame, name: str) -> tuple[str, ...]:
-    return tuple("" if pd.isna(value) else str(value).strip() for value in edited[name])
