@@ -49,9 +49,14 @@ def go_to(page: Page, name: str) -> None:
 
     Leaving while pictures were still on their way, the browser asked for some that the server had forgotten by then.
     """
+    rest(page)
+    page.get_by_role("link", name=name).first.click()
+
+
+def rest(page: Page) -> None:
+    """Wait until the page is at rest and has its pictures."""
     page.wait_for_selector(AT_REST)
     page.wait_for_load_state("networkidle")
-    page.get_by_role("link", name=name).first.click()
 
 
 def press(page: Page, key: str) -> None:

@@ -14,7 +14,7 @@ from core.training.settings.presets import PRESET_HELP
 from tests.app.conftest import write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import expect_no_trouble, go_to, type_into
+from tests.e2e.hands import expect_no_trouble, go_to, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -111,6 +111,7 @@ def test_a_choice_survives_link_reload_back_and_a_new_tab(
         is_shown(tab, scenes)
         go_to(page, "Leave" if name == "Present" else "Home")
         expect(page.get_by_role("heading", name="Compare" if name == "Present" else "Atrous", level=1)).to_be_visible()
+        rest(page)
         page.go_back()
         is_shown(page, scenes)
         if name == "Present":
