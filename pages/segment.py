@@ -114,18 +114,22 @@ def main() -> None:
     st.title("Segment", anchor=False)
     models = list_models()
     left, right = st.columns([7, 3], gap="medium")
-    pictures, sources, settings, choice = left.container(), left.container(), right.container(), right.container()
-    places = Places(settings, end=st.container(horizontal=True))
+    pictures, sources = left.container(), left.container()
+    choices = st.columns(2, gap="medium")
+    places = Places(settings=right, end=st.container(horizontal=True))
     with pictures, showing_errors():
         say_what_there_is(models)
-        with choice:
+        with choices[0]:
             model = ask_model(models)
+        with choices[1]:
             other = ask_other(models, model) if model else None
         chosen = [each for each in (model, other) if each]
         if not chosen or not all(map(is_ready, chosen)):
             return
-        with choice:
-            describe(chosen)
+        for each, place in zip(chosen, choices, strict=False):
+            with place:
+                describe(each)
+        with choices[0]:
             offer_export(chosen[0].source, chosen[0].stem)
         with sources:
             photos = ask_stretch(ask_photos(chosen[0].choice))

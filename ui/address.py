@@ -122,7 +122,7 @@ def ask_one(
     keyed_as = keyed(name, options, default, key=key)
     if isinstance(options, Mapping):
         more["format_func"] = options.__getitem__
-    chosen: str | None = st.segmented_control(label, list(options), required=True, **keyed_as, **more)
+    chosen: str | None = st.segmented_control(label, list(options), required=True, wrap=True, **keyed_as, **more)
     return chosen or default
 
 

@@ -8,7 +8,7 @@ from core.model.predict.tta import TTA
 from core.wording import count
 from ui import address
 from ui.page import showing_errors
-from ui.pictures import ROW_HEIGHT_PX, WIDEST, data_url
+from ui.pictures import WIDEST, data_url
 from ui.segment.cached_segments import Small, Source, segmented_small
 from ui.segment.photo_look import OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 from ui.segment.photo_view import ALTS, Photo, picture_file
@@ -16,6 +16,8 @@ from ui.words import plain
 
 NUMBER = "number"
 """The number of the photo that is shown large, in the query string; without one the sheet is shown."""
+HEIGHT_PX = 112
+"""Three landscape photos fit into a row of a narrow window."""
 _SEEN = "photos seen"
 
 HTML = '<button class="card"><img><span class="name"></span></button>'
@@ -36,7 +38,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
   find("img").alt = data.alt;
   find(".name").textContent = data.name;
   find(".card").title = data.name;
-  find(".card").onclick = () => setTriggerValue("opened", true);
+  find(".card").onclick = () => {
+    // The large view stands at the top of the page, which may have been scrolled far down.
+    for (let part = parentElement.host; part; part = part.parentElement) part.scrollTop = 0;
+    setTriggerValue("opened", true);
+  };
 }
 """
 
@@ -97,7 +103,7 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA)
 
 def _show_card(number: int, photo: Photo, small: Small, look: Look) -> None:
     image = small.photo()
-    width = min(WIDEST * ROW_HEIGHT_PX, max(ROW_HEIGHT_PX // 2, round(ROW_HEIGHT_PX * image.width / image.height)))
+    width = min(WIDEST * HEIGHT_PX, max(HEIGHT_PX // 2, round(HEIGHT_PX * image.width / image.height)))
     _mount(
         key=f"card {number} {photo.id}", width=width,
         data={

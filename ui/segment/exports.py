@@ -166,7 +166,7 @@ HELP = (
 
 def offer_export(source: Source, stem: str) -> None:
     """Offer to export a model to a new file, named `stem` with the suffix of its format."""
-    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs", width="stretch"):
+    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
                           format_func=lambda name: FORMATS[name].label)  # fmt: skip
         if st.button("Write the file", key="export", type="primary"):

@@ -156,11 +156,10 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         st.caption("It goes on when this page or the server is closed.")
 
 
-def describe(chosen: Sequence[ModelOption]) -> None:
-    """Say what each model is; its help says what it was trained on."""
-    for letter, model in zip("AB", chosen, strict=False):
-        is_what, trained = _description(model)
-        st.caption(f"**{letter}**: {is_what}" if len(chosen) > 1 else is_what, help=trained)
+def describe(model: ModelOption) -> None:
+    """Say what a model is; the help says what it was trained on."""
+    is_what, trained = _description(model)
+    st.caption(is_what, help=trained)
 
 
 def warn_of_demo(models: Sequence[ModelOption]) -> None:

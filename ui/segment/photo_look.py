@@ -129,7 +129,7 @@ def ask_classes(class_ids: Iterable[int], classes: Classes) -> None:
         elsewhere = [name for name in hidden if name not in there]
         address.hold(HIDDEN, elsewhere + [name for name in there if name not in st.session_state[key]])
 
-    st.pills("Classes shown", there, selection_mode="multi", key=key, on_change=hide)
+    st.pills("Classes shown", there, selection_mode="multi", wrap=True, key=key, on_change=hide)
 
 
 def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float = 0.0) -> TTA:
