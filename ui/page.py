@@ -28,7 +28,8 @@ FAVICON = (
 STYLE = """<style>
 [data-testid=stCaptionContainer] { opacity: 1; color: color-mix(in srgb, currentColor 66%, transparent); }
 [data-testid=stCaptionContainer] code { font-size: 12px; }
-[data-testid=stButtonGroup] [aria-checked=true] p { color: color-mix(in srgb, currentColor 75%, CanvasText); }
+.stApp [data-testid=stButtonGroup] :is([aria-checked=true], [aria-pressed=true]) p {
+  color: color-mix(in srgb, currentColor 75%, CanvasText); } /* in popovers CanvasText is black in dark too */
 </style>"""
 """Text that the theme cannot bring to WCAG AA: paths in captions, and the chosen one of a row of options in dark."""
 
