@@ -9,7 +9,7 @@ from core.data import analysis
 from core.data.dataset import Dataset, read_contents
 from core.errors import DataError
 from ui import address, cached
-from ui.dataset.bring_data import BRING, bring_data, show_import_notes
+from ui.dataset.bring_data import bring_data, show_import_notes
 from ui.dataset.browser import browse, say_chosen
 from ui.dataset.class_names import offer_names
 from ui.dataset.findings import show_findings, summary
@@ -17,7 +17,7 @@ from ui.dataset.splits import show_splits
 from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.sources import ask_source, data_of, is_there
+from ui.sources import BRING, ask_source, data_of, is_there
 from ui.words import plain
 
 LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"

@@ -19,6 +19,8 @@ from ui.words import plain
 
 SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 MAX_RECENT = 6
+BRING = "Bring data"
+"""Beside them on the Dataset page: an export of another tool."""
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
 
 

@@ -22,7 +22,7 @@ def test_nothing_yet_says_what_to_do(visit: Visit) -> None:
     app = visit()
     assert not app.exception
     assert [button.label for button in app.button] == ["Train the demo"]
-    assert {"Open my data", "Download it (2 GB)"} <= links(app).keys(), "the two other doors"
+    assert {"Open a folder", "Bring an export", "Download it (2 GB)"} <= links(app).keys(), "the two other doors"
     assert "##### Demo" in texts(app)
 
 

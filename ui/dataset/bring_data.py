@@ -21,7 +21,6 @@ from ui.page import showing_errors
 from ui.sources import FOLDER, checked_path, typed_path
 from ui.words import code, plain
 
-BRING = "Bring data"
 FROM, CALLED, FORMAT, INTO = "from", "called", "format", "into"
 """The parameters of the address: the source, the name of an uploaded file, the format, the new data set."""
 

@@ -17,7 +17,7 @@ from ui.train.run_view import Entry
 from ui.words import plain
 
 HERO_PX, SMALL_PX, NUM_SMALL = 720, 320, 3
-SMALL_HEIGHT_PX = 78
+SMALL_HEIGHT_PX = 64
 
 
 class Overlay(NamedTuple):

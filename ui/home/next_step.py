@@ -10,7 +10,7 @@ from ui import checkpoints
 from ui.checkpoints import Choice
 from ui.compare import cached_comparison
 from ui.page import link_to
-from ui.sources import DEMO, FOLDER, VOC, make_demo_data
+from ui.sources import BRING, DEMO, FOLDER, VOC, make_demo_data
 from ui.train.run_view import Entry, show_progress
 from ui.words import STATES, percent, plain
 
@@ -73,7 +73,9 @@ def show_doors(*, has_demo: bool, is_busy: bool) -> None:
     mine, demo, voc = (column.container(border=True, height="stretch") for column in st.columns(3))
     with mine:
         st.markdown("##### My photos\nA folder of photos and masks, or what another tool exported.")
-        link_to("Dataset", "Open my data", source=FOLDER)
+        link_to("Dataset", "Open a folder", source=FOLDER)
+        link_to("Dataset", "Bring an export", source=BRING)
+        link_to("Train", "Set up a run", run="new")
     with demo:
         st.markdown(
             "##### Demo\nTrain on 200 drawn scenes with exact masks, to 10 epochs and then to 50: about ten minutes on "
