@@ -10,8 +10,9 @@ from core import jobs
 from core.training import demo_run
 from core.training.run import folders
 from core.training.run.folders import create_run
+from core.training.run.records import RunEnded
 from core.training.settings.presets import preset
-from tests.app.conftest import MakeRun, Visit, links, make_pairs, texts, write_records
+from tests.app.conftest import MakeRun, Visit, append, epoch_record, links, make_pairs, texts, write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.reads import counted_reads
 from tests.small_models import ship_stand_in
@@ -86,6 +87,14 @@ def test_a_finished_run_says_what_it_came_to(visit: Visit, make_run: MakeRun, de
     assert {"Compare checkpoints", "Segment a photo"} <= links(app).keys()
     assert links(app)["Open"].endswith(f"run={run.path.name}")
     assert [button.label for button in app.button] == ["Train the demo"], "the demo was not among the runs"
+
+
+def test_a_run_at_the_floor_says_why_and_what_helps(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
+    run = make_run()
+    write_records(run, 0)
+    end = RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1, best_miou=0.036)
+    append(run, epoch_record(1, miou=0.036), end)
+    assert "0.1 points above the floor" in visit().warning[0].value
 
 
 def test_two_evaluated_milestones_give_the_verdict_and_the_pictures_are_of_the_run(

@@ -6,6 +6,7 @@ from core.data import voc2012
 from core.metrics.verdict import sentence
 from core.model.weights import starter
 from core.training import demo_run
+from core.training.run.learning import weakness
 from ui import checkpoints
 from ui.checkpoints import Choice
 from ui.compare import cached_comparison
@@ -44,6 +45,8 @@ def show_result(entry: Entry) -> None:
     milestones = [choice for choice in checkpoints.without_run(choices) if choice.is_milestone]
     ends = milestones[:1] + milestones[1:][-1:]
     st.markdown(f"#### {plain(verdict_of(entry, ends))}")
+    if weak := weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run)):
+        st.warning(plain(weak.sentence), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
         link_to("Compare", "Compare checkpoints", **({"checkpoint": [each.id for each in ends]} if ends[1:] else {}))
         link_to(
