@@ -29,6 +29,7 @@ START_TIMEOUT_S = 60.0
 """Waiting ends as soon as the process holds its lock. 30 s were too few on a machine at five times its load."""
 
 HOLD_TIMEOUT_S = 2.0
+COUNTED = ("done", "total", "began_s", "began_done", "starting_s")
 
 OnProgress = Callable[[int, int], None]
 """A callback for progress, called often: (done, total) in photos, files, bytes or another unit."""
@@ -131,13 +132,9 @@ def launch(arguments: list[str], path: Path) -> None:
         with output.open("ab") as file:
             begin = file.tell()
             process = subprocess.Popen(
-                [sys.executable, "-m", "core", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=PROJECT_ROOT,
-                **detached(),
-            )
+                [sys.executable, "-m", "core", *arguments], stdin=subprocess.DEVNULL, stdout=file,
+                stderr=subprocess.STDOUT, cwd=PROJECT_ROOT, **detached(),
+            )  # fmt: skip
     except OSError as error:
         raise RunError(f"{output} cannot be written: {error.strerror}; check that its folder is there.") from error
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -176,11 +173,12 @@ def _text_from(path: Path, offset: int) -> str:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job is: `done` of `total` (0 if unknown), started at `began_s`, seconds since 1970."""
+    """How far a job is: `done` of `total` (0 if unknown); at `began_s`, seconds since 1970, it was at `began_done`."""
 
     done: int
     total: int
     began_s: float
+    began_done: int = 0
 
     @property
     def share(self) -> float:
@@ -189,7 +187,9 @@ class JobProgress:
 
     def remaining_s(self, now_s: float) -> float | None:
         """Return the seconds left at the speed so far; None until something is done."""
-        return (now_s - self.began_s) * (1 - self.share) / self.share if self.share else None
+        if not self.total or self.done <= self.began_done:
+            return None
+        return (now_s - self.began_s) * max(0, self.total - self.done) / (self.done - self.began_done)
 
 
 def start(folder: Path, arguments: list[str]) -> None:
@@ -217,19 +217,19 @@ def running(folder: Path) -> Iterator[OnProgress]:
     with suppress(OSError):  # `hold` raises and says why
         folder.mkdir(parents=True, exist_ok=True)
     with hold(folder):
-        began_s, noted_s = time.time(), 0.0
+        began_s, began_done, noted_s = time.time(), 0, 0.0
         _note(folder, asdict(JobProgress(0, 0, began_s)))
 
         def note(done: int, total: int) -> None:
-            nonlocal began_s, noted_s
+            nonlocal began_s, began_done, noted_s
             if not noted_s:
-                began_s = time.time()  # what came before, as planning, says nothing about the speed
+                began_s, began_done = time.time(), done  # what came before, as planning, says nothing about the speed
             if is_stop_requested(folder):
-                percent = 100 * done // max(1, total)
-                raise RunError(f"It was stopped on request after {percent} %; start it again to go on.")
+                share = f"{100 * done // max(1, total)} %"
+                raise RunError(f"It was stopped on request after {share}; start it again to go on.")
             if done >= total or time.monotonic() - noted_s >= NOTE_EVERY_S:
                 noted_s = time.monotonic()
-                _note(folder, asdict(JobProgress(done, total, began_s)))
+                _note(folder, asdict(JobProgress(done, total, began_s, began_done)))
 
         try:
             yield note
@@ -261,8 +261,8 @@ def progress(folder: Path) -> JobProgress | None:
     """Return how far the job in this folder is, None if none is running."""
     if not is_held(folder):
         return None
-    noted = _noted(folder)
-    return JobProgress(noted.get("done", 0), noted.get("total", 0), noted.get("began_s", time.time()))
+    get = _noted(folder).get
+    return JobProgress(get("done", 0), get("total", 0), get("began_s", time.time()), get("began_done", 0))
 
 
 def has_ended(folder: Path) -> bool:
@@ -291,7 +291,7 @@ def _noted(folder: Path) -> dict[str, Any]:
     """Return progress.json, {} if there was no job; one that cannot be read counts as just started."""
     try:
         noted = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-        if all(isinstance(noted.get(name, 0), int | float) for name in ("done", "total", "began_s", "starting_s")):
+        if all(isinstance(noted.get(name, 0), int | float) for name in COUNTED):
             return dict(noted)
     except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -63,7 +63,8 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
         st.subheader("Why", anchor=False)
         show_why(a, b)
     st.subheader("Images", anchor=False)
-    show_gallery(a, b)
+    with showing_errors():
+        show_gallery(a, b)
     show_exports(sides)
 
 

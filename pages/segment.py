@@ -22,6 +22,7 @@ from ui.segment.models import (
     list_models,
     say_nothing_found,
     warn_of_demo,
+    warn_of_weak,
 )
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_pair import show_pair
@@ -73,6 +74,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
         say_nothing_found(model, result.areas)
     if not photo.truth:
         warn_of_demo(chosen)
+    warn_of_weak(chosen)
     for note in results[0].notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
     with table:
@@ -96,6 +98,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
     if look.kind == CONFIDENCE:
         show_scale()
     warn_of_demo([model])
+    warn_of_weak([model])
     with legend:
         class_ids = sorted({area.id for _, small in there for area in small.areas})
         show_legend(class_ids, look.colors(meta.classes))

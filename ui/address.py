@@ -14,6 +14,9 @@ from ui.internals import is_back
 HERE = "here"
 """Marks a link from a page to itself: the browser passes on the query of such a link, but does not show it."""
 
+INTO = "into"
+"""Names the data set that *Bring data* imports: the way back leads to its progress."""
+
 DATA = ("source", "data")
 """The parameters shared by the pages that ask for a data set."""
 
@@ -201,6 +204,8 @@ def leading_to(title: str, query: Query) -> Query:
 def as_left(title: str) -> Query:
     """Return the query that the page called `title` had when it was left, without the data set."""
     left: Query = st.session_state.get(_LEFT, {}).get(title, {})
+    if INTO in left:
+        return left
     return {name: value for name, value in left.items() if name not in DATA}
 
 

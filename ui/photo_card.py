@@ -26,18 +26,24 @@ export default function ({ parentElement, data, setTriggerValue }) {
   find("img").alt = data.alt;
   find(".name").textContent = data.name;
   find(".card").title = data.name;
-  find(".card").onclick = () => setTriggerValue("opened", true);
+  find(".card").onclick = () => {
+    // The large view stands at the top of the page, which may have been scrolled far down.
+    for (let part = parentElement.host; part; part = part.parentElement) part.scrollTop = 0;
+    setTriggerValue("opened", true);
+  };
 }
 """
 
 _mount = st.components.v2.component("photo_card", html=HTML, css=CSS, js=JS)
 
 
-def show_card(picture: bytes, name: str, alt: str, *, key: str, on_open: Callable[[], None]) -> None:
-    """Draw an encoded picture of the height of a row, in a horizontal container; `on_open` is called after a click."""
+def show_card(
+    picture: bytes, name: str, alt: str, *, key: str, on_open: Callable[[], None], height_px: int = ROW_HEIGHT_PX
+) -> None:
+    """Draw an encoded picture `height_px` high, in a horizontal container; `on_open` is called after a click."""
     with Image.open(io.BytesIO(picture)) as image:
         ratio = image.width / image.height
-    width = min(WIDEST * ROW_HEIGHT_PX, max(ROW_HEIGHT_PX // 2, round(ROW_HEIGHT_PX * ratio)))
+    width = min(WIDEST * height_px, max(height_px // 2, round(height_px * ratio)))
     _mount(
         key=key, width=width, data={"picture": data_url(picture), "alt": alt, "name": name}, on_opened_change=on_open
     )

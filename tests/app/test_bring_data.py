@@ -204,7 +204,7 @@ def test_corrections_are_options_of_the_command() -> None:
     source = Source(Path("a.zip"), Path("photos"), None, "-masks", "pet", called)
     options = list(options_for(source))
     assert options[:3] == ["--photos=photos", "--masks=-masks", "--names=pet"]
-    assert parse_classes(option.removeprefix("--classes=") for option in options[3:]) == called
+    assert parse_classes([options[3].removeprefix("--classes=")]) == called
 
 
 def test_what_was_corrected_is_what_is_called() -> None:

@@ -59,7 +59,7 @@ def test_clean_data_says_so(visit: Visit, home: Path) -> None:
 
 def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(broken), look="Findings")
-    app.text_input(key="repair").set_value(str(tmp_path / "copy")).run()
+    app.text_input(key=f"repair {broken}").set_value(str(tmp_path / "copy")).run()
     app.button[-1].click().run()
     assert not app.exception
     assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]
@@ -68,10 +68,10 @@ def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Pa
     assert not app.exception
     assert app.query_params["data"] == str(tmp_path / "copy"), "the page goes to the copy"
     again = visit("dataset", source="A folder", data=str(broken))
-    assert again.text_input(key="repair").value.endswith("mine-repaired"), (
+    assert again.text_input(key=f"repair {broken}").value.endswith("mine-repaired"), (
         "errors open the findings, a name is proposed"
     )
-    again.text_input(key="repair").set_value(str(tmp_path / "copy")).run()
+    again.text_input(key=f"repair {broken}").set_value(str(tmp_path / "copy")).run()
     assert "There is a copy" in again.success[0].value
 
 
@@ -146,7 +146,7 @@ def test_names_can_be_changed_and_those_before_are_kept(
     (unlisted / "classes.txt").write_text("ground\nweed\nleaf #00ff00\n")
     analyse(unlisted)
     app = visit("dataset", source="A folder", data=str(unlisted), look="Content")
-    app.toggle(key="change classes").set_value(True).run()
+    app.toggle(key=f"change classes of {unlisted}").set_value(True).run()
     button(app, "Name the classes").click().run()
     assert not app.exception
     assert (unlisted / "classes-before.txt").read_text() == "ground\nweed\nleaf #00ff00\n"

@@ -25,6 +25,10 @@ PROBES = ("/_stcore/health", "/_stcore/host-config")
 """On a page below the root, Streamlit's browser code asks for these below that page first, in vain."""
 
 
+MEDIA = "/media/"
+"""A page that is left while its pictures load asks for some that Streamlit has dropped by then."""
+
+
 @dataclass
 class Dashboard:
     """A running server: its address, its log, its process, and the folder it keeps everything in."""
@@ -147,7 +151,8 @@ def visit(open_tab: Callable[[], Visit]) -> Visit:
 
 def _note_errors(visit: Visit) -> Callable[..., None]:
     def note(message: object) -> None:
-        if message.type == "error" and not message.location["url"].endswith(PROBES):  # type: ignore[attr-defined]
+        url = message.location["url"]  # type: ignore[attr-defined]
+        if message.type == "error" and not url.endswith(PROBES) and MEDIA not in url:  # type: ignore[attr-defined]
             visit.complaints.append(f"console: {message.text} {message.location}")  # type: ignore[attr-defined]
 
     return note

@@ -14,7 +14,7 @@ from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records
 from tests.app.stored import Mask, guess_background, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import press
+from tests.e2e.hands import pick, press, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -73,11 +73,14 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     assert "Exception" not in log
 
 
-def test_present_the_pair_by_arrow_keys_and_leave(dashboard: Dashboard, visit: Visit, run: Run) -> None:
+def test_from_a_finished_run_to_its_presentation_and_report_in_portuguese(
+    dashboard: Dashboard, visit: Visit, run: Run
+) -> None:
     page = visit.page
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
-    page.goto(f"{dashboard.url}/compare")
+    page.goto(f"{dashboard.url}/train?run={run.path.name}")
+    page.get_by_role("link", name="Compare 1 with 2").click()
     page.get_by_role("link", name="Present").click()
     expect(page.get_by_role("heading", name="Images: 4 to train on, 12 to evaluate on")).to_be_visible()
     press(page, "ArrowRight")
@@ -88,6 +91,17 @@ def test_present_the_pair_by_arrow_keys_and_leave(dashboard: Dashboard, visit: V
     expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
     press(page, "ArrowLeft")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
-    page.get_by_role("link", name="Leave").click()
+    pick(page, "Português")
+    expect(page.get_by_role("heading", name="Treino")).to_be_visible()
+    page.get_by_role("link", name="Sair").click()
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    pick(page, "Português")
+    page.get_by_text("Title, author, course, date").click()
+    type_into(page.get_by_label("Author"), "A. Student")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report", exact=True).click()
+    assert download.value.suggested_filename == f"{run.path.name}-report-pt.html"
+    report = Path(download.value.path()).read_text(encoding="utf-8")
+    assert '<html lang="pt">' in report
+    assert '<p class="byline">A. Student</p>' in report
     assert visit.complaints == []

@@ -1,5 +1,6 @@
 """Bringing data: an export of another tool is recognised and shown, corrected, and imported by a job."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -184,8 +185,8 @@ def options_for(source: Source) -> Iterable[str]:
     for option in ("photos", "masks", "names", "table"):
         if (value := getattr(source, option)) is not None:
             yield f"--{option}={value}"
-    for key, name in source.classes:
-        yield f"--classes={key}={name}"
+    if source.classes:
+        yield f"--classes={json.dumps(source.classes)}"
 
 
 def _is_importing(name: str) -> bool:

@@ -125,6 +125,7 @@ def say_chosen(data: Dataset, split: str, stats: SplitStats) -> None:
 
 def _choose_all() -> None:
     st.query_params[ONLY] = ""
+    open_photo(None)
 
 
 def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
@@ -146,6 +147,7 @@ def _choose_class(class_names: Sequence[str]) -> None:
     chosen = st.session_state["class"]
     wanted = PhotoFilter() if chosen == ALL else PhotoFilter(class_ids=(class_names.index(chosen),))
     st.query_params[ONLY] = wanted.text()
+    open_photo(None)
 
 
 def _matching(samples: Sequence[Sample], stats: SplitStats | None, wanted: PhotoFilter) -> list[Sample]:

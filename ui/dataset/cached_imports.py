@@ -13,6 +13,7 @@ from PIL import Image
 
 from core.data.images import jpeg_bytes
 from core.data.importers import Source, contents_of, preview_data, values_to_name
+from core.data.importers.archive import is_archive
 from core.data.importers.formats import Contents
 from core.data.importers.plan import Value
 from core.data.importers.preview import Preview, PreviewPicture
@@ -46,7 +47,7 @@ def preview(name: str, source: Source) -> SmallPreview:
     _, small = _looked(source.path)
     if small and small.preview.format == name and source == Source(source.path):
         return small
-    return _found(name, str(source), _key(source.path), lambda: _small(preview_data(name, source)))
+    return _found(name, str(source), _keys(source), lambda: _small(preview_data(name, source)))
 
 
 def _looked(path: Path) -> tuple[Contents, SmallPreview | None]:
@@ -61,7 +62,7 @@ def _look(path: Path) -> tuple[Contents, SmallPreview | None]:
 def values(source: Source) -> tuple[Value, ...]:
     """Return the values of masks that nothing names; none where they cannot be read."""
     try:
-        return _found("values", str(source), _key(source.path), lambda: values_to_name(source))
+        return _found("values", str(source), _keys(source), lambda: values_to_name(source))
     except DataError:
         return ()
 
@@ -80,6 +81,13 @@ def _overlay(picture: PreviewPicture, found: Preview) -> bytes:
     small = reduced(picture.photo, PICTURE_PX)
     mask_HW = np.asarray(Image.fromarray(picture.mask_HW).resize(small.size, Image.Resampling.NEAREST))
     return jpeg_bytes(overlay(small, mask_HW, found.classes.palette))
+
+
+def _keys(source: Source) -> str:
+    """Return the key of all that a source names, and of the files beside it if it is one file."""
+    beside = source.path.parent if source.path.is_file() and not is_archive(source.path) else None
+    places = (source.path, source.photos, source.table, beside)
+    return " ".join(_key(place) for place in places if place)
 
 
 def _key(path: Path) -> str:

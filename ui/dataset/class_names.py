@@ -20,7 +20,7 @@ def offer_names(data: Dataset, stats: Sequence[SplitStats]) -> None:
         "Class names and colours" if data.has_named_classes else "The classes have no names, only numbers. Name them"
     )
     with st.expander(title, icon=":material/label:"):
-        if not data.has_named_classes or st.toggle("Change them", key="change classes"):
+        if not data.has_named_classes or st.toggle("Change them", key=f"change classes of {data.root}"):
             _ask(data, stats)
 
 
@@ -35,7 +35,9 @@ def _ask(data: Dataset, stats: Sequence[SplitStats]) -> None:
         }
     ).rename_axis("Id")
     column = st.column_config.ImageColumn(help="From the photo that shows most of it.")
-    edited = st.data_editor(table, key="class names", width="content", row_height=48, column_config={"Example": column})
+    edited = st.data_editor(
+        table, key=f"class names of {data.root}", width="content", row_height=48, column_config={"Example": column}
+    )
     file = data.root / CLASSES_FILE
     kept = f"; the one before stays as {code('classes-before.txt')}" if file.exists() else ", a new file"
     st.caption(f"They are written to {code(file)}{kept}. Masks stay as they are.")

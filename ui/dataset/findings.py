@@ -20,8 +20,8 @@ from ui.pictures import data_url
 from ui.sources import FOLDER, title_of, typed_path
 from ui.words import MISSING, plain
 
-_ASKED = "repaired copy"
-"""The copy that this tab asked for; the page goes there when it is made."""
+_ASKED = "repaired copies"
+"""By folder, the copy that this tab asked for; the page goes there when it is made."""
 
 PER_PAGE = 50
 THUMBNAIL_PX = 96
@@ -98,8 +98,9 @@ def _offer_repair(root: Path) -> None:
         "files that cannot be mended are set aside. The originals are not changed; `repair.csv` in the copy "
         "lists every change."
     )
-    proposed = unused(datasets_dir() / f"{title_of(root)}-repaired")
-    out = typed_path("New folder for the copy", str(proposed), key="repair", value=str(proposed))
+    asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})
+    proposed = asked.get(str(root)) or str(unused(datasets_dir() / f"{title_of(root)}-repaired"))
+    out = typed_path("New folder for the copy", proposed, key=f"repair {root}", value=proposed)
     if out is None:
         return
     job = analysis.job_dir(root) / "repair"
@@ -109,7 +110,7 @@ def _offer_repair(root: Path) -> None:
     if error := jobs.error(job):
         st.error(plain(error), icon=":material/error:")
     is_made = out.is_dir() and any(out.iterdir())
-    if is_made and st.session_state.pop(_ASKED, None) == str(out):
+    if is_made and asked.pop(str(root), None) == str(out):
         address.show(source=FOLDER, data=str(out), look=None, split=None, only=None, photo=None)
         st.rerun()
     if is_made:
@@ -118,7 +119,7 @@ def _offer_repair(root: Path) -> None:
     elif st.button("Make a repaired copy", type="primary", icon=":material/healing:"):
         with st.spinner("Starting …"):
             jobs.start(job, ["doctor", str(root), "--repair", str(out)])
-        st.session_state[_ASKED] = str(out)
+        asked[str(root)] = str(out)
         st.rerun()
 
 

@@ -1,5 +1,6 @@
 """The preview of an import: what it would bring, and what a person can correct."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.data.importers.masks.known_names import KNOWN, VOID_NAME
 from core.data.importers.plan import Called, Value
 from core.data.importers.preview import Preview
 from core.data.importers.source_splits import SPLITS
+from core.errors import DataError
 from core.voc import VOID
 from core.wording import count
 from ui.dataset.cached_imports import SmallPreview
@@ -45,8 +47,10 @@ def show_preview(found: SmallPreview, evidence: str, notes: Sequence[str]) -> No
         for name in (*SPLITS, ""):
             if number := preview.splits.get(name):
                 st.metric(name or "In no split", f"{number:,}")
-    if not any(preview.splits):
-        st.caption("The export has no splits: the photos are split 80/20 at random, always the same way.")
+    if not {"train", "val"} <= preview.splits.keys():
+        st.caption(
+            "The export does not have both train and val: the photos are split 80/20 at random, always the same way."
+        )
     if notes:
         st.markdown("\n".join(["**Skipped, decided or doubtful**", "", *(f"- {plain(note)}" for note in notes)]))
         if preview.images > len(found.overlays):
@@ -169,4 +173,6 @@ def called_of(before: pd.DataFrame, after: pd.DataFrame) -> Called:
 
 def _with_color(row: Mapping[Any, str], before: str) -> str:
     name, color = row["Class"].strip(), row["Colour"].strip()
+    if color and not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise DataError(f"'{color}' is not a colour; write it as #rrggbb, for instance #cc2222.")
     return f"{name} {color}" if color and color != before else name

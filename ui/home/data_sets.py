@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import DataError
 from core.home import demo_dir
 from ui import cached
-from ui.page import link_to
+from ui.page import link_to, showing_errors
 from ui.pictures import show_picture
 from ui.sources import DEMO, FOLDER, is_demo, title_of
 from ui.train.run_view import Entry
@@ -26,7 +26,7 @@ def show_data_sets(entries: Sequence[Entry]) -> None:
     if paths:
         st.subheader("Data", anchor=False)
     for path in paths[:MAX_DATA_SETS]:
-        with st.container(border=True):
+        with st.container(border=True), showing_errors():
             show_data_set(path)
 
 
@@ -41,9 +41,9 @@ def show_data_set(path: Path) -> None:
     st.markdown(f"**{plain(title_of(path))}**: {listed}")
     if not is_demo(path):
         st.caption(code(path))
+    where = {"source": DEMO} if is_demo(path) else {"source": FOLDER, "data": str(path)}
+    link_to("Dataset", "Look at it", **where)
     with st.container(horizontal=True):
         for sample in data.split("val")[:NUM_THUMBNAILS]:
             picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="overlay")
             show_picture(picture, "", f"{sample.name} with its mask laid over it", height_px=HEIGHT_PX)
-    where = {"source": DEMO} if is_demo(path) else {"source": FOLDER, "data": str(path)}
-    link_to("Dataset", "Look at it", **where)

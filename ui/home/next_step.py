@@ -31,7 +31,7 @@ def show_next_step(entries: list[Entry]) -> None:
         st.markdown("#### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
         if st.button("Go on with the demo", type="primary", icon=ROCKET):
             start_demo()
-    elif entry.state in ("failed", "crashed", "stopped", "new"):
+    elif entry.state in ("failed", "crashed", "stopped", "new", "unknown"):
         state = STATES[entry.state]
         st.markdown(f"#### {name} is {state.label.lower()}\n{state.meaning}")
         link_to("Train", "See why, and go on", run=entry.run.path.name)

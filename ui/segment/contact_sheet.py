@@ -8,7 +8,7 @@ from core.model.predict.tta import TTA
 from core.wording import count
 from ui import address
 from ui.page import showing_errors
-from ui.pictures import WIDEST, data_url
+from ui.photo_card import show_card
 from ui.segment.cached_segments import Small, Source, segmented_small
 from ui.segment.photo_look import OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 from ui.segment.photo_view import ALTS, Photo, picture_file
@@ -19,34 +19,6 @@ NUMBER = "number"
 HEIGHT_PX = 112
 """Three landscape photos fit into a row of a narrow window."""
 _SEEN = "photos seen"
-
-HTML = '<button class="card"><img><span class="name"></span></button>'
-
-CSS = """
-.card { display: block; width: 100%; padding: 0; border: 0; background: none; color: var(--st-text-color);
-  font: 14px/1.4 var(--st-font, sans-serif); text-align: left; cursor: zoom-in; }
-.card:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-img { display: block; width: 100%; border-radius: 4px; outline: 1px solid #8a929b; }
-.card:hover img { outline: 3px solid var(--st-primary-color); }
-.name { display: block; padding-top: 3px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-"""
-
-JS = """
-export default function ({ parentElement, data, setTriggerValue }) {
-  const find = (selector) => parentElement.querySelector(selector);
-  find("img").src = data.picture;
-  find("img").alt = data.alt;
-  find(".name").textContent = data.name;
-  find(".card").title = data.name;
-  find(".card").onclick = () => {
-    // The large view stands at the top of the page, which may have been scrolled far down.
-    for (let part = parentElement.host; part; part = part.parentElement) part.scrollTop = 0;
-    setTriggerValue("opened", true);
-  };
-}
-"""
-
-_mount = st.components.v2.component("photo_card", html=HTML, css=CSS, js=JS)
 
 
 def shown_large(photos: Sequence[Photo]) -> int | None:
@@ -102,14 +74,8 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA)
 
 
 def _show_card(number: int, photo: Photo, small: Small, look: Look) -> None:
-    image = small.photo()
-    width = min(WIDEST * HEIGHT_PX, max(HEIGHT_PX // 2, round(HEIGHT_PX * image.width / image.height)))
-    _mount(
-        key=f"card {number} {photo.id}", width=width,
-        data={
-            "picture": data_url(picture_file(image, small.answers(), small.classes, look)),
-            "alt": ALTS[look.kind].format(photo.name),
-            "name": photo.name,
-        },
-        on_opened_change=lambda: open_number(str(number)),
+    picture = picture_file(small.photo(), small.answers(), small.classes, look)
+    show_card(
+        picture, photo.name, ALTS[look.kind].format(photo.name), key=f"card {number} {photo.id}",
+        on_open=lambda: open_number(str(number)), height_px=HEIGHT_PX,
     )  # fmt: skip

@@ -16,6 +16,8 @@ from core.model.output.file_names import file_stem
 from core.model.photo.photo_file import ClassArea
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
+from core.training import demo_run
+from core.training.run.learning import weakness
 from core.uploads import bring
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
@@ -174,6 +176,16 @@ def warn_of_demo(models: Sequence[ModelOption]) -> None:
         "not what DeepLabV3 can do.",
         icon=":material/draw:",
     )
+
+
+def warn_of_weak(models: Sequence[ModelOption]) -> None:
+    """Say of a checkpoint whose score is near the floor why, and what helps."""
+    for model in models:
+        if model.choice and model.choice.miou is not None:
+            run, log = model.choice.run, cached.run_log(model.choice.run.log_path)
+            log.epochs = [epoch for epoch in log.epochs if epoch.epoch <= (model.choice.epoch or 0)]
+            if weak := weakness(log, model.choice.miou, is_drawn=demo_run.is_drawn(run)):
+                st.warning(plain(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
 
 
 def say_nothing_found(model: ModelOption, areas: Sequence[ClassArea]) -> None:

@@ -19,7 +19,7 @@ _HANDED = "handed photos"
 
 def hand_over(photos: Sequence[tuple[str, bytes]]) -> None:
     """Hand photos (name, bytes of the file) to Segment, which shows them once it is opened; the newest is the last."""
-    st.session_state[_HANDED] = list(photos)
+    st.session_state[_HANDED] = list(photos)[-MAX_PHOTOS:]
 
 
 def ask_photos(choice: Choice | None) -> list[Photo]:
@@ -43,7 +43,7 @@ def _ask_own() -> list[Photo]:
     files = st.file_uploader(
         "Your photos", type=SUFFIXES, accept_multiple_files=True, key="photos", label_visibility="collapsed",
         max_upload_size=MAX_PHOTO_MB,
-        help="They stay on this machine, in memory, while this page is open, and are never written to disk.",
+        help="They stay on this machine, in memory, until this tab is closed, and are never written to disk.",
     )  # fmt: skip
     handed: list[tuple[str, bytes]] = st.session_state.get(_HANDED, [])
     if handed:

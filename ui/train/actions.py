@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core import jobs
+from core.files import entries
 from core.report.content import evaluated_checkpoints, gather
 from core.report.html.page import file_name, render
 from core.training.run import edits, folders
@@ -44,6 +45,8 @@ def show_next_steps(run: Run) -> None:
     else:
         link_to("Compare", "**Scores and photos**", checkpoint=best.id)
     link_to("Segment", "Segment a photo", checkpoint=best.id)
+    if not any(entries(run.eval_dir, "val-*")):
+        return  # only milestones are evaluated by the trainer; Compare evaluates the others, and has the report then
     offer("Report", lambda: _report(run), file_name(run.path.name, "en"), "text/html", icon=":material/description:",
           meaning="One HTML file that needs no network. Compare has it in Portuguese too.")  # fmt: skip
 

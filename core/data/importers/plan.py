@@ -1,5 +1,6 @@
 """What an import is going to write, decided before anything is written."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -178,8 +179,11 @@ def number_labels(
 def parse_classes(texts: Iterable[str]) -> Called:
     """Return the pairs in texts as `1=leaf,2=dead leaf #8b5a2b,255=void`; a part without a `=` raises `DataError`.
 
-    A comma belongs to a name unless a `=` follows it.
+    A comma belongs to a name unless a `=` follows it. A JSON list of pairs is taken as it is: names may hold anything.
     """
+    texts = list(texts)
+    if len(texts) == 1 and texts[0].startswith("[["):
+        return tuple((str(key), str(name)) for key, name in json.loads(texts[0]))
     parts = [part for text in texts for part in ANOTHER.split(text)]
     pairs = tuple((key.strip(), tidy(name)) for key, _, name in (part.partition("=") for part in parts))
     if wrong := [part for part, pair in zip(parts, pairs, strict=True) if not all(pair)]:
