@@ -14,7 +14,7 @@ from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records
 from tests.app.stored import Mask, guess_background, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import pick, press, type_into
+from tests.e2e.hands import pick, press, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -98,6 +98,7 @@ def test_from_a_finished_run_to_its_presentation_and_report_in_portuguese(
     pick(page, "Português")
     page.get_by_text("Title, author, course, date").click()
     type_into(page.get_by_label("Author"), "A. Student")
+    rest(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report", exact=True).click()
     assert download.value.suggested_filename == f"{run.path.name}-report-pt.html"
