@@ -12,7 +12,7 @@ from core.training.run.folders import Run, create_run
 from core.training.run.records import Checkpoint
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
-from tests.app.conftest import Visit, append, make_pairs, texts
+from tests.app.conftest import Visit, append, epoch_record, make_pairs, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload
 from tests.small_models import save_lively_model
 
@@ -53,6 +53,22 @@ def test_a_checkpoint_of_mid_epoch_is_offered_without_a_score(visit: Visit, run:
     assert not app.exception
     assert app.selectbox(key="checkpoint").options[:2] == ["3 epochs · mIoU 30.0 %", "last (in epoch 3), not evaluated"]
     assert "saved in epoch 3, not evaluated." in texts(app)
+
+
+def test_a_weak_checkpoint_says_why_and_its_own_score_alone_counts(visit: Visit, run: Run) -> None:
+    """Of a checkpoint saved in mid-epoch the weakness of the run's best epoch was said."""
+    for epoch in (4, 5):
+        append(run, epoch_record(epoch, miou=0.036))
+    save_lively_model(run.path / "epoch_005.pt")
+    save_lively_model(run.path / "last.pt")
+    append(run, Checkpoint(file="last.pt", epoch=5, verified=True, size_bytes=1, step_in_epoch=1))
+    said = {}
+    for file in ("epoch_003.pt", "epoch_005.pt", "last.pt"):
+        app = upload(visit("segment", checkpoint=f"{run.path.name}/{file}"), ("cat.jpg", photo_bytes()))
+        assert not app.exception
+        said[file] = [warning.value for warning in app.warning]
+    assert (said["epoch_003.pt"], said["last.pt"]) == ([], [])
+    assert "5 epochs: The mIoU of 3.6 % is 0.1 points above the floor" in said["epoch_005.pt"][0]
 
 
 def test_with_two_models_every_control_reaches_both(visit: Visit, run: Run, weights: Path) -> None:
