@@ -5,6 +5,7 @@ for are one sentence. The sizes that an archive states are checked before anythi
 """
 
 import errno
+import lzma
 import shutil
 import stat
 import struct
@@ -33,7 +34,16 @@ MAX_SMALL_BYTES = 1_000_000_000
 ENCRYPTED, SAYS_UTF_8 = 1, 0x800
 END_BYTES = 66_000
 """How far from its end a zip says where its directory is, behind a comment of up to 65,535 bytes."""
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)

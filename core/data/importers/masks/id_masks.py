@@ -5,6 +5,7 @@ unnamed. Binary masks hold 0 and one other value; those in JPEG, or smoothed, ar
 a table nor their order explains, as levels of grey far apart, need a table.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -133,14 +134,25 @@ def read_values(mask: Path) -> NDArray[np.int64]:
 
 def _of_array(mask: Path) -> NDArray[np.int64]:
     try:
+        _refuse_cut(mask)
         values = np.squeeze(np.load(regular(mask), allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"The mask {mask} cannot be read ({error}); export it again.") from error
-    if values.ndim != len("HW") or values.dtype.kind not in "biuf":
+    if values.ndim != len("HW") or not values.size or values.dtype.kind not in "biuf":
         raise DataError(
             f"{mask} holds an array {values.shape} of {values.dtype}, not one number per pixel; export it again."
         )
     return _whole(values, mask)
+
+
+def _refuse_cut(mask: Path) -> None:
+    """Raise `ValueError` where an array states more than its file holds: NumPy reserves what is stated first."""
+    with regular(mask).open("rb") as file:
+        is_first = np.lib.format.read_magic(file) == (1, 0)
+        read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if math.prod(shape) * dtype.itemsize > mask.stat().st_size - file.tell():
+            raise ValueError(f"it states the shape {shape}, which is more than it holds")
 
 
 def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.importers.masks.mask_file import read_picture
+from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
 from core.data.importers.objects.outlines import Point, patch, polygon, rectangle
@@ -139,4 +139,7 @@ def _bitmap(file: Path, bitmap: dict[str, Any]) -> NDArray[np.bool_]:
     except (binascii.Error, ValueError, zlib.error) as error:
         raise DataError(f"{file} holds a bitmap that cannot be unpacked ({error}); export it again.") from error
     picture = read_picture(png, f"A bitmap of {file}")
-    return np.asarray(picture.getchannel("A") if "A" in picture.getbands() else picture) > 0
+    bands = picture.getbands()
+    if "A" in bands:
+        return np.asarray(picture.getchannel("A")) > 0
+    return np.asarray(picture) > 0 if len(bands) == 1 else any_color(picture)

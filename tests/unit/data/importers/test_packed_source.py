@@ -100,6 +100,13 @@ def test_a_broken_tar_is_one_sentence_and_never_half_read(tmp_path: Path, refuse
     for suffix in (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"):
         (tmp_path / f"in{suffix}").write_bytes(b"no archive")
         assert "cannot be unpacked" in refused("auto", tmp_path / f"in{suffix}")
+    noise = np.random.default_rng(0).integers(0, 8, 400_000, dtype=np.uint8).tobytes()  # packed, not stored as it is
+    with tarfile.open(tmp_path / "in.tar.xz", "w:xz") as archive:
+        archive.addfile(member("a.bin", len(noise)), io.BytesIO(noise))
+    packed = bytearray((tmp_path / "in.tar.xz").read_bytes())
+    packed[100_000:100_100] = bytes(100)
+    (tmp_path / "in.tar.xz").write_bytes(packed)
+    assert "cannot be unpacked" in refused("auto", tmp_path / "in.tar.xz")
     file.write_bytes(with_size(sound, b"\x80" + b"\0" * 3 + b"\x7f" * 8))
     assert "far more than photos do" in refused("auto", file)
 
@@ -124,6 +131,12 @@ def test_a_password_a_bomb_and_a_broken_archive_are_one_sentence(tmp_path: Path,
     for wrong in (b"", b"no zip", sound[:-10], sound[:60]):
         file.write_bytes(wrong)
         assert "cannot be unpacked" in refused("auto", file)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.txt", bytes(range(256)) * 9)
+    damaged = bytearray(file.read_bytes())
+    damaged[60:120] = bytes(60)
+    file.write_bytes(damaged)
+    assert "cannot be unpacked" in refused("auto", file)
     wrong_sum = bytearray(sound)
     wrong_sum[wrong_sum.index(b"PK\x01\x02") + 16] ^= 1
     file.write_bytes(wrong_sum)

@@ -272,6 +272,19 @@ def test_a_damaged_array_is_one_sentence(source: Path, tmp_path: Path) -> None:
             import_data("id-masks", source, tmp_path / "out")
 
 
+@pytest.mark.parametrize(("shape", "told"), [((10**7, 10**7), "cannot be read"), ((0, 5), "not one number per pixel")])
+def test_an_array_of_a_stated_shape_that_no_mask_has_is_one_sentence(
+    source: Path, refused: Callable[..., str], shape: tuple[int, int], told: str
+) -> None:
+    """NumPy reserved as much memory as the header states, and an array without pixels has no lowest value."""
+    for name in "ab":
+        save(source / "masks" / f"{name}.npy", truth())
+        with (source / "masks" / f"{name}.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": shape})
+    assert told in refused("id-masks", source)
+    assert told in refused("auto", source)
+
+
 def test_twelve_classes_and_much_void_are_not_a_smoothed_mask(source: Path, tmp_path: Path) -> None:
     """Few pixels of many classes beside 0 and 255 were taken for grey edges, and void for the object."""
     mask_HW = np.full((40, 40), 255, dtype=np.uint8)

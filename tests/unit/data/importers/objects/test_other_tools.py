@@ -150,10 +150,12 @@ def test_yolo_s_boxes_alone_and_classes_without_a_name_are_errors(
     assert "Nothing was drawn" in refused("auto", root)
 
 
-def supervisely(root: Path, draw_photo: Callable[..., Path], extra: dict[str, Any] | None = None) -> Path:
+def supervisely(
+    root: Path, draw_photo: Callable[..., Path], extra: dict[str, Any] | None = None, mode: str = "L"
+) -> Path:
     patch = Image.fromarray(np.array([[0, 255], [255, 255]], dtype=np.uint8))
     png = io.BytesIO()
-    patch.save(png, "PNG")
+    patch.convert(mode).save(png, "PNG")
     data = base64.b64encode(zlib.compress(png.getvalue())).decode()
     for number, (name, split) in enumerate(NAMES.items()):
         draw_photo(root / split / "img" / f"{name}.jpg", number, SIZE)
@@ -171,10 +173,11 @@ def supervisely(root: Path, draw_photo: Callable[..., Path], extra: dict[str, An
     return root
 
 
+@pytest.mark.parametrize("mode", ["L", "1", "RGB"])
 def test_supervisely_s_polygons_with_holes_and_bitmaps(
-    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], mode: str
 ) -> None:
-    imported = import_data("auto", supervisely(root, draw_photo), tmp_path / "out")
+    imported = import_data("auto", supervisely(root, draw_photo, mode=mode), tmp_path / "out")
     assert (imported.format, imported.splits) == ("supervisely", {"train": 2, "val": 1})
     truth_HW = np.zeros(SIZE[::-1], dtype=np.uint8)
     truth_HW[square_at(1, 1, 5, 6)] = 1
