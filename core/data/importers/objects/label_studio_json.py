@@ -22,6 +22,7 @@ from core.errors import DataError
 WITHOUT_LABEL = "Regions without a label, which are void"
 LABELS = ("brushlabels", "polygonlabels", "ellipselabels", "rectanglelabels", "labels")
 UNREAD = frozenset(("bitmasklabels", "vectorlabels", "imageDataURL", "vertices"))
+POINTS = ("keypoint", "keypointlabels")
 MIN_CORNERS = 3
 
 
@@ -124,6 +125,9 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     if isinstance(value, dict) and (UNREAD & value.keys() or region.get("image_rotation") not in (None, 0)):
         notes.count("Bit masks, vectors and regions on turned photos are not read, so their photos are void", file)
         return Stroke(None, file, _everywhere, size)
+    if (isinstance(value, dict) and "keypointlabels" in value) or region.get("type") in POINTS:
+        notes.count("Points skipped, as they have no area", file)
+        return None
     if not isinstance(value, dict) or not {"rle", "points", "radiusX", "width"} & value.keys():
         notes.count("Results that are no regions skipped", file)
         return None

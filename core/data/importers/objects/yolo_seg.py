@@ -3,11 +3,12 @@
 `data.yaml` names the classes, and under `train`, `val` and `test` folders of photos or lists of them. Photos lie in
 `images` and labels in `labels`, beside or below folders called after splits. Corners are shares of the photo's sides,
 drawn as COCO draws polygons. A line of four numbers is a box, which is no outline: it stays void. A photo without a
-label file is background all over.
+label file is background all over, and left out where a label file without a photo may be its own.
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -25,10 +26,13 @@ from core.data.importers.source_splits import SPLITS
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 from core.files import read_lines
+from core.wording import count
 
 TABLES = ("classes.txt", "obj.names")
 YAML_SUFFIXES = (".yaml", ".yml")
 NUM_OF_BOX = 4
+QUOTED = re.compile(r"""(?<![^\s\[{,:])(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")""")
+COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def recognise_yolo(source: Source) -> str | None:
@@ -76,18 +80,53 @@ def _pairs(source: Source, notes: Notes) -> dict[Path, Path | None]:
     if not source.path.is_dir():
         raise DataError(f"{source.path} is no folder; name the one that holds data.yaml, images and labels.")
     root = source.photos or source.path
-    labels: dict[object, Path] = {}
-    for file in files_in(source.path, (".txt",)):
-        if file.name not in TABLES:
-            first = labels.setdefault(picture_of(file, source.path).key, file)
-            notes.count("Second label files of a photo left out", file, first != file)
-    photos = files_in(root, PHOTO_SUFFIXES) if labels else []
-    pairs = {photo: labels.get(picture_of(photo, root).key) for photo in photos}
-    used = Counter(pairs.values())
-    for label in labels.values():
-        notes.count("Label files of several photos, each of which has what is in it", label, used[label] > 1)
-        notes.count("Label files without a photo left out", label, not used[label] and _is_label(label))
-    return pairs
+    labels = [file for file in files_in(source.path, (".txt",)) if file.name not in TABLES]
+    pairs: dict[Path, Path | None] = dict.fromkeys(files_in(root, PHOTO_SUFFIXES) if labels else [])
+    for name_of in (_whole_name, _name_without_ending, _name_in_any_case):
+        used = {*pairs.values()}
+        left: dict[object, Path] = {}
+        for label in labels:
+            if label not in used:
+                left.setdefault(name_of(label, source.path), label)
+        for photo in [photo for photo, label in pairs.items() if not label]:
+            pairs[photo] = found = left.get(name_of(photo, root))
+            is_other = bool(found) and name_of is _name_in_any_case
+            notes.count("Label files whose names differ from their photos' in upper and lower case", photo, is_other)
+    for label, number in Counter(filter(None, pairs.values())).items():
+        notes.count("Label files of several photos, each of which has what is in it", label, number > 1)
+    used = {*pairs.values()}
+    names = {_name_without_ending(label, source.path) for label in labels if label in used}
+    unused = {label: _name_without_ending(label, source.path) in names for label in labels if label not in used}
+    second = [label for label, is_second in unused.items() if is_second]
+    strays = [label for label, is_second in unused.items() if not is_second and _is_label(label)]
+    notes.count("Second label files of a photo left out", second[0] if second else "", len(second))
+    notes.count("Label files without a photo left out", strays[0] if strays else "", len(strays))
+    return _without_doubtful(pairs, notes) if strays else pairs
+
+
+def _whole_name(file: Path, root: Path) -> tuple[object, ...]:
+    picture = picture_of(file, root)
+    return picture.split, picture.folders, composed(file.stem)
+
+
+def _name_without_ending(file: Path, root: Path) -> tuple[object, ...]:
+    return picture_of(file, root).key
+
+
+def _name_in_any_case(file: Path, root: Path) -> tuple[object, ...]:
+    split, folders, stem = picture_of(file, root).key
+    return split, tuple(folder.casefold() for folder in folders), stem.casefold()
+
+
+def _without_doubtful(pairs: dict[Path, Path | None], notes: Notes) -> dict[Path, Path | None]:
+    """Leave out photos without a label file, which are no background where one that is left over may be theirs."""
+    doubtful = [photo for photo, label in pairs.items() if not label]
+    notes.count(
+        "Photos without a label file left out, as one of the label files without a photo may be theirs",
+        doubtful[0] if doubtful else "",
+        len(doubtful),
+    )
+    return {photo: label for photo, label in pairs.items() if label}
 
 
 def _is_label(file: Path) -> bool:
@@ -101,7 +140,7 @@ def _names(source: Source, notes: Notes) -> list[str]:
         return [tidy(line) for line in read_lines(source.table)]
     files = [source.table] if source.table else files_in(source.path, YAML_SUFFIXES)
     for file in files:
-        if names := _yaml_names(read_lines(file)):
+        if names := _yaml_names(file):
             return names
         notes.say(f"{file.name} names no classes in a form that is read.")
     lists = [source.path / name for name in TABLES if (source.path / name).is_file()]
@@ -152,8 +191,32 @@ def _yaml_entries(lines: list[str], key: str) -> list[str]:
     return [part.strip().strip("'\"") for part in parts]
 
 
-def _yaml_names(lines: list[str]) -> list[str]:
-    """Return the member `names`: `[a, b]`, in one line or several, `- a` or `0: a` on lines of their own."""
+def _yaml_names(file: Path) -> list[str]:
+    """Return the member `names`: `[a, b]`, in one line or several, `- a` or `0: a` on lines of their own.
+
+    What is in quotes is kept as it is, and comments are cut. Names of another number than `nc` raise `DataError`.
+    """
+    quoted: list[str] = []
+
+    def kept(found: re.Match[str]) -> str:
+        quoted.append(found[0])
+        return f"\0{len(quoted) - 1}\0"
+
+    def plain(part: str) -> str:
+        whole = re.sub("\0(\\d+)\0", lambda found: quoted[int(found[1])], part.strip())
+        if not QUOTED.fullmatch(whole):
+            return whole
+        return whole[1:-1].replace("''", "'") if whole[0] == "'" else re.sub(r"\\(.)", r"\1", whole[1:-1])
+
+    lines = [COMMENT.sub("", QUOTED.sub(kept, line.replace("\0", ""))) for line in read_lines(file)]
+    names = _yaml_listed([line for line in lines if line], plain)
+    stated = next((line.partition(":")[2].strip() for line in lines if line.startswith("nc:")), "")
+    if names and stated.isdecimal() and int(stated) != len(names):
+        raise DataError(f"{file} states nc: {stated}, and names {count(len(names), 'class', 'classes')}; correct one.")
+    return names
+
+
+def _yaml_listed(lines: list[str], plain: Callable[[str], str]) -> list[str]:
     at = next((at for at, line in enumerate(lines) if line.startswith("names:")), None)
     if at is None:
         return []
@@ -162,20 +225,19 @@ def _yaml_names(lines: list[str]) -> list[str]:
         text = " ".join([rest, *lines[at + 1 :]])
         parts = text[1:].replace("}", "]").partition("]")[0].split(",")
     else:
-        parts = []
-        for line in lines[at + 1 :]:
-            if not line.startswith("- ") and not line.partition(":")[0].strip("'\" ").isdigit():
-                break
-            parts.append(line.removeprefix("-"))
-    keyed = [part.partition(":") for part in parts]
-    is_keyed = (
-        bool(keyed) and all(key.strip().isdigit() for key, colon, _ in keyed if colon) and all(c for _, c, _ in keyed)
-    )
+        is_item = partial(_is_item, plain=plain)
+        parts = [line.removeprefix("-") for line in takewhile(is_item, lines[at + 1 :])]
+    keyed = [(plain(key), colon, name) for key, colon, name in (part.partition(":") for part in parts)]
+    is_keyed = bool(keyed) and all(colon and key.isdigit() for key, colon, _ in keyed)
     numbered = sorted((int(key), name) for key, _, name in keyed) if is_keyed else list(enumerate(parts))
     numbered = numbered[:-1] if numbered and not numbered[-1][1].strip() else numbered  # a comma after the last name
     if [number for number, _ in numbered] != list(range(len(numbered))):
         return []
-    return [tidy(name.strip().strip("'\"")) for _, name in numbered]
+    return [tidy(plain(name)) for _, name in numbered]
+
+
+def _is_item(line: str, plain: Callable[[str], str]) -> bool:
+    return line.startswith("- ") or plain(line.partition(":")[0]).isdigit()
 
 
 def _numbers(line: str) -> list[float] | None:

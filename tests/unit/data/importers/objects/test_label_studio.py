@@ -110,6 +110,25 @@ def test_a_tag_with_hyphens_is_known_from_the_full_export_beside_the_pngs(
     assert "without a label, which are void: 1" in said
 
 
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"type": "keypointlabels", "value": {"x": 1, "y": 2, "width": 0.3, "keypointlabels": ["Tip"]}},
+        {"type": "keypoint", "value": {"x": 1, "y": 2, "width": 0.3}},
+    ],
+)
+def test_points_are_skipped_and_leave_the_background(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], point: dict[str, Any]
+) -> None:
+    """A point was taken for a box that cannot be drawn, and all of the background was void."""
+    point |= {"original_width": SIZE[0], "original_height": SIZE[1]}
+    results = [result("Leaf", np.s_[1:3, 2:5]), point]
+    tasks = [{"id": 7, "data": MIN_TASKS[0], "annotations": [{"id": 3, "result": results}]}]
+    imported = import_data("label-studio", export(photos / "export.json", tasks), tmp_path / "out", photos=photos)
+    assert np.array_equal(np.unique(sound(imported)["apple_tree"]), [0, 1])
+    assert any("Points skipped, as they have no area: 1, first in" in note for note in imported.notes)
+
+
 def test_packed_strokes_are_read_from_the_json_alone(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
     other = {"type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["Leaf"]}}
     done = [result("Leaf", np.s_[1:3, 2:5]), result(None, np.s_[7, 7]), other]

@@ -98,12 +98,13 @@ def yolo(root: Path, draw_photo: Callable[..., Path], names: str, extra: str = "
         shares = " ".join(f"{x / SIZE[0]:.6f} {y / SIZE[1]:.6f}" for x, y in corners)
         (root / split / "labels").mkdir(exist_ok=True)
         (root / split / "labels" / f"{name}.txt").write_text(f"1 {shares}\n{extra}")
-    root.joinpath("data.yaml").write_text(f"train: ../train/images\nval: ../valid/images\nnc: 2\n{names}\n")
+    root.joinpath("data.yaml").write_text(f"train: ../train/images\nval: ../valid/images\n{names}\n")
     return root
 
 
 @pytest.mark.parametrize(
-    "names", ["names: [stem, 'leaf']", "names:\n- stem\n- leaf", "names:\n  0: stem\n  1: leaf\nroboflow: x"]
+    "names",
+    ["nc: 2 # classes\nnames: [stem, 'leaf']", "names:\n- stem\n- leaf", "names:\n  0: stem\n  1: leaf\nroboflow: x"],
 )
 def test_yolo_s_polygons(
     root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], names: str
@@ -115,6 +116,57 @@ def test_yolo_s_polygons(
         assert np.array_equal(mask_HW == 2, square_at(1, 1, 5, 6))
         assert mask_HW[3, 10] == 255, "a box is no outline"
     assert any("Boxes, which are no outlines, left void: 3" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("names: ['leaf, dry', \"stem: #2\"]", ("leaf, dry", "stem: #2")),
+        ("nc: 2\nnames:\n  0: leaf  # green\n  # brown\n  '1': 'it''s'", ("leaf", "it's")),
+        ("names:\n- dragon's # eye\n- b's", ("dragon's", "b's")),
+    ],
+)
+def test_yolo_s_names_in_quotes_and_before_comments(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], names: str, expected: tuple[str, ...]
+) -> None:
+    """A comma in quotes made two names of one, and a comment was a part of a name."""
+    imported = import_data("yolo-seg", yolo(root, draw_photo, names), tmp_path / "out")
+    assert imported.classes.names == ("background", *expected)
+
+
+def test_yolo_s_names_of_another_number_than_it_states_are_an_error(
+    root: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    text = refused("yolo-seg", yolo(root, draw_photo, "nc: 3\nnames: [stem, leaf]"))
+    assert "states nc: 3, and names 2 classes" in text
+
+
+@pytest.mark.parametrize("ending", ["_rgb", "_image", "_img", "_L", "_seg", "_label"])
+def test_yolo_s_labels_are_found_by_the_whole_name_first(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], ending: str
+) -> None:
+    """An ending was cut off on one side alone, and the photo was background all over."""
+    yolo(root, draw_photo, "names: [stem, leaf]")
+    for file in [*root.rglob("*.jpg"), *root.rglob("labels/*.txt")]:
+        file.rename(file.with_stem(file.stem + ending))
+    draw_photo(root / "train" / "images" / "b.jpg", 9, SIZE)  # a photo of a bare name has no label
+    imported = import_data("auto", root, tmp_path / "out")
+    has_leaf = {name: bool(np.any(mask_HW == 2)) for name, mask_HW in sound(imported).items()}
+    assert has_leaf == {f"über_1{ending}": True, f"b{ending}": True, f"c{ending}": True, "b": False}
+
+
+def test_yolo_s_photo_whose_label_is_called_otherwise_is_no_background(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    folder = yolo(root, draw_photo, "names: [stem, leaf]") / "train" / "labels"
+    (folder / "b.txt").rename(folder / "B.txt")
+    imported = import_data("yolo-seg", root, tmp_path / "one")
+    assert np.any(sound(imported)["b"] == 2)
+    assert any("in upper and lower case: 1, first in" in note for note in imported.notes)
+    (folder / "B.txt").rename(folder / "another.txt")
+    imported = import_data("yolo-seg", root, tmp_path / "two")
+    assert "b" not in sound(imported)
+    assert any("Photos without a label file left out" in note and "b.jpg" in note for note in imported.notes)
 
 
 def test_yolo_s_names_with_a_gap_are_not_moved_up(
