@@ -18,7 +18,7 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
 from core.data.importers.masks.known_names import KNOWN
-from core.data.importers.masks.mask_file import CUT, Counts, is_smoothed, read_mask_file
+from core.data.importers.masks.mask_file import CUT, Counts, is_smoothed, is_white_first, read_mask_file
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
@@ -33,6 +33,9 @@ UNSIGNED_VOID = (-1, 65535, VOID)
 MAX_COUNTED = 65_535
 MAX_GAP = 8
 """Unnamed values further apart are levels of grey rather than ids."""
+
+MAX_LOOKED_AT = 32
+"""Masks whose borders say whether 0 may be the background."""
 
 MAX_VALUES = 64
 """More values than that nobody names by hand."""
@@ -64,8 +67,11 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     pairs = find_pairs(_with_usual_masks(source, names), notes)
     if names is None:
         _refuse_known(pairs[0].mask)
-    counts = _counted(pair.mask for pair in pairs)
+    counts = _counted((pair.mask for pair in pairs), notes)
     classes, values = _meaning(counts, names, pairs, source, notes)
+    if names and not values.is_cut and (name := names.guess_of_0(sorted(counts))):
+        _refuse_0_at_border(name, pairs, source)
+        notes.say(f"The value 0 is taken for '{name}'; if it is the background, say so with --classes 0=background.")
     if names is None:
         notes.say(
             "Nothing names the classes, so they are numbers, and 0 is taken for the background; name them in "
@@ -76,10 +82,23 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     return Plan(classes, drawings, has_named_classes=names is not None, values=shown)
 
 
+def _refuse_0_at_border(name: str, pairs: Sequence[Pair], source: Source) -> None:
+    """Raise `DataError` where 0 lies at the border of most masks, as a background does, and may be a class."""
+    borders = []
+    for pair in pairs[:MAX_LOOKED_AT]:
+        read_HW = read_values(pair.mask)
+        borders.append(np.mean(np.concatenate([read_HW[0], read_HW[-1], read_HW[:, 0], read_HW[:, -1]]) == 0))
+    if np.median(borders) > 1 / 2:
+        raise DataError(
+            f"The masks of {source.path} hold 0 at their borders, which the names call '{name}' if they start at 0; "
+            f"say which it is with --classes 0=background, or --classes 0={name}."
+        )
+
+
 def unknown_values(source: Source) -> tuple[Value, ...]:
     """Return the values of the masks where a person has to say what they are; none where they are too many."""
     names = names_for(source)
-    counts = _counted(pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes()))
+    counts = _counted((pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), Notes())
     return values_of(counts, {0: BACKGROUND} | dict.fromkeys(UNSIGNED_VOID, VOID))
 
 
@@ -109,13 +128,17 @@ def _refuse_known(mask: Path) -> None:
 # --- the values -----------------------------------------------------------------------------------------------------
 
 
-def read_values(mask: Path) -> NDArray[np.int64]:
+def read_values(mask: Path, notes: Notes | None = None) -> NDArray[np.int64]:
     """Return the number of each pixel of a mask, shape (H, W); a mask in colours raises `DataError`."""
     if mask.suffix.lower() == ".npy":
         return _of_array(mask)
     picture = read_mask_file(mask)
     if picture.mode == "P" and mask.suffix.lower() == ".gif":  # whose palette is only how it is stored
         picture = picture.convert("RGB")
+    if picture.mode == "P" and is_white_first(picture):
+        if notes:
+            notes.count("Masks whose palette begins with white, which is taken for 1 and black for 0", mask)
+        return np.asarray(np.asarray(picture.convert("L")) > 0, dtype=np.int64)
     if picture.mode in ("L", "P", "1") or picture.mode.startswith("I"):
         return np.asarray(picture).astype(np.int64)
     if picture.mode == "F":
@@ -162,10 +185,10 @@ def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
     return whole
 
 
-def _counted(masks: Iterable[Path]) -> Counts:
+def _counted(masks: Iterable[Path], notes: Notes) -> Counts:
     counts: Counts = {}
     for mask in masks:
-        read_HW = read_values(mask)
+        read_HW = read_values(mask, notes)
         if read_HW.min() >= 0 and read_HW.max() <= MAX_COUNTED:  # a tenth of the time that sorting takes
             numbers_N = np.bincount(read_HW.ravel())
             values_N = np.flatnonzero(numbers_N)

@@ -68,6 +68,13 @@ def is_smoothed(counts: Mapping[int, int], *, is_lossy: bool) -> bool:
     return between <= MAX_BETWEEN * sum(counts.values()) and any(value >= VOID - margin for value in counts)
 
 
+def is_white_first(picture: Image.Image) -> bool:
+    """Return whether the palette of a picture is black and white alone, and its first colour is white."""
+    palette = picture.getpalette("RGB") or []
+    colors = {tuple(palette[at : at + 3]) for at in range(0, len(palette), 3)}
+    return palette[:3] == [VOID] * 3 and colors <= {(0, 0, 0), (VOID, VOID, VOID)}
+
+
 def any_color(picture: Image.Image) -> NDArray[np.bool_]:
     """Return where a picture is neither black nor transparent, shape (H, W); greys deeper than 8 bits count too."""
     if picture.mode.startswith(("I", "F")):

@@ -3,9 +3,10 @@
 A table is Roboflow's `_classes.csv` (value, name), a list of names one a line (`classes.txt`, `class_names.txt`,
 `labels.txt`, `label_names.txt`, `codes.txt`), or lines of a value, or a grey as `7 7 7`, and a name. labelme's
 `__ignore__` at the head of a list is void and has no value. A list without a background starts at 0, or at 1 where the
-highest value is its length.
+highest value is its length, or where a person says that 0 is the background.
 """
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,14 +15,15 @@ from pathlib import Path
 from core.classes import NAMED_COLOR
 from core.data.importers.masks.known_names import KNOWN
 from core.data.importers.photo_folder import files_in
-from core.data.importers.plan import Source, colors_in, is_background, tidy
+from core.data.importers.plan import Source, colors_in, is_background, is_void, tidy
 from core.errors import DataError
 from core.files import read_lines
 
 TABLES = ("_classes.csv", "classes.txt", "class_names.txt", "labels.txt", "label_names.txt", "codes.txt")
-VALUE_FIRST = re.compile(r"\"?(\d+)\"?\s*[,;:\t ]\s*\"?([^\d\",;:\s][^\",;]*)\"?")
+COLUMNS = re.compile(r"(?:\d+|\"\d+\")\s*([,;\t])")
+VALUE_FIRST = re.compile(r"\"?(\d+)\"?\s*[: ]\s*\"?([^\d\",;:\s][^\",;]*)\"?")
 GREY_FIRST = re.compile(r"(\d+)[\s,]+\1[\s,]+\1[\s,]+(\S.*)")
-HEADING = re.compile(r"pixel value|id\b|value\b|index\b|name\b|class\b", re.IGNORECASE)
+HEADING = re.compile(r"\"?(?:pixel value|(?:id|value|index|name|class)\b)[^,;\t]*[,;\t]", re.IGNORECASE)
 IGNORED = "__ignore__"
 VALUE = re.compile(r"-?\d{1,9}")
 
@@ -45,10 +47,17 @@ class ValueNames:
         names = {**self._of_source(values), **self.said}
         return names if 0 in names or 0 not in values else {0: "background"} | names
 
+    def guess_of_0(self, values: Sequence[int]) -> str | None:
+        """Return what 0 is taken for although it may be the background, as nothing says which value is first."""
+        is_guessed = 0 in values and not self.by_value and 0 not in self.said and self.in_order
+        name = self.of(values)[0] if is_guessed else ""
+        return None if not name or is_background(name) or is_void(name) else name
+
     def _of_source(self, values: Sequence[int]) -> dict[int, str]:
         if self.by_value or not self.in_order or not values:
             return self.by_value
-        starts_at_1 = not is_background(self.in_order[0]) and max(values) == len(self.in_order)
+        is_0_taken = max(values) == len(self.in_order) or is_background(self.said.get(0, ""))
+        starts_at_1 = not is_background(self.in_order[0]) and is_0_taken
         names = dict(enumerate(self.in_order, start=1 if starts_at_1 else 0))
         return {0: "background"} | names if starts_at_1 else names
 
@@ -90,16 +99,30 @@ def _names_of_source(source: Source) -> ValueNames | None:
 
 def _read(file: Path) -> ValueNames:
     lines = [line for line in read_lines(file) if not line.startswith("#")]
-    valued = [VALUE_FIRST.fullmatch(line) or GREY_FIRST.fullmatch(line) for line in lines]
-    if len(lines) > 1 and HEADING.match(lines[0]) and not valued[0] and all(valued[1:]):
-        valued = valued[1:]
-    if lines and all(valued):
-        by_value = {int(found[1]): tidy(found[2]) for found in valued if found}
+    has_heading = len(lines) > 1 and HEADING.match(lines[0]) is not None
+    below = lines[1:] if has_heading else lines
+    valued = [_valued(line) for line in below]
+    if valued and all(valued):
+        by_value = dict(found for found in valued if found)
         if len(by_value) < len(valued):
             raise DataError(f"{file} names a value twice; take one of the lines out.")
         return ValueNames(str(file), by_value, tuple(by_value.values()))
+    if has_heading or sum(COLUMNS.match(line) is not None for line in below) > len(below) / 2:
+        wrong = below[valued.index(None)][:60]
+        raise DataError(f"{file} holds the line '{wrong}', which is no value with a name; write it as '1, leaf'.")
     names = [tidy(found[1]) if (found := NAMED_COLOR.fullmatch(line)) else tidy(line) for line in lines]
     names = names[1:] if names[:1] == [IGNORED] else names
     if not names or len(set(names)) < len(names):
         raise DataError(f"{file} names no class, or one twice; write one name a line.")
     return ValueNames(str(file), {}, tuple(names))
+
+
+def _valued(line: str) -> tuple[int, str] | None:
+    """Return the value, or the grey, and the name of a line; None where it is none. Names in quotes may hold commas."""
+    if found := GREY_FIRST.fullmatch(line):
+        return int(found[1]), tidy(found[2])
+    if columns := COLUMNS.match(line):
+        value, name, *others = next(csv.reader([line], delimiter=columns[1], skipinitialspace=True))
+        return None if any(others) or not tidy(name) else (int(value), tidy(name))
+    found = VALUE_FIRST.fullmatch(line)
+    return (int(found[1]), tidy(found[2])) if found else None

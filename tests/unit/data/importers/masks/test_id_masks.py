@@ -121,6 +121,66 @@ def test_names_come_from_the_table_beside_the_masks(
     assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Pixel Value, Class\n0, background\n1, 2-wheeler\n2, car\n", ("background", "2-wheeler", "car")),
+        ("Pixel Value, Class\n0, background\n1, 1\n2, 2\n", ("background", "1", "2")),
+        ('0;background\n1;"leaf; dry, brown"\n2;stem;\n', ("background", "leaf; dry, brown", "stem")),
+    ],
+)
+def test_names_behind_a_comma_may_be_any(source: Path, tmp_path: Path, text: str, names: tuple[str, ...]) -> None:
+    """A name that begins with a digit made a plain list of the table, its heading included, and moved all names."""
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", truth().astype(np.uint8))
+    (source / "masks" / "_classes.csv").write_text(text)
+    assert import_data("auto", source, tmp_path / "out").classes.names == names
+
+
+@pytest.mark.parametrize("text", ["Value, Class\n0, background\nleaf\n", "0, background\n1, leaf, dry\n2, stem\n"])
+def test_a_line_of_a_table_of_values_that_is_none_is_an_error(
+    source: Path, refused: Callable[..., str], text: str
+) -> None:
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", truth().astype(np.uint8))
+    (source / "masks" / "_classes.csv").write_text(text)
+    assert "which is no value with a name; write it as '1, leaf'" in refused("id-masks", source)
+
+
+def test_0_is_not_taken_for_a_class_where_it_may_be_the_background(
+    source: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    """Names without a background, and masks without the last class: the background was taught as leaf."""
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", truth().astype(np.uint8))
+    (source / "classes.txt").write_text("leaf\nstem\nflower\n")
+    assert "with --classes 0=background, or --classes 0=leaf" in refused("id-masks", source)
+    expected = {
+        "background": {"background": 164, "leaf": 12, "stem": 16},
+        "leaf": {"leaf": 164, "stem": 12, "flower": 16},
+    }
+    for said, pixels in expected.items():
+        assert counted(import_data("id-masks", source, tmp_path / said, classes=(("0", said),))) == pixels
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", np.roll(truth(0, 2) + 1, 1, axis=0).astype(np.uint8) % 3)
+    imported = import_data("id-masks", source, tmp_path / "out")
+    assert any("The value 0 is taken for 'leaf'; if it is the background" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_a_palette_that_begins_with_white_is_read_by_its_colours(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], suffix: str
+) -> None:
+    """The white object is index 0 there, and was the background."""
+    inverted = Image.fromarray((truth() == 0).astype(np.uint8))
+    inverted.putpalette([255] * 3 + [0] * 3)
+    for photo, mask in {"a": inverted, "b": Image.fromarray(truth() > 0)}.items():
+        save(source / "masks" / f"{photo}{suffix}", mask)
+    imported = import_data("auto", source, tmp_path / "out")
+    assert all(np.array_equal(mask_HW, truth() > 0) for mask_HW in sound(imported).values())
+    assert any("palette begins with white" in note and ": 1, first in" in note for note in imported.notes)
+
+
 def test_tables_that_differ_and_values_without_a_name_are_errors(source: Path, refused: Callable[..., str]) -> None:
     for photo in "ab":
         save(source / "masks" / f"{photo}.png", truth(stem=5).astype(np.uint8))
