@@ -15,11 +15,12 @@ from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
 from core.data.importers.objects.coco import plan_coco, recognise_coco
 from core.data.importers.objects.coco_panoptic import plan_coco_panoptic, recognise_coco_panoptic
-from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml
+from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml, refuse_cvat_xml
+from core.data.importers.objects.json_file import read_json
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
 from core.data.importers.objects.supervisely import plan_supervisely, recognise_supervisely
-from core.data.importers.objects.via import plan_via, recognise_via
+from core.data.importers.objects.via import plan_via, recognise_via, refuse_version_3
 from core.data.importers.objects.yolo_seg import plan_yolo, recognise_yolo
 from core.data.importers.photo_folder import files_in, picture_folders
 from core.data.importers.plan import Plan, Source, Value, with_classes
@@ -234,6 +235,7 @@ def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
         )
     if unread := next((EXPORT_OTHERWISE[s] for s in EXPORT_OTHERWISE if _holds(source.path, s)), None):
         raise DataError(f"{shown} holds {unread}.")
+    _refuse_known_files(source)
     try:
         IMPORTERS["id-masks"].plan(source, Notes())
         cause = ""
@@ -242,6 +244,15 @@ def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
     raise DataError(
         f"{shown} is in no format that is recognised; name one instead of auto: {', '.join(IMPORTERS)}.{cause}"
     )
+
+
+def _refuse_known_files(source: Source) -> None:
+    """Raise `DataError` for files of a format that is known, and that cannot be read or are of a kind that is not."""
+    is_json = source.path.suffix.lower() == ".json"
+    for file in files_in(source.path, (".json",)) if source.path.is_dir() else [source.path] if is_json else []:
+        refuse_version_3(read_json(file), file)
+    if source.path.is_dir() or source.path.suffix.lower() == ".xml":
+        refuse_cvat_xml(source)
 
 
 def _holds(path: Path, suffix: str) -> bool:

@@ -24,6 +24,7 @@ from core.files import by_number, regular
 
 WITHOUT_AREA = ("points", "polyline", "skeleton", "tag", "cuboid")
 SHAPES = ("polygon", "box", "ellipse", "mask")
+ROOT = "annotations"
 
 
 def recognise_cvat_xml(source: Source) -> str | None:
@@ -33,6 +34,14 @@ def recognise_cvat_xml(source: Source) -> str | None:
         return f"{file.name} holds images with shapes" if file and _images(file) else None
     except DataError:
         return None
+
+
+def refuse_cvat_xml(source: Source) -> None:
+    """Raise `DataError` for a document of CVAT that is not read, as one of a video, and for XML that is cut off."""
+    if file := _xml_file(source):
+        root = _root(file)
+        if root.tag == ROOT:
+            _images_in(root, file)
 
 
 def plan_cvat_xml(source: Source, notes: Notes) -> Plan:
@@ -71,22 +80,30 @@ def _xml_file(source: Source) -> Path | None:
 
 
 def _images(file: Path) -> list[Element]:
-    """Return the images of a document; entities, which can grow without end, and what is no XML raise `DataError`."""
+    root = _root(file)
+    if root.tag != ROOT:
+        raise DataError(f"{file} holds no annotations of CVAT; export the task as 'CVAT for images 1.1'.")
+    return _images_in(root, file)
+
+
+def _images_in(root: Element, file: Path) -> list[Element]:
+    images = root.findall("image")
+    if not images:
+        raise DataError(f"{file} holds no images; export the task as 'CVAT for images 1.1', not for video.")
+    return images
+
+
+def _root(file: Path) -> Element:
+    """Return the root of a document; entities, which can grow without end, and what is no XML raise `DataError`."""
     try:
         data = regular(file).read_bytes()
         if b"<!" in data.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
             raise DataError(f"{file} declares entities, which CVAT does not; export it again.")
         parser = XMLParser()  # noqa: S314  entities are refused above, and nothing outside the file is read
         parser.feed(data)
-        root = parser.close()
+        return parser.close()
     except (OSError, ParseError, ValueError, LookupError) as error:
         raise DataError(f"{file} is no whole XML file ({error}); export it again.") from error
-    if root.tag != "annotations":
-        raise DataError(f"{file} holds no annotations of CVAT; export the task as 'CVAT for images 1.1'.")
-    images = root.findall("image")
-    if not images:
-        raise DataError(f"{file} holds no images; export the task as 'CVAT for images 1.1', not for video.")
-    return images
 
 
 def _size(image: Element) -> Size | None:

@@ -96,12 +96,17 @@ def plan_via(source: Source, notes: Notes) -> Plan:
 # --- the files ------------------------------------------------------------------------------------------------------
 
 
+def refuse_version_3(document: Any, file: Path) -> None:
+    """Raise `DataError` for a project of VIA 3."""
+    if isinstance(document, dict) and document.keys() >= OF_VERSION_3:
+        raise DataError(f"{file} is a project of VIA 3, which is not read; annotate photos with VIA 2.")
+
+
 def _entries(path: Path, notes: Notes) -> Iterator[Entry]:
     """Give what the files of a folder, or one file, hold: JSON before CSV."""
     for file in [path] if path.is_file() else files_in(path, (".json",)):
         document = read_json(file, notes) if file.suffix.lower() != ".csv" else None
-        if isinstance(document, dict) and document.keys() >= OF_VERSION_3:
-            raise DataError(f"{file} is a project of VIA 3, which is not read; annotate photos with VIA 2.")
+        refuse_version_3(document, file)
         if _is_via(document):
             for entry in document.get(PROJECT, document).values():
                 yield _entry_of_json(of_kind(entry, dict, "a photo", file), file)

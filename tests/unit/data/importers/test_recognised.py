@@ -1,6 +1,7 @@
 """Recognising a format: every reading is offered, none of two is taken; what is no format says what is."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,26 @@ def test_a_format_that_is_known_and_not_read_says_what_to_do(
     assert "in no format that is recognised" in refused("auto", tmp_path / "set")
     (tmp_path / "set" / name).write_bytes(b"")
     assert told in refused("auto", tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("annotations.xml", "<annotations><track/></annotations>", "not for video"),
+        ("annotations.xml", "<annotations><image", "is no whole XML file"),
+        ("via.json", '{"project": {}, "config": {}, "file": {}, "view": {}, "metadata": {}}', "is a project of VIA 3"),
+        ("labels.json", '{"images": [{"id": 1, "file_na', "is no whole JSON file"),
+    ],
+)
+def test_a_file_of_a_known_format_that_is_refused_says_why(
+    folder: Path, refused: Callable[..., str], name: str, text: str, told: str
+) -> None:
+    """Only that the format is not recognised was said."""
+    shutil.rmtree(folder / "masks")
+    (folder / "labels.json").unlink()
+    (folder / name).write_text(text)
+    assert told in refused("auto", folder)
+    assert told in refused("auto", folder / name)
 
 
 def test_a_preview_shows_what_an_import_would_bring_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
