@@ -103,13 +103,12 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         class_ids = sorted({area.id for _, small in there for area in small.areas})
         show_legend(class_ids, look.colors(meta.classes))
         ask_classes(class_ids, meta.classes)
-    if not there:
-        return
-    with places.end:
-        offer_all(
-            [photo for photo, _ in there], look,
-            lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, passes),
-        )  # fmt: skip
+    if there:
+        with places.end:
+            offer_all(
+                [photo for photo, _ in there], look,
+                lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, passes),
+            )  # fmt: skip
 
 
 def main() -> None:
@@ -139,14 +138,12 @@ def main() -> None:
         if not photos:
             if chosen[0].is_starter:  # opened while a photo is chosen, so that its mask does not wait
                 cached_segments.loaded_model(chosen[0].source)
-            return
-        number = shown_large(photos)
-        if number is None:
+        elif (number := shown_large(photos)) is None:
             show_all(photos, chosen[0], places)
-            return
-        if len(photos) > 1:
-            show_moves(number, photos)
-        show_large(photos[number - 1], chosen, places)
+        else:
+            if len(photos) > 1:
+                show_moves(number, photos)
+            show_large(photos[number - 1], chosen, places)
 
 
 with open_page("Segment"):
