@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from core.classes import Classes, read_classes
 from core.data.importers.masks.mask_file import CUT, any_color, is_smoothed, read_mask_file
-from core.data.importers.masks.pairs import means_mask, says_photos
+from core.data.importers.masks.picture_path import means_mask, says_photos
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     PHOTO_FOLDERS,

@@ -7,45 +7,20 @@ mask has its name, and never a mask.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.data.importers.masks.picture_path import Picture, picture_of
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Source
-from core.data.importers.source_splits import SPLITS, WORD, split_called
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-PHOTO_WORDS = _words(
-    "image images img imgs photo photos picture pictures jpegimages leftimg8bit rgb original originals"
-)
-MASK_WORDS = _words(
-    "mask masks label labels labelids ann anns annot annots annotation annotations gt gts gtfine gtcoarse groundtruth "
-    "segmentationclass segmentation segmentations seg trimap trimaps"
-)
-OTHER_WORDS = _words("segmentationobject segmentationclassnpy visualization viz overlay overlays instances panoptic")
-"""Folders and names of what is neither: masks of single objects, copies of the masks, pictures for people."""
-
-SPLIT_BEFORE = re.compile(rf"{WORD}[-_ ]?(?=[a-z])(?P<rest>.+)", re.IGNORECASE)
-MASKS_OF_SUBSET = re.compile(r"(.*[^-_. ])annot")
-"""CamVid's folders of masks, as `defaultannot` beside `default`."""
-PHOTO_ENDING = re.compile(r"(?:_leftImg8bit|[-_. ](?:sat|img|image|rgb|photo))$", re.IGNORECASE)
-MASK_ENDING = re.compile(
-    r"(?:_gt(?:Fine|Coarse))?(?:[-_. ](?:masks?|labels?|labelIds|labelTrainIds|instanceIds|instanceTrainIds|color|gt|"
-    r"seg|segmentation|annotation|lab|groundtruth|trimap|viz)|_L|_P)$"
-)
-MASK_ENDING_ANY_CASE = re.compile(MASK_ENDING.pattern.replace("|_L|_P", ""), re.IGNORECASE)
-OTHER_ENDING = re.compile(r"[-_](?:instanceIds|instanceTrainIds|viz)$", re.IGNORECASE)
 COLOR_ENDING = re.compile(r"[-_]color$", re.IGNORECASE)
 IDS_ENDING = re.compile(r"[-_]label(?:Train)?Ids$", re.IGNORECASE)
 
@@ -57,88 +32,6 @@ class Pair:
     photo: Path
     mask: Path
     split: str | None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a path says: the role (photo, mask, other or None), the kind of a mask, and what photo and mask share."""
-
-    file: Path
-    role: str | None
-    kind: str
-    split: str | None
-    folders: tuple[str, ...]
-    stem: str
-
-    @property
-    def key(self) -> tuple[str | None, tuple[str, ...], str]:
-        """What a photo and its mask have in common."""
-        return self.split, self.folders, self.stem
-
-
-def picture_of(file: Path, root: Path, role: str | None = None) -> Picture:
-    """Return what the path of a file below `root` says; a role that is given is certain."""
-    split, folders, kind = None, [], ""
-    inner: str | None = None
-    for part in file.relative_to(root).parent.parts:
-        found_split, found_role = _meaning(part)
-        if not found_role and (subset := MASKS_OF_SUBSET.fullmatch(part)):
-            found_role = "mask"
-            folders.append(composed(subset[1]))
-        split = split or found_split
-        inner = found_role or inner
-        kind = part if found_role == "mask" else kind
-        if not found_split and not found_role:
-            folders.append(composed(part))
-    stem = composed(file.stem)
-    bare, in_name, ending = _bare(stem)
-    certain = role or inner
-    if inner == "other" or (in_name == "other" and certain != "photo"):
-        certain = "other"
-    stem = bare if in_name and (not certain or certain in (in_name, "other")) else stem
-    return Picture(file, certain or in_name, ending or kind, split, tuple(folders), stem)
-
-
-@cache
-def _meaning(folder: str) -> tuple[str | None, str | None]:
-    """Return the split and the role that a folder is called after."""
-    if split := split_called(folder):
-        return split, _role(folder.partition("_")[2])
-    if (parts := SPLIT_BEFORE.fullmatch(folder)) and (role := _role(parts["rest"])):
-        return next(name for name in SPLITS if parts[name]), role
-    words = re.split(r"[-_ ]", folder)
-    split = next((found for word in words if (found := split_called(word))), None)
-    role = _role(folder)
-    return (split, role) if role else (None, None)
-
-
-def _role(words: str) -> str | None:
-    found = {words.casefold(), *re.split(r"[-_. ]", words.casefold())}
-    roles = (("other", OTHER_WORDS), ("mask", MASK_WORDS), ("photo", PHOTO_WORDS))
-    return next((role for role, known in roles if found & known or words.casefold() in known), None)
-
-
-def _bare(stem: str) -> tuple[str, str | None, str]:
-    """Return a name without the ending of a photo or a mask, what that ending says, and a mask's ending."""
-    whole = _role(stem) if stem.casefold() in PHOTO_WORDS | MASK_WORDS else None
-    if whole:
-        return "", whole, stem if whole == "mask" else ""
-    if found := MASK_ENDING.search(stem) or MASK_ENDING_ANY_CASE.search(stem):
-        role = "other" if OTHER_ENDING.search(stem) else "mask"
-        return stem[: found.start()] or stem, role, found[0]
-    if found := PHOTO_ENDING.search(stem):
-        return stem[: found.start()], "photo", ""
-    return stem, None, ""
-
-
-def means_mask(label: str) -> bool:
-    """Return whether a label only says "mask", as in plant_mask.png, and does not name a class."""
-    return _bare(f"_{label}")[1] is not None or _role(label) is not None or split_called(label) is not None
-
-
-def says_photos(folder: str) -> bool:
-    """Return whether a folder is called after photos or a split."""
-    return _meaning(folder)[1] == "photo" or split_called(folder) is not None
 
 
 def is_of_class(pair: Pair, source: Source) -> bool:
@@ -157,7 +50,7 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
     """
     if not source.path.is_dir():
         raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
-    pictures = _pictures(source)
+    pictures = _with_shared_words(_pictures(source))
     masks = _chosen_masks([one for one in pictures if one.role == "mask"], source, notes, is_colored=is_colored)
     photos = [one for one in pictures if one.role in ("photo", None) and one.file.suffix.lower() in PHOTO_SUFFIXES]
     pairs = _paired(photos, masks, notes)
@@ -191,6 +84,13 @@ def _pictures(source: Source) -> list[Picture]:
     return [*photos, *masks, *found]
 
 
+def _with_shared_words(pictures: Sequence[Picture]) -> list[Picture]:
+    """Return pictures with those words alone that folders of photos and of masks have: siteA, not labels_semantic."""
+    of_masks = {one.words for one in pictures if one.role == "mask"}
+    shared = {one.words for one in pictures if one.role != "mask"} & of_masks
+    return [one if one.words in shared else replace(one, words=()) for one in pictures]
+
+
 def _chosen_masks(masks: list[Picture], source: Source, notes: Notes, *, is_colored: bool) -> list[Picture]:
     """Return the masks of the kind that was asked for; of colours and ids, those that are looked for."""
     if source.masks:
@@ -211,17 +111,43 @@ def _chosen_masks(masks: list[Picture], source: Source, notes: Notes, *, is_colo
     return [*preferred, *(one for one in others if one.key not in keys)]
 
 
-def _paired(photos: Iterable[Picture], masks: Collection[Picture], notes: Notes) -> list[Pair]:
-    """Return the pairs: of one key, else of one name within a split, else of one name but for its case."""
-    steps: tuple[Callable[[Picture], object], ...] = (
+def _paired(photos: Sequence[Picture], masks: Sequence[Picture], notes: Notes) -> list[Pair]:
+    """Return the pairs within a place; then those of one name in two places, of which neither has pairs of its own.
+
+    A photo without a mask beside others that have one is without a mask, whatever lies in other folders.
+    """
+    within = _matched(
+        photos,
+        masks,
         lambda one: one.key,
-        lambda one: (one.split, one.folders, composed(one.file.stem)),
+        lambda one: (one.place, composed(one.file.stem)),
+        lambda one: (one.place, one.stem.casefold()),
+    )
+    taken = {one.file for pair in within for one in pair}
+    own = {one.place for one in photos if one.role or one.file in taken} & {one.place for one in masks}
+    across = _matched(
+        [one for one in photos if one.file not in taken and one.place not in own],
+        [one for one in masks if one.file not in taken and one.place not in own],
         lambda one: (one.split, one.stem),
         lambda one: one.stem,
         lambda one: one.stem.casefold(),
     )
-    left, free, pairs = {one.file: one for one in photos}, {one.file: one for one in masks}, []
-    for at, step in enumerate(steps):
+    notes.count("Pairs of two folders, told by their names alone", across[0][0].file if across else "", len(across))
+    pairs = []
+    for photo, mask in [*within, *across]:
+        is_other_case = photo.stem != mask.stem and composed(photo.file.stem) != composed(mask.file.stem)
+        notes.count("Pairs whose names differ in upper and lower case", photo.file, is_other_case)
+        pairs.append(Pair(photo.file, mask.file, photo.split or mask.split))
+    return sorted(pairs, key=lambda pair: pair.photo)
+
+
+def _matched(
+    photos: Sequence[Picture], masks: Sequence[Picture], *steps: Callable[[Picture], object]
+) -> list[tuple[Picture, Picture]]:
+    """Return each photo with the mask that the first step possible finds for it."""
+    left, free = {one.file: one for one in photos}, {one.file: one for one in masks}
+    pairs = []
+    for step in steps:
         by_key: dict[object, list[Picture]] = {}
         for mask in free.values():
             by_key.setdefault(step(mask), []).append(mask)
@@ -229,15 +155,12 @@ def _paired(photos: Iterable[Picture], masks: Collection[Picture], notes: Notes)
         for photo in left.values():
             of_photos.setdefault(step(photo), []).append(photo)
         for key, found in of_photos.items():
-            fitting = by_key.get(key, [])
-            if not fitting:
-                continue
-            mask, photo = _only(fitting, [one for one in found if one.role] or found)
-            pairs.append(Pair(photo.file, mask.file, photo.split or mask.split))
-            del free[mask.file]
-            del left[photo.file]
-            notes.count("Pairs whose names differ in upper and lower case", photo.file, at == len(steps) - 1)
-    return sorted(pairs, key=lambda pair: pair.photo)
+            if fitting := by_key.get(key):
+                mask, photo = _only(fitting, [one for one in found if one.role] or found)
+                pairs.append((photo, mask))
+                del free[mask.file]
+                del left[photo.file]
+    return pairs
 
 
 def _only(masks: list[Picture], photos: list[Picture]) -> tuple[Picture, Picture]:

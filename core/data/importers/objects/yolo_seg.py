@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.importers.masks.pairs import picture_of
+from core.data.importers.masks.picture_path import picture_of
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate
 from core.data.importers.objects.outlines import MIN_NUMBERS, polygons_region

@@ -58,6 +58,8 @@ LAYOUTS = [
     ("{split}/Rural/images_png/{name}.png", "{split}/Rural/masks_png/{name}.png"),
     ("{split}/{name}/image.jpg", "{split}/{name}/label.png"),
     ("original_images/{split}/{name}.jpg", "label_images_semantic/{split}/{name}.png"),
+    ("{split}/siteA_images/{name}.jpg", "{split}/siteA_masks/{name}.png"),
+    ("{split}Images/{name}.jpg", "{split}Masks/{name}.png"),
 ]
 
 

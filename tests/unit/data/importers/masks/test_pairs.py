@@ -1,0 +1,56 @@
+"""Which photo and which mask belong together, and which do not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.importers import import_data
+
+MASK_HW = np.zeros((8, 12), dtype=np.uint8)
+MASK_HW[1:3, 2:9] = 1
+"""14 pixels of a class, 82 of the background."""
+
+
+def save(file: Path, mask_HW: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask_HW).save(file)
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("{}/images/{}.jpg", "{}/masks/{}.png"),
+        ("{}/{}.jpg", "{}/{}_mask.png"),
+        ("images/{}/{}.jpg", "masks/{}/{}.PNG"),
+        ("{}_images/{}.jpg", "{}_masks/{}.png"),
+    ],
+)
+@pytest.mark.parametrize("places", [("plotA", "plotB"), ("train", "val"), ("valley", "trainstation")])
+def test_a_mask_of_another_folder_or_split_is_not_a_photos_own(
+    tmp_path: Path, draw_photo: Callable[..., Path], places: tuple[str, str], photo: str, mask: str
+) -> None:
+    """The second photo of plotA got the mask of the second photo of plotB; sites beside each other were refused."""
+    here, there = places
+    for number, (place, name) in enumerate([(here, 1), (here, 2), (there, 1)]):
+        draw_photo(tmp_path / "set" / photo.format(place, name), number)
+    for place, name in [(here, 1), (there, 1), (there, 2)]:
+        save(tmp_path / "set" / mask.format(place, name), MASK_HW)
+    imported = import_data("auto", tmp_path / "set", tmp_path / "out")
+    assert imported.pixels == (2 * 82, 2 * 14)
+    assert any("Photos without a mask left out: 1" in note for note in imported.notes)
+    assert any("Masks without a photo left out: 1" in note for note in imported.notes)
+    assert any("The source has no splits" in note for note in imported.notes) is (here != "train")
+
+
+def test_pairs_of_two_folders_are_noted(tmp_path: Path, draw_photo: Callable[..., Path]) -> None:
+    """A photo that nothing calls one, as a preview beside the folders, has no place of its own."""
+    root = tmp_path / "set"
+    draw_photo(root / "preview.jpg", 3)
+    for number, name in enumerate("ab"):
+        draw_photo(root / "images" / "first" / f"{name}.jpg", number)
+        save(root / "masks" / f"{name}.png", MASK_HW)
+    notes = import_data("id-masks", root, tmp_path / "out").notes
+    assert any("Pairs of two folders, told by their names alone: 2" in note for note in notes)
