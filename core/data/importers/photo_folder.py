@@ -5,6 +5,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from core.data.importers.notes import Notes
@@ -32,6 +33,7 @@ class PhotoFolder:
         self.files = [file for file in files_in(root, PHOTO_SUFFIXES) if file not in left_out]
         self._by_path = {composed(file.relative_to(root).as_posix()): file for file in self.files}
         self._by_name: dict[str, list[Path]] = {}
+        self._paths_of: dict[Path, dict[str, None]] = {}
         for file in self.files:
             name = composed(file.name)
             for spelling in {name, name.casefold()}:
@@ -41,15 +43,22 @@ class PhotoFolder:
         """Return the photo at a path relative to the root, or None where there is none."""
         return self._by_path.get(posixpath.normpath(composed(path).replace("\\", "/")))
 
+    def claim(self, photo: Path, path: str) -> Path:
+        """Return a photo after noting the path that an entry calls it by: two paths are not one photo."""
+        self._paths_of.setdefault(photo, {})[posixpath.normpath(composed(path).replace("\\", "/"))] = None
+        return photo
+
     def find(self, path: str, split: str | None = None) -> Path | None:
-        """Return the photo at a path, else the one of its name in any subfolder, else None.
+        """Return the photo at a path, else the one of its name in any subfolder but those of other splits, else None.
 
         Upper and lower case count as long as one file has the very name; after that not, which is noted.
         Several photos of that name of which none lies in the right subfolder, nor one in that of the split alone, raise
         `DataError`.
         """
-        if found := self.at(path):
-            return found
+        found = self.at(path) or self._of_name(path, split)
+        return self.claim(found, path) if found else None
+
+    def _of_name(self, path: str, split: str | None) -> Path | None:
         path = posixpath.normpath(composed(path).replace("\\", "/"))
         name = posixpath.basename(path)
         exact = [file for file in self._by_name.get(name, []) if composed(file.name) == name]
@@ -60,8 +69,11 @@ class PhotoFolder:
         if len(candidates) > 1:
             whole = [file for file in candidates if f"/{composed(file.as_posix())}".endswith(f"/{path}")]
             candidates = whole or candidates
-        if len(candidates) > 1 and split:
-            candidates = [file for file in candidates if split_of(file, self.root) == split] or candidates
+        if split:
+            splits = {file: split_of(file, self.root) for file in candidates}
+            candidates = [file for file in candidates if splits[file] == split] or [
+                file for file in candidates if splits[file] is None
+            ]
         if len(candidates) > 1:
             raise DataError(
                 f"'{name}' may be {candidates[0]} or {candidates[1]}; give each photo a name of "
@@ -70,14 +82,34 @@ class PhotoFolder:
         return candidates[0] if candidates else None
 
     def drawings_of(self, drawings: Iterable[Drawing]) -> list[Drawing]:
-        """Return the first drawing of each photo; second ones, and photos without a drawing, are noted."""
+        """Return the first drawing of each photo; second ones, and photos without a drawing, are noted.
+
+        Entries of two paths that found one photo raise `DataError`: the photo of one of them is missing.
+        """
         of_file: dict[Path, Drawing] = {}
         for drawing in drawings:
             self._notes.count("Second entries of a photo left out", drawing.file, drawing.file in of_file)
             of_file.setdefault(drawing.file, drawing)
+        self._refuse_shared()
         bare = [file for file in self.files if file not in of_file]
         self._notes.count("Photos that nothing annotates left out", bare[0] if bare else "", len(bare))
         return list(of_file.values())
+
+    def _refuse_shared(self) -> None:
+        """Raise `DataError` where entries of two paths found one photo: the path that is more like its own is right."""
+        for photo, paths in self._paths_of.items():
+            if len(paths) > 1:
+                *others, best = sorted(paths, key=lambda path: (self.at(path) == photo, self._ending(photo, path)))
+                raise DataError(
+                    f"{self.root} does not hold {others[0]}: {photo} is called alike, but is that of {best}; add "
+                    "what is missing, or name the folder of the photos with --photos."
+                )
+
+    def _ending(self, photo: Path, path: str) -> int:
+        """Return how many last parts of its path a photo shares with an entry's path."""
+        parts = composed(photo.relative_to(self.root).as_posix()).split("/"), path.split("/")
+        pairs = zip(*map(reversed, parts), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @dataclass(frozen=True)

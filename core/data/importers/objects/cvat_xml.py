@@ -69,7 +69,9 @@ def _photo(image: Element, photos: PhotoFolder) -> Path | None:
     name, subset = image.get("name", ""), image.get("subset", "")
     end = composed(f"/{subset}/{name}")
     in_subset = [file for file in photos.files if subset and composed(file.as_posix()).endswith(end)]
-    return in_subset[0] if len(in_subset) == 1 else photos.find(name, split_called(subset))
+    if len(in_subset) == 1:
+        return photos.claim(in_subset[0], end.lstrip("/"))
+    return photos.find(name, split_called(subset))
 
 
 def _xml_file(source: Source) -> Path | None:

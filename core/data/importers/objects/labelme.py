@@ -117,7 +117,7 @@ def _photo_of(sheet: Sheet, photos: PhotoFolder, notes: Notes, *, is_beside: boo
     elsewhere = [file for file in photos.files if composed(file.name) == composed(sheet.photo_name)]
     if len(elsewhere) == 1:
         notes.count("Photos found in another folder than the one their JSON file names", elsewhere[0])
-        return elsewhere[0]
+        return photos.claim(elsewhere[0], _path_below(sheet, photos) if is_beside else sheet.path)
     if is_beside and _is_outside(_path_below(sheet, photos)):
         raise DataError(
             f"{sheet.file} looks for its photo outside the source folder ({tidy(sheet.path)}); name the folder of "
@@ -168,7 +168,8 @@ def _label(file: Path, shape: dict[str, Any]) -> str:
 def _photo_beside(sheet: Sheet, photos: PhotoFolder) -> Path | None:
     """Return the photo that a path leads to from the folder of its JSON file, if it stays within the source."""
     below = _path_below(sheet, photos)
-    return None if _is_outside(below) else photos.at(below)
+    photo = None if _is_outside(below) else photos.at(below)
+    return photos.claim(photo, below) if photo else None
 
 
 def _path_below(sheet: Sheet, photos: PhotoFolder) -> str:

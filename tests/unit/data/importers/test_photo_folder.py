@@ -1,0 +1,97 @@
+"""Photos that annotations name, and that are not there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data.importers import import_data
+
+CORNERS = [(1, 1), (5, 1), (5, 4), (1, 4)]
+FLAT = [number for corner in CORNERS for number in corner]
+
+
+def coco(root: Path, paths: list[str], name: str = "instances.json") -> str:
+    images = [{"id": at, "file_name": path, "width": 12, "height": 8} for at, path in enumerate(paths)]
+    one: dict[str, Any] = {"category_id": 1, "segmentation": [FLAT], "iscrowd": 0, "bbox": [1, 1, 4, 3]}
+    annotations = [one | {"id": at, "image_id": at} for at in range(len(paths))]
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "leaf"}]}
+    (root / name).write_text(json.dumps(document))
+    return "coco"
+
+
+def via(root: Path, paths: list[str]) -> str:
+    xs, ys = ([*part] for part in zip(*CORNERS, strict=True))
+    shape = {"name": "polygon", "all_points_x": xs, "all_points_y": ys}
+    region = {"shape_attributes": shape, "region_attributes": {"class": "leaf"}}
+    entries = {path: {"filename": path, "size": -1, "regions": [region]} for path in paths}
+    (root / "via.json").write_text(json.dumps(entries))
+    return "via"
+
+
+def cvat(root: Path, paths: list[str]) -> str:
+    points = ";".join(f"{x},{y}" for x, y in CORNERS)
+    shape = f'<polygon label="leaf" points="{points}"/>'
+    images = (f'<image name="{path}" width="12" height="8">{shape}</image>' for path in paths)
+    (root / "annotations.xml").write_text(f"<annotations>{''.join(images)}</annotations>")
+    return "cvat-xml"
+
+
+def cvat_subsets(root: Path, paths: list[str]) -> str:
+    name = cvat(root, paths)
+    file = root / "annotations.xml"
+    text = file.read_text()
+    for path in paths:
+        subset, _, last = path.rpartition("/")
+        text = text.replace(f'name="{path}"', f'name="{last}" subset="{subset}"')
+    file.write_text(text)
+    return name
+
+
+def labelme(root: Path, paths: list[str]) -> str:
+    for path in paths:
+        document = {"shapes": [{"label": "leaf", "points": CORNERS}], "imagePath": path.rpartition("/")[2]}
+        file = root / f"{path.rpartition('/')[0]}/sheet of {Path(path).stem}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(document))
+    return "labelme"
+
+
+@pytest.mark.parametrize("annotate", [coco, via, cvat, cvat_subsets, labelme])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_photo_that_is_missing_is_not_another_entry_s(
+    tmp_path: Path,
+    draw_photo: Callable[..., Path],
+    refused: Callable[..., str],
+    annotate: Callable[[Path, list[str]], str],
+    *,
+    is_reversed: bool,
+) -> None:
+    """The photo of plotB got the annotation of plotA's, which was not there, and its own was left out."""
+    root = tmp_path / "set"
+    for number, name in enumerate(["plotB/1.png", "plotB/2.png"]):
+        draw_photo(root / name, number, (12, 8))
+    paths = ["plotA/1.png", "plotB/1.png", "plotB/2.png"]
+    text = refused(annotate(root, paths[::-1] if is_reversed else paths), root)
+    assert f"does not hold {'1.png' if annotate is cvat_subsets else 'plotA/1.png'}" in text
+    draw_photo(root / "plotA" / "1.png", 3, (12, 8))
+    imported = import_data(annotate(root, paths), root, tmp_path / "out")
+    assert imported.images == 3
+    assert not any("Second entries" in note for note in imported.notes)
+
+
+def test_a_photo_of_another_split_is_not_an_entry_s(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    """The only photo of a name was taken although it lay in val, and the file was that of train."""
+    root = tmp_path / "set"
+    for number, name in enumerate(["train/1.png", "val/1.png", "val/2.png"]):
+        draw_photo(root / name, number, (12, 8))
+    coco(root, ["1.png", "2.png"], "instances_train.json")
+    coco(root, ["1.png"], "instances_val.json")
+    assert "2 photos" not in (text := refused("coco", root))
+    assert "does not hold, first 2.png" in text
+    draw_photo(root / "2.png", 5, (12, 8))
+    assert import_data("coco", root, tmp_path / "out").splits == {"train": 2, "val": 1}
