@@ -8,7 +8,7 @@ folders without photos. Beside masks called after their photo, a photo `plant_2.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from core.data.importers.photo_folder import (
     no_masks,
 )
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
-from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES
+from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES, composed
 from core.errors import DataError
 from core.files import by_number
 from core.voc import BACKGROUND
@@ -37,6 +37,8 @@ from core.voc import BACKGROUND
 SEPARATORS = "_."
 LOSSLESS_SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
 OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?<=[^\W\d])[-_.]\d+$")
+
+OTHER_CASE = "Masks whose names differ from their photo's in upper and lower case"
 
 ClassMask = tuple[str, Path]
 """A label and a mask file."""
@@ -126,50 +128,65 @@ def _in_folders(folders: list[Path], photo_root: Path, notes: Notes) -> dict[Pat
     files = {folder: _mask_files(folder, photo_root) for folder in folders}
     photos = PhotoFolder(photo_root, notes, [file for found in files.values() for file in found]).files
     by_stem = _by_stem(photos)
+    spelled = _spellings(by_stem)
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in photos}
     for folder, found in files.items():
         for file in found:
-            photo = by_stem.get(file.stem)
-            notes.count("Masks without a photo left out", file, photo is None)
-            if photo:
-                masks_of[photo].append((tidy(folder.name), file))
+            stem = composed(file.stem)
+            called = spelled.get(stem) or spelled.get(stem.casefold())
+            notes.count("Masks without a photo left out", file, called is None)
+            if called:
+                notes.count(OTHER_CASE, file, called != stem)
+                masks_of[by_stem[called]].append((tidy(composed(folder.name)), file))
     return masks_of
 
 
 def _by_stem(photos: Sequence[Path]) -> dict[str, Path]:
     by_stem: dict[str, Path] = {}
     for photo in photos:
-        if photo.stem in by_stem:
+        first = by_stem.setdefault(composed(photo.stem), photo)
+        if first != photo:
             raise DataError(
-                f"{by_stem[photo.stem]} and {photo} have the same name, so their masks cannot be told apart; rename "
-                "one of them."
+                f"{first} and {photo} have the same name, so their masks cannot be told apart; rename one of them."
             )
-        by_stem[photo.stem] = photo
     return by_stem
+
+
+def _spellings(stems: Iterable[str]) -> dict[str, str]:
+    """Return the names of photos by how they may be spelled: as they are, or in lower case where that is of one."""
+    folded: dict[str, set[str]] = {}
+    for stem in stems:
+        folded.setdefault(stem.casefold(), set()).add(stem)
+    alone = {spelling: min(found) for spelling, found in folded.items() if len(found) == 1}
+    return alone | {stem: stem for found in folded.values() for stem in found}
 
 
 def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, list[ClassMask]]:
     """Return the masks of each photo, called as the photo and the class; the longest fitting photo name counts."""
     pictures = files_in(photo_root, PHOTO_SUFFIXES)
-    stems = {picture.stem for picture in pictures}
+    stems = _spellings({composed(picture.stem) for picture in pictures})
     found = _mask_files(masks, photo_root)
     files = [file for file in found if _split_name(file.stem, stems)]
     by_stem = _by_stem(PhotoFolder(photo_root, notes, files).files)
+    spelled = _spellings(by_stem)
     known = {*files, *by_stem.values()}
     strays = [file for file in found if file not in known]
     notes.count("Masks without a photo left out", strays[0] if strays else masks, len(strays))
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in by_stem.values()}
     for file in files:
-        if parts := _split_name(file.stem, set(by_stem)):
+        if parts := _split_name(file.stem, spelled):
+            notes.count(OTHER_CASE, file, not composed(file.stem).startswith(parts[0]))
             masks_of[by_stem[parts[0]]].append((parts[1], file))
     return masks_of
 
 
-def _split_name(stem: str, photo_stems: set[str]) -> tuple[str, str] | None:
-    """Return the photo's name and the label that make up a mask's name."""
-    cuts = [at for at in range(len(stem) - 1, 0, -1) if stem[at] in SEPARATORS and stem[:at] in photo_stems]
-    parts = next(((stem[:at], tidy(stem[at + 1 :])) for at in cuts), None)
-    return parts if parts and parts[1] else None
+def _split_name(stem: str, spelled: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the photo's name and the label that make up a mask's name; the photo's own spelling comes first."""
+    stem = composed(stem)
+    cuts = [(stem[:at], tidy(stem[at + 1 :])) for at in range(len(stem) - 1, 0, -1) if stem[at] in SEPARATORS]
+    found = [(start, label) for start, label in cuts if spelled.get(start) == start]
+    found += [(spelled[start.casefold()], label) for start, label in cuts if start.casefold() in spelled]
+    return found[0] if found and found[0][1] else None
 
 
 def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:

@@ -77,6 +77,24 @@ def test_masks_called_as_photo_and_class(
     assert any("Photos without any mask left out: 1" in note for note in imported.notes)
 
 
+@pytest.mark.parametrize("mask", ["masks/{1}/{0}.png", "{0}_{1}.png"])
+@pytest.mark.parametrize(
+    ("photo", "called", "has_note"),
+    [("Bl\u00fcte", "Blu\u0308te", False), ("Blu\u0308te", "Bl\u00fcte", False), ("IMG_1", "img_1", True)],
+)
+def test_an_umlaut_of_macos_and_upper_case_are_the_same_name(
+    tmp_path: Path, draw_photo: Callable[..., Path], mask: str, photo: str, called: str, *, has_note: bool
+) -> None:
+    """A zip of macOS held masks of two code points for an umlaut: they were left out as without a photo."""
+    draw_photo(tmp_path / "set" / f"{photo}.jpg", 1)
+    draw_mask(tmp_path / "set" / mask.format(called, "Stiel"), np.s_[0])
+    draw_mask(tmp_path / "set" / mask.format(called, "Gru\u0308n"), np.s_[1])
+    imported = import_data("class-masks", tmp_path / "set", tmp_path / "out")
+    assert imported.classes.names == ("background", "Gr\u00fcn", "Stiel")
+    assert imported.pixels == (72, 12, 12)
+    assert any("differ from their photo's in upper and lower case: 2" in note for note in imported.notes) is has_note
+
+
 def test_the_longest_photo_name_that_fits_counts(
     tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
 ) -> None:
