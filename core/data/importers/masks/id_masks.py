@@ -18,7 +18,14 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
 from core.data.importers.masks.known_names import KNOWN
-from core.data.importers.masks.mask_file import CUT, Counts, is_smoothed, is_white_first, read_mask_file
+from core.data.importers.masks.mask_file import (
+    CUT,
+    MAX_VALUES,
+    Counts,
+    is_smoothed,
+    is_white_first,
+    read_mask_file,
+)
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
@@ -36,9 +43,6 @@ MAX_GAP = 8
 
 MAX_LOOKED_AT = 32
 """Masks whose borders say whether 0 may be the background."""
-
-MAX_VALUES = 64
-"""More values than that nobody names by hand."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ MIN_IN_MIDDLE = 6
 MAX_BETWEEN = 0.2
 """Share of pixels between black and white up to which a mask is a smoothed one."""
 
+MAX_VALUES = 64
+"""More values than that nobody names by hand; a photo in grey has more."""
+
 Counts = dict[int, int]
 """How many pixels have a value."""
 
@@ -73,6 +76,19 @@ def is_white_first(picture: Image.Image) -> bool:
     palette = picture.getpalette("RGB") or []
     colors = {tuple(palette[at : at + 3]) for at in range(0, len(palette), 3)}
     return palette[:3] == [VOID] * 3 and colors <= {(0, 0, 0), (VOID, VOID, VOID)}
+
+
+def holds_few_values(file: Path) -> bool:
+    """Return whether a picture can be a mask: one number per pixel, of few values or black and white but for edges."""
+    try:
+        picture = read_mask_file(file)
+    except DataError:
+        return False
+    if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
+        return False
+    found = np.unique(np.asarray(picture), return_counts=True)
+    counts = dict(zip(*(part.tolist() for part in found), strict=True))
+    return len(counts) <= MAX_VALUES or is_smoothed(counts, is_lossy=False)
 
 
 def any_color(picture: Image.Image) -> NDArray[np.bool_]:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.data.importers.masks.mask_file import holds_few_values
 from core.data.importers.masks.picture_path import Picture, picture_of
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Source
-from core.data.pair_names import PHOTO_SUFFIXES, composed
+from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
+LOSSLESS_SUFFIXES = (".png", ".gif", ".bmp")
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")
 
 
@@ -50,12 +52,12 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
     """
     if not source.path.is_dir():
         raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
-    pictures = _with_shared_words(_pictures(source))
+    pictures = _with_shared_words(_with_masks_by_content(_pictures(source), notes))
     masks = _chosen_masks([one for one in pictures if one.role == "mask"], source, notes, is_colored=is_colored)
     photos = [one for one in pictures if one.role in ("photo", None) and one.file.suffix.lower() in PHOTO_SUFFIXES]
     pairs = _paired(photos, masks, notes)
     if not pairs:
-        raise _no_pairs(source, photos, masks)
+        raise _no_pairs(source, pictures, photos, masks)
     with_mask = {pair.photo for pair in pairs}
     bare = [one for one in photos if one.file not in with_mask]
     notes.count("Photos without a mask left out", bare[0].file if bare else "", len(bare))
@@ -82,6 +84,26 @@ def _pictures(source: Source) -> list[Picture]:
     # In a folder of masks alone every picture is one, whatever it is called.
     found = found if has_masks else [one if one.role else picture_of(one.file, root, "mask") for one in found]
     return [*photos, *masks, *found]
+
+
+def _with_masks_by_content(pictures: list[Picture], notes: Notes) -> list[Picture]:
+    """Return pictures that nothing says the role of, each a JPEG beside a lossless one of few values, with the roles.
+
+    Any other pictures are returned as they are.
+    """
+    lossy = {(one.file.parent, one.stem): one for one in pictures if one.file.suffix.lower() in JPEG_SUFFIXES}
+    lossless = {(one.file.parent, one.stem): one for one in pictures if one.file.suffix.lower() in LOSSLESS_SUFFIXES}
+    is_twofold = lossy.keys() == lossless.keys() and len(lossy) + len(lossless) == len(pictures)
+    if not pictures or not is_twofold or any(one.role for one in pictures):
+        return pictures
+    if not all(holds_few_values(one.file) for one in lossless.values()):
+        return pictures
+    first = next(iter(lossless.values())).file
+    notes.count("Pictures taken for the mask of the JPEG of their name, as they hold few values", first, len(lossless))
+    return [
+        *(replace(one, role="photo") for one in lossy.values()),
+        *(replace(one, role="mask") for one in lossless.values()),
+    ]
 
 
 def _with_shared_words(pictures: Sequence[Picture]) -> list[Picture]:
@@ -177,7 +199,7 @@ def _only(masks: list[Picture], photos: list[Picture]) -> tuple[Picture, Picture
     return masks[0], photos[0]
 
 
-def _no_pairs(source: Source, photos: list[Picture], masks: list[Picture]) -> DataError:
+def _no_pairs(source: Source, pictures: Sequence[Picture], photos: list[Picture], masks: list[Picture]) -> DataError:
     unread = [file.name for file in files_in(source.photos or source.path, UNREAD_SUFFIXES)]
     if masks and not photos and unread:
         return DataError(f"The photos in {source.photos or source.path} are as {unread[0]}; save them as JPEG or PNG.")
@@ -185,6 +207,14 @@ def _no_pairs(source: Source, photos: list[Picture], masks: list[Picture]) -> Da
         return DataError(
             f"There are no photos in {source.photos or source.path}, only masks as {masks[0].file.name}; name the "
             "folder of the photos with --photos."
+        )
+    first_of: dict[tuple[Path, str], Picture] = {}
+    of_one_name = ((first_of.setdefault((one.file.parent, one.stem), one).file, one.file) for one in pictures)
+    first, second = next((files for files in of_one_name if files[0] != files[1]), (None, None))
+    if not masks and first and second:
+        return DataError(
+            f"{source.path} holds {first.name} and {second.name}, and nothing says which is the mask; call masks as "
+            f"{second.stem}_mask.png, or put them into a folder called masks."
         )
     if not masks:
         return DataError(

@@ -45,6 +45,24 @@ def test_a_mask_of_another_folder_or_split_is_not_a_photos_own(
     assert any("The source has no splits" in note for note in imported.notes) is (here != "train")
 
 
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
+@pytest.mark.parametrize("folders", ["{}", "train/{}", "plotA/{}"])
+def test_a_lossless_picture_of_few_values_beside_a_jpeg_is_its_mask(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str], folders: str, suffix: str
+) -> None:
+    """Such folders were refused, with the advice to name two folders that are one."""
+    root = tmp_path / "set"
+    for number, name in enumerate("ab"):
+        draw_photo(root / folders.format(f"{name}.jpg"), number)
+        save(root / folders.format(f"{name}{suffix}"), MASK_HW)
+    imported = import_data("id-masks", root, tmp_path / "out")
+    assert imported.pixels == (2 * 82, 2 * 14)
+    assert any("taken for the mask of the JPEG of their name, as they hold few values: 2" in n for n in imported.notes)
+    draw_photo(tmp_path / "b.png", 5)
+    Image.open(tmp_path / "b.png").convert("L").save(root / folders.format(f"b{suffix}"))  # a copy in grey is no mask
+    assert "nothing says which is the mask; call masks as a_mask.png" in refused("id-masks", root)
+
+
 def test_pairs_of_two_folders_are_noted(tmp_path: Path, draw_photo: Callable[..., Path]) -> None:
     """A photo that nothing calls one, as a preview beside the folders, has no place of its own."""
     root = tmp_path / "set"
