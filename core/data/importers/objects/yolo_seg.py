@@ -110,12 +110,13 @@ def _whole_name(file: Path, root: Path) -> tuple[object, ...]:
 
 
 def _name_without_ending(file: Path, root: Path) -> tuple[object, ...]:
-    return picture_of(file, root).key
+    picture = picture_of(file, root)
+    return picture.split, picture.folders, picture.stem
 
 
 def _name_in_any_case(file: Path, root: Path) -> tuple[object, ...]:
-    split, folders, stem = picture_of(file, root).key
-    return split, tuple(folder.casefold() for folder in folders), stem.casefold()
+    picture = picture_of(file, root)
+    return picture.split, tuple(folder.casefold() for folder in picture.folders), picture.stem.casefold()
 
 
 def _without_doubtful(pairs: dict[Path, Path | None], notes: Notes) -> dict[Path, Path | None]:
