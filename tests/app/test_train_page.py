@@ -31,6 +31,7 @@ from tests.app.conftest import (
     texts,
     write_records,
 )
+from tests.app.stored import guess_half, store_milestone
 
 
 def alts(app: AppTest) -> list[str]:
@@ -177,6 +178,9 @@ def test_a_run_that_is_over_leads_to_compare_segment_and_the_report(
     write_records(run, 3, ended="finished")
     for epoch in (1, 3):
         (run.path / f"epoch_{epoch:03d}.pt").write_bytes(b"not a checkpoint")
+    assert not visit("train", run=run.path.name).get("download_button"), "nothing is evaluated yet"
+    for epoch in (1, 3):
+        store_milestone(run, epoch, guess_half)
     app = visit("train", run=run.path.name)
     assert not app.exception
     found = {label: parse_qs(link.partition("?")[2])["checkpoint"] for label, link in links(app).items()

@@ -48,7 +48,7 @@ def test_a_number_stands_at_its_own_bar_and_voc_in_another_lane() -> None:
     )
     own, voc = figure.data
     assert VOC_SHARES["cat"].pixels > own.x[0], "VOC's mark lies where the number did"
-    assert (list(own.text), own.textposition) == (["2.4 %"], "outside")
+    assert ([text.strip() for text in own.text], own.textposition) == (["2.4 %"], "outside")
     assert all(trace.text is None for trace in figure.data if trace is not own)
     assert own.offset + own.width <= voc.offset, "they do not overlap"
 
@@ -57,7 +57,7 @@ def test_classes_that_voc_does_not_know_have_no_bar_of_voc() -> None:
     fruit = classes_of(("background", "apple"))
     figure = statistics_charts.presence_figure(summarize(("a",), [facts({0: 75, 1: 50}, {1: 1})], fruit.names), fruit)
     assert len(figure.data) == 1
-    assert list(figure.data[0].text) == ["1"]
+    assert [text.strip() for text in figure.data[0].text] == ["1"]
 
 
 def test_together_counts_the_photos_of_two_classes(stats: SplitStats) -> None:
