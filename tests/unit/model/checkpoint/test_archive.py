@@ -228,7 +228,7 @@ def test_a_damaged_safetensors_file_is_called_so(tmp_path: Path, data: bytes, on
     """A header that claims more than there is once made readers take the memory for it."""
     file = tmp_path / "weights.safetensors"
     file.write_bytes(data)
-    assert "no whole safetensors file" in one_sentence(refused(file), file)
+    assert "not a whole safetensors file" in one_sentence(refused(file), file)
 
 
 def test_a_compressed_zip_file_is_not_mapped(mobilenet: DeepLabV3, tmp_path: Path) -> None:
