@@ -127,9 +127,11 @@ def show_conventions(sides: Sequence[Side]) -> None:
 def show_warnings(sides: Sequence[Side]) -> None:
     """Warn of suspicious scores, each with its likely cause."""
     found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
-    if warnings := [plain(warning(label, odd)) for label, odd in found if odd]:
-        alone = warnings[0] if len(warnings) == 1 else "\n".join(f"- {text}" for text in warnings)
-        st.warning(alone, icon=":material/warning:")
+    warnings = [warning(label, odd) for label, odd in found if odd]
+    if len(warnings) == 1:
+        st.warning(plain(warnings[0]), icon=":material/warning:")
+    elif warnings:
+        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
 
 
 def ask_number() -> None:
