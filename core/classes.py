@@ -24,6 +24,7 @@ from core.files import read_lines, regular, replacing, unused
 from core.voc import CLASS_NAMES, PALETTE, VOID
 
 CLASSES_FILE = "classes.txt"
+BEFORE = "classes-before.txt"
 MAX_PALETTE_CLASSES = 64
 COLOR = re.compile(r"#[0-9a-f]{6}")
 NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
@@ -131,19 +132,19 @@ def read_classes(file: Path) -> Classes:
     return Classes(tuple(names), tuple(colors))
 
 
-def write_classes(root: Path, classes: Classes, *, replace: bool = False) -> None:
+def write_classes(root: Path, classes: Classes, *, replace: bool = False, keeps_old: bool = True) -> None:
     """Write the `classes.txt` of a data set.
 
     If there is one already, raise `DataError`, or with `replace` keep it as `classes-before.txt`, numbered from the
-    second one on.
+    second one on, unless `keeps_old` is False.
     """
     file = root / CLASSES_FILE
     if file.exists() and not replace:
         raise DataError(f"{file} exists already; edit it, nothing is overwritten.")
     lines = (f"{name} {color}\n" for name, color in zip(classes.names, classes.colors, strict=True))
     try:
-        if file.exists():
-            shutil.copy2(file, unused(file.with_name("classes-before.txt")))
+        if file.exists() and keeps_old:
+            shutil.copy2(file, unused(file.with_name(BEFORE)))
         with replacing(file) as target:
             target.write("".join(lines).encode())
     except OSError as error:

@@ -6,11 +6,13 @@ A mask is a picture of class ids: mode P (ids with a palette, VOC's own), L (ids
 import functools
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from core.data.bit_depth import Refused, refuse_misread, refuse_unscaled, refused_tiff
 from core.data.srgb import to_srgb
@@ -21,6 +23,8 @@ from core.voc import PALETTE, VOID
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
 """Formats of photos, by Pillow's names (a phone's MPO opens as JPEG); never EPS, which starts Ghostscript."""
 MASK_MODES = ("P", "L", "1")
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 JPEG_QUALITY = 95
 """Quality of a photo that is compressed again, for example after turning it upright."""
 
@@ -30,6 +34,20 @@ def load_picture(path: Path, what: str) -> Image.Image:
 
     `what` is "photo" or "mask". Photos must be of `PHOTO_FORMATS`, and Pillow must decode their colours right.
     """
+    with _opened(path, what) as image:
+        image.load()
+        return image
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a photo as `read_photo` returns it; most formats are not decoded for that."""
+    with _opened(path, "photo") as photo:
+        orientation = photo.getexif().get(ExifTags.Base.Orientation)
+        return photo.size[::-1] if orientation in SIDEWAYS else photo.size
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     is_photo = what == "photo"
     if is_photo:
         register_heif()
@@ -37,8 +55,7 @@ def load_picture(path: Path, what: str) -> Image.Image:
         with Image.open(regular(path), formats=PHOTO_FORMATS if is_photo else None) as image:
             if is_photo:
                 refuse_misread(image)
-            image.load()
-            return image
+            yield image
     except Refused as refused:
         raise DataError(f"The photo {path} {refused}.") from refused
     except FileNotFoundError:
@@ -105,13 +122,23 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
 def read_pair(photo_path: Path, mask_path: Path, num_classes: int) -> tuple[Image.Image, NDArray[np.uint8]]:
     """Return a photo and its ids (`read_photo`, `read_mask`); different sizes raise `DataError`."""
     photo, mask_HW = read_photo(photo_path), read_mask(mask_path, num_classes)
+    refuse_size(mask_path, mask_HW, photo.size)
+    return photo, mask_HW
+
+
+def refuse_size(mask_path: Path, mask_HW: NDArray[np.uint8], photo_size: tuple[int, int]) -> None:
+    """Raise `DataError` for a mask whose size is not the (width, height) of its photo."""
     height, width = mask_HW.shape
-    if photo.size != (width, height):
+    if photo_size != (width, height):
         raise DataError(
-            f"{mask_path} is {width} x {height} px, but its photo is {photo.width} x {photo.height} px; "
+            f"{mask_path} is {width} x {height} px, but its photo is {photo_size[0]} x {photo_size[1]} px; "
             "draw the mask on the photo's own pixels."
         )
-    return photo, mask_HW
+
+
+def pixels_of(mask_HW: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return how many pixels have each of 256 ids: Pillow counts them in a third of the time of `np.bincount`."""
+    return np.array(Image.fromarray(mask_HW).histogram(), dtype=np.int64)
 
 
 def mask_image(mask_HW: NDArray[np.uint8], palette_2563: NDArray[np.uint8] = PALETTE) -> Image.Image:

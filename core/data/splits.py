@@ -161,9 +161,7 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
     if odd := [name for its in names.values() for name in its if name != name.strip()]:
         raise DataError(f"'{odd[0]}' begins or ends with a space, which a list cannot hold; rename photo and mask.")
     try:
-        if folder.exists():
-            with new_folder(unused(folder.with_name(f"{folder.name}-before"))) as before:
-                shutil.copytree(folder, before, dirs_exist_ok=True)
+        keep_lists(root)
         with replacing_folder(folder) as draft:
             if folder.exists():
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
@@ -172,6 +170,14 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
                 (draft / f"{part}.txt").write_text("".join(f"{name}\n" for name in its), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror}; check whose folder it is.") from error
+
+
+def keep_lists(root: Path) -> None:
+    """Copy the lists of a data set, if it has any, to Segmentation-before, or -before-2 and so on."""
+    folder = root / LISTS
+    if folder.exists():
+        with new_folder(unused(folder.with_name(f"{folder.name}-before"))) as before:
+            shutil.copytree(folder, before, dirs_exist_ok=True)
 
 
 def _take_off(folder: Path, names: Collection[str]) -> None:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
+from core.data.images import pixels_of
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Plan, Value
-from core.data.importers.writer import drawn, pixels_of
+from core.data.importers.writer import drawn
 from core.voc import VOID
 
 MAX_PICTURES = 10

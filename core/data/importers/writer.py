@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
 from core.data.dataset import LAYOUTS, LISTS, Sample
-from core.data.images import JPEG_QUALITY, jpeg_bytes, png_bytes, upright_rgb, write_mask
+from core.data.images import JPEG_QUALITY, SIDEWAYS, jpeg_bytes, pixels_of, png_bytes, upright_rgb, write_mask
 from core.data.importers.masks.mask_file import UNREADABLE
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Plan, Size
@@ -26,8 +26,6 @@ from core.wording import numbered
 
 PHOTOS, MASKS = LAYOUTS[0]
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
-SIDEWAYS = 5
-"""EXIF orientations from here on swap width and height."""
 MAX_NAME = 100
 MAX_NAME_BYTES = 200
 """File systems take 255 bytes, suffixes and those of temporary files included."""
@@ -65,7 +63,7 @@ class OpenedPhoto:
     @property
     def size(self) -> Size:
         """Return the size of the upright photo."""
-        return self.stored.size[::-1] if self.orientation >= SIDEWAYS else self.stored.size
+        return self.stored.size[::-1] if self.orientation in SIDEWAYS else self.stored.size
 
     @cached_property
     def upright(self) -> Image.Image:
@@ -118,14 +116,19 @@ def refuse_undrawn(pixels_256: NDArray[np.int64]) -> None:
 
 
 def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Drawing]]:
-    """Give each drawing a short name of its own without spaces: in a split list the first word is the name."""
     taken: set[str] = set()
     for drawing in drawings:
-        stem = _told(drawing.name)
-        name = next(name for name in (_cut(stem, tail) for tail in numbered("")) if name.casefold() not in taken)
-        taken.add(name.casefold())
-        notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, _cut(stem, "") != stem)
-        yield name, drawing
+        is_cut = (stem := _told(drawing.name)) != _cut(stem, "")
+        notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, is_cut)
+        yield free_name(drawing.name, taken), drawing
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return a short name without spaces that is not taken, and take it: in a list the first word is the name."""
+    stem = _told(name)
+    free = next(each for each in (_cut(stem, tail) for tail in numbered("")) if each.casefold() not in taken)
+    taken.add(free.casefold())
+    return free
 
 
 def _told(name: str) -> str:
@@ -156,11 +159,6 @@ def _write_pair(
     write_mask(mask_file, mask_HW, plan.classes.palette)
     pixels_256 += counts_256
     return [Sample(name, photo_file, mask_file)]
-
-
-def pixels_of(mask_HW: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return how many pixels have each of 256 ids: Pillow counts them in a third of the time of `np.bincount`."""
-    return np.array(Image.fromarray(mask_HW).histogram(), dtype=np.int64)
 
 
 def drawn(drawing: Drawing) -> tuple[OpenedPhoto, NDArray[np.uint8]]:

@@ -1,0 +1,70 @@
+"""The split lists of a data set that is being labelled: they hold the photos that are done, and no others."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from core.data.dataset import LISTS, TRAIN_SHARE, Sample, list_files, listed_names, random_splits
+from core.data.splits import PARTS, keep_lists, write_lists
+from core.files import read_lines, replacing
+
+SEED = 0
+
+
+def split_of(name: str) -> str:
+    """Return train or val by a hash of seed and name, 80/20: other photos make no difference."""
+    digest = hashlib.sha256(f"{SEED}/{name}".encode()).digest()
+    return "train" if int.from_bytes(digest[:8]) < TRAIN_SHARE * 2**64 else "val"
+
+
+def listed(root: Path, photos: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return the names in each split list."""
+    return {file.stem: listed_names(file, photos) for file in list_files(root)}
+
+
+def add(root: Path, photos: Mapping[str, Path], name: str) -> str:
+    """List a photo in train or val, and in trainval if there is one, and return the split it is in.
+
+    The second photo goes to the split that is empty, whatever its hash. One that is listed stays where it is.
+    """
+    lists = listed(root, photos)
+    if found := next((split for split in (*PARTS, *lists) if name in lists.get(split, ())), None):
+        return found
+    filled = [part for part in PARTS if lists.get(part)]
+    split = next(part for part in PARTS if part not in filled) if len(filled) == 1 else split_of(name)
+    wanted = [split, *(other for other in lists if other == "trainval" or (other == "trainaug" and split == "train"))]
+    for each in reversed(wanted):  # the split itself last: with it the photo is done
+        file = root / LISTS / f"{each}.txt"
+        text = file.read_bytes() if file.exists() else b""
+        with replacing(file) as target:
+            target.write(text + (b"" if not text or text.endswith(b"\n") else b"\n") + f"{name}\n".encode())
+    return split
+
+
+def take_off(root: Path, photos: Mapping[str, Path], names: Collection[str], splits: Collection[str]) -> None:
+    """Remove photos from these lists."""
+    for file in (file for file in list_files(root) if file.stem in splits):
+        lines = read_lines(file)
+        kept = [line for line, name in zip(lines, listed_names(file, photos), strict=True) if name not in names]
+        if kept != lines:
+            with replacing(file) as target:
+                target.write("".join(f"{line}\n" for line in kept).encode())
+
+
+def prepare(root: Path, photos: Mapping[str, Path], masks: Mapping[str, Path], name: str) -> None:
+    """Let a photo get its first mask without being truth: write lists where none are, and take the photo off.
+
+    A data set without lists gets its random split written. Photos without masks are taken off lists that will be read;
+    the lists as they were are kept beside.
+    """
+    lists = listed(root, photos)
+    if not lists:
+        pairs = [Sample(each, photos[each], file) for each, file in sorted(masks.items()) if each in photos]
+        write_lists(root, random_splits(pairs, SEED) if pairs else dict.fromkeys(PARTS, ()))
+        return
+    read = {split for split, names in lists.items() if split in PARTS or not masks.keys().isdisjoint(names)}
+    ahead = {each for split in read for each in lists[split] if each in photos and each not in masks}
+    if ahead or any(name in names for names in lists.values()):
+        keep_lists(root)
+    take_off(root, photos, ahead, read)
+    take_off(root, photos, {name}, lists)

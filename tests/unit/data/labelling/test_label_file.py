@@ -1,0 +1,286 @@
+"""Masks are saved whole, what they replace is kept, and nobody overwrites what they have not seen."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.dataset import open_dataset
+from core.data.images import read_pair, write_mask
+from core.data.labelling import (
+    LabelConflictError,
+    LabelSet,
+    history,
+    label_file,
+    mark_done,
+    open_label_set,
+    read_label,
+    remove_label,
+    restore,
+    save_label,
+)
+from core.errors import DataError
+from tests.small_data import write_voc
+from tests.unit.data.labelling.labelled import LEAF, drawn, new_set, on_disk, photos
+
+
+@pytest.fixture
+def leaves(home: Path) -> LabelSet:
+    return new_set(home)
+
+
+def test_an_unlabelled_photo_has_a_mask_of_background(leaves: LabelSet) -> None:
+    label = read_label(leaves, "a")
+    assert label.mask_HW.shape == (17, 31)
+    assert not label.mask_HW.any()
+    assert label.version == ""
+
+
+def test_a_saved_mask_is_what_was_drawn_with_the_colours_of_its_classes(leaves: LabelSet) -> None:
+    version = save_label(leaves, "a", drawn(1), base_version="")
+    assert read_label(leaves, "a").version == version
+    np.testing.assert_array_equal(read_label(leaves, "a").mask_HW, drawn(1))
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+    with Image.open(leaves.mask_dir / "a.png") as mask:
+        assert bytes(mask.getpalette()[:9]) == LEAF.palette[:3].tobytes()
+    assert leaves.states() == {"a": "started", "b": "unlabelled", "c": "unlabelled"}
+
+
+def test_an_equal_mask_is_not_written_again(leaves: LabelSet) -> None:
+    version = save_label(leaves, "a", drawn(1), base_version="")
+    before = (leaves.mask_dir / "a.png").stat().st_ino
+    assert save_label(leaves, "a", drawn(1), base_version="") == version, "a save that is sent again is no conflict"
+    assert (leaves.mask_dir / "a.png").stat().st_ino == before
+    assert history(leaves, "a") == []
+
+
+def test_who_has_not_seen_the_mask_on_the_disk_does_not_replace_it(leaves: LabelSet) -> None:
+    save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    with pytest.raises(LabelConflictError, match="changed elsewhere"):
+        save_label(leaves, "a", drawn(2), base_version="", tab="two")
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+    (unsaved,) = history(leaves, "a")
+    assert unsaved.kind == "unsaved"
+    restore(leaves, "a", unsaved)
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
+    assert [entry.kind for entry in history(leaves, "a")] == ["replaced", "unsaved"], "the first is kept in turn"
+
+
+def test_a_tab_replaces_its_own_mask_before_it_hears_of_the_last_save(leaves: LabelSet) -> None:
+    save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    save_label(leaves, "a", drawn(2), base_version="", tab="one")
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
+
+
+def test_a_restored_mask_is_not_replaced_by_a_stale_tab(leaves: LabelSet) -> None:
+    first = save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    save_label(leaves, "a", drawn(2), base_version=first, tab="two")
+    restore(leaves, "a", history(leaves, "a")[0])
+    with pytest.raises(LabelConflictError):
+        save_label(leaves, "a", drawn(3), base_version="", tab="two")
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+
+
+def test_a_tab_that_saves_often_fills_no_history(leaves: LabelSet) -> None:
+    version = ""
+    for seed in range(5):
+        version = save_label(leaves, "a", drawn(seed), base_version=version, tab="one")
+    assert [entry.kind for entry in history(leaves, "a")] == ["replaced"]
+
+
+def test_an_hour_of_drawing_keeps_a_mask_a_minute(leaves: LabelSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_file, "KEPT_EVERY_S", 0.0)
+    version = ""
+    for seed in range(30):
+        version = save_label(leaves, "a", drawn(seed), base_version=version, tab="one")
+    kept = history(leaves, "a")
+    assert len(kept) == 20
+    assert [entry.at for entry in kept] == sorted((entry.at for entry in kept), reverse=True)
+    restore(leaves, "a", kept[-1])
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(9))
+
+
+def test_the_mask_that_came_with_the_data_set_stays_in_the_history_to_the_byte(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "came" / "VOC2012")
+    label_set = open_label_set(root)
+    original = (root / "SegmentationClass" / "photo_1.png").read_bytes()
+    version = read_label(label_set, "photo_1").version
+    for seed in range(30):
+        version = save_label(label_set, "photo_1", drawn(seed, (48, 40)), base_version=version)
+    oldest = history(label_set, "photo_1")[-1]
+    assert oldest.kind == "original"
+    restore(label_set, "photo_1", oldest)
+    assert (root / "SegmentationClass" / "photo_1.png").read_bytes() == original
+
+
+def test_another_program_changes_a_mask_meanwhile(leaves: LabelSet) -> None:
+    version = save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    write_mask(leaves.mask_dir / "a.png", drawn(2))
+    with pytest.raises(LabelConflictError):
+        save_label(leaves, "a", drawn(3), base_version=version, tab="one")
+    save_label(leaves, "a", drawn(3), base_version=read_label(leaves, "a").version, tab="one")
+    assert [entry.kind for entry in history(leaves, "a")] == ["original", "unsaved"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_turned_by_exif_has_a_mask_as_it_is_seen(home: Path, orientation: int) -> None:
+    (photo,) = photos(home / "turned", ["a.jpg"])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(photo) as plain:
+        plain.save(photo, exif=exif)
+    label_set = open_label_set(_voc_of(home / "turned set", photo))
+    shape = (17, 31) if orientation < 5 else (31, 17)
+    assert read_label(label_set, "a").mask_HW.shape == shape
+    save_label(label_set, "a", drawn(1, shape[::-1]), base_version="")
+    upright, mask_HW = read_pair(label_set.photos["a"], label_set.mask_dir / "a.png", len(LEAF))
+    assert upright.size == mask_HW.shape[::-1]
+
+
+def _voc_of(root: Path, photo: Path) -> Path:
+    (root / "JPEGImages").mkdir(parents=True)
+    shutil.copy2(photo, root / "JPEGImages" / photo.name)
+    return root
+
+
+def test_done_photos_go_to_train_and_val_and_stay_there(home: Path) -> None:
+    label_set = new_set(home, [f"p{number}.jpg" for number in range(40)])
+    given = {}
+    for number, name in enumerate(label_set.photos):
+        save_label(label_set, name, drawn(number), base_version="")
+        given[name] = mark_done(label_set, name)
+        if number >= 1:
+            dataset = open_dataset(label_set.root)
+            assert {s.name: part for part in ("train", "val") for s in dataset.split(part)} == given
+    assert mark_done(label_set, "p0") == given["p0"]
+    assert set(label_set.states().values()) == {"done"}
+    # Of 40 names a fifth is expected in val: 8, with a standard deviation of 2.5.
+    assert 3 <= list(given.values()).count("val") <= 13
+
+
+def test_drafts_are_no_truth(home: Path) -> None:
+    label_set = new_set(home)
+    with pytest.raises(DataError, match="page Label"):
+        open_dataset(label_set.root)
+    save_label(label_set, "a", drawn(1), base_version="")
+    with pytest.raises(DataError, match="done yet"):
+        open_dataset(label_set.root)
+    save_label(label_set, "b", drawn(2), base_version="")
+    mark_done(label_set, "b")
+    assert [s.name for samples in open_dataset(label_set.root).splits.values() for s in samples] == ["b"]
+
+
+def test_a_photo_without_anything_is_done_as_background(leaves: LabelSet) -> None:
+    mark_done(leaves, "c")
+    assert not on_disk(leaves, "c").any()
+    assert leaves.states()["c"] == "done"
+
+
+def test_a_set_without_lists_gets_its_split_written_before_the_first_draft(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "bare" / "VOC2012")
+    shutil.rmtree(root / "ImageSets")
+    (root / "SegmentationClass" / "photo_2.png").unlink()
+    before = {name: [s.name for s in samples] for name, samples in open_dataset(root).splits.items()}
+    label_set = open_label_set(root)
+    assert label_set.states()["photo_2"] == "unlabelled"
+    save_label(label_set, "photo_2", drawn(1, (48, 40), (0, 8)), base_version="")
+    assert {name: [s.name for s in samples] for name, samples in open_dataset(root).splits.items()} == before
+    assert label_set.states()["photo_2"] == "started"
+    assert label_set.states()["photo_1"] == "done"
+
+
+def test_photos_that_are_listed_without_a_mask_are_taken_off_before_they_are_drawn(tiny_voc: Path) -> None:
+    """Lists may be written ahead: train of photos that nobody has labelled yet, and VOC's test, which has no masks."""
+    (tiny_voc / "SegmentationClass" / "photo_1.png").unlink()
+    (tiny_voc / "SegmentationClass" / "photo_2.png").unlink()
+    lists = tiny_voc / "ImageSets" / "Segmentation"
+    (lists / "test.txt").write_text("photo_1\nphoto_2\n")
+    (lists / "trainval.txt").write_text((lists / "train.txt").read_text() + (lists / "val.txt").read_text())
+    label_set = open_label_set(tiny_voc)
+    save_label(label_set, "photo_1", drawn(1, (48, 40), (0, 8)), base_version="")
+    assert label_set.states()["photo_1"] == "started"
+    dataset = open_dataset(tiny_voc)
+    assert not {"photo_1", "photo_2"} & {s.name for samples in dataset.splits.values() for s in samples}
+    assert (lists / "test.txt").read_text() == "photo_2\n"
+    assert (lists.parent / "Segmentation-before" / "train.txt").read_text().split()[1] == "photo_1"
+    split = mark_done(label_set, "photo_1")
+    assert {"photo_1"} <= {s.name for s in open_dataset(tiny_voc).split(split)}
+    assert {"photo_1"} <= {s.name for s in open_dataset(tiny_voc).split("trainval")}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda file: file.write_bytes(b"junk"), "cannot be read"),
+        (lambda file: write_mask(file, drawn(1, (5, 5))), "5 x 5 px, but its photo is 31 x 17 px"),
+        (lambda file: write_mask(file, drawn(1, ids=(0, 7))), "holds id 7, but the classes go from 0 to 2"),
+        (lambda file: Image.new("RGB", (31, 17)).save(file), "not a mask of class ids"),
+    ],
+)
+def test_a_mask_that_cannot_be_drawn_on_is_one_sentence_and_can_be_started_over(
+    leaves: LabelSet, spoil: object, says: str
+) -> None:
+    mark_done(leaves, "b")
+    file = leaves.mask_dir / "a.png"
+    spoil(file)  # type: ignore[operator]
+    spoilt = file.read_bytes()
+    mark_done(leaves, "a")
+    with pytest.raises(DataError, match=says):
+        read_label(leaves, "a")
+    remove_label(leaves, "a")
+    assert leaves.states()["a"] == "unlabelled"
+    assert not read_label(leaves, "a").mask_HW.any()
+    (kept,) = history(leaves, "a")
+    assert kept.file.read_bytes() == spoilt
+    assert [s.name for samples in open_dataset(leaves.root).splits.values() for s in samples] == ["b"]
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda photo: Image.new("RGB", (9, 9)).save(photo)])
+def test_what_was_drawn_on_a_photo_that_is_gone_or_another_is_in_the_history(leaves: LabelSet, spoil: object) -> None:
+    version = save_label(leaves, "a", drawn(1), base_version="")
+    spoil(leaves.photos["a"])  # type: ignore[operator]
+    with pytest.raises(DataError, match="What was drawn is in the history of 'a'"):
+        save_label(leaves, "a", drawn(2), base_version=version)
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+    assert [entry.kind for entry in history(leaves, "a")] == ["unsaved"]
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../b", "", "nobody", "x" * 4000])
+def test_a_name_from_the_browser_is_only_looked_up(leaves: LabelSet, name: str) -> None:
+    with pytest.raises(DataError, match="no photo called"):
+        save_label(leaves, name, drawn(1), base_version="")
+
+
+def test_a_drawn_id_that_is_no_class_is_refused(leaves: LabelSet) -> None:
+    with pytest.raises(DataError, match="holds id 3"):
+        save_label(leaves, "a", drawn(1, ids=(0, 3)), base_version="")
+    assert leaves.states()["a"] == "unlabelled"
+
+
+def test_a_mask_that_is_a_link_is_replaced_and_its_target_is_not(leaves: LabelSet, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.png"
+    write_mask(elsewhere, drawn(1))
+    (leaves.mask_dir / "a.png").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    save_label(leaves, "a", drawn(2), base_version=read_label(leaves, "a").version)
+    assert elsewhere.read_bytes() == before
+    assert [entry.kind for entry in history(leaves, "a")] == ["original"]
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
+
+
+def test_an_augmented_mask_is_kept_and_drawn_on(tiny_voc: Path) -> None:
+    """VOC's trainaug: masks in SegmentationClassAug, used where SegmentationClass has none."""
+    (tiny_voc / "SegmentationClassAug").mkdir()
+    (tiny_voc / "SegmentationClass" / "photo_0.png").rename(tiny_voc / "SegmentationClassAug" / "photo_0.png")
+    for split in ("train", "val"):
+        file = tiny_voc / "ImageSets" / "Segmentation" / f"{split}.txt"
+        file.write_text(file.read_text().replace("photo_0\n", ""))
+    label_set = open_label_set(tiny_voc)
+    assert label_set.states()["photo_0"] == "done"
+    label = read_label(label_set, "photo_0")
+    assert label.mask_HW.any()
+    save_label(label_set, "photo_0", drawn(1, (48, 40), (0, 8)), base_version=label.version)
+    np.testing.assert_array_equal(read_label(label_set, "photo_0").mask_HW, drawn(1, (48, 40), (0, 8)))
+    assert [entry.kind for entry in history(label_set, "photo_0")] == ["original"]
