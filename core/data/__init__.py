@@ -15,5 +15,6 @@ statistics/    numbers about pairs and splits
 doctor/        what is wrong with a data set
 repair/        a repaired copy of a data set
 importers/     annotations of other tools -> a data set
+labelling/     masks that a person draws
 demo/          the drawn data set
 """
