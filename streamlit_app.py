@@ -11,7 +11,7 @@ from ui.home.next_step import show_doors, show_next_step
 from ui.home.runs import MAX_CARDS, show_cards, show_table
 from ui.page import open_page, showing_errors
 from ui.segment.photo_source import MAX_PHOTO_MB, hand_over
-from ui.train.run_view import TICK_S, read_runs
+from ui.train.run_view import TICK_S, Entry, read_runs
 from ui.words import plain
 
 PROMISE = (
@@ -20,9 +20,12 @@ PROMISE = (
 )
 
 
-def show_now(*, was_live: bool) -> None:
-    """Draw a photo with its mask, beside it the next step, and the newest runs; rerun the page when training ends."""
-    entries, _ = read_runs()
+def show_now(just_read: list[list[Entry]], *, was_live: bool) -> None:
+    """Draw a photo with its mask, beside it the next step, and the newest runs; rerun the page when training ends.
+
+    The first time, the runs are those in `just_read`, which is emptied; each tick reads them again.
+    """
+    entries = just_read.pop() if just_read else read_runs()[0]
     if was_live and not any(entry.is_live for entry in entries):
         st.rerun()
     hero = hero_of(entries)
@@ -65,7 +68,7 @@ def main() -> None:
     st.caption(PROMISE)
     entries, broken = read_runs()
     is_live = any(entry.is_live for entry in entries)
-    st.fragment(show_now, run_every=TICK_S if is_live else None)(was_live=is_live)
+    st.fragment(show_now, run_every=TICK_S if is_live else None)([entries], was_live=is_live)
     if len(entries) > MAX_CARDS:
         show_table(entries)
     for sentence in broken:

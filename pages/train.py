@@ -9,7 +9,7 @@ from ui import address
 from ui.page import open_page, showing_errors
 from ui.train import run_view
 from ui.train.actions import ask_action, edit_run, show_next_steps
-from ui.train.details import show_details
+from ui.train.details import show_details, show_settings
 from ui.train.duration import show_prediction
 from ui.train.new_run import ask_new_run
 from ui.train.run_view import Entry
@@ -51,6 +51,7 @@ def follow(entry: Entry, runs_there: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         ask_action(run, log, state)
     st.fragment(show_live, run_every=run_view.TICK_S if state in folders.LIVE_STATES else None)(run, state, runs_there)
+    show_settings(run)
     edit_run(run, state)
 
 

@@ -49,9 +49,9 @@ class Choice:
         return epoch_of(self.file) is not None
 
 
-def list_choices() -> list[Choice]:
-    """Return every checkpoint: runs newest first, in each the milestones in order, then best and last."""
-    runs = [run for run in list_runs() if run.checkpoints()]
+def list_choices(of: Sequence[Run] | None = None) -> list[Choice]:
+    """Return the checkpoints of some runs, of all by default: in each the milestones in order, then best and last."""
+    runs = [run for run in (list_runs() if of is None else of) if run.checkpoints()]
     names = run_names(runs)
     return [
         _choice(run, file, cached.run_log(run.log_path), names[run.path] if len(runs) > 1 else "")

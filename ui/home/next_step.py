@@ -41,8 +41,8 @@ def show_next_step(entries: list[Entry]) -> None:
 
 def show_result(entry: Entry) -> None:
     """Say what a run came to; link to Compare, Segment and Train."""
-    choices = [choice for choice in checkpoints.list_choices() if choice.run.path == entry.run.path]
-    milestones = [choice for choice in checkpoints.without_run(choices) if choice.is_milestone]
+    choices = checkpoints.list_choices([entry.run])
+    milestones = [choice for choice in choices if choice.is_milestone]
     ends = milestones[:1] + milestones[1:][-1:]
     st.markdown(f"#### {plain(verdict_of(entry, ends))}")
     if weak := weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run)):

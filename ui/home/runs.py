@@ -58,6 +58,7 @@ def show_table(entries: Sequence[Entry]) -> None:
 def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """Return a row for each run; settings that are equal in all runs have no column. Scores are in percent."""
     settings = [entry.run.config.as_dict() for entry in entries]
+    titles = {data: title_of(Path(data)) for data in {entry.run.data for entry in entries}}
     differing = [name for name in LABELS if len({str(each[name]) for each in settings}) > 1 and name != "architecture"]
     return pd.DataFrame(
         {
@@ -66,7 +67,7 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
             "Best mIoU": _percent(entry.log.best_epoch.miou if entry.log.best_epoch else None),
             "Floor": _percent(entry.log.legs[-1].floor.get("miou") if entry.log.legs else None),
             "Epochs done": len(entry.log.epochs),
-            "Data": title_of(Path(entry.run.data)),
+            "Data": titles[entry.run.data],
             "Architecture": config["architecture"],
             **{LABELS[name]: str(config[name]) for name in differing},
             "Note": entry.run.note,

@@ -11,7 +11,7 @@ from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.settings.config import MAX_EPOCHS
 from ui import address
-from ui.checkpoints import best_first, list_choices, without_run
+from ui.checkpoints import best_first, list_choices
 from ui.downloads import offer
 from ui.page import link_to, showing_errors
 from ui.words import plain
@@ -33,7 +33,7 @@ def ask_action(run: Run, log: RunLog, state: str) -> None:
 
 def show_next_steps(run: Run) -> None:
     """Draw what follows a training: its checkpoints compared, one of them on a photo, the report."""
-    choices = without_run([choice for choice in list_choices() if choice.run.path == run.path])
+    choices = list_choices([run])
     if not choices:
         return
     best = best_first(choices)[0]

@@ -21,8 +21,6 @@ def show_details(run: Run, log: RunLog) -> None:
     """Draw checkpoints, learning rate and speed, the latest record, the trainer's output, and the command."""
     with st.expander("Checkpoints", icon=":material/save:"):
         show_checkpoints(run, log)
-    with st.expander("Settings", icon=":material/tune:"):
-        show_settings(run)
     with st.expander("Learning rate and speed", icon=":material/speed:"):
         if len(log.steps) > 1:
             st.plotly_chart(cached.step_figure(charts.learning_rate_figure, log), key="learning rate")
@@ -62,7 +60,10 @@ def show_checkpoints(run: Run, log: RunLog) -> None:
 
 
 def show_settings(run: Run) -> None:
-    """Draw every setting of a run as a table; those that differ from its preset are bold, beside the preset's."""
+    """Draw every setting of a run as a table; those that differ from its preset are bold, beside the preset's.
+
+    They do not change while it trains, so no tick draws them.
+    """
     name = present_name(run.preset)
     usual = preset(name) if name in PRESETS else TrainingConfig()
     beside = f"Preset {PRESET_LABELS[name]}" if name in PRESETS else "Default"
@@ -72,7 +73,8 @@ def show_settings(run: Run) -> None:
         is_same = value == other
         shown = {"Setting": declared.metadata["label"], "Value": value if is_same else f"**{value}**"}
         rows.append(shown | {beside: "same" if is_same else other})
-    st.table(pd.DataFrame(rows).set_index("Setting"))
+    with st.expander("Settings", icon=":material/tune:"):
+        st.table(pd.DataFrame(rows).set_index("Setting"))
 
 
 def _in_words(value: object) -> str:

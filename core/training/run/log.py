@@ -48,6 +48,12 @@ def _step(line: bytes) -> Step | None:
     return None
 
 
+@functools.lru_cache(maxsize=64)
+def _steps(lines: tuple[bytes, ...]) -> tuple[Step, ...]:
+    """Return the records in step lines; a page asks for those of one log many times."""
+    return tuple(record for line in lines if (record := _step(line)))
+
+
 def _number(line: bytes) -> float:
     """Return the step in a step line without parsing the rest; infinity if it has none."""
     found = NUMBER.search(line)
@@ -154,7 +160,8 @@ class RunLog:
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
         lines = [line for line in whole.split(b"\n") if line.strip()]
-        self.take(lines)
+        if lines:
+            self.take(lines)
         return len(lines)
 
     def newest(self) -> Record | None:
@@ -173,7 +180,7 @@ class RunLog:
     @property
     def steps(self) -> list[Step]:
         """The steps so far; of very many, fewer of the older ones."""
-        return [record for line in self._step_lines if (record := _step(line))]
+        return list(_steps(self._step_lines))
 
     @property
     def last(self) -> Record | None:

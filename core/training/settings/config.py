@@ -220,7 +220,7 @@ class TrainingConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))
 
 
 SETTING_TYPES: dict[str, type] = typing.get_type_hints(TrainingConfig)
@@ -228,15 +228,15 @@ SETTING_TYPES: dict[str, type] = typing.get_type_hints(TrainingConfig)
 
 def with_settings(config: TrainingConfig, changes: Mapping[str, Any]) -> TrainingConfig:
     """Return a copy with some settings changed; an unknown name or a bad value raises `ConfigError`."""
-    for name in changes:
-        if name not in SETTING_TYPES:
-            raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
-    return dataclasses.replace(config, **changes)
+    return from_dict({**config.as_dict(), **changes})
 
 
 def from_dict(settings: Mapping[str, Any]) -> TrainingConfig:
     """Return the config in a JSON object; missing settings have their default, unknown ones raise `ConfigError`."""
-    return with_settings(TrainingConfig(), settings)
+    for name in settings:
+        if name not in SETTING_TYPES:
+            raise ConfigError(f"There is no setting '{name}'{suggestion(name)}.")
+    return TrainingConfig(**settings)
 
 
 def _check(declared: "dataclasses.Field[Any]", value: Any) -> None:
