@@ -20,4 +20,5 @@ train/          the Train page; Home shows its runs too
 compare/        the Compare page; Home and Present use it too
 present/        the Present page
 segment/        the Segment page
+label/          the Label page
 """

@@ -7,6 +7,7 @@ kept_masks.py     what lies in `labelling/`: the lock, replaced masks, class cha
 split_lists.py    the split lists, which hold the photos that are done
 class_changes.py  adding, renaming, recolouring and removing classes
 claims.py         which tab has a photo open
+regions.py        areas of alike pixels, to take at a click
 """
 
 from core.data.labelling.claims import claim, release

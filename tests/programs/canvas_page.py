@@ -1,0 +1,75 @@
+"""A page with nothing but the canvas, on a folder of photos whose masks it saves: `streamlit run`, with $CANVAS_FOLDER.
+
+The folder has `photos/`, `classes.txt`, and `masks/` once something is saved. A file `full` in it stands for a full
+disk. `log.txt` gets a line for every event and every content that is read.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from core.classes import read_classes
+from core.data.images import jpeg_bytes, read_mask, read_photo, write_mask
+from core.data.labelling.regions import regions_of
+from core.errors import CoreError
+from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
+
+FOLDER = Path(os.environ["CANVAS_FOLDER"])
+CLASSES = read_classes(FOLDER / "classes.txt")
+PHOTOS = {file.stem: file for file in sorted((FOLDER / "photos").iterdir())}
+
+
+def log(line: str) -> None:
+    with (FOLDER / "log.txt").open("a") as file:
+        file.write(line + "\n")
+
+
+def mask_file(name: str) -> Path:
+    return FOLDER / "masks" / f"{name}.png"
+
+
+def version_of(name: str) -> str:
+    return hashlib.sha256(mask_file(name).read_bytes()).hexdigest()[:12] if mask_file(name).exists() else ""
+
+
+def content(name: str) -> CanvasContent:
+    import numpy as np
+
+    log(f"content {name}")
+    photo = read_photo(PHOTOS[name])
+    empty_HW = np.zeros((photo.height, photo.width), np.uint8)
+    mask_HW = read_mask(mask_file(name), len(CLASSES)) if mask_file(name).exists() else empty_HW
+    photo.thumbnail((2048, 2048))
+    return CanvasContent(jpeg_bytes(photo, 95, 0), mask_HW)
+
+
+def save(event: CanvasEvent) -> str:
+    log(f"{event.action} {event.name} {'mask' if event.mask_HW is not None else 'nothing'}")
+    if event.mask_HW is not None:
+        if (FOLDER / "full").exists():
+            raise CoreError("The disk is full; make room, it is tried again.")
+        if version_of(event.name) != event.base_version:
+            raise CoreError(f"The mask of {event.name} was changed elsewhere.")
+        mask_file(event.name).parent.mkdir(exist_ok=True)
+        write_mask(mask_file(event.name), event.mask_HW, CLASSES.palette)
+    step = {"next": 1, "done": 1, "previous": -1}.get(event.action, 0)
+    st.session_state.at = (st.session_state.at + step) % len(PHOTOS)
+    return version_of(event.name)
+
+
+st.set_page_config(layout="wide")
+st.session_state.setdefault("at", 0)
+name = list(PHOTOS)[st.session_state.at]
+size = read_photo(PHOTOS[name]).size
+st.button("Run again")
+st.button("Other", on_click=lambda: st.session_state.update(at=1 - st.session_state.at))
+show_canvas(
+    CanvasPhoto(
+        name=name, width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
+        content=lambda: content(name), regions=lambda: regions_of(read_photo(PHOTOS[name])),
+    ),
+    key="canvas", on_event=save,
+)  # fmt: skip
+st.caption("Below the canvas")
