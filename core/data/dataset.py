@@ -255,8 +255,9 @@ def no_masks(mask_dir: Path) -> DataError:
 
 def unread_photos(photo_dir: Path) -> dict[str, Path]:
     """Return by name the files beside the photos in formats that are not read, such as HEIC and raw."""
-    files = (file for file in sorted(photo_dir.iterdir()) if file.suffix.lower() not in PHOTO_SUFFIXES)
-    return {composed(file.stem): file for file in files if _is_listable(file.name) and file.is_file()}
+    names = [name for name in sorted(os.listdir(photo_dir)) if not name.lower().endswith(PHOTO_SUFFIXES)]  # noqa: PTH208
+    files = [photo_dir / name for name in names if _is_listable(name)]
+    return {composed(file.stem): file for file in files if file.is_file()}
 
 
 def _no_photo(name: str, mask: Path, photo_dir: Path, photos: dict[str, Path], masks: dict[str, Path]) -> DataError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from core.data.dataset import LABELLING
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
@@ -175,7 +176,9 @@ def folders_in(root: Path) -> list[Path]:
 
 
 def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return what has one of these suffixes in a folder and its subfolders, sorted; what is hidden is left out.
+    """Return what has one of these suffixes in a folder and its subfolders, sorted.
+
+    What is hidden is left out, and so is the folder in which Label keeps replaced masks and proposals.
 
     Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
     """
@@ -185,7 +188,8 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
             if not entry.name.startswith(".") and entry.name != MACOSX:
                 if os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122  ten times as fast
                     found.append(Path(entry.path))
-                if entry.is_dir(follow_symlinks=False):
+                is_kept_by_label = entry.name == LABELLING and (Path(entry.path) / "lock").exists()
+                if entry.is_dir(follow_symlinks=False) and not is_kept_by_label:
                     folders.append(Path(entry.path))
     return sorted(found)
 

@@ -10,7 +10,7 @@ claims.py         which tab has a photo open
 regions.py        areas of alike pixels, to take at a click
 """
 
-from core.data.labelling.claims import claim, release
+from core.data.labelling.claims import claim, holder, release
 from core.data.labelling.class_changes import Usage, add_class, recolor_class, remove_class, rename_class, usage_of
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_file import (
@@ -22,12 +22,13 @@ from core.data.labelling.label_file import (
     remove_label,
     restore,
     save_label,
+    version_of,
 )
 from core.data.labelling.label_set import LabelSet, State, open_label_set
 from core.data.labelling.new_set import NewLabelSet, new_label_set, photos_in
 
 __all__ = [
     "Entry", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage", "add_class", "claim",
-    "history", "mark_done", "new_label_set", "open_label_set", "photos_in", "read_label", "recolor_class", "release",
-    "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of",
+    "history", "holder", "mark_done", "new_label_set", "open_label_set", "photos_in", "read_label", "recolor_class",
+    "release", "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of", "version_of",
 ]  # fmt: skip

@@ -18,25 +18,31 @@ def claim(label_set: LabelSet, name: str, tab: str, *, take_over: bool = False) 
 
     A claim that was not refreshed for 30 s is gone. `take_over` claims the photo all the same.
     """
-    file = _file(label_set, name)
     with locked(label_set.root):
-        holder = read_if_there(file)
-        if holder == tab.encode():
+        if holder(label_set, name) not in (None, tab) and not take_over:
+            return f"'{name}' is open in another tab, so you can look at it here and not draw; close it there first."
+        file = _file(label_set, name)
+        if read_if_there(file) == tab.encode():
             os.utime(file)
             return None
-        is_gone = holder is None or abs(time.time() - file.stat().st_mtime) > GONE_AFTER_S
-        if not is_gone and not take_over:
-            return f"'{name}' is open in another tab, so you can look at it here and not draw; close it there first."
         file.parent.mkdir(exist_ok=True)
         with replacing(file) as target:
             target.write(tab.encode())
     return None
 
 
+def holder(label_set: LabelSet, name: str) -> str | None:
+    """Return the tab that has a photo open, None if none has."""
+    file = _file(label_set, name)
+    with suppress(FileNotFoundError):
+        return file.read_text() if abs(time.time() - file.stat().st_mtime) <= GONE_AFTER_S else None
+    return None
+
+
 def release(label_set: LabelSet, name: str, tab: str) -> None:
     """Give up a tab's claim of a photo; another tab's stays."""
     file = _file(label_set, name)
-    with locked(label_set.root), suppress(FileNotFoundError):
+    with locked(label_set.root):
         if read_if_there(file) == tab.encode():
             file.unlink()
 

@@ -88,10 +88,10 @@ def generation_in(version: str) -> int:
     return int(number)
 
 
-def read_if_there(file: Path | None) -> bytes | None:
+def read_if_there(file: Path) -> bytes | None:
     """Return the content of a file, None where there is none."""
     with suppress(FileNotFoundError):
-        return file.read_bytes() if file else None
+        return file.read_bytes()
     return None
 
 

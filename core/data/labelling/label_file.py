@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.data.labelling import kept_masks, split_lists
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_set import LabelSet
 from core.errors import DataError
-from core.files import replacing
+from core.files import Stamp, replacing, stamp
 from core.voc import BACKGROUND
 
 KEPT_EVERY_S = 60.0
@@ -40,16 +41,27 @@ class Label:
 
 def read_label(label_set: LabelSet, name: str) -> Label:
     """Return the mask of a photo; one that is damaged, or of another size than its photo, raises `DataError`."""
-    size, file = photo_size(label_set.photo(name)), label_set.masks().get(name)
+    size, file = photo_size(label_set.photo(name)), label_set.mask_file(name)
     while True:
         data = kept_masks.read_if_there(file)
         version = kept_masks.version_of(data, len(kept_masks.changes(label_set.root)))
-        if file is None or data is None:
+        if data is None:
             return Label(np.full(size[::-1], BACKGROUND, dtype=np.uint8), version)
         mask_HW = read_mask(file, len(label_set.classes))
         if kept_masks.read_if_there(file) == data:  # else it was replaced in between
             refuse_size(file, mask_HW, size)
             return Label(mask_HW, version)
+
+
+def version_of(label_set: LabelSet, name: str) -> str:
+    """Return the version of a photo's mask; the file is read again only after it changed."""
+    label_set.photo(name)
+    return _version(stamp(label_set.mask_file(name)), len(kept_masks.changes(label_set.root)))
+
+
+@lru_cache(maxsize=4096)
+def _version(file: Stamp, generation: int) -> str:
+    return kept_masks.version_of(kept_masks.read_if_there(Path(file.path)), generation)
 
 
 def save_label(label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, base_version: str, tab: str = "") -> str:
@@ -187,6 +199,6 @@ def _changing(label_set: LabelSet, name: str) -> Iterator[_Place]:
     with kept_masks.locked(label_set.root):
         if (label_set.root / UNFINISHED).exists():  # its process was killed: opening the data set finishes it
             raise DataError(f"A change of the classes of {label_set.root} was interrupted; open the data set again.")
-        file = label_set.masks().get(name, label_set.mask_dir / f"{name}.png")
+        file = label_set.mask_file(name)
         generation = len(kept_masks.changes(label_set.root))
         yield _Place(label_set, name, file, kept_masks.read_if_there(file), generation)

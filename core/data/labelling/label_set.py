@@ -63,6 +63,11 @@ class LabelSet:
         """Return the masks on the disk, by name."""
         return augmented_masks(self.root) | files_by_stem(self.mask_dir, (".png",))
 
+    def mask_file(self, name: str) -> Path:
+        """Return where the mask of a photo lies or would lie; only a rare spelling needs the whole folder read."""
+        usual = self.mask_dir / f"{name}.png"
+        return usual if usual.exists() else self.masks().get(name, usual)
+
     def states(self) -> dict[str, State]:
         """Return the state of every photo, in the order of `photos`."""
         masks, augmented = self.masks(), augmented_masks(self.root)

@@ -20,6 +20,7 @@ from core.data.labelling import (
     remove_label,
     restore,
     save_label,
+    version_of,
 )
 from core.errors import DataError
 from tests.small_data import write_voc
@@ -40,7 +41,8 @@ def test_an_unlabelled_photo_has_a_mask_of_background(leaves: LabelSet) -> None:
 
 def test_a_saved_mask_is_what_was_drawn_with_the_colours_of_its_classes(leaves: LabelSet) -> None:
     version = save_label(leaves, "a", drawn(1), base_version="")
-    assert read_label(leaves, "a").version == version
+    assert read_label(leaves, "a").version == version_of(leaves, "a") == version
+    assert version_of(leaves, "b") == ""
     np.testing.assert_array_equal(read_label(leaves, "a").mask_HW, drawn(1))
     np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
     with Image.open(leaves.mask_dir / "a.png") as mask:
@@ -70,7 +72,8 @@ def test_who_has_not_seen_the_mask_on_the_disk_does_not_replace_it(leaves: Label
 
 def test_a_tab_replaces_its_own_mask_before_it_hears_of_the_last_save(leaves: LabelSet) -> None:
     save_label(leaves, "a", drawn(1), base_version="", tab="one")
-    save_label(leaves, "a", drawn(2), base_version="", tab="one")
+    again = save_label(leaves, "a", drawn(2), base_version="", tab="one")
+    assert version_of(leaves, "a") == again
     np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
 
 
@@ -251,6 +254,22 @@ def test_what_was_drawn_on_a_photo_that_is_gone_or_another_is_in_the_history(lea
 def test_a_name_from_the_browser_is_only_looked_up(leaves: LabelSet, name: str) -> None:
     with pytest.raises(DataError, match="no photo called"):
         save_label(leaves, name, drawn(1), base_version="")
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_mask(leaves: LabelSet) -> None:
+    """As on a full disk: the system refuses to let files grow beyond a size."""
+    resource = pytest.importorskip("resource")
+    version = save_label(leaves, "a", drawn(1), base_version="")
+    before = {file: file.read_bytes() for file in leaves.root.rglob("*") if file.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be written: File too large; make room") as caught:
+            save_label(leaves, "a", drawn(2), base_version=version)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert {file: file.read_bytes() for file in leaves.root.rglob("*") if file.is_file()} == before
 
 
 def test_a_drawn_id_that_is_no_class_is_refused(leaves: LabelSet) -> None:
