@@ -37,7 +37,7 @@ def voc_animals() -> Path:
 
 @pytest.fixture
 def one_sentence() -> Callable[[object, Path], str]:
-    """Check that what a person is told is one line that names the file, and return it."""
+    """Check that what a person reads is one line that names the file, and return it."""
 
     def check(error: object, file: Path) -> str:
         text = str(error)

@@ -330,7 +330,7 @@ BAD: dict[str, Callable[[], bytes]] = {
     "PNG without pixels": lambda: png(4, 4, 8, 2, b""),
     "PNG of no width": lambda: png(0, 4, 8, 2, b""),
 }  # fmt: skip
-"""What is told in one sentence."""
+"""What is refused in one sentence."""
 
 BOMBS: dict[str, Callable[[], bytes]] = {
     "PNG of 100 megapixels": lambda: encoded(Image.new("1", (10_000, 10_000)), "PNG"),

@@ -105,7 +105,7 @@ def hold(name: str, value: Any) -> None:
 
 
 def spelled(values: Iterable[Any]) -> dict[Any, str]:
-    """Return options that are no texts, numbers for instance, with the text by which the address names each."""
+    """Return options that are not texts, numbers for instance, with the text by which the address names each."""
     return {value: str(value) for value in values}
 
 

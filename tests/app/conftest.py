@@ -87,7 +87,7 @@ def started(run: Run, *, epochs_done: int = 0, **changes: Any) -> RunStarted:
 
 
 def epoch_record(epoch: int, miou: float | None = None, **changes: Any) -> Epoch:
-    """Return the record of an epoch; its mIoU is 10 % times the epoch unless told."""
+    """Return the record of an epoch; its mIoU is 10 % times the epoch by default."""
     iou = [{0: 0.8, CAT: 0.25}.get(k) for k in range(len(CLASS_NAMES))]
     values: dict[str, Any] = {
         "epoch": epoch, "step": 4 * epoch, "train_loss": 2.0 / epoch, "val_loss": 2.5 / epoch,

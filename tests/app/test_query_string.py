@@ -18,9 +18,9 @@ def test_a_run_that_is_not_there_is_told_letter_by_letter(visit: Callable[..., A
     """`?run=![](http://elsewhere/x.png)` made the browser fetch that picture: the warning was drawn as Markdown."""
     page = visit("train", run=value)
     assert not page.exception
-    (told,) = [box.value for box in page.warning if "There is no run" in box.value]
-    assert "![]" not in told
-    assert "<b>" not in told.replace("\\<", "")
+    (shown,) = [box.value for box in page.warning if "There is no run" in box.value]
+    assert "![]" not in shown
+    assert "<b>" not in shown.replace("\\<", "")
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -55,8 +55,8 @@ def test_a_path_that_none_can_be_is_one_sentence(
     """Both pages broke with a traceback: the system refuses to look at such a path, other than at one that is not."""
     app = visit(page, **{name: value or path for name, value in query.items()})
     assert not app.exception
-    (told,) = [error.value for error in app.error]
-    assert "File name too long" in told or "This is not a path" in told
+    (shown,) = [error.value for error in app.error]
+    assert "File name too long" in shown or "This is not a path" in shown
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -65,14 +65,14 @@ def test_an_export_is_called_letter_by_letter(visit: Callable[..., AppTest], tmp
     query = {"from": str(tmp_path / "torn.zip"), "called": value, "format": value, "into": value}
     app = visit("dataset", source="Bring data", **query)
     assert not app.exception
-    (told,) = [error.value for error in app.error]
-    assert "cannot be unpacked" in told
-    assert "![]" not in told
-    assert "<b>" not in told.replace("\\<", "")
+    (shown,) = [error.value for error in app.error]
+    assert "cannot be unpacked" in shown
+    assert "![]" not in shown
+    assert "<b>" not in shown.replace("\\<", "")
 
 
 def test_a_page_in_use_hands_no_value_back_to_the_browser(visit: Callable[..., AppTest], tmp_path: Path) -> None:
-    """Of two quick clicks on tabs the second was undone: the run of the first told the browser its value again."""
+    """Of two quick clicks on tabs the second was undone: the run of the first gave the browser its value again."""
 
     def handed(app: AppTest) -> dict[str, bool]:
         widgets = [*app.get("button_group"), *app.text_input]

@@ -24,7 +24,7 @@ def live(make_run: Callable[..., Run], demo_data: Path) -> Run:
 
 @pytest.mark.parametrize("page", ["", "train"])
 def test_a_look_reads_of_all_logs_only_what_is_new(visit: Visit, live: Run, page: str) -> None:
-    """A crashed run was read as a whole at every look, because its end might have been told since."""
+    """A crashed run was read as a whole at every look, because its end might have been recorded since."""
     logs = list(live.path.parent.glob("*/log.jsonl"))
     with jobs.hold(live.path):
         with counted_reads() as reads:

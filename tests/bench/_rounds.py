@@ -1,4 +1,4 @@
-"""Timing several things in one process, in turn, so that what drifts drifts for all of them; and telling the result."""
+"""Timing several things in one process, in turn, so that drift reaches all of them, and printing the figures."""
 
 import json
 import statistics
@@ -34,7 +34,7 @@ def seconds_of(act: Act) -> float:
     return time.perf_counter() - began_s
 
 
-def tell(name: str, figures: Mapping[str, float], ratios: Mapping[str, float]) -> None:
+def print_figures(name: str, figures: Mapping[str, float], ratios: Mapping[str, float]) -> None:
     """Print a table for people, then the JSON document on the last line."""
     for label, values in (("figures", figures), ("ratios", ratios)):
         for key, value in values.items():

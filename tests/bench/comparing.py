@@ -23,7 +23,7 @@ from core.training.run import evaluations
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset
 from core.voc import VOID
-from tests.bench._rounds import seconds_of, tell
+from tests.bench._rounds import print_figures, seconds_of
 from tests.bench.growth import repeated
 from ui.compare.why import VIEWS
 
@@ -35,7 +35,7 @@ ALLOWED_S = 0.7
 
 
 def main() -> None:
-    """Store the evaluations, draw the page, then tell."""
+    """Store the evaluations, draw the page, then print them."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATROUS_HOME"] = folder
         drawn = write_demo(Path(folder) / "drawn", num_train=DRAWN, num_val=2)
@@ -49,7 +49,7 @@ def main() -> None:
         page.query_params["split"] = "train"
         figures = {"images": float(DRAWN * TIMES), "first_s": seconds_of(page.run)}
         warm_s = {tab: statistics.median(seconds_under(page, tab) for _ in range(ROUNDS)) for tab in VIEWS}
-    tell("comparing", figures | {f"{tab.lower()}_s": seconds for tab, seconds in warm_s.items()},
+    print_figures("comparing", figures | {f"{tab.lower()}_s": seconds for tab, seconds in warm_s.items()},
          {"slowest_over_allowed": max(warm_s.values()) / ALLOWED_S})  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from core.model.predict.predictor import open_predictor
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
-from tests.bench._rounds import tell
+from tests.bench._rounds import print_figures
 from tests.e2e.conftest import CHROMIUM, FLAGS, free_port, wait_for_server
 from tests.e2e.hands import AT_REST
 
@@ -53,7 +53,7 @@ class Seen:
 
 
 def main() -> None:
-    """Serve, let the people in, then tell."""
+    """Serve, let the people in, then print them."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATROUS_HOME"] = folder
         run = small_run(Path(folder))
@@ -77,7 +77,7 @@ def main() -> None:
     for error in dict.fromkeys([*seen.errors, *seen.wrong]):
         print(error, flush=True)
     half = len(seen.resident_mb) // 2
-    tell("crowd", {
+    print_figures("crowd", {
         "people": PEOPLE,
         "photos": len(seen.waits_s),
         "median_wait_s": statistics.median(seen.waits_s),

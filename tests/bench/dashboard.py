@@ -202,7 +202,7 @@ def visit(app: AppTest, name: str) -> Spent:
 
 
 def tick(app: AppTest, live: Run, number: int) -> tuple[int, int]:
-    """Let the trainer tell two steps, and the page draw them; return the bytes that were added, and those read."""
+    """Let the trainer log two steps, and the page draw them; return the bytes that were added, and those read."""
     before = live.log_path.stat().st_size
     first = NUM_EPOCHS * STEPS_PER_EPOCH + 2 * number + 1
     write_records(live, [step(first), step(first + 1)])

@@ -29,7 +29,7 @@ from core.model.device import choose_device, choose_precision
 from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
 from core.voc import VOID
-from tests.bench._rounds import Act, median_seconds, tell
+from tests.bench._rounds import Act, median_seconds, print_figures
 from tests.bench.inference import steady_model
 
 SIZE_PX = 256
@@ -43,7 +43,7 @@ NUM_CLASSES = 21
 
 
 def main() -> None:
-    """Time the evaluation of all photos, then tell."""
+    """Time the evaluation of all photos, then print them."""
     device = choose_device()
     model = steady_model()
     counts: dict[str, np.ndarray] = {}
@@ -72,7 +72,7 @@ def main() -> None:
     ratios = {name: seconds["reference"] / value for name, value in seconds.items() if name != "reference"}
     ratios["counting_over_evaluation"] = counting["counting"] / seconds["fp32"]
     ratios["counting_against_torchmetrics"] = counting["torchmetrics"] / counting["counting"]
-    tell("evaluation", figures, ratios)
+    print_figures("evaluation", figures, ratios)
 
 
 def photos_of_voc_s_size(folder: Path) -> tuple[Sample, ...]:

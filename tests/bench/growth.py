@@ -25,7 +25,7 @@ from core.model.architectures import MOBILENET, build_model
 from core.model.device import choose_device
 from core.model.predict.predictor import Predictor
 from core.training.evaluation import evaluate
-from tests.bench._rounds import seconds_of, tell
+from tests.bench._rounds import print_figures, seconds_of
 
 BASE = 48
 TIMES = (1, 2, 4, 8)
@@ -35,7 +35,7 @@ MEGAPIXELS = (4000, 3000)
 
 
 def main() -> None:
-    """Measure all, then tell."""
+    """Measure all, then print them."""
     figures: dict[str, float] = {}
     predictor = Predictor(
         build_model(MOBILENET, len(VOC_CLASSES), output_stride=16), image_size=SIZE_PX, device=choose_device()
@@ -53,7 +53,7 @@ def main() -> None:
     }
     figures |= memory_of_large_photos(predictor)
     ratios["memory_after_all_over_after_ten"] = figures["rss_after_all_mb"] / figures["rss_after_ten_mb"]
-    tell("growth", figures, ratios)
+    print_figures("growth", figures, ratios)
 
 
 def repeated(drawn: Path, root: Path, times: int) -> Path:

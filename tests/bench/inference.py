@@ -25,7 +25,7 @@ from core.model.architectures import build_model
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.model.device import choose_device, choose_precision
 from core.model.predict.predictor import Predictor
-from tests.bench._rounds import Act, median_seconds, tell
+from tests.bench._rounds import Act, median_seconds, print_figures
 
 SIZE_PX = 520
 PHOTO_SIZE = (500, 375)
@@ -39,7 +39,7 @@ Segment = Callable[[Image.Image], np.ndarray]
 
 
 def main() -> None:
-    """Time single photos, then tell."""
+    """Time single photos, then print them."""
     device = choose_device()
     model = steady_model()
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def main() -> None:
     yardstick = seconds["torchvision_fp32"]
     ratios = {name: yardstick / seconds[name] for name in ours}
     ratios |= {f"{name}_over_{peer}": seconds[peer] / seconds[name] for name in ours for peer in others}
-    tell("inference", figures, ratios)
+    print_figures("inference", figures, ratios)
 
 
 def steady_model() -> nn.Module:

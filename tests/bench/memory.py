@@ -17,7 +17,7 @@ from core.home import PROJECT_ROOT
 from core.model.device import choose_device, choose_precision
 from core.training.loop.memory import peak_memory_bytes
 from tests.bench._report_loop import report_loop
-from tests.bench._rounds import tell
+from tests.bench._rounds import print_figures
 from tests.bench.training import SIZE_PX, epochs_of, our_loop, prepare
 
 BATCH_SIZE = 4
@@ -25,12 +25,14 @@ IMAGES = 2 * BATCH_SIZE
 
 
 def main() -> None:
-    """Train in a process for each kind, then tell."""
+    """Train in a process for each kind, then print them."""
     kinds = ["report", "fp32", *(["bf16"] if choose_precision("auto", choose_device()) == "bf16" else [])]
     with tempfile.TemporaryDirectory() as folder:
         write_demo(Path(folder), num_train=IMAGES, num_val=2)
         figures = {f"{kind}_peak_mb": peak_of(kind, folder) for kind in kinds}
-    tell("memory", figures, {kind: figures[f"{kind}_peak_mb"] / figures["report_peak_mb"] for kind in kinds[1:]})
+    print_figures(
+        "memory", figures, {kind: figures[f"{kind}_peak_mb"] / figures["report_peak_mb"] for kind in kinds[1:]}
+    )
 
 
 def peak_of(kind: str, folder: str) -> float:

@@ -25,7 +25,7 @@ from core.training.run import folders
 from core.training.run.log import RunLog, read_log
 from core.training.run.records import seconds_between
 from tests.bench._report_loop import report_loop
-from tests.bench._rounds import seconds_of, tell
+from tests.bench._rounds import print_figures, seconds_of
 
 REPORT_S = float(os.environ.get("BENCH_REPORT_S", "140"))
 REPORT_PX, REPORT_BATCH_SIZE = 256, 16
@@ -33,7 +33,7 @@ SETTINGS = ("image_size=128", "batch_size=8", "epochs=12", "schedule_epochs=12")
 
 
 def main() -> None:
-    """Train both, then tell."""
+    """Train both, then print them."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATROUS_HOME"] = folder
         dataset = open_dataset(write_demo(Path(folder) / "demo"))
@@ -53,7 +53,7 @@ def main() -> None:
     if passed:
         figures["ours_s_until_passed"] = seconds_between(began, passed)
         ratios["time_to_same_miou"] = report_s / figures["ours_s_until_passed"]
-    tell("race", figures, ratios)
+    print_figures("race", figures, ratios)
 
 
 def best_of_report(dataset: Dataset) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Training speed against the report's loop: `python -m core bench training`.
 
 Whole epochs with loading, of the same photos at the report's size, 256 px, in batches of 16. Ours are timed from the
-second epoch on: what is decoded, or computed by a frozen backbone, once for all epochs is told on its own. One process,
+second epoch on: what is decoded, or computed by a frozen backbone, once for all epochs stands on its own. One process,
 all in turn, medians. The ratios are images per second over those of the report's loop.
 """
 
@@ -17,7 +17,7 @@ from core.model.device import choose_device, choose_precision
 from core.training.loop.loop import TrainingLoop
 from core.training.settings.config import TrainingConfig
 from tests.bench._report_loop import report_loop
-from tests.bench._rounds import median_seconds, seconds_of, tell
+from tests.bench._rounds import median_seconds, print_figures, seconds_of
 
 SIZE_PX = int(os.environ.get("BENCH_SIZE_PX", "256"))
 BATCH_SIZE = 16
@@ -28,7 +28,7 @@ HEAD_EPOCHS = 4
 
 
 def main() -> None:
-    """Time epochs, then tell."""
+    """Time epochs, then print them."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATROUS_HOME"] = folder
         dataset = open_dataset(write_demo(Path(folder), num_train=IMAGES, num_val=2))
@@ -44,7 +44,9 @@ def main() -> None:
     for name, loop in loops.items():
         figures[f"{name}_images_per_second"] *= HEAD_EPOCHS if loop.features else 1
     yardstick = figures["report_images_per_second"]
-    tell("training", figures | once_s, {name: figures[f"{name}_images_per_second"] / yardstick for name in loops})
+    print_figures(
+        "training", figures | once_s, {name: figures[f"{name}_images_per_second"] / yardstick for name in loops}
+    )
 
 
 OURS: dict[str, dict[str, object]] = {

@@ -52,7 +52,7 @@ def start_dashboard(tmp_path: Path) -> Iterator[Callable[..., Dashboard]]:
     started: list[Dashboard] = []
 
     def start(port: int | None = None) -> Dashboard:
-        """Start `streamlit run` on a port, a free one unless told, and wait until it answers."""
+        """Start `streamlit run` on a port, a free one by default, and wait until it answers."""
         port = port or free_port()
         log = tmp_path / f"server_{len(started)}.log"
         url = f"http://127.0.0.1:{port}"

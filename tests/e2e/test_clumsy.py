@@ -193,7 +193,7 @@ def test_files_that_are_not_what_they_are_called(
 
 
 def is_removed(folder: Path) -> bool:
-    """Delete a folder, and tell whether it is gone."""
+    """Delete a folder and return whether it is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
 

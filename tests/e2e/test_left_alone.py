@@ -88,7 +88,7 @@ def expect_one_whole_leg(run: Run) -> None:
 
 
 def expect_clean(servers: list[Dashboard], tabs: list[Visit]) -> None:
-    """Check what servers and browser told; a sample of an epoch that was over before the browser asked is no fault."""
+    """Check what servers and browser reported; a sample gone before the browser asked is no fault."""
     assert [text for tab in tabs for text in tab.complaints if "/media/" not in text] == []
     for server in servers:
         assert "Traceback" not in server.log.read_text(), server.log.read_text()

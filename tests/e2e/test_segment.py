@@ -1,4 +1,4 @@
-"""A photo in a real browser: what the picture tells under the cursor, what is saved, and two models at once."""
+"""A photo in a real browser: what the picture says under the cursor, what is saved, and two models at once."""
 
 import io
 import re
@@ -50,7 +50,7 @@ def drawn_photo() -> bytes:
 
 
 def sentence_at(x: float, y: float, prediction: Prediction) -> str:
-    """Return what the picture should tell at shares of its sides."""
+    """Return what the picture should say at shares of its sides."""
     column, row = int(x * SIZE[0]), int(y * SIZE[1])
     assert prediction.confidence_HW is not None
     assert prediction.runner_up_HW is not None

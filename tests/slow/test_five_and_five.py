@@ -32,7 +32,7 @@ AUGMENTED: dict[str, Any] = SETTINGS | {
 two groups, a schedule over both legs."""
 
 OF_TIME = {"time_s", "uptime_s", "seconds", "train_seconds", "data_seconds", "images_per_second", "peak_memory_bytes"}
-"""What a record tells of the machine and not of the training."""
+"""What a record says of the machine, not of the training."""
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +94,14 @@ def test_five_and_five_epochs_are_ten(
     whole, log = read_log(straight.log_path), read_log(run.log_path)
     assert [leg.steps_done for leg in log.legs] == [0, steps_done], "the second leg begins where it should"
     assert [epoch.epoch for epoch in log.epochs] == list(range(1, 11))
-    assert [told(epoch) for epoch in log.epochs] == [told(epoch) for epoch in whole.epochs]
+    assert [outcome(epoch) for epoch in log.epochs] == [outcome(epoch) for epoch in whole.epochs]
     losses, expected = [[epoch.val_loss for epoch in each.epochs] for each in (log, whole)]
     if changes.get("epochs") == 5:
         # The end of a leg is validated photo by photo, as `evaluate` does it, which rounds otherwise than batches do.
         assert losses.pop(4) == pytest.approx(expected.pop(4), rel=1e-6)
     assert losses == expected
     steps = [record.step for record in log.steps]
-    assert steps == sorted(set(steps)), "none is told twice"
+    assert steps == sorted(set(steps)), "none is logged twice"
     assert (log.bad_lines, log.warnings) == ([], [])
     of_run, of_straight = weights(run), weights(straight)
     assert of_run.keys() == of_straight.keys()
@@ -112,6 +112,6 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return open_checkpoint(run.path / "epoch_010.pt").build().state_dict()
 
 
-def told(epoch: Epoch) -> dict[str, Any]:
+def outcome(epoch: Epoch) -> dict[str, Any]:
     """Return the training loss and the scores of an epoch, that of each class too."""
     return {name: value for name, value in asdict(epoch).items() if name not in OF_TIME | {"val_loss"}}

@@ -61,7 +61,7 @@ def new_run(data: Path) -> list[str]:
     ]
 
 
-def told(ended: subprocess.CompletedProcess[str]) -> list[str]:
+def reported(ended: subprocess.CompletedProcess[str]) -> list[str]:
     """Return what the processes themselves wrote to stderr, without torchrun's report of who failed."""
     own = ended.stderr.split("Traceback (most recent call last)")[0]
     return [line for line in own.splitlines() if "torch/distributed/" not in line and line.strip()]
@@ -119,7 +119,7 @@ def test_what_ends_one_ends_all_with_one_sentence(data: Path, trouble: str, sent
     ended = under_torchrun("tests.programs.troubled", *new_run(data), trouble=trouble)
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert [line for line in told(ended) if line.startswith(sentence)] == told(ended)[-1:]
+    assert [line for line in reported(ended) if line.startswith(sentence)] == reported(ended)[-1:]
     (run,) = list_runs()
     last = read_log(run.log_path).last
     assert isinstance(last, RunEnded)

@@ -261,10 +261,10 @@ def test_every_score_of_evaluate_follows_from_the_masks_it_wrote(extended: Run, 
     for name, value in expected.items():
         assert document[name] == pytest.approx(value, abs=1e-9), name
     per_class = classes_by_loops(confusion)
-    for told, values in zip(document["classes"], per_class, strict=True):
-        assert told["name"] == CLASS_NAMES[told["id"]]
+    for stored, values in zip(document["classes"], per_class, strict=True):
+        assert stored["name"] == CLASS_NAMES[stored["id"]]
         for name, value in values.items():
-            assert told[name] == (None if value is None else pytest.approx(value, abs=1e-9)), (told["name"], name)
+            assert stored[name] == (None if value is None else pytest.approx(value, abs=1e-9)), (stored["name"], name)
     ious = [values["iou"] for values in per_class]
     conventions = document["conventions"]
     assert conventions["smp_macro"] == pytest.approx(sum(1 if iou is None else iou for iou in ious) / 21, abs=1e-9)

@@ -39,11 +39,11 @@ class Server:
     process: "subprocess.Popen[bytes]"
 
     def trouble(self) -> list[str]:
-        """Return what is wrong with it: that it has ended, and the lines of its log that tell of an error."""
+        """Return what is wrong with it: that it has ended, and the lines of its log that name an error."""
         lines = self.log.read_text(errors="replace").splitlines()
-        told = [f"server: {line}" for line in lines if line.startswith(TROUBLE)]
+        wrong = [f"server: {line}" for line in lines if line.startswith(TROUBLE)]
         code = self.process.poll()
-        return told if code is None else [*told, f"the server ended with {code}: {' / '.join(lines[-3:])}"]
+        return wrong if code is None else [*wrong, f"the server ended with {code}: {' / '.join(lines[-3:])}"]
 
 
 @contextmanager

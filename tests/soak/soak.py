@@ -44,7 +44,7 @@ EXPECTED = frozenset(
 """What a run's folder holds beside its milestones once nobody works there."""
 
 WARM_ROUNDS = 2
-"""Rounds in which caches fill, which is no growth."""
+"""Rounds in which caches fill, which is not growth."""
 
 MOST_GROWTH_MB_PER_ROUND = 8.0
 MOST_NEW_FILES = 120
@@ -106,7 +106,7 @@ def main() -> int:
                 play(soak, rounds, data, server, browser)
                 if server.process.poll() is None:
                     soak.samples.append(look(rounds, began_s, psutil.Process(server.process.pid), home))
-                    tell(soak.samples[-1])
+                    print_sample(soak.samples[-1])
             soak.errors += server.trouble()
         soak.left += left_behind(home)
     return conclude(soak, minutes, has_browser=bool(CHROMIUM))
@@ -233,7 +233,7 @@ def conclude(soak: Soak, minutes: float, *, has_browser: bool) -> int:
     return 1 if soak.errors or soak.left or is_growing else 0
 
 
-def tell(sample: Sample) -> None:
+def print_sample(sample: Sample) -> None:
     """Print a line for a round."""
     if sample.round == 1:
         print("round   after s   memory MB   open files   threads   home MB")

@@ -1,4 +1,4 @@
-"""Classes with names and colours of their own, and the file that tells them."""
+"""Classes with names and colours of their own, and the file that names them."""
 
 from pathlib import Path
 

@@ -82,7 +82,7 @@ def test_readme_leads_to_every_page_of_the_docs() -> None:
 
 
 def test_modules_and_files_that_the_pages_name_exist() -> None:
-    """A page that tells where to add a setting is worth nothing once the file has moved."""
+    """A page that says where to add a setting is worth nothing once the file has moved."""
     for page in PAGES:
         if page.parent.name in ("docs", PROJECT_ROOT.name) and page.name != "CHANGELOG.md":
             for name in re.findall(r"`((?:core|ui|pages|tests|dev|docs)/[\w./-]+\.\w+)`", prose(page)):

@@ -30,7 +30,7 @@ def everything() -> list[tuple[str, Documented]]:
 
 
 def is_implied(node: Documented) -> bool:
-    """Tell whether a method needs no words: a setter has those of its property, an overload those of its function."""
+    """Return whether a method needs no words: a setter has those of its property, an overload those of its function."""
     decorators = [ast.unparse(each) for each in getattr(node, "decorator_list", [])]
     return any(each.endswith(".setter") or each in ("overload", "typing.overload", "override") for each in decorators)
 

@@ -27,12 +27,12 @@ def instructions() -> list[tuple[str, str]]:
 
 def test_the_container_has_no_root_and_says_whether_it_is_well() -> None:
     kinds = [kind for kind, _ in instructions()]
-    told = dict(instructions())
-    assert told["USER"] == "1000:1000"
+    stated = dict(instructions())
+    assert stated["USER"] == "1000:1000"
     assert kinds.index("USER") < kinds.index("CMD")
     assert kinds.index("USER") > max(at for at, kind in enumerate(kinds) if kind in ("RUN", "COPY"))
-    assert "/_stcore/health" in told["HEALTHCHECK"]
-    assert re.fullmatch(r"python:3\.\d+-slim-\w+", told["FROM"]), "a version, never latest"
+    assert "/_stcore/health" in stated["HEALTHCHECK"]
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", stated["FROM"]), "a version, never latest"
 
 
 def test_the_packages_come_before_the_code() -> None:

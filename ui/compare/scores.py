@@ -169,7 +169,7 @@ def curves_of(sides: Sequence[Side]) -> list[Curve]:
 
 
 def show_curves(sides: Sequence[Side]) -> None:
-    """Draw validation mIoU and the losses of the runs over their epochs; single epochs are no curves."""
+    """Draw validation mIoU and the losses of the runs over their epochs; single epochs are not curves."""
     curves = curves_of(sides)
     if all(len(curve.log.epochs) < 2 for curve in curves):
         return

@@ -72,7 +72,7 @@ class PhotoFilter:
 
 
 def parse(text: str, num_classes: int) -> PhotoFilter:
-    """Return the filter in a text; an empty one if the text is no filter or names an unknown class."""
+    """Return the filter in a text; an empty one if the text is not a filter or names an unknown class."""
     found = FORM.fullmatch(text)
     if not found:
         return PhotoFilter()

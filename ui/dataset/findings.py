@@ -78,7 +78,7 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
 
 
 def _picture(root: Path, file: Path) -> str | None:
-    """Return a thumbnail as a data URL; None if the file is no picture, or not one of the data set."""
+    """Return a thumbnail as a data URL; None if the file is not a picture, or not one of the data set."""
     if not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
         return None
     try:

@@ -170,7 +170,7 @@ def _small(key: ModelKey, data: bytes, name: str, passes: TTA) -> Small:
 
 
 def segmented(source: Source, photo: bytes, name: str, passes: TTA = NO_TTA) -> Segmented:
-    """Return the mask of a photo by a model; a file that is no photo raises `PhotoError`."""
+    """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`."""
     return _segmented(_key(source), photo, name, passes)
 
 

@@ -185,7 +185,7 @@ def picture_file(photo: Image.Image, answers: Answers, classes: Classes, look: L
 
 
 def fitting(picture: Image.Image) -> str:
-    """Return the CSS width at which a picture fills its column, but is no higher than the window."""
+    """Return the CSS width at which a picture fills its column, but not higher than the window."""
     return f"max({LEAST_SHOWN_PX}px, min(100%, calc((100vh - {ABOVE_REM}rem) * {picture.width / picture.height:.4f})))"
 
 

@@ -74,7 +74,7 @@ def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
     groups: dict[str, list[dataclasses.Field[Any]]] = {}
     for declared in dataclasses.fields(TrainingConfig):
         groups.setdefault(declared.metadata["group"], []).append(declared)
-    if f"{key}.epochs" not in st.session_state:  # the form begins anew
+    if f"{key}.epochs" not in st.session_state:  # a new form begins
         st.session_state.pop(_said(key), None)
     for sentence in st.session_state.get(_said(key), ()):
         st.info(plain(sentence), icon=":material/build:")

@@ -186,8 +186,8 @@ def _plan(name: str, source: Source, notes: Notes) -> Plan:
         found = recognised(source)
         if name in found or not found:
             raise
-        told = " or ".join(f"import {other} ({evidence})" for other, evidence in found.items())
-        raise DataError(f"{error} It is recognised as another format: {told}.") from error
+        listed = " or ".join(f"import {other} ({evidence})" for other, evidence in found.items())
+        raise DataError(f"{error} It is recognised as another format: {listed}.") from error
 
 
 @contextmanager
@@ -229,9 +229,9 @@ def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
     if len(found) == 1:
         return next(iter(found.items()))
     if found:
-        told = ", or ".join(f"as {name} ({evidence})" for name, evidence in found.items())
+        listed = ", or ".join(f"as {name} ({evidence})" for name, evidence in found.items())
         raise DataError(
-            f"{shown} can be read in {len(found)} ways: {told}; say which with import {' or import '.join(found)}."
+            f"{shown} can be read in {len(found)} ways: {listed}; say which with import {' or import '.join(found)}."
         )
     if unread := next((EXPORT_OTHERWISE[s] for s in EXPORT_OTHERWISE if _holds(source.path, s)), None):
         raise DataError(f"{shown} holds {unread}.")
@@ -280,7 +280,7 @@ def _refuse_unread(name: str, source: Source) -> None:
 def _refuse_within(out: Path, source: Path, photos: Path | None) -> None:
     """Refuse to write into the source, where the next import would take the new data set for a part of it."""
     if str(out) != printable(str(out)):
-        raise DataError(f"{printable(str(out))} is no name in UTF-8; choose another for the new folder.")
+        raise DataError(f"{printable(str(out))} is not a name in UTF-8; choose another for the new folder.")
     folders = [folder.resolve() for folder in (source, photos) if folder and folder.is_dir()]
     if not folders and not is_archive(source):
         folders = [source.resolve().parent]

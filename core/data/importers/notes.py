@@ -3,7 +3,7 @@
 import re
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and the halves of characters that stand for the bytes of a file name that is no UTF-8."""
+"""Control characters, and the halves of characters that stand for the bytes of a file name that is not UTF-8."""
 
 MAX_ERROR = 600
 """Characters of an error: what it quotes of a file may be of any length."""
@@ -25,7 +25,7 @@ class Notes:
         self._sentences.append(sentence)
 
     def count(self, what: str, where: object, number: int = 1) -> None:
-        """Count cases of one kind; `where` tells the file, of which only the first is named."""
+        """Count cases of one kind; `where` is the file, of which only the first is named."""
         if number:
             before, first = self._counts.get(what, (0, where))
             self._counts[what] = before + number, first

@@ -22,7 +22,7 @@ PICTURE_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
 
 
 class PhotoFolder:
-    """The photos of a folder and its subfolders; `without` are pictures in it that are no photos.
+    """The photos of a folder and its subfolders; `without` are pictures in it that are not photos.
 
     Nothing outside the folder can be reached through it: a path is compared, never followed.
     """
@@ -115,7 +115,7 @@ class PhotoFolder:
 
 @dataclass(frozen=True)
 class Part:
-    """A folder of photos and the one of their masks; `split` is None where at most their subfolders tell it."""
+    """A folder of photos and the one of their masks; `split` is None where at most their subfolders say it."""
 
     photos: Path
     masks: Path
@@ -134,7 +134,7 @@ def mask_parts(source: Source, notes: Notes) -> list[Part]:
     """
     root = source.path
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; name the folder that holds the masks.")
+        raise DataError(f"{root} is not a folder; name the folder that holds the masks.")
     whole = Part(source.photos or first_folder(root, PHOTO_FOLDERS), first_folder(root, MASK_FOLDERS))
     parts = [*_parts_of_splits(whole)]
     if len({part.split for part in parts}) < 2 and not any(_is_certain(part, whole) for part in parts):
@@ -180,7 +180,7 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
 
     What is hidden is left out, and so is the folder in which Label keeps replaced masks and proposals.
 
-    Links that lead nowhere and folders called as files are among them, so that whoever reads them can tell.
+    Links that lead nowhere and folders called as files are among them, so that their readers can report them.
     """
     found, folders = [], [root] if root.is_dir() else []
     while folders:  # `rglob` ends in a traceback in folders that are very deep, and passes over those it may not read
@@ -214,7 +214,7 @@ def no_masks(part: Part, names: str) -> DataError:
 
 
 def missing_photos(missing: list[str], total: int, where: Path, folder: Path) -> DataError:
-    """Return the error that names the first missing photo and tells how many there are."""
+    """Return the error that names the first missing photo and says how many there are."""
     count = f"{len(missing)} of {total} photos" if len(missing) > 1 else "a photo"
     first = " ".join(missing[0].split())
     return DataError(

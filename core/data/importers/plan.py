@@ -54,7 +54,7 @@ class Drawing:
     """A photo and how its mask comes about.
 
     `file` is the photo, or the file that carries it. `read` returns its bytes. `size` is the frame the annotation was
-    drawn in, None where only the mask itself tells. `paint` takes that frame, or else the size of the upright photo,
+    drawn in, None where only the mask itself says it. `paint` takes that frame, or else the size of the upright photo,
     and returns the ids, shape (H, W), uint8. `split` is train, val or test if the source says so.
     """
 

@@ -118,21 +118,21 @@ def refuse_undrawn(pixels_256: NDArray[np.int64]) -> None:
 def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Drawing]]:
     taken: set[str] = set()
     for drawing in drawings:
-        is_cut = (stem := _told(drawing.name)) != _cut(stem, "")
+        is_cut = (stem := _shown(drawing.name)) != _cut(stem, "")
         notes.count(f"Names shortened to {MAX_NAME} characters", drawing.file, is_cut)
         yield free_name(drawing.name, taken), drawing
 
 
 def free_name(name: str, taken: set[str]) -> str:
     """Return a short name without spaces that is not taken, and take it: in a list the first word is the name."""
-    stem = _told(name)
+    stem = _shown(name)
     free = next(each for each in (_cut(stem, tail) for tail in numbered("")) if each.casefold() not in taken)
     taken.add(free.casefold())
     return free
 
 
-def _told(name: str) -> str:
-    """Return a name that a data set tells: of signs that print, no spaces or slashes among them, and not hidden."""
+def _shown(name: str) -> str:
+    """Return a name that a data set can show: of signs that print, no spaces or slashes among them, and not hidden."""
     shown = "".join(sign if sign.isprintable() and sign not in " /\\" else "_" for sign in name)
     return f"_{shown}" if shown.startswith(".") else shown
 

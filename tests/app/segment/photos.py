@@ -27,6 +27,6 @@ def helps(app: AppTest) -> str:
 
 
 def pictures(app: AppTest) -> list[str]:
-    """Return the alt texts of the pictures that tell about their pixels, or lie under a slider."""
-    told = [json.loads(element.proto.json) for element in app.get("bidi_component")]
-    return [data.get("alt") or data["right_alt"] for data in told]
+    """Return the alt texts of the pictures that report their pixels, or lie under a slider."""
+    shown = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    return [data.get("alt") or data["right_alt"] for data in shown]

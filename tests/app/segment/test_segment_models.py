@@ -1,4 +1,4 @@
-"""Segment with other models: two at once, files that are brought, and what is no checkpoint."""
+"""Segment with other models: two at once, files that are brought, and what is not a checkpoint."""
 
 import io
 import pickle

@@ -1,4 +1,4 @@
-"""Segment in its four states: the checkpoint, the overlay and its views, and what is no photo."""
+"""Segment in its four states: the checkpoint, the overlay and its views, and what is not a photo."""
 
 import base64
 import io
@@ -118,8 +118,8 @@ def test_every_view_has_its_pictures(visit: Visit, run: Run) -> None:
 
 def test_the_picture_carries_what_the_model_says_of_every_pixel(visit: Visit, run: Run, weights: Path) -> None:
     app = upload(visit("segment"), ("cat.png", photo_bytes("PNG")))
-    told = json.loads(app.get("bidi_component")[0].proto.json)
-    answers = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["answers"].partition(",")[2]))))
+    shown = json.loads(app.get("bidi_component")[0].proto.json)
+    answers = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["answers"].partition(",")[2]))))
     prediction = open_predictor(weights)[0].predict(
         open_photo(photo_bytes("PNG"), "cat"), with_confidence=True, with_runner_up=True
     )
@@ -127,7 +127,7 @@ def test_the_picture_carries_what_the_model_says_of_every_pixel(visit: Visit, ru
     np.testing.assert_array_equal(answers[..., 0], prediction.mask_HW)
     np.testing.assert_array_equal(answers[..., 1], np.rint(255 * prediction.confidence_HW))
     np.testing.assert_array_equal(answers[..., 2], prediction.runner_up_HW)
-    assert told["names"] == list(CLASS_NAMES)
+    assert shown["names"] == list(CLASS_NAMES)
 
 
 def test_more_passes_change_the_mask_and_tell_their_price(visit: Visit, run: Run) -> None:

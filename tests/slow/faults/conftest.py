@@ -19,7 +19,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_run(data: Path, tmp_path: Path) -> Iterator[Callable[..., Run]]:
-    """Make runs, in `folder` if told; whatever trainer of theirs still lives after the test is killed."""
+    """Make runs, in `folder` if given; any trainer of theirs that still lives after the test is killed."""
 
     def _make_run(name: str = "first", folder: Path | None = None, **settings: object) -> Run:
         config = TrainingConfig(**SETTINGS | {"epochs": 500} | settings)  # type: ignore[arg-type]

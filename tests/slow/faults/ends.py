@@ -26,7 +26,7 @@ def until_failed_in_words(run: Run, file: Path) -> None:
 
 
 def goes_on(run: Run) -> None:
-    """Check that all checkpoints open, and that the run goes on from the last and tells every epoch once."""
+    """Check that all checkpoints open, and that the run goes on from the last and records every epoch once."""
     for file in run.checkpoints():
         open_checkpoint(file).build()
     target = read_log(run.log_path).epochs[-1].epoch + 1

@@ -139,14 +139,14 @@ def at_once(*commands: list[str]) -> list[str]:
 def test_of_two_starters_at_once_one_wins(make_run: Callable[..., Run], is_same: bool) -> None:
     first = make_run()
     second = first if is_same else make_run("second")
-    told = at_once(*([sys.executable, "-c", STARTER, str(run.path)] for run in (first, second)))
-    assert sorted(sentence == "started" for sentence in told) == [False, True], told
-    winner = (first, second)[told.index("started")]
-    (sentence,) = (sentence for sentence in told if sentence != "started")
+    sentences = at_once(*([sys.executable, "-c", STARTER, str(run.path)] for run in (first, second)))
+    assert sorted(sentence == "started" for sentence in sentences) == [False, True], sentences
+    winner = (first, second)[sentences.index("started")]
+    (sentence,) = (sentence for sentence in sentences if sentence != "started")
     assert sentence.startswith(f"{winner.path.name} is being trained")
     assert [live.path for live in folders.live_runs()] == [winner.path]
     if not is_same:
-        loser = (second, first)[told.index("started")]
+        loser = (second, first)[sentences.index("started")]
         jobs.launch(["train", str(loser.path), "--beside"], loser.path)
         assert len(folders.live_runs()) == 2
         jobs.request_stop(loser.path)
@@ -165,10 +165,10 @@ def test_of_two_trainers_at_once_one_wins(make_run: Callable[..., Run]) -> None:
         )
         for run in both
     ]  # fmt: skip
-    told = [process.communicate(timeout=120)[1] for process in started]
+    sentences = [process.communicate(timeout=120)[1] for process in started]
     codes = [process.returncode for process in started]
-    assert sorted(codes) == [0, 1], told
+    assert sorted(codes) == [0, 1], sentences
     winner, loser = both[codes.index(0)], both[codes.index(1)]
-    assert told[codes.index(1)].startswith(f"{winner.path.name} (in {winner.path.parent}) is being trained")
-    assert len(told[codes.index(1)].splitlines()) == 1
+    assert sentences[codes.index(1)].startswith(f"{winner.path.name} (in {winner.path.parent}) is being trained")
+    assert len(sentences[codes.index(1)].splitlines()) == 1
     assert [run_state(run, read_log(run.log_path)) for run in (winner, loser)] == ["finished", "new"]

@@ -1,4 +1,4 @@
-"""The commands that tell what data and checkpoints are, and make another file of one."""
+"""The commands that say what data and checkpoints are, and make another file of one."""
 
 import shutil
 from pathlib import Path

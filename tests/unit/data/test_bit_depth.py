@@ -62,7 +62,7 @@ def test_red_green_and_blue_of_several_bands_are_read_and_the_others_told(
 
 
 def test_a_phone_s_photo_under_another_ending_is_read_in_training_too(tmp_path: Path) -> None:
-    """Segment opened HEIC in a file called .jpg, and training said that it is no picture."""
+    """Segment opened HEIC in a file called .jpg, and training said that it is not a picture."""
     (tmp_path / "p.jpg").write_bytes(GOOD["HEIF"][0]())
     np.testing.assert_array_equal(
         np.asarray(read_photo(tmp_path / "p.jpg")), np.asarray(open_photo(GOOD["HEIF"][0](), "p.jpg"))

@@ -67,7 +67,7 @@ def test_the_progress_goes_up_to_its_total(fetch: Fetch, mirror: Mirror, packed:
     seen: list[tuple[int, int]] = []
     fetch(mirror, on_progress=lambda done, total: seen.append((done, total)))
     total = len(packed) + len(packed) // 20
-    assert {told for _, told in seen} == {total}
+    assert {stated for _, stated in seen} == {total}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (total, total)
     assert (len(packed), total) in seen

@@ -87,13 +87,13 @@ def test_a_wrong_beginning_is_not_held_against_the_mirror(fetch: Fetch, mirror: 
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"), [("bytes 5-9/10", "the bytes from 5 on"), ("lines 1-2", "without its position")]
+    ("stated", "reason"), [("bytes 5-9/10", "the bytes from 5 on"), ("lines 1-2", "without its position")]
 )
 def test_another_part_than_asked_for_is_not_appended(
-    fetch: Fetch, mirror: Mirror, part: Path, packed: bytes, told: str, reason: str
+    fetch: Fetch, mirror: Mirror, part: Path, packed: bytes, stated: str, reason: str
 ) -> None:
     part.write_bytes(packed[:1000])
-    mirror.content_range = told
+    mirror.content_range = stated
     assert reason in refused(lambda: fetch(mirror))
     assert part.read_bytes() == packed[:1000]
 

@@ -13,7 +13,7 @@ def shapes_of(model: torch.nn.Module) -> dict[str, torch.Size]:
 
 
 def test_parameter_counts_are_torchvision_s() -> None:
-    # 42,004,074 is what torchvision's documentation tells of DeepLabV3_ResNet50_Weights (with its auxiliary head).
+    # 42,004,074 is what torchvision's documentation says of DeepLabV3_ResNet50_Weights (with its auxiliary head).
     with torch.device("meta"):
         with_aux = build_model("deeplabv3_resnet50", 21, has_aux_head=True)
         without = build_model("deeplabv3_resnet50", 21)

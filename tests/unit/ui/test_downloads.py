@@ -32,7 +32,7 @@ def end_scripts_of_others(manager: MediaFileManager) -> None:
 
 
 def saved(manager: MediaFileManager) -> str:
-    """Press the button: return the name of the file that the browser is told to fetch."""
+    """Press the button: return the name of the file that the browser is asked to fetch."""
     make = downloads._held(lambda: b"mask", "photo_mask.png", "image/png")
     url = manager.execute_deferred(manager.add_deferred(make, "image/png", "1.2", "photo_mask.png"))
     return url.rpartition("/")[2]

@@ -209,9 +209,9 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
         return grey_HW >= CUT
     several = len(levels) - (levels[:1] == 0).sum() > 1
     if several and means_mask(label):
-        told = ", ".join(map(str, levels[:4].tolist()))
+        listed = ", ".join(map(str, levels[:4].tolist()))
         raise DataError(
-            f"{file} holds several values ({told}), and '{label}' is not the name of a class; import the masks as "
+            f"{file} holds several values ({listed}), and '{label}' is not the name of a class; import the masks as "
             "id-masks, or as color-table."
         )
     notes.count("Masks of several values, each of which was taken for the class", file, several)

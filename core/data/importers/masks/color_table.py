@@ -63,7 +63,7 @@ def recognise_color_table(source: Source) -> str | None:
 def plan_color_table(source: Source, notes: Notes) -> Plan:
     """Plan a folder of coloured masks, and a table of their colours."""
     if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
+        raise DataError(f"{source.path} is not a folder; name the folder that holds the masks.")
     classes, ids = _read_table(_table_file(source), notes)
     pairs = find_pairs(source, notes, is_colored=True)
     drawings = [drawing_of(pair.photo, partial(_paint, pair.mask, ids), split=pair.split) for pair in pairs]
@@ -112,7 +112,9 @@ def _entry(line: str, file: Path) -> tuple[str, Color]:
     if parts := NAMED_COLOR.fullmatch(line):
         red, green, blue = bytes.fromhex(parts[2][1:])
         return tidy(parts[1]), (red, green, blue)
-    raise DataError(f"{file} holds the line '{line[:60]}', which is no name with a colour from 0 to 255; correct it.")
+    raise DataError(
+        f"{file} holds the line '{line[:60]}', which is not a name with a colour from 0 to 255; correct it."
+    )
 
 
 def _code(color: Color) -> int:

@@ -185,7 +185,7 @@ def _refuse_cut(mask: Path) -> None:
 def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
     whole = values.astype(np.int64) if values.dtype.kind != "f" or np.isfinite(values).all() else None
     if whole is None or np.any(whole != values):
-        raise DataError(f"{mask} holds numbers with a point, which are no ids of classes; export whole numbers.")
+        raise DataError(f"{mask} holds numbers with a point, which are not ids of classes; export whole numbers.")
     return whole
 
 
@@ -243,9 +243,9 @@ def _named(names: ValueNames | None, values: Sequence[int]) -> dict[int, str]:
 def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes) -> tuple[Classes, Values]:
     """Number classes that nothing names: as their values, which have to lie side by side."""
     if any(after - before > MAX_GAP for before, after in zip([0, *values], values, strict=False)):
-        told = ", ".join(map(str, values[:6]))
+        listed = ", ".join(map(str, values[:6]))
         raise DataError(
-            f"The masks of {source.path} hold the values {told}, and nothing says what they are; say it with "
+            f"The masks of {source.path} hold the values {listed}, and nothing says what they are; say it with "
             f"--classes {values[-1]}=NAME, one for each, or with a table of lines like '85 leaf' and --table."
         )
     if values[0] > 0:

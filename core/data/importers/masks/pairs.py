@@ -51,7 +51,7 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
     `DataError`.
     """
     if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder that holds the masks.")
+        raise DataError(f"{source.path} is not a folder; name the folder that holds the masks.")
     pictures = _with_shared_words(_with_masks_by_content(_pictures(source), notes))
     masks = _chosen_masks([one for one in pictures if one.role == "mask"], source, notes, is_colored=is_colored)
     photos = [one for one in pictures if one.role in ("photo", None) and one.file.suffix.lower() in PHOTO_SUFFIXES]
@@ -154,7 +154,7 @@ def _paired(photos: Sequence[Picture], masks: Sequence[Picture], notes: Notes) -
         lambda one: one.stem,
         lambda one: one.stem.casefold(),
     )
-    notes.count("Pairs of two folders, told by their names alone", across[0][0].file if across else "", len(across))
+    notes.count("Pairs of two folders, found by their names alone", across[0][0].file if across else "", len(across))
     pairs = []
     for photo, mask in [*within, *across]:
         is_other_case = photo.stem != mask.stem and composed(photo.file.stem) != composed(mask.file.stem)
@@ -218,8 +218,8 @@ def _no_pairs(source: Source, pictures: Sequence[Picture], photos: list[Picture]
         )
     if not masks:
         return DataError(
-            f"{source.path} holds no masks that are told by the name of a folder (masks, labels, annotations) or an "
-            "ending (_mask, _label, _gt); name the folder of the photos with --photos, that of the masks with --masks."
+            f"{source.path} holds no masks by the name of a folder (masks, labels, annotations) or an ending (_mask, "
+            "_label, _gt); name the folder of the photos with --photos, that of the masks with --masks."
         )
     return DataError(
         f"{source.path} holds no mask of a photo: {masks[0].file.name} is called as none of {len(photos)} photos, as "

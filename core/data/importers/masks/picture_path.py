@@ -97,7 +97,7 @@ def _meaning(folder: str) -> tuple[str | None, str | None, tuple[str, ...]]:
     split = next((found for word in words if (found := split_called(word))), None)
     if parts := SPLIT_BEFORE.fullmatch(folder):
         rest = SEPARATOR.split(parts["rest"])
-        # Without a gap, as in trainMasks, the word behind the split has to be a role: valley is no split.
+        # Without a gap, as in trainMasks, the word behind the split has to be a role: valley is not a split.
         if parts["gap"] or rest[0].casefold() in ROLE_WORDS:
             words, split = rest, next(name for name in SPLITS if parts[name])
     role = _role("_".join(words))

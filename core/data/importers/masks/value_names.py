@@ -92,8 +92,8 @@ def _names_of_source(source: Source) -> ValueNames | None:
     files = files or [file for name in TABLES if (file := source.path.parent / name).is_file()][:1]
     tables = {(names.in_order, *names.by_value.items()): names for names in map(_read, files)}
     if len(tables) > 1:
-        told = " and ".join(names.where for names in tables.values())
-        raise DataError(f"{told} name the classes differently; choose one with --table.")
+        both = " and ".join(names.where for names in tables.values())
+        raise DataError(f"{both} name the classes differently; choose one with --table.")
     return next(iter(tables.values()), None)
 
 
@@ -109,7 +109,7 @@ def _read(file: Path) -> ValueNames:
         return ValueNames(str(file), by_value, tuple(by_value.values()))
     if has_heading or sum(COLUMNS.match(line) is not None for line in below) > len(below) / 2:
         wrong = below[valued.index(None)][:60]
-        raise DataError(f"{file} holds the line '{wrong}', which is no value with a name; write it as '1, leaf'.")
+        raise DataError(f"{file} holds the line '{wrong}', which is not a value with a name; write it as '1, leaf'.")
     names = [tidy(found[1]) if (found := NAMED_COLOR.fullmatch(line)) else tidy(line) for line in lines]
     names = names[1:] if names[:1] == [IGNORED] else names
     if not names or len(set(names)) < len(names):

@@ -158,7 +158,7 @@ def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -
 
 def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:
     if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(is_coordinate, polygon)):
-        notes.count("Polygons that are no pairs of numbers, which are void in their boxes", file)
+        notes.count("Polygons that are not pairs of numbers, which are void in their boxes", file)
         return False
     notes.count("Polygons with fewer than 3 points, which are void in their boxes", file, len(polygon) < MIN_NUMBERS)
     return len(polygon) >= MIN_NUMBERS

@@ -110,7 +110,7 @@ def _read(file: Path, split: str | None, notes: Notes) -> CocoFile:
 
 
 def key_of(value: Any, what: str, file: Path) -> Key:
-    """Return an id as a key: 1, 1.0 and "1" are one; what is no id raises `DataError`."""
+    """Return an id as a key: 1, 1.0 and "1" are one; what is not id raises `DataError`."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and value.strip():

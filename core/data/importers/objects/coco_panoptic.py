@@ -88,7 +88,7 @@ def _paint(
         notes.count("Crowds painted as void", part.file, is_crowd(segment))
     found, places_HW = np.unique(numbers_HW, return_inverse=True)
     unknown = [number for number in found.tolist() if number not in class_of]
-    notes.count("Colours that are no segment of their PNG, which are void", png, len(unknown))
+    notes.count("Colours that are not a segment of their PNG, which are void", png, len(unknown))
     notes.count("PNGs with pixels of no segment, which are void", png, NO_SEGMENT in found)
     notes.count("Segments without a pixel in their PNG", png, len(class_of.keys() - {NO_SEGMENT, *found.tolist()}))
     classes = np.array([class_of.get(number, VOID) for number in found.tolist()], dtype=np.uint8)

@@ -96,7 +96,7 @@ def _images_in(root: Element, file: Path) -> list[Element]:
 
 
 def _root(file: Path) -> Element:
-    """Return the root of a document; entities, which can grow without end, and what is no XML raise `DataError`."""
+    """Return the root of a document; entities, which can grow without end, and what is not XML raise `DataError`."""
     try:
         data = regular(file).read_bytes()
         if b"<!" in data.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
@@ -105,7 +105,7 @@ def _root(file: Path) -> Element:
         parser.feed(data)
         return parser.close()
     except (OSError, ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{file} is no whole XML file ({error}); export it again.") from error
+        raise DataError(f"{file} is not a whole XML file ({error}); export it again.") from error
 
 
 def _size(image: Element) -> Size | None:
@@ -138,7 +138,7 @@ def _paint(image: Element, ids: dict[str, int], file: Path, notes: Notes, size: 
             notes.count(f"Shapes '{shape.tag}' that cannot be drawn, so what nobody drew in their photos is void", file)
             canvas.leave_void(None)
         elif shape.tag == "box" or not label:
-            notes.count("Boxes, which are no outlines, and shapes without a label left void", file)
+            notes.count("Boxes, which are not outlines, and shapes without a label left void", file)
             canvas.leave_void(region_HW)
         else:
             canvas.paint(region_HW, ids[label])

@@ -39,7 +39,7 @@ def _read(state: Stamp) -> tuple[Any, str]:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}; check its name and whose it is.") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is no whole JSON file ({error}); export it again.") from error
+        raise DataError(f"{file} is not a whole JSON file ({error}); export it again.") from error
 
 
 def peeked(path: Path) -> list[tuple[Path, Any]]:

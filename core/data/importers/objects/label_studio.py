@@ -1,13 +1,13 @@
 """Label Studio: a folder of its PNG export of brush labels, or its JSON export with strokes and polygons inside.
 
 The PNGs are called `task-7-annotation-12-by-1-tag-Leaf-0.png`: grey pictures, 0 where nothing is painted, one for each
-stroke. Only a JSON export (in full or "min") tells which photo a task is about, and what it holds of an annotation
+stroke. Only a JSON export (in full or "min") says which photo a task is about, and what it holds of an annotation
 counts instead of the PNGs; without it, photos have to be called 7.jpg or task-7.jpg. Photos are looked for by name,
 with and without the hash that Label Studio puts in front.
 
 Labels are the classes, sorted; where strokes overlap, the later class covers the earlier one. If a task has several
 annotations, or a photo several tasks, the newest counts. Polygons and ellipses of a JSON export are drawn as COCO draws
-polygons; a box, which is no outline, and a region without a label are void.
+polygons; a box, which is not an outline, and a region without a label are void.
 """
 
 import re
@@ -160,7 +160,7 @@ def _read_png(png: Path, size: Size) -> NDArray[np.bool_]:
 def _photos_of_tasks(
     annotations: list[Annotation], export: Export | None, photos: PhotoFolder, where: Path
 ) -> dict[int, Path]:
-    """Return the photo of each task; one that cannot be told, or is not there, raises `DataError`."""
+    """Return the photo of each task; one that is not known, or is not there, raises `DataError`."""
     found: dict[int, Path] = {}
     missing = []
     for task in (annotation.task for annotation in annotations):
@@ -179,7 +179,7 @@ def _photos_of_tasks(
 
 
 def _find(name: str, photos: PhotoFolder) -> Path | None:
-    """Return a photo by its name in Label Studio, which puts a hash in front and replaces what is no plain letter."""
+    """Return a photo by its name in Label Studio, which puts a hash in front and replaces all but plain letters."""
     bare = HASH.sub("", name)
     if found := photos.find(name) or photos.find(bare):
         return found

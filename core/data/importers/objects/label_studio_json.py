@@ -129,7 +129,7 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
         notes.count("Points skipped, as they have no area", file)
         return None
     if not isinstance(value, dict) or not {"rle", "points", "radiusX", "width"} & value.keys():
-        notes.count("Results that are no regions skipped", file)
+        notes.count("Results that are not regions skipped", file)
         return None
     is_box = not {"rle", "points", "radiusX"} & value.keys()
     if not size and not is_box:
@@ -140,7 +140,7 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     notes.count(WITHOUT_LABEL, file, not label)
     if "rle" in value:
         return Stroke(label or None, file, partial(_unpack, value["rle"], file), size)
-    notes.count("Boxes, which are no outlines, left void", file, is_box)
+    notes.count("Boxes, which are not outlines, left void", file, is_box)
     outline = _outline(value, size) if size else None
     if outline is None:
         notes.count("Outlines that cannot be drawn, so what nobody drew in their photos is void", file)

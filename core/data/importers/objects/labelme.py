@@ -80,7 +80,7 @@ def recognise_labelme(source: Source) -> str | None:
 def plan_labelme(source: Source, notes: Notes) -> Plan:
     """Plan a folder of labelme's JSON files; its labels, sorted, are the classes."""
     if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder that holds labelme's JSON files.")
+        raise DataError(f"{source.path} is not a folder; name the folder that holds labelme's JSON files.")
     sheets = [sheet for file in files_in(source.path, (".json",)) if (sheet := _read_sheet(file, notes))]
     if not sheets:
         raise DataError(f"{source.path} holds no JSON file of labelme; name the folder that its files were saved in.")
@@ -190,7 +190,7 @@ def _decoded(text: str, what: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DataError(f"{what} is no base64 ({error}); save the file again in labelme.") from error
+        raise DataError(f"{what} is not base64 ({error}); save the file again in labelme.") from error
 
 
 def _paint(file: Path, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
@@ -217,7 +217,7 @@ def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDAr
         return None
     points = member(shape, "points", list, "a shape", file)
     if not all(isinstance(point, list) and len(point) == 2 and all(map(is_coordinate, point)) for point in points):
-        notes.count(f"Shapes not drawn because a coordinate is no number, {then}", file)
+        notes.count(f"Shapes not drawn because a coordinate is not a number, {then}", file)
         return None
     if len(points) < MIN_CORNERS if kind == "polygon" else len(points) not in NUM_POINTS[kind]:
         notes.count(f"Shapes not drawn because a {kind} cannot have that number of points, {then}", file)

@@ -40,7 +40,7 @@ def recognise_supervisely(source: Source) -> str | None:
 def plan_supervisely(source: Source, notes: Notes) -> Plan:
     """Plan a project, or one of its data sets; the names of its classes are sorted."""
     if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the folder of the project.")
+        raise DataError(f"{source.path} is not a folder; name the folder of the project.")
     files = [file for file in files_in(source.path, (".json",)) if _is_annotation(file, notes)]
     if not files:
         raise DataError(f"{source.path} holds no annotations of Supervisely; name the folder that holds meta.json.")
@@ -123,7 +123,7 @@ def _region(file: Path, one: dict[str, Any], kind: str, size: Size) -> NDArray[n
 
 
 def _points(listed: Any) -> list[Point] | None:
-    """Return corners, None where one is no pair of numbers."""
+    """Return corners, None where one is not a pair of numbers."""
     if not isinstance(listed, list):
         return None
     if not all(isinstance(pair, list) and len(pair) == 2 and all(map(is_coordinate, pair)) for pair in listed):

@@ -187,12 +187,12 @@ def _attribute(entries: Sequence[Entry], source: Source, notes: Notes) -> str | 
     for region in (region for entry in entries for region in entry.regions):
         for name in region.attributes:
             values.setdefault(name, set()).add(_label(region, name) or "")
-    told = "; ".join(f"{tidy(name)} ({', '.join(sorted(found - {''})[:4])})" for name, found in values.items())
+    listed = "; ".join(f"{tidy(name)} ({', '.join(sorted(found - {''})[:4])})" for name, found in values.items())
     if source.names and source.names not in values:
-        raise DataError(f"{source.path} has no attribute '{source.names}' of regions; there are: {told or 'none'}.")
+        raise DataError(f"{source.path} has no attribute '{source.names}' of regions; there are: {listed or 'none'}.")
     if len(values) > 1 and not source.names:
         raise DataError(
-            f"The regions of {source.path} have several attributes: {told}; say which is the class with --names."
+            f"The regions of {source.path} have several attributes: {listed}; say which is the class with --names."
         )
     if not values:
         notes.say("The regions have no attribute that says their class, so all are of one class without a name.")

@@ -2,7 +2,7 @@
 
 `data.yaml` names the classes, and under `train`, `val` and `test` folders of photos or lists of them. Photos lie in
 `images` and labels in `labels`, beside or below folders called after splits. Corners are shares of the photo's sides,
-drawn as COCO draws polygons. A line of four numbers is a box, which is no outline: it stays void. A photo without a
+drawn as COCO draws polygons. A line of four numbers is a box, which is not an outline: it stays void. A photo without a
 label file is background all over, and left out where a label file without a photo may be its own.
 """
 
@@ -63,13 +63,13 @@ def plan_yolo(source: Source, notes: Notes) -> Plan:
         raise DataError(
             f"{source.path} has objects of class {last}, but {len(names)} classes are named; mend data.yaml."
         )
-    told = names or [f"class {number}" for number in range(last + 1)]
-    classes, ids = number_labels(told, source.path, notes)
+    listed = names or [f"class {number}" for number in range(last + 1)]
+    classes, ids = number_labels(listed, source.path, notes)
     splits, drawings = _splits(source, [*pairs]), []
     for photo, of_photo in lines.items():
         file = pairs[photo] or photo
         notes.count("Photos without annotations, which are background all over", photo, not of_photo)
-        paint = partial(_paint, of_photo, [ids[name] for name in told], file, notes)
+        paint = partial(_paint, of_photo, [ids[name] for name in listed], file, notes)
         split = splits.get(photo) or picture_of(photo, source.photos or source.path).split
         drawings.append(drawing_of(photo, paint, split=split))
     return Plan(classes, drawings, has_named_classes=bool(names))
@@ -78,7 +78,7 @@ def plan_yolo(source: Source, notes: Notes) -> Plan:
 def _pairs(source: Source, notes: Notes) -> dict[Path, Path | None]:
     """Return the photos and the label file of each: of the same path but for the words images and labels."""
     if not source.path.is_dir():
-        raise DataError(f"{source.path} is no folder; name the one that holds data.yaml, images and labels.")
+        raise DataError(f"{source.path} is not a folder; name the one that holds data.yaml, images and labels.")
     root = source.photos or source.path
     labels = [file for file in files_in(source.path, (".txt",)) if file.name not in TABLES]
     pairs: dict[Path, Path | None] = dict.fromkeys(files_in(root, PHOTO_SUFFIXES) if labels else [])
@@ -120,7 +120,7 @@ def _name_in_any_case(file: Path, root: Path) -> tuple[object, ...]:
 
 
 def _without_doubtful(pairs: dict[Path, Path | None], notes: Notes) -> dict[Path, Path | None]:
-    """Leave out photos without a label file, which are no background where one that is left over may be theirs."""
+    """Leave out photos without a label file, which are not background where one that is left over may be theirs."""
     doubtful = [photo for photo, label in pairs.items() if not label]
     notes.count(
         "Photos without a label file left out, as one of the label files without a photo may be theirs",
@@ -259,10 +259,10 @@ def _paint(lines: list[str], ids: list[int], file: Path, notes: Notes, size: Siz
         corners = [share * size[at % 2] for at, share in enumerate(numbers[1:])] if numbers else []
         if numbers and len(corners) == NUM_OF_BOX:
             x, y, width, height = corners
-            notes.count("Boxes, which are no outlines, left void", file)
+            notes.count("Boxes, which are not outlines, left void", file)
             canvas.leave_void(box_region(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size))
         elif not numbers or len(corners) < MIN_NUMBERS or len(corners) % 2:
-            notes.count("Lines that are no polygon, so what nobody drew in their photos is void", file)
+            notes.count("Lines that are not a polygon, so what nobody drew in their photos is void", file)
             canvas.leave_void(None)
         else:
             canvas.paint(polygons_region([corners], size), ids[int(numbers[0])])

@@ -193,7 +193,7 @@ def test_the_new_folder_lies_outside_of_what_is_read(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 @pytest.mark.parametrize(
-    ("out", "told"),
+    ("out", "expected"),
     [
         ("link to source/out", "choose a folder outside of it"),
         ("holder", "holds files already"),
@@ -206,7 +206,7 @@ def test_the_new_folder_lies_outside_of_what_is_read(
         ("holder/set/images/../../set/out", "choose a folder outside of it"),
     ],
 )
-def test_a_target_that_cannot_be_is_one_sentence(source: Path, tmp_path: Path, out: str, told: str) -> None:
+def test_a_target_that_cannot_be_is_one_sentence(source: Path, tmp_path: Path, out: str, expected: str) -> None:
     """The source inside the target or the reverse, through links too; links in circles; what nobody can write to."""
     (tmp_path / "holder").mkdir()
     source = source.rename(tmp_path / "holder" / "set")
@@ -216,7 +216,7 @@ def test_a_target_that_cannot_be_is_one_sentence(source: Path, tmp_path: Path, o
     (tmp_path / "file").touch()
     before = sorted(tmp_path.rglob("*"))
     for named in (source, tmp_path / "link to source"):
-        with pytest.raises(DataError, match=told) as error:
+        with pytest.raises(DataError, match=expected) as error:
             import_data("class-masks", named, tmp_path / out)
         assert "\n" not in str(error.value)
     with pytest.raises(DataError, match="There is no"):
@@ -253,7 +253,7 @@ def test_names_that_are_no_utf_8_are_made_plain(
     shown = capfd.readouterr().err
     assert "caf?.jpg cannot be read" in shown
     assert "Traceback" not in shown
-    with pytest.raises(DataError, match="no name in UTF-8") as error:
+    with pytest.raises(DataError, match="not a name in UTF-8") as error:
         import_data("class-masks", source, tmp_path / odd)
     str(error.value).encode()
     assert not (tmp_path / odd).exists()

@@ -56,36 +56,36 @@ def test_the_command_offers_the_formats_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [("a.tfrecord", "TFRecord"), ("a.mat", "MATLAB"), ("a.ndjson", "Labelbox"), ("a.zip", "name the archive")],
 )
 def test_a_format_that_is_known_and_not_read_says_what_to_do(
-    tmp_path: Path, refused: Callable[..., str], name: str, told: str
+    tmp_path: Path, refused: Callable[..., str], name: str, expected: str
 ) -> None:
     (tmp_path / "set").mkdir()
     assert "in no format that is recognised" in refused("auto", tmp_path / "set")
     (tmp_path / "set" / name).write_bytes(b"")
-    assert told in refused("auto", tmp_path / "set")
+    assert expected in refused("auto", tmp_path / "set")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("annotations.xml", "<annotations><track/></annotations>", "not for video"),
-        ("annotations.xml", "<annotations><image", "is no whole XML file"),
+        ("annotations.xml", "<annotations><image", "is not a whole XML file"),
         ("via.json", '{"project": {}, "config": {}, "file": {}, "view": {}, "metadata": {}}', "is a project of VIA 3"),
-        ("labels.json", '{"images": [{"id": 1, "file_na', "is no whole JSON file"),
+        ("labels.json", '{"images": [{"id": 1, "file_na', "is not a whole JSON file"),
     ],
 )
 def test_a_file_of_a_known_format_that_is_refused_says_why(
-    folder: Path, refused: Callable[..., str], name: str, text: str, told: str
+    folder: Path, refused: Callable[..., str], name: str, text: str, expected: str
 ) -> None:
     """Only that the format is not recognised was said."""
     shutil.rmtree(folder / "masks")
     (folder / "labels.json").unlink()
     (folder / name).write_text(text)
-    assert told in refused("auto", folder)
-    assert told in refused("auto", folder / name)
+    assert expected in refused("auto", folder)
+    assert expected in refused("auto", folder / name)
 
 
 def test_a_preview_shows_what_an_import_would_bring_and_writes_nothing(folder: Path, tmp_path: Path) -> None:

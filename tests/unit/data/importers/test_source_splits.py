@@ -58,7 +58,7 @@ def test_frames_are_numbered_in_equal_steps(names: list[str], answer: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "sizes", "told"),
+    ("given", "sizes", "expected"),
     [
         ({"a": "train", "b": "val"}, (1, 1, 0), "are kept: 1 photo in train, 1 photo in val."),
         ({"a": "train", "b": None, "c": "val"}, (2, 1, 0), "put into train: 1"),
@@ -69,10 +69,10 @@ def test_frames_are_numbered_in_equal_steps(names: list[str], answer: bool) -> N
     ],
 )
 def test_splits_are_kept_as_far_as_they_can_be_trained_with(
-    given: dict[str, str | None], sizes: tuple[int, int, int], told: str
+    given: dict[str, str | None], sizes: tuple[int, int, int], expected: str
 ) -> None:
     notes, samples = Notes(), [Sample(name, Path(name), Path(name)) for name in given]
     splits = choose_splits(samples, given, notes)
     assert tuple(len(splits.get(split, ())) for split in ("train", "val", "test")) == sizes
     assert sorted(sample.name for part in splits.values() for sample in part) == sorted(given)
-    assert any(told in note for note in notes.sentences())
+    assert any(expected in note for note in notes.sentences())

@@ -100,8 +100,8 @@ def test_a_full_disk_leaves_the_file_before_and_nothing_half_written(
     command = [sys.executable, "-c", FULL_DISK, str(old), str(new)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
     assert ended.returncode == 0, ended.stderr
-    for file, told in zip((old, new), ended.stdout.splitlines(), strict=True):
-        assert "Cannot write" in one_sentence(told, file)
+    for file, sentence in zip((old, new), ended.stdout.splitlines(), strict=True):
+        assert "Cannot write" in one_sentence(sentence, file)
     assert os.listdir(tmp_path) == ["last.pt"]  # noqa: PTH208 - hidden files too
     verify_checkpoint(old, mobilenet)
 

@@ -150,9 +150,9 @@ def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
     opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
 ) -> None:
     export(opened, "torch-export", tmp_path / "best.pt2")
-    told = {"atrous.json": ""}
-    program = torch.export.load(tmp_path / "best.pt2", extra_files=told).module()
-    assert json.loads(told["atrous.json"])["class_names"] == list(NAMES)
+    stated = {"atrous.json": ""}
+    program = torch.export.load(tmp_path / "best.pt2", extra_files=stated).module()
+    assert json.loads(stated["atrous.json"])["class_names"] == list(NAMES)
     for shape in ((1, 3, 48, 48), (3, 3, 33, 80)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
         expected_NKHW = logits_of(model, images_N3HW)
@@ -287,7 +287,7 @@ def test_exported_weights_that_somebody_halved_open_as_fp32_with_their_classes(
 def test_a_meta_that_was_damaged_is_told(opened: OpenedCheckpoint, tmp_path: Path) -> None:
     export(opened, "safetensors", tmp_path / "w.safetensors")
     state = load_file(tmp_path / "w.safetensors")
-    for told in ("{", '{"architecture": 3}', "[" * 100_000, '{"class_names": null}'):
-        save_file(state, tmp_path / "odd.safetensors", metadata={"atrous": told})
+    for stated in ("{", '{"architecture": 3}', "[" * 100_000, '{"class_names": null}'):
+        save_file(state, tmp_path / "odd.safetensors", metadata={"atrous": stated})
         with pytest.raises(CheckpointError, match=r"The meta of .* is damaged"):
             open_checkpoint(tmp_path / "odd.safetensors")

@@ -1,4 +1,4 @@
-"""Pickled objects stay closed and run nothing, and whoever made the file is told the line that saves its weights."""
+"""Pickled objects stay closed and run nothing, and the error names the line that saves its weights."""
 
 import argparse
 import io
@@ -61,7 +61,7 @@ def test_a_malicious_pickle_stays_closed(tmp_path: Path, way: str, suffix: str, 
     assert "could run code" in text
     assert "mkdir" in text, "what it would run is named"
     assert "torch.save(model.state_dict()" in text
-    assert "torch.load(" not in text, "nobody is told to open it after all"
+    assert "torch.load(" not in text, "nobody is asked to open it after all"
     if way.startswith("pickle"):
         pickle.loads(file.read_bytes())
     else:

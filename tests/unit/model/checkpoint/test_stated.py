@@ -38,7 +38,7 @@ def test_voc_s_names_are_not_given_to_any_model_of_21_classes(mobilenet: DeepLab
 def test_voc_s_names_stay_with_the_files_that_torchvision_publishes(
     mobilenet: DeepLabV3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a file is told by its hash, whatever it is called by now."""
+    """Such a file is recognised by its hash, whatever it is called by now."""
     file = tmp_path / "renamed.pth"
     torch.save(mobilenet.state_dict(), file)
     data = file.read_bytes()

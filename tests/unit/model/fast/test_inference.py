@@ -142,9 +142,9 @@ def repackings(ready: nn.Module, size_px: int, capfd: pytest.CaptureFixture[str]
         capfd.readouterr()
         with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):  # type: ignore[no-untyped-call]
             ready(images)
-    told = capfd.readouterr().out
-    assert ",exec,cpu,convolution," in told
-    return told.count(",exec,cpu,reorder,")
+    printed = capfd.readouterr().out
+    assert ",exec,cpu,convolution," in printed
+    return printed.count(",exec,cpu,reorder,")
 
 
 @pytest.mark.skipif(not can_pack(), reason="this PyTorch has no oneDNN to pack weights for")

@@ -1,4 +1,4 @@
-"""Photos from anywhere: a table of good and bad inputs, and what is told about a mask."""
+"""Photos from anywhere: a table of good and bad inputs, and what is said about a mask."""
 
 import io
 from typing import Any

@@ -77,7 +77,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def refused(one_sentence: Callable[[object, Path], str]) -> Callable[[str], str]:
-    """Download in vain and return the sentence, which tells how to get the file by hand; nothing has its name."""
+    """Download in vain and return the sentence, which says how to get the file by hand; nothing has its name."""
 
     def check(url: str) -> str:
         with pytest.raises(WeightsError) as caught:

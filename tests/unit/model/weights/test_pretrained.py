@@ -1,4 +1,4 @@
-"""The models on offer: what is told of them is torchvision's, and stand-ins for their files open and segment."""
+"""The models on offer: what is said of them is torchvision's, and stand-ins for their files open and segment."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Loops on drawn photos and a real model, and what they tell."""
+"""Loops on drawn photos and a real model, and what they report."""
 
 from collections.abc import Sequence
 from pathlib import Path

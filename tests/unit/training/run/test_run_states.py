@@ -117,7 +117,7 @@ def held_since(run: Run, began_s: float) -> Iterator[None]:
         ((123, 122, 121), "stalled"),
         ((2000, 1600), "running"),
         ((5000, 4601), "stalled"),
-        ((299,), "running"),  # one record does not tell how long a step takes
+        ((299,), "running"),  # one record does not say how long a step takes
         ((301,), "stalled"),
     ],
 )

@@ -123,7 +123,7 @@ def test_wrong_folders_are_one_sentence(
     source: Path, tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
 ) -> None:
     assert "no mask of a photo" in refused("class-masks", source)
-    assert "is no folder" in refused("class-masks", source / "a.jpg")
+    assert "is not a folder" in refused("class-masks", source / "a.jpg")
     mask = draw_mask(source / "masks" / "leaf" / "a.png", np.s_[0])
     table = tmp_path / "classes.txt"
     table.write_text("background\nstem\n")

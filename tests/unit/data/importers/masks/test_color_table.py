@@ -136,7 +136,7 @@ def test_the_noise_of_jpeg_is_recognised(source: Path, refused: Callable[..., st
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "expected"),
     [
         ("128 128 128\tSky\nRoad\n", "the line 'Road'"),
         ("128 128 256\tSky\n", "from 0 to 255"),
@@ -147,10 +147,10 @@ def test_the_noise_of_jpeg_is_recognised(source: Path, refused: Callable[..., st
         ("".join(f"{n % 256} {n // 256} 7\tc{n}\n" for n in range(300)), "300 classes"),
     ],
 )
-def test_a_wrong_table_is_one_sentence(source: Path, refused: Callable[..., str], table: str, told: str) -> None:
+def test_a_wrong_table_is_one_sentence(source: Path, refused: Callable[..., str], table: str, expected: str) -> None:
     (source / "label_colors.txt").write_text(table, errors="surrogateescape")
     text = refused("color-table", source)
-    assert told in text
+    assert expected in text
     assert str(source / "label_colors.txt") in text
 
 

@@ -146,7 +146,7 @@ def test_a_line_of_a_table_of_values_that_is_none_is_an_error(
     for photo in "ab":
         save(source / "masks" / f"{photo}.png", truth().astype(np.uint8))
     (source / "masks" / "_classes.csv").write_text(text)
-    assert "which is no value with a name; write it as '1, leaf'" in refused("id-masks", source)
+    assert "which is not a value with a name; write it as '1, leaf'" in refused("id-masks", source)
 
 
 def test_0_is_not_taken_for_a_class_where_it_may_be_the_background(
@@ -334,17 +334,19 @@ def test_a_damaged_array_is_one_sentence(source: Path, tmp_path: Path) -> None:
             import_data("id-masks", source, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("shape", "told"), [((10**7, 10**7), "cannot be read"), ((0, 5), "not one number per pixel")])
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((10**7, 10**7), "cannot be read"), ((0, 5), "not one number per pixel")]
+)
 def test_an_array_of_a_stated_shape_that_no_mask_has_is_one_sentence(
-    source: Path, refused: Callable[..., str], shape: tuple[int, int], told: str
+    source: Path, refused: Callable[..., str], shape: tuple[int, int], expected: str
 ) -> None:
     """NumPy reserved as much memory as the header states, and an array without pixels has no lowest value."""
     for name in "ab":
         save(source / "masks" / f"{name}.npy", truth())
         with (source / "masks" / f"{name}.npy").open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": shape})
-    assert told in refused("id-masks", source)
-    assert told in refused("auto", source)
+    assert expected in refused("id-masks", source)
+    assert expected in refused("auto", source)
 
 
 def test_twelve_classes_and_much_void_are_not_a_smoothed_mask(source: Path, tmp_path: Path) -> None:

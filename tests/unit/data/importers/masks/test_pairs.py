@@ -71,4 +71,4 @@ def test_pairs_of_two_folders_are_noted(tmp_path: Path, draw_photo: Callable[...
         draw_photo(root / "images" / "first" / f"{name}.jpg", number)
         save(root / "masks" / f"{name}.png", MASK_HW)
     notes = import_data("id-masks", root, tmp_path / "out").notes
-    assert any("Pairs of two folders, told by their names alone: 2" in note for note in notes)
+    assert any("Pairs of two folders, found by their names alone: 2" in note for note in notes)

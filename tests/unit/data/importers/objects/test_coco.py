@@ -123,7 +123,7 @@ def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
     assert np.array_equal(sound(imported)["a"], truth_HW)
     said = " ".join(imported.notes)
     assert "fewer than 3 points, which are void in their boxes: 1" in said
-    assert "no pairs of numbers, which are void in their boxes: 4" in said
+    assert "not pairs of numbers, which are void in their boxes: 4" in said
     assert "without a segmentation, which are void in their boxes: 1" in said
     assert "does not list left out: 1" in said
     assert file.exists()
@@ -173,7 +173,7 @@ def test_missing_photos_are_counted_and_the_first_is_named(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"categories": None}, "'categories' of the document is missing"),
         ({"categories": []}, "0 classes"),
@@ -198,10 +198,10 @@ def test_missing_photos_are_counted_and_the_first_is_named(
     ],
 )
 def test_a_wrong_file_is_one_sentence(
-    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], expected: str
 ) -> None:
     file = instances(tmp_path / "i.json", **({"annotations": []} | changes))
-    assert told in refused("coco", file, photos=photos)
+    assert expected in refused("coco", file, photos=photos)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '"text"'])
@@ -321,7 +321,7 @@ def test_ids_are_keys_whatever_they_are(photos: Path, tmp_path: Path, sound: Cal
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         (
             {"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1.0, "file_name": "b.jpg"}]},
@@ -331,11 +331,11 @@ def test_ids_are_keys_whatever_they_are(photos: Path, tmp_path: Path, sound: Cal
     ],
 )
 def test_an_id_given_twice_is_an_error_that_names_both(
-    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+    photos: Path, tmp_path: Path, refused: Callable[..., str], changes: dict[str, Any], expected: str
 ) -> None:
     """The second image took the first one's place, and was given the objects of both."""
     file = instances(tmp_path / "i.json", [annotation([square(0, 0, 2)])], **changes)
-    assert told in refused("coco", file, photos=photos)
+    assert expected in refused("coco", file, photos=photos)
 
 
 def test_a_polygon_may_be_a_flat_list_of_numbers(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
@@ -345,7 +345,7 @@ def test_a_polygon_may_be_a_flat_list_of_numbers(photos: Path, tmp_path: Path, s
 
 @pytest.mark.parametrize(
     ("segmentation", "cause"),
-    [([], "without a segmentation"), ([[1, 1, 5, 5]], "fewer than 3 points"), ([["a"] * 6], "no pairs of numbers")],
+    [([], "without a segmentation"), ([[1, 1, 5, 5]], "fewer than 3 points"), ([["a"] * 6], "not pairs of numbers")],
 )
 def test_an_import_in_which_nothing_was_drawn_is_an_error_that_holds_the_cause(
     photos: Path, tmp_path: Path, refused: Callable[..., str], segmentation: Any, cause: str

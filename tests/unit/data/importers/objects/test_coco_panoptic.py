@@ -35,7 +35,7 @@ def test_a_colour_of_no_segment_and_a_crowd_are_void_and_said(
     assert (leaf["category_id"], imported.classes.names[1]) == (17, "leaf")
     assert set(np.unique(sound(imported)["日本"])) == {0, 2, 3, 255}
     said = " ".join(imported.notes)
-    assert "Colours that are no segment of their PNG, which are void: 1" in said
+    assert "Colours that are not a segment of their PNG, which are void: 1" in said
     assert "Crowds painted as void: 3" in said
     assert "PNGs with pixels of no segment, which are void: 3" in said
 

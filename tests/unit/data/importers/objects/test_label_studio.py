@@ -145,7 +145,7 @@ def test_packed_strokes_are_read_from_the_json_alone(photos: Path, tmp_path: Pat
     assert np.argwhere(masks["apple_tree"] == 2).tolist() == [[y, x] for y in (1, 2) for x in (2, 3, 4)]
     assert np.argwhere(masks["b"]).tolist() == [[4, 4]]
     said = " ".join(imported.notes)
-    assert "Boxes, which are no outlines, left void: 1" in said
+    assert "Boxes, which are not outlines, left void: 1" in said
     assert "without a label, which are void: 1" in said
     assert "nothing is painted in them: 1" in said
 
@@ -199,7 +199,7 @@ def test_uploading_renames_photos(tmp_path: Path, draw_photo: Callable[..., Path
 
 
 @pytest.mark.parametrize(
-    ("tasks", "told"),
+    ("tasks", "expected"),
     [
         ({}, "the document is not a list"),
         ([3], "a task is not an object"),
@@ -217,9 +217,9 @@ def test_uploading_renames_photos(tmp_path: Path, draw_photo: Callable[..., Path
     ],
 )
 def test_a_wrong_export_is_one_sentence(
-    photos: Path, tmp_path: Path, refused: Callable[..., str], tasks: Any, told: str
+    photos: Path, tmp_path: Path, refused: Callable[..., str], tasks: Any, expected: str
 ) -> None:
-    assert told in refused("label-studio", export(tmp_path / "e.json", tasks), photos=photos)
+    assert expected in refused("label-studio", export(tmp_path / "e.json", tasks), photos=photos)
 
 
 @pytest.mark.parametrize("rle", [[], [300], ["a"], [-1], [0] * 20, "text", packed(np.zeros((3, 3), dtype=np.bool_))])

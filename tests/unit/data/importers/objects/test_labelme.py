@@ -113,7 +113,7 @@ def test_what_cannot_be_drawn_is_noted_and_the_rest_is_imported(
     assert np.all(masks["first_photo"][3:] == 255), "an object that was not drawn may be anywhere"
     assert np.argwhere(masks["second"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
     assert len(imported.notes) == 6, "five, and that the split is random"
-    assert any("coordinate is no number" in note and ": 3, first" in note for note in imported.notes)
+    assert any("coordinate is not a number" in note and ": 3, first" in note for note in imported.notes)
     assert any("'spiral'" in note for note in imported.notes)
 
 
@@ -147,11 +147,11 @@ def test_no_path_of_a_json_file_leads_outside(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
-        ('{"shapes": [', "no whole JSON"),
-        ("[" * 100_000, "no whole JSON"),
-        ("\udcff", "no whole JSON"),
+        ('{"shapes": [', "not a whole JSON"),
+        ("[" * 100_000, "not a whole JSON"),
+        ("\udcff", "not a whole JSON"),
         ('{"imagePath": "second.png", "shapes": {}}', "'shapes' of the document is not a list"),
         ('{"imagePath": 3, "shapes": []}', "'imagePath' of the document is not a text"),
         ('{"imagePath": "second.png", "shapes": [[]]}', "a shape is not an object"),
@@ -164,15 +164,15 @@ def test_no_path_of_a_json_file_leads_outside(
         ('{"imagePath": "second.png", "shapes": []}', "0 classes beside the background"),
     ],
 )
-def test_a_wrong_file_is_one_sentence(source: Path, refused: Callable[..., str], content: str, told: str) -> None:
+def test_a_wrong_file_is_one_sentence(source: Path, refused: Callable[..., str], content: str, expected: str) -> None:
     (source / "a.json").write_text(content, errors="surrogateescape")
-    assert told in refused("labelme", source)
+    assert expected in refused("labelme", source)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
-        ({"imagePath": "lost.jpg", "imageData": "no base64!"}, "base64"),
+        ({"imagePath": "lost.jpg", "imageData": "not base64!"}, "base64"),
         ({"imagePath": "lost.jpg", "imageData": "AAAA"}, "cannot be read"),
         ({"imageWidth": 13}, "13 x 8 px, but the photo is 12 x 8 px"),
         ({"imageWidth": 10**6, "imageHeight": 10**6}, "1000000 x 1000000"),
@@ -183,12 +183,12 @@ def test_a_wrong_file_is_one_sentence(source: Path, refused: Callable[..., str],
     ],
 )
 def test_a_wrong_picture_is_one_sentence(
-    source: Path, refused: Callable[..., str], changes: dict[str, Any], told: str
+    source: Path, refused: Callable[..., str], changes: dict[str, Any], expected: str
 ) -> None:
     sheet(source / "a.json", changes.pop("shapes", [shape("leaf", [[1, 1], [2, 2]], "rectangle")]), "second.png")
     document = json.loads((source / "a.json").read_text()) | changes
     (source / "a.json").write_text(json.dumps(document))
-    assert told in refused("labelme", source)
+    assert expected in refused("labelme", source)
 
 
 def test_a_photo_with_two_files_is_imported_once(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:

@@ -77,18 +77,18 @@ def test_a_shape_of_cvat_that_cannot_be_drawn_is_void(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
-        ("<annotations>", "no whole XML"),
+        ("<annotations>", "not a whole XML"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotations/>', "declares entities"),
         ("<annotation><object/></annotation>", "no annotations of CVAT"),
         ("<annotations><track/></annotations>", "holds no images"),
     ],
 )
-def test_a_wrong_xml_is_one_sentence(tmp_path: Path, refused: Callable[..., str], text: str, told: str) -> None:
+def test_a_wrong_xml_is_one_sentence(tmp_path: Path, refused: Callable[..., str], text: str, expected: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "annotations.xml").write_text(text)
-    assert told in refused("cvat-xml", tmp_path / "in")
+    assert expected in refused("cvat-xml", tmp_path / "in")
 
 
 def yolo(root: Path, draw_photo: Callable[..., Path], names: str, extra: str = "") -> Path:
@@ -114,8 +114,8 @@ def test_yolo_s_polygons(
     assert imported.classes.names == ("background", "stem", "leaf")
     for mask_HW in sound(imported).values():
         assert np.array_equal(mask_HW == 2, square_at(1, 1, 5, 6))
-        assert mask_HW[3, 10] == 255, "a box is no outline"
-    assert any("Boxes, which are no outlines, left void: 3" in note for note in imported.notes)
+        assert mask_HW[3, 10] == 255, "a box is not an outline"
+    assert any("Boxes, which are not outlines, left void: 3" in note for note in imported.notes)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_yolo_s_names_with_a_gap_are_not_moved_up(
     root: Path, tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
 ) -> None:
     """Class 1 was called after the name that came second, whatever its number."""
-    for names, told in {"[, leaf]": "name is empty", "\n- stem\n-1: leaf": "1 classes are named"}.items():
-        assert told in refused("yolo-seg", yolo(root, draw_photo, f"names: {names}"))
+    for names, expected in {"[, leaf]": "name is empty", "\n- stem\n-1: leaf": "1 classes are named"}.items():
+        assert expected in refused("yolo-seg", yolo(root, draw_photo, f"names: {names}"))
     imported = import_data("yolo-seg", yolo(root, draw_photo, "names:\n  0: stem\n  2: leaf"), tmp_path / "out")
     assert imported.classes.names == ("background", "class 0", "class 1")
     assert any("names no classes" in note for note in imported.notes)

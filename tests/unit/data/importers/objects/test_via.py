@@ -107,9 +107,9 @@ def test_photos_of_one_name_are_told_by_their_bytes_and_version_3_is_said(
     text = (root / "p.json").read_text().replace('"size": -1', f'"size": {other.stat().st_size}', 1)
     (root / "p.json").write_text(text)
     assert (import_data("via", root, tmp_path / "out").root / "JPEGImages" / "a.jpg").read_bytes() == other.read_bytes()
-    for text, told in (
+    for text, expected in (
         (json.dumps({key: {} for key in ("project", "file", "view", "metadata")}), "a project of VIA 3"),
         (json.dumps({"x": {"filename": "a.jpg", "regions": 3}}), "'regions' of a photo is not a list"),
     ):
         (root / "p.json").write_text(text)
-        assert told in refused("via", root)
+        assert expected in refused("via", root)
