@@ -5,7 +5,7 @@ verdicts.py  paired comparisons of the checkpoints, with each other and with the
 tables.py    the tables of scores
 html/        the HTML file
 language/    its texts, in English and Portuguese
-exports.py   the tables as CSV, JSON and LaTeX
+exports.py   the tables as CSV, JSON and LaTeX (tables.tex)
 
 Imports neither torch nor streamlit. Scores are fractions until `language.words` writes them.
 """

@@ -6,7 +6,10 @@ The LaTeX uses booktabs, escapes every text, and compiles with pdflatex and lual
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import core
 from core.metrics.scores import Scores
@@ -31,6 +34,14 @@ SPECIAL = {
 }  # fmt: skip
 
 UNKNOWN = "?"
+
+TEMPLATE = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), finalize=lambda value: escape(str(value)),
+    autoescape=False,  # noqa: S701 - LaTeX, which `finalize` escapes
+    undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True,
+    block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
+    comment_start_string="<#", comment_end_string="#>",
+).get_template("tables.tex")  # fmt: skip
 
 
 def tables(content: Content, verdicts: Verdicts, language: str = "en") -> dict[str, bytes]:
@@ -117,6 +128,11 @@ def tables_tex(content: Content, language: str) -> bytes:
     return document([scores_table(content, words), *class_tables(content, words)], words).encode()
 
 
+def document(tables: Sequence[ScoreTable], words: Words) -> str:
+    """Return a LaTeX document with the tables, one after the other, in percent; `tables.tex` is its template."""
+    return TEMPLATE.render(tables=tables, words=words)
+
+
 def _sides(content: Content) -> Iterable[tuple[dict[str, Any], Scores]]:
     for checkpoint in content.checkpoints:
         about = {"run": checkpoint.run.path.name, "checkpoint": checkpoint.file.name, "epoch": checkpoint.epoch}
@@ -142,60 +158,3 @@ def _letter(letter: str) -> str:
     if letter.isascii():
         return letter if letter.isprintable() else " "
     return letter if "\u00c0" <= letter <= "\u017f" else UNKNOWN
-
-
-def document(tables: Sequence[ScoreTable], words: Words) -> str:
-    """Return a document with the tables, one after the other."""
-    return "\n".join(
-        [
-            r"\documentclass[11pt,a4paper]{article}",
-            r"\usepackage[T1]{fontenc}",
-            r"\usepackage[utf8]{inputenc}",
-            r"\usepackage{textcomp}",
-            r"\usepackage{booktabs}",
-            r"\usepackage[margin=2cm]{geometry}",
-            r"\begin{document}",
-            "",
-            *(f"{environment(table, words)}\n" for table in tables),
-            r"\end{document}",
-            "",
-        ]
-    )
-
-
-def environment(table: ScoreTable, words: Words) -> str:
-    """Return one table environment, in percent, with the decimal sign of the language."""
-    size = [r"\small", r"\setlength{\tabcolsep}{3.5pt}"] if len(table.columns) > 5 else []
-    return "\n".join(
-        [
-            r"\begin{table}[htbp]",
-            r"\centering",
-            *size,
-            rf"\caption{{{escape(table.caption)}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-            r"\toprule",
-            *_groups(table),
-            _line([table.corner, *table.columns]),
-            r"\midrule",
-            *(_line([row.label, *map(words.per_cent, row.values)]) for row in table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-        ]
-    )
-
-
-def _groups(table: ScoreTable) -> list[str]:
-    """Return the headings over several columns, and their rules."""
-    if not table.groups:
-        return []
-    cells, rules, first = [""], [], 2
-    for name, span in table.groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(name)}}}")
-        rules.append(rf"\cmidrule(lr){{{first}-{first + span - 1}}}")
-        first += span
-    return [rf"{' & '.join(cells)} \\", "".join(rules)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return rf"{' & '.join(map(escape, cells))} \\"

@@ -51,8 +51,6 @@ class Words:
         """Return `a, b and c`."""
         return self("and").join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
-    # --- numbers ----------------------------------------------------------------------------------------------------
-
     def number(self, value: float | None, digits: int = 0) -> str:
         """Return a number with `digits` decimals: 1,464.5 in English, 1 464,5 in Portuguese."""
         if value is None:
@@ -85,8 +83,6 @@ class Words:
         write = self.points if signed else self.per_cent
         return self("epoch range", first=write(low), last=write(high))
 
-    # --- times ------------------------------------------------------------------------------------------------------
-
     def duration(self, seconds: float) -> str:
         """Return a time in its two largest units: 45 s, 2 min 10 s, 3 h 5 min."""
         whole = round(seconds)
@@ -101,8 +97,6 @@ class Words:
         """Return a date with its time of day."""
         month = self._months[when.month - 1]
         return self("date", day=when.day, month=month, year=when.year, time=f"{when:%H:%M}")
-
-    # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def label(self, checkpoint: ReportedCheckpoint, content: Content) -> str:
         """Return a checkpoint's name: its epochs, after the run's name if there are several runs."""

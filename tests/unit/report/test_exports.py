@@ -13,7 +13,7 @@ import pytest
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.language.words import LANGUAGES, Words
-from core.report.tables import Row, ScoreTable
+from core.report.tables import Row, ScoreTable, class_tables, scores_table
 from core.report.verdicts import decide
 from tests.small_data import write_voc
 from tests.unit.report.conftest import MakeRun
@@ -96,10 +96,9 @@ def test_latex_compiles(content: Content, tmp_path: Path, language: str) -> None
     checkpoints = [replace(each, run=run) for each in content.checkpoints]
     words = Words("pt" if language == "pt" else "en")
     own = ScoreTable(NASTY, NASTY, ((NASTY, 2),), (NASTY, NASTY), (Row(NASTY, (0.5, None)), Row("犬 −", (1.0, 0.0))))
-    source = exports.tables_tex(gather(checkpoints), words.language).decode()
-    end = r"\end{document}"
-    whole = source.replace(end, exports.environment(own, words) + "\n" + end)
-    (tmp_path / "tables.tex").write_text(whole, encoding="utf-8")
+    nasty = gather(checkpoints)
+    tables = [scores_table(nasty, words), *class_tables(nasty, words), own]
+    (tmp_path / "tables.tex").write_text(exports.document(tables, words), encoding="utf-8")
     ended = subprocess.run(
         [compiler, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "tables.tex"],
         cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,

@@ -1,0 +1,12 @@
+export default function ({ parentElement, data, setTriggerValue }) {
+  const find = (selector) => parentElement.querySelector(selector);
+  find("img").src = data.picture;
+  find("img").alt = data.alt;
+  find(".name").textContent = data.name;
+  find(".card").title = data.name;
+  find(".card").onclick = () => {
+    // The large view stands at the top of the page, which may have been scrolled far down.
+    for (let part = parentElement.host; part; part = part.parentElement) part.scrollTop = 0;
+    setTriggerValue("opened", true);
+  };
+}
