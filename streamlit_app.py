@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.model.photo.photo_file import SUFFIXES
+from core.model.photo import SUFFIXES
 from core.model.weights import starter
 from core.training import demo_run
 from ui.home.data_sets import show_data_sets

@@ -23,7 +23,7 @@ from core.metrics import comparison
 from core.metrics.image_scores import losers, score_images, summarize, winners
 from core.metrics.verdict import sentence
 from core.model.checkpoint.stated import NOTHING, Given
-from core.model.photo.photo_file import open_photo_file
+from core.model.photo import open_photo_file
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes

@@ -124,9 +124,6 @@ def unused(path: Path) -> Path:
     return next(each for each in candidates if not each.exists())
 
 
-# --- folders --------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` at the end of the block, and is deleted if the block raises.

@@ -38,8 +38,6 @@ NOTE_EVERY_S = 0.3
 """Least time between two writes of progress.json."""
 
 
-# --- the lock -------------------------------------------------------------------------------------------------------
-
 _locks: set[int] = set()
 """File descriptors of the locks that this process holds."""
 
@@ -119,9 +117,6 @@ def is_stop_requested(path: Path) -> bool:
     return (path / "stop").exists()
 
 
-# --- starting a process ---------------------------------------------------------------------------------------------
-
-
 def launch(arguments: list[str], path: Path) -> None:
     """Run `python -m core ARGUMENTS` detached, its output in `trainer.log`, and wait until it holds the folder's lock.
 
@@ -166,9 +161,6 @@ def _text_from(path: Path, offset: int) -> str:
             return file.read().decode("utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-# --- jobs -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -52,8 +51,8 @@ def say(line: str) -> None:
 
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
-    """Yield a callback for progress that moves a bar on stderr, if that is a terminal."""
-    with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr, leave=False) as bar:
+    """Yield a callback for progress that moves a bar on stderr, if that is a terminal; bytes (B) are shown as MB."""
+    with tqdm(desc=what, unit=unit, unit_scale=unit == "B", disable=None, file=sys.stderr, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
@@ -83,12 +82,8 @@ class TrainingProgress:
         self._floor: float | None = None
         self._epochs = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove the bar."""
         self._bar.close()
 
     def show(self, record: Record) -> None:
@@ -97,7 +92,7 @@ class TrainingProgress:
             case Preparing():
                 self._bar.set_postfix_str(f"{record.doing}: {record.done}/{record.total}")
             case Preflight():
-                self._say(f"A step, a checkpoint and an evaluation were tried in {record.seconds:.0f} s")
+                say(f"A step, a checkpoint and an evaluation were tried in {record.seconds:.0f} s")
             case RunStarted():
                 self._start(record)
             case Step():
@@ -106,24 +101,24 @@ class TrainingProgress:
             case Validating():
                 self._bar.set_postfix(validating=f"{record.image}/{record.images}")
             case Epoch():
-                self._say(self._epoch_line(record))
+                say(self._epoch_line(record))
             case Checkpoint():
-                self._say(f"  {record.file} saved and verified, {record.size_bytes / 1e6:.0f} MB")
+                say(f"  {record.file} saved and verified, {record.size_bytes / 1e6:.0f} MB")
             case Warned():
-                self._say(f"  warning: {record.message}")
+                say(f"  warning: {record.message}")
             case RunEnded():
-                self._say(f"{record.outcome}: {record.reason}")
+                say(f"{record.outcome}: {record.reason}")
 
     def advise(self, sentence: str) -> None:
         """Show a sentence about the run's health."""
-        self._say(f"  health: {sentence}")
+        say(f"  health: {sentence}")
 
     def _start(self, started: RunStarted) -> None:
         self._epochs = int(started.config["epochs"])
         self._floor = started.floor["miou"]
         self._bar.total = self._epochs * started.steps_per_epoch
         self._bar.update(started.steps_done)
-        self._say(
+        say(
             f"{started.num_train_images:,} training and {count(started.num_val_images, 'validation photo')}, "
             f"{count(started.num_params, 'parameter')}, {started.precision} on {started.device}"
         )
@@ -135,10 +130,6 @@ class TrainingProgress:
             f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.train_loss:.3f}  "
             f"mIoU {miou}{floor}  {epoch.images_per_second:.1f} images/s  {epoch.seconds:.0f} s"
         )
-
-    def _say(self, line: str) -> None:
-        with closed_pipe_ignored(sys.stderr):
-            tqdm.write(line, file=sys.stderr)
 
 
 def _percent(fraction: float | None) -> str:

@@ -16,13 +16,9 @@ MAX_FILES = 3
 
 
 def bring(folder: Path, name: str, data: bytes, endings: Sequence[str]) -> Path:
-    """Store a file and return its path; the newest `MAX_FILES` stay. A full disk raises `DataError`.
+    """Store a file in a folder and return its path; the newest `MAX_FILES` stay. A full disk raises `DataError`.
 
-    Args:
-        folder: where the files lie; created if needed.
-        name: the file's name in the browser; only a known ending of it is used.
-        data: its bytes.
-        endings: those that are known, with their dots.
+    Of the file's name in the browser only an ending that is known is used; `endings` have their dots.
     """
     ending = next((known for known in endings if name.lower().endswith(known)), endings[0])
     path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}{ending}"

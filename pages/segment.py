@@ -25,9 +25,8 @@ from ui.segment.models import (
     warn_of_weak,
 )
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
-from ui.segment.photo_pair import show_pair
 from ui.segment.photo_source import ask_photos
-from ui.segment.photo_view import Photo, ask_stretch, show_pictures, show_scale
+from ui.segment.photo_view import Photo, ask_stretch, show_pair, show_pictures, show_scale
 from ui.words import plain
 
 

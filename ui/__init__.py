@@ -6,10 +6,10 @@ address.py      keeps what a page shows in its query parameters, and hands them 
 cached.py       bounded caches
 charts.py       records -> figures, of one run or several
 clickable.py    figures whose marks filter photos
+components.py   what runs in the browser (browser/): components, and the styles of pages
 checkpoints.py  the checkpoints to choose from
 sources.py      the demo, VOC 2012 or a folder; downloads
-photo_card.py   a small picture that is a button
-pictures.py     photos and masks: thumbnails, rows, and the slider between before and after (JavaScript)
+pictures.py     photos and masks: thumbnails, rows, cards to click, and the slider between before and after
 legend.py       which colour is which class
 downloads.py    a button that makes and saves a file
 internals.py    the parts of Streamlit that are not its public API, and the public way without them

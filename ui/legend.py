@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import streamlit as st
 
 from core.classes import Classes
-from core.model.photo.photo_file import ClassArea
+from core.model.photo import ClassArea
 from core.voc import VOID
 from ui.charts import NEUTRAL
 from ui.words import percent

@@ -15,6 +15,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from ui import address
+from ui.components import style
 from ui.words import plain
 
 FAVICON = (
@@ -25,12 +26,7 @@ FAVICON = (
 """The nine taps of an atrous convolution. The browser would fetch an icon given by name from Google."""
 
 
-STYLE = """<style>
-[data-testid=stCaptionContainer] { opacity: 1; color: color-mix(in srgb, currentColor 66%, transparent); }
-[data-testid=stCaptionContainer] code { font-size: 12px; }
-.stApp [data-testid=stButtonGroup] :is([aria-checked=true], [aria-pressed=true]) p {
-  color: color-mix(in srgb, currentColor 75%, CanvasText); } /* in popovers CanvasText is black in dark too */
-</style>"""
+STYLE = style("page.css")
 """Text that the theme cannot bring to WCAG AA: paths in captions, and the chosen one of a row of options in dark."""
 
 

@@ -5,7 +5,7 @@ Mouse, finger and arrow keys move the line.
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from core.classes import palette_of
 from core.data.images import read_mask, read_photo
 from core.model.output.render import colorize
 from ui.charts import NEUTRAL
+from ui.components import component
 
 LEAST_PX = 8
 LEAST_SHEET_PX = 320
@@ -32,51 +33,7 @@ ROW_HEIGHT_PX = 132
 WIDEST = 3
 """A picture with a larger ratio of width to height is drawn lower than its row."""
 
-HTML = """
-<div class="pictures">
-  <img class="left"><img class="right">
-  <div class="line"><span aria-hidden="true">&#8596;</span></div>
-  <span class="name first"></span><span class="name second"></span>
-  <input type="range" min="0" max="100" step="1" value="50">
-</div>
-"""
-
-CSS = """
-.pictures { position: relative; margin: 0 auto; overflow: hidden; border-radius: 4px; line-height: 0;
-  outline: 1px solid #8a929b; outline-offset: 2px; touch-action: pan-y; }
-.pictures:focus-within { outline: 3px solid var(--st-primary-color); }
-img { width: 100%; display: block; }
-.right { position: absolute; inset: 0; height: 100%; }
-.line { position: absolute; top: 0; bottom: 0; width: 2px; margin-left: -1px; background: #fff;
-  box-shadow: 0 0 3px #000; pointer-events: none; }
-.line span { position: absolute; top: 50%; left: 1px; width: 26px; margin: -13px 0 0 -13px; border-radius: 50%;
-  font: 16px/26px sans-serif; text-align: center; background: #fff; color: #222; box-shadow: 0 0 3px #000; }
-.name { position: absolute; top: 6px; padding: 2px 6px; border-radius: 3px; background: #000a; color: #fff;
-  font: 13px/1.3 var(--st-font, sans-serif); pointer-events: none; max-width: 45%; }
-.first { left: 6px; } .second { right: 6px; }
-input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize; }
-"""
-
-JS = """
-export default function ({ parentElement, data }) {
-  const find = (selector) => parentElement.querySelector(selector);
-  const range = find("input"), right = find(".right"), line = find(".line");
-  find(".left").src = data.left; find(".left").alt = data.left_alt;
-  right.src = data.right; right.alt = data.right_alt;
-  find(".first").textContent = data.left_name; find(".second").textContent = data.right_name;
-  range.setAttribute("aria-label", data.label);
-  find(".pictures").style.width = data.width;
-  const move = () => {
-    right.style.clipPath = `inset(0 0 0 ${range.value}%)`;
-    line.style.left = `${range.value}%`;
-    range.setAttribute("aria-valuetext", `${range.value} % ${data.left_name}`);
-  };
-  range.oninput = move;
-  move();
-}
-"""
-
-_mount = st.components.v2.component("compare_slider", html=HTML, css=CSS, js=JS)
+_mount = component("compare_slider", "slider")
 
 
 def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW_HEIGHT_PX) -> None:
@@ -177,3 +134,18 @@ def sheet(panels: Sequence[tuple[Image.Image, str]]) -> Image.Image:
         drawing.rectangle((left + 2, top + 2, band[2] + 6, band[3] + 6), fill=BAND)
         drawing.text((left + 8, top + 8), name, ON_BAND, font)
     return whole
+
+
+_mount_card = component("photo_card", "card")
+
+
+def show_card(
+    picture: bytes, name: str, alt: str, *, key: str, on_open: Callable[[], None], height_px: int = ROW_HEIGHT_PX
+) -> None:
+    """Draw an encoded picture `height_px` high, in a horizontal container; `on_open` is called after a click."""
+    with Image.open(io.BytesIO(picture)) as image:
+        ratio = image.width / image.height
+    width = min(WIDEST * height_px, max(height_px // 2, round(height_px * ratio)))
+    _mount_card(
+        key=key, width=width, data={"picture": data_url(picture), "alt": alt, "name": name}, on_opened_change=on_open
+    )

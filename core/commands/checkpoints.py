@@ -1,15 +1,13 @@
 """The commands inspect, export and models."""
 
 import argparse
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import jobs
 from core.commands.document import Add, Document, add_job
 from core.data.geometry import GEOMETRIES, HOW
 from core.model.weights import starter
-from core.terminal import progress_bar, say
+from core.terminal import progress_bar, reporting, say
 from core.wording import count
 
 if TYPE_CHECKING:
@@ -22,8 +20,8 @@ def find_checkpoint(given: Path) -> Path:
     """Return the file of a named checkpoint: a path, the starter, or a model on offer, downloaded if missing."""
     from core.model.weights.pretrained import checkpoint_file
 
-    with progress_bar(f"downloading {given}", "MB") as show:
-        return checkpoint_file(given, lambda done, total: show(done // 10**6, total // 10**6))
+    with progress_bar(f"downloading {given}", "B") as on_progress:
+        return checkpoint_file(given, on_progress)
 
 
 def given_by(arguments: argparse.Namespace) -> "Given":
@@ -84,14 +82,7 @@ def models(arguments: argparse.Namespace) -> Document:
 
     if arguments.download:
         model = pretrained_model(arguments.download)
-        job = arguments.job
-        with progress_bar(model.name, "MB") as show, jobs.running(job) if job else nullcontext() as note:
-
-            def on_progress(done: int, total: int) -> None:
-                show(done // 10**6, total // 10**6)
-                if note:
-                    note(done, total)
-
+        with reporting(model.name, "B", arguments.job) as on_progress:
             model.download(on_progress)
     return {"models": [model.as_dict() for model in MODELS]}
 

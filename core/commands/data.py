@@ -20,18 +20,9 @@ if TYPE_CHECKING:
     from core.data.importers import Imported
 
 FORMATS = (
-    "coco",
-    "coco-panoptic",
-    "labelme",
-    "label-studio",
-    "cvat-xml",
-    "yolo-seg",
-    "supervisely",
-    "via",
-    "class-masks",
-    "color-table",
-    "id-masks",
-)
+    "coco", "coco-panoptic", "labelme", "label-studio", "cvat-xml", "yolo-seg", "supervisely", "via", "class-masks",
+    "color-table", "id-masks",
+)  # fmt: skip
 """The names of `IMPORTERS`, which reads NumPy; a test compares both."""
 
 
@@ -90,10 +81,10 @@ def download(arguments: argparse.Namespace) -> Document:
     from core.data.voc2012 import claim, download_voc, job_dir, known_urls, unpack_voc
 
     folder = arguments.job or job_dir()
-    with progress_bar("VOC 2012", "MB") as show, claim(folder) as note, _ended_as_by_ctrl_c():
+    with progress_bar("VOC 2012", "B") as show, claim(folder) as note, _ended_as_by_ctrl_c():
 
         def on_progress(done: int, total: int) -> None:
-            show(done // 10**6, total // 10**6)
+            show(done, total)
             note(done, total)
 
         if arguments.tar:
@@ -124,9 +115,8 @@ def import_(arguments: argparse.Namespace) -> Document:
         )
         document = _as_document(imported, has_pixels=arguments.format == "auto")
         if arguments.job:
-            write_json(
-                arguments.job / incoming.DOCUMENT, document
-            )  # before the job is over: then the dashboard reads it
+            # Before the job is over: then the dashboard reads it.
+            write_json(arguments.job / incoming.DOCUMENT, document)
             incoming.forget_upload(arguments.source)
     return document
 

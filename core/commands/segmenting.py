@@ -6,7 +6,7 @@ anything is written.
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_b
 from core.commands.document import Add, Document
 from core.errors import PhotoError
 from core.files import refuse_existing, replacing, write_new
-from core.model.photo.photo_file import open_photo_file
+from core.model.photo import open_photo_file
 from core.palettes import OWN, PALETTES, recolored
 from core.terminal import progress_bar, say
 
@@ -65,8 +65,8 @@ class _Segmenting:
         return {"photos": photos} | self._write_for_all()
 
     def _segment(self, path: Path, stem: str) -> Document:
-        from core.model.output.results import mask_and_overlay
-        from core.model.photo.photo_file import abstain, class_areas
+        from core.model.output.results import cutouts, mask_and_overlay
+        from core.model.photo import abstain, class_areas
 
         began_s = time.perf_counter()
         photo = open_photo_file(path, stretch=self._arguments.stretch).photo
@@ -78,20 +78,14 @@ class _Segmenting:
         areas = class_areas(mask_HW, confidence_HW, self._classes.names)
         mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, self._shown))
         document: Document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
-        document |= self._cut_out(stem, photo, mask_HW)
+        if self._arguments.cutouts:
+            document["cutouts"] = self._write(cutouts(stem, photo, mask_HW, self._classes))
         if self._coco:
             self._coco.add(path.name, mask_HW, confidence_HW)
         self._areas.append((path.name, areas))
         if (num_passes := self._model.tta.num_passes(*photo.size)) > 1:
             document["passes"] = num_passes
         return document | {"classes": [vars(area) for area in areas], "seconds": time.perf_counter() - began_s}
-
-    def _cut_out(self, stem: str, photo: Any, mask_HW: Any) -> Document:
-        from core.model.output.results import cutouts
-
-        if not self._arguments.cutouts:
-            return {}
-        return {"cutouts": self._write(cutouts(stem, photo, mask_HW, self._classes))}
 
     def _write(self, members: Iterable[tuple[str, bytes]]) -> list[str]:
         written = []
@@ -103,31 +97,22 @@ class _Segmenting:
 
     def _write_for_all(self) -> Document:
         """Write the files that cover all photos, and return their paths."""
-        from core.model.output.results import areas_csv
+        from core.model.output.results import areas_csv, write_zip
 
         document: Document = {}
         if self._coco:
             (document["polygons"],) = self._write([(POLYGONS_FILE, self._coco.to_bytes())])
         if self._arguments.csv:
             (document["csv"],) = self._write([(CSV_FILE, areas_csv(self._areas).encode())])
-        if self._arguments.zip:
-            self._zip(self._arguments.zip)
-            document["zip"] = str(self._arguments.zip)
+        if target := self._arguments.zip:
+            refuse_existing(target)
+            try:
+                with replacing(target) as file:
+                    write_zip(file, ((written.name, written.read_bytes()) for written in self._written))
+            except OSError as error:
+                raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
+            document["zip"] = str(target)
         return document
-
-    def _zip(self, target: Path) -> None:
-        from core.model.output.results import write_zip
-
-        def members() -> Iterator[tuple[str, bytes]]:
-            for file in self._written:
-                yield file.name, file.read_bytes()
-
-        refuse_existing(target)
-        try:
-            with replacing(target) as file:
-                write_zip(file, members())
-        except OSError as error:
-            raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
 
 
 def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -159,7 +159,7 @@ def _train_leg(
     """Train one leg within `_trainer_of` the run, and show its records and the advice on its health."""
     from core.training.loop.trainer import train as train_leg
 
-    with TrainingProgress(run.path.name) as progress:
+    with closing(TrainingProgress(run.path.name)) as progress:
         ended, has_begun = None, False
         log, said = read_log(run.log_path), dict[str, str]()
         try:

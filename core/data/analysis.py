@@ -143,9 +143,6 @@ def _root(path: Path) -> Path:
     return read_contents(path).root.resolve()  # raises the error
 
 
-# --- the stored file ------------------------------------------------------------------------------------------------
-
-
 def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
     """Return the analysis in a document; another format raises KeyError, TypeError, ValueError or the like."""
     classes, report = document["classes"], document["report"]

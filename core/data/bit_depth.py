@@ -92,9 +92,6 @@ def _one(value: object) -> int:
     return _all(value)[0]
 
 
-# --- scale ----------------------------------------------------------------------------------------------------------
-
-
 def is_scalable(picture: Image.Image) -> bool:
     """Return whether a picture has more than 8 bits of grey, so that `stretched` can help."""
     return picture.mode in UNSCALED_MODES or picture.mode.startswith(DEEP_GREY)

@@ -127,7 +127,8 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
         raise DataError(
             f"No photo that is listed in {root / LISTS} has a mask of its name; mend the lists, or remove them."
         )
-    return Dataset(root.resolve(), contents.classes, _in_usual_order(splits), source, contents.has_named_classes)
+    usual = {name: splits[name] for name in ("train", "val") if name in splits}  # these come first
+    return Dataset(root.resolve(), contents.classes, usual | splits, source, contents.has_named_classes)
 
 
 def read_contents(path: Path, *, needs_masks: bool = True) -> Contents:
@@ -294,8 +295,3 @@ def random_splits(samples: list[Sample], seed: int) -> dict[str, tuple[Sample, .
     num_train = num_to_train(len(samples))
     by_name = [tuple(sorted(part, key=lambda s: s.name)) for part in (shuffled[:num_train], shuffled[num_train:])]
     return {"train": by_name[0], "val": by_name[1]}
-
-
-def _in_usual_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:
-    first = [name for name in ("train", "val") if name in splits]
-    return {name: splits[name] for name in [*first, *(name for name in splits if name not in first)]}

@@ -93,9 +93,6 @@ def _is_settled(file: Stamp, now_ns: int) -> bool:
     return changed_ns < now_ns - SETTLED_NS
 
 
-# --- on the disk ----------------------------------------------------------------------------------------------------
-
-
 def _known(folder: str) -> Known:
     """Return the entries of a folder, read from the disk the first time."""
     if folder not in _memory:

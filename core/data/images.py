@@ -61,16 +61,13 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if is_photo and isinstance(error, UnidentifiedImageError) and (odd := _odd_tiff(path)):
-            raise DataError(f"The photo {path} {odd}.") from odd
+        if is_photo and isinstance(error, UnidentifiedImageError):
+            with path.open("rb") as file:
+                if odd := refused_tiff(file):
+                    raise DataError(f"The photo {path} {odd}.") from odd
         raise DataError(
             f"The {what} {path} cannot be read ({error}); replace it or take it off the split list."
         ) from error
-
-
-def _odd_tiff(path: Path) -> Refused | None:
-    with path.open("rb") as file:
-        return refused_tiff(file)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 macOS writes an umlaut as two code points, other systems as one: names are compared in composed form (NFC).
 """
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Container, Mapping
@@ -19,6 +20,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def plain_path(path: str) -> str:
+    """Return a path in composed form, with plain slashes and without dots in it."""
+    return posixpath.normpath(composed(path).replace("\\", "/"))
+
+
 def folded(name: str) -> set[str]:
     """Return the names of files that a list entry may mean: in lower case, with and without a photo's extension."""
     path = Path(name)
@@ -33,9 +39,8 @@ def bare(name: str) -> str:
 def near(files: Mapping[str, Path], others: Container[str] = ()) -> Callable[[str], Path | None]:
     """Return a function that finds the file with nearly a given name, None if none or if the exact name exists.
 
-    Args:
-        files: photos, or masks, by name.
-        others: names of the other kind; a file with a partner there is not matched by its suffix.
+    `files` are photos, or masks, and `others` the names of the other kind: a file with a partner there is not matched
+    by its suffix.
     """
     exact = {name.casefold(): file for name, file in files.items()}
     without_ending = {bare(name): file for name, file in files.items() if name not in others}

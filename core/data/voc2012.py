@@ -39,8 +39,6 @@ UNPACK_SHARE = 20
 """Progress counts unpacking as 1/20 of the download, its usual share of the time."""
 
 
-# --- where it lies --------------------------------------------------------------------------------------------------
-
 DEVKIT, RELEASE = "VOCdevkit", "VOC2012"
 NEEDED = (*LAYOUTS[0], LISTS.as_posix())
 UNPACKED = (*NEEDED, AUGMENTED_MASKS)
@@ -84,9 +82,6 @@ def claim(folder: Path) -> Iterator[OnProgress]:
         raise RunError("VOC 2012 is being downloaded by another process already; wait until it has ended.")
     with jobs.running(folder) as note:
         yield note
-
-
-# --- downloading and unpacking --------------------------------------------------------------------------------------
 
 
 def _ignore(_done: int, _total: int) -> None:

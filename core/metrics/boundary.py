@@ -142,10 +142,9 @@ def _by_class(regions: Iterable[tuple[NDArray[np.bool_], Ids]], num_classes: int
 
 
 def boundary_f(counts_4K: Counts) -> NDArray[np.float64]:
-    """Return boundary F of every class, (..., K), in [0, 1]; NaN without any contour, 0 if only one mask has one.
+    """Return boundary F of every class, (..., K), in [0, 1], from sums of `contour_counts`, (..., 4, K).
 
-    Args:
-        counts_4K: sums of `contour_counts`, shape (..., 4, K).
+    It is NaN without any contour, 0 if only one mask has one.
     """
     near_truth_K, predicted_K, near_predicted_K, truth_K = np.moveaxis(counts_4K, -2, 0)
     precision_K, recall_K = ratio(near_truth_K, predicted_K), ratio(near_predicted_K, truth_K)
@@ -181,10 +180,9 @@ def _box(region_HW: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
 
 
 def boundary_iou(counts_3K: Counts) -> NDArray[np.float64]:
-    """Return boundary IoU of every class, shape (..., K), in [0, 1]; NaN where neither region has a pixel.
+    """Return boundary IoU of every class, (..., K), in [0, 1], from sums of `boundary_counts`, (..., 3, K).
 
-    Args:
-        counts_3K: sums of `boundary_counts`, shape (..., 3, K).
+    It is NaN where neither region has a pixel.
     """
     both_K, truth_K, predicted_K = np.moveaxis(counts_3K, -2, 0)
     return ratio(both_K, truth_K + predicted_K - both_K)

@@ -67,8 +67,7 @@ def check_masks(truth_HW: Ids, predicted_HW: Ids, num_classes: int) -> None:
 def iou(counts_KK: Counts) -> NDArray[np.float64]:
     """Return IoU = TP / (TP + FP + FN) of every class, shape (..., K); NaN where the union is empty.
 
-    Args:
-        counts_KK: confusion counts, shape (..., K, K); leading axes (images, resamples) are kept.
+    Leading axes of the counts, (..., K, K), as of images or resamples, are kept.
     """
     hits_K, truth_K, predicted_K = marginals(counts_KK)
     return ratio(hits_K, truth_K + predicted_K - hits_K)

@@ -165,12 +165,7 @@ def _iou_of_pairs(counts_KK: Counts) -> NDArray[np.float64]:
 
 
 def explain(value: float, floor: float | None = None) -> Suspicion | None:
-    """Return what is odd about a score printed elsewhere, None if it is plausible.
-
-    Args:
-        value: the number as printed.
-        floor: the floor in [0, 1], None if unknown.
-    """
+    """Return what is odd about a score as printed elsewhere, beside a floor in [0, 1]; None if it is plausible."""
     if not math.isfinite(value):
         return Suspicion("no number", "the score of a class that never occurs was divided by zero and averaged in")
     if not 0 <= value <= 1:

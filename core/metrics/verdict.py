@@ -43,7 +43,10 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
         text = text.replace("-0.0", "0.0").replace("+0.0", "0.0")
         return text.replace(".", ",") if language == "pt" else text
 
-    return words[_kind(comparison)].format(
+    kind = "beat"
+    if comparison.verdict == "undecided":
+        kind = "few" if comparison.images < MIN_IMAGES else "undecided"
+    return words[kind].format(
         a=a_label,
         b=b_label,
         winner=a_label if is_worse else b_label,
@@ -59,9 +62,3 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
         images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
         least=MIN_IMAGES,
     )
-
-
-def _kind(comparison: Comparison) -> str:
-    if comparison.verdict != "undecided":
-        return "beat"
-    return "few" if comparison.images < MIN_IMAGES else "undecided"

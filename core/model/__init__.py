@@ -7,6 +7,6 @@ weights/          starting weights, and the models on offer
 checkpoint/       files of weights, ours and other programs'
 predict/          photo -> mask
 fast/             faster ways to compute what the model computes
-photo/            an uploaded file -> upright RGB photo, or an error in one sentence
+photo.py          any file -> upright RGB photo, or an error in one sentence; what its mask holds
 output/           masks -> pictures and files
 """

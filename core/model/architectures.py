@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import ResNet, resnet50, resnet101
+from torchvision.models import resnet50, resnet101
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
@@ -54,7 +54,9 @@ def build_model(
     rates, build = ATROUS_RATES[output_stride], DeepLabV3
     if architecture in SMP:
         rates, build = ATROUS_RATES[8], AlignedDeepLabV3
-        _dilate_first_blocks(resnet)
+        for stage in (resnet.layer3, resnet.layer4):
+            # The first block is dilated like the others; torchvision gives it the dilation of the stage before.
+            stage[0].conv2.dilation = stage[0].conv2.padding = stage[1].conv2.dilation
     stages = {"layer4": "out"} | ({"layer3": "aux"} if has_aux_head else {})
     return _trained_fast(
         build(
@@ -98,12 +100,6 @@ class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
         logits_NKhw = self.classifier(self.backbone(images_N3HW)["out"])
         size = images_N3HW.shape[-2:]
         return {"out": F.interpolate(logits_NKhw, size=size, mode="bilinear", align_corners=True)}
-
-
-def _dilate_first_blocks(resnet: ResNet) -> None:
-    """Dilate the first block of a stage like its others; torchvision gives it the dilation of the stage before."""
-    for stage in (resnet.layer3, resnet.layer4):
-        stage[0].conv2.dilation = stage[0].conv2.padding = stage[1].conv2.dilation
 
 
 def _trained_fast(model: DeepLabV3) -> DeepLabV3:

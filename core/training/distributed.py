@@ -84,8 +84,6 @@ class World:
             )
         return share
 
-    # --- communication ------------------------------------------------------------------------------------------------
-
     def any_of(self, flag: bool) -> bool:  # noqa: FBT001 (the flag is the value)
         """Return whether the flag is set in any process."""
         return bool(self.summed(torch.tensor(int(flag))))
@@ -125,8 +123,6 @@ class World:
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)
-
-    # --- the model ----------------------------------------------------------------------------------------------------
 
     def with_shared_batchnorm(self, model: T, device: torch.device) -> T:
         """Make BatchNorm count over the whole batch; across processes PyTorch supports that on GPUs only."""

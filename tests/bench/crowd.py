@@ -27,7 +27,7 @@ from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
 from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
-from core.model.photo.photo_file import open_photo
+from core.model.photo import open_photo
 from core.model.predict.predictor import open_predictor
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset

@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, expect
 
 from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
-from core.model.photo.photo_file import open_photo
+from core.model.photo import open_photo
 from core.model.predict.predictor import open_predictor
 from core.model.predict.upsampling import Prediction
 from core.training.run.folders import Run, create_run

@@ -22,7 +22,7 @@ from ui.clickable import ONLY
 from ui.dataset.large_view import open_photo, opened, show_large
 from ui.legend import show_legend
 from ui.page import showing_errors
-from ui.photo_card import show_card
+from ui.pictures import show_card
 from ui.words import plain
 
 FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data.importers import Source, options_of
+from core.data.importers import IMPORTERS, Source
 from core.data.importers.formats import Contents
 from core.data.importers.masks.known_names import KNOWN, VOID_NAME
 from core.data.importers.plan import Called, Value
@@ -81,7 +81,7 @@ def _show_classes(preview: Preview) -> None:
 
 def ask_places(name: str, source: Source, contents: Contents) -> Source:
     """Ask where photos, masks and names are, as far as the format reads that; return the corrected source."""
-    options = options_of(name)
+    options = IMPORTERS[name].options
     folders, root = list(contents.folders), source.path
 
     def ask_folder(label: str, other: str) -> str | None:

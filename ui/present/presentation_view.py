@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.images import jpeg_bytes
 from core.metrics.comparison import Comparison
 from core.model.output.render import overlay
-from core.model.photo.photo_file import SUFFIXES, open_photo
+from core.model.photo import SUFFIXES, open_photo
 from core.report.content import Content
 from core.report.html import sections
 from core.report.html.charts import LineChart
@@ -18,39 +18,15 @@ from core.report.language.words import Words
 from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
+from ui.components import style
 from ui.legend import show_legend
 from ui.pictures import reduced
-from ui.present.presentation import (
-    SEED,
-    Shown,
-    data_sentences,
-    data_title,
-    meaning_sentences,
-    training_sentence,
-)
+from ui.present.presentation import SEED, Shown, data_sentences, data_title, meaning_sentences, training_sentence
 from ui.segment import cached_segments
 from ui.segment.photo_source import MAX_PHOTO_MB
 from ui.words import plain
 
-STYLE = """<style>
-.stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 4rem) 1rem; }
-.st-key-story { min-height: calc(100vh - 6rem); justify-content: center; }
-.st-key-story h1 { font-size: clamp(1.75rem, 3.75vw, 4.5rem); line-height: 1.15; padding: 0; }
-.st-key-story :is(p, li, .stHtml > div) { font-size: clamp(1.125rem, 1.875vw, 2.25rem) !important;
-  line-height: 1.35; }
-.st-key-story [data-testid="stCaptionContainer"] p { font-size: clamp(1rem, 1.4vw, 1.7rem) !important; }
-.st-key-story [data-testid="stMetricValue"] p { font-size: clamp(3rem, 7vw, 8.5rem) !important; line-height: 1.1; }
-.st-key-story img { max-height: 50vh; object-fit: contain; }
-.st-key-verdict h1 { font-size: clamp(1.75rem, 4.75vw, 6rem); }
-.st-key-samples img { max-height: 25vh; }
-.st-key-pictures img { max-height: 39vh; }
-.st-key-pictures h1 { font-size: clamp(1.5rem, 2.6vw, 3.2rem); }
-.st-key-yours img { max-height: 62vh; }
-@media (min-width: 640px) { /* in the otherwise empty bar of the menu */
-  .stMainBlockContainer { padding-top: 0.75rem; }
-  .st-key-moves { position: sticky; top: 0.75rem; z-index: 999991; padding: 0 2.5rem; }
-}
-</style>"""
+STYLE = style("presentation.css")
 """At 1280 px headings are 3rem and text 1.5rem; at 1920 px half as much again."""
 
 PICTURE_PX = 900

@@ -2,11 +2,9 @@
 
 models.py           what there is to segment with
 photo_look.py       settings: test-time augmentation, tiles, and which view of the photo
-photo_view.py       pictures of one photo, and the class under the pointer
-photo_pair.py       two models on one photo
+photo_view.py       pictures of one photo, by one model or two, and the class under the pointer
 contact_sheet.py    several photos as small pictures, and the way to each and back
 exports.py          files to download: masks, overlays, tables, the model
-photo_source.py     where photos come from: uploads, Home, the camera, samples
-sample_photos.py    a run's validation photos, and those that come with Atrous
+photo_source.py     where photos come from: uploads, Home, the camera, samples of a run or of Atrous
 cached_segments.py  open models and what they made of photos, kept between reruns
 """

@@ -17,7 +17,7 @@ from core.data.images import jpeg_bytes, mask_image, png_bytes
 from core.files import Stamp, stamp
 from core.free_memory import free_share
 from core.model.checkpoint.stated import NOTHING, Given
-from core.model.photo.photo_file import ClassArea, class_areas, open_noted, open_photo
+from core.model.photo import ClassArea, class_areas, open_noted, open_photo
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_path
 from ui.pictures import reduced
@@ -108,10 +108,8 @@ class Segmented:
 
     def answers(self) -> "Answers":
         """Return all three as arrays."""
-        return Answers(*(np.asarray(Image.open(io.BytesIO(png))) for png in self._pngs()))
-
-    def _pngs(self) -> tuple[bytes, bytes, bytes]:
-        return self.mask_png, self.confidence_png, self.runner_up_png
+        pngs = (self.mask_png, self.confidence_png, self.runner_up_png)
+        return Answers(*(np.asarray(Image.open(io.BytesIO(png))) for png in pngs))
 
 
 class Answers(NamedTuple):

@@ -8,7 +8,7 @@ from core.model.predict.tta import TTA
 from core.wording import count
 from ui import address
 from ui.page import showing_errors
-from ui.photo_card import show_card
+from ui.pictures import show_card
 from ui.segment.cached_segments import Small, Source, segmented_small
 from ui.segment.photo_look import OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 from ui.segment.photo_view import ALTS, Photo, picture_file

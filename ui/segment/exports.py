@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import streamlit as st
-from PIL import Image
 
 from core.data.images import mask_image, png_bytes
 from core.errors import DataError
@@ -15,7 +14,7 @@ from core.model.checkpoint.stated import NOTHING
 from core.model.output.coco import CocoFile
 from core.model.output.file_names import file_stem, file_stems
 from core.model.output.results import Member, areas_csv, cutouts, write_zip
-from core.model.photo.photo_file import ClassArea, class_areas, open_photo
+from core.model.photo import ClassArea, class_areas, open_photo
 from core.wording import count, megabytes
 from ui.downloads import offer
 from ui.page import showing_errors
@@ -42,16 +41,14 @@ class PhotoFiles(NamedTuple):
 
     def overlay(self) -> Member:
         """Return the overlay on the screen, at the photo's own size."""
-        covered = self.look.laid_over(self._image(), self.result.answers(), self.result.classes)
+        picture = open_photo(self.photo.data, self.photo.name)
+        covered = self.look.laid_over(picture, self.result.answers(), self.result.classes)
         return f"{self.stem}_overlay.png", png_bytes(covered)
 
     def cutouts(self) -> Iterator[Member]:
         """Yield each class on the screen, cut out of the photo."""
         mask_HW = self.look.shown_mask(self.result.answers())
-        return cutouts(self.stem, self._image(), mask_HW, self.result.classes)
-
-    def _image(self) -> Image.Image:
-        return open_photo(self.photo.data, self.photo.name)
+        return cutouts(self.stem, open_photo(self.photo.data, self.photo.name), mask_HW, self.result.classes)
 
     def areas(self) -> tuple[ClassArea, ...]:
         """Return the classes in the mask, void included where the model abstains."""
@@ -81,32 +78,20 @@ def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
 def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
     """Offer the files of one photo; each is made when its button is pressed."""
     files = PhotoFiles(file_stem(photo.name), photo, result, look)
-    _offer(
-        "Index mask",
-        f"{files.stem}_mask.png",
-        lambda: files.mask()[1],
-        "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size.",
-    )
-    _offer(
-        "Overlay",
-        f"{files.stem}_overlay.png",
-        lambda: files.overlay()[1],
-        "The photo with the classes laid over it, at its own size.",
-    )
-    _offer(
-        "Cut-outs",
-        f"{files.stem}_cutouts.zip",
-        lambda: zipped(files.cutouts()),
-        "Each class cut out of the photo, as PNG with an alpha channel, in a zip.",
-    )
-    _offer(
-        "Polygons",
-        f"{files.stem}_objects.json",
-        files.coco,
-        "The objects as COCO JSON: polygons, or run lengths where an object has holes.",
-    )
-    _offer("Shares", f"{files.stem}_classes.csv", lambda: areas_csv([(photo.name, files.areas())]).encode(),
-           "A table of the classes: pixels, share, mean confidence.")  # fmt: skip
+    offers: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
+        ("Index mask", "mask.png", lambda: files.mask()[1],
+         "PNG with one class id per pixel and the classes' colours as its palette, at the photo's own size."),
+        ("Overlay", "overlay.png", lambda: files.overlay()[1],
+         "The photo with the classes laid over it, at its own size."),
+        ("Cut-outs", "cutouts.zip", lambda: zipped(files.cutouts()),
+         "Each class cut out of the photo, as PNG with an alpha channel, in a zip."),
+        ("Polygons", "objects.json", files.coco,
+         "The objects as COCO JSON: polygons, or run lengths where an object has holes."),
+        ("Shares", "classes.csv", lambda: areas_csv([(photo.name, files.areas())]).encode(),
+         "A table of the classes: pixels, share, mean confidence."),
+    )  # fmt: skip
+    for label, ending, make, meaning in offers:
+        _offer(label, f"{files.stem}_{ending}", make, meaning)
 
 
 def offer_all(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> None:
@@ -143,19 +128,13 @@ def _offer(label: str, name: str, make: Callable[[], bytes], meaning: str) -> No
     offer(label, make, name, kinds[name.rpartition(".")[2]], meaning=meaning)
 
 
-class Format(NamedTuple):
-    """A format of `core.model.checkpoint.export`: its label and the suffix of its files."""
-
-    label: str
-    suffix: str
-
-
 FORMATS = {
-    "state-dict": Format("PyTorch state dict", ".pt"),
-    "safetensors": Format("safetensors", ".safetensors"),
-    "onnx": Format("ONNX", ".onnx"),
-    "torch-export": Format("torch.export", ".pt2"),
+    "state-dict": ("PyTorch state dict", ".pt"),
+    "safetensors": ("safetensors", ".safetensors"),
+    "onnx": ("ONNX", ".onnx"),
+    "torch-export": ("torch.export", ".pt2"),
 }
+"""The formats of `core.model.checkpoint.export`: label, and suffix of the files."""
 
 HELP = (
     "State dict and safetensors hold the weights under torchvision's names; ONNX and torch.export hold a program that "
@@ -168,7 +147,7 @@ def offer_export(source: Source, stem: str) -> None:
     """Offer to export a model to a new file, named `stem` with the suffix of its format."""
     with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
-                          format_func=lambda name: FORMATS[name].label)  # fmt: skip
+                          format_func=lambda name: FORMATS[name][0])  # fmt: skip
         if st.button("Write the file", key="export", type="primary"):
             with showing_errors():
                 _export(source, chosen, stem)
@@ -186,7 +165,7 @@ def _export(source: Source, chosen: str, stem: str) -> None:
         raise DataError(f"{folder} cannot be made: {error.strerror}; check the path and its owner.") from error
     with st.spinner("Writing, reopening and comparing …"):
         path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
-        written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen].suffix}"))
+        written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen][1]}"))
     compared = nearness(written.difference, written.agreement)
     st.success(
         f"{code(written.file)}, {megabytes(written.size_bytes)}. Reopened and compared: logits {compared}.",

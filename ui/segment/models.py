@@ -13,7 +13,7 @@ from core.errors import CheckpointError
 from core.home import home
 from core.model.checkpoint.stated import AVERAGED, MAX_IMAGE_SIZE, NOTHING, RAW, STRIDES, Given, classes_in
 from core.model.output.file_names import file_stem
-from core.model.photo.photo_file import ClassArea
+from core.model.photo import ClassArea
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
@@ -120,7 +120,8 @@ def _ask_file() -> ModelOption | None:
     path = bring(home() / "cache" / "brought", file.name, file.getvalue(), SUFFIXES)
     try:
         opened = cached_segments.loaded_model(path)
-        source = cached_segments.GivenFile(str(path), NOTHING if says_itself(opened.format) else ask_given(opened.meta))
+        given = ask_given(opened.meta) if opened.format in FOREIGN_FORMATS else NOTHING  # ours describe themselves
+        source = cached_segments.GivenFile(str(path), given)
         opened = cached_segments.loaded_model(source)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(path), file.name)) from error
@@ -233,11 +234,6 @@ def _epochs_and_score(choice: Choice) -> str:
         return f"saved in epoch {choice.epoch + 1}, not evaluated"
     epochs = "" if choice.epoch is None else f"after {count(choice.epoch, 'epoch')}, "
     return f"{epochs}validation mIoU {percent(choice.miou)}, floor {percent(choice.floor)}"
-
-
-def says_itself(file_format: str) -> bool:
-    """Return whether files of this format hold their own description, as this project's do."""
-    return file_format not in FOREIGN_FORMATS
 
 
 def ask_given(assumed: "CheckpointMeta") -> Given:

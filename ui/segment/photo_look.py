@@ -135,10 +135,7 @@ def ask_classes(class_ids: Iterable[int], classes: Classes) -> None:
 def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float = 0.0) -> TTA:
     """Ask for test-time augmentation and tiles.
 
-    Args:
-        image_size: the model's image size.
-        size: width and height of the photo; None for photos of several sizes.
-        seconds: the time of one pass of it.
+    `size` is the width and height of the photo, None for photos of several sizes, `seconds` the time of one pass.
     """
     with st.popover("Test-time augmentation", icon=":material/layers:", width="stretch"):
         ways = [ONE_PASS, FLIPPED_AND_SCALED]

@@ -9,19 +9,29 @@ from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
 from core.data.bit_depth import STRETCH
 from core.data.images import jpeg_bytes, png_bytes
-from core.model.output.render import colorize, confidence_map
-from core.model.photo.photo_file import has_deep_greys, open_photo
-from core.voc import VOID
+from core.model.output.render import (
+    ONLY_A_COLOR,
+    ONLY_B_COLOR,
+    OTHER_CLASS_COLOR,
+    a_against_b,
+    colorize,
+    confidence_map,
+)
+from core.model.photo import has_deep_greys, open_photo
+from core.voc import BACKGROUND, VOID
 from ui.charts import NEUTRAL
+from ui.components import component
+from ui.legend import show_colors
 from ui.pictures import data_url, framed, reduced, show_slider
 from ui.segment.cached_segments import Answers, Segmented
 from ui.segment.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
-from ui.words import plain
+from ui.words import percent, plain
 
 LEAST_SHOWN_PX, ABOVE_REM = 24, 13
 """The least width of a photo on the screen, and the height of what stands above it."""
@@ -34,105 +44,9 @@ ALTS = {
     CONFIDENCE: "The confidence of the model on {}",
 }
 
-HTML = """
-<div class="photo" tabindex="0" role="application">
-  <img>
-  <div class="cross" hidden></div>
-  <div class="hint" hidden>Point at the photo to read its class and confidence</div>
-  <output class="readout" hidden></output>
-</div>
-"""
-
-CSS = """
-.photo { position: relative; margin: 0 auto; line-height: 0; border-radius: 4px; cursor: crosshair; touch-action: pan-y;
-  outline: 1px solid #8a929b; outline-offset: 1px; }
-.photo:focus-visible { outline: 3px solid var(--st-primary-color); }
-img { width: 100%; display: block; border-radius: 4px; }
-.cross { position: absolute; width: 11px; height: 11px; margin: -6px 0 0 -6px; border: 2px solid #fff;
-  border-radius: 50%; box-shadow: 0 0 3px #000, inset 0 0 2px #000; pointer-events: none; }
-.readout, .hint { position: absolute; padding: 4px 8px; border-radius: 3px; background: #000c; color: #fff;
-  font: 13px/1.35 var(--st-font, sans-serif); pointer-events: none; }
-.readout { white-space: nowrap; }
-.hint { bottom: 8px; left: 50%; width: max-content; max-width: 85%; transform: translate(-50%); }
-[hidden] { display: none; }
-"""
-
-JS = """
-const STEP = 1 / 64;
-const POINTED = "atrous pointed";
-let hasPointed = false;
-try { hasPointed = localStorage.getItem(POINTED) !== null; } catch { /* the browser stores nothing */ }
-
-export default function ({ parentElement, data }) {
-  const find = (selector) => parentElement.querySelector(selector);
-  const photo = find(".photo"), image = find("img"), cross = find(".cross"), readout = find(".readout");
-  const hint = find(".hint");
-  hint.hidden = hasPointed;
-  photo.style.width = data.width;
-  image.src = data.picture;
-  image.alt = data.alt;
-  photo.setAttribute("aria-label", `${data.alt}. Arrow keys move a cursor that shows the class of a pixel.`);
-
-  let answers = null;
-  let place = [0.5, 0.5];
-  const read = async () => {
-    const blob = await (await fetch(data.answers)).blob();
-    // Without colour management, which would change ids.
-    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(bitmap, 0, 0);
-    answers = context.getImageData(0, 0, bitmap.width, bitmap.height);
-  };
-
-  const sentence = (x, y) => {
-    const column = Math.min(answers.width - 1, Math.floor(x * answers.width));
-    const row = Math.min(answers.height - 1, Math.floor(y * answers.height));
-    const [id, confidence, other] = answers.data.slice(4 * (row * answers.width + column));
-    if (id === data.void) return data.undecided;
-    const second = other === id ? "" : `, else ${data.names[other]}`;
-    return `${data.names[id]}, ${Math.round(confidence / 2.55)} % sure${second}`;
-  };
-
-  const show = (x, y) => {
-    if (!answers) return;
-    place = [x, y];
-    if (!hasPointed) {
-      hint.hidden = hasPointed = true;
-      try { localStorage.setItem(POINTED, "1"); } catch { /* it is said again on the next visit */ }
-    }
-    readout.textContent = sentence(x, y);
-    for (const mark of [readout, cross]) {
-      mark.hidden = false;
-      mark.style.left = `${100 * x}%`;
-      mark.style.top = `${100 * y}%`;
-    }
-    readout.style.transform = `translate(${x > 0.5 ? "calc(-100% - 10px)" : "10px"}, ${y > 0.5 ? "-130%" : "30%"})`;
-  };
-  const hide = () => { readout.hidden = cross.hidden = true; };
-  const inside = (value) => Math.min(0.9999, Math.max(0, value));
-
-  photo.onpointermove = photo.onpointerdown = (event) => {
-    const box = photo.getBoundingClientRect();
-    show(inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height));
-  };
-  photo.onpointerleave = hide;
-  photo.onblur = hide;
-  photo.onkeydown = (event) => {
-    const by = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
-    if (event.key === "Escape") hide();
-    if (!by) return;
-    event.preventDefault();
-    show(inside(place[0] + by[0]), inside(place[1] + by[1]));
-  };
-  read();
-}
-"""
-
 UNDECIDED = "Void: below the threshold"
 
-_mount = st.components.v2.component("photo_inspector", html=HTML, css=CSS, js=JS)
+_mount = component("photo_inspector", "inspector")
 
 
 class Photo(NamedTuple):
@@ -239,3 +153,40 @@ def show_inspector(
             "width": width,
         },
     )
+
+
+COLORS = {
+    "object in A only": ONLY_A_COLOR,
+    "object in B only": ONLY_B_COLOR,
+    "different objects": OTHER_CLASS_COLOR,
+}
+
+
+def show_pair(photo: Photo, results: Sequence[Segmented], names: Sequence[str], look: Look) -> None:
+    """Draw A's and B's pictures under one slider, and below it where their masks differ."""
+    small = small_photo(photo)
+    answers = [result.answers().reduced(*small.size) for result in results]
+    pictures = [
+        jpeg_bytes(look.picture(small, each, result.classes)) for each, result in zip(answers, results, strict=True)
+    ]
+    ends = (f"A: {names[0]}", f"B: {names[1]}")
+    show_slider(*pictures, names=ends, image=photo.name, key="pair", width=fitting(small))
+    if look.kind == CONFIDENCE:
+        show_scale()
+    if results[0].classes.names != results[1].classes.names:
+        st.info("The two models know different classes: compare the overlays by eye; where they differ is not shown.")
+        return
+    a_HW, b_HW = (look.abstaining(each) for each in answers)
+    differs = (a_HW != b_HW) & (a_HW != VOID) & (b_HW != VOID)
+    st.markdown(f"**Where they disagree**: on {percent(float(np.mean(differs)))} of the photo")
+    if differs.any():
+        show_colors({meaning: COLORS[meaning] for meaning in _kinds_of(a_HW[differs], b_HW[differs])})
+    st.image(a_against_b(small, a_HW, b_HW), alt=f"Where A and B disagree on {photo.name}", width="stretch")
+
+
+def _kinds_of(a_D: NDArray[np.uint8], b_D: NDArray[np.uint8]) -> list[str]:
+    """Return which of `COLORS` occur where masks differ."""
+    in_a, in_b = a_D != BACKGROUND, b_D != BACKGROUND
+    return [
+        kind for kind, occurs in zip(COLORS, (in_a & ~in_b, in_b & ~in_a, in_a & in_b), strict=True) if occurs.any()
+    ]

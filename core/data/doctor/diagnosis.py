@@ -10,14 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.data.dataset import (
-    LISTS,
-    Contents,
-    Sample,
-    no_masks,
-    random_splits,
-    unread_photos,
-)
+from core.data.dataset import LISTS, Contents, Sample, no_masks, random_splits, unread_photos
 from core.data.doctor.pair_checks import ExaminedPair, examine_pair
 from core.data.doctor.problems import Entry, Problem, Severity, printable
 from core.data.doctor.set_checks import check_set, leaks
@@ -98,9 +91,6 @@ def report_csv(examined: Report) -> str:
         ("severity", "kind", "file", "split", "detail"),
         [(found.severity, found.kind, found.file, found.split or "", found.detail) for found in examined.findings],
     )
-
-
-# --- which files ----------------------------------------------------------------------------------------------------
 
 
 def names_by_split(contents: Contents) -> dict[str, list[str]]:

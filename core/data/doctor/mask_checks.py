@@ -59,7 +59,9 @@ def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem 
     problem = problem or _problem_of_strays(facts, classes)
     if not problem:
         void_share = float(counts_256[VOID] / counts_256.sum())
-        problem = _problem_of_ids(values, void_share, has_void_color=_has_void_color(mask))
+        void_color = _palette(mask)[VOID : VOID + 1]  # VOC's makes 255 void
+        has_void_color = len(void_color) > 0 and bool((void_color == PALETTE[VOID]).all())
+        problem = _problem_of_ids(values, void_share, has_void_color=has_void_color)
     return facts, problem, None if strays(values, len(classes)) else mask_HW
 
 
@@ -133,12 +135,6 @@ def _palette(mask: Image.Image) -> NDArray[np.uint8]:
     """Return the colours that the file stores, (N, 3); (0, 3) if it is not a palette picture."""
     stored = mask.getpalette("RGB") if mask.mode == "P" else None
     return np.array(stored or [], dtype=np.uint8).reshape(-1, 3)
-
-
-def _has_void_color(mask: Image.Image) -> bool:
-    """Return whether 255 has VOC's colour of void, which makes it void."""
-    palette_N3 = _palette(mask)
-    return len(palette_N3) > VOID and bool((palette_N3[VOID] == PALETTE[VOID]).all())
 
 
 def _colors(mask: Image.Image, values: frozenset[int], classes: Classes) -> Colors:

@@ -43,9 +43,6 @@ def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], p
     yield from _grey_among_grey(contents, pairs)
 
 
-# --- photos ---------------------------------------------------------------------------------------------------------
-
-
 def _copy(other: str, *, is_leak: bool) -> Problem:
     if is_leak:
         detail = f"{other} of train is the same photo, so the score on val is too good; keep it in one of the two."
@@ -155,9 +152,6 @@ def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
             if file.suffix.lower() in PHOTO_SUFFIXES and entry and used and used != file:
                 detail = f"{used.name} has the same name and is used in its place; remove or rename one of them."
                 yield entry, Problem(HIDDEN[what], detail, "warning", file=file)
-
-
-# --- classes --------------------------------------------------------------------------------------------------------
 
 
 def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:

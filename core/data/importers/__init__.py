@@ -13,19 +13,11 @@ writer.py         the new folder, all or nothing
 incoming.py       uploaded archives, names of new data sets, the job of the dashboard
 """
 
-from core.data.importers.formats import (
-    IMPORTERS,
-    contents_of,
-    import_data,
-    options_of,
-    preview_data,
-    recognised,
-    values_to_name,
-)
+from core.data.importers.formats import IMPORTERS, contents_of, import_data, preview_data, recognised, values_to_name
 from core.data.importers.plan import Source, parse_classes
 from core.data.importers.writer import Imported
 
 __all__ = [
-    "IMPORTERS", "Imported", "Source", "contents_of", "import_data", "options_of", "parse_classes", "preview_data",
+    "IMPORTERS", "Imported", "Source", "contents_of", "import_data", "parse_classes", "preview_data",
     "recognised", "values_to_name",
 ]  # fmt: skip

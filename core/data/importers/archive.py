@@ -83,11 +83,10 @@ def unpacked(path: Path, notes: Notes) -> Iterator[Path]:
 def _single_folder(folder: Path) -> Path:
     """Return the folder in an archive that holds nothing else."""
     inside = [each for each in folder.iterdir() if not each.name.startswith(".") and each.name != "__MACOSX"]
-    return _single_folder(inside[0]) if len(inside) == 1 and inside[0].is_dir() and _is_wrapper(inside[0]) else folder
-
-
-def _is_wrapper(folder: Path) -> bool:
-    return any(each.is_dir() for each in folder.iterdir()) or any(folder.glob("*.*"))
+    if len(inside) != 1 or not inside[0].is_dir():
+        return folder
+    is_wrapper = any(each.is_dir() or "." in each.name for each in inside[0].iterdir())
+    return _single_folder(inside[0]) if is_wrapper else folder
 
 
 def _unpack_zip(path: Path, folder: Path, notes: Notes) -> None:

@@ -13,8 +13,7 @@ from core.data.importers.masks.color_table import plan_color_table, recognise_co
 from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks, unknown_values
 from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
-from core.data.importers.objects.coco import plan_coco, recognise_coco
-from core.data.importers.objects.coco_panoptic import plan_coco_panoptic, recognise_coco_panoptic
+from core.data.importers.objects.coco import plan_coco, plan_coco_panoptic, recognise_coco, recognise_coco_panoptic
 from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml, refuse_cvat_xml
 from core.data.importers.objects.json_file import read_json
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
@@ -35,35 +34,30 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is recognised (what speaks for it, None where nothing does), and how it is read."""
+    """How a format is recognised (what speaks for it, None where nothing does), how it is read, and from what.
+
+    `options` are the fields of `Source` that it reads; every format reads `classes` too.
+    """
 
     recognise: Callable[[Source], str | None]
     plan: Callable[[Source, Notes], Plan]
+    options: tuple[str, ...] = ("photos",)
 
 
 IMPORTERS = {
     "coco": Format(recognise_coco, plan_coco),
     "coco-panoptic": Format(recognise_coco_panoptic, plan_coco_panoptic),
     "labelme": Format(recognise_labelme, plan_labelme),
-    "label-studio": Format(recognise_label_studio, plan_label_studio),
+    "label-studio": Format(recognise_label_studio, plan_label_studio, ("photos", "table")),
     "cvat-xml": Format(recognise_cvat_xml, plan_cvat_xml),
-    "yolo-seg": Format(recognise_yolo, plan_yolo),
+    "yolo-seg": Format(recognise_yolo, plan_yolo, ("photos", "table")),
     "supervisely": Format(recognise_supervisely, plan_supervisely),
-    "via": Format(recognise_via, plan_via),
-    "class-masks": Format(recognise_class_masks, plan_class_masks),
-    "color-table": Format(recognise_color_table, plan_color_table),
-    "id-masks": Format(recognise_id_masks, plan_id_masks),
+    "via": Format(recognise_via, plan_via, ("photos", "names")),
+    "class-masks": Format(recognise_class_masks, plan_class_masks, ("photos", "table")),
+    "color-table": Format(recognise_color_table, plan_color_table, ("photos", "masks", "table")),
+    "id-masks": Format(recognise_id_masks, plan_id_masks, ("photos", "masks", "names", "table")),
 }
 
-OPTIONS = {
-    "id-masks": ("photos", "masks", "names", "table"),
-    "color-table": ("photos", "masks", "table"),
-    "class-masks": ("photos", "table"),
-    "label-studio": ("photos", "table"),
-    "yolo-seg": ("photos", "table"),
-    "via": ("photos", "names"),
-}
-"""The fields of `Source` that a format reads, `photos` alone where none are named; every format reads `classes`."""
 
 EXPORT_OTHERWISE = {
     ".tfrecord": "TFRecord files; export COCO JSON or masks",
@@ -137,16 +131,12 @@ def contents_of(source: Source) -> Contents:
     notes = Notes()
     with _opened(source, notes) as opened:
         readings = recognised(opened)
-        preview = _preview_of_only(readings, opened, notes)
+        preview = None
+        with suppress(DataError):  # which `preview_data` raises
+            for name, evidence in readings.items() if len(readings) == 1 else ():
+                plan = with_listed_splits(_plan(name, opened, notes), opened.path, notes)
+                preview = preview_of(plan, name, evidence, notes)
         return Contents(readings, picture_folders(opened.path), preview)
-
-
-def _preview_of_only(readings: dict[str, str], opened: Source, notes: Notes) -> Preview | None:
-    with suppress(DataError):  # which `preview_data` raises
-        for name, evidence in readings.items() if len(readings) == 1 else ():
-            plan = with_listed_splits(_plan(name, opened, notes), opened.path, notes)
-            return preview_of(plan, name, evidence, notes)
-    return None
 
 
 def values_to_name(source: Source) -> tuple[Value, ...]:
@@ -233,7 +223,9 @@ def _recognised_alone(source: Source, shown: Path) -> tuple[str, str]:
         raise DataError(
             f"{shown} can be read in {len(found)} ways: {listed}; say which with import {' or import '.join(found)}."
         )
-    if unread := next((EXPORT_OTHERWISE[s] for s in EXPORT_OTHERWISE if _holds(source.path, s)), None):
+    files = files_in(source.path, EXPORT_OTHERWISE) if source.path.is_dir() else [source.path]
+    suffixes = {file.suffix.lower() for file in files}
+    if unread := next((advice for suffix, advice in EXPORT_OTHERWISE.items() if suffix in suffixes), None):
         raise DataError(f"{shown} holds {unread}.")
     _refuse_known_files(source)
     try:
@@ -255,10 +247,6 @@ def _refuse_known_files(source: Source) -> None:
         refuse_cvat_xml(source)
 
 
-def _holds(path: Path, suffix: str) -> bool:
-    return path.suffix.lower() == suffix or (path.is_dir() and bool(files_in(path, (suffix,))))
-
-
 def _refuse_missing(name: str, source: Source) -> None:
     if name not in (AUTO, *IMPORTERS):
         raise DataError(f"There is no format '{name}' to import; choose one of {', '.join((AUTO, *IMPORTERS))}.")
@@ -266,14 +254,9 @@ def _refuse_missing(name: str, source: Source) -> None:
         raise DataError(f"There is no {source.path}; name the file or folder of the annotations.")
 
 
-def options_of(name: str) -> tuple[str, ...]:
-    """Return the fields of `Source` that a format reads, beside `classes`."""
-    return OPTIONS.get(name, ("photos",))
-
-
 def _refuse_unread(name: str, source: Source) -> None:
     given = [option for option in ("masks", "names", "table") if getattr(source, option)]
-    if unread := [option for option in given if option not in options_of(name)]:
+    if unread := [option for option in given if option not in IMPORTERS[name].options]:
         raise DataError(f"The format {name} does not read --{unread[0]}; leave it out, or name another format.")
 
 

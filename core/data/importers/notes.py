@@ -1,6 +1,7 @@
 """What an import skipped or decided, in words, with equal cases counted instead of repeated."""
 
 import re
+from collections.abc import Collection
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and the halves of characters that stand for the bytes of a file name that is not UTF-8."""
@@ -29,6 +30,10 @@ class Notes:
         if number:
             before, first = self._counts.get(what, (0, where))
             self._counts[what] = before + number, first
+
+    def count_all(self, what: str, cases: Collection[object]) -> None:
+        """Count these cases of one kind."""
+        self.count(what, next(iter(cases), ""), len(cases))
 
     def call(self, folder: object, name: object) -> None:
         """Write a name in place of a folder that nobody knows: an archive's in place of where it is unpacked."""

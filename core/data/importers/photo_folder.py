@@ -1,7 +1,6 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
 import os
-import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from core.data.dataset import LABELLING
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
-from core.data.pair_names import PHOTO_SUFFIXES, composed
+from core.data.pair_names import PHOTO_SUFFIXES, composed, plain_path
 from core.errors import DataError
 
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
@@ -42,11 +41,11 @@ class PhotoFolder:
 
     def at(self, path: str) -> Path | None:
         """Return the photo at a path relative to the root, or None where there is none."""
-        return self._by_path.get(posixpath.normpath(composed(path).replace("\\", "/")))
+        return self._by_path.get(plain_path(path))
 
     def claim(self, photo: Path, path: str) -> Path:
         """Return a photo after noting the path that an entry calls it by: two paths are not one photo."""
-        self._paths_of.setdefault(photo, {})[posixpath.normpath(composed(path).replace("\\", "/"))] = None
+        self._paths_of.setdefault(photo, {})[plain_path(path)] = None
         return photo
 
     def find(self, path: str, split: str | None = None) -> Path | None:
@@ -60,8 +59,8 @@ class PhotoFolder:
         return self.claim(found, path) if found else None
 
     def _of_name(self, path: str, split: str | None) -> Path | None:
-        path = posixpath.normpath(composed(path).replace("\\", "/"))
-        name = posixpath.basename(path)
+        path = plain_path(path)
+        name = path.rpartition("/")[2]
         exact = [file for file in self._by_name.get(name, []) if composed(file.name) == name]
         candidates = exact or self._by_name.get(name.casefold(), [])
         self._notes.count(
@@ -93,7 +92,7 @@ class PhotoFolder:
             of_file.setdefault(drawing.file, drawing)
         self._refuse_shared()
         bare = [file for file in self.files if file not in of_file]
-        self._notes.count("Photos that nothing annotates left out", bare[0] if bare else "", len(bare))
+        self._notes.count_all("Photos that nothing annotates left out", bare)
         return list(of_file.values())
 
     def _refuse_shared(self) -> None:
@@ -137,11 +136,13 @@ def mask_parts(source: Source, notes: Notes) -> list[Part]:
         raise DataError(f"{root} is not a folder; name the folder that holds the masks.")
     whole = Part(source.photos or first_folder(root, PHOTO_FOLDERS), first_folder(root, MASK_FOLDERS))
     parts = [*_parts_of_splits(whole)]
-    if len({part.split for part in parts}) < 2 and not any(_is_certain(part, whole) for part in parts):
+    # A folder called only train may be a class, unless photos and masks are beside each other in it.
+    is_certain = whole.masks == whole.photos and any(part.masks != part.photos for part in parts)
+    if len({part.split for part in parts}) < 2 and not is_certain:
         return [whole]
     taken = [folder for part in parts for folder in (part.photos, part.masks)]
     outside = [file for file in files_in(whole.photos, PHOTO_SUFFIXES) if not {*file.parents}.intersection(taken)]
-    notes.count("Pictures outside the folders of the splits left out", outside[0] if outside else root, len(outside))
+    notes.count_all("Pictures outside the folders of the splits left out", outside)
     return parts
 
 
@@ -158,11 +159,6 @@ def _parts_of_splits(whole: Part) -> Iterator[Part]:
             part = Part(first_folder(folder, PHOTO_FOLDERS), first_folder(folder, MASK_FOLDERS), split)
             if part.masks != folder or not has_pictures:
                 yield part
-
-
-def _is_certain(part: Part, whole: Part) -> bool:
-    """Return whether a name is a split's whatever lies beside it: a folder called only train may be a class."""
-    return part.masks != part.photos and whole.masks == whole.photos
 
 
 def is_hidden(file: Path, root: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.data.dataset import Sample, random_splits
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Plan
-from core.data.pair_names import PHOTO_SUFFIXES, composed
+from core.data.pair_names import PHOTO_SUFFIXES, composed, plain_path
 from core.files import read_lines
 from core.wording import count
 
@@ -57,7 +57,8 @@ def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
         return plan
     split_by_name: dict[str, str] = {}
     splits_by_stem: dict[str, set[str]] = {}
-    files = [file for place in LIST_PLACES for file in sorted((root / place).glob("*.txt")) if _is_list(file)]
+    files = [file for place in LIST_PLACES for file in sorted((root / place).glob("[!.]*.txt"))]
+    files = [file for file in files if split_in_name(file.stem)]
     for file in files:
         for name in {_listed(text) for line in read_lines(file) for text in (line, line.split()[0])}:
             split = split_by_name.setdefault(name, str(split_in_name(file.stem)))
@@ -75,13 +76,9 @@ def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
     return replace(plan, drawings=drawings)
 
 
-def _is_list(file: Path) -> bool:
-    return split_in_name(file.stem) is not None and not file.name.startswith(".")
-
-
 def _listed(text: str) -> str:
     """Return a name in a list as it is compared: without the suffix of a photo, with plain slashes."""
-    path = posixpath.normpath(composed(text).replace("\\", "/"))
+    path = plain_path(text)
     stem, suffix = posixpath.splitext(path)
     return stem if suffix.lower() in PHOTO_SUFFIXES else path
 
@@ -93,8 +90,7 @@ def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], no
     split at random; so are all samples where no split is given, or test alone.
     """
     strays = [sample for sample in samples if any(given.values()) and not given[sample.name]]
-    if strays:
-        notes.count("Photos outside the folders and lists of splits put into train", strays[0].photo.name, len(strays))
+    notes.count_all("Photos outside the folders and lists of splits put into train", [one.photo.name for one in strays])
     parts = {split: tuple(sample for sample in samples if (given[sample.name] or TRAIN) == split) for split in SPLITS}
     if parts[TRAIN] and parts[VAL]:
         sizes = ", ".join(f"{count(len(part), 'photo')} in {name}" for name, part in parts.items() if part)

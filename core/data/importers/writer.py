@@ -94,7 +94,11 @@ def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress |
                 on_progress(done, len(plan.drawings))
         if not samples:
             raise DataError("Nothing is left to import: every photo was skipped; look at the annotations.")
-        refuse_undrawn(pixels_256)
+        if not pixels_256[BACKGROUND + 1 : VOID].any():
+            raise DataError(
+                "Nothing was drawn: no photo has a pixel of any class, so there is nothing to learn; export the "
+                "outlines or masks of the objects, or choose the right format."
+            )
         splits = choose_splits(samples, given, notes)
         for split, members in splits.items():
             text = "".join(f"{sample.name}\n" for sample in members)
@@ -104,15 +108,6 @@ def write_dataset(plan: Plan, out: Path, notes: Notes, on_progress: OnProgress |
     sizes = {split: len(members) for split, members in splits.items()}
     pixels = tuple(pixels_256[: len(plan.classes)].tolist())
     return Imported(out.resolve(), len(samples), plan.classes, notes.sentences(), pixels, sizes)
-
-
-def refuse_undrawn(pixels_256: NDArray[np.int64]) -> None:
-    """Raise `DataError` where no pixel of any photo is of a class other than the background."""
-    if not pixels_256[BACKGROUND + 1 : VOID].any():
-        raise DataError(
-            "Nothing was drawn: no photo has a pixel of any class, so there is nothing to learn; export the outlines "
-            "or masks of the objects, or choose the right format."
-        )
 
 
 def _named(drawings: Sequence[Drawing], notes: Notes) -> Iterator[tuple[str, Drawing]]:
@@ -213,20 +208,15 @@ def _photo_bytes(photo: OpenedPhoto, mask_size: Size, suffix: str, drawing: Draw
     """
     if not photo.is_turned:
         return photo.data
-    if mask_size == photo.size:
-        notes.count("Photos saved upright instead of turned by EXIF", drawing.file)
-        return _encoded(photo.upright, suffix)
-    notes.count("Photos saved without EXIF because their masks are drawn on the unturned photo", drawing.file)
-    return _encoded(_unturned(photo.stored), suffix)
+    is_upright = mask_size == photo.size
+    notes.count("Photos saved upright instead of turned by EXIF", drawing.file, is_upright)
+    reason = "Photos saved without EXIF because their masks are drawn on the unturned photo"
+    notes.count(reason, drawing.file, not is_upright)
+    plain = Image.fromarray(np.asarray(photo.lying_as(mask_size)))  # without EXIF
+    return png_bytes(plain) if suffix.lower() == ".png" else jpeg_bytes(plain, JPEG_QUALITY, subsampling=0)
 
 
 def _unturned(stored: Image.Image) -> Image.Image:
     plain = stored.copy()
     plain.info = {key: value for key, value in stored.info.items() if key == "transparency"}
     return upright_rgb(plain)
-
-
-def _encoded(picture: Image.Image, suffix: str) -> bytes:
-    """Return a picture as a new file without EXIF."""
-    plain = Image.fromarray(np.asarray(picture))
-    return png_bytes(plain) if suffix.lower() == ".png" else jpeg_bytes(plain, JPEG_QUALITY, subsampling=0)

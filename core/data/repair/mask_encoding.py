@@ -64,9 +64,6 @@ class Encoding:
     guessed_background: str
 
 
-# --- looking --------------------------------------------------------------------------------------------------------
-
-
 def known_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Classes | None:
     """Return the classes of a classes.txt or of most masks' palette, None if VOC's are only assumed."""
     if (contents.root / CLASSES_FILE).exists():
@@ -205,9 +202,6 @@ def _look(
 
 def _are_levels(values: frozenset[int], classes: Classes) -> bool:
     return values == BINARY or are_grey_levels(values, classes)
-
-
-# --- concluding -----------------------------------------------------------------------------------------------------
 
 
 def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Encoding:

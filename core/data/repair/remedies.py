@@ -41,9 +41,6 @@ class Unmendable(Exception):  # noqa: N818  not an error: the reason why a pair 
     """A file that cannot be repaired without a guess; the message is a clause without a full stop."""
 
 
-# --- masks ----------------------------------------------------------------------------------------------------------
-
-
 def values_of(mask: Image.Image) -> NDArray[np.uint8]:
     """Return the values of a mask without colours, (H, W) uint8.
 
@@ -124,9 +121,6 @@ def resized(mask_HW: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     return np.asarray(Image.fromarray(mask_HW).resize(size, Image.Resampling.NEAREST))
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
 def copied(source: Path, target: Path) -> None:
     """Copy the bytes of a file; an unreadable one raises `DataError`."""
     try:
@@ -134,9 +128,6 @@ def copied(source: Path, target: Path) -> None:
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror}; restore it, or take it away.") from error
     target.write_bytes(content)
-
-
-# --- photos ---------------------------------------------------------------------------------------------------------
 
 
 def write_stretched(source: Path, stem: Path) -> tuple[Path, str]:

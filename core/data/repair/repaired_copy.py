@@ -67,15 +67,9 @@ def repair(
 ) -> RepairReport:
     """Write a repaired copy of a data set to `out`, a new or empty folder: all of it, or nothing.
 
-    Args:
-        path: the data set.
-        out: the folder of the copy, not inside the data set.
-        on_progress: counts pairs; reading, writing and reading the copy are a third each.
-        table: the classes, if other than the folder's.
-        split_anew: whether to split train and val again. Without lists they always are.
-
-    Raises:
-        DataError: the folder is not a data set, `out` lies in it, or fewer than two pairs are usable.
+    `on_progress` counts pairs: reading, writing and reading the copy are a third each. `table` are the classes, if
+    other than the folder's. With `split_anew`, as always without lists, train and val are split again. A folder that is
+    not a data set, `out` inside it, or fewer than two usable pairs raise `DataError`.
     """
     contents, out = read_contents(Path(path)), Path(out)
     if out.resolve().is_relative_to(contents.root.resolve()):
@@ -108,9 +102,6 @@ def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
         return report_step
 
     return map(step, range(3))
-
-
-# --- pairs ----------------------------------------------------------------------------------------------------------
 
 
 def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table: Classes | None) -> RepairPlan:
@@ -168,9 +159,6 @@ def _write_classes(plan: RepairPlan) -> Iterator[Change]:
         is_named = (plan.contents.root / CLASSES_FILE).exists() or classes == VOC_CLASSES
         if classes != plan.contents.classes or not is_named:
             yield Change(CLASSES_FILE, "classes named", f"{', '.join(classes.names)}: edit the names in {CLASSES_FILE}")
-
-
-# --- lists ----------------------------------------------------------------------------------------------------------
 
 
 def _about_lists(contents: Contents) -> Iterator[Change]:

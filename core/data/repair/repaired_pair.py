@@ -101,9 +101,6 @@ def _set_aside(plan: RepairPlan, pair: ExaminedPair, reason: str) -> Iterator[Ch
     yield Change(plan.photo_of(pair.entry.name), "left out" if all(failures) else "set aside", detail)
 
 
-# --- the mask -------------------------------------------------------------------------------------------------------
-
-
 def _repaired_ids(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint8], list[str]]:
     """Return the ids of a mask on its upright photo, (H, W) uint8, and the changes; else raise `Unmendable`."""
     entry, kinds = pair.entry, {problem.kind for problem in plan.problems[pair.entry.name]}
@@ -165,9 +162,6 @@ def _write_mask(plan: RepairPlan, pair: ExaminedPair, mask_HW: NDArray[np.uint8]
         yield Change(plan.relative(source), "mask mended", ", ".join(words))
     if source.name != target.name:
         yield Change(plan.relative(source), "renamed", f"to {MASKS}/{target.name}")
-
-
-# --- the photo ------------------------------------------------------------------------------------------------------
 
 
 def _write_photo(plan: RepairPlan, pair: ExaminedPair) -> Iterator[Change]:

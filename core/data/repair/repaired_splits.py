@@ -34,11 +34,9 @@ class Splits:
 
 
 def settle(pairs: Sequence[ExaminedPair], names: Mapping[str, Sequence[str]]) -> Splits:
-    """Return lists in which the doctor finds no error.
+    """Return lists of the copy's pairs in which the doctor finds no error.
 
-    Args:
-        pairs: all pairs of the copy, examined.
-        names: the names by split; if train or val is empty, both are split again, 80/20 and stratified.
+    `names` are those by split; if train or val is empty, both are split again, 80/20 and stratified.
     """
     splits = Splits({split: list(dict.fromkeys(has)) for split, has in names.items()})
     by_name = {pair.entry.name: pair for pair in pairs}

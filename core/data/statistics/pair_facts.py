@@ -75,7 +75,10 @@ class PairFacts:
             contrast=float(document["contrast"]),
             color_mean=_rgb(document["color_mean"]),
             color_std=_rgb(document["color_std"]),
-            heat={int(class_id): _heat_from(text) for class_id, text in document["heat"].items()},
+            heat={
+                int(class_id): np.frombuffer(b64decode(text), dtype=np.uint8).reshape(GRID, GRID)
+                for class_id, text in document["heat"].items()
+            },
         )
 
 
@@ -112,10 +115,6 @@ def _heat(mask: Image.Image, class_id: int) -> NDArray[np.uint8]:
     """Return the share of each cell that a class covers; a pixel counts for the cell with its centre."""
     covered = mask.point([255 * (value == class_id) for value in range(256)])
     return np.asarray(covered.resize((GRID, GRID), Image.Resampling.BOX))
-
-
-def _heat_from(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(b64decode(text), dtype=np.uint8).reshape(GRID, GRID)
 
 
 def _light_and_color(photo: Image.Image) -> tuple[list[float], list[float]]:

@@ -141,6 +141,7 @@ def summarize(
     pixels_K = pixels_NK.sum(axis=0)
     counted, total = int(pixels_K.sum()), int(pixels_N256.sum())
     co_occurrence_KK = shows_NK.T @ shows_NK
+    colors = [each.color_mean for each in facts]
     return SplitStats(
         images=len(facts),
         pixels=total,
@@ -157,7 +158,7 @@ def summarize(
         heat_KGG=_mean_heat(facts, co_occurrence_KK.diagonal()),
         brightness=_spread([each.brightness for each in facts]),
         contrast=_spread([each.contrast for each in facts]),
-        color=_color(facts),
+        color=tuple(Spread(float(np.mean(each)), float(np.std(each))) for each in zip(*colors, strict=True)),
     )
 
 
@@ -197,8 +198,3 @@ def _mean_heat(facts: Sequence[PairFacts], images_K: NDArray[np.int64]) -> NDArr
 
 def _spread(values: Sequence[float]) -> Spread | None:
     return Spread(float(np.mean(values)), float(np.std(values))) if values else None
-
-
-def _color(facts: Sequence[PairFacts]) -> tuple[Spread, ...]:
-    spreads = (_spread([each.color_mean[channel] for each in facts]) for channel in range(3))
-    return tuple(spread for spread in spreads if spread)

@@ -2,9 +2,8 @@
 
 checkpoint_file.py  saves, verifies and opens checkpoints; the modules below open those of other programs
 archive.py          reads a file of weights without running anything in it
-file_kinds.py       what else a file is, by its first bytes
 pickle_outline.py   what a pickle names and holds, read from its opcodes
-pickled.py          why a file of pickled objects stays closed, and the line that saves its weights
+closed_files.py     why a file stays closed: another kind, or pickled objects, and the line that saves their weights
 foreign.py          finds weights under any wrapping and prefix
 recognition.py      which architecture weights belong to, and which program named them
 fitting.py          whether weights fill a model: each one there, in its shape

@@ -17,9 +17,8 @@ from typing import Any, Never
 import torch
 
 from core.errors import CheckpointError
-from core.model.checkpoint.file_kinds import HEAD_BYTES, other_kind
+from core.model.checkpoint.closed_files import HEAD_BYTES, other_kind, pickled_sentence, printable, protocol_sentence
 from core.model.checkpoint.pickle_outline import BESIDE_WEIGHTS, Outline, outline
-from core.model.checkpoint.pickled import pickled_sentence, printable, protocol_sentence
 
 MAX_FILE_BYTES = 2 * 1024**3
 """The largest file that opens: twice the last.pt of a ResNet-101 with Adam's state and averaged weights."""
@@ -176,9 +175,6 @@ def _description(archive: zipfile.ZipFile) -> str:
     return next(name for name in archive.namelist() if name.endswith("data.pkl"))
 
 
-# --- zip files ------------------------------------------------------------------------------------------------------
-
-
 def _read_zip(path: Path) -> FileContent:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -235,9 +231,6 @@ def _compare_checksums(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo])
         with archive.open(entry) as file:
             while file.read(CHUNK_BYTES):
                 pass
-
-
-# --- safetensors ----------------------------------------------------------------------------------------------------
 
 
 def _read_safetensors(path: Path, size: int, head: bytes) -> FileContent:

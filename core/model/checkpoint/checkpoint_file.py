@@ -180,9 +180,7 @@ def verify_checkpoint(path: Path, model: torch.nn.Module) -> None:
 def open_checkpoint(path: Path, given: Given = NOTHING) -> OpenedCheckpoint:
     """Read a checkpoint file, ours or foreign, without running anything in it.
 
-    Args:
-        path: the file.
-        given: what a person says about a file that does not say it itself.
+    `given` is what a person says about a file that does not say it itself.
 
     Raises:
         CheckpointError: the file is missing, damaged, pickled, of another architecture or of a newer version, holds

@@ -89,11 +89,7 @@ class LogitsOnly(nn.Module):
 def export(opened: OpenedCheckpoint, export_format: str, out: Path, *, half: bool = False) -> Exported:
     """Write a checkpoint in one of `FORMATS`; `out` exists only once its logits are known to be the checkpoint's.
 
-    Args:
-        opened: the checkpoint.
-        export_format: a key of `FORMATS`.
-        out: the file to write.
-        half: whether weights of convolutions are written in fp16.
+    With `half`, weights of convolutions are written in fp16.
 
     Raises:
         ConfigError: the format does not exist, lacks its packages, or is a program and `half` is set.
@@ -160,9 +156,6 @@ def _compared(model: nn.Module, reopened: Reopened, image_size: int) -> tuple[fl
     return worst, num_same / num_pixels
 
 
-# --- weights --------------------------------------------------------------------------------------------------------
-
-
 def _halved(opened: OpenedCheckpoint) -> OpenedCheckpoint:
     """Return the checkpoint with weights of convolutions in fp16; one beyond its range raises `CheckpointError`."""
     state = {key: value.half() if value.dim() > 1 else value for key, value in opened.state.items()}
@@ -202,9 +195,6 @@ def _reopened_weights(opened: OpenedCheckpoint, file: Path) -> Reopened:
             f"{file.name} would hold other weights or another meta than {opened.path}; it is not kept."
         )
     return LogitsOnly(again.build())
-
-
-# --- programs -------------------------------------------------------------------------------------------------------
 
 
 FREE_SIZES = {0: "batch", 2: "height", 3: "width"}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import CheckpointError
 from core.model.architectures import MOBILENET, build_model
-from core.model.checkpoint.pickled import printable
+from core.model.checkpoint.closed_files import printable
 
 AUX = "aux_classifier."
 BATCH_COUNT = ".num_batches_tracked"

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from core.classes import Classes
 from core.errors import CheckpointError
+from core.model.checkpoint.closed_files import AVERAGED, WRAPPINGS, printable
 from core.model.checkpoint.fitting import AUX, KeyLists, MendingNotes, are, fitted, in_fp32, shown, text
-from core.model.checkpoint.pickled import AVERAGED, WRAPPINGS, printable
 from core.model.checkpoint.recognition import (
     Dialect,
     architecture_of,
@@ -60,13 +60,9 @@ class Mended:
 
 
 def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, given: Given = NOTHING) -> Mended:
-    """Return the model in a file; a file without a whole DeepLabV3 raises `CheckpointError`.
+    """Return the model in the document of a file; one without a whole DeepLabV3 raises `CheckpointError`.
 
-    Args:
-        path: the file, for the error.
-        document: its content.
-        classes: the model's classes as the file itself names them.
-        given: what a person says about the file.
+    `classes` are those that the file itself names, `given` is what a person says about it.
     """
     notes = MendingNotes()
     state = _tensors(_unwrapped(document, notes, given.weights), notes)
@@ -88,9 +84,6 @@ def mend(path: Path, document: dict[Any, Any], classes: Classes | None = None, g
         repairs=tuple(notes.repairs),
         keys=KeyLists(missing=tuple(notes.missing), dropped=tuple(notes.dropped)),
     )
-
-
-# --- what is around the weights -------------------------------------------------------------------------------------
 
 
 def _unwrapped(document: dict[Any, Any], notes: MendingNotes, weights: str | None) -> dict[Any, Any]:

@@ -1,6 +1,5 @@
 """A model's function, computed cheaper.
 
-inference.py     a copy of a model for prediction: folded, packed, fused
-onednn.py        convolutions by PyTorch's private operations, behind one switch
+inference.py     a copy of a model for prediction: folded, packed by private operations behind one switch, fused
 convolutions.py  dilated convolutions that skip padding; depthwise ones with faster gradients
 """

@@ -53,13 +53,7 @@ class CocoFile:
         mask_HW: NDArray[np.uint8],
         confidence_HW: NDArray[np.float32] | None = None,
     ) -> None:
-        """Add the objects of a photo.
-
-        Args:
-            file_name: the photo's name in the document.
-            mask_HW: class ids, or void.
-            confidence_HW: if given, an object's `score` is the mean over its pixels.
-        """
+        """Add the objects of a photo; with confidence_HW, an object's `score` is the mean over its pixels."""
         height, width = mask_HW.shape
         self._images.append({"id": len(self._images) + 1, "file_name": file_name, "width": width, "height": height})
         for class_id in np.unique(mask_HW).tolist():

@@ -13,7 +13,7 @@ from core.data.images import mask_image, png_bytes
 from core.errors import PhotoError
 from core.model.output.file_names import cutout_name
 from core.model.output.render import cutout, overlay
-from core.model.photo.photo_file import ClassArea
+from core.model.photo import ClassArea
 from core.voc import BACKGROUND, VOID
 from core.wording import csv_text
 
@@ -63,12 +63,7 @@ def areas_csv(areas_by_photo: Iterable[tuple[str, Sequence[ClassArea]]]) -> str:
 def write_zip(file: IO[bytes], members: Iterable[Member]) -> int:
     """Write files into a zip, with one of them in memory at a time, and return their number.
 
-    Args:
-        file: open for writing; it need not be seekable.
-        members: an iterator of files, no two with one name.
-
-    Raises:
-        PhotoError: the contents have more than `MAX_ZIP_BYTES`.
+    `file` need not be seekable; no two members have one name. More than `MAX_ZIP_BYTES` raise `PhotoError`.
     """
     written, names = 0, set()
     with zipfile.ZipFile(file, "w") as archive:

@@ -38,13 +38,8 @@ def download(url: str, size: int, on_bytes: OnProgress | None = None) -> Path:
     An interrupted download is resumed by the next call, and a file with a wrong hash is removed. Two processes that
     want the same file wait for each other.
 
-    Args:
-        url: the address.
-        size: bytes of the file, for servers that do not say it.
-        on_bytes: called with (bytes done, bytes in all).
-
-    Raises:
-        WeightsError: the network, the server, the hash or the disk fails; it says how to get the file by hand.
+    `size` is that of the file in bytes, for servers that do not say it. A failing network, server, hash or disk raises
+    `WeightsError`, which says how to get the file by hand.
     """
     file = hub_file(url)
     if file.is_file():

@@ -163,9 +163,6 @@ def count_checkpoints(config: TrainingConfig, seconds_per_epoch: float) -> int:
     return 1 + num_last + math.ceil(has_new_best * num_last)
 
 
-# --- alternatives ---------------------------------------------------------------------------------------------------
-
-
 class Change(NamedTuple):
     """Other settings: their label, the settings that differ, and what they cost other than time."""
 

@@ -200,8 +200,6 @@ class TrainingLeg:
             best_miou=progress.best_miou,
         )
 
-    # --- checkpoints ------------------------------------------------------------------------------------------------
-
     def _save_best(self) -> Iterator[Checkpoint]:
         """Write best.pt if it is outdated; always before last.pt, which names the best epoch."""
         if self._unsaved_best:

@@ -149,8 +149,6 @@ class TrainingLoop:
                 return
             yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
 
-    # --- features ---------------------------------------------------------------------------------------------------
-
     @cached_property
     def backbone(self) -> Backbone:
         """The frozen backbone, ready to compute features."""
@@ -169,8 +167,6 @@ class TrainingLoop:
                 f"The features of {count(total, 'photo')} take {size:.1f} GB, for which {home() / 'cache'} has no "
                 "room; make room, or start a new run with a smaller image_size or store_features=false."
             )
-
-    # --- batches ----------------------------------------------------------------------------------------------------
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
         """Return a batch size that fits into memory, and note it; a resumed loop loads its own later."""
@@ -196,8 +192,6 @@ class TrainingLoop:
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
             self._step.split_to_fit(own, memory.memory_share(self.device, self.world) // self._photo_bytes())
-
-    # --- training ---------------------------------------------------------------------------------------------------
 
     def _train_mode(self) -> None:
         model = self._step.model.train()
@@ -236,8 +230,6 @@ class TrainingLoop:
         total_steps = self.config.total_schedule_epochs * self.steps_per_epoch
         factor = learning_rate_factor(self.config.schedule, self.progress.steps_done / total_steps)
         return self.config.learning_rate * factor
-
-    # --- validation -------------------------------------------------------------------------------------------------
 
     def _validate(self, should_stop: Callable[[], bool]) -> Generator[Record, None, bool]:
         """Fill `results` from every validation photo; returns False if stopped before the last."""

@@ -105,10 +105,7 @@ def _saved_bytes(model: DeepLabV3, images_N3SS: Tensor, masks_NSS: Tensor, aux_w
 def fitting_batch_size(photo: int, weights: int, available: int) -> int:
     """Return the largest batch size, a power of two from 2 to 64, whose step fits into memory.
 
-    Args:
-        photo: bytes of a photo (`photo_bytes`).
-        weights: bytes of the model's weights.
-        available: free bytes (`available_bytes`), of which `SAFE_SHARE` may be filled.
+    All are in bytes: a photo in training (`photo_bytes`), the model's weights, and the free memory (`available_bytes`).
     """
     room = SAFE_SHARE * available - WEIGHT_COPIES * weights
     size = MAX_AUTOMATIC_BATCH_SIZE
@@ -120,15 +117,7 @@ def fitting_batch_size(photo: int, weights: int, available: int) -> int:
 def automatic_batch_size(
     photo: int, model: nn.Module, num_samples: int, device: torch.device, world: World
 ) -> tuple[int, str]:
-    """Return the batch size that fits into memory, and a sentence about it.
-
-    Args:
-        photo: bytes of a photo in training (`photo_bytes`).
-        model: the model in training.
-        num_samples: number of training photos.
-        device: the device of the model.
-        world: the processes that share each batch.
-    """
+    """Return the batch size that fits into memory, and a sentence about it; `photo` is in bytes (`photo_bytes`)."""
     weights = sum(parameter.nbytes for parameter in model.parameters())
     available = memory_share(device, world)
     most = num_samples // world.size * world.size

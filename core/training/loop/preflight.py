@@ -60,13 +60,9 @@ def preflight(
 ) -> Iterator[Record]:
     """Try a step, a checkpoint and an evaluation; yields `Preparing` records, warnings, and a `Preflight` last.
 
-    A failure raises `CoreError`. In any case the probe file is deleted and the loop restored.
-
-    Args:
-        loop: the loop that will train, with its state loaded.
-        folder: the run folder.
-        save: writes a last.pt of the loop to a file and verifies it.
-        files: the checkpoints that this leg will write, and whether each holds the optimizer.
+    `save` writes a last.pt of the loop to a file and verifies it; `files` are the checkpoints that this leg will write
+    into the run folder, and whether each holds the optimizer. A failure raises `CoreError`. In any case the probe file
+    is deleted and the loop restored.
     """
     began_s = time.perf_counter()
     with _restoring(loop):
@@ -126,9 +122,6 @@ def check_room(result: Preflight, folder: Path) -> None:
             f"After one step only {megabytes(result.free_memory_bytes)} of memory are free; close other programs, or "
             "start a new run with a smaller batch_size or image_size."
         )
-
-
-# --- the acts ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -194,17 +187,9 @@ def data_warnings(
     val_MK: NDArray[np.int64],
     classes: Classes,
 ) -> list[str]:
-    """Return sentences about errors that the doctor finds in readable pairs.
+    """Return sentences about errors that the doctor finds in readable pairs; training masks of void alone raise.
 
-    Args:
-        train: the training pairs.
-        val: the validation pairs.
-        train_NK: pixels of each class in each training mask, without void.
-        val_MK: the same of the validation masks.
-        classes: the classes of the masks.
-
-    Raises:
-        DataError: every training mask is void.
+    `train_NK` and `val_MK` hold the pixels of each class in each mask, without void.
     """
     if not train_NK.any():
         raise DataError(

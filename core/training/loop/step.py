@@ -117,8 +117,6 @@ class TrainingStep:
         while math.ceil(batch_size / self.parts) > photos:
             self.split(batch_size)
 
-    # --- within a step ----------------------------------------------------------------------------------------------
-
     def _gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, steps_done: int, where: str) -> float:
         """Compute the batch's gradients, in more parts each time memory runs out, and return its loss."""
         statistics = [buffer.clone() for buffer in self.model.buffers()]

@@ -23,15 +23,9 @@ CHANGED_MEANWHILE = (
 
 
 def changed_settings(run: Run, before: Mapping[str, Any], config: TrainingConfig) -> list[str]:
-    """Return sentences about settings that differ from those of the last leg.
+    """Return sentences about settings that differ from those of the last leg, `before`, as last.pt has them.
 
-    Args:
-        run: the run.
-        before: the settings of the last leg, from last.pt; missing ones had their default.
-        config: the settings of the new leg.
-
-    Raises:
-        RunError: last.pt does not fit a changed setting.
+    Settings that last.pt lacks had their default. A changed setting that last.pt does not fit raises `RunError`.
     """
     old, new = TrainingConfig().as_dict() | dict(before), config.as_dict()
     changed = [name for name in SETTING_TYPES if name not in UNREAD and old[name] != new[name]]
@@ -58,12 +52,10 @@ def _is_stuck(name: str, old: Any, new: Any) -> bool:
 
 
 def changed_data(before: str, renamed: Path | None, *, is_best_reset: bool) -> str:
-    """Return a sentence about data that changed since the last leg.
+    """Return a sentence about data that changed since the last leg, whose fingerprint was `before`.
 
-    Args:
-        before: the fingerprint of all pairs in the last leg, different from today's.
-        renamed: the milestone that the old best.pt became, if any.
-        is_best_reset: whether the best model and patience start again.
+    `renamed` is the milestone that the old best.pt became, if any; with `is_best_reset` the best model and patience
+    start again.
     """
     if not is_by_content(before):
         why = "The last leg was trained before photos were compared by content, so they may have changed"

@@ -179,9 +179,6 @@ def _is_run(path: Path) -> bool:
         return not isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
-# --- state ------------------------------------------------------------------------------------------------------------
-
-
 def run_state(run: Run, log: RunLog, *, now_s: float | None = None, uptime_s: float | None = None) -> str:
     """Return new, running, stalled, finished, stopped, failed, crashed or unknown.
 
@@ -253,9 +250,6 @@ def live_runs(folder: Path | None = None) -> list[Run]:
         with suppress(RunError):  # another user's lock hides no other run
             live += [run] if is_held(run.path) else []
     return live
-
-
-# --- starting and stopping ------------------------------------------------------------------------------------------
 
 
 def start(run: Run, *, extend_to: int | None = None) -> None:

@@ -82,9 +82,6 @@ def health(
     return sorted((advice for advice in found if advice), key=lambda advice: SEVERITIES.index(advice.severity))
 
 
-# --- training ends or may end -----------------------------------------------------------------------------------------
-
-
 def _not_finite(log: RunLog) -> Advice | None:
     last = log.last
     is_failed = isinstance(last, RunEnded) and last.outcome == "failed" and NOT_FINITE.search(last.reason)
@@ -122,9 +119,6 @@ def _memory_short(log: RunLog, memory_bytes: int) -> Advice | None:
         "image_size."
     )
     return Advice("memory", "warning", sentence)
-
-
-# --- steps and times --------------------------------------------------------------------------------------------------
 
 
 def _spikes(steps: Sequence[Step]) -> Advice | None:

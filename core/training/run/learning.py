@@ -46,9 +46,6 @@ class Advice:
     sentence: str
 
 
-# --- initial weights --------------------------------------------------------------------------------------------------
-
-
 def random_weights(log: RunLog) -> Advice | None:
     """Advice for few photos from random weights; drawn scenes are more alike, and a few hundred suffice."""
     if not log.legs:
@@ -64,9 +61,6 @@ def random_weights(log: RunLog) -> Advice | None:
         "architecture=deeplabv3_efficientnet_lite0 need no network."
     )
     return Advice("random weights", "warning", sentence)
-
-
-# --- scores -----------------------------------------------------------------------------------------------------------
 
 
 def background_only(log: RunLog) -> Advice | None:
@@ -157,8 +151,9 @@ def overfitting(log: RunLog) -> Advice | None:
 
 def background_only_epochs(log: RunLog) -> int:
     """Return how many of the latest epochs found no object class: the model predicts background nearly everywhere."""
-    return len(list(itertools.takewhile(_found_no_object, reversed(log.epochs))))
-
-
-def _found_no_object(epoch: Epoch) -> bool:
-    return all(iou is None or iou < HARDLY_FOUND for k, iou in enumerate(epoch.iou) if k != BACKGROUND)
+    blind = 0
+    for epoch in reversed(log.epochs):
+        if any(iou is not None and iou >= HARDLY_FOUND for k, iou in enumerate(epoch.iou) if k != BACKGROUND):
+            break
+        blind += 1
+    return blind

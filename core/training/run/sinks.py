@@ -10,7 +10,7 @@ import csv
 import importlib.util
 import io
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from core.files import replacing
 from core.training.run.log import RunLog
@@ -25,17 +25,7 @@ COLUMNS = (
 NO_TENSORBOARD = "TensorBoard is not installed, so no events are written; `pip install tensorboard` and resume the run."
 
 
-class Sink(Protocol):
-    """Receives every record of a leg, after it is in the log."""
-
-    def take(self, record: Record) -> None:
-        """Write the record, if this sink uses its kind."""
-
-    def close(self) -> None:
-        """Finish and close the output."""
-
-
-def open_sinks(folder: Path, log: RunLog, *, tensorboard: bool) -> list[Sink]:
+def open_sinks(folder: Path, log: RunLog, *, tensorboard: bool) -> "list[Table | TensorBoard]":
     """Return the sinks of the run in a folder; the table is written from `log`."""
     return [Table(folder / "log.csv", log), *([TensorBoard(folder / "tensorboard")] if tensorboard else [])]
 
@@ -46,7 +36,7 @@ def has_tensorboard() -> bool:
 
 
 class Table:
-    """Writes log.csv."""
+    """Writes log.csv. A sink takes every record of a leg after it is in the log, and is closed at its end."""
 
     def __init__(self, path: Path, log: RunLog) -> None:
         self._path = path

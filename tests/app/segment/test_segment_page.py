@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.model.photo.photo_file import open_photo
+from core.model.photo import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
 from core.training.run.folders import Run
 from core.voc import CLASS_NAMES

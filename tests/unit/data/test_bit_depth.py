@@ -10,7 +10,7 @@ from core.data.bit_depth import stretched
 from core.data.images import read_photo
 from core.data.repair.repaired_copy import repair
 from core.errors import DataError, PhotoError
-from core.model.photo.photo_file import has_deep_greys, open_noted, open_photo
+from core.model.photo import has_deep_greys, open_noted, open_photo
 from tests.faulty_data import Patient, examine
 from tests.photo_files import GOOD, MEASURED, MISREAD, bands_tiff, encoded, values
 from tests.small_data import write_voc

@@ -9,7 +9,7 @@ from PIL import Image, ImageFile
 
 from core.data.images import PHOTO_FORMATS
 from core.errors import PhotoError
-from core.model.photo.photo_file import abstain, class_areas, open_photo
+from core.model.photo import abstain, class_areas, open_photo
 from core.voc import VOID
 
 ORIENTATION = 0x0112
@@ -166,7 +166,7 @@ def test_areas_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     mask_HW = rng.integers(0, 3, (50, 40)).astype(np.uint8)
     confidence_HW = rng.random((50, 40)).astype(np.float32)
     whole = class_areas(mask_HW, confidence_HW, "abc")
-    monkeypatch.setattr("core.model.photo.photo_file.COUNTED_PIXELS", 90)
+    monkeypatch.setattr("core.model.photo.COUNTED_PIXELS", 90)
     pieces = class_areas(mask_HW, confidence_HW, "abc")
     assert [(area.id, area.pixels) for area in pieces] == [(area.id, area.pixels) for area in whole]
     assert [area.mean_confidence for area in pieces] == pytest.approx([area.mean_confidence for area in whole])

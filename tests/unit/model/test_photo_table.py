@@ -14,7 +14,7 @@ from core.data.images import read_photo
 from core.errors import PhotoError
 from core.home import PROJECT_ROOT
 from core.model.output.render import overlay
-from core.model.photo.photo_file import open_noted, open_photo
+from core.model.photo import open_noted, open_photo
 from core.model.predict.predictor import Predictor
 from tests.photo_files import (
     BAD,
@@ -174,19 +174,19 @@ def test_damage_anywhere_is_told_or_shown(seed: int) -> None:
 
 
 def test_memory_is_asked_for_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.model.photo.limits.free_bytes", lambda: 10_000)
+    monkeypatch.setattr("core.model.photo.free_bytes", lambda: 10_000)
     assert refusal_of(encoded(scene(), "PNG"), "p.png").startswith("p.png is 48 x 32 px and needs about 0 MB of memory")
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.model.photo.limits.MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr("core.model.photo.MAX_FILE_BYTES", 1_000_000)
     assert "has 2 MB, more than 1 MB" in refusal_of(bytes(2_000_000), "huge.tif")
 
 
 BOMB_TEST = """
 import resource, sys, warnings
 from core.errors import PhotoError
-from core.model.photo.photo_file import open_photo
+from core.model.photo import open_photo
 from tests.photo_files import encoded, scene
 warnings.simplefilter("error")
 open_photo(encoded(scene(), "HEIF"), "first")  # what opening anything takes

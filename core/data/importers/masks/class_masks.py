@@ -21,7 +21,6 @@ from core.data.importers.masks.picture_path import means_mask, says_photos
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import (
     PHOTO_FOLDERS,
-    Part,
     PhotoFolder,
     files_in,
     folders_in,
@@ -62,7 +61,11 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
     masks_of: dict[Path, list[ClassMask]] = {}
     splits: dict[Path, str | None] = {}
     for part in parts:
-        found_here = _masks_in(part, notes)
+        folders = [each for each in folders_in(part.masks) if each.name not in PHOTO_FOLDERS and each != part.photos]
+        folders = [folder for folder in folders if _mask_files(folder, part.photos)]
+        found_here = (
+            _in_folders(folders, part.photos, notes) if folders else _side_by_side(part.masks, part.photos, notes)
+        )
         masks_of |= found_here
         splits |= {photo: part.split_of(photo) for photo in found_here}
     if not any(masks_of.values()):
@@ -71,11 +74,7 @@ def plan_class_masks(source: Source, notes: Notes) -> Plan:
     labels = sorted({label for found in masks_of.values() for label, _ in found}, key=by_number)
     classes, ids = _classes(labels, source, notes)
     incomplete = [photo for photo, found in masks_of.items() if found and len(dict(found)) < len(labels)]
-    notes.count(
-        "Photos without a mask of some class, which is taken to be absent there",
-        incomplete[0] if incomplete else "",
-        len(incomplete),
-    )
+    notes.count_all("Photos without a mask of some class, which is taken to be absent there", incomplete)
     for photo, found in masks_of.items():
         notes.count("Photos without any mask left out", photo, not found)
     drawings = [
@@ -95,12 +94,6 @@ def _without_numbers(masks_of: dict[Path, list[ClassMask]], notes: Notes) -> dic
     return {photo: [(OBJECT_NUMBER.sub("", label), file) for label, file in found] for photo, found in masks_of.items()}
 
 
-def _masks_in(part: Part, notes: Notes) -> dict[Path, list[ClassMask]]:
-    """Return the masks of each photo of a part."""
-    folders = [folder for folder in _class_folders(part) if folder != part.photos]
-    return _in_folders(folders, part.photos, notes) if folders else _side_by_side(part.masks, part.photos, notes)
-
-
 def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, dict[str, int]]:
     if not source.table:
         return number_labels(labels, source.path, notes)
@@ -109,11 +102,6 @@ def _classes(labels: list[str], source: Source, notes: Notes) -> tuple[Classes, 
         raise DataError(f"{source.table} does not name the class '{strays[0]}' of {source.path}; add a line for it.")
     colors = dict(zip(table.names, table.colors, strict=True))
     return number_labels(table.names, source.table, notes, colors)
-
-
-def _class_folders(part: Part) -> list[Path]:
-    folders = [folder for folder in folders_in(part.masks) if folder.name not in PHOTO_FOLDERS]
-    return [folder for folder in folders if _mask_files(folder, part.photos)]
 
 
 def _mask_files(folder: Path, photos: Path) -> list[Path]:
@@ -170,8 +158,7 @@ def _side_by_side(masks: Path, photo_root: Path, notes: Notes) -> dict[Path, lis
     by_stem = _by_stem(PhotoFolder(photo_root, notes, files).files)
     spelled = _spellings(by_stem)
     known = {*files, *by_stem.values()}
-    strays = [file for file in found if file not in known]
-    notes.count("Masks without a photo left out", strays[0] if strays else masks, len(strays))
+    notes.count_all("Masks without a photo left out", [file for file in found if file not in known])
     masks_of: dict[Path, list[ClassMask]] = {photo: [] for photo in by_stem.values()}
     for file in files:
         if parts := _split_name(file.stem, spelled):

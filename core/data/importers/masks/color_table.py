@@ -70,9 +70,6 @@ def plan_color_table(source: Source, notes: Notes) -> Plan:
     return Plan(classes, drawings)
 
 
-# --- the table ------------------------------------------------------------------------------------------------------
-
-
 def _table_file(source: Source) -> Path:
     places = [source.path / name for name in TABLES] + [source.path.parent / name for name in TABLES]
     file = source.table or next((place for place in places if place.is_file()), None)
@@ -83,7 +80,9 @@ def _table_file(source: Source) -> Path:
 
 def _read_table(file: Path, notes: Notes) -> tuple[Classes, ColorIds]:
     """Read a table of colours; a line that is none, and a colour with two meanings, raise `DataError`."""
-    entries = [_entry(line, file) for at, line in enumerate(read_lines(file)) if not _is_heading(line, at)]
+    lines = read_lines(file)
+    has_heading = bool(lines) and bool(CSV_HEADER.fullmatch(lines[0])) and not CSV_LINE.fullmatch(lines[0])
+    entries = [_entry(line, file) for line in lines[has_heading:] if not line.startswith("#")]
     first_colors: dict[str, str] = {}
     for name, color in entries:
         first_colors.setdefault(name, "#{:02x}{:02x}{:02x}".format(*color))
@@ -92,15 +91,11 @@ def _read_table(file: Path, notes: Notes) -> tuple[Classes, ColorIds]:
         notes.say(f"'background' was added as class 0, as {file.name} names none.")
     meanings: dict[int, str] = {}
     for name, color in entries:
-        other = meanings.setdefault(_code(color), name)
+        other = meanings.setdefault(int.from_bytes(color), name)
         if ids[other] != ids[name]:
             raise DataError(f"{file} gives '{other}' and '{name}' the same colour; take one of the two lines out.")
     codes = sorted(meanings)
     return classes, ColorIds(file, np.array(codes), np.array([ids[meanings[code]] for code in codes], dtype=np.uint8))
-
-
-def _is_heading(line: str, at: int) -> bool:
-    return line.startswith("#") or (at == 0 and CSV_HEADER.fullmatch(line) is not None and not CSV_LINE.fullmatch(line))
 
 
 def _entry(line: str, file: Path) -> tuple[str, Color]:
@@ -115,13 +110,6 @@ def _entry(line: str, file: Path) -> tuple[str, Color]:
     raise DataError(
         f"{file} holds the line '{line[:60]}', which is not a name with a colour from 0 to 255; correct it."
     )
-
-
-def _code(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
-
-
-# --- the pixels -----------------------------------------------------------------------------------------------------
 
 
 def _paint(mask: Path, ids: ColorIds, _size: Size) -> NDArray[np.uint8]:

@@ -18,14 +18,7 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
 from core.data.importers.masks.known_names import KNOWN
-from core.data.importers.masks.mask_file import (
-    CUT,
-    MAX_VALUES,
-    Counts,
-    is_smoothed,
-    is_white_first,
-    read_mask_file,
-)
+from core.data.importers.masks.mask_file import CUT, MAX_VALUES, Counts, is_smoothed, is_white_first, read_mask_file
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
@@ -129,9 +122,6 @@ def _refuse_known(mask: Path) -> None:
         )
 
 
-# --- the values -----------------------------------------------------------------------------------------------------
-
-
 def read_values(mask: Path, notes: Notes | None = None) -> NDArray[np.int64]:
     """Return the number of each pixel of a mask, shape (H, W); a mask in colours raises `DataError`."""
     if mask.suffix.lower() == ".npy":
@@ -161,7 +151,12 @@ def read_values(mask: Path, notes: Notes | None = None) -> NDArray[np.int64]:
 
 def _of_array(mask: Path) -> NDArray[np.int64]:
     try:
-        _refuse_cut(mask)
+        with regular(mask).open("rb") as file:  # NumPy reserves what is stated before it reads
+            is_first = np.lib.format.read_magic(file) == (1, 0)
+            read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+            if math.prod(shape) * dtype.itemsize > mask.stat().st_size - file.tell():
+                raise ValueError(f"it states the shape {shape}, which is more than it holds")
         values = np.squeeze(np.load(regular(mask), allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"The mask {mask} cannot be read ({error}); export it again.") from error
@@ -170,16 +165,6 @@ def _of_array(mask: Path) -> NDArray[np.int64]:
             f"{mask} holds an array {values.shape} of {values.dtype}, not one number per pixel; export it again."
         )
     return _whole(values, mask)
-
-
-def _refuse_cut(mask: Path) -> None:
-    """Raise `ValueError` where an array states more than its file holds: NumPy reserves what is stated first."""
-    with regular(mask).open("rb") as file:
-        is_first = np.lib.format.read_magic(file) == (1, 0)
-        read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
-        if math.prod(shape) * dtype.itemsize > mask.stat().st_size - file.tell():
-            raise ValueError(f"it states the shape {shape}, which is more than it holds")
 
 
 def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
@@ -204,12 +189,10 @@ def _counted(masks: Iterable[Path], notes: Notes) -> Counts:
     return counts
 
 
-# --- what they mean -------------------------------------------------------------------------------------------------
-
-
 def _meaning(
     counts: Counts, names: ValueNames | None, pairs: Sequence[Pair], source: Source, notes: Notes
 ) -> tuple[Classes, Values]:
+    of_binary = names.of([0, 1]) if names else {}
     lossy = next((pair.mask for pair in pairs if pair.mask.suffix.lower() in JPEG_SUFFIXES), None)
     is_binary = names is None or (len(names.in_order) <= len("01") and not names.said)
     if is_binary and is_smoothed(counts, is_lossy=lossy is not None):
@@ -217,7 +200,7 @@ def _meaning(
         notes.say(
             f"The masks are black and white, saved as JPEG or smoothed: {between:,} grey pixels cut at {CUT} of {VOID}."
         )
-        return _classes([1], _named(names, [0, 1]), source, notes)[0], Values({}, is_cut=True)
+        return _classes([1], of_binary, source, notes)[0], Values({}, is_cut=True)
     if lossy:
         raise DataError(
             f"{lossy} is a JPEG, which cannot hold ids of classes: it blends them; export the masks as PNG."
@@ -225,19 +208,15 @@ def _meaning(
     values = sorted(value for value in counts if value not in UNSIGNED_VOID)
     if is_binary and sorted(counts) in ([0, VOID], [VOID]):
         notes.say("The masks hold 0 and 255 alone: 255 is taken for the object, not for void.")
-        return _classes([1], _named(names, [0, 1]), source, notes)[0], Values({0: BACKGROUND, VOID: 1})
+        return _classes([1], of_binary, source, notes)[0], Values({0: BACKGROUND, VOID: 1})
     if not values:
         raise DataError(f"The masks of {source.path} hold no value but void; name their folder with --masks.")
     if values[0] < 0 or values[-1] >= 65_535:
         raise DataError(f"The masks of {source.path} hold the value {min(values, key=abs)}; ids go from 0 to 65,534.")
     if names is None:
         return _unnamed(values, counts, source, notes)
-    classes, ids = _classes(values, _named(names, values), source, notes, names.colors)
+    classes, ids = _classes(values, names.of(values), source, notes, names.colors)
     return classes, Values(ids | {void: VOID for void in counts if void in UNSIGNED_VOID and void not in ids})
-
-
-def _named(names: ValueNames | None, values: Sequence[int]) -> dict[int, str]:
-    return names.of(values) if names else {}
 
 
 def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes) -> tuple[Classes, Values]:

@@ -59,11 +59,9 @@ def find_pairs(source: Source, notes: Notes, *, is_colored: bool = False) -> lis
     if not pairs:
         raise _no_pairs(source, pictures, photos, masks)
     with_mask = {pair.photo for pair in pairs}
-    bare = [one for one in photos if one.file not in with_mask]
-    notes.count("Photos without a mask left out", bare[0].file if bare else "", len(bare))
+    notes.count_all("Photos without a mask left out", [one.file for one in photos if one.file not in with_mask])
     used = {pair.mask for pair in pairs}
-    strays = [one for one in masks if one.file not in used]
-    notes.count("Masks without a photo left out", strays[0].file if strays else "", len(strays))
+    notes.count_all("Masks without a photo left out", [one.file for one in masks if one.file not in used])
     return pairs
 
 
@@ -127,9 +125,8 @@ def _chosen_masks(masks: list[Picture], source: Source, notes: Notes, *, is_colo
     preferred = [one for one in masks if not unwanted.search(one.file.stem)]
     keys = {one.key for one in preferred}
     others = [one for one in masks if unwanted.search(one.file.stem)]
-    left_out = [one.file for one in others if one.key in keys]
     kind = "ids left out, as there are some in colours" if is_colored else "colours left out, as there are some of ids"
-    notes.count(f"Masks of {kind}", left_out[0] if left_out else "", len(left_out))
+    notes.count_all(f"Masks of {kind}", [one.file for one in others if one.key in keys])
     return [*preferred, *(one for one in others if one.key not in keys)]
 
 
@@ -154,7 +151,7 @@ def _paired(photos: Sequence[Picture], masks: Sequence[Picture], notes: Notes) -
         lambda one: one.stem,
         lambda one: one.stem.casefold(),
     )
-    notes.count("Pairs of two folders, found by their names alone", across[0][0].file if across else "", len(across))
+    notes.count_all("Pairs of two folders, found by their names alone", [photo.file for photo, _ in across])
     pairs = []
     for photo, mask in [*within, *across]:
         is_other_case = photo.stem != mask.stem and composed(photo.file.stem) != composed(mask.file.stem)

@@ -1,7 +1,6 @@
 """Annotations that are outlines, strokes and run lengths of objects.
 
-coco.py               COCO instances: a JSON file and a folder of photos
-coco_panoptic.py      COCO's panoptic format: JSON files and PNGs
+coco.py               COCO: a JSON file and a folder of photos; panoptic, with PNGs too
 coco_file.py          what a JSON file of COCO's says
 labelme.py            JSON files of labelme, one for each photo
 label_studio.py       Label Studio: brush labels as PNG, or its JSON export

@@ -7,6 +7,11 @@ Categories become classes 1, 2, ... in the order of their ids, which may have ga
 Polygons are rasterised by pycocotools, which gives them the pixels whose centres they hold: (1, 1), (3, 1), (3, 3),
 (1, 3) covers 2 x 2 pixels. Run lengths may be compressed or not. Crowds (`iscrowd`) become void and are painted first,
 unless so many that they must be objects, as CVAT exports them; then larger areas before smaller ones.
+
+The panoptic format has a JSON file of segments, and for each photo a PNG whose colours are their ids, R + 256 G +
+65536 B. `annotations` pair an image with its PNG (`file_name`), which lies in a folder called as the JSON file, and
+list its segments (`segments_info`) with their categories. Pixels of no segment (COCO leaves them black) are void, and
+so are crowds.
 """
 
 from collections import Counter
@@ -20,21 +25,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.importers.masks.mask_file import read_mask_file
 from core.data.importers.notes import Notes
-from core.data.importers.objects.coco_file import Annotation, CocoFile, Key, is_coco, is_crowd, is_panoptic, read_coco
-from core.data.importers.objects.json_file import is_coordinate, peeked
-from core.data.importers.objects.outlines import MIN_NUMBERS, counts_of, region_of, run_lengths_of
-from core.data.importers.photo_folder import PhotoFolder
-from core.data.importers.plan import (
-    Canvas,
-    Drawing,
-    Plan,
-    Size,
-    Source,
-    box_region,
-    drawing_of,
-    number_labels,
+from core.data.importers.objects.coco_file import (
+    Annotation,
+    CocoFile,
+    Key,
+    is_coco,
+    is_crowd,
+    is_panoptic,
+    read_coco,
+    segments_of,
 )
+from core.data.importers.objects.json_file import is_coordinate, member, peeked, read_json
+from core.data.importers.objects.outlines import MIN_NUMBERS, counts_of, region_of, run_lengths_of
+from core.data.importers.photo_folder import PhotoFolder, files_in, is_hidden
+from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_of
 from core.errors import DataError
 from core.voc import VOID
@@ -84,9 +90,6 @@ def _drawing(part: CocoFile, image: Key, photo: Path, root: Path, painting: Pain
     return drawing_of(photo, paint, part.images[image][1], part.split or split_of(photo, root))
 
 
-# --- crowds ---------------------------------------------------------------------------------------------------------
-
-
 def _is_brush(annotation: Annotation) -> bool:
     """Return whether an annotation is a mask marked as a crowd, of COCO's or an object that CVAT exported."""
     return is_crowd(annotation) and isinstance(annotation.get("segmentation"), dict)
@@ -106,9 +109,6 @@ def _labels_of_brush_masks(labelled: Sequence[tuple[str, Annotation]]) -> frozen
     if marked.total() >= MAX_CROWD_SHARE * total.total():
         return frozenset(marked)
     return frozenset(label for label, count in marked.items() if count == total[label])
-
-
-# --- the pixels -----------------------------------------------------------------------------------------------------
 
 
 def _paint(
@@ -162,3 +162,76 @@ def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:
         return False
     notes.count("Polygons with fewer than 3 points, which are void in their boxes", file, len(polygon) < MIN_NUMBERS)
     return len(polygon) >= MIN_NUMBERS
+
+
+PANOPTIC_NAMES = ("panoptic*.json", "*_panoptic.json")
+BYTES = np.array([1, 256, 65536])
+NO_SEGMENT = 0
+
+
+def recognise_coco_panoptic(source: Source) -> str | None:
+    """Return what speaks for COCO's panoptic format: a JSON document whose annotations hold `segments_info`."""
+    files = files_in(source.path, (".json",)) if source.path.is_dir() else []
+    named = next((file for file in files if any(map(file.match, PANOPTIC_NAMES))), None)
+    try:
+        found = [(named, read_json(named))] if named else peeked(source.path)
+    except DataError:
+        return None
+    return next((f"{file.name} holds segments_info" for file, document in found if is_panoptic(document)), None)
+
+
+def plan_coco_panoptic(source: Source, notes: Notes) -> Plan:
+    """Plan a panoptic file, or a folder that holds one, or one for each split."""
+    parts = read_coco(source.path, PANOPTIC_NAMES, notes)
+    root = source.path if source.path.is_dir() else source.path.parent
+    classes, ids = number_labels(chain.from_iterable(part.labels.values() for part in parts), source.path, notes)
+    pngs = {part.file: _pngs(part, root, notes) for part in parts}
+    without = [file for each in pngs.values() for file in each.files if each.root != root]
+    photos = PhotoFolder(source.photos or root, notes, without)
+    drawings: list[Drawing] = []
+    for part in parts:
+        for image, photo in part.photos_in(photos).items():
+            for annotation in part.annotations.get(image, []):
+                paint = partial(_paint_segments, part, _png(part, annotation, pngs[part.file]), annotation, ids, notes)
+                split = part.split or split_of(photo, photos.root)
+                drawings.append(drawing_of(photo, paint, part.images[image][1], split))
+    return Plan(classes, photos.drawings_of(drawings))
+
+
+def _pngs(part: CocoFile, root: Path, notes: Notes) -> PhotoFolder:
+    """Return the PNGs of a file: in the folder called as it, else in one called after the format, else anywhere."""
+    folders = [folder for folder in sorted(root.rglob("*")) if folder.is_dir() and not is_hidden(folder, root)]
+    called = [folder for folder in folders if folder.name == part.file.stem]
+    called += [folder for folder in folders if "panoptic" in folder.name.casefold()]
+    return PhotoFolder(next(iter(called), root), notes)
+
+
+def _png(part: CocoFile, annotation: Annotation, pngs: PhotoFolder) -> Path:
+    name = member(annotation, "file_name", str, "an annotation", part.file)
+    if png := pngs.find(name, part.split):
+        return png
+    raise DataError(
+        f"{part.file} names {tidy(name)}, which {pngs.root} does not hold; unpack its PNGs into a folder called "
+        f"{part.file.stem}."
+    )
+
+
+def _paint_segments(
+    part: CocoFile, png: Path, annotation: Annotation, ids: dict[str, int], notes: Notes, _size: Size
+) -> NDArray[np.uint8]:
+    picture = read_mask_file(png)
+    if picture.mode not in ("RGB", "RGBA"):
+        raise DataError(f"{png} is not in colours ({picture.mode}); bring the PNGs that belong to {part.file}.")
+    numbers_HW = np.asarray(picture.convert("RGB")).astype(np.int64) @ BYTES
+    class_of = {NO_SEGMENT: VOID}
+    for segment in segments_of(annotation, part.file):
+        number = member(segment, "id", int, "a segment", part.file)
+        class_of[number] = VOID if is_crowd(segment) else ids[part.label_of(segment)]
+        notes.count("Crowds painted as void", part.file, is_crowd(segment))
+    found, places_HW = np.unique(numbers_HW, return_inverse=True)
+    unknown = [number for number in found.tolist() if number not in class_of]
+    notes.count("Colours that are not a segment of their PNG, which are void", png, len(unknown))
+    notes.count("PNGs with pixels of no segment, which are void", png, NO_SEGMENT in found)
+    notes.count("Segments without a pixel in their PNG", png, len(class_of.keys() - {NO_SEGMENT, *found.tolist()}))
+    classes = np.array([class_of.get(number, VOID) for number in found.tolist()], dtype=np.uint8)
+    return classes[places_HW.reshape(numbers_HW.shape)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import is_coordinate
-from core.data.importers.objects.outlines import MIN_NUMBERS, ellipse, polygons_region, region_in_box
+from core.data.importers.objects.outlines import MIN_NUMBERS, ellipse, polygons_region, region_in_box, turned
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_called, split_of
@@ -160,21 +160,14 @@ def _region(shape: Element, size: Size) -> NDArray[np.bool_] | None:
     if shape.tag == "ellipse":
         return polygons_region([ellipse(found[0], found[1], found[2], found[3], turn)], size)
     if shape.tag == "box":
-        return box_region(found[0], found[1], found[2], found[3], size) if not turn else _turned(found, turn, size)
+        left, top, right, bottom = found
+        across, down, center = (right - left) / 2, (bottom - top) / 2, ((left + right) / 2, (top + bottom) / 2)
+        corners = turned(((-across, -down), (across, -down), (across, down), (-across, down)), center, turn)
+        return polygons_region([corners], size) if turn else box_region(left, top, right, bottom, size)
     counts = [round(number) for number in _numbers(shape.get("rle", "")) if number is not None and number >= 0]
     if len(counts) < shape.get("rle", "").count(",") + 1:
         return None
     return region_in_box(counts, (round(found[0]), round(found[1])), (round(found[2]), round(found[3])), size)
-
-
-def _turned(box: list[float], turn: float, size: Size) -> NDArray[np.bool_]:
-    """Return a box turned about its middle, by degrees clockwise."""
-    x, y, half_x, half_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
-    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
-    corners = [(-half_x, -half_y), (half_x, -half_y), (half_x, half_y), (-half_x, half_y)]
-    return polygons_region(
-        [[part for u, v in corners for part in (x + u * cos - v * sin, y + u * sin + v * cos)]], size
-    )
 
 
 def _numbers(text: str) -> Iterator[float | None]:

@@ -70,6 +70,15 @@ def is_coordinate(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_COORDINATE
 
 
+def points_of(listed: Any) -> list[tuple[float, float]] | None:
+    """Return corners, [[x, y], ...], or None where one of them is not a pair of numbers."""
+    if not isinstance(listed, list):
+        return None
+    if not all(isinstance(pair, list) and len(pair) == 2 and all(map(is_coordinate, pair)) for pair in listed):
+        return None
+    return [(float(x), float(y)) for x, y in listed]
+
+
 def size_in(container: dict[str, Any], width: str, height: str) -> tuple[int, int] | None:
     """Return the (width, height) that an object states in px, or None where it does not state both."""
     sides = [side for side in (container.get(width), container.get(height)) if is_coordinate(side) and side >= 1]

@@ -69,10 +69,10 @@ def plan_label_studio(source: Source, notes: Notes) -> Plan:
     regions = [stroke for annotation in by_photo.values() for stroke in annotation.strokes]
     labels = sorted({region.label for region in regions if region.label is not None}, key=by_number)
     classes, ids = number_labels(labels, source.path, notes)
-    drawings = (
-        drawing_of(photo, partial(_paint, one.strokes, ids, notes), _size(one.strokes), split_of(photo, photos.root))
-        for photo, one in by_photo.items()
-    )
+    drawings = []
+    for photo, one in by_photo.items():
+        size = next((stroke.size for stroke in one.strokes if stroke.size), None)
+        drawings.append(drawing_of(photo, partial(_paint, one.strokes, ids, notes), size, split_of(photo, photos.root)))
     return Plan(classes, photos.drawings_of(drawings))
 
 
@@ -82,36 +82,27 @@ def _newest(annotations: Sequence[Annotation], where: Path, notes: Notes) -> lis
     notes.count("Tasks left out because nothing is painted in them", where, len(annotations) - len(painted))
     newest = {annotation.task: annotation for annotation in sorted(painted, key=lambda one: (one.task, one.number))}
     several = [task for task, count in Counter(annotation.task for annotation in painted).items() if count > 1]
-    if several:
-        notes.count("Tasks with several annotations, of which the newest counts", f"task {several[0]}", len(several))
+    notes.count_all("Tasks with several annotations, of which the newest counts", [f"task {task}" for task in several])
     return list(newest.values())
 
 
 def _by_photo(annotations: Sequence[Annotation], photos: dict[int, Path], notes: Notes) -> dict[Path, Annotation]:
     """Return the annotation of each photo, that of the newest task where the photo was brought in again."""
     by_photo = {photos[one.task]: one for one in annotations}
-    repeated = [one.task for one in annotations if by_photo[photos[one.task]] is not one]
-    if repeated:
-        notes.count("Tasks left out because a newer one is of the same photo", f"task {repeated[0]}", len(repeated))
+    repeated = [f"task {one.task}" for one in annotations if by_photo[photos[one.task]] is not one]
+    notes.count_all("Tasks left out because a newer one is of the same photo", repeated)
     return by_photo
-
-
-def _size(strokes: Sequence[Stroke]) -> Size | None:
-    return next((stroke.size for stroke in strokes if stroke.size), None)
 
 
 def _paint(strokes: Sequence[Stroke], ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
     canvas = Canvas(size)
-    for stroke in (one for one in strokes if one.label is None):
-        canvas.leave_void(stroke.read(size))
-    for class_id, stroke in sorted(((ids[one.label], one) for one in strokes if one.label is not None), key=_first):
-        overlap = canvas.paint(stroke.read(size), class_id)
-        notes.count("Pixels painted with two labels, which went to the later class", stroke.file, overlap)
+    for stroke in sorted(strokes, key=lambda one: ids[one.label] if one.label is not None else -1):
+        if stroke.label is None:
+            canvas.leave_void(stroke.read(size))
+        else:
+            overlap = canvas.paint(stroke.read(size), ids[stroke.label])
+            notes.count("Pixels painted with two labels, which went to the later class", stroke.file, overlap)
     return canvas.finished()
-
-
-def _first(one: tuple[int, Stroke]) -> int:
-    return one[0]
 
 
 def _json_export(source: Source) -> Path | None:
@@ -121,9 +112,6 @@ def _json_export(source: Source) -> Path | None:
     if len(files) > 1:
         raise DataError(f"{source.path} holds {len(files)} JSON files; name the export of the project with --table.")
     return files[0] if files else None
-
-
-# --- the PNGs -------------------------------------------------------------------------------------------------------
 
 
 def _exported_annotations(pngs: list[Path], tags: frozenset[str], notes: Notes) -> list[Annotation]:
@@ -152,9 +140,6 @@ def _read_png(png: Path, size: Size) -> NDArray[np.bool_]:
             "annotated, at its own size."
         )
     return region_HW
-
-
-# --- the photos -----------------------------------------------------------------------------------------------------
 
 
 def _photos_of_tasks(

@@ -1,7 +1,7 @@
 """Label Studio's JSON export, in full or "min": the photo of each task, and what was drawn in it."""
 
-import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from core.data.importers.masks.mask_file import decode_brush
 from core.data.importers.notes import Notes
-from core.data.importers.objects.json_file import is_coordinate, member, of_kind, read_json, size_in
-from core.data.importers.objects.outlines import ellipse, polygons_region
+from core.data.importers.objects.json_file import is_coordinate, member, of_kind, points_of, read_json, size_in
+from core.data.importers.objects.outlines import ellipse, polygons_region, turned
 from core.data.importers.plan import Size, tidy
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
@@ -76,19 +76,14 @@ def _photo_name(task: dict[str, Any], file: Path) -> str:
     data = of_kind(task.get("data", task), dict, "'data' of a task", file)
     texts = [data.get("image"), *data.values()]
     for text in (text for text in texts if isinstance(text, str)):
-        parts = _address(text)
-        path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0] if parts else ""
-        name = PurePosixPath(path.replace("\\", "/")).name
+        name = ""
+        with suppress(ValueError):  # a text that is not an address
+            parts = urlsplit(text)
+            path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+            name = PurePosixPath(path.replace("\\", "/")).name
         if PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES:
             return name
     raise DataError(f"{file} holds a task without the name of a photo (task {task.get('id')}); export it again.")
-
-
-def _address(text: str) -> Any:
-    try:
-        return urlsplit(text)
-    except ValueError:
-        return None
 
 
 def _results(task: dict[str, Any], file: Path, notes: Notes) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
@@ -108,11 +103,8 @@ def _results(task: dict[str, Any], file: Path, notes: Notes) -> Iterator[tuple[i
         if not is_cancelled:
             results = member(annotation, "result", list, "an annotation", file)
             number = annotation.get("id")
-            yield (number if isinstance(number, int) else 0), [(_tag(result), result) for result in results]
-
-
-def _tag(result: Any) -> str:
-    return str(result.get("from_name", "")) if isinstance(result, dict) else ""
+            tags = [str(result.get("from_name", "")) if isinstance(result, dict) else "" for result in results]
+            yield (number if isinstance(number, int) else 0), [*zip(tags, results, strict=True)]
 
 
 def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
@@ -124,7 +116,7 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     size = size_in(region, "original_width", "original_height")
     if isinstance(value, dict) and (UNREAD & value.keys() or region.get("image_rotation") not in (None, 0)):
         notes.count("Bit masks, vectors and regions on turned photos are not read, so their photos are void", file)
-        return Stroke(None, file, _everywhere, size)
+        return Stroke(None, file, lambda size: np.ones(size[::-1], dtype=np.bool_), size)
     if (isinstance(value, dict) and "keypointlabels" in value) or region.get("type") in POINTS:
         notes.count("Points skipped, as they have no area", file)
         return None
@@ -144,25 +136,16 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     outline = _outline(value, size) if size else None
     if outline is None:
         notes.count("Outlines that cannot be drawn, so what nobody drew in their photos is void", file)
-        return Stroke(None, file, _everywhere, size)
+        return Stroke(None, file, lambda size: np.ones(size[::-1], dtype=np.bool_), size)
     return Stroke(None if is_box else label or None, file, partial(polygons_region, [outline]), size)
-
-
-def _everywhere(size: Size) -> NDArray[np.bool_]:
-    return np.ones(size[::-1], dtype=np.bool_)
 
 
 def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
     """Return the corners (x, y, x, y, ...) in px of a polygon, an ellipse or a box, which are stored in percent."""
     if "points" in value:
-        points = value["points"]
-        corners_N2 = points if isinstance(points, list) else []
-        if len(corners_N2) < MIN_CORNERS or not all(isinstance(each, list) and len(each) == 2 for each in corners_N2):
-            return None
-        flat = [number for corner in corners_N2 for number in corner]
-        if not all(map(is_coordinate, flat)):
-            return None
-        return [float(number) * size[at % 2] / 100 for at, number in enumerate(flat)]
+        points = points_of(value["points"]) or []
+        scaled = [number for x, y in points for number in (x * size[0] / 100, y * size[1] / 100)]
+        return scaled if len(points) >= MIN_CORNERS else None
     keys = ("x", "y", "radiusX", "radiusY") if "radiusX" in value else ("x", "y", "width", "height")
     numbers = [value.get(key) for key in keys] + [value.get("rotation", 0)]
     if not all(map(is_coordinate, numbers)):
@@ -171,9 +154,7 @@ def _outline(value: dict[str, Any], size: Size) -> list[float] | None:
     x, a, y, b = x / 100 * size[0], a / 100 * size[0], y / 100 * size[1], b / 100 * size[1]
     if "radiusX" in value:
         return ellipse(x, y, a, b, turn)
-    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    corners = ((0, 0), (a, 0), (a, b), (0, b))
-    return [part for u, v in corners for part in (x + u * cos - v * sin, y + u * sin + v * cos)]
+    return turned(((0, 0), (a, 0), (a, b), (0, b)), (x, y), turn)
 
 
 def _unpack(rle: Any, file: Path, size: Size) -> NDArray[np.bool_]:

@@ -23,19 +23,10 @@ from numpy.typing import NDArray
 
 from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
-from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
+from core.data.importers.objects.json_file import member, of_kind, peeked, points_of, read_json, size_in
 from core.data.importers.objects.outlines import Point, patch, polygon, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
-from core.data.importers.plan import (
-    Canvas,
-    Drawing,
-    Plan,
-    Size,
-    Source,
-    drawing_of,
-    number_labels,
-    tidy,
-)
+from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_of
 from core.data.pair_names import composed
 from core.errors import DataError
@@ -215,14 +206,14 @@ def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDAr
     if kind != "polygon" and kind not in NUM_POINTS:
         notes.count(f"Shapes of the unknown type '{kind}' not drawn, {then}", file)
         return None
-    points = member(shape, "points", list, "a shape", file)
-    if not all(isinstance(point, list) and len(point) == 2 and all(map(is_coordinate, point)) for point in points):
+    points = points_of(member(shape, "points", list, "a shape", file))
+    if points is None:
         notes.count(f"Shapes not drawn because a coordinate is not a number, {then}", file)
         return None
     if len(points) < MIN_CORNERS if kind == "polygon" else len(points) not in NUM_POINTS[kind]:
         notes.count(f"Shapes not drawn because a {kind} cannot have that number of points, {then}", file)
         return None
-    return _covered(file, shape, kind, [(float(x), float(y)) for x, y in points], size)
+    return _covered(file, shape, kind, points, size)
 
 
 def _covered(file: Path, shape: dict[str, Any], kind: str, points: list[Point], size: Size) -> NDArray[np.bool_]:

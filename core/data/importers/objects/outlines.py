@@ -119,8 +119,13 @@ def patch(picture_HW: NDArray[np.bool_], corner: Point, size: Size) -> NDArray[n
 def ellipse(x: float, y: float, across: float, down: float, turn: float) -> list[float]:
     """Return corners (x, y, x, y, ...) of an ellipse by its centre, half axes in px, and turn in degrees clockwise."""
     angles_N = np.linspace(0, 2 * np.pi, CORNERS_OF_ELLIPSE, endpoint=False)
-    across_N, down_N = across * np.cos(angles_N), down * np.sin(angles_N)
-    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    return turned([*zip(across * np.cos(angles_N), down * np.sin(angles_N), strict=True)], (x, y), turn)
+
+
+def turned(corners: Sequence[Point], center: Point, degrees: float) -> list[float]:
+    """Return corners around a centre (x, y, x, y, ...), turned by degrees clockwise; they are given relative to it."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    (x, y), (across_N, down_N) = center, np.array(corners, dtype=np.float64).T
     corners_N2 = np.stack([x + across_N * cos - down_N * sin, y + across_N * sin + down_N * cos], axis=1)
     return [float(number) for number in corners_N2.ravel()]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
-from core.data.importers.objects.json_file import is_coordinate, member, of_kind, peeked, read_json, size_in
-from core.data.importers.objects.outlines import Point, patch, polygon, rectangle
+from core.data.importers.objects.json_file import member, of_kind, peeked, points_of, read_json, size_in
+from core.data.importers.objects.outlines import patch, polygon, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_of
@@ -105,12 +105,12 @@ def _region(file: Path, one: dict[str, Any], kind: str, size: Size) -> NDArray[n
     """Return what an object covers, None where it cannot be drawn."""
     if kind == "bitmap":
         bitmap = member(one, "bitmap", dict, "an object", file)
-        corner = _points([bitmap.get("origin")])
+        corner = points_of([bitmap.get("origin")])
         return patch(_bitmap(file, bitmap), corner[0], size) if corner else None
     about = one.get("points")
-    outer = _points(about.get("exterior")) if isinstance(about, dict) else None
+    outer = points_of(about.get("exterior")) if isinstance(about, dict) else None
     holes = about.get("interior") if isinstance(about, dict) else None
-    inner = [_points(hole) for hole in holes] if isinstance(holes, list) else [None]
+    inner = [points_of(hole) for hole in holes] if isinstance(holes, list) else [None]
     if kind == "rectangle" and outer and len(outer) == len("12"):
         return rectangle(outer, size)
     rings = [outer, *inner]
@@ -120,15 +120,6 @@ def _region(file: Path, one: dict[str, Any], kind: str, size: Size) -> NDArray[n
     for hole_HW in of_holes:
         region_HW &= ~hole_HW
     return region_HW
-
-
-def _points(listed: Any) -> list[Point] | None:
-    """Return corners, None where one is not a pair of numbers."""
-    if not isinstance(listed, list):
-        return None
-    if not all(isinstance(pair, list) and len(pair) == 2 and all(map(is_coordinate, pair)) for pair in listed):
-        return None
-    return [(float(pair[0]), float(pair[1])) for pair in listed]
 
 
 def _bitmap(file: Path, bitmap: dict[str, Any]) -> NDArray[np.bool_]:

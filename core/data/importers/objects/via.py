@@ -93,9 +93,6 @@ def plan_via(source: Source, notes: Notes) -> Plan:
     return Plan(classes, photos.drawings_of(drawings), has_named_classes=attribute is not None)
 
 
-# --- the files ------------------------------------------------------------------------------------------------------
-
-
 def refuse_version_3(document: Any, file: Path) -> None:
     """Raise `DataError` for a project of VIA 3."""
     if isinstance(document, dict) and document.keys() >= OF_VERSION_3:
@@ -178,9 +175,6 @@ def _photo(entry: Entry, photos: PhotoFolder) -> Path | None:
     return of_size[0] if len(alike) > len(of_size) == 1 else photos.find(name.lstrip("/"), split)
 
 
-# --- the classes ----------------------------------------------------------------------------------------------------
-
-
 def _attribute(entries: Sequence[Entry], source: Source, notes: Notes) -> str | None:
     """Return the attribute that holds the class, None where regions have none; of several, a person says which."""
     values: dict[str, set[str]] = {}
@@ -206,9 +200,6 @@ def _label(region: Region, attribute: str | None) -> str | None:
         ticked = [str(key) for key, is_ticked in value.items() if is_ticked is True]
         value = ticked[0] if len(ticked) == 1 else None
     return tidy(str(value)) or None if isinstance(value, str | int) and not isinstance(value, bool) else None
-
-
-# --- the pixels -----------------------------------------------------------------------------------------------------
 
 
 def _paint(entry: Entry, attribute: str | None, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:

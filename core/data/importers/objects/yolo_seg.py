@@ -98,9 +98,11 @@ def _pairs(source: Source, notes: Notes) -> dict[Path, Path | None]:
     names = {_name_without_ending(label, source.path) for label in labels if label in used}
     unused = {label: _name_without_ending(label, source.path) in names for label in labels if label not in used}
     second = [label for label, is_second in unused.items() if is_second]
-    strays = [label for label, is_second in unused.items() if not is_second and _is_label(label)]
-    notes.count("Second label files of a photo left out", second[0] if second else "", len(second))
-    notes.count("Label files without a photo left out", strays[0] if strays else "", len(strays))
+    others = (label for label, is_second in unused.items() if not is_second)
+    # A label file holds a class and numbers on its first line, as no README does.
+    strays = [label for label in others if any(_numbers(line) is not None for line in read_lines(label)[:1])]
+    notes.count_all("Second label files of a photo left out", second)
+    notes.count_all("Label files without a photo left out", strays)
     return _without_doubtful(pairs, notes) if strays else pairs
 
 
@@ -122,17 +124,10 @@ def _name_in_any_case(file: Path, root: Path) -> tuple[object, ...]:
 def _without_doubtful(pairs: dict[Path, Path | None], notes: Notes) -> dict[Path, Path | None]:
     """Leave out photos without a label file, which are not background where one that is left over may be theirs."""
     doubtful = [photo for photo, label in pairs.items() if not label]
-    notes.count(
-        "Photos without a label file left out, as one of the label files without a photo may be theirs",
-        doubtful[0] if doubtful else "",
-        len(doubtful),
+    notes.count_all(
+        "Photos without a label file left out, as one of the label files without a photo may be theirs", doubtful
     )
     return {photo: label for photo, label in pairs.items() if label}
-
-
-def _is_label(file: Path) -> bool:
-    """Return whether a text holds a class and numbers on its first line, as no README does."""
-    return any(_numbers(line) is not None for line in read_lines(file)[:1])
 
 
 def _names(source: Source, notes: Notes) -> list[str]:
@@ -226,8 +221,10 @@ def _yaml_listed(lines: list[str], plain: Callable[[str], str]) -> list[str]:
         text = " ".join([rest, *lines[at + 1 :]])
         parts = text[1:].replace("}", "]").partition("]")[0].split(",")
     else:
-        is_item = partial(_is_item, plain=plain)
-        parts = [line.removeprefix("-") for line in takewhile(is_item, lines[at + 1 :])]
+        below = takewhile(
+            lambda line: line.startswith("- ") or plain(line.partition(":")[0]).isdigit(), lines[at + 1 :]
+        )
+        parts = [line.removeprefix("-") for line in below]
     keyed = [(plain(key), colon, name) for key, colon, name in (part.partition(":") for part in parts)]
     is_keyed = bool(keyed) and all(colon and key.isdigit() for key, colon, _ in keyed)
     numbered = sorted((int(key), name) for key, _, name in keyed) if is_keyed else list(enumerate(parts))
@@ -235,10 +232,6 @@ def _yaml_listed(lines: list[str], plain: Callable[[str], str]) -> list[str]:
     if [number for number, _ in numbered] != list(range(len(numbered))):
         return []
     return [tidy(plain(name)) for _, name in numbered]
-
-
-def _is_item(line: str, plain: Callable[[str], str]) -> bool:
-    return line.startswith("- ") or plain(line.partition(":")[0]).isdigit()
 
 
 def _numbers(line: str) -> list[float] | None:

@@ -11,9 +11,8 @@ from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import onednn
-from core.model.fast.inference import ready_to_predict
-from core.model.fast.onednn import PackedConv2d, can_pack
+from core.model.fast import inference
+from core.model.fast.inference import PackedConv2d, can_pack, ready_to_predict
 from core.model.predict.predictor import open_predictor
 from core.model.weights.starter import sample_photos
 from tests.small_models import save_lively_model
@@ -44,7 +43,7 @@ def test_logits_are_the_same_at_any_size_and_in_any_batch(
     architecture: str, output_stride: int, is_packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_packed:
-        monkeypatch.setenv(onednn.SWITCH, "0")
+        monkeypatch.setenv(inference.SWITCH, "0")
     model = model_with_statistics(architecture, output_stride)
     ready = ready_to_predict(model, (1, 3, SIZE, SIZE))
     assert any(isinstance(module, PackedConv2d) for module in ready.modules()) == (is_packed and can_pack())
@@ -70,10 +69,10 @@ def test_without_private_operations_masks_and_confidences_are_the_same(
     )
     found = []
     for switch in ("1", "0"):
-        monkeypatch.setenv(onednn.SWITCH, switch)
+        monkeypatch.setenv(inference.SWITCH, switch)
         predictor, _ = open_predictor(checkpoint)
         is_packed = any(isinstance(module, PackedConv2d) for module in predictor._model.modules())
-        assert is_packed == (switch == "1" and onednn._works())
+        assert is_packed == (switch == "1" and inference._works())
         found.append((predictor.logits([photo]), predictor.predict(photo, with_confidence=True)))
     (private_NKSS, private), (public_NKSS, public) = found
     assert len(np.unique(public.mask_HW)) > 3
@@ -96,13 +95,13 @@ def test_private_operations_that_changed_are_not_used(fault: str, monkeypatch: p
     if fault == "other numbers":
         monkeypatch.setattr(PackedConv2d, "forward", other_numbers)
     else:
-        monkeypatch.setattr(onednn, "_pack", gone if fault == "gone" else lambda weight: weight)
-    onednn._works.cache_clear()
+        monkeypatch.setattr(inference, "_pack", gone if fault == "gone" else lambda weight: weight)
+    inference._works.cache_clear()
     assert not can_pack()
     ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, SIZE, SIZE))
     assert not any(isinstance(module, PackedConv2d) for module in ready.modules())
     monkeypatch.undo()
-    onednn._works.cache_clear()
+    inference._works.cache_clear()
 
 
 def test_the_model_itself_is_left_as_it_is_and_may_change_afterwards() -> None:

@@ -14,7 +14,7 @@ from core.classes import VOC_CLASSES
 from core.errors import PhotoError
 from core.model.output import results
 from core.model.output.results import areas_csv, cutouts, mask_and_overlay, write_zip
-from core.model.photo.photo_file import class_areas
+from core.model.photo import class_areas
 from core.palettes import SAFE, recolored
 from core.voc import VOID
 from tests.small_data import CAT, DOG, draw_pair

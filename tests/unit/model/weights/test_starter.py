@@ -11,7 +11,7 @@ from core.data.images import read_mask
 from core.errors import CheckpointError, ConfigError
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.stated import Given
-from core.model.photo.photo_file import class_areas, open_photo
+from core.model.photo import class_areas, open_photo
 from core.model.predict.predictor import open_predictor
 from core.model.weights import starter
 from core.model.weights.pretrained import checkpoint_file, checkpoint_path, open_named
