@@ -5,10 +5,9 @@ import streamlit as st
 from core.model.photo import SUFFIXES
 from core.model.weights import starter
 from core.training import demo_run
-from ui.home.data_sets import show_data_sets
 from ui.home.hero import hero_of, show_hero, show_small
 from ui.home.next_step import show_doors, show_next_step
-from ui.home.runs import MAX_CARDS, show_cards, show_table
+from ui.home.runs import MAX_CARDS, show_cards, show_data_sets, show_table
 from ui.page import open_page, showing_errors
 from ui.segment.photo_source import MAX_PHOTO_MB, hand_over
 from ui.train.run_view import TICK_S, Entry, read_runs

@@ -8,8 +8,7 @@ from core.report.content import require_same_data
 from core.training.run import folders
 from ui.checkpoints import Choice, list_choices
 from ui.compare.choosing import act, ask
-from ui.compare.first_photos import show_first_photos
-from ui.compare.gallery import show_gallery
+from ui.compare.gallery import show_first_photos, show_gallery
 from ui.compare.report_download import show_exports
 from ui.compare.scores import (
     Side,

@@ -9,11 +9,10 @@ from ui import address
 from ui.page import open_page, showing_errors
 from ui.train import run_view
 from ui.train.actions import ask_action, edit_run, show_next_steps
-from ui.train.details import show_details, show_settings
+from ui.train.details import show_details, show_samples, show_settings
 from ui.train.duration import show_prediction
 from ui.train.new_run import ask_new_run
 from ui.train.run_view import Entry
-from ui.train.samples import show_samples
 from ui.words import plain, without_pictures
 
 NEW = "new"

@@ -1,13 +1,12 @@
 """What the Compare page shows.
 
 choosing.py           A, B and a split; evaluations that are missing
-first_photos.py       three photos under the verdict
 comparison.py         tables, warnings, order of images
 scores.py             verdict, ranking, scores, curves; runs, published results
 why.py                where and why A and B differ
 why_charts.py         confusion, errors, confidence, sizes: figures whose marks choose images
 image_filter.py       a click on a mark -> images, and the pixels to light
-gallery.py            images side by side
+gallery.py            three photos under the verdict; all images side by side
 report_download.py    the report and its tables, to download
 cached_comparison.py  bounded caches
 """

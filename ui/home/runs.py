@@ -1,4 +1,4 @@
-"""The newest runs as cards, and all of them as a table."""
+"""The newest runs as cards, all of them as a table, and the data sets that they used."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -8,11 +8,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import DataError
+from core.home import demo_dir
 from core.training.settings.config import TrainingConfig
+from ui import cached
 from ui.page import link_to, showing_errors
-from ui.sources import title_of
+from ui.pictures import show_picture
+from ui.sources import DEMO, FOLDER, is_demo, title_of
 from ui.train.run_view import Entry, show_best, show_progress, show_state
-from ui.words import STATES, plain
+from ui.words import STATES, code, plain
 
 MAX_CARDS = 4
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
@@ -79,3 +83,38 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
 
 def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100 * fraction
+
+
+MAX_DATA_SETS, NUM_THUMBNAILS = 6, 5
+HEIGHT_PX = 84
+
+
+def show_data_sets(entries: Sequence[Entry]) -> None:
+    """Draw the demo if it is made, and the data of the newest runs."""
+    used = dict.fromkeys(Path(entry.run.data) for entry in entries)
+    made = {demo_dir(): None} if demo_dir().is_dir() else {}
+    paths = list(used | made)
+    if paths:
+        st.subheader("Data", anchor=False)
+    for path in paths[:MAX_DATA_SETS]:
+        with st.container(border=True), showing_errors():
+            show_data_set(path)
+
+
+def show_data_set(path: Path) -> None:
+    """Draw the splits of a data set and a few photos with their masks; say if it cannot be opened."""
+    try:
+        data = cached.dataset(path)
+    except DataError as error:
+        st.caption(plain(str(error)))
+        return
+    listed = ", ".join(f"{len(data.splits[name]):,} {name}" for name in ("train", "val") if name in data.splits)
+    st.markdown(f"**{plain(title_of(path))}**: {listed}")
+    if not is_demo(path):
+        st.caption(code(path))
+    where = {"source": DEMO} if is_demo(path) else {"source": FOLDER, "data": str(path)}
+    link_to("Dataset", "Look at it", **where)
+    with st.container(horizontal=True):
+        for sample in data.split("val")[:NUM_THUMBNAILS]:
+            picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="overlay")
+            show_picture(picture, "", f"{sample.name} with its mask laid over it", height_px=HEIGHT_PX)

@@ -1,19 +1,27 @@
-"""Details of a run, each in an expander: checkpoints, settings, learning rate and speed, log and command."""
+"""What a run holds: validation photos after each epoch; in expanders checkpoints, settings, speed, log, command."""
 
 import dataclasses
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core import jobs
+from core.classes import Classes
+from core.data.dataset import Dataset, Sample
+from core.errors import DataError
+from core.files import by_number, entries
 from core.training.run import folders
 from core.training.run.folders import Run
-from core.training.run.log import RunLog
+from core.training.run.log import RunLog, thin
+from core.training.run.milestones import epoch_of, sample_folders
 from core.training.run.records import to_line
 from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import PRESET_LABELS, PRESETS, present_name, preset
 from core.wording import megabytes
 from ui import cached, charts
+from ui.legend import show_legend
+from ui.pictures import data_url
 from ui.words import percent, plain
 
 
@@ -79,3 +87,77 @@ def show_settings(run: Run) -> None:
 
 def _in_words(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else plain(str(value))
+
+
+FILM_FRAMES = 60
+"""The most frames of a film, which takes twenty seconds; more epochs are thinned."""
+
+FILM_HELP = "Shows the epochs one after the other, each with its mIoU on all validation photos."
+
+
+def show_samples(run: Run) -> None:
+    """Draw photos, true masks and predictions, after the latest epoch, another one, or as a film of all."""
+    folders = sample_folders(run.path)
+    if not folders:
+        return
+    data = _dataset_of(run)
+    samples = {sample.name: sample for sample in data.split("val")}
+    place = st.container()  # the pictures stand above the controls
+    folder, is_film = _ask_epoch(folders)
+    scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
+    film = thin(folders, FILM_FRAMES) if is_film else []
+    shown = [mask for mask in sorted(entries(folder, "*.png"), key=by_number) if mask.stem in samples]
+    with place:
+        after = "epoch by epoch" if is_film else f"after epoch {epoch_of(folder)}"
+        st.markdown(f"**Photo, truth, prediction** {after}")
+        for first in range(0, len(shown), 2):
+            for column, mask in zip(st.columns(2), shown[first : first + 2], strict=False):
+                with column:
+                    _show_strip(samples[mask.stem], mask, data.classes, _frames(film, mask, scores))
+        masks = [each for mask in shown for each in (samples[mask.stem].mask, mask)]
+        show_legend(cached.classes_in(masks, data.classes), data.classes)
+
+
+def _frames(film: list[Path], mask: Path, scores: dict[int | None, float | None]) -> list[tuple[Path, str]]:
+    """Return the masks of a photo in the folders of a film, with their texts."""
+    return [(each / mask.name, _title(each, scores)) for each in film if (each / mask.name).exists()]
+
+
+def _show_strip(sample: Sample, mask: Path, classes: Classes, frames: list[tuple[Path, str]]) -> None:
+    picture: str | bytes
+    if frames:
+        picture = data_url(cached.film(sample.photo, sample.mask, frames, classes=classes))
+        what = f"epoch by epoch, from {frames[0][1]} to {frames[-1][1]}"
+    else:
+        picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=classes)
+        what = f"after epoch {epoch_of(mask.parent)}"
+    st.image(picture, width="stretch", alt=f"{sample.name}: the photo, its true mask, and the mask predicted {what}")
+
+
+def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
+    """Ask for an epoch, or for a film; return the folder and whether it is a film."""
+    if len(folders) == 1:
+        return folders[0], False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        is_film = st.toggle("Play as a film", key="film", help=FILM_HELP)
+        if is_film:
+            return folders[-1], True
+        # Without a key: a new epoch makes a new slider, which stands on that epoch.
+        chosen: Path = st.select_slider(
+            "After epoch", folders, folders[-1], format_func=lambda folder: str(epoch_of(folder))
+        )
+    return chosen, False
+
+
+def _title(folder: Path, scores: dict[int | None, float | None]) -> str:
+    """Return the text below an epoch's frame, as `epoch 12 · 33.6 %`."""
+    number = epoch_of(folder)
+    score = scores.get(number)
+    return f"epoch {number}" if score is None else f"epoch {number} \N{MIDDLE DOT} {percent(score)}"
+
+
+def _dataset_of(run: Run) -> Dataset:
+    try:
+        return cached.dataset(run.data)
+    except DataError as error:
+        raise DataError(f"The photos of this run cannot be shown: {error}") from error
