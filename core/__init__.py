@@ -5,6 +5,7 @@ api.py          the same from Python, in five lines
 terminal.py     progress bars and tables
 commands/       the functions behind each command
 report/         a run as a document
+review/         what a model says about photos that nobody has labelled yet
 training/       settings, runs, the loop that trains, evaluation, estimates
 model/          architectures, weights, checkpoints, photo -> mask
 data/           data sets: pairs, splits, what is wrong with them

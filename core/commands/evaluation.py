@@ -19,6 +19,8 @@ from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
+LABELLING = "labelling"
+"""The benchmark with options of its own."""
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
@@ -91,7 +93,13 @@ def bench(arguments: argparse.Namespace) -> Document:
         raise ConfigError(f"{PROJECT_ROOT / 'tests' / 'bench'} has no benchmarks; run them from a clone.")
     if arguments.name and arguments.name not in programs:
         raise ConfigError(f"There is no benchmark '{arguments.name}'; choose one of {', '.join(programs)}.")
-    results = [_run_program(name) for name in ([arguments.name] if arguments.name else programs)]
+    options = [
+        *(["--data", str(arguments.data.resolve())] if arguments.data else []),
+        *(["--full"] if arguments.full else []),
+    ]
+    if options and arguments.name != LABELLING:
+        raise ConfigError(f"{options[0]} is for the benchmark {LABELLING}; name it, or leave {options[0]} out.")
+    results = [_run_program(name, options) for name in ([arguments.name] if arguments.name else programs)]
     return {
         "name": arguments.name or "all",
         "device": results[0]["device"],
@@ -100,9 +108,9 @@ def bench(arguments: argparse.Namespace) -> Document:
     }
 
 
-def _run_program(name: str) -> Document:
+def _run_program(name: str, options: list[str]) -> Document:
     """Run a benchmark in its own process; its last line is the result as JSON, the others are printed."""
-    command = [sys.executable, "-m", f"tests.bench.{name}"]
+    command = [sys.executable, "-m", f"tests.bench.{name}", *options]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as process:
         lines: list[str] = []
         for line in process.stdout or ():
@@ -155,3 +163,7 @@ def add_to(add: Add) -> None:
 
     command = add(bench, terminal.show_bench, "bench training --json")
     command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")
+    command.add_argument("--data", type=Path, metavar="DIR", help=f"{LABELLING}: a data set; drawn scenes if left out")
+    command.add_argument(
+        "--full", action="store_true", help=f"{LABELLING}: every photo and three seeds, 20 minutes or more"
+    )

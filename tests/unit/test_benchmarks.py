@@ -14,3 +14,8 @@ def test_without_the_tests_there_is_nothing_to_run(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(evaluation, "PROJECT_ROOT", tmp_path)
     with pytest.raises(ConfigError, match="run them from a clone"):
         evaluation.bench(argparse.Namespace(name=None))
+
+
+def test_options_are_for_the_benchmark_that_has_them() -> None:
+    with pytest.raises(ConfigError, match="--full is for the benchmark labelling"):
+        evaluation.bench(argparse.Namespace(name="training", data=None, full=True))

@@ -65,6 +65,14 @@ class Predictor:
         part_hw: Tensor = place_of(size, square_TT.shape[-1], self.geometry).part(square_TT)
         return part_hw
 
+    def described(self, photo: Image.Image) -> tuple[Tensor, Tensor]:
+        """Return logits_Khw of a photo in its part of the square, and the mean of the backbone's features, (C,)."""
+        size, seen = (photo.height, photo.width), list[Tensor]()
+        backbone = self._model.get_submodule("backbone")
+        with backbone.register_forward_hook(lambda _module, _inputs, output: seen.append(output["out"])):
+            logits_Khw = self.part_of(self.logits([photo])[0], size)
+        return logits_Khw, self.part_of(seen[0][0], size).float().mean(dim=(1, 2))
+
     def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
         """Segment an RGB photo at its own size, in one pass; `tiling.segment` has test-time augmentation."""
         size = (photo.height, photo.width)

@@ -1,10 +1,13 @@
 """Presets, with their strengths and limits, and the parser of `key=value` settings."""
 
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError
 from core.home import demo_dir
+from core.model.weights.starter import KNOWN
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, suggestion
 
 PRESETS: dict[str, TrainingConfig] = {
@@ -62,6 +65,10 @@ PRESETS: dict[str, TrainingConfig] = {
 }
 
 
+MOST_EPOCHS = 60
+SMALL_BATCHES = {80: 4, 240: 8}
+"""Batch sizes of `few_photos` by the number of labelled photos below which they apply."""
+
 FORMER_NAMES = {"cpu-fast": "own-photos"}
 """Former names of presets: old runs and scripts use them."""
 
@@ -91,6 +98,19 @@ def preset(name: str) -> TrainingConfig:
 def present_name(name: str) -> str:
     """Return the present name of a preset; any other name unchanged."""
     return FORMER_NAMES.get(name, name)
+
+
+def few_photos(num_photos: int, class_names: Iterable[str] = ()) -> TrainingConfig:
+    """Return *Own photos* for so few that one of its epochs would be a step or two; for more, as it is.
+
+    Measured on 20 photos (dev/LOG.md): small batches take 87 % of the pixels right instead of 76 %, and the starter's
+    weights 94 % where its classes are wanted. 500 photos in all epochs fit in a minute on two cores.
+    """
+    usual = PRESETS["own-photos"]
+    epochs = min(MOST_EPOCHS, max(usual.epochs, round(500 / max(1, num_photos))))
+    batch_size = next((size for photos, size in SMALL_BATCHES.items() if num_photos < photos), usual.batch_size)
+    is_known = any(name.casefold().removesuffix("s") in KNOWN for name in class_names)
+    return dataclasses.replace(usual, epochs=epochs, batch_size=batch_size, init="starter" if is_known else usual.init)
 
 
 def usual_preset(data: Path) -> str:

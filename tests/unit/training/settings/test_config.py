@@ -9,7 +9,7 @@ import pytest
 from core.errors import ConfigError
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, from_dict, with_settings
 from core.training.settings.fitting import EFFICIENTNET, MOBILENET, RESNET, fitted
-from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, PRESETS, parse_settings, preset
+from core.training.settings.presets import PRESET_HELP, PRESET_LABELS, PRESETS, few_photos, parse_settings, preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainingConfig)}
 BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]
@@ -194,3 +194,21 @@ def test_settings_that_exclude_each_other_are_made_to_fit(
     assert {name: value for name, value in found.items() if value != values[name]} == expected
     assert [misfit.changes for misfit in made] == ([expected] if expected else [])
     assert with_settings(TrainingConfig(), found).as_dict() == found, "they fit"
+
+
+@pytest.mark.parametrize(
+    ("num_photos", "epochs", "batch_size"),
+    [(1, 60, 4), (3, 60, 4), (20, 25, 4), (40, 16, 4), (100, 16, 8), (300, 16, 16)],
+)
+def test_few_photos_get_more_steps_and_as_many_as_there_usually_are_get_own_photos(
+    num_photos: int, epochs: int, batch_size: int
+) -> None:
+    """With 16 training photos, *Own photos* took 16 steps in all: 76 % of the pixels right instead of 87 %."""
+    config = few_photos(num_photos)
+    assert (config.epochs, config.batch_size, config.init) == (epochs, batch_size, "auto")
+    assert few_photos(300) == preset("own-photos")
+
+
+def test_few_photos_of_what_the_starter_knows_start_from_it() -> None:
+    assert few_photos(20, ("background", "Cats")).init == "starter"
+    assert few_photos(20, ("background", "apple")).init == "auto"
