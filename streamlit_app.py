@@ -39,7 +39,7 @@ def show_now(just_read: list[list[Entry]], *, was_live: bool) -> None:
             with showing_errors():
                 show_small(hero)
         ask_photo(has_checkpoint=any(entry.run.checkpoints() for entry in entries))
-    if entries:
+    if len(entries) > 1:  # of a single one the next step says as much
         st.subheader("Runs", anchor=False)
         show_cards(entries)
 

@@ -26,8 +26,7 @@ THEME_COLORS = ("#000001", "#000002", "#000003", "#000004", "#000005")
 """Placeholders for `chartCategoricalColors`; .streamlit/config.toml sets five for light and five for dark."""
 
 TEXT, WHITE = "#000037", "#ffffff"
-"""Colours of text on faint marks and on strong ones. The first is a placeholder: nearly black in light, nearly white in
-dark."""
+"""Colours of text on faint marks and on strong ones. Whatever is not white is drawn in the page's own (`ui.page`)."""
 
 END = "\N{NO-BREAK SPACE}"
 """Before a number at the end of its bar, which it would touch."""
@@ -136,7 +135,7 @@ def class_bars(
     )
     figure.add_bar(
         x=[value for _, value in values], y=[literal(classes.names[k]) for k, _ in values], orientation="h",
-        text=written, textposition="outside", textfont={"size": 11, "color": TEXT}, constraintext="none",
+        text=written, textposition="outside", textfont={"size": 12}, constraintext="none",
         cliponaxis=False,
         showlegend=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
@@ -262,14 +261,12 @@ def _finish_curves(figure: go.Figure, curves: Sequence[Curve]) -> None:
 def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
     """Return an empty transparent figure whose zoom survives a redraw."""
     figure = go.Figure()
-    words = {"automargin": True, "tickfont": {"color": TEXT}, "title_font": {"color": TEXT}}  # the theme's are at 3.7
     figure.update_layout(
-        font={"color": TEXT},
         height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="x unified", uirevision="kept", dragmode=False,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         modebar={"bgcolor": CLEAR, "color": NEUTRAL, "remove": UNUSED_BUTTONS},
-        xaxis={"title": x_title, "rangemode": "tozero"} | words,
-        yaxis={"title": y_title} | words,
+        xaxis={"title": x_title, "rangemode": "tozero", "automargin": True},
+        yaxis={"title": y_title, "automargin": True},
     )  # fmt: skip
     return figure

@@ -27,7 +27,6 @@ FAVICON = (
 
 
 STYLE = style("page.css")
-"""Text that the theme cannot bring to WCAG AA: paths in captions, and the chosen one of a row of options in dark."""
 
 
 class Page(NamedTuple):

@@ -142,10 +142,12 @@ _mount_card = component("photo_card", "card")
 def show_card(
     picture: bytes, name: str, alt: str, *, key: str, on_open: Callable[[], None], height_px: int = ROW_HEIGHT_PX
 ) -> None:
-    """Draw an encoded picture `height_px` high, in a horizontal container; `on_open` is called after a click."""
+    """Draw an encoded picture about `height_px` high; `on_open` is called after a click.
+
+    In a horizontal container with the key `cards` it grows with its row until the row is full.
+    """
     with Image.open(io.BytesIO(picture)) as image:
         ratio = image.width / image.height
     width = min(WIDEST * height_px, max(height_px // 2, round(height_px * ratio)))
-    _mount_card(
-        key=key, width=width, data={"picture": data_url(picture), "alt": alt, "name": name}, on_opened_change=on_open
-    )
+    shown = {"picture": data_url(picture), "alt": alt, "name": name, "width": width}
+    _mount_card(key=key, width=width, data=shown, on_opened_change=on_open)

@@ -19,6 +19,7 @@ from core.data.importers import Source, incoming, parse_classes
 from core.data.importers.plan import Value
 from core.home import datasets_dir
 from tests.app.conftest import Visit, button, links, texts
+from tests.reads import counted_reads
 from tests.small_data import draw_pair, roboflow_export
 from ui.dataset.bring_data import options_for
 from ui.dataset.import_preview import called_of, table_of
@@ -160,6 +161,44 @@ def test_values_that_nothing_explains_are_asked_for(visit: Visit, greys: Path, l
     assert asked["In the export"].tolist() == ["0", "85"]
     assert asked["Class"].tolist() == ["background", ""]
     assert asked["Pixels"].tolist() == ["83.3 %", "16.7 %"]
+
+
+@pytest.mark.parametrize(("answer", "names"), [("sky", ["sky", "leaf"]), ("background", ["background", "sky"])])
+def test_what_0_is_is_asked_where_the_names_do_not_say_it(
+    visit: Visit, greys: Path, launched: list[list[str]], answer: str, names: list[str]
+) -> None:
+    """0 stood as the background in a table of nameless values, although `classes.txt` has names for all of them."""
+    for file in (greys / "masks").iterdir():
+        mask_HW = np.asarray(Image.open(file))
+        Image.fromarray((mask_HW > 0).astype(np.uint8)).save(file)
+    (greys / "classes.txt").write_text("sky\nleaf\n")
+    app = bring(visit, greys)
+    assert "which the names call 'sky' if they start at 0" in app.error[0].value
+    assert app.radio[0].options == ["background", "sky"]
+    assert (app.radio[0].value, len(app.dataframe)) == (None, 0)
+    app.radio[0].set_value(answer).run()
+    assert not app.exception
+    assert not app.error
+    shown = app.dataframe[-1].value
+    assert shown["In the export"].tolist() == ["0", "1"]
+    assert shown["Class"].tolist() == names
+    button(app, "Import").click().run()
+    assert f'--classes=[["0", "{answer}"]]' in launched[0]
+
+
+def test_what_cannot_be_previewed_is_unpacked_once(visit: Visit, greys: Path, tmp_path: Path) -> None:
+    """Every click on the page unpacked and read such an archive again."""
+    with zipfile.ZipFile(tmp_path / "greys.zip", "w") as archive:
+        for file in sorted(greys.rglob("*.*")):
+            archive.write(file, file.relative_to(greys))
+    with counted_reads() as reads:
+        app = bring(visit, tmp_path / "greys.zip")
+        assert "nothing says what they are" in app.error[0].value
+        before = reads.copy()
+        app.run()
+        assert "nothing says what they are" in app.error[0].value
+    assert before["0.png"] > 0
+    assert reads == before
 
 
 def test_only_corrections_that_the_format_reads_are_offered(visit: Visit, export: Path, greys: Path) -> None:

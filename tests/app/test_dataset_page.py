@@ -106,6 +106,10 @@ def test_a_photo_opens_large_and_leads_to_the_next(visit: Visit, demo: Path) -> 
     app = visit("dataset", photo="nobody")
     assert len(cards(app)) == 4
     assert app.metric
+    assert "photo" not in app.query_params
+    app = visit("dataset", photo="photo_1")
+    app.segmented_control(key="split").set_value("val").run()
+    assert "photo" not in app.query_params, "val does not hold it"
 
 
 def test_a_click_on_a_chart_says_what_it_chose_and_can_be_taken_off(visit: Visit, demo: Path) -> None:

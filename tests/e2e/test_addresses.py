@@ -150,3 +150,21 @@ def test_the_data_set_goes_along_to_train_and_home(dashboard: Dashboard, visit: 
     page.go_back()
     expect(page.get_by_role("heading", name="Atrous", level=1)).to_be_visible()
     expect_no_trouble(dashboard, visit)
+
+
+def test_a_ticked_run_is_opened_though_another_was_made_meanwhile(
+    dashboard: Dashboard, visit: Visit, scenes: Path
+) -> None:
+    """The newest run is on top: a run made after the table was drawn took the row that was ticked."""
+    folder = dashboard.home / "checkpoints"
+    shown = [create_run(f"run {number}", scenes, "report", TrainingConfig(), folder=folder) for number in range(5)]
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    page.goto(dashboard.url)
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    rest(page)
+    create_run("made meanwhile", scenes, "report", TrainingConfig(), folder=folder)
+    table.click(position={"x": 15, "y": 52})  # the box of the first row; the table is a canvas
+    expect(page.get_by_role("heading", name="run 4", exact=True)).to_be_visible()
+    assert f"run={shown[-1].path.name}" in page.url

@@ -23,9 +23,6 @@ THEMES = tomllib.loads((PROJECT_ROOT / ".streamlit" / "config.toml").read_text(e
 CAPTION_OPACITY = 0.6
 """Of the text's colour, in which Streamlit 1.67 draws captions; measured in the browser."""
 
-WRITTEN = {"light": "#262730", "dark": "#fafafa"}
-"""What Streamlit 1.67 fills in for `charts.TEXT`: its gray90 and gray10, whatever the theme's own text is."""
-
 LIGHT, DARK = re.findall(r":root \{(.*?)\}", TEMPLATES.get_template("report.css").render(), re.S)
 REPORT = {
     "light": dict(re.findall(r"--([\w-]+): (#\w{6})", LIGHT)),
@@ -132,7 +129,7 @@ def test_numbers_in_cells_can_be_read(mode: str, name: str) -> None:
         is_strong = value >= strong[-1] or (len(strong) == 2 and value <= strong[0])
         if any(abs(value - at) < 0.0011 for at in strong) and not is_strong:
             continue  # the step itself, a thousandth wide
-        text = charts.WHITE if is_strong else WRITTEN[mode]
+        text = charts.WHITE if is_strong else THEMES[mode]["textColor"]
         cell = on_scale(scale, float(value), ground)
         assert ratio(text, cell) >= 4.5, value
         if is_strong:

@@ -108,7 +108,7 @@ def _cells(
         "categoryorder": "array",
         "showgrid": False,
         "tickmode": "linear",
-        "tickfont": {"size": 11},
+        "tickfont": {"size": 12},
     }
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(axis | {"side": "top", "tickangle": -60, "categoryarray": names, "title": "Called"})
@@ -143,7 +143,7 @@ def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> g
         figure.add_bar(
             name=f"{side.upper()}: {label}", orientation="h", y=[kind.capitalize() for kind in KINDS], x=shares[index],
             marker={"color": THEME_COLORS[index]}, text=[f"{END}{100 * share:.1f} %" for share in shares[index]],
-            textposition="outside", textfont={"color": TEXT},
+            textposition="outside",
             customdata=[ImageFilter("kind", (kind,), side).text() for kind in range(len(KINDS))],
             hovertemplate="%{y}: %{x:.2%} of the pixels<extra></extra>", cliponaxis=False,
         )  # fmt: skip
@@ -183,7 +183,7 @@ def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> 
             name=f"{SIDES[index].upper()}: {label}", x=[size_words(score.index) for score in scores],
             y=[score.iou for score in scores], marker={"color": THEME_COLORS[index]},
             text=["" if score.iou is None else f"{100 * score.iou:.0f} %" for score in scores],
-            textposition="outside", textfont={"color": TEXT},
+            textposition="outside",
             hovertext=[count(score.objects, 'object') for score in scores],
             customdata=[ImageFilter("size", (score.index,), SIDES[index]).text() for score in scores],
             hovertemplate="%{x}: %{y:.1%}, %{hovertext}<extra></extra>", cliponaxis=False,
@@ -237,7 +237,7 @@ def _bars(
         },
         text=["" if entry.iou is None else f"{END}{100 * entry.iou:.1f} %" for entry in entries],
         textposition="outside",
-        textfont={"size": 11, "color": TEXT},
+        textfont={"size": 12},
         constraintext="none",
         cliponaxis=False,
         showlegend=False,

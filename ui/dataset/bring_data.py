@@ -16,7 +16,7 @@ from core.home import datasets_dir
 from ui import address
 from ui.dataset import cached_imports
 from ui.dataset.cached_imports import SmallPreview
-from ui.dataset.import_preview import FORMAT_NAMES, ask_classes, ask_places, show_preview
+from ui.dataset.import_preview import FORMAT_NAMES, ask_0, ask_classes, ask_places, show_preview
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
 from ui.sources import FOLDER, checked_path, typed_path
@@ -108,6 +108,9 @@ def preview_and_import(path: Path, contents: Contents) -> None:
         source = ask_places(name, Source(path), contents)
     found, error = _preview(name, source)
     with corrections if found else st.container():  # what has to be said is not hidden
+        if found is None and (said := ask_0(source, cached_imports.values(source))):
+            source = replace(source, classes=said)
+            found, error = _preview(name, source)
         values = found.preview.values if found else cached_imports.values(source)
         called = ask_classes(source, found.preview if found else None, values)
     if called:

@@ -99,6 +99,7 @@ def browse(data: Dataset, split: str, stats: SplitStats | None) -> bool:
     if place is not None:
         show_large(data, samples, place, VIEWS[view])
         return True
+    open_photo(None)  # the split or the filter leaves out the one that was open
     st.subheader(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""), anchor=ANCHOR)
     if not samples:
         st.info(f"No photo of {split} has {words}.")
@@ -159,7 +160,7 @@ def _matching(samples: Sequence[Sample], stats: SplitStats | None, wanted: Photo
 
 def _show_grid(data: Dataset, samples: Sequence[Sample], view: View) -> None:
     """Draw thumbnails in rows of one height; a pair that cannot be read shows its error instead."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="cards"):
         for sample in samples:
             with showing_errors():
                 picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)

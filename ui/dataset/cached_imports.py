@@ -67,9 +67,20 @@ def values(source: Source) -> tuple[Value, ...]:
         return ()
 
 
+def _found(what: str, source: str, key: str, find: Callable[[], T]) -> T:
+    """Return what `find` returns or raise its `DataError`, both kept as long as the key stays the same."""
+    found = _kept(what, source, key, find)
+    if isinstance(found, DataError):
+        raise DataError(str(found))  # raised anew, it would grow by a traceback each time
+    return found
+
+
 @st.cache_resource(max_entries=32, ttl=DAY_S, show_spinner=False)
-def _found(what: str, source: str, key: str, _find: Callable[[], T]) -> T:  # noqa: ARG001 - what, and of which files
-    return _find()
+def _kept(what: str, source: str, key: str, _find: Callable[[], T]) -> T | DataError:  # noqa: ARG001 - the keys
+    try:
+        return _find()
+    except DataError as error:
+        return DataError(str(error))
 
 
 def _small(found: Preview) -> SmallPreview:

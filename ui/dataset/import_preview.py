@@ -122,9 +122,18 @@ def _inside(typed: str, root: Path) -> Path:
     return root / typed if root.is_dir() else Path(typed)
 
 
+def ask_0(source: Source, values: Sequence[Value]) -> Called:
+    """Ask whether 0 is the background or the first name of the source, where nothing says so."""
+    if not values or not values[0].guess:
+        return ()
+    chosen = st.radio("What 0 is in the masks", ["background", values[0].guess], None, key=f"0 of {source}",
+                      captions=["The names start at 1.", "The names start at 0."])  # fmt: skip
+    return ((values[0].called, chosen),) if chosen else ()
+
+
 def ask_classes(source: Source, preview: Preview | None, values: Sequence[Value]) -> Called:
     """Ask what the values of masks, or the classes of the source, are called and which are void."""
-    if not values:
+    if not values or values[0].guess:  # `ask_0` comes first
         return ()
     before = table_of(preview, values)
     with st.form(f"classes {source}", border=False):

@@ -12,7 +12,7 @@ from ui.checkpoints import Choice
 from ui.compare import cached_comparison
 from ui.page import link_to
 from ui.sources import BRING, DEMO, FOLDER, VOC, make_demo_data
-from ui.train.run_view import Entry, show_progress
+from ui.train.run_view import Entry, show_best, show_progress
 from ui.words import STATES, percent, plain
 
 ROCKET = ":material/rocket_launch:"
@@ -25,6 +25,8 @@ def show_next_step(entries: list[Entry]) -> None:
     if entry.is_live:
         st.markdown(f"#### {name} is training")
         show_progress(entry.run, entry.log, entry.state)
+        if entry.log.epochs:
+            show_best(entry.log)
         st.caption("It goes on when this page or the server is closed.")
         link_to("Train", "Watch it learn", run=entry.run.path.name)
     elif demo_run.is_demo(entry.run) and len(entry.log.epochs) < demo_run.MILESTONES[-1]:
@@ -44,7 +46,11 @@ def show_result(entry: Entry) -> None:
     choices = checkpoints.list_choices([entry.run])
     milestones = [choice for choice in choices if choice.is_milestone]
     ends = milestones[:1] + milestones[1:][-1:]
-    st.markdown(f"#### {plain(verdict_of(entry, ends))}")
+    compared, score = verdict_of(ends), score_of(entry)
+    done = f"{entry.run.name} is done: {score}" if score else f"{entry.run.name} is done"
+    st.markdown(f"#### {plain(compared or done)}")
+    if compared and score:
+        st.caption(f"Best: {score}.")
     if weak := weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run)):
         st.warning(plain(weak.sentence), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -55,17 +61,22 @@ def show_result(entry: Entry) -> None:
         link_to("Train", "Open the run", run=entry.run.path.name)
 
 
-def verdict_of(entry: Entry, ends: list[Choice]) -> str:
-    """Return a sentence about a run: its last milestone against its first, else its best epoch against the floor."""
+def verdict_of(ends: list[Choice]) -> str:
+    """Return a sentence about the last milestone of a run against its first; "" unless both are evaluated."""
     stored = [checkpoints.evaluation_of(choice, "val", None) for choice in ends]
     if len(stored) > 1 and stored[0] and stored[1] and stored[0].fingerprint == stored[1].fingerprint:
         compared = cached_comparison.compared(stored[0].path, stored[1].path)
         return sentence(compared, ends[0].label, ends[1].label)
+    return ""
+
+
+def score_of(entry: Entry) -> str:
+    """Return the best epoch of a run beside its floor, in words; "" before there is one."""
     best = entry.log.best_epoch
     if best is None or best.miou is None:
-        return f"{entry.run.name} is done"
+        return ""
     floor = percent(entry.log.legs[-1].floor.get("miou"))
-    return f"{entry.run.name} is done: {percent(best.miou)} mIoU after epoch {best.epoch}, beside a floor of {floor}"
+    return f"{percent(best.miou)} mIoU after epoch {best.epoch}, beside a floor of {floor}"
 
 
 # --- doors ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,6 +20,7 @@ from ui.words import STATES, code, plain
 
 MAX_CARDS = 4
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
+TABLE, TICKED = "all runs", "ticked run"
 FILTERS = ("Data", "Architecture", "State")
 
 
@@ -50,13 +51,19 @@ def show_table(entries: Sequence[Entry]) -> None:
             if len(values) > 1 and (chosen := st.multiselect(name, values, key=f"runs by {name}", placeholder="all")):
                 table = table[table[name].isin(chosen)]
     shares = {name: st.column_config.NumberColumn(format="%.1f %%") for name in ("Best mIoU", "Floor")}
-    event: Any = st.dataframe(
-        table.drop(columns="Folder"), hide_index=True, key="all runs", on_select="rerun", selection_mode="single-row",
-        column_config=shares,
+    st.dataframe(
+        table.drop(columns="Folder"), hide_index=True, key=TABLE, selection_mode="single-row", column_config=shares,
+        on_select=partial(tick, list(table["Folder"])),
     )  # fmt: skip
-    for row in event.selection.rows:
-        st.switch_page("pages/train.py", query_params={"run": table["Folder"].iloc[row]})
+    if ticked := st.session_state.pop(TICKED, None):
+        st.switch_page("pages/train.py", query_params={"run": ticked})
     st.caption("Tick a row to open its run. Scores are of the validation photos; the floor is background everywhere.")
+
+
+def tick(folders: Sequence[str]) -> None:
+    """Remember which run was ticked in the table of these: by the next drawing a new run may stand in its row."""
+    for row in st.session_state[TABLE].selection.rows:
+        st.session_state[TICKED] = folders[row]
 
 
 def table_of(entries: Sequence[Entry]) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA)
     """Segment photos one after the other and draw each as soon as it is there; yield those that can be segmented."""
     line = st.empty()
     kind = OVERLAY if look.kind in (SLIDER, SIDE_BY_SIDE) else look.kind
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="cards"):
         for number, photo in enumerate(photos, start=1):
             line.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
             with showing_errors():

@@ -68,11 +68,15 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of masks, or a class of the source, the id that it becomes (None: nobody knows), and its pixels."""
+    """A value of masks, or a class of the source, the id that it becomes (None: nobody knows), and its pixels.
+
+    `guess` is what a list of names calls a value 0 that may be the background.
+    """
 
     called: str
     id: int | None
     pixels: int
+    guess: str = ""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,9 @@ def unknown_values(source: Source) -> tuple[Value, ...]:
     """Return the values of the masks where a person has to say what they are; none where they are too many."""
     names = names_for(source)
     counts = _counted((pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), Notes())
-    return values_of(counts, {0: BACKGROUND} | dict.fromkeys(UNSIGNED_VOID, VOID))
+    values = values_of(counts, {0: BACKGROUND} | dict.fromkeys(UNSIGNED_VOID, VOID))
+    guess = names.guess_of_0(sorted(counts)) if names else None
+    return (replace(values[0], guess=guess), *values[1:]) if values and guess else values
 
 
 def values_of(counts: Counts, id_of: Mapping[int, int]) -> tuple[Value, ...]:
