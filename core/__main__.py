@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(act: Callable[[argparse.Namespace], Document], show: Callable[[Document], str], example: str) -> Any:
         command = commands.add_parser(
-            act.__name__.rstrip("_"),  # `import_`: the word alone is Python's
+            act.__name__.rstrip("_").replace("_", "-"),  # `import_`: the word alone is Python's
             help=act.__doc__,
             description=act.__doc__,
             epilog=f"Example:\n  python -m core {example}",

@@ -105,11 +105,18 @@ def refuse_existing(path: Path) -> None:
 
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that the user named; if it exists or cannot be written, raise `DataError`."""
+    with new_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that becomes the file that the user named; errors as in `write_new`."""
     refuse_existing(path)
     whole = _temporary(path)
     try:
         with replacing(whole) as file:
-            file.write(content)
+            yield file
         if not take_name(whole, path):  # another process has just written it
             refuse_existing(path)
     except OSError as error:

@@ -229,6 +229,11 @@ def show_import(document: Document) -> str:
     return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
 
 
+def show_export_labels(document: Document) -> str:
+    """Return the place of the file for another tool, and what to do with it there."""
+    return f"{count(document['photos'], 'photo')} in {document['file']}\n{document['next']}"
+
+
 def show_evaluate(document: Document) -> str:
     """Return a table of scores beside the floor, and a warning if they are implausible."""
     from core.metrics.guard import suspicion

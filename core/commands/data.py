@@ -1,4 +1,4 @@
-"""The commands doctor, stats, download and import."""
+"""The commands doctor, stats, download, import and export-labels."""
 
 import argparse
 import signal
@@ -130,6 +130,20 @@ def _as_document(imported: "Imported", *, has_pixels: bool) -> Document:
     return {"data": str(imported.root), **held, "notes": list(imported.notes)}
 
 
+def export_labels(arguments: argparse.Namespace) -> Document:
+    """Write the masks that were drawn on the page Label, or a model's proposals, for CVAT or Label Studio."""
+    from core.data.exporters import NEXT_STEPS, export_labels
+    from core.data.labelling import open_label_set
+
+    label_set = open_label_set(arguments.data)
+    with progress_bar("exporting", "photo") as on_progress, _ended_as_by_ctrl_c():
+        exported = export_labels(
+            label_set, arguments.format, arguments.out, proposals=arguments.proposals, on_progress=on_progress
+        )
+    held = {"file": str(exported.file), "format": arguments.format, "photos": exported.photos}
+    return held | {"classes": list(label_set.classes.names), "next": NEXT_STEPS[arguments.format](label_set.classes)}
+
+
 @contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
     """End the block with `KeyboardInterrupt` on SIGTERM too, so that no half-written folder stays.
@@ -183,3 +197,11 @@ def add_to(add: Add) -> None:
         help="what values of masks, or classes of SOURCE, are called: 85=leaf,170=stem #8b5a2b,255=void",
     )  # fmt: skip
     add_job(command)
+
+    command = add(
+        export_labels, terminal.show_export_labels, "export-labels datasets/mine --format cvat --out mine.zip"
+    )
+    command.add_argument("data", type=Path, metavar="DIR", help="data set")
+    command.add_argument("--format", required=True, metavar="FORMAT", help="cvat or label-studio")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new zip or JSON file")
+    command.add_argument("--proposals", action="store_true", help="proposals for unlabelled photos instead")

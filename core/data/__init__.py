@@ -16,5 +16,6 @@ doctor/        what is wrong with a data set
 repair/        a repaired copy of a data set
 importers/     annotations of other tools -> a data set
 labelling/     masks that a person draws
+exporters/     drawn masks and proposals for CVAT and Label Studio
 demo/          the drawn data set
 """

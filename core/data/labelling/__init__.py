@@ -17,6 +17,7 @@ from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_file import (
     Label,
     LabelConflictError,
+    accept_proposal,
     history,
     mark_done,
     read_label,
@@ -29,7 +30,8 @@ from core.data.labelling.label_set import LabelSet, State, open_label_set
 from core.data.labelling.new_set import NewLabelSet, new_label_set, photos_in
 
 __all__ = [
-    "Entry", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage", "add_class", "claim",
-    "history", "holder", "mark_done", "new_label_set", "open_label_set", "photos_in", "read_label", "recolor_class",
-    "release", "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of", "version_of",
+    "Entry", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage", "accept_proposal", "add_class",
+    "claim", "history", "holder", "mark_done", "new_label_set", "open_label_set", "photos_in", "read_label",
+    "recolor_class", "release", "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of",
+    "version_of",
 ]  # fmt: skip

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import jobs
 from core.classes import BEFORE, CLASSES_FILE, Classes, css_color, read_classes, write_classes
-from core.data.dataset import LABELLING, UNFINISHED, files_by_stem
+from core.data.dataset import LABELLING, UNFINISHED
 from core.data.images import mask_image, pixels_of, png_bytes, read_mask
 from core.data.labelling import kept_masks
+from core.data.labelling.proposals import proposals_folder
 from core.errors import DataError
-from core.files import replacing, write_json
+from core.files import delete_folder, replacing, write_json
 from core.jobs import OnProgress
 from core.voc import BACKGROUND, PALETTE, VOID
 
@@ -83,6 +85,10 @@ def remove_class(
     ids_256 = np.arange(VOID + 1)
     ids_256[class_id + 1 : VOID] -= 1
     ids_256[class_id] = into if into < class_id or into == VOID else into - 1
+    if jobs.is_held(proposals_folder(label_set.root)):
+        raise DataError(
+            f"A model is proposing masks for {label_set.root}; wait for it or stop it, then remove the class."
+        )
     names, colors = list(classes.names), list(classes.colors)
     del names[class_id], colors[class_id]
     with kept_masks.locked(label_set.root):
@@ -119,8 +125,7 @@ def _finish(root: Path) -> Classes:
         for name, place in change["masks"].items():
             _renumber(root, name, root / place, ids_256, classes)
         _write(root, classes)
-        for proposal in files_by_stem(root / LABELLING / "proposals", (".png",)).values():
-            proposal.unlink(missing_ok=True)
+        delete_folder(proposals_folder(root))
         write_json(root / LABELLING / "changes.json", [*done, {"ids": change["ids"], "names": change["names"]}])
     (root / UNFINISHED).unlink()
     return classes

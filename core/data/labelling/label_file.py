@@ -19,6 +19,7 @@ from core.data.images import mask_image, photo_size, pixels_of, png_bytes, read_
 from core.data.labelling import kept_masks, split_lists
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_set import LabelSet
+from core.data.labelling.proposals import delete_proposal, read_proposal
 from core.errors import DataError
 from core.files import Stamp, replacing, stamp
 from core.voc import BACKGROUND
@@ -44,7 +45,7 @@ def read_label(label_set: LabelSet, name: str) -> Label:
     size, file = photo_size(label_set.photo(name)), label_set.mask_file(name)
     while True:
         data = kept_masks.read_if_there(file)
-        version = kept_masks.version_of(data, len(kept_masks.changes(label_set.root)))
+        version = kept_masks.version_of(data, _generation(label_set))
         if data is None:
             return Label(np.full(size[::-1], BACKGROUND, dtype=np.uint8), version)
         mask_HW = read_mask(file, len(label_set.classes))
@@ -56,7 +57,11 @@ def read_label(label_set: LabelSet, name: str) -> Label:
 def version_of(label_set: LabelSet, name: str) -> str:
     """Return the version of a photo's mask; the file is read again only after it changed."""
     label_set.photo(name)
-    return _version(stamp(label_set.mask_file(name)), len(kept_masks.changes(label_set.root)))
+    return _version(stamp(label_set.mask_file(name)), _generation(label_set))
+
+
+def _generation(label_set: LabelSet) -> int:
+    return len(kept_masks.changes(label_set.root))
 
 
 @lru_cache(maxsize=4096)
@@ -115,6 +120,18 @@ def remove_label(label_set: LabelSet, name: str) -> None:
         if place.data is not None:
             kept_masks.keep_replaced(root, name, place.data, place.generation)
             place.file.unlink()
+
+
+def accept_proposal(label_set: LabelSet, name: str, tab: str = "") -> str:
+    """Make a photo's proposal its mask, a draft, and return its version; a photo with a mask keeps that."""
+    mask_HW = read_proposal(label_set, name)
+    if mask_HW is None:
+        raise DataError(f"There is no proposal for '{name}' any more; have it proposed again.")
+    version = save_label(
+        label_set, name, mask_HW, base_version=kept_masks.version_of(None, _generation(label_set)), tab=tab
+    )
+    delete_proposal(label_set, name)
+    return version
 
 
 def history(label_set: LabelSet, name: str) -> list[Entry]:
@@ -200,5 +217,5 @@ def _changing(label_set: LabelSet, name: str) -> Iterator[_Place]:
         if (label_set.root / UNFINISHED).exists():  # its process was killed: opening the data set finishes it
             raise DataError(f"A change of the classes of {label_set.root} was interrupted; open the data set again.")
         file = label_set.mask_file(name)
-        generation = len(kept_masks.changes(label_set.root))
+        generation = _generation(label_set)
         yield _Place(label_set, name, file, kept_masks.read_if_there(file), generation)

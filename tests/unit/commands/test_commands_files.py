@@ -8,11 +8,13 @@ import torch
 
 from core import jobs
 from core.data.importers import incoming
+from core.data.labelling import mark_done
 from core.model.architectures import MOBILENET
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import write_pairs
 from tests.unit.commands.calls import Command
+from tests.unit.data.labelling.labelled import new_set
 
 
 def test_stats_counts_every_photo_once_over_all_splits(core: Command, tiny_voc: Path) -> None:
@@ -76,6 +78,23 @@ def test_an_import_of_the_dashboard_leaves_its_notes_and_no_upload(core: Command
     assert jobs.has_ended(job)
     assert incoming.notes_of(out) == tuple(document["notes"])
     assert not packed.exists()
+
+
+def test_the_command_writes_a_file_and_says_what_to_do_with_it(core: Command, home: Path) -> None:
+    label_set = new_set(home)
+    mark_done(label_set, "b")
+    document = core(
+        "export-labels", label_set.root, "--format", "label-studio", "--out", home / "tasks.json", "--json"
+    ).document()
+    assert document["file"] == str(home / "tasks.json")
+    assert (document["photos"], document["classes"]) == (1, ["background", "leaf", "stem"])
+    assert '<Label value="stem" background="#8b5a2b"/>' in document["next"]
+    assert (
+        "has no proposals"
+        in core("export-labels", label_set.root, "--format", "cvat", "--out", home / "x.zip", "--proposals").sentence()
+    )
+    assert not (home / "x.zip").exists()
+    assert "1 photo in" in core("export-labels", label_set.root, "--format", "cvat", "--out", home / "x.zip").out
 
 
 def test_inspect_tells_what_a_file_is(core: Command, checkpoint: Path, tmp_path: Path) -> None:

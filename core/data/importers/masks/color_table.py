@@ -82,7 +82,7 @@ def _read_table(file: Path, notes: Notes) -> tuple[Classes, ColorIds]:
     """Read a table of colours; a line that is none, and a colour with two meanings, raise `DataError`."""
     lines = read_lines(file)
     has_heading = bool(lines) and bool(CSV_HEADER.fullmatch(lines[0])) and not CSV_LINE.fullmatch(lines[0])
-    entries = [_entry(line, file) for line in lines[has_heading:] if not line.startswith("#")]
+    entries = [entry_of(line, file) for line in lines[has_heading:] if not line.startswith("#")]
     first_colors: dict[str, str] = {}
     for name, color in entries:
         first_colors.setdefault(name, "#{:02x}{:02x}{:02x}".format(*color))
@@ -98,7 +98,8 @@ def _read_table(file: Path, notes: Notes) -> tuple[Classes, ColorIds]:
     return classes, ColorIds(file, np.array(codes), np.array([ids[meanings[code]] for code in codes], dtype=np.uint8))
 
 
-def _entry(line: str, file: Path) -> tuple[str, Color]:
+def entry_of(line: str, file: Path) -> tuple[str, Color]:
+    """Return the name and colour in a line of a table; a line that is none raises `DataError`."""
     for pattern in (CAMVID_LINE, CSV_LINE, CVAT_LINE):
         if parts := pattern.fullmatch(line):
             red, green, blue = (int(parts[channel]) for channel in "rgb")

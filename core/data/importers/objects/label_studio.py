@@ -31,6 +31,7 @@ from core.files import by_number
 
 EXPORTED = re.compile(r"task-(\d+)-annotation-(\d+)-by-([^-]*)-(.+)-(\d+)\.png")
 HASH = re.compile(r"^[0-9a-f]{8}-")
+TASK_KEYS = frozenset(("annotations", "predictions", "annotator", "annotation_id"))
 UNLABELLED = "no_label"
 EXPORT_HINT = "export the project as JSON and put that file beside the PNGs, or name it with --table"
 
@@ -39,8 +40,8 @@ def recognise_label_studio(source: Source) -> str | None:
     """Return what speaks for Label Studio: a JSON list of tasks, or PNGs called as it calls them."""
     for file, document in peeked(source.path):
         task = document[0] if isinstance(document, list) and document else None
-        if isinstance(task, dict) and "id" in task and ({"annotations", "annotator", "annotation_id"} & task.keys()):
-            return f"{file.name} holds tasks with annotations"
+        if isinstance(task, dict) and "id" in task and (TASK_KEYS & task.keys()):
+            return f"{file.name} holds tasks with annotations or predictions"
     pngs = files_in(source.path, (".png",)) if source.path.is_dir() else []
     return next((f"{png.name} is called as a stroke" for png in pngs if EXPORTED.fullmatch(png.name)), None)
 

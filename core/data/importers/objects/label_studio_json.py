@@ -59,11 +59,16 @@ def read_export(file: Path, notes: Notes) -> Export:
     photo_of_task: dict[int, str] = {}
     tags: set[str] = set()
     annotations: list[Annotation] = []
-    for task in of_kind(read_json(file, notes), list, "the document", file):
-        of_kind(task, dict, "a task", file)
+    tasks = [
+        of_kind(task, dict, "a task", file) for task in of_kind(read_json(file, notes), list, "the document", file)
+    ]
+    key = "predictions" if _holds_predictions_alone(tasks) else "annotations"
+    if key == "predictions":
+        notes.say(f"No task of {file.name} has an annotation; what is read are its predictions.")
+    for task in tasks:
         number = member(task, "id", int, "a task", file)
         photo_of_task[number] = _photo_name(task, file)
-        for annotation, results in _results(task, file, notes):
+        for annotation, results in _results(task, key, file, notes):
             regions = [(of_kind(result, dict, "a result", file), tag) for tag, result in results]
             tags |= {tag for _, tag in regions}
             strokes = [stroke for region, _ in regions if (stroke := _stroke(region, file, notes))]
@@ -86,9 +91,19 @@ def _photo_name(task: dict[str, Any], file: Path) -> str:
     raise DataError(f"{file} holds a task without the name of a photo (task {task.get('id')}); export it again.")
 
 
-def _results(task: dict[str, Any], file: Path, notes: Notes) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+def _holds_predictions_alone(tasks: list[dict[str, Any]]) -> bool:
+    """Return whether tasks were prepared for annotators, with predictions, and nobody has annotated any."""
+    predicted = [task for task in tasks if isinstance(task.get("predictions"), list) and task["predictions"]]
+    return (
+        bool(predicted)
+        and all("annotation_id" not in task and not task.get("annotations") for task in tasks)
+        and all(isinstance(each, dict) for task in predicted for each in task["predictions"])
+    )
+
+
+def _results(task: dict[str, Any], key: str, file: Path, notes: Notes) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
     """Give the number of each annotation and its results with their tags, from the full or the min export."""
-    if "annotations" not in task:
+    if key not in task:
         lists = {tag: value for tag, value in task.items() if isinstance(value, list)}
         number = task.get("annotation_id")
         yield (
@@ -96,7 +111,7 @@ def _results(task: dict[str, Any], file: Path, notes: Notes) -> Iterator[tuple[i
             [(tag, result) for tag, results in lists.items() for result in results if isinstance(result, dict)],
         )
         return
-    for annotation in member(task, "annotations", list, "a task", file):
+    for annotation in member(task, key, list, "a task", file):
         of_kind(annotation, dict, "an annotation", file)
         is_cancelled = bool(annotation.get("was_cancelled"))
         notes.count("Cancelled annotations left out", file, is_cancelled)

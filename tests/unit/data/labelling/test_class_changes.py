@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import jobs
 from core.classes import VOC_CLASSES, read_classes
 from core.data.dataset import UNFINISHED, open_dataset
 from core.data.images import read_mask
@@ -25,6 +26,7 @@ from core.data.labelling import (
     save_label,
     usage_of,
 )
+from core.data.labelling.proposals import make_folder, proposals_folder, read_proposal, write_proposal
 from core.errors import DataError
 from core.voc import BACKGROUND, VOID
 from tests.small_data import write_voc
@@ -135,6 +137,15 @@ def test_what_was_drawn_before_a_removal_gets_the_ids_of_today(leaves: LabelSet)
     np.testing.assert_array_equal(on_disk(label_set, "c"), np.where(expected_HW == 1, 0, expected_HW))
     with pytest.raises(DataError, match="not the version"):
         save_label(label_set, "c", drawn(9, ids=(0, 1)), base_version="junk@x")
+
+
+def test_a_removal_deletes_proposals_and_waits_for_the_model_that_makes_them(leaves: LabelSet) -> None:
+    make_folder(leaves)
+    write_proposal(leaves, "a", drawn(1), {})
+    with jobs.hold(proposals_folder(leaves.root)), pytest.raises(DataError, match="A model proposes masks"):
+        remove_class(leaves, 1)
+    assert read_proposal(leaves, "a") is not None
+    assert read_proposal(remove_class(leaves, 1), "a") is None
 
 
 def test_a_removal_keeps_the_masks_that_came_with_the_data_set(tmp_path: Path) -> None:

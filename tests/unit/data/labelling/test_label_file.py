@@ -12,6 +12,7 @@ from core.data.images import read_pair, write_mask
 from core.data.labelling import (
     LabelConflictError,
     LabelSet,
+    accept_proposal,
     history,
     label_file,
     mark_done,
@@ -22,6 +23,7 @@ from core.data.labelling import (
     save_label,
     version_of,
 )
+from core.data.labelling.proposals import write_proposal
 from core.errors import DataError
 from tests.small_data import write_voc
 from tests.unit.data.labelling.labelled import LEAF, drawn, new_set, on_disk, photos
@@ -173,6 +175,21 @@ def test_drafts_are_no_truth(home: Path) -> None:
     save_label(label_set, "b", drawn(2), base_version="")
     mark_done(label_set, "b")
     assert [s.name for samples in open_dataset(label_set.root).splits.values() for s in samples] == ["b"]
+
+
+def test_an_accepted_proposal_is_a_draft(leaves: LabelSet) -> None:
+    write_proposal(leaves, "a", drawn(1), {})
+    assert leaves.states()["a"] == "proposed"
+    assert not read_label(leaves, "a").mask_HW.any(), "a proposal is no mask"
+    assert accept_proposal(leaves, "a") == read_label(leaves, "a").version
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+    assert leaves.states()["a"] == "started"
+    with pytest.raises(DataError, match="no proposal for 'a'"):
+        accept_proposal(leaves, "a")
+    write_proposal(leaves, "a", drawn(2), {})
+    with pytest.raises(LabelConflictError):
+        accept_proposal(leaves, "a")
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
 
 
 def test_a_photo_without_anything_is_done_as_background(leaves: LabelSet) -> None:
