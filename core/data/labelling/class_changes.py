@@ -86,9 +86,7 @@ def remove_class(
     ids_256[class_id + 1 : VOID] -= 1
     ids_256[class_id] = into if into < class_id or into == VOID else into - 1
     if jobs.is_held(proposals_folder(label_set.root)):
-        raise DataError(
-            f"A model is proposing masks for {label_set.root}; wait for it or stop it, then remove the class."
-        )
+        raise DataError(f"A model proposes masks for {label_set.root} now; stop it or wait, then remove the class.")
     names, colors = list(classes.names), list(classes.colors)
     del names[class_id], colors[class_id]
     with kept_masks.locked(label_set.root):
