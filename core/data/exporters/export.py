@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.classes import Classes
 from core.data.exporters.cvat import write_cvat
-from core.data.exporters.label_studio import labeling_config, write_label_studio
+from core.data.exporters.label_studio_tasks import labeling_config, write_label_studio
 from core.data.exporters.labelled_photo import LabelledPhoto
 from core.data.labelling import LabelSet, State, read_label
 from core.data.labelling.proposals import proposals_about, read_proposal

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.classes import Classes
 from core.data.exporters import EXPORTERS, export_labels
-from core.data.exporters.label_studio import encode_brush
+from core.data.exporters.label_studio_tasks import encode_brush
 from core.data.importers import import_data
 from core.data.importers.masks.mask_file import decode_brush
 from core.data.labelling import LabelSet, mark_done, new_label_set, open_label_set, read_label, rename_class, save_label
