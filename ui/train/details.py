@@ -26,23 +26,38 @@ from ui.words import percent, plain
 
 
 def show_details(run: Run, log: RunLog) -> None:
-    """Draw checkpoints, learning rate and speed, the latest record, the trainer's output, and the command."""
-    with st.expander("Checkpoints", icon=":material/save:"):
-        show_checkpoints(run, log)
-    with st.expander("Learning rate and speed", icon=":material/speed:"):
-        if len(log.steps) > 1:
-            st.plotly_chart(cached.step_figure(charts.learning_rate_figure, log), key="learning rate")
-            st.plotly_chart(cached.step_figure(charts.throughput_figure, log), key="throughput")
-        else:
-            st.caption("Drawn from the second record of a training step on.")
-    with st.expander("Log and the command", icon=":material/terminal:"):
-        st.caption("This command makes and trains the same run again:")
-        st.code(folders.command(run), language=None, wrap_lines=True)
-        if log.last:
-            st.caption(f"The latest record of {plain(str(run.log_path))}:")
-            st.code(to_line(log.last).strip(), language=None, wrap_lines=True)
-        st.caption("The end of what the trainer printed:")
-        st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)
+    """Offer checkpoints, learning rate and speed, the latest record, the trainer's output, and the command.
+
+    What is closed is not drawn: hidden tables, charts and code kept the browser busy before it showed a number.
+    """
+    for label, icon, draw in (
+        ("Checkpoints", "save", show_checkpoints),
+        ("Learning rate and speed", "speed", show_speed),
+        ("Log and the command", "terminal", show_log),
+    ):
+        with st.expander(label, icon=f":material/{icon}:", key=label, on_change="rerun") as inside:
+            if inside.open:
+                draw(run, log)
+
+
+def show_speed(_run: Run, log: RunLog) -> None:
+    """Draw the learning rate and the photos per second, step by step."""
+    if len(log.steps) > 1:
+        st.plotly_chart(cached.step_figure(charts.learning_rate_figure, log), key="learning rate")
+        st.plotly_chart(cached.step_figure(charts.throughput_figure, log), key="throughput")
+    else:
+        st.caption("Drawn from the second record of a training step on.")
+
+
+def show_log(run: Run, log: RunLog) -> None:
+    """Draw the command that repeats the run, its latest record, and the end of the trainer's output."""
+    st.caption("This command makes and trains the same run again:")
+    st.code(folders.command(run), language=None, wrap_lines=True)
+    if log.last:
+        st.caption(f"The latest record of {plain(str(run.log_path))}:")
+        st.code(to_line(log.last).strip(), language=None, wrap_lines=True)
+    st.caption("The end of what the trainer printed:")
+    st.code(jobs.output_of(run.path) or "(nothing yet)", language=None, wrap_lines=True)
 
 
 def show_checkpoints(run: Run, log: RunLog) -> None:
