@@ -62,8 +62,8 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
         ask_classes([area.id for each in alike for area in each.areas], classes)
         if len(results) == 1:
             image_size = cached_segments.loaded_model(chosen[0].source).meta.image_size
-            passes = ask_tta(image_size, results[0].size, results[0].seconds)
-            results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, passes)]
+            tta = ask_tta(image_size, results[0].size, results[0].seconds)
+            results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, tta)]
     names = [model.label for model in chosen]
     if len(results) == 1:
         show_pictures(photo, results[0], look)
@@ -92,8 +92,8 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
     with places.settings:
         look = ask_look(meta.classes)
         legend = st.container()
-        passes = ask_tta(meta.image_size)
-    there = list(show_sheet(model.source, photos, look, passes))
+        tta = ask_tta(meta.image_size)
+    there = list(show_sheet(model.source, photos, look, tta))
     if look.kind == CONFIDENCE:
         show_scale()
     warn_of_demo([model])
@@ -106,7 +106,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         with places.end:
             offer_all(
                 [photo for photo, _ in there], look,
-                lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, passes),
+                lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, tta),
             )  # fmt: skip
 
 

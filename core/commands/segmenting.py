@@ -170,14 +170,16 @@ def add_to(add: Add) -> None:
         help="scale greys of more than 8 bits by a photo's own values, as 12-bit cameras' and measurements need it",
     )  # fmt: skip
     add_given(command)
-    passes = command.add_argument_group(
-        "more passes, each of which takes as long as the first, times the square of its scale"
+    augmentation = command.add_argument_group(
+        "test-time augmentation; each pass takes as long as the first, times the square of its scale"
     )
-    passes.add_argument("--flip", action="store_true", help="the mirrored photo too, and the mean of both")
-    passes.add_argument(
+    augmentation.add_argument("--flip", action="store_true", help="the mirrored photo too, and the mean of both")
+    augmentation.add_argument(
         "--scales", type=_scales, metavar="S,S", default=(1.0,), help="the mean over several sizes, as 0.75,1,1.25"
     )
-    passes.add_argument("--tiles", type=int, metavar="PX", help="overlapping tiles of this many px, for large photos")
+    augmentation.add_argument(
+        "--tiles", type=int, metavar="PX", help="overlapping tiles of this many px, for large photos"
+    )
     wanted = command.add_argument_group("more output")
     wanted.add_argument(
         "--abstain", type=_fraction, metavar="P", help="void (255) where the confidence is below P, 0 to 1"

@@ -77,9 +77,9 @@ class FeaturePairs:
         """Return features in place of the photo, the square's ids, and the ids at their own size."""
         return self.pairs.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
 
-    def open_kept(self) -> bool:
+    def open_cached(self) -> bool:
         """Open the stored features, if any, and return whether features come from memory now."""
-        self.pairs.open_kept()
+        self.pairs.open_cached()
         file = self._place() / "features.npy"
         if self._features_NFhwC is None:
             with suppress(FileNotFoundError, NotADirectoryError):
@@ -91,9 +91,9 @@ class FeaturePairs:
         some = [self._compute(index) for index in range(min(count, len(self)))]
         self._features_NFhwC = np.stack([some[index % len(some)] for index in range(len(self))])
 
-    def keep(self) -> Iterator[None]:
+    def cache(self) -> Iterator[None]:
         """Compute and store the features of every photo, and yield after each; without disk space, do nothing."""
-        if self.open_kept():
+        if self.open_cached():
             return
         shape = (len(self), *self._compute(0).shape)
         place = self._place()
@@ -102,7 +102,7 @@ class FeaturePairs:
             with suppress(OSError), new_folder(place) as folder:
                 rows = map(self._compute, range(len(self)))
                 yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, rows)
-            self.open_kept()
+            self.open_cached()
 
     @property
     def nbytes(self) -> int:
@@ -136,9 +136,9 @@ class TrainingFeatures(TrainingPairs):
         super().__init__(features.pairs, transform, seed)
         self._features = features
 
-    def open_kept(self) -> bool:
+    def open_cached(self) -> bool:
         """Open the stored features, if any."""
-        return self._features.open_kept()
+        return self._features.open_cached()
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:
         """Return a batch of features as it is."""

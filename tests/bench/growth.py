@@ -76,7 +76,7 @@ def costs(data: Dataset, predictor: Predictor) -> dict[str, float]:
     """Return the seconds of each kind of work over all training photos."""
     pairs = SquarePairs(data.split("train"), data.num_classes, SIZE_PX)
     return {
-        "pixels": seconds_of(lambda: list(pairs.keep())),
+        "pixels": seconds_of(lambda: list(pairs.cache())),
         "statistics": seconds_of(lambda: analyse(data.root).stats("train")),
         "import": seconds_of(lambda: imported(data.root)),
         "evaluation": seconds_of(lambda: list(evaluate(predictor, pairs, data.classes, batch_size=8))),

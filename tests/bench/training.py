@@ -69,7 +69,7 @@ def our_loop(dataset: Dataset, **settings: object) -> TrainingLoop:
 
 def prepare(loop: TrainingLoop) -> None:
     """Do what is done once for all epochs."""
-    for _ in loop.train_pairs.keep():
+    for _ in loop.train_pairs.cache():
         pass
     for _ in loop.compute_features():
         pass

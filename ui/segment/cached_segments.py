@@ -154,32 +154,32 @@ class Small:
         return Answers(*(answers_HW3[..., channel] for channel in range(3)))
 
 
-def segmented_small(source: Source, photo: bytes, name: str, passes: TTA) -> Small:
+def segmented_small(source: Source, photo: bytes, name: str, tta: TTA) -> Small:
     """Return what a contact sheet needs of a photo, so that a sheet of large photos takes little memory."""
-    return _small(_key(source), photo, name, passes)
+    return _small(_key(source), photo, name, tta)
 
 
 @st.cache_data(max_entries=250, ttl=3600, show_spinner=False)
-def _small(key: ModelKey, data: bytes, name: str, passes: TTA) -> Small:
-    result = _segmented(key, data, name, passes)
+def _small(key: ModelKey, data: bytes, name: str, tta: TTA) -> Small:
+    result = _segmented(key, data, name, tta)
     photo = reduced(open_photo(data, name), SMALL_PX)
     answers = result.answers().reduced(*photo.size)
     return Small(jpeg_bytes(photo), answers.png(), result.areas, result.classes)
 
 
-def segmented(source: Source, photo: bytes, name: str, passes: TTA = NO_TTA) -> Segmented:
+def segmented(source: Source, photo: bytes, name: str, tta: TTA = NO_TTA) -> Segmented:
     """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`."""
-    return _segmented(_key(source), photo, name, passes)
+    return _segmented(_key(source), photo, name, tta)
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner="Segmenting …")  # more than the photos of one sheet
-def _segmented(key: ModelKey, data: bytes, name: str, passes: TTA) -> Segmented:
+def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
     from core.model.predict.tiling import segment
 
     noted = open_noted(data, name)
     model = _model(key)
     began_s = time.perf_counter()
-    prediction = segment(model.predictor, noted.photo, passes, with_confidence=True, with_runner_up=True)
+    prediction = segment(model.predictor, noted.photo, tta, with_confidence=True, with_runner_up=True)
     seconds = time.perf_counter() - began_s
     mask_HW, confidence_HW, runner_up_HW = prediction.mask_HW, prediction.confidence_HW, prediction.runner_up_HW
     assert confidence_HW is not None  # noqa: S101 - both were asked for

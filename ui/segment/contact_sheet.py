@@ -59,7 +59,7 @@ def show_moves(number: int, photos: Sequence[Photo]) -> None:
         st.caption(f"{number} of {len(photos)}: {plain(photos[number - 1].name)}")
 
 
-def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA) -> Iterator[tuple[Photo, Small]]:
+def show_sheet(source: Source, photos: Sequence[Photo], look: Look, tta: TTA) -> Iterator[tuple[Photo, Small]]:
     """Segment photos one after the other and draw each as soon as it is there; yield those that can be segmented."""
     line = st.empty()
     kind = OVERLAY if look.kind in (SLIDER, SIDE_BY_SIDE) else look.kind
@@ -67,7 +67,7 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, passes: TTA)
         for number, photo in enumerate(photos, start=1):
             line.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
             with showing_errors():
-                small = segmented_small(source, photo.data, photo.name, passes)
+                small = segmented_small(source, photo.data, photo.name, tta)
                 _show_card(number, photo, small, look._replace(kind=kind))
                 yield photo, small
     line.caption(f"{count(len(photos), 'photo')}. Click on one to see it large.")

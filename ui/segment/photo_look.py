@@ -150,19 +150,19 @@ def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float
             tile_px = st.select_slider(
                 "Tiles", sizes, **address.keyed("tiles", address.spelled(sizes), 0, key=f"tiles {image_size}"),
                 format_func=_tile_words,
-                help=f"The model sees a photo at {image_size} px. Tiles enlarge small things and cut large "
+                help=f"The model sees a photo at {image_size} px. Tiles show small things larger and cut large "
                 "ones, so the mask can get better or worse; compare both.",
             )  # fmt: skip
         base = FLIP_AND_SCALES if kind == FLIPPED_AND_SCALED else NO_TTA
-        passes = TTA(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
+        tta = TTA(flip=base.flip, scales=base.scales, tile_px=tile_px or None)
         if size:
-            number = passes.num_passes(*size)
+            number = tta.num_passes(*size)
             # At scale s a pass costs about s squared.
-            weight = sum(scale**2 for scale in passes.scales) / len(passes.scales)
+            weight = sum(scale**2 for scale in tta.scales) / len(tta.scales)
             st.caption(
                 f"{count(number, 'pass', 'passes')}, about {duration(number * weight * seconds)} for this photo."
             )
-    return passes
+    return tta
 
 
 def _tile_words(tile_px: int) -> str:

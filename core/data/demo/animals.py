@@ -165,7 +165,9 @@ def draw_person(pen: Pen, rng: np.random.Generator) -> None:
     coat = hsv(rng.uniform(0.84, 0.95), rng.uniform(0.62, 0.85), rng.uniform(0.78, 0.95))
     skin, trousers = pick(rng, _SKIN), pick(rng, _TROUSERS)
     stride = rng.uniform(0.02, 0.11)
-    _legs(pen, trousers, stride)
+    for foot, tone in ((stride, -0.25), (-stride, 0.0)):
+        pen.limb([(foot * 0.5, 0.34), (foot, 0.07)], (0.13, 0.10), shade(trousers, tone))
+        pen.limb([(foot - 0.01, 0.03), (foot + 0.07, 0.028)], (0.065, 0.052), (84, 52, 40))
     swing = rng.uniform(-0.5, 0.9)
     _arm(pen, (0.09, 0.66), swing, shade(coat, -0.28), skin)
     pen.blob(path("-12,73 0,75.5 12,73 16.5,50 20,30 0,27.5 -21,30 -16.5,50"), coat)
@@ -178,12 +180,6 @@ def draw_person(pen: Pen, rng: np.random.Generator) -> None:
     scarf = hsv(rng.uniform(0.1, 0.6), 0.6, 0.9)
     pen.limb([(-0.085, 0.745), (0.085, 0.74)], (0.06, 0.06), scarf)
     pen.limb([(-0.05, 0.73), (-0.11, 0.58)], (0.05, 0.055), shade(scarf, -0.12))
-
-
-def _legs(pen: Pen, trousers: Color, stride: float) -> None:
-    for foot, tone in ((stride, -0.25), (-stride, 0.0)):
-        pen.limb([(foot * 0.5, 0.34), (foot, 0.07)], (0.13, 0.10), shade(trousers, tone))
-        pen.limb([(foot - 0.01, 0.03), (foot + 0.07, 0.028)], (0.065, 0.052), (84, 52, 40))
 
 
 def _arm(pen: Pen, shoulder: tuple[float, float], swing: float, sleeve: Color, skin: Color) -> None:

@@ -96,7 +96,7 @@ class SquarePairs:
         """Bytes of all pairs in the cache."""
         return len(self) * 4 * self.image_size**2
 
-    def open_kept(self) -> bool:
+    def open_cached(self) -> bool:
         """Map the pairs from the cache, if it has them; return whether they are in memory."""
         if self._pixels_N4SS is None:
             with suppress(FileNotFoundError, NotADirectoryError):
@@ -107,13 +107,13 @@ class SquarePairs:
         """Read every pair into memory."""
         self._pixels_N4SS = np.stack([pixels_4SS for pixels_4SS, _ in self._read_from(0)])
 
-    def keep(self) -> Iterator[NDArray[np.int64]]:
+    def cache(self) -> Iterator[NDArray[np.int64]]:
         """Cache every pair and yield the pixels of each class in its mask at its own size, (K,).
 
         Cached pairs are not read again. An unusable pair raises `DataError`; without room every pair is still read.
         """
         num_counted = 0
-        if self.open_kept() and self._folder:
+        if self.open_cached() and self._folder:
             with suppress(FileNotFoundError):  # another process may be deleting it to make room
                 counts_NK = np.load(self._folder / "counts.npy", allow_pickle=False)
                 num_counted = len(counts_NK)
@@ -124,7 +124,7 @@ class SquarePairs:
                 for counts_K in self._write(folder):
                     num_counted += 1
                     yield counts_K
-            self.open_kept()
+            self.open_cached()
         yield from (counts_K for _, counts_K in self._read_from(num_counted))
 
     def _write(self, folder: Path) -> Iterator[NDArray[np.int64]]:

@@ -55,14 +55,14 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
         """Return the number of pairs."""
         return len(self.pairs)
 
-    def open_kept(self) -> bool:
+    def open_cached(self) -> bool:
         """Map cached pairs, and copy them to the device if asked; return whether they were cached."""
-        is_kept = self.pairs.open_kept()
-        if is_kept and self._resident_on:
+        is_cached = self.pairs.open_cached()
+        if is_cached and self._resident_on:
             with suppress(torch.OutOfMemoryError):  # other programs use its memory: read as before
                 self._resident_N4SS = self.pairs.copied_to(self._resident_on)
             self._resident_on = None
-        return is_kept
+        return is_cached
 
     @property
     def is_resident(self) -> bool:
@@ -130,7 +130,7 @@ class TrainingBatches:
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images_N3SS (float32) and masks_NSS (int64) of an epoch, from batch number `first` on."""
-        self._pairs.open_kept()
+        self._pairs.open_cached()
         generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch))
         order = torch.randperm(self._num_samples, generator=generator).tolist()
         keys = [(epoch, index) for index in order]

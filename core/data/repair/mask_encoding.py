@@ -206,7 +206,10 @@ def _are_levels(values: frozenset[int], classes: Classes) -> bool:
 
 def conclude(seen: Survey, given: Classes | None, assumed: Classes) -> Encoding:
     """Return what the values mean; `given` are the classes if known, else they are inferred or `assumed`."""
-    inferred = None if given else _infer(seen)
+    inferred = None
+    # Only if all masks are of one form that VOC's palette does not explain.
+    if not given and not seen.has_ids and bool(seen.levels) != bool(seen.colors.pixels):
+        inferred = _from_colors(seen.colors) if seen.colors.pixels else _from_levels(seen.levels)
     classes = given or inferred or assumed
     greys = {grey: class_id for grey, class_id in luminances(classes).items() if class_id is not None}
     levels = _ids_by_level(sorted(seen.levels - {BACKGROUND}), classes) if given or inferred else {}
@@ -222,13 +225,6 @@ def cut_in_the_middle(names: Iterable[str], given: Classes | None) -> Encoding:
     """Return the encoding of masks that are all black and white with grey edges."""
     forms: dict[str, Form] = dict.fromkeys(names, "smoothed")
     return Encoding(given or classes_of(("background", "object")), forms, {}, frozenset(), frozenset(), "")
-
-
-def _infer(seen: Survey) -> Classes | None:
-    """Return the classes if all masks are of one form that VOC's palette does not explain, else None."""
-    if seen.has_ids or bool(seen.levels) == bool(seen.colors.pixels):
-        return None
-    return _from_colors(seen.colors) if seen.colors.pixels else _from_levels(seen.levels)
 
 
 def _from_colors(colors: ColorCount) -> Classes | None:

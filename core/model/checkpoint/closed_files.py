@@ -89,7 +89,8 @@ def _way_to_weights(objects: Any) -> Way | None:
         expression = "".join(f"[{key!r}]" for key in keys)
         if whole := _class_of_model(value):
             way, size = Way(f"{expression}.state_dict()", whole), MAX_MEMBERS
-        elif size := _count_tensors(value):
+        # Directly in a dict, under names; an optimizer's tensors are under numbers.
+        elif size := sum(_is_tensor(item) for key, item in _items(value).items() if isinstance(key, str)):
             way = Way(expression, is_mixed=any(not _is_tensor(item) for item in _items(value).values()))
         else:
             continue
@@ -120,11 +121,6 @@ def _items(value: Any) -> dict[Any, Any]:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, PickledObject) and value.name.startswith(TENSORS)
-
-
-def _count_tensors(value: Any) -> int:
-    """Return the number of weights directly in a dict, under names; an optimizer's tensors are under numbers."""
-    return sum(_is_tensor(item) for key, item in _items(value).items() if isinstance(key, str))
 
 
 def _class_of_model(value: Any) -> str:
@@ -206,7 +202,9 @@ def other_kind(path: Path, size: int, head: bytes) -> str | None:
         return known or "a TensorFlow Lite model, not the weights of a PyTorch model"
     if _is_tar(size, head):
         return f"a tar archive; {UNPACK}"
-    if path.suffix.lower() == ".onnx" or _is_onnx(head):
+    # ONNX's ModelProto begins with its `ir_version` (onnx.proto), then a name or the graph.
+    is_onnx = head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in (b"\x12", b"\x3a", b"\x42")
+    if path.suffix.lower() == ".onnx" or is_onnx:
         return ONNX
     return _kind_of_text(head)
 
@@ -238,8 +236,3 @@ def _is_tar(size: int, head: bytes) -> bool:
     except tarfile.HeaderError:
         return False
     return True
-
-
-def _is_onnx(head: bytes) -> bool:
-    """Return whether a file begins as ONNX's ModelProto: its `ir_version` (onnx.proto), then a name or the graph."""
-    return head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in (b"\x12", b"\x3a", b"\x42")

@@ -146,7 +146,9 @@ def ready_to_predict(model: nn.Module, *input_shapes: Shape, precision: str = "f
         ready.aux_classifier = None
     for parent in list(ready.modules()):
         _fold_statistics(parent)
-        _pool_at_once(parent)
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size == 1:
+                setattr(parent, name, MeanOfMap())
     ready.to(dtype_of(precision)).to(memory_format=torch.channels_last)
     if next(ready.parameters()).device.type == "cpu" and can_pack(precision):
         _pack_weights(ready, input_shapes)
@@ -173,12 +175,6 @@ class MeanOfMap(nn.Module):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the mean."""
         return F.avg_pool2d(images_NCHW, list(images_NCHW.shape[-2:]))
-
-
-def _pool_at_once(parent: nn.Module) -> None:
-    for name, child in list(parent.named_children()):
-        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size == 1:
-            setattr(parent, name, MeanOfMap())
 
 
 def _pack_weights(model: nn.Module, input_shapes: Sequence[Shape]) -> None:

@@ -4,7 +4,7 @@ Where tiles overlap, their logits are averaged with weights that fade towards a 
 context. Tiles go through the model row by row. Once no further tile reaches a row of the photo, that row is ranked and
 the logits above it are freed: memory holds only the overlap, in half precision, and never all scores of the photo.
 
-TTA are averaged as probabilities, since logits of two passes have no common scale, and come back as logarithms,
+Passes are averaged as probabilities, since logits of two have no common scale, and come back as logarithms,
 which are logits of the same probabilities.
 """
 

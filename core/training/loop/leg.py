@@ -115,7 +115,7 @@ class TrainingLeg:
         total = len(train) + len(val)
 
         def read() -> Iterator[tuple[int, int]]:
-            for pixels_K in chain(train.keep(), val.keep()):
+            for pixels_K in chain(train.cache(), val.cache()):
                 counts.append(pixels_K)
                 yield len(counts), total
 

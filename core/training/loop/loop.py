@@ -159,9 +159,9 @@ class TrainingLoop:
         """Compute and store the features, yielding (photos done, all photos); raises `RunError` if the disk is full."""
         stores = [store for store in (self.features, self.features_val) if store]
         total = sum(map(len, stores))
-        for done, _ in enumerate(chain.from_iterable(store.keep() for store in stores), start=1):
+        for done, _ in enumerate(chain.from_iterable(store.cache() for store in stores), start=1):
             yield done, total
-        if not all(store.open_kept() for store in stores):
+        if not all(store.open_cached() for store in stores):
             size = sum(store.nbytes for store in stores) / 1e9
             raise RunError(
                 f"The features of {count(total, 'photo')} take {size:.1f} GB, for which {home() / 'cache'} has no "
@@ -238,7 +238,7 @@ class TrainingLoop:
         batch_size = 1 if may_be_last else VALIDATION_BATCH_SIZE
         self.world.align_statistics(self.model)
         predictor, pairs = self.validation_predictor(is_last=may_be_last)
-        pairs.open_kept()
+        pairs.open_cached()
         self.results, self.number_format = [], predictor.precision
         recorded_s = time.perf_counter()
         for result in evaluate(predictor, pairs, self.classes, batch_size=batch_size, world=self.world):

@@ -74,7 +74,7 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
     assert list(loop.compute_features()) == [], "they are there"
     assert all(torch.equal(store.pair(index, is_flipped=True)[0], on_the_way[index]) for index in range(len(store)))
     other = loop_on(data, epochs=9)
-    assert features_of(other).open_kept()
+    assert features_of(other).open_cached()
     assert torch.equal(features_of(other).pair(5)[0], store.pair(5)[0])
 
 
@@ -86,7 +86,7 @@ def test_other_weights_sizes_geometries_flips_or_stages_are_other_features(
 ) -> None:
     loop = loop_on(data)
     list(loop.compute_features())
-    assert not features_of(loop_on(data, **settings)).open_kept()
+    assert not features_of(loop_on(data, **settings)).open_cached()
 
 
 @pytest.mark.parametrize("settings", [{}, {"freeze": "early", "freeze_batchnorm": True, "backbone_lr_mult": 0.2}])

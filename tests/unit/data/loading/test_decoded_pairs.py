@@ -50,14 +50,14 @@ def check(pairs: SquarePairs) -> None:
 
 def test_kept_pairs_are_what_their_files_hold(pairs: SquarePairs) -> None:
     check(pairs)
-    counts_NK = list(pairs.keep())
+    counts_NK = list(pairs.cache())
     for counts_K, sample in zip(counts_NK, pairs.samples, strict=True):
         assert counts_K.tolist() == np.bincount(read_mask(sample.mask, 21).ravel(), minlength=256)[:21].tolist()
     check(pairs)
     opened = again(pairs)
-    assert opened.open_kept()
+    assert opened.open_cached()
     check(opened)
-    np.testing.assert_array_equal(list(opened.keep()), counts_NK)
+    np.testing.assert_array_equal(list(opened.cache()), counts_NK)
 
 
 def test_held_in_memory_they_are_the_same(pairs: SquarePairs, home: Path) -> None:
@@ -67,9 +67,9 @@ def test_held_in_memory_they_are_the_same(pairs: SquarePairs, home: Path) -> Non
 
 
 def test_a_second_pass_reads_no_photo(pairs: SquarePairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts_NK = [counts_K.tolist() for counts_K in pairs.keep()]
+    counts_NK = [counts_K.tolist() for counts_K in pairs.cache()]
     monkeypatch.setattr("core.data.loading.decoded_pairs.read_pair", lambda *_: pytest.fail("read a pair that is kept"))
-    assert [counts_K.tolist() for counts_K in again(pairs).keep()] == counts_NK
+    assert [counts_K.tolist() for counts_K in again(pairs).cache()] == counts_NK
 
 
 @pytest.mark.parametrize("what", ["photo", "mask"])
@@ -79,60 +79,60 @@ def test_a_file_of_the_same_size_and_time_is_read_again(pairs: SquarePairs, what
     longest = max(file.stat().st_size for file in files)
     for file in files:
         file.write_bytes(file.read_bytes().ljust(longest, b"\0"))  # which no decoder looks at
-    list(pairs.keep())
+    list(pairs.cache())
     replace_quietly(files[0], files[2].read_bytes())
     changed = again(pairs)
-    assert not changed.open_kept()
+    assert not changed.open_cached()
     check(changed)
 
 
 @pytest.mark.parametrize("what", ["photo", "mask"])
 def test_a_file_that_changes_is_read_again(pairs: SquarePairs, what: str) -> None:
-    list(pairs.keep())
+    list(pairs.cache())
     sample = pairs.samples[0]
     if what == "photo":
         sample.photo.write_bytes(pairs.samples[2].photo.read_bytes())
     else:
         write_mask(sample.mask, np.full((40, 48), 3, dtype=np.uint8))
     changed = again(pairs)
-    assert not changed.open_kept()
+    assert not changed.open_cached()
     check(changed)
-    list(changed.keep())
+    list(changed.cache())
     check(changed)
 
 
 def test_what_is_kept_is_of_an_image_size_a_geometry_and_classes(pairs: SquarePairs) -> None:
-    list(pairs.keep())
+    list(pairs.cache())
     fitted = SquarePairs(pairs.samples, 21, SIZE, FIT)
-    assert not fitted.open_kept()
-    list(fitted.keep())
+    assert not fitted.open_cached()
+    list(fitted.cache())
     check(fitted)
     check(pairs)
     assert not torch.equal(fitted[0][1], pairs[0][1])
-    assert not SquarePairs(pairs.samples, 21, SIZE + 1).open_kept()
-    assert not SquarePairs(pairs.samples, 22, SIZE).open_kept()
-    assert not SquarePairs(pairs.samples[:3], 21, SIZE).open_kept()
+    assert not SquarePairs(pairs.samples, 21, SIZE + 1).open_cached()
+    assert not SquarePairs(pairs.samples, 22, SIZE).open_cached()
+    assert not SquarePairs(pairs.samples[:3], 21, SIZE).open_cached()
 
 
 def test_a_pair_that_cannot_be_used_is_named_and_nothing_is_left(pairs: SquarePairs, home: Path) -> None:
     write_mask(pairs.samples[1].mask, np.full((40, 48), 77, dtype=np.uint8))
     with pytest.raises(DataError, match=r"photo_1\.png holds id 77"):
-        list(pairs.keep())
+        list(pairs.cache())
     assert kept_folders(home) == []
 
 
 def test_a_pass_that_is_broken_off_leaves_nothing(pairs: SquarePairs, home: Path) -> None:
-    reading = pairs.keep()
+    reading = pairs.cache()
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert kept_folders(home) == []
-    assert not pairs.open_kept()
+    assert not pairs.open_cached()
 
 
 def test_a_disk_that_fills_up_in_the_middle_costs_speed_alone(
     pairs: SquarePairs, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = [counts_K.tolist() for counts_K in SquarePairs(pairs.samples, 21, SIZE + 1).keep()]
+    whole = [counts_K.tolist() for counts_K in SquarePairs(pairs.samples, 21, SIZE + 1).cache()]
     write_rows = array_cache.write_rows
 
     def fill_up(*arguments: object) -> Iterator[None]:
@@ -142,15 +142,15 @@ def test_a_disk_that_fills_up_in_the_middle_costs_speed_alone(
             yield nothing
 
     monkeypatch.setattr(array_cache, "write_rows", fill_up)
-    assert [counts_K.tolist() for counts_K in pairs.keep()] == whole
+    assert [counts_K.tolist() for counts_K in pairs.cache()] == whole
     assert len(kept_folders(home)) == 1, "that of the other size"
     check(pairs)
 
 
 def test_a_home_that_may_not_be_written_costs_speed_alone(pairs: SquarePairs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
-    assert len(list(pairs.keep())) == len(pairs)
-    assert not pairs.open_kept()
+    assert len(list(pairs.cache())) == len(pairs)
+    assert not pairs.open_cached()
     check(pairs)
 
 
@@ -160,7 +160,7 @@ def test_a_loader_process_opens_them_for_itself(pairs: SquarePairs, is_held: boo
     if is_held:
         pairs.hold()
     else:
-        list(pairs.keep())
+        list(pairs.cache())
     pickled = pickle.dumps(pairs)
     assert is_held or len(pickled) < pairs.nbytes
     sent = pickle.loads(pickled)
@@ -200,9 +200,9 @@ def test_what_another_process_removes_meanwhile_takes_no_room(home: Path, monkey
 
 def test_pairs_that_had_to_make_room_are_read_from_their_files(pairs: SquarePairs) -> None:
     """A loader process that began after another training had made room ended the training."""
-    counts = [counts_K.tolist() for counts_K in pairs.keep()]
+    counts = [counts_K.tolist() for counts_K in pairs.cache()]
     pickled = pickle.dumps(pairs)
     (pairs.place() / "counts.npy").unlink()
-    assert [counts_K.tolist() for counts_K in pairs.keep()] == counts
+    assert [counts_K.tolist() for counts_K in pairs.cache()] == counts
     shutil.rmtree(pairs.place())
     assert torch.equal(pickle.loads(pickled)[0][0], pairs[0][0])

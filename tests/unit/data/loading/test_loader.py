@@ -56,7 +56,7 @@ def test_pairs_that_reside_on_a_device_make_the_same_batches(
 ) -> None:
     """What is done on a GPU, done on the CPU: drawn from the same numbers, and read no more once it is there."""
     resized = SquarePairs(samples, 21, 32)
-    list(resized.keep())
+    list(resized.cache())
     transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
     pairs = TrainingPairs(resized, transform, 0, resident_on=torch.device("cpu"))
     assert not pairs.is_resident
