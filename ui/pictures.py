@@ -36,6 +36,9 @@ WIDEST = 3
 _mount = component("compare_slider", "slider")
 
 
+_mount_card = component("photo_card", "card")
+
+
 def show_picture(picture: bytes, caption: str, alt: str, *, height_px: int = ROW_HEIGHT_PX) -> None:
     """Draw an encoded picture `height_px` high, in a horizontal container."""
     with Image.open(io.BytesIO(picture)) as image:
@@ -134,9 +137,6 @@ def sheet(panels: Sequence[tuple[Image.Image, str]]) -> Image.Image:
         drawing.rectangle((left + 2, top + 2, band[2] + 6, band[3] + 6), fill=BAND)
         drawing.text((left + 8, top + 8), name, ON_BAND, font)
     return whole
-
-
-_mount_card = component("photo_card", "card")
 
 
 def show_card(

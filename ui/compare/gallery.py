@@ -38,6 +38,10 @@ DIFFERENCE_MEANING = (
 )
 
 
+PAIR_REASONS = {"gain": "Largest gain", "median": "Median gain", "loss": "Largest loss"}
+ALONE_REASONS = {"gain": "Best", "median": "Median", "loss": "Worst"}
+
+
 class Gallery(NamedTuple):
     """What all images share: the sides, the data, the filter, and the classes to draw."""
 
@@ -227,10 +231,6 @@ def _layer(layer: str, image: ImageScore, sample: Sample, gallery: Gallery) -> b
 def _layer_name(layer: str, gallery: Gallery) -> str:
     labels = {"A": f"A: {gallery.a.label}", "B": f"B: {gallery.b.label}"}
     return labels.get(layer, layer)
-
-
-PAIR_REASONS = {"gain": "Largest gain", "median": "Median gain", "loss": "Largest loss"}
-ALONE_REASONS = {"gain": "Best", "median": "Median", "loss": "Worst"}
 
 
 def show_first_photos(sides: Sequence[Side]) -> None:

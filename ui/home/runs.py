@@ -24,6 +24,10 @@ TABLE, TICKED = "all runs", "ticked run"
 FILTERS = ("Data", "Architecture", "State")
 
 
+MAX_DATA_SETS, NUM_THUMBNAILS = 6, 5
+HEIGHT_PX = 84
+
+
 def show_cards(entries: Sequence[Entry]) -> None:
     """Draw a card for each of the newest runs."""
     for first in range(0, min(len(entries), MAX_CARDS), 2):
@@ -90,10 +94,6 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
 
 def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100 * fraction
-
-
-MAX_DATA_SETS, NUM_THUMBNAILS = 6, 5
-HEIGHT_PX = 84
 
 
 def show_data_sets(entries: Sequence[Entry]) -> None:

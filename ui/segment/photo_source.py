@@ -20,6 +20,12 @@ MAX_PHOTOS, MAX_PHOTO_MB = 50, 30
 _HANDED = "handed photos"
 
 
+SAMPLE = "Sample"
+"""The source of the photo in the query string."""
+CARD_PX, PICTURE_PX = 168, 108
+"""Width of a card and height of its picture; two cards fit side by side on a phone."""
+
+
 def hand_over(photos: Sequence[tuple[str, bytes]]) -> None:
     """Hand photos (name, bytes of the file) to Segment, which shows them once it is opened; the newest is the last."""
     st.session_state[_HANDED] = list(photos)[-MAX_PHOTOS:]
@@ -59,12 +65,6 @@ def _ask_own() -> list[Photo]:
     if len(photos) > MAX_PHOTOS:
         st.warning(f"The newest {MAX_PHOTOS} of {len(photos)} photos are taken.")
     return photos[-MAX_PHOTOS:]
-
-
-SAMPLE = "Sample"
-"""The source of the photo in the query string."""
-CARD_PX, PICTURE_PX = 168, 108
-"""Width of a card and height of its picture; two cards fit side by side on a phone."""
 
 
 def ask_validation_photo(data_path: str) -> Photo:

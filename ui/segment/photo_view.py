@@ -49,6 +49,13 @@ UNDECIDED = "Void: below the threshold"
 _mount = component("photo_inspector", "inspector")
 
 
+COLORS = {
+    "object in A only": ONLY_A_COLOR,
+    "object in B only": ONLY_B_COLOR,
+    "different objects": OTHER_CLASS_COLOR,
+}
+
+
 class Photo(NamedTuple):
     """A photo to segment, as the bytes of its file; `truth` is a picture of its true mask."""
 
@@ -153,13 +160,6 @@ def show_inspector(
             "width": width,
         },
     )
-
-
-COLORS = {
-    "object in A only": ONLY_A_COLOR,
-    "object in B only": ONLY_B_COLOR,
-    "different objects": OTHER_CLASS_COLOR,
-}
 
 
 def show_pair(photo: Photo, results: Sequence[Segmented], names: Sequence[str], look: Look) -> None:

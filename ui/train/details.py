@@ -24,6 +24,10 @@ from ui.legend import show_legend
 from ui.pictures import data_url
 from ui.words import percent, plain
 
+FILM_FRAMES = 60
+"""The most frames of a film, which takes twenty seconds; more epochs are thinned."""
+FILM_HELP = "Shows the epochs one after the other, each with its mIoU on all validation photos."
+
 
 def show_details(run: Run, log: RunLog) -> None:
     """Offer checkpoints, learning rate and speed, the latest record, the trainer's output, and the command.
@@ -102,12 +106,6 @@ def show_settings(run: Run) -> None:
 
 def _in_words(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else plain(str(value))
-
-
-FILM_FRAMES = 60
-"""The most frames of a film, which takes twenty seconds; more epochs are thinned."""
-
-FILM_HELP = "Shows the epochs one after the other, each with its mIoU on all validation photos."
 
 
 def show_samples(run: Run) -> None:

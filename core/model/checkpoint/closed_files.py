@@ -37,6 +37,32 @@ MAX_DEPTH = 4
 MAX_MEMBERS = 1_000
 
 
+HEAD_BYTES = 1024
+UNPACK = "unpack it, and open the file of weights in it"
+AGAIN = "download the file itself again"
+LFS = "a Git LFS pointer, which only names the weights; fetch them with `git lfs pull`, or download the file itself"
+ONNX = "an ONNX program, which cannot be trained further; open the checkpoint it was exported from"
+BEGINNINGS = (
+    (b"version https://git-lfs.github.com/spec/", LFS),
+    (b"version https://hawser.github.com/spec/", LFS),
+    (b"\x1f\x8b", f"a gzip archive; {UNPACK}"),
+    (b"\xfd7zXZ\x00", f"an xz archive; {UNPACK}"),
+    (b"BZh", f"a bzip2 archive; {UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"a zstd archive; {UNPACK}"),
+    (b"\x04\x22\x4d\x18", f"an lz4 archive; {UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {UNPACK}"),
+    (b"Rar!\x1a\x07", f"a rar archive; {UNPACK}"),
+    (b"\x89HDF", "weights of Keras or another HDF5 file, not those of a PyTorch model"),
+    (b"GGUF", "a GGUF file of a language model, not the weights of a PyTorch model"),
+    (b"\x93NUMPY", "a NumPy array, not the weights of a PyTorch model"),
+    (b"\x89PNG", "a PNG picture; name a checkpoint"),
+    (b"\xff\xd8\xff", "a JPEG picture; name a checkpoint"),
+    (b"%PDF", "a PDF document; name a checkpoint"),
+)  # fmt: skip
+WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<?xml", b"<!--", b"<error", b"<svg")
+TEXT_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
 class Way(NamedTuple):
     """Where a file holds weights: the expression that leads there, and the class of the whole model there, if any.
 
@@ -160,33 +186,6 @@ def printable(text: str, length: int = 100) -> str:
     """Return a file's text for one line: without line breaks and control characters, cut at `length`."""
     shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= length else f"{shown[:length]}…"
-
-
-HEAD_BYTES = 1024
-UNPACK = "unpack it, and open the file of weights in it"
-AGAIN = "download the file itself again"
-LFS = "a Git LFS pointer, which only names the weights; fetch them with `git lfs pull`, or download the file itself"
-ONNX = "an ONNX program, which cannot be trained further; open the checkpoint it was exported from"
-
-BEGINNINGS = (
-    (b"version https://git-lfs.github.com/spec/", LFS),
-    (b"version https://hawser.github.com/spec/", LFS),
-    (b"\x1f\x8b", f"a gzip archive; {UNPACK}"),
-    (b"\xfd7zXZ\x00", f"an xz archive; {UNPACK}"),
-    (b"BZh", f"a bzip2 archive; {UNPACK}"),
-    (b"\x28\xb5\x2f\xfd", f"a zstd archive; {UNPACK}"),
-    (b"\x04\x22\x4d\x18", f"an lz4 archive; {UNPACK}"),
-    (b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {UNPACK}"),
-    (b"Rar!\x1a\x07", f"a rar archive; {UNPACK}"),
-    (b"\x89HDF", "weights of Keras or another HDF5 file, not those of a PyTorch model"),
-    (b"GGUF", "a GGUF file of a language model, not the weights of a PyTorch model"),
-    (b"\x93NUMPY", "a NumPy array, not the weights of a PyTorch model"),
-    (b"\x89PNG", "a PNG picture; name a checkpoint"),
-    (b"\xff\xd8\xff", "a JPEG picture; name a checkpoint"),
-    (b"%PDF", "a PDF document; name a checkpoint"),
-)  # fmt: skip
-WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<?xml", b"<!--", b"<error", b"<svg")
-TEXT_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 def other_kind(path: Path, size: int, head: bytes) -> str | None:

@@ -50,6 +50,11 @@ MAX_CROWD_SHARE = 0.1
 """About 1 % of COCO's own annotations are crowds; in what CVAT exports, every brush mask is marked as one."""
 
 
+PANOPTIC_NAMES = ("panoptic*.json", "*_panoptic.json")
+BYTES = np.array([1, 256, 65536])
+NO_SEGMENT = 0
+
+
 @dataclass(frozen=True)
 class Painting:
     """Which id each label is painted with, and the labels of which crowds are objects all the same."""
@@ -162,11 +167,6 @@ def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:
         return False
     notes.count("Polygons with fewer than 3 points, which are void in their boxes", file, len(polygon) < MIN_NUMBERS)
     return len(polygon) >= MIN_NUMBERS
-
-
-PANOPTIC_NAMES = ("panoptic*.json", "*_panoptic.json")
-BYTES = np.array([1, 256, 65536])
-NO_SEGMENT = 0
 
 
 def recognise_coco_panoptic(source: Source) -> str | None:
