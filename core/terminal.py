@@ -124,11 +124,10 @@ class TrainingProgress:
         )
 
     def _epoch_line(self, epoch: Epoch) -> str:
-        floor = "" if self._floor is None else f" (floor {100 * self._floor:.1f} %)"
-        miou = "-" if epoch.miou is None else f"{100 * epoch.miou:.1f} %"
+        floor = "" if self._floor is None else f" (floor {_percent(self._floor)})"
         return (
             f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.train_loss:.3f}  "
-            f"mIoU {miou}{floor}  {epoch.images_per_second:.1f} images/s  {epoch.seconds:.0f} s"
+            f"mIoU {_percent(epoch.miou)}{floor}  {epoch.images_per_second:.1f} images/s  {epoch.seconds:.0f} s"
         )
 
 

@@ -92,7 +92,7 @@ def filled(truth: Mask, predicted: Mask) -> tuple[Mask, Mask]:
 
 
 def is_edge(ids: Mask, y: int, x: int, reach: int) -> bool:
-    """Tell whether another class or the outside lies within reach."""
+    """Return whether another class or the outside lies within reach."""
     return any((v, u) == (-1, -1) or ids[v][u] != ids[y][x] for v, u in neighbours(ids, y, x, reach))
 
 

@@ -71,7 +71,7 @@ def serving(home: Path) -> Iterator[Server]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a server answers."""
+    """Return whether a server answers."""
     with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own server
         return bool(answer.status == 200)
     return False
