@@ -14,6 +14,7 @@ import numpy as np
 # plotly asks pandas whether data are a Series. Half imported by another tab's thread, pandas ended a page in an error.
 import pandas  # noqa: F401
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from core.classes import Classes
 from core.training.run.log import RunLog, thin
@@ -47,26 +48,20 @@ def literal(name: str) -> str:
 def loss_figure(log: RunLog) -> go.Figure:
     """Draw the training loss step by step, and both losses per epoch."""
     figure = blank(height=300, x_title="Epoch", y_title="Loss")
-    per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
-    steps = thin(log.steps)
-    epochs = [epoch.epoch for epoch in log.epochs]
     figure.add_scatter(
-        x=np.array([step.step / per_epoch for step in steps]), y=np.array([step.loss for step in steps]),
-        name="Training, by step", mode="lines", hovertemplate="%{y:.3f}",
+        **_by_step(log, "loss"), name="Training, by step", mode="lines", hovertemplate="%{y:.3f}",
         line={"width": 1, "color": NEUTRAL}, opacity=0.6,
     )  # fmt: skip
-    _add_curve(figure, epochs, [epoch.train_loss for epoch in log.epochs], "Training", "%{y:.3f}", THEME_COLORS[0])
-    _add_curve(figure, epochs, [epoch.val_loss for epoch in log.epochs], "Validation", "%{y:.3f}", THEME_COLORS[1])
-    figure.update_yaxes(rangemode="tozero")
-    _tick_whole_epochs(figure, log)
+    _add_curve(figure, log, "train_loss", "Training", "%{y:.3f}", THEME_COLORS[0])
+    _add_curve(figure, log, "val_loss", "Validation", "%{y:.3f}", THEME_COLORS[1])
+    _finish_axes(figure, log)
     return figure
 
 
 def miou_figure(log: RunLog) -> go.Figure:
     """Draw mIoU after each epoch, the best epoch marked, above the floor's dashed line."""
     figure = blank(height=300, x_title="Epoch", y_title="Mean IoU")
-    epochs = [epoch.epoch for epoch in log.epochs]
-    _add_curve(figure, epochs, [epoch.miou for epoch in log.epochs], "Validation mIoU", "%{y:.1%}", THEME_COLORS[0])
+    _add_curve(figure, log, "miou", "Validation mIoU", "%{y:.1%}", THEME_COLORS[0])
     best = log.best_epoch
     if best:
         figure.add_scatter(
@@ -74,8 +69,8 @@ def miou_figure(log: RunLog) -> go.Figure:
             marker={"size": 13, "symbol": "circle-open", "color": THEME_COLORS[1], "line": {"width": 2}},
         )  # fmt: skip
     add_floor(figure, log.legs[-1].floor.get("miou") if log.legs else None)
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    _tick_whole_epochs(figure, log)
+    figure.update_yaxes(tickformat=".0%")
+    _finish_axes(figure, log)
     return figure
 
 
@@ -150,40 +145,38 @@ def class_bars(
 
 def _step_figure(log: RunLog, attribute: str, title: str, hover: str) -> go.Figure:
     figure = blank(height=220, x_title="Epoch", y_title=title)
-    per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
-    steps = thin(log.steps)
-    figure.add_scatter(
-        x=np.array([step.step / per_epoch for step in steps]),
-        y=np.array([getattr(step, attribute) for step in steps]),
-        mode="lines",
-        name=title,
-        hovertemplate=hover,
-        line={"width": 2, "color": THEME_COLORS[0]},
-    )
+    line = {"width": 2, "color": THEME_COLORS[0]}
+    figure.add_scatter(**_by_step(log, attribute), mode="lines", name=title, hovertemplate=hover, line=line)
     figure.update_layout(showlegend=False)
-    figure.update_yaxes(rangemode="tozero")
-    _tick_whole_epochs(figure, log)
+    _finish_axes(figure, log)
     return figure
 
 
-def _tick_whole_epochs(figure: go.Figure, log: RunLog) -> None:
+def _by_step(log: RunLog, attribute: str) -> dict[str, NDArray[np.float64]]:
+    """Return x, in epochs, and y of a curve of the steps."""
+    per_epoch = max(1, log.legs[-1].steps_per_epoch) if log.legs else 1
+    steps = thin(log.steps)
+    return {
+        "x": np.array([step.step / per_epoch for step in steps]),
+        "y": np.array([getattr(step, attribute) for step in steps]),
+    }
+
+
+def _finish_axes(figure: go.Figure, log: RunLog) -> None:
     """Keep fractions of an epoch off the axis of a short run; of a longer one plotly chooses whole ones itself."""
+    figure.update_yaxes(rangemode="tozero")
     if not log.epochs:
         figure.update_xaxes(range=[0, 1.05])
     if len(log.epochs) < 10:
         figure.update_xaxes(dtick=1)
 
 
-def _add_curve(
-    figure: go.Figure, x: list[int], y: list[float | None] | list[float], name: str, hover: str, color: str
-) -> None:
+def _add_curve(figure: go.Figure, log: RunLog, attribute: str, name: str, hover: str, color: str) -> None:
     figure.add_scatter(
-        x=x, y=y, mode="lines+markers", name=name, hovertemplate=hover, marker={"size": 6, "color": color},
+        x=[epoch.epoch for epoch in log.epochs], y=[getattr(epoch, attribute) for epoch in log.epochs],
+        mode="lines+markers", name=name, hovertemplate=hover, marker={"size": 6, "color": color},
         line={"width": 2, "color": color},
     )  # fmt: skip
-
-
-# --- several runs ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -253,9 +246,6 @@ def _finish_curves(figure: go.Figure, curves: Sequence[Curve]) -> None:
     figure.update_yaxes(rangemode="tozero")
     # On a short axis plotly would write half epochs.
     figure.update_xaxes(showgrid=False, dtick=1 if last <= 10 else None)
-
-
-# --- every figure ----------------------------------------------------------------------------------------------------
 
 
 def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
