@@ -164,7 +164,7 @@ def propose(
         on_note(note)
     store.make_folder(label_set)
     store.write_about(label_set, {**document, "made_s": time.time()})
-    kept = {name for name in waiting if _has_note(label_set, name, proposer.key)}
+    kept = {name for name in waiting if _current_note(label_set, name, proposer.key)}
     compared = _compared(label_set)
     reading = _Reading(len(waiting) + len(compared), len(kept), on_progress, on_note)
     classes_file = stamp(label_set.root / CLASSES_FILE)
@@ -172,7 +172,7 @@ def propose(
         mask_HW, seen = proposer.propose(photo)
         if stamp(label_set.root / CLASSES_FILE) != classes_file:
             raise DataError(f"The classes of {label_set.root} were changed meanwhile; propose again.")
-        store.write_proposal(label_set, name, mask_HW, _as_note(proposer, seen))
+        store.write_proposal(label_set, name, mask_HW, _as_note(label_set.photos[name], proposer, seen))
     descriptors = [proposer.propose(photo)[1].descriptor_D for _, photo in reading.photos(label_set, compared)]
     looks = {name: noted for name in waiting if (noted := _noted(label_set, name, proposer.key))}
     photos = _as_list(label_set, ranked(looks, descriptors, proposer.class_names))
@@ -245,20 +245,29 @@ def _compared(label_set: LabelSet) -> list[str]:
     return sorted(labelled, key=lambda name: hashlib.sha256(name.encode()).digest())[:MAX_COMPARED]
 
 
-def _as_note(proposer: Proposer, seen: Look) -> dict[str, Any]:
+def _as_note(photo: Path, proposer: Proposer, seen: Look) -> dict[str, Any]:
     descriptor = base64.b64encode(seen.descriptor_D.astype("<f2").tobytes()).decode()
     of_photo = {"uncertainty": seen.uncertainty, "unsure_share": seen.unsure_share, "between": seen.between}
-    return {"key": proposer.key, "checkpoint": proposer.label, **of_photo, "descriptor": descriptor}
+    about = {"key": proposer.key, "checkpoint": proposer.label, "photo": _identity(photo)}
+    return {**about, **of_photo, "descriptor": descriptor}
 
 
-def _has_note(label_set: LabelSet, name: str, key: str) -> bool:
-    return (store.proposal_note(label_set, name) or {}).get("key") == key
+def _identity(photo: Path) -> list[int]:
+    """Return size and time of a photo's file: a photo that was replaced needs another proposal."""
+    return list(stamp(photo)[1:3])
+
+
+def _current_note(label_set: LabelSet, name: str, key: str) -> dict[str, Any] | None:
+    """Return the note on a proposal if it is of this checkpoint, mapping and photo."""
+    note = store.proposal_note(label_set, name) or {}
+    is_current = note.get("key") == key and note.get("photo") == _identity(label_set.photos[name])
+    return note if is_current else None
 
 
 def _noted(label_set: LabelSet, name: str, key: str) -> Look | None:
-    """Return what the note on a proposal says, None if it is another checkpoint's or there is none."""
-    note = store.proposal_note(label_set, name)
-    if not note or note.get("key") != key:
+    """Return what the note on a current proposal says."""
+    note = _current_note(label_set, name, key)
+    if not note:
         return None
     descriptor_D: Descriptor = np.frombuffer(base64.b64decode(note["descriptor"]), dtype="<f2").astype(np.float32)
     return Look(note["uncertainty"], note["unsure_share"], tuple(note["between"]), descriptor_D)

@@ -25,6 +25,8 @@ MARGIN = 0.5
 """A pixel is unsure if its two best classes are this near in probability."""
 FAR, NEAR = 0.7, 0.15
 """Distances from the nearest labelled or chosen photo from, and up to, which a reason mentions it."""
+MAX_COMPARED = 500
+"""So many photos are compared with those before them; the time of it grows with the square of their number."""
 UNSURE_SHARE = 0.02
 """With fewer unsure pixels the reason says that the model is sure."""
 
@@ -80,16 +82,13 @@ def look(logits_Khw: "Tensor", descriptor_D: "Tensor", class_ids: Sequence[int])
     )
 
 
-def ranked(
-    looks: Mapping[str, Look], labelled: Sequence[Descriptor], class_names: Sequence[str], *, has_diversity: bool = True
-) -> list[Ranked]:
+def ranked(looks: Mapping[str, Look], labelled: Sequence[Descriptor], class_names: Sequence[str]) -> list[Ranked]:
     """Return photos, the one to label first at the head; the order of `looks` and `labelled` does not matter.
 
     Args:
         looks: what a model makes of each photo, by name.
         labelled: the descriptors of photos that are labelled, by the same model.
         class_names: names by the ids of `Look.between`.
-        has_diversity: whether distances count; else photos are ordered by uncertainty alone.
     """
     names = sorted(looks)
     if not names:
@@ -97,20 +96,27 @@ def ranked(
     uncertainty_N = np.array([looks[name].uncertainty for name in names])
     vectors_ND, known_MD = _centred([looks[name].descriptor_D for name in names], labelled)
     distance_N = (1 - vectors_ND @ known_MD.T).min(axis=1) if len(known_MD) else np.ones(len(names))
-    is_near_known_N = np.ones(len(names), dtype=bool)
-    left_N = np.ones(len(names), dtype=bool)
+    is_near_known_N = np.full(len(names), len(known_MD) > 0)
+    left = np.ones(len(names), dtype=bool)
     chosen: list[Ranked] = []
-    for _ in names:
-        weight_N = uncertainty_N * distance_N.clip(0) if has_diversity else uncertainty_N
-        at = int(np.where(left_N, weight_N, -1.0).argmax())
-        left_N[at] = False
+
+    def choose(at: int, weight: float) -> None:
+        left[at] = False
         reason = _reason(looks[names[at]], class_names)
-        if has_diversity and (len(known_MD) or chosen):
+        if len(known_MD) or chosen:
             reason += _about_distance(float(distance_N[at]), is_near_labelled=bool(is_near_known_N[at]))
-        chosen.append(Ranked(names[at], float(weight_N[at]), f"{reason}."))
+        chosen.append(Ranked(names[at], float(weight), f"{reason}."))
+
+    for _ in names[:MAX_COMPARED]:
+        weight_N = np.where(left, uncertainty_N * distance_N.clip(0), -1.0)
+        at = int(weight_N.argmax())
+        choose(at, weight_N[at])
         to_chosen_N = 1 - vectors_ND @ vectors_ND[at]
         is_near_known_N &= to_chosen_N >= distance_N
         distance_N = np.minimum(distance_N, to_chosen_N)
+    weight_N = uncertainty_N * distance_N.clip(0)
+    for at in sorted(np.flatnonzero(left).tolist(), key=lambda each: (-weight_N[each], each)):
+        choose(at, weight_N[at])
     return chosen
 
 
@@ -132,7 +138,7 @@ def _reason(look: Look, class_names: Sequence[str]) -> str:
     if look.unsure_share < UNSURE_SHARE or not look.between:
         return "the model is sure nearly everywhere"
     first, second = (class_names[each] for each in look.between)
-    return f"unsure about {first} and {second} over {100 * look.unsure_share:.0f} % of the photo"
+    return f"unsure over {100 * look.unsure_share:.0f} % of the photo, mostly between {first} and {second}"
 
 
 def _about_distance(distance: float, *, is_near_labelled: bool) -> str:

@@ -143,6 +143,16 @@ def test_another_checkpoint_or_class_makes_all_of_them_again(tmp_path: Path, che
     assert proposing.propose(label_set, other, object_class="pet")["kept"] == 0
 
 
+def test_a_photo_that_was_replaced_gets_another_proposal(tmp_path: Path, checkpoint: Path) -> None:
+    label_set = write_set(tmp_path / "set", NAMES)
+    proposing.propose(label_set, checkpoint)
+    Image.new("RGB", (33, 21), "green").save(label_set.photos["b"])
+    assert proposing.propose(label_set, checkpoint)["kept"] == 3
+    replaced_HW = store.read_proposal(label_set, "b")
+    assert replaced_HW is not None
+    assert replaced_HW.shape == (21, 33)
+
+
 def test_a_photo_that_cannot_be_read_is_named_and_left_out(tmp_path: Path, checkpoint: Path) -> None:
     label_set = write_set(tmp_path / "set", NAMES)
     label_set.photos["b"].write_bytes(b"\xff\xd8 cut")

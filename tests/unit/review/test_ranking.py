@@ -29,16 +29,26 @@ def test_ten_frames_of_one_scene_are_not_the_first_ten() -> None:
     assert {"other_1", "other_2", "other_3"} <= set(order[:4])
 
 
-def test_by_uncertainty_alone_they_are() -> None:
-    order = [each.name for each in ranked(frames_and_others(), [], NAMES, has_diversity=False)]
-    assert order[:10] == [f"frame_{number}" for number in reversed(range(10))]
+def test_with_nothing_labelled_no_reason_speaks_of_it() -> None:
+    assert not [each for each in ranked(frames_and_others(), [], NAMES) if "labelled" in each.reason]
+
+
+def test_thousands_of_photos_are_all_ranked_once() -> None:
+    draw = np.random.default_rng(0)
+    looks = {
+        f"{number}": Look(float(draw.random()), 0.1, (1, 2), draw.random(16).astype(np.float32))
+        for number in range(900)
+    }
+    order = ranked(looks, [], NAMES)
+    assert sorted(each.name for each in order) == sorted(looks)
+    assert [each.score for each in order] == sorted((each.score for each in order), reverse=True)
 
 
 def test_what_is_like_a_labelled_photo_comes_last() -> None:
     looks = frames_and_others()
     order = ranked(looks, [looks["frame_3"].descriptor_D], NAMES)
     assert {each.name for each in order[:3]} == {"other_1", "other_2", "other_3"}
-    assert order[0].reason == "unsure about cat and dog over 30 % of the photo; unlike what is labelled."
+    assert order[0].reason == "unsure over 30 % of the photo, mostly between cat and dog; unlike what is labelled."
     assert order[-1].reason.endswith("much like a labelled photo.")
 
 
