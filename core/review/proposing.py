@@ -27,7 +27,7 @@ from core.jobs import OnProgress
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN, is_starter
 from core.review.class_mapping import ClassMapping, map_classes
-from core.review.ranking import Descriptor, Look, Ranked, look, ranked
+from core.review.ranking import Descriptor, Look, Ranked, look, random_order, ranked
 from core.training.run.evaluations import file_hash
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _waiting(label_set: LabelSet, first: Sequence[str]) -> list[str]:
 def _compared(label_set: LabelSet) -> list[str]:
     """Return the names of labelled photos that the others are compared with."""
     labelled = [name for name, state in label_set.states().items() if state in (State.STARTED, State.DONE)]
-    return sorted(labelled, key=lambda name: hashlib.sha256(name.encode()).digest())[:MAX_COMPARED]
+    return random_order(labelled)[:MAX_COMPARED]
 
 
 def _as_note(photo: Path, proposer: Proposer, seen: Look) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.review.ranking import Look, look, ranked
+from core.review.ranking import Look, look, random_order, ranked
 
 NAMES = ("background", "cat", "dog")
 
@@ -65,6 +65,14 @@ def test_the_order_of_the_files_does_not_matter() -> None:
 def test_scores_fall_along_the_order() -> None:
     scores = [each.score for each in ranked(frames_and_others(), [], NAMES)]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_a_new_photo_moves_none_of_a_random_order() -> None:
+    names = [f"frame_{number}" for number in range(30)]
+    order = random_order(names)
+    assert sorted(order) == sorted(names)
+    assert order != names
+    assert [name for name in random_order([*reversed(names), "new"]) if name != "new"] == order
 
 
 def test_one_photo_and_none() -> None:
