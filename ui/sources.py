@@ -1,6 +1,9 @@
 """Choosing a data set: the demo, VOC 2012 or a folder; making or downloading the first two."""
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -9,13 +12,13 @@ import streamlit as st
 from core import jobs
 from core.data import voc2012
 from core.errors import DataError
-from core.files import entries
+from core.files import by_number, entries
 from core.home import datasets_dir, demo_dir
 from core.training.run.folders import list_runs
 from ui import address
 from ui.job_view import BYTES, POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.words import plain
+from ui.words import code, plain
 
 SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
 MAX_RECENT = 6
@@ -51,13 +54,14 @@ def data_of(source: str) -> Path | None:
 
 
 def offer_recent() -> None:
-    """Offer the folders that runs used, newest first, and those under `datasets/`, as buttons."""
+    """Offer to click through folders; those that runs used, newest first, and those under `datasets/`, as buttons."""
     used = [Path(run.data) for run in list_runs()]
     demo = (demo_dir(), datasets_dir() / "demo")
     known = [
         path for path in dict.fromkeys([*used, *entries(datasets_dir(), "*")]) if path.is_dir() and path not in demo
     ]
     with st.container(horizontal=True):
+        offer_folders(lambda path: address.show(data=str(path)))
         for path in known[:MAX_RECENT]:
             st.button(title_of(path), icon=":material/folder:", help=str(path), key=f"recent {path}",
                       on_click=address.show, kwargs={"data": str(path)})  # fmt: skip
@@ -137,6 +141,77 @@ def make_demo_data() -> None:
     except OSError as error:
         raise DataError(f"The demo data cannot be written to {demo_dir()}: {error.strerror}.") from error
     bar.empty()
+
+
+# --- clicking through folders -----------------------------------------------------------------------------------------
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+MAX_READ, MAX_SHOWN = 20_000, 200
+_AT = "folder shown"
+"""The folder in which the folders are shown, in the session; none while they are not."""
+
+
+def offer_folders(choose: Callable[[Path], None]) -> None:
+    """Offer to click through the folders, where this computer alone is served; `choose` takes the chosen one."""
+    if st.get_option("server.address") not in LOCAL:
+        return
+    start = datasets_dir() if datasets_dir().is_dir() else Path.home()
+    st.button("Browse", icon=":material/folder_open:", on_click=_go, args=(start,), key="browse")
+    if _AT in st.session_state:
+        _browse(choose)
+
+
+def _go(folder: Path | None) -> None:
+    """Show a folder; None closes the browser."""
+    if folder:
+        st.session_state[_AT] = str(folder)
+    else:
+        st.session_state.pop(_AT, None)
+
+
+@st.dialog("Choose a folder", on_dismiss=lambda: _go(None))
+def _browse(choose: Callable[[Path], None]) -> None:
+    """Draw the folder that is shown: its path, the ways out of it and into it, and the button that chooses it."""
+    folder = Path(st.session_state.get(_AT, Path.home()))
+    with st.container(horizontal=True):
+        st.button("Up", icon=":material/arrow_upward:", on_click=_go, args=(folder.parent,), key="folder up",
+                  disabled=folder == folder.parent)  # fmt: skip
+        for label, place in (("Data sets", datasets_dir()), ("Home", Path.home())):
+            if place.is_dir():
+                st.button(label, on_click=_go, args=(place,), key=f"folder {label}")
+    st.markdown(code(folder))
+    with st.container(height=300), showing_errors():
+        inside, are_all = folders_in(folder)
+        for each in inside:
+            st.button(plain(each.name), icon=":material/folder:", type="tertiary", on_click=_go, args=(each,),
+                      key=f"folder {each}")  # fmt: skip
+        if not inside:
+            st.caption("No folder is in it.")
+        if not are_all:
+            st.caption(f"The first {MAX_SHOWN} are shown; type the path of another.")
+    if st.button("Use this folder", type="primary", icon=":material/check:", key="folder chosen"):
+        _go(None)
+        choose(folder)
+        st.rerun()
+
+
+def folders_in(folder: Path) -> tuple[list[Path], bool]:
+    """Return the folders in a folder by name, at most `MAX_SHOWN`, and whether these are all; hidden ones are left out.
+
+    Of a crowded folder the first `MAX_READ` entries are read. One that cannot be opened raises `DataError`.
+    """
+    found = []
+    try:
+        with os.scandir(folder) as there:
+            for entry in islice(there, MAX_READ):
+                with suppress(OSError):  # a link in a circle, or into what is another user's
+                    # A name that is not text cannot be shown, nor passed on in an address.
+                    if not entry.name.startswith(".") and entry.name.isprintable() and entry.is_dir():
+                        found.append(folder / entry.name)
+            are_all = next(there, None) is None
+    except OSError as error:
+        raise DataError(f"{folder} cannot be opened: {error.strerror}; choose another folder.") from error
+    return sorted(found, key=by_number)[:MAX_SHOWN], are_all and len(found) <= MAX_SHOWN
 
 
 # --- VOC 2012 -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
@@ -144,7 +146,7 @@ def test_folders_of_runs_and_imports_are_offered(
     create_run("one", mine, "demo", preset("demo"))
     make_run("on the demo")
     app = visit("dataset", source="A folder")
-    assert [each.label for each in app.button] == ["mine", "from a tool"]
+    assert [each.label for each in app.button] == ["Browse", "mine", "from a tool"]
     button(app, "from a tool").click().run()
     assert app.query_params["data"] == str(imported)
 
@@ -282,3 +284,31 @@ def test_masks_written_over_with_more_classes_are_opened_anew(visit: Visit, tmp_
         app = visit("dataset", source="A folder", data=str(root))
         assert not app.exception
         assert app.selectbox(key="class").options[-1] == f"class {len(palette) // 3 - 1}"
+
+
+def test_a_folder_is_chosen_by_clicking_through_folders(visit: Visit, home: Path, launched: list[list[str]]) -> None:
+    data = make_pairs(datasets_dir() / "mine" / "VOC2012")
+    app = visit("dataset", source="A folder")
+    button(app, "Browse").click().run()
+    for key in (f"folder {data.parent}", f"folder {data}", "folder up", f"folder {data}"):
+        app.button(key=key).click().run()
+        assert not app.exception
+    button(app, "Use this folder").click().run()
+    assert app.query_params["data"] == str(data)
+    assert app.text_input(key="data").value == str(data)
+    assert "Use this folder" not in [each.label for each in app.button], "the browser is closed"
+
+
+def test_folders_are_not_listed_for_others_than_this_computer(visit: Visit, home: Path) -> None:
+    before = st.get_option("server.address")
+    config.set_option("server.address", "0.0.0.0")  # noqa: S104 - as in the container
+    try:
+        assert "Browse" not in [each.label for each in visit("dataset", source="A folder").button]
+    finally:
+        config.set_option("server.address", before)
+
+
+def test_charts_of_one_class_are_not_drawn_where_they_compare_several(visit: Visit, demo: Path) -> None:
+    app = visit("dataset", chart="Together")
+    assert "Together" not in app.segmented_control(key="chart").options
+    assert not visit("dataset", look="Splits").get("plotly_chart")

@@ -123,7 +123,7 @@ def test_a_live_run_can_be_watched_and_stopped(visit: Visit, make_run: MakeRun, 
         app = visit("train")
         said = texts(app)
         assert "1 of 3 epochs · about 32 s left" in said
-        assert "Latest mIoU: 10.0 % (+6.5 points)" in said
+        assert "Latest mIoU" not in said, "the latest epoch is the best"
         assert "Latest pixel accuracy: 75.0 % (+5.0 points)" in said
         assert "Photos per second: 12.5" in said
         keys = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]

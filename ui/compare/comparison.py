@@ -3,6 +3,7 @@
 Scores come in as fractions and go out as percent.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,9 +18,9 @@ from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
 from core.voc import BACKGROUND
-from ui.words import percent
+from ui.words import MISSING, percent
 
-FLOOR_LABEL = "Floor"
+FLOOR_LABEL, BEST = "Floor", "\N{BLACK STAR}"
 
 
 class ScoreColumn(NamedTuple):
@@ -73,6 +74,24 @@ def score_table(scored: Sequence[tuple[str, Scores]]) -> pd.DataFrame:
         column.label: [_points(getattr(scores, name)) for _, scores in rows] for name, column in SCORE_COLUMNS.items()
     }
     return pd.DataFrame(columns, index=pd.Index([label for label, _ in rows], name="Checkpoint"), dtype=float)
+
+
+def marked_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `score_table` as text, a score in each row, its best marked if it is above the floor."""
+    shown = {
+        name: {
+            label: MISSING if math.isnan(value) else f"{value:.1f}\N{NO-BREAK SPACE}%"
+            for label, value in column.items()
+        }
+        for name, column in table.items()
+    }
+    for name, column in table.items():
+        others, floor = column.drop(FLOOR_LABEL), column[FLOOR_LABEL]
+        best, is_above = others.max(), math.isnan(floor) or others.max() > floor
+        if is_above and best > others.min():
+            for label in others.index[others == best]:
+                shown[name][label] = f"**{shown[name][label]}** {BEST}"
+    return pd.DataFrame(shown).T
 
 
 def convention_table(scored: Sequence[tuple[str, Scores]], floor: Mapping[str, float | None]) -> pd.DataFrame:

@@ -20,7 +20,15 @@ from ui import cached
 from ui.charts import Curve, loss_curves, miou_curves
 from ui.checkpoints import Choice, evaluated_before
 from ui.compare import cached_comparison
-from ui.compare.comparison import SCORE_COLUMNS, convention_table, ranking_table, score_table, warning
+from ui.compare.comparison import (
+    BEST,
+    SCORE_COLUMNS,
+    convention_table,
+    marked_table,
+    ranking_table,
+    score_table,
+    warning,
+)
 from ui.words import MISSING, percent, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
@@ -98,15 +106,13 @@ def show_ranking(sides: Sequence[Side]) -> None:
 def show_table(sides: Sequence[Side]) -> None:
     """Draw every score of every checkpoint and of the floor in percent, then warnings."""
     table = score_table([(side.label, side.evaluation.scores) for side in sides])
-    meanings = {column.label: column.meaning for column in SCORE_COLUMNS.values()}
-    columns = {
-        label: st.column_config.NumberColumn(help=meaning, format="%.1f %%") for label, meaning in meanings.items()
-    }
-    st.dataframe(table, column_config=columns, key="scores", placeholder=MISSING)
-    evaluation = sides[0].evaluation
+    st.table(marked_table(table).rename(columns=plain))
+    with st.popover("What each score is", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{score.label}**: {score.meaning}" for score in SCORE_COLUMNS.values()))
+    evaluation, best = sides[0].evaluation, f" {BEST} is the best of a row." if len(sides) > 1 else ""
     st.caption(
         f"{count(evaluation.scores.images, 'image')} of {plain(evaluation.data)}, whole, at their masks' own size. "
-        "The floor is what predicting background everywhere scores on them."
+        f"The floor is what predicting background everywhere scores on them.{best}"
     )
     if old := [side.label for side in sides if side.evaluation.is_old]:
         st.caption(

@@ -19,7 +19,7 @@ from ui.dataset.cached_imports import SmallPreview
 from ui.dataset.import_preview import FORMAT_NAMES, ask_0, ask_classes, ask_places, show_preview
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import showing_errors
-from ui.sources import FOLDER, checked_path, typed_path
+from ui.sources import FOLDER, checked_path, offer_folders, typed_path
 from ui.words import code, plain
 
 FROM, CALLED, FORMAT, INTO = "from", "called", "format", "into"
@@ -69,6 +69,7 @@ def _ask_path() -> Path | None:
         st.session_state["archives"] = number + 1  # a new uploader holds nothing in memory
         _take(stored, file.name)
     path = typed_path("Or a folder, file or archive on this computer", "~/Downloads/export.zip", key="export")
+    offer_folders(lambda folder: _take(folder, None))
     if path and not path.exists():
         raise DataError(f"There is no {path}; name the file or folder of the export.")
     if path:

@@ -56,6 +56,7 @@ def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
 
 
 def _show_preview(data: Dataset, preview: SplitPreview) -> None:
+    """Draw the share of each class in validation, unless there is one class, and the largest deviation."""
     shown = [k for k in range(1, data.num_classes) if preview.random.train[k] + preview.random.val[k]]
     figure = blank(height=320, y_title="Share of the class in validation")
     for name, split, color in (("Random", preview.random, 1), ("Stratified", preview.stratified, 0)):
@@ -67,7 +68,8 @@ def _show_preview(data: Dataset, preview: SplitPreview) -> None:
         )  # fmt: skip
     figure.add_hline(0.2, line={"dash": "dash", "width": 1.5})
     figure.update_yaxes(tickformat=".0%")
-    st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
+    if len(shown) > 1:
+        st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
     worst = {"random": preview.random.largest_deviation, "stratified": preview.stratified.largest_deviation}
     deviations = [f"{name} {percent(value) if value is not None else MISSING}" for name, value in worst.items()]
     st.caption(f"Furthest from a fifth, among classes with five photos or more: {', '.join(deviations)}.")

@@ -52,6 +52,8 @@ def show_charts(stats: SplitStats, classes: Classes) -> None:
         "Classes": _classes, "Together": _together, "Where": _where, "Objects": _objects,
         "Sizes and light": _sizes_and_light,
     }  # fmt: skip
+    if sum(entry.images > 0 for entry in stats.classes[1:]) < 2:
+        del views["Together"]
     chosen = address.ask_one("Charts", list(views), "chart", "Classes", label_visibility="collapsed")
     views[chosen](stats, classes)
 

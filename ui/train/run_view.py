@@ -170,7 +170,8 @@ def show_numbers(log: RunLog) -> None:
     epoch = log.epochs[-1] if log.epochs else None
     with st.container(horizontal=True):
         show_best(log, has_sparkline=False)
-        _score("Latest mIoU", epoch.miou if epoch else None, _floor(log, "miou"), MIOU_HELP)
+        if epoch and epoch is not log.best_epoch:
+            _score("Latest mIoU", epoch.miou, _floor(log, "miou"), MIOU_HELP)
         accuracy = epoch.pixel_accuracy if epoch else None
         _score("Latest pixel accuracy", accuracy, _floor(log, "pixel_accuracy"), ACCURACY_HELP)
     step = log.steps[-1] if log.steps else None

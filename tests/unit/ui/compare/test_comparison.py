@@ -13,8 +13,9 @@ from core.metrics.scores import Scores, score
 from core.training.run.log import RunLog
 from core.training.run.records import Epoch, RunStarted
 from ui.charts import THEME_COLORS, Curve, loss_curves, miou_curves
-from ui.compare.comparison import floor_scores, in_order, score_table, warning
+from ui.compare.comparison import BEST, floor_scores, in_order, marked_table, score_table, warning
 from ui.compare.why_charts import class_bars
+from ui.words import MISSING
 
 NAMES = ("background", "aeroplane", "bicycle")
 FLOOR_COUNTS = [[90, 0, 0], [10, 0, 0], [0, 0, 0]]
@@ -36,6 +37,16 @@ def test_the_floor_is_a_row_of_what_background_everywhere_scores() -> None:
     assert list(table.index) == ["A", "B", "Floor"]
     columns = [column for column in table.columns if not column.startswith("Boundary")]
     assert table.loc["A", columns].tolist() == table.loc["Floor", columns].tolist()
+
+
+def test_the_best_of_each_row_is_marked_with_a_star_unless_it_is_on_the_floor() -> None:
+    shown = marked_table(score_table([("A", FLOOR), ("B", GOOD)]))
+    assert list(shown.columns) == ["A", "B", "Floor"]
+    assert shown.loc["mIoU"].tolist() == ["45.0\xa0%", f"**{100 * (GOOD.miou or 0):.1f}\xa0%** {BEST}", "45.0\xa0%"]
+    assert shown.loc["Boundary IoU", "Floor"] == MISSING, "the floor's is not computed"
+    alike = marked_table(score_table([("A", FLOOR), ("B", FLOOR)]))
+    alone = marked_table(score_table([("B", GOOD)]))
+    assert not any(BEST in text for table in (alike, alone) for text in table.to_numpy().flat)
 
 
 def test_a_warning_names_the_scores_on_the_floor_and_the_cause() -> None:
