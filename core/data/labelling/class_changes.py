@@ -115,6 +115,17 @@ def _begin(label_set: "LabelSet", affected: Mapping[str, int], ids_256: NDArray[
 
 def _finish(root: Path) -> Classes:
     """Do what `unfinished_change.json` says, as far as it is not done, and return the new classes."""
+    try:
+        return _done(root)
+    except OSError as error:
+        where = error.filename or root
+        raise DataError(
+            f"{where} cannot be written: {error.strerror}; make room and open {root} on the page Label again, where "
+            "the change of its classes goes on."
+        ) from error
+
+
+def _done(root: Path) -> Classes:
     change = _read(root / UNFINISHED)
     classes = Classes(tuple(change["names"]), tuple(change["colors"]))
     done = kept_masks.changes(root)
@@ -131,8 +142,10 @@ def _finish(root: Path) -> Classes:
 
 def _renumber(root: Path, name: str, file: Path, ids_256: NDArray[np.uint8], classes: Classes) -> None:
     """Give a mask its new ids, unless it has them: until then it is the newest one of its history."""
-    data = kept_masks.read_if_there(file)
-    if data is None or data != kept_masks.entries(root, name)[-1].file.read_bytes():
+    data, kept = kept_masks.read_if_there(file), kept_masks.entries(root, name)
+    if data is not None and not kept:
+        raise DataError(f"{kept_masks.history_dir(root, name)} is gone, so whether {file} is done is not known.")
+    if data is None or data != kept[-1].file.read_bytes():
         return
     new = png_bytes(mask_image(ids_256[kept_masks.decoded(data, file)], classes.palette))
     with replacing(file) as target:

@@ -92,7 +92,8 @@ def save_label(label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, ba
         except DataError as error:
             place.keep_unsaved(mask_HW)
             raise DataError(f"{error} What was drawn is in the history of '{name}'.") from error
-        if place.holds(mask_HW):
+        drawn = place.encoded(mask_HW)
+        if drawn == place.data or (place.writer is None and place.holds(mask_HW)):
             return place.version
         if not kept_masks.is_same_file(base_version, place.data) and (not tab or place.writer != tab):
             place.keep_unsaved(mask_HW)
@@ -100,7 +101,7 @@ def save_label(label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, ba
                 f"The mask of '{name}' was changed elsewhere since it was opened, so it was not replaced; what you "
                 "drew is in its history, where you can restore it."
             )
-        return place.replace_by(place.encoded(mask_HW), tab)
+        return place.replace_by(drawn, tab)
 
 
 def mark_done(label_set: LabelSet, name: str) -> str:

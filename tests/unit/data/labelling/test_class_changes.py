@@ -1,5 +1,6 @@
 """Changing the classes of a data set whose masks use them: nothing lost, and done whole or finished later."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,17 +171,27 @@ class PowerCut(BaseException):
     """What nothing in the code may catch."""
 
 
-def cut_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the power go after so many files were renamed into place."""
+def cut_after(steps: int, monkeypatch: pytest.MonkeyPatch, error: BaseException = PowerCut()) -> None:  # noqa: B008
+    """Let the power go, or another error come, after so many files were renamed into place."""
     left, replace = [steps], Path.replace
 
     def renamed(source: Path, target: Path) -> None:
         replace(source, target)
         left[0] -= 1
         if not left[0]:
-            raise PowerCut
+            raise error
 
     monkeypatch.setattr(Path, "replace", renamed)
+
+
+def test_a_removal_that_the_disk_stops_says_where_it_goes_on(leaves: LabelSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = on_disk(leaves, "b")
+    with monkeypatch.context() as patch:
+        cut_after(4, patch, OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(DataError, match=r"make room and open .* again, where the change of its classes goes on"):
+            remove_class(leaves, 1)
+    assert open_label_set(leaves.root).classes.names == ("background", "stem")
+    np.testing.assert_array_equal(on_disk(leaves, "b"), np.vectorize({0: 0, 1: 0, 2: 1, 255: 255}.get)(before))
 
 
 # The steps: two masks into the history, the plan, twice a mask and the note of it, classes.txt, the list of changes.
