@@ -145,6 +145,9 @@ def _refuse_other_encodings(contents: Contents) -> None:
     remedy = "bring the folder in under *Bring data* on the page Dataset, or repair it there, and label the copy"
     if other := next((file for file in contents.masks.values() if file.suffix.lower() != ".png"), None):
         raise DataError(f"The mask {other} is not a PNG, and Label writes PNGs of class ids; {remedy}.")
+    if contents.photos and contents.masks and contents.photos.keys().isdisjoint(contents.masks):
+        first = next(iter(contents.masks.values()))
+        raise DataError(f"No mask in {contents.mask_dir} is called as a photo, as {first.name} is not; {remedy}.")
     history = contents.root / LABELLING / "history"
     drawn_here = set(os.listdir(history)) if history.is_dir() else set()  # noqa: PTH208
     masks = [file for name, file in contents.masks.items() if name not in drawn_here][:PEEKED_MASKS]

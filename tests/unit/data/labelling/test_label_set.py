@@ -74,6 +74,11 @@ def no_pngs(root: Path) -> None:
     mask.unlink()
 
 
+def names_with_an_ending(root: Path) -> None:
+    for mask in list((root / "SegmentationClass").iterdir()):
+        mask.rename(mask.with_stem(f"{mask.stem}_mask"))
+
+
 def no_photos(root: Path) -> None:
     for photo in (root / "JPEGImages").iterdir():
         photo.unlink()
@@ -95,6 +100,7 @@ def many_classes(root: Path) -> None:
         (black_and_white, r"are black and white \(0 and 255\), not class ids"),
         (grey_levels, "hold values without a class, such as 85"),
         (no_pngs, r"photo_1.bmp is not a PNG"),
+        (names_with_an_ending, r"is called as a photo, as photo_0_mask.png is not; bring the folder in"),
         (no_photos, "no photo to label .* holds none"),
         (no_known_photos, "no photo to label .* photo_0.heic is in a format that is not read"),
         (many_classes, "2 to 255 different classes"),
