@@ -6,7 +6,8 @@ import streamlit as st
 
 from core import jobs
 from core.data import analysis
-from core.data.dataset import Dataset, read_contents
+from core.data.dataset import Dataset, UnlabelledError, read_contents
+from core.data.labelling import photos_in
 from core.errors import DataError
 from ui import address, cached
 from ui.dataset.bring_data import bring_data, show_import_notes
@@ -17,7 +18,7 @@ from ui.dataset.splits import show_splits
 from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, open_page, showing_errors
-from ui.sources import BRING, ask_source, data_of, is_there
+from ui.sources import BRING, FOLDER, ask_source, data_of, is_there
 from ui.words import plain
 
 LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
@@ -28,6 +29,19 @@ def open_data(path: Path) -> Dataset | None:
     with showing_errors():
         return cached.dataset(path)
     return None
+
+
+def is_unlabelled(path: Path) -> bool:
+    """Return whether a folder has photos and no mask that is done; if so, say it with the way to Label."""
+    try:
+        cached.dataset(path)
+    except UnlabelledError as error:
+        st.info(plain(str(error)), icon=":material/draw:")
+        link_to("Label", "Label them", source=FOLDER, data=str(path))
+        return True
+    except DataError:
+        pass  # `open_data` shows it
+    return False
 
 
 def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
@@ -117,12 +131,14 @@ def main() -> None:
         bring_data()
         return
     path = data_of(source)
-    if not is_there(path):
+    if not is_there(path) or is_unlabelled(path):
         return
     data = open_data(path)
     try:
         read_contents(path)
     except DataError:  # the same sentence as above
+        if photos_in(path):
+            link_to("Label", "Label these photos", source=FOLDER, data=str(path))
         link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
         return
     show_import_notes(path)

@@ -104,6 +104,18 @@ def hold(name: str, value: Any) -> None:
     _choose(name, name)
 
 
+def keep(**query: str) -> None:
+    """Change the address as a widget that asks for it: a browser that still has the old one does not bring it back."""
+    for name, value in query.items():
+        _keep(name, value)
+
+
+def kept(name: str, default: str = "") -> str:
+    """Return what the address holds as `name`; `keep` or a widget may have changed it before the browser knows."""
+    value: str = _value(name, None, default, stays=False)
+    return value
+
+
 def spelled(values: Iterable[Any]) -> dict[Any, str]:
     """Return options that are not texts, numbers for instance, with the text by which the address names each."""
     return {value: str(value) for value in values}
@@ -196,7 +208,7 @@ def keep_data() -> None:
 
 def leading_to(title: str, query: Query) -> Query:
     """Return the query of a link to the page called `title`: `query`, and the last data set."""
-    if title in ("Dataset", "Train") and not query.keys() & set(DATA):
+    if title in ("Dataset", "Label", "Train") and not query.keys() & set(DATA):
         query = query | st.session_state.get(_DATA, {})
     return query | {HERE: ""} if title == st.session_state.get(_PAGE) else query
 

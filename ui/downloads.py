@@ -1,10 +1,13 @@
-"""A button that makes a file when it is pressed, and saves it."""
+"""A button that makes a file when it is pressed, and saves it; and the folder of what is written on this computer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
+from core.errors import DataError
+from core.home import exports_dir
 from ui.internals import DownloadHolder
 
 DOWNLOAD_ICON = ":material/download:"
@@ -35,3 +38,13 @@ def _held(make: Callable[[], bytes], name: str, media_type: str) -> Callable[[],
         return data
 
     return make_and_hold
+
+
+def exports_folder() -> Path:
+    """Return the folder of exports, made if needed; one that cannot be made raises `DataError`."""
+    folder = exports_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}; check the path and its owner.") from error
+    return folder

@@ -27,10 +27,10 @@ BRING = "Bring data"
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
 
 
-def ask_source(*others: str) -> str:
+def ask_source(*others: str, default: str = DEMO) -> str:
     """Ask where a data set comes from; `others` are offered beside the usual sources."""
     return address.ask_one(
-        "Data set", (*SOURCES, *others), "source", DEMO,
+        "Data set", (*SOURCES, *others), "source", default,
         help="The demo is 200 drawn scenes with exact masks. VOC 2012 can be downloaded here (2 GB). A folder is a "
         "VOCdevkit, a VOC2012 folder, or any folder with images and masks (JPEGImages + SegmentationClass, or "
         "images + masks).",

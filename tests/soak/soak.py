@@ -35,7 +35,7 @@ from tests.processes import SETTINGS, trainers, until, until_record, until_state
 from tests.small_data import write_voc
 from tests.soak.dashboard import CHROMIUM, Server, browsing, serving, visit
 
-PAGES = ("", "dataset", "train", "compare", "present", "segment")
+PAGES = ("", "dataset", "label", "train", "compare", "present", "segment")
 
 EXPECTED = frozenset(
     {"config.json", "about.json", "estimate.json", "log.jsonl", "log.csv", "lock", "trainer.log", "eval", "samples",

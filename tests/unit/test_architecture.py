@@ -60,11 +60,11 @@ def test_imports_go_one_way_from_pages_to_ui_to_core() -> None:
 
 
 def test_what_is_of_one_page_is_used_by_that_page_alone() -> None:
-    """But Home shows runs as Train does, verdicts as Compare, and hands photos to Segment; Present is Compare's too."""
+    """But Home and Label show runs as Train does, Home verdicts as Compare; Present uses Compare and Segment."""
     home = {"streamlit_app", "ui.home"}
     also = {
         "home": home,
-        "train": home,
+        "train": home | {"ui.label"},
         "compare": home | {"pages.present", "ui.present"},
         "segment": home | {"ui.present"},
     }

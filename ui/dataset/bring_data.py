@@ -18,7 +18,7 @@ from ui.dataset import cached_imports
 from ui.dataset.cached_imports import SmallPreview
 from ui.dataset.import_preview import FORMAT_NAMES, ask_0, ask_classes, ask_places, show_preview
 from ui.job_view import POLL_S, show_job, show_stop
-from ui.page import showing_errors
+from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, checked_path, offer_folders, typed_path
 from ui.words import code, plain
 
@@ -59,6 +59,7 @@ def _ask_path() -> Path | None:
         "An export of Roboflow, CVAT, Label Studio, labelme, Supervisely or COCO, or photos and masks in any two "
         "folders. It is shown first; nothing is written before you import it, and the export stays as it is."
     )
+    link_to("Label", "Photos without masks: label them here", source=FOLDER)
     number = st.session_state.setdefault("archives", 0)
     file = st.file_uploader(
         "An archive", type=SUFFIXES, key=f"archive {number}", max_upload_size=MAX_ARCHIVE_MB,

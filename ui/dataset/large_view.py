@@ -12,7 +12,7 @@ from core.model.output.render import colorize, overlay, show_void
 from core.voc import BACKGROUND, VOID
 from ui import address
 from ui.legend import show_legend
-from ui.page import showing_errors
+from ui.page import link_to, showing_errors
 from ui.pictures import framed, reduced, reduced_mask
 from ui.words import percent, plain
 
@@ -42,6 +42,7 @@ def show_large(data: Dataset, samples: Sequence[Sample], place: int, view: str) 
             name = samples[other].name if is_possible else None
             st.button(label, disabled=not is_possible, shortcut=key, on_click=open_photo, args=(name,))
         st.caption(f"{place + 1} of {len(samples)}: {plain(sample.name)}")
+        link_to("Label", "Open in Label", photo=sample.name)
     with showing_errors():
         _draw(data, sample, view)
 

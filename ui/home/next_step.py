@@ -86,7 +86,8 @@ def show_doors(*, has_demo: bool, is_busy: bool) -> None:
     """Offer the user's own photos, the demo, and VOC 2012 as three cards."""
     mine, demo, voc = (column.container(border=True, height="stretch") for column in st.columns(3))
     with mine:
-        st.markdown("##### My photos\nA folder of photos and masks, or what another tool exported.")
+        st.markdown("##### My photos\nPhotos without masks, a folder of both, or what another tool exported.")
+        link_to("Label", "Label photos", source=FOLDER)
         link_to("Dataset", "Open a folder", source=FOLDER)
         link_to("Dataset", "Bring an export", source=BRING)
         link_to("Train", "Set up a run", run="new")

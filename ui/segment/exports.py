@@ -7,16 +7,14 @@ from typing import NamedTuple
 import streamlit as st
 
 from core.data.images import mask_image, png_bytes
-from core.errors import DataError
 from core.files import unused
-from core.home import exports_dir
 from core.model.checkpoint.stated import NOTHING
 from core.model.output.coco import CocoFile
 from core.model.output.file_names import file_stem, file_stems
 from core.model.output.results import Member, areas_csv, cutouts, write_zip
 from core.model.photo import ClassArea, class_areas, open_photo
 from core.wording import count, megabytes
-from ui.downloads import offer
+from ui.downloads import exports_folder, offer
 from ui.page import showing_errors
 from ui.segment.cached_segments import GivenFile, Segmented, Source
 from ui.segment.photo_look import Look
@@ -158,11 +156,7 @@ def _export(source: Source, chosen: str, stem: str) -> None:
     from core.model.checkpoint.export import export, nearness
     from core.model.weights.pretrained import open_named
 
-    folder = exports_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}; check the path and its owner.") from error
+    folder = exports_folder()
     with st.spinner("Writing, reopening and comparing …"):
         path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
         written = export(open_named(path, given=given), chosen, unused(folder / f"{stem}{FORMATS[chosen][1]}"))

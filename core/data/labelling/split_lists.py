@@ -9,6 +9,7 @@ from core.data.splits import PARTS, keep_lists, write_lists
 from core.files import read_lines, replacing
 
 SEED = 0
+LEAST_TO_TRAIN = 2
 
 
 def split_of(name: str) -> str:
@@ -25,13 +26,17 @@ def listed(root: Path, photos: Mapping[str, Path]) -> dict[str, list[str]]:
 def add(root: Path, photos: Mapping[str, Path], name: str) -> str:
     """List a photo in train or val, and in trainval if there is one, and return the split it is in.
 
-    The second photo goes to the split that is empty, whatever its hash. One that is listed stays where it is.
+    The first three go to both splits and train once more, whatever their hashes: a model can then be trained, for which
+    BatchNorm needs two photos. One that is listed stays where it is.
     """
     lists = listed(root, photos)
     if found := next((split for split in (*PARTS, *lists) if name in lists.get(split, ())), None):
         return found
-    filled = [part for part in PARTS if lists.get(part)]
-    split = next(part for part in PARTS if part not in filled) if len(filled) == 1 else split_of(name)
+    num_train, num_val = (len(lists.get(part, ())) for part in PARTS)
+    if num_val and num_train < LEAST_TO_TRAIN:
+        split = "train"
+    else:
+        split = "val" if num_train and not num_val else split_of(name)
     wanted = [split, *(other for other in lists if other == "trainval" or (other == "trainaug" and split == "train"))]
     for each in reversed(wanted):  # the split itself last: with it the photo is done
         file = root / LISTS / f"{each}.txt"

@@ -1,0 +1,157 @@
+"""The open photo: its mask on the canvas, how it is saved, who has it open, and what it was before."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.data.images import jpeg_bytes, read_photo
+from core.data.labelling import (
+    Label,
+    LabelSet,
+    State,
+    accept_proposal,
+    history,
+    mark_done,
+    open_label_set,
+    read_label,
+    remove_label,
+    restore,
+    save_label,
+)
+from core.data.labelling.proposals import delete_proposal, read_proposal
+from core.data.labelling.regions import regions_of
+from core.errors import DataError
+from ui import address, cached
+from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
+from ui.label.queue import LABELS, beside, next_to_label
+from ui.label.tab import hold, tab
+from ui.page import showing_errors
+from ui.pictures import reduced
+from ui.words import plain
+
+PHOTO = "photo"
+"""The name of the open photo in the query string."""
+SENT_PX, HISTORY_PX = 2048, 320
+"""The longest side of the photo on the canvas, and of an earlier mask."""
+KINDS = {
+    "original": "came with the data set",
+    "replaced": "yours, replaced",
+    "unsaved": "drawn, but not saved as the mask",
+}
+BADGES: dict[State, Any] = {
+    State.UNLABELLED: "gray", State.PROPOSED: "orange", State.STARTED: "blue", State.DONE: "green",
+}  # fmt: skip
+
+
+def open_photo(name: str) -> None:
+    """Put a photo on the canvas."""
+    address.keep(photo=name)
+
+
+def show_editor(label_set: LabelSet, name: str, state: State, names: Sequence[str], taken: str | None) -> None:
+    """Draw a photo with its mask to draw on.
+
+    Args:
+        label_set: the data set.
+        name: the photo.
+        state: its state.
+        names: the photos in their order.
+        taken: a sentence if another tab has it open.
+    """
+    with showing_errors():
+        photo = _canvas_photo(label_set, name, state, taken)
+        show_canvas(photo, key="canvas", on_event=partial(_take, label_set.root, names))
+
+
+def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -> None:
+    """Draw the name and state of the photo, and what can be done about a proposal or another tab, in a row."""
+    head = st.container(horizontal=True, vertical_alignment="center", width="content", key="label head")
+    with head, showing_errors():
+        st.markdown(f"**{plain(name)}**", width="content")
+        st.badge(LABELS[state], color=BADGES[state])
+        if taken:
+            if st.button("Take over", icon=":material/back_hand:", help=taken):
+                hold(label_set, name, take_over=True)
+                st.rerun()
+        elif state == State.PROPOSED:
+            if st.button("Accept", type="primary", icon=":material/check:", shortcut="a",
+                         help="The proposal becomes your mask, to be corrected."):  # fmt: skip
+                accept_proposal(label_set, name)
+                st.rerun()
+            if st.button(
+                "Discard", icon=":material/layers_clear:", help="Deletes this proposal: you begin with nothing."
+            ):
+                delete_proposal(label_set, name)
+                st.rerun()
+
+
+def _canvas_photo(label_set: LabelSet, name: str, state: State, taken: str | None) -> CanvasPhoto:
+    label = _read(label_set, name)
+    is_proposal = state == State.PROPOSED
+    height, width = label.mask_HW.shape
+    file = label_set.photos[name]
+
+    def content() -> CanvasContent:
+        proposal_HW = read_proposal(label_set, name) if is_proposal else None
+        mask_HW = label.mask_HW if proposal_HW is None else proposal_HW
+        return CanvasContent(jpeg_bytes(reduced(read_photo(file), SENT_PX)), mask_HW)
+
+    return CanvasPhoto(
+        name=name, width=width, height=height, version="proposal" if is_proposal else label.version,
+        classes=label_set.classes, content=content, regions=lambda: regions_of(read_photo(file)),
+        is_read_only=bool(taken), is_proposal=is_proposal, problem=taken or "",
+    )  # fmt: skip
+
+
+def _read(label_set: LabelSet, name: str) -> Label:
+    """Return the mask of a photo; offer to set one aside that cannot be read."""
+    try:
+        return read_label(label_set, name)
+    except DataError:
+        if st.button("Set its mask aside", icon=":material/layers_clear:",
+                     help="It stays in the history, and the photo can be labelled anew."):  # fmt: skip
+            remove_label(label_set, name)
+            st.rerun()
+        raise
+
+
+def _take(root: Path, names: Sequence[str], event: CanvasEvent) -> str:
+    """Save what was drawn, open the photo that was asked for, and return the version that is on the disk now."""
+    label_set = open_label_set(root)
+    if event.name not in label_set.photos:
+        raise DataError(f"{root} has no photo {event.name} any more, so its mask cannot be saved; put the photo back.")
+    version = event.base_version
+    if event.mask_HW is not None:
+        version = save_label(label_set, event.name, event.mask_HW, base_version=event.base_version, tab=tab())
+    if event.action == "done":
+        mark_done(label_set, event.name)
+        open_photo(next_to_label(names, label_set.states(), event.name))
+        version = read_label(label_set, event.name).version  # it has a mask now, if only of background
+    elif event.action in ("next", "previous"):
+        open_photo(beside(names, event.name, 1 if event.action == "next" else -1))
+    return version
+
+
+# --- what was there before ------------------------------------------------------------------------------------------
+
+
+def show_history(label_set: LabelSet, name: str) -> None:
+    """Draw the earlier masks of a photo, each with the way back to it."""
+    entries = {entry.file.name: entry for entry in history(label_set, name)}
+    if not entries:
+        st.caption(f"Masks of {plain(name)} that are replaced are kept here.")
+        return
+    chosen = st.selectbox(
+        "Earlier masks", list(entries), key=f"history of {name}",
+        format_func=lambda file: f"{entries[file].at.astimezone():%d %b, %H:%M:%S}: {KINDS[entries[file].kind]}",
+    )  # fmt: skip
+    with showing_errors():
+        photo, mask = label_set.photos[name], entries[chosen].file
+        picture = cached.thumbnail(photo, mask, classes=label_set.classes, view="overlay", size_px=HISTORY_PX)
+        st.image(picture, alt=f"{name} with this mask laid over it")
+        if st.button("Restore", icon=":material/history:", help="The mask of now stays here too."):
+            restore(label_set, name, entries[chosen])
+            st.rerun()

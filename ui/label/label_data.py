@@ -1,0 +1,166 @@
+"""What to label: a data set, a folder of photos, or uploads; photos become a new data set. Files for other tools."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from core.classes import Classes
+from core.data import voc2012
+from core.data.dataset import LAYOUTS, PLACES
+from core.data.exporters.export import NEXT_STEPS, export_labels
+from core.data.importers.incoming import proposed_name
+from core.data.labelling import LabelSet, new_label_set, photos_in
+from core.errors import DataError
+from core.files import unused
+from core.home import datasets_dir, demo_dir
+from core.model.photo import SUFFIXES
+from core.palettes import SAFE_COLORS
+from core.wording import count
+from ui import address
+from ui.downloads import exports_folder
+from ui.page import showing_errors
+from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
+from ui.words import code, plain
+
+UPLOAD = "Upload photos"
+"""Beside the usual sources."""
+MAX_UPLOADED, MAX_PHOTO_MB = 200, 30
+"""Uploads are in memory until the data set is made; more photos come as a folder."""
+TOOLS = {"cvat": "CVAT", "label-studio": "Label Studio"}
+ENDINGS = {"cvat": ".zip", "label-studio": ".json"}
+MASKS, PROPOSALS = "Your masks", "Proposals"
+_SKIPPED, _UPLOADS = "skipped photos", "label uploads"
+
+
+def chosen() -> Path | None:
+    """Return the data set that the address names, if it is there, so that nothing has to be asked."""
+    source, typed = address.kept("source", FOLDER), address.kept("data")
+    places = {DEMO: demo_dir(), VOC: voc2012.voc_dir(), FOLDER: checked_path(typed) if typed else None}
+    path = places.get(source)
+    return path if path and has_layout(path) else None
+
+
+def offer_other(path: Path) -> None:
+    """Draw what is labelled as a button back to the question."""
+    address.keep_data()
+    st.button(
+        plain(title_of(path)), icon=":material/photo_library:", help="Label something else", key="label something else",
+        on_click=_ask_again,
+    )  # fmt: skip
+
+
+def _ask_again() -> None:
+    address.show(photo=None, only=None, order=None)
+    address.keep(source=FOLDER, data="")
+
+
+def ask_data() -> Path | None:
+    """Ask what to label; return the folder of a data set, None until there is one."""
+    source = ask_source(UPLOAD, default=FOLDER)
+    if source == UPLOAD:
+        _ask_uploads()
+        return None
+    path = data_of(source)
+    if path is None:
+        st.info(
+            "Type a folder of photos, with masks for all, some or none of them. A data set is labelled where it lies; "
+            "plain photos are copied into a new data set, and stay as they are."
+        )
+    elif is_there(path):
+        if not path.is_dir():
+            raise DataError(f"There is no folder {path}; type one with photos.")
+        if has_layout(path):
+            return path
+        _offer_copy(path)
+    return None
+
+
+def has_layout(path: Path) -> bool:
+    """Return whether a folder has photos where a data set has them, with a folder of masks or without."""
+    return any((path / place / photos).is_dir() for place in PLACES for photos, _ in LAYOUTS)
+
+
+def _offer_copy(path: Path) -> None:
+    """Offer to make a data set of a folder of photos."""
+    photos = photos_in(path)
+    st.markdown(f"**{count(len(photos), 'photo')}** in {code(path)}, without masks.")
+    _ask_new(path.name, photos, key=str(path))
+
+
+def _ask_uploads() -> None:
+    number = st.session_state.setdefault(_UPLOADS, 0)
+    files = st.file_uploader(
+        "Photos to label", type=SUFFIXES, accept_multiple_files=True, key=f"label uploads {number}",
+        max_upload_size=MAX_PHOTO_MB, help=f"Up to {MAX_UPLOADED}; type the folder of more. They stay on this machine.",
+    )  # fmt: skip
+    if len(files) > MAX_UPLOADED:
+        raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
+    if files:
+        _ask_new("photos", [(file.name, file.getvalue()) for file in files], key=f"uploads {number}")
+
+
+def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], *, key: str) -> None:
+    """Ask for a name and the classes, and make the data set; the page then opens it."""
+    proposed = proposed_name(proposed)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
+        names = st.text_input("Classes, between commas", key=f"classes of {key}", placeholder="cat, dog", width=300,
+                              help="Background and void are there already. More can be added at any time.")  # fmt: skip
+        is_wanted = st.button("Start labelling", type="primary", icon=":material/draw:")
+    st.caption(f"The photos are copied to {code(datasets_dir() / (name or proposed))}; nothing is overwritten.")
+    if is_wanted:
+        _make(name, photos, named_classes(names.split(",")))
+
+
+def named_classes(names: Iterable[str]) -> Classes:
+    """Return the background and classes of these names, each in a colour that any colour vision can tell apart."""
+    named = [name.strip() for name in names if name.strip() and name.strip().lower() != "background"]
+    if not named:
+        raise DataError("Name at least one class, for instance cat, dog.")
+    colors = (SAFE_COLORS[place % len(SAFE_COLORS)] for place in range(len(named)))
+    return Classes(("background", *named), ("#000000", *colors))
+
+
+def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes) -> None:
+    """Copy the photos into a new data set with a progress bar, and open it."""
+    bar = st.progress(0.0, "Copying the photos …")
+
+    def show(done: int, total: int) -> None:
+        bar.progress(done / max(1, total), f"Copying photo {done} of {total} …")
+
+    made = new_label_set(name, photos, classes, show)
+    st.session_state[_SKIPPED] = (str(made.root), made.skipped)
+    st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1  # a new uploader holds nothing in memory
+    address.show(photo=None, only=None, order=None)
+    address.keep(source=FOLDER, data=str(made.root))
+    st.rerun()
+
+
+def say_skipped(label_set: LabelSet) -> None:
+    """Say which photos are left out, and why; those that were not copied only in the tab that made the data set."""
+    root, not_copied = st.session_state.get(_SKIPPED, ("", ()))
+    sentences = [*label_set.skipped, *(not_copied if root == str(label_set.root) else ())]
+    if sentences:
+        with st.expander(f"{count(len(sentences), 'photo')} left out", icon=":material/hide_image:"):
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+
+
+def offer_export(label_set: LabelSet) -> None:
+    """Offer files for CVAT and Label Studio, written to `exports/`."""
+    st.caption(f"The data set itself is a VOC folder that other tools read: {code(label_set.root)}.")
+    tool = st.segmented_control("For", list(TOOLS), default="cvat", key="export for", format_func=TOOLS.__getitem__)
+    what = st.segmented_control("What", (MASKS, PROPOSALS), default=MASKS, key="export what")
+    if not tool or not st.button("Export", key="export labels", icon=":material/download:"):
+        return
+    bar = st.progress(0.0, "Writing …")
+
+    def show(done: int, total: int) -> None:
+        bar.progress(done / max(1, total), f"Writing photo {done} of {total} …")
+
+    with showing_errors():
+        out = unused(exports_folder() / f"{title_of(label_set.root)}-{tool}{ENDINGS[tool]}")
+        made = export_labels(label_set, tool, out, proposals=what == PROPOSALS, on_progress=show)
+        st.success(f"{count(made.photos, 'photo')} in {code(made.file)}.", icon=":material/check:")
+        st.caption(plain(NEXT_STEPS[tool](label_set.classes)))
+    bar.empty()
