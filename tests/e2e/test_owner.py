@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 from core.classes import classes_of
 from core.training.settings.presets import PRESET_HELP
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, set_number, type_into
-from tests.small_data import roboflow_export
+from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, set_number, type_into
+from tests.small_data import roboflow_export, write_pairs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -90,6 +90,34 @@ def test_an_export_is_brought_in_three_clicks(dashboard: Dashboard, visit: Visit
     expect(page.get_by_label("Folder on this computer")).to_have_value(str(out))
     assert len(list((out / "JPEGImages").iterdir())) == 13
     assert list((dashboard.home / "cache" / "uploads").iterdir()) == []
+    expect_no_trouble(dashboard, visit)
+
+
+def test_a_folder_is_chosen_by_keyboard_and_its_photos_fill_their_rows(dashboard: Dashboard, visit: Visit) -> None:
+    """The last row stays as it is: stretched, one photo would be as wide as the page."""
+    root = dashboard.home / "datasets" / "mine"
+    for number in range(18):
+        write_pairs(root / "images", root / "masks", [f"{number}"], (48 + 5 * (number % 5), 40))
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/dataset?source=A+folder")
+    page.get_by_role("button", name="Browse").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="mine").press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("button", name="images")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Use this folder").press("Enter")
+    expect(page.get_by_label("Folder on this computer")).to_have_value(str(root))
+    expect(page.locator("button.card")).to_have_count(14)  # four of five train
+    rest(page)
+    boxes = page.locator("button.card").evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())")
+    frame = page.locator(".st-key-cards").evaluate("one => one.getBoundingClientRect().right")
+    ends = {box["top"]: max(each["right"] for each in boxes if each["top"] == box["top"]) for box in boxes}
+    *full, last = (ends[top] for top in sorted(ends))
+    assert full
+    assert all(abs(end - frame) < 2 for end in full)
+    assert last < frame - 20
+    heights = [box["height"] for box in boxes if box["top"] == min(ends)]
+    assert max(heights) - min(heights) < 3
     expect_no_trouble(dashboard, visit)
 
 

@@ -95,6 +95,10 @@ def test_home_and_what_leads_to_data(dashboard: Dashboard, page: Page, tmp_path:
     sources = [{"source": "Demo"}, {"source": "VOC 2012"}, {"source": "A folder"}, {"source": "Bring data"}]
     brought = {"source": "Bring data", "from": str(export), "called": export.name}
     visit_all(page, dashboard.url, [*sources, brought], name="dataset")
+    page.goto(f"{dashboard.url}/dataset?source=A+folder")
+    page.get_by_role("button", name="Browse").click()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Use this folder")).to_be_visible()
+    expect_readable(page, "folders")
     visit_all(page, dashboard.url, [{}], name="train")
     visit_all(page, dashboard.url, [{}], name="compare")
 
@@ -116,6 +120,7 @@ def test_comparing_presenting_reporting(
 ) -> None:
     whys = [{"why": name} for name in ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")]
     visit_all(page, dashboard.url, whys, name="compare")
+    visit_popovers(page)
     page.goto(f"{dashboard.url}/present")
     expect(page.get_by_role("heading").first).to_be_visible()
     while page.get_by_role("button", name="Next").is_enabled():

@@ -70,4 +70,6 @@ def _draw(data: Dataset, sample: Sample, view: str) -> None:
         "mask": lambda: framed(colorize(reduced_mask(shown_HW, LARGE_PX), palette_2563)),
         "void": lambda: show_void(photo, small_HW),
     }[view]()
-    left.image(jpeg_bytes(picture.convert("RGB"), 90), width="stretch", alt=f"{view} of {sample.name}")
+    left.container(key="large").image(
+        jpeg_bytes(picture.convert("RGB"), 90), width="stretch", alt=f"{view} of {sample.name}"
+    )
