@@ -210,5 +210,6 @@ def test_few_photos_get_more_steps_and_as_many_as_there_usually_are_get_own_phot
 
 
 def test_few_photos_of_what_the_starter_knows_start_from_it() -> None:
-    assert few_photos(20, ("background", "Cats")).init == "starter"
+    from_starter = few_photos(20, ("background", "Cats"))
+    assert (from_starter.init, from_starter.epochs, from_starter.batch_size) == ("starter", 12, 4)
     assert few_photos(20, ("background", "apple")).init == "auto"
