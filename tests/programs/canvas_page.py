@@ -1,7 +1,7 @@
 """A page with nothing but the canvas, on a folder of photos whose masks it saves: `streamlit run`, with $CANVAS_FOLDER.
 
-The folder has `photos/`, `classes.txt`, and `masks/` once something is saved. A file `full` in it stands for a full
-disk. `log.txt` gets a line for every event and every content that is read.
+The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved. A
+file `full` in it stands for a full disk. `log.txt` gets a line for every event and every content that is read.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from core.data.labelling.regions import regions_of
 from core.errors import CoreError
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
 
-FOLDER = Path(os.environ["CANVAS_FOLDER"])
+FOLDER = Path(os.environ["CANVAS_FOLDER"]) / st.query_params.get("set", "")
 CLASSES = read_classes(FOLDER / "classes.txt")
 PHOTOS = {file.stem: file for file in sorted((FOLDER / "photos").iterdir())}
 

@@ -92,6 +92,8 @@ class _Session:
     regions_of: str = ""
     regions: bytes = b""
     answer: dict[str, Any] = field(default_factory=dict)
+    is_untouched: bool = True
+    """Whether nothing of this photo was saved yet: the page shows which photos are begun."""
     moves_on: bool = False
 
 
@@ -103,14 +105,20 @@ def show_canvas(photo: CanvasPhoto, *, key: str, on_event: Callable[[CanvasEvent
         key: the component's name on the page.
         on_event: called before the script runs again; saves the mask, if there is one, and returns the version that is
             on the disk then. A `CoreError` is shown in the canvas, which tries again. The event's name comes from the
-            browser: it may be that of the photo before, or of none. After anything but "save" the page runs again.
+            browser: it may be that of the photo before, or of none. After anything but "save", and after the
+            first save of a photo, the page runs again.
     """
     session: _Session = st.session_state.setdefault(f"{key} session", _Session())
     if (photo.name, photo.version) != (session.name, session.version):
         session.name, session.version = photo.name, photo.version
         session.content_id = f"{photo.name} {secrets.token_hex(8)}"
         session.content = _photo_bytes(photo, session.content_id)
-    _draw(photo, key, on_event)
+        session.is_untouched = True
+    with st.container(gap=None):
+        _draw(photo, key, on_event)
+        # Outside the fragment: a server that was started again knows no fragments, and ignores what they ask for until
+        # the page has run. By this component the browser can make it run.
+        _send(key=f"{key} content", data=session.content, on_run_change=lambda: None)
 
 
 @st.fragment
@@ -126,7 +134,6 @@ def _draw(photo: CanvasPhoto, key: str, on_event: Callable[[CanvasEvent], str]) 
             on_event_change=lambda: _receive(session, photo.classes, st.session_state[key].event, on_event),
             on_wish_change=lambda: _find_regions(session, photo),
         )
-        _send(key=f"{key} content", data=session.content, height="content")
         if session.regions:
             _send(key=f"{key} regions", data=session.regions)
 
@@ -216,7 +223,8 @@ def _receive(session: _Session, classes: Classes, sent: object, on_event: Callab
     session.answer = {"number": number, "version": version, "problem": "", "is_kept": False}
     if event.name == session.name:
         session.version = version
-    session.moves_on = event.action != "save"
+    session.moves_on = event.action != "save" or session.is_untouched
+    session.is_untouched = session.is_untouched and event.name != session.name
 
 
 def read_event(sent: dict[str, Any], classes: Classes) -> CanvasEvent:

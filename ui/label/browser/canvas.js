@@ -78,6 +78,7 @@ class Canvas {
       this.view.show(model);
     }
     model.isLoaded.then(() => this.view.redraw());
+    this.stage.style.setProperty("--ratio", model.height / model.width);
     this.stage.setAttribute("aria-label", `${model.name}, ${model.width} x ${model.height} pixels, with its mask`);
     this.view.redraw();
     this.takeRegions();
@@ -135,6 +136,7 @@ class Canvas {
       larger: () => view.zoom(ZOOM_STEP),
       smaller: () => view.zoom(1 / ZOOM_STEP),
       fit: () => view.fit(),
+      full: () => view.zoom(1 / view.scale),
       hide: () => this.hide(this.find("[data-do=hide]").getAttribute("aria-pressed") !== "true"),
       own: () => desk.choose(true),
       other: () => {
@@ -324,10 +326,11 @@ class Canvas {
   }
 }
 
-// One canvas for each place on the page, for as long as the place is there.
-const canvases = new WeakMap();
+// One canvas for each place on the page, for as long as the place is there; also where a newer server brings another
+// version of this script.
+const CANVAS = Symbol.for("atrous canvas");
 
-export default function ({ parentElement, data, setTriggerValue, key }) {
-  if (!canvases.has(parentElement)) canvases.set(parentElement, new Canvas(parentElement, data.key));
-  canvases.get(parentElement).update(data, setTriggerValue);
+export default function ({ parentElement, data, setTriggerValue }) {
+  parentElement[CANVAS] ??= new Canvas(parentElement, data.key);
+  parentElement[CANVAS].update(data, setTriggerValue);
 }

@@ -2,7 +2,7 @@
 // of the canvas, which answer every save, stay small.
 const kept = (window[Symbol.for("atrous canvas")] ??= { contents: new Map(), regions: new Map(), desks: new Map() });
 
-export default function ({ data }) {
+export default function ({ data, setTriggerValue }) {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
   const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
@@ -12,6 +12,7 @@ export default function ({ data }) {
     parts.push(bytes.slice(at, at + header.parts[part]));
   }
   if (header.kind === "photo") {
+    kept.runPage = () => setTriggerValue("run", `${Math.random()}`);
     const [photo, runs] = parts;
     kept.contents.clear();
     kept.contents.set(header.id, { header, photo, runs: new Uint32Array(runs.buffer) });

@@ -3,6 +3,7 @@
 const PEN_WINS_MS = 1000; // a palm may rest on the screen until so long after the pen was last near
 const PINCH_WITHIN_MS = 250; // a stroke that was begun so shortly before a second finger came is taken back
 const LARGEST_BRUSH = 600;
+const FIRST_CORNER_PX = 8;
 
 // What each tool does at a position. A stroke is { value, at, rect }: it becomes one step of undo.
 const TOOLS = {
@@ -40,6 +41,8 @@ class Hands {
     listen("pointermove", this.moved);
     for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) listen(name, this.up);
     listen("pointerleave", this.left);
+    // Keys are for what the pointer is at, unless something else has the focus.
+    listen("pointerenter", () => document.activeElement === document.body && stage.focus({ preventScroll: true }));
     listen("dblclick", () => this.settings.tool === "polygon" && this.closePolygon());
     listen("contextmenu", (event) => event.preventDefault());
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -144,6 +147,7 @@ class Hands {
   press(at, pointer = {}, isEraser = false) {
     if (this.isReadOnly || !this.desk.model) return;
     const { tool } = this.settings;
+    if (tool === "polygon" && !isEraser && this.isFirstCorner(at)) return this.closePolygon();
     this.stroke = { value: isEraser ? 0 : this.value, at, rect: null, tool: isEraser ? "eraser" : tool, ...pointer };
     if (this.stroke.tool === "polygon") {
       this.stroke.isCorner = this.addCorner(at);
@@ -204,6 +208,12 @@ class Hands {
   }
 
   // --- polygon
+
+  // Whether a click means the first corner, which closes the polygon: a finger has no Enter.
+  isFirstCorner(at) {
+    const near = (FIRST_CORNER_PX * devicePixelRatio * PER_PIXEL) / this.view.scale, [first] = this.corners;
+    return this.corners.length > 2 && Math.hypot(at[0] - first[0], at[1] - first[1]) <= near;
+  }
 
   // Add a corner; a second one in the same place (the second click of a double click) is left out.
   addCorner(at) {

@@ -1,7 +1,9 @@
 // --- The photo that is drawn on, and its way to the server -----------------------------------------------------------
 
 const SAVE_AFTER_MS = 3000;
-const ANSWER_WITHIN_MS = 6000;
+const ANSWER_WITHIN_MS = 6000; // and half as long again each time, up to LONGEST_WAIT_MS
+const LONGEST_WAIT_MS = 30000;
+const PAGE_RUNS_WITHIN_MS = 3000;
 const TRY_AGAIN_AFTER_MS = 8000;
 
 // What outlives the component: a person who looks at another page and comes back finds strokes, undo and view.
@@ -101,15 +103,21 @@ class Desk {
 
   transmit() {
     const letter = this.sent, { number, action, name, width, height, base_version, mask } = letter;
-    clearTimeout(this.answerTimer);
-    this.answerTimer = setTimeout(() => {
-      if (this.sent !== letter) return;
+    letter.wait = Math.min(LONGEST_WAIT_MS, letter.wait ? 1.5 * letter.wait : ANSWER_WITHIN_MS);
+    this.later(letter, letter.wait, () => {
       letter.isLate = true;
+      // A server that was started again listens to the canvas once the page has run.
+      kept.runPage?.();
+      this.later(letter, PAGE_RUNS_WITHIN_MS, () => this.transmit());
       this.onChange();
-      this.transmit();
-    }, ANSWER_WITHIN_MS);
+    });
     this.send({ number, action, name, width, height, base_version, mask });
     this.onChange();
+  }
+
+  later(letter, time, next) {
+    clearTimeout(this.answerTimer);
+    this.answerTimer = setTimeout(() => this.sent === letter && next(), time);
   }
 
   // The server's answer to the last letter, which is told again with every run of the script.

@@ -11,6 +11,7 @@ class View {
     [this.photo, this.mask, this.marks] = ["photo", "mask", "marks"].map((name) => stage.querySelector(`canvas.${name}`));
     this.colors = new Uint32Array(256);
     this.scale = 1;
+    this.shift = [0, 0];
     this.left = this.top = 0;
     this.isFit = true;
     this.model = null;
@@ -19,25 +20,47 @@ class View {
     this.isHatched = false; // a model's proposal, which nobody may take for a mask
     this.frame = 0;
     this.drawMarks = () => {};
-    const watcher = new ResizeObserver((entries) => this.resize(entries[0]));
-    try {
-      watcher.observe(stage, { box: "device-pixel-content-box" });
-    } catch {
-      watcher.observe(stage); // Safari
-    }
+    this.watcher = new ResizeObserver(([{ contentRect }]) => this.resize(contentRect));
+    this.watcher.observe(stage);
+    this.watchRatio();
   }
 
-  // The size in device pixels, exact at every browser zoom where the browser says it.
-  resize({ contentRect, devicePixelContentBoxSize: [exact] = [] }) {
-    const width = exact?.inlineSize ?? Math.round(contentRect.width * devicePixelRatio);
-    const height = exact?.blockSize ?? Math.round(contentRect.height * devicePixelRatio);
-    if (!width || !height || (width === this.mask.width && height === this.mask.height)) return;
+  // The browser's zoom, or a window that is moved to another screen.
+  watchRatio() {
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
+      if (!this.stage.isConnected) return;
+      this.resize(this.stage.getBoundingClientRect());
+      this.watchRatio();
+    }, { once: true });
+  }
+
+  get canvases() {
+    return [this.photo, this.mask, this.marks];
+  }
+
+  // The canvases have whole device pixels that are whole CSS pixels too, for browsers round a box to the one or the other
+  // and stretch what is in it: a row too many would be dropped in its middle.
+  resize(stage) {
+    const sides = [stage.width, stage.height].map(wholePixels);
+    const [width, height] = sides.map((length) => Math.round(length * devicePixelRatio));
+    if (!width || !height) return;
+    for (const { style } of this.canvases) [style.width, style.height] = sides.map((length) => `${length}px`);
+    if (width === this.mask.width && height === this.mask.height) return;
     const middle = [this.left - this.mask.width / 2, this.top - this.mask.height / 2];
-    for (const canvas of [this.photo, this.mask, this.marks]) [canvas.width, canvas.height] = [width, height];
+    for (const canvas of this.canvases) [canvas.width, canvas.height] = [width, height];
     this.image = new ImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
     if (this.isFit) this.fit();
     else this.place(this.scale, middle[0] + width / 2, middle[1] + height / 2);
+  }
+
+  // At a fractional zoom the stage may begin within a device pixel, and the browser would blend neighbours.
+  align() {
+    const box = this.stage.getBoundingClientRect();
+    const shift = [box.x, box.y].map((at) => Math.round(at * devicePixelRatio) / devicePixelRatio - at);
+    if (shift.every((by, axis) => Math.abs(by - this.shift[axis]) < 0.01)) return;
+    this.shift = shift;
+    for (const { style } of this.canvases) [style.left, style.top] = shift.map((by) => `${by}px`);
   }
 
   show(model) {
@@ -91,13 +114,15 @@ class View {
     if (!this.model) return;
     const { width, height } = this.model;
     const least = Math.min(1, this.mask.width / width, this.mask.height / height) / 2;
-    const scale = within(this.scale * factor, least, CLOSEST), ratio = scale / this.scale;
+    let scale = within(this.scale * factor, least, CLOSEST);
+    if (Math.abs(scale - 1) < 1e-9) scale = 1; // 1:1 is exact
+    const ratio = scale / this.scale;
     this.place(scale, x - (x - this.left) * ratio, y - (y - this.top) * ratio);
   }
 
   // A pointer's place in device pixels of the canvases.
   screenPoint(event) {
-    const box = this.stage.getBoundingClientRect();
+    const box = this.mask.getBoundingClientRect();
     return [
       ((event.clientX - box.left) * this.mask.width) / box.width,
       ((event.clientY - box.top) * this.mask.height) / box.height,
@@ -141,6 +166,7 @@ class View {
   draw() {
     this.frame = 0;
     if (!this.model || !this.image) return;
+    this.align();
     if (this.isStale) {
       this.drawPhoto();
       this.drawMask([0, 0, this.mask.width, this.mask.height]);
@@ -182,6 +208,13 @@ class View {
     }
     this.mask.getContext("2d").putImageData(this.image, 0, 0, left, top, right - left, bottom - top);
   }
+}
+
+// The largest length up to one in CSS pixels that is whole in device pixels too: every 4th at 125 %, every 10th at 110 %.
+function wholePixels(length) {
+  const isWhole = (css) => Math.abs(css * devicePixelRatio - Math.round(css * devicePixelRatio)) < 1e-3;
+  const found = Array.from({ length: 20 }, (_, less) => Math.floor(length) - less).find(isWhole);
+  return found > 0 ? found : Math.ceil(length * devicePixelRatio) / devicePixelRatio;
 }
 
 // --- Marks -------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,16 @@ def test_an_event_is_acted_upon_once_and_its_answer_kept() -> None:
     assert session.moves_on
 
 
+def test_the_page_runs_again_after_the_first_save_of_a_photo_alone() -> None:
+    """The queue of photos shows which are begun; the saves every few seconds cost the page nothing."""
+    session = _Session(name="one", version="v0")
+    seen = []
+    for number in ("a 1", "a 2"):
+        _receive(session, CLASSES, event(number=number), lambda _: "v1")
+        seen.append(session.moves_on)
+    assert seen == [True, False]
+
+
 def test_a_save_that_fails_is_said_and_changes_nothing() -> None:
     session = _Session(name="one", version="v0")
 
