@@ -101,7 +101,7 @@ def show_canvas(photo: CanvasPhoto, *, key: str, on_event: Callable[[CanvasEvent
     """Draw a photo to label. A run of the script with the same photo sends and resets nothing.
 
     Args:
-        photo: what to label. A data set of its own needs a `key` of its own.
+        photo: what to label. Every data set needs a `key` of its own: photos of two may have one name.
         key: the component's name on the page.
         on_event: called before the script runs again; saves the mask, if there is one, and returns the version that is
             on the disk then. A `CoreError` is shown in the canvas, which tries again. The event's name comes from the

@@ -63,7 +63,7 @@ def show_editor(label_set: LabelSet, name: str, state: State, names: Sequence[st
     """
     with showing_errors():
         photo = _canvas_photo(label_set, name, state, taken)
-        show_canvas(photo, key="canvas", on_event=partial(_take, label_set.root, names))
+        show_canvas(photo, key=f"canvas of {label_set.root}", on_event=partial(_take, label_set.root, names))
 
 
 def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -> None:
