@@ -401,7 +401,7 @@ def test_a_full_disk_is_said_and_drawing_goes_on(open_canvas: Callable[..., Hand
 
 
 def test_a_server_that_was_killed_gets_the_strokes_when_it_is_back(open_canvas: Callable[..., Hand]) -> None:
-    """Once with strokes that it never got, and once with a save whose answer was lost."""
+    """A server that was started again knows no fragment of the page, and ignored what the canvas sent."""
     hand = open_canvas()
     hand.stroke([(100, 100), (200, 100)], 1, 12)
     hand.save()
@@ -411,7 +411,7 @@ def test_a_server_that_was_killed_gets_the_strokes_when_it_is_back(open_canvas: 
     hand.page.get_by_role("dialog").get_by_role("button").click()  # Streamlit's own word on it lies over the page
     hand.stroke([(300, 200), (320, 250)], 1, 12)
     hand.server.start()
-    expect(hand.page.locator(".state")).to_have_text("Saved")
+    expect(hand.page.locator(".state")).to_have_text("Saved", timeout=3 * PATIENCE_MS)
     assert (hand.server.mask() == hand.wanted).all()
 
 

@@ -2,7 +2,7 @@
 
 const SAVE_AFTER_MS = 3000;
 const ANSWER_WITHIN_MS = 6000; // and half as long again each time, up to LONGEST_WAIT_MS
-const LONGEST_WAIT_MS = 30000;
+const LONGEST_WAIT_MS = 10000;
 const PAGE_RUNS_WITHIN_MS = 3000;
 const TRY_AGAIN_AFTER_MS = 8000;
 
