@@ -160,10 +160,13 @@ class Hand:
         point = self.screen(*place)
         expect(self.page.get_by_text("Finding the regions")).to_be_hidden()
         self.page.mouse.click(*point)
-        regions = regions_of(read_photo(self.photo))
-        assert regions.labels_HW.shape == self.wanted.shape
+        labels_HW, levels = regions_of(read_photo(self.photo))
         x, y = self.pixel(point)
-        map_HW = regions.levels[level][regions.labels_HW]
+        rows, columns = (
+            (2 * np.arange(side) + 1) * small // (2 * side)
+            for side, small in zip(self.wanted.shape, labels_HW.shape, strict=True)
+        )
+        map_HW = levels[level][labels_HW][np.ix_(rows, columns)]
         self.wanted[map_HW == map_HW[y, x]] = value
 
     @property
@@ -311,6 +314,21 @@ def test_photos_of_other_shapes_and_turned_by_exif(
         hand.stroke([(-3, 500), (20, 510), (39, 700)], 1, 12)
         hand.page.keyboard.press("p")
         hand.polygon([(5, 100), (36, 300), (-6, 400)], 1)
+    hand.check()
+
+
+def test_regions_of_a_photo_that_is_larger_than_their_map(open_canvas: Callable[..., Hand], server: Server) -> None:
+    """Regions are found on a megapixel; each pixel of the photo belongs to what lies under its centre there."""
+    noise_HW3 = np.random.default_rng(2).integers(0, 256, (11, 17, 3), dtype=np.uint8)
+    Image.fromarray(noise_HW3).resize((1601, 1001), Image.Resampling.BICUBIC).save(server.folder / "photos" / "9.png")
+    hand = open_canvas()
+    hand.page.get_by_role("button", name="Previous", exact=True).click()
+    expect(hand.stage).to_have_attribute("aria-label", "9, 1601 x 1001 pixels, with its mask")
+    hand.wanted = np.zeros((1001, 1601), np.uint8)
+    hand.stage.focus()
+    hand.page.keyboard.press("r")
+    hand.take_region((801, 500), 1, 1)
+    hand.take_region((1590, 990), 1, 1)
     hand.check()
 
 
