@@ -1,5 +1,6 @@
 """From a folder of photos without masks to a model of one's own: drawn, trained, proposed, corrected, trained again."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from core.data.demo import draw_scene
 from core.data.labelling import State, open_label_set
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import expect_no_trouble, go_to, pick, type_into
+from tests.e2e.hands import expect_no_trouble, go_to, pick, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -57,11 +58,11 @@ def test_from_a_folder_of_photos_to_a_model(dashboard: Dashboard, visit: Visit, 
     draw_with_polygon(page)
     draw_with_regions(page)
     assert sum(state == State.DONE for state in open_label_set(root).states().values()) == 3
-    train(page, "Train on these 3", proposed=9)
+    train(page, 3, proposed=9)
     for number in SCENES[3:5]:
         correct(page, number)
     drawn = {name: (root / "SegmentationClass" / f"{name}.png").read_bytes() for name in map(name_of, SCENES[:5])}
-    train(page, "Train on these 5", proposed=7)
+    train(page, 5, proposed=7)
     segment(page, photos / f"{name_of(SCENES[-1])}.jpg")
     for name, mask in drawn.items():
         assert (root / "SegmentationClass" / f"{name}.png").read_bytes() == mask, "training and proposing touch no mask"
@@ -80,7 +81,11 @@ def begin(page: Page, dashboard: Dashboard, photos: Path) -> None:
     expect(page.get_by_text("12 photos")).to_be_visible()
     type_into(page.get_by_role("textbox", name="Classes, between commas"), "cow, bus")
     page.get_by_role("button", name="Start labelling").click()
+    expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("pixels"))
+    rest(page)
     pick(page, "As they lie")
+    expect(page.get_by_role("radio", name="As they lie")).to_be_checked()
+    rest(page)
     page.get_by_role("button", name=f"{name_of(SCENES[0])}, unlabelled").click()
     expect_open(page, SCENES[0], "Unlabelled")
 
@@ -161,10 +166,12 @@ def draw_with_regions(page: Page) -> None:
     expect_open(page, SCENES[3], "Unlabelled")
 
 
-def train(page: Page, label: str, *, proposed: int) -> None:
-    """Train on what is done; the page goes on, and the proposals follow by themselves."""
-    page.get_by_role("button", name=label).click()
-    expect(page.get_by_text("epoch", exact=False).first).to_be_visible()
+def train(page: Page, num_done: int, *, proposed: int) -> None:
+    """Train on what is done, for two epochs; the page goes on, and the proposals follow by themselves."""
+    page.get_by_role("button", name=f"Train on these {num_done}").click()
+    expect(page.get_by_text(re.compile(r"^([2-9]|\d\d) of \d+ epochs"))).to_be_visible(timeout=TRAINING_MS)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text(f"{num_done}_photos/best.pt")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_role("radio", name=f"Proposed {proposed}")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_role("link", name="Segment with it")).to_be_visible(timeout=TRAINING_MS)
 

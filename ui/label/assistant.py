@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import jobs
 from core.data.labelling import LabelSet, State, open_label_set
-from core.data.labelling.proposals import proposals_folder
+from core.data.labelling.proposals import proposals_about, proposals_folder
 from core.model.weights import starter
 from core.review import proposing
 from core.training.run import folders
@@ -22,7 +22,7 @@ from ui.label.tab import hold
 from ui.page import link_to, showing_errors
 from ui.sources import title_of
 from ui.train.run_view import TICK_S, Entry, read_run, show_progress
-from ui.words import percent, plain
+from ui.words import code, percent, plain
 
 BEST, PRESET = "best.pt", "own-photos"
 LEAST_DONE = 3
@@ -98,6 +98,8 @@ def ask_proposals(label_set: LabelSet, states: Mapping[str, State], names: Seque
         helper = helpers[chosen]
         class_name = _ask_class(label_set, helper)
         is_wanted = st.button("Propose", icon=":material/auto_awesome:", disabled=not waiting)
+    if about := proposals_about(label_set):
+        st.caption(f"The proposals that are there are by {code(about['checkpoint'])}.")
     if is_wanted:
         propose(label_set, helper.checkpoint, waiting, class_name)
 
@@ -211,6 +213,7 @@ def show_live(root: Path, drawn: Drawn, entry: Entry | None) -> None:
                 f"Training on {count(entry.log.legs[-1].num_train_images, 'photo')}" if entry.log.legs else "Training"
             )
             show_progress(*read_run(entry.run))
+            show_stop(entry.run.path)
 
 
 def tick_s(now: str) -> float:
