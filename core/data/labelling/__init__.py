@@ -15,11 +15,13 @@ from core.data.labelling.claims import claim, holder, release
 from core.data.labelling.class_changes import Usage, add_class, recolor_class, remove_class, rename_class, usage_of
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_file import (
+    KeptInHistoryError,
     Label,
     LabelConflictError,
     accept_proposal,
     history,
     mark_done,
+    read_entry,
     read_label,
     remove_label,
     restore,
@@ -30,8 +32,8 @@ from core.data.labelling.label_set import LabelSet, State, open_label_set
 from core.data.labelling.new_set import NewLabelSet, new_label_set, photos_in
 
 __all__ = [
-    "Entry", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage", "accept_proposal", "add_class",
-    "claim", "history", "holder", "mark_done", "new_label_set", "open_label_set", "photos_in", "read_label",
-    "recolor_class", "release", "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of",
-    "version_of",
+    "Entry", "KeptInHistoryError", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage",
+    "accept_proposal", "add_class", "claim", "history", "holder", "mark_done", "new_label_set", "open_label_set",
+    "photos_in", "read_entry", "read_label", "recolor_class", "release", "remove_class", "remove_label",
+    "rename_class", "restore", "save_label", "usage_of", "version_of",
 ]  # fmt: skip

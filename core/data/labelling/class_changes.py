@@ -93,7 +93,8 @@ def remove_class(
         _refuse_outdated(label_set)
         affected = _masks_with(label_set, range(class_id, VOID), on_progress)
         _begin(label_set, affected, ids_256, Classes(tuple(names), tuple(colors)))
-        return replace(label_set, classes=_finish(label_set.root), has_named_classes=True)
+        classes = _finish(label_set.root)
+    return replace(label_set, classes=classes, has_named_classes=True, generation=label_set.generation + 1)
 
 
 def finish_change(root: Path) -> None:

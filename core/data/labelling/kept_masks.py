@@ -3,7 +3,8 @@
 lock                 held by whoever writes a mask, a list or the classes
 changes.json         the changes of classes that gave pixels other ids, oldest first
 history/NAME/        one PNG for each mask of the photo NAME that was replaced
-    20261128T010014.123Z.0.original.png    when, after how many class changes, of what kind
+    20261128T010014.123Z.0.original.png    when, after how many class changes, of what kind;
+                                           an unsaved one also by whom: what they send next takes its place
     written.json                           the mask that Label wrote last, and the tab that drew it
 """
 
@@ -32,21 +33,24 @@ from core.voc import VOID
 Kind = Literal["original", "replaced", "unsaved"]
 """A mask that Label did not write, one that it wrote, or one that was drawn and could not be saved in its place."""
 
-MAX_REPLACED = 20
-"""Masks of a photo that stay, the newest; originals stay always."""
+MAX_KEPT = 20
+"""Masks of a photo and kind that stay, the newest; originals stay always."""
+FIRST_OF = (("%Y%m%dT%H", 24), ("%Y%m%d", 30))
+"""Of the replaced ones the first of each hour and day stays too, so many: what was there before that day's work."""
 WAIT_S = 20.0
-ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{3})Z\.(\d+)\.(original|replaced|unsaved)\.png")
+ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{3})Z\.(\d+)\.(original|replaced|unsaved)(?:-([0-9a-f]+))?\.png")
 TIME = "%Y%m%dT%H%M%S.%f"
 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """A mask in the history of a photo: when it was kept, its kind, and the class changes made before."""
+    """A mask in the history of a photo: when it was kept, its kind, the class changes made before; `drawn_by`."""
 
     at: datetime
     kind: Kind
     generation: int
     file: Path
+    by: str = ""
 
 
 @contextmanager
@@ -131,23 +135,35 @@ def entries(root: Path, name: str) -> list[Entry]:
     folder = history_dir(root, name)
     found = [(ENTRY.fullmatch(file.name), file) for file in (folder.iterdir() if folder.is_dir() else ())]
     return sorted(
-        Entry(datetime.strptime(parts[1], TIME).replace(tzinfo=UTC), parts[3], int(parts[2]), file)  # type: ignore[arg-type]
+        Entry(datetime.strptime(parts[1], TIME).replace(tzinfo=UTC), parts[3], int(parts[2]), file, parts[4] or "")  # type: ignore[arg-type]
         for parts, file in found
         if parts
     )
 
 
-def keep(root: Path, name: str, data: bytes, kind: Kind, generation: int) -> None:
-    """Add a mask to the history, unless the newest entry is the same; entries have increasing times."""
-    last = entries(root, name)[-1:]
+def drawn_by(tab: str, base_version: str) -> str:
+    """Return a word for a tab that draws upon a version."""
+    return hashlib.sha256(f"{tab} {base_version}".encode()).hexdigest()[:12]
+
+
+def keep(root: Path, name: str, data: bytes, kind: Kind, generation: int, by: str = "") -> None:
+    """Add a mask to the history, unless the newest entry is the same; entries have increasing times.
+
+    It takes the place of an entry of the same `drawn_by`.
+    """
+    found = entries(root, name)
+    last = found[-1:]
     if last and last[0].generation == generation and last[0].file.read_bytes() == data:
         return
     now_ms = max(time.time_ns() // 10**6, *(int(entry.at.timestamp() * 1000 + 0.5) + 1 for entry in last), 0)
     at = datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y%m%dT%H%M%S") + f".{now_ms % 1000:03}Z"
     folder = history_dir(root, name)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / f"{at}.{generation}.{kind}.png") as file:
+    with replacing(folder / f"{at}.{generation}.{kind}{f'-{by}' if by else ''}.png") as file:
         file.write(data)
+    for entry in found:
+        if by and entry.by == by:
+            entry.file.unlink(missing_ok=True)
 
 
 def keep_replaced(root: Path, name: str, data: bytes, generation: int) -> None:
@@ -156,8 +172,14 @@ def keep_replaced(root: Path, name: str, data: bytes, generation: int) -> None:
 
 
 def forget_old(root: Path, name: str) -> None:
-    """Delete all but the newest entries that Label wrote."""
-    for entry in [entry for entry in entries(root, name) if entry.kind != "original"][:-MAX_REPLACED]:
+    """Delete old entries that Label wrote, those that were replaced and those unsaved each by its own bound."""
+    found = entries(root, name)
+    replaced, unsaved = ([entry for entry in found if entry.kind == kind] for kind in ("replaced", "unsaved"))
+    stays = {*replaced[-MAX_KEPT:], *unsaved[-MAX_KEPT:]}
+    for unit, count in FIRST_OF:
+        first = {entry.at.strftime(unit): entry for entry in reversed(replaced)}
+        stays.update(list(first.values())[:count])
+    for entry in {*replaced, *unsaved} - stays:
         entry.file.unlink(missing_ok=True)
 
 

@@ -28,7 +28,11 @@ KEPT_EVERY_S = 60.0
 """While one tab draws and saves every few seconds, its history gets an entry this often."""
 
 
-class LabelConflictError(DataError):
+class KeptInHistoryError(DataError):
+    """A mask cannot be saved in its place, and lies in the history: to send it again changes nothing."""
+
+
+class LabelConflictError(KeptInHistoryError):
     """Another tab or program has changed a mask since it was opened; what was drawn is in the history."""
 
 
@@ -45,19 +49,29 @@ def read_label(label_set: LabelSet, name: str) -> Label:
     size, file = photo_size(label_set.photo(name)), label_set.mask_file(name)
     while True:
         data = kept_masks.read_if_there(file)
-        version = kept_masks.version_of(data, _generation(label_set))
-        if data is None:
-            return Label(np.full(size[::-1], BACKGROUND, dtype=np.uint8), version)
-        mask_HW = read_mask(file, len(label_set.classes))
+        is_there = data is not None
+        mask_HW = read_mask(file, len(label_set.classes)) if is_there else np.full(size[::-1], BACKGROUND, np.uint8)
         if kept_masks.read_if_there(file) == data:  # else it was replaced in between
+            _refuse_other_classes(label_set)
             refuse_size(file, mask_HW, size)
-            return Label(mask_HW, version)
+            return Label(mask_HW, kept_masks.version_of(data, label_set.generation))
 
 
 def version_of(label_set: LabelSet, name: str) -> str:
     """Return the version of a photo's mask; the file is read again only after it changed."""
     label_set.photo(name)
-    return _version(stamp(label_set.mask_file(name)), _generation(label_set))
+    version = _version(stamp(label_set.mask_file(name)), label_set.generation)
+    _refuse_other_classes(label_set)
+    return version
+
+
+def _refuse_other_classes(label_set: LabelSet) -> None:
+    """Raise `DataError` if ids changed since the data set was opened. To be called after a mask was read.
+
+    A removal leaves a file while it writes masks, and counts itself before it deletes that.
+    """
+    if (label_set.root / UNFINISHED).exists() or _generation(label_set) != label_set.generation:
+        raise DataError(f"The classes of {label_set.root} were changed in another tab; open it again.")
 
 
 def _generation(label_set: LabelSet) -> int:
@@ -69,39 +83,51 @@ def _version(file: Stamp, generation: int) -> str:
     return kept_masks.version_of(kept_masks.read_if_there(Path(file.path)), generation)
 
 
-def save_label(label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, base_version: str, tab: str = "") -> str:
+def save_label(
+    label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, base_version: str, seen: str = "", tab: str = ""
+) -> str:
     """Write the mask of a photo and return its version; an equal one is not written again.
 
     Args:
         label_set: the data set.
         name: the photo.
-        mask_HW: class ids and 255, of the size of the photo as it is seen.
+        mask_HW: class ids and 255, of the size of the photo as it is seen; the ids are those of `base_version`.
         base_version: the version that was drawn upon, from `read_label` or an earlier save.
+        seen: the version of another one's mask that the drawer has seen and replaces; its ids do not matter.
         tab: who draws; whoever drew the mask on the disk may replace it, whatever `base_version` says.
 
-    A first mask is in no split list (`mark_done`). If the mask on the disk is neither `base_version` nor of this tab,
-    raise `LabelConflictError`; if the photo is gone or of another size, raise `DataError`. In both cases what was drawn
-    is in the history. On a full disk raise `DataError`; the mask on the disk is unchanged.
+    The version that is returned has the ids of `base_version` too: who drew goes on with those.
+    A first mask is in no split list (`mark_done`). If the mask on the disk is neither `base_version` nor `seen` nor of
+    this tab, raise `LabelConflictError`; if the photo is gone or of another size, raise `KeptInHistoryError`. In both
+    cases what was drawn is in the history. On a full disk raise `DataError`; the mask on the disk is unchanged.
     """
     with _changing(label_set, name) as place:
-        mask_HW = kept_masks.translated(label_set.root, mask_HW, kept_masks.generation_in(base_version))
-        if found := strays(np.flatnonzero(pixels_of(mask_HW)).tolist(), len(label_set.classes)):
-            raise DataError(f"The drawn mask of '{name}' holds id {found[0]}, which is not a class; open it again.")
-        try:
-            refuse_size(place.file, mask_HW, photo_size(label_set.photo(name)))
-        except DataError as error:
-            place.keep_unsaved(mask_HW)
-            raise DataError(f"{error} What was drawn is in the history of '{name}'.") from error
-        drawn = place.encoded(mask_HW)
-        if drawn == place.data or (place.writer is None and place.holds(mask_HW)):
-            return place.version
-        if not kept_masks.is_same_file(base_version, place.data) and (not tab or place.writer != tab):
-            place.keep_unsaved(mask_HW)
-            raise LabelConflictError(
-                f"The mask of '{name}' was changed elsewhere since it was opened, so it was not replaced; what you "
-                "drew is in its history, where you can restore it."
-            )
-        return place.replace_by(drawn, tab)
+        return _save(place, mask_HW, base_version, seen, tab)
+
+
+def _save(place: "_Place", mask_HW: NDArray[np.uint8], base_version: str, seen: str, tab: str) -> str:
+    label_set, name = place.label_set, place.name
+    generation = kept_masks.generation_in(base_version)
+    mask_HW = kept_masks.translated(label_set.root, mask_HW, generation)
+    if found := strays(np.flatnonzero(pixels_of(mask_HW)).tolist(), len(label_set.classes)):
+        raise DataError(f"The drawn mask of '{name}' holds id {found[0]}, which is not a class; open it again.")
+    try:
+        refuse_size(place.file, mask_HW, photo_size(label_set.photo(name)))
+    except DataError as error:
+        place.keep_unsaved(mask_HW, tab, base_version)
+        raise KeptInHistoryError(f"{error} What was drawn is in the history of '{name}'.") from error
+    drawn = place.encoded(mask_HW)
+    if drawn == place.data or (place.writer is None and place.holds(mask_HW)):
+        return kept_masks.version_of(place.data, generation)
+    is_seen = any(kept_masks.is_same_file(version, place.data) for version in {base_version, seen or base_version})
+    if not is_seen and (not tab or place.writer != tab):
+        place.keep_unsaved(mask_HW, tab, base_version)
+        raise LabelConflictError(
+            f"The mask of '{name}' was changed elsewhere since it was opened, so it was not replaced; what you "
+            "drew is in its history, where you can restore it."
+        )
+    place.replace_by(drawn, tab)
+    return kept_masks.version_of(drawn, generation)
 
 
 def mark_done(label_set: LabelSet, name: str) -> str:
@@ -125,13 +151,12 @@ def remove_label(label_set: LabelSet, name: str) -> None:
 
 def accept_proposal(label_set: LabelSet, name: str, tab: str = "") -> str:
     """Make a photo's proposal its mask, a draft, and return its version; a photo with a mask keeps that."""
-    mask_HW = read_proposal(label_set, name)
-    if mask_HW is None:
-        raise DataError(f"There is no proposal for '{name}' any more; have it proposed again.")
-    version = save_label(
-        label_set, name, mask_HW, base_version=kept_masks.version_of(None, _generation(label_set)), tab=tab
-    )
-    delete_proposal(label_set, name)
+    with _changing(label_set, name) as place:
+        mask_HW = read_proposal(label_set, name)
+        if mask_HW is None:
+            raise DataError(f"There is no proposal for '{name}' any more; have it proposed again.")
+        version = _save(place, mask_HW, kept_masks.version_of(None, place.generation), "", tab)
+        delete_proposal(label_set, name)
     return version
 
 
@@ -140,16 +165,21 @@ def history(label_set: LabelSet, name: str) -> list[Entry]:
     return kept_masks.entries(label_set.root, name)[::-1]
 
 
+def read_entry(label_set: LabelSet, name: str, entry: Entry) -> NDArray[np.uint8]:
+    """Return a mask of the history with the ids of today, (H, W); one that is gone or damaged raises `DataError`."""
+    if entry not in kept_masks.entries(label_set.root, name):
+        raise DataError(f"The history of '{name}' does not hold this mask any more; choose another one.")
+    mask_HW = kept_masks.decoded(entry.file.read_bytes(), entry.file)
+    return kept_masks.translated(label_set.root, mask_HW, entry.generation)
+
+
 def restore(label_set: LabelSet, name: str, entry: Entry) -> str:
     """Put a mask of the history back and return its version; the one that it replaces goes to the history."""
     with _changing(label_set, name) as place:
-        if entry not in kept_masks.entries(label_set.root, name):
-            raise DataError(f"The history of '{name}' does not hold this mask any more; choose another one.")
-        data = entry.file.read_bytes()
-        old_HW = kept_masks.decoded(data, entry.file)
-        mask_HW = kept_masks.translated(label_set.root, old_HW, entry.generation)
+        mask_HW = read_entry(label_set, name, entry)
         refuse_size(entry.file, mask_HW, photo_size(label_set.photo(name)))
-        return place.replace_by(data if mask_HW is old_HW else place.encoded(mask_HW), "")
+        is_of_today = entry.generation == place.generation
+        return place.replace_by(entry.file.read_bytes() if is_of_today else place.encoded(mask_HW), "")
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -164,10 +194,6 @@ class _Place:
     file: Path
     data: bytes | None
     generation: int
-
-    @property
-    def version(self) -> str:
-        return kept_masks.version_of(self.data, self.generation)
 
     @property
     def writer(self) -> str | None:
@@ -185,8 +211,10 @@ class _Place:
     def encoded(self, mask_HW: NDArray[np.uint8]) -> bytes:
         return png_bytes(mask_image(mask_HW, self.label_set.classes.palette))
 
-    def keep_unsaved(self, mask_HW: NDArray[np.uint8]) -> None:
-        kept_masks.keep(self.label_set.root, self.name, self.encoded(mask_HW), "unsaved", self.generation)
+    def keep_unsaved(self, mask_HW: NDArray[np.uint8], tab: str, base_version: str) -> None:
+        """Keep what a tab drew upon a version; what it sends later holds that too, and takes its place."""
+        by = kept_masks.drawn_by(tab, base_version) if tab else ""
+        kept_masks.keep(self.label_set.root, self.name, self.encoded(mask_HW), "unsaved", self.generation, by)
         kept_masks.forget_old(self.label_set.root, self.name)
 
     def replace_by(self, data: bytes, tab: str) -> str:

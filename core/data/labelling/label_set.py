@@ -12,6 +12,7 @@ from core.classes import PEEKED_MASKS, Classes
 from core.data.dataset import (
     LABELLING,
     LISTS,
+    PLACES,
     UNFINISHED,
     Contents,
     augmented_masks,
@@ -22,6 +23,7 @@ from core.data.dataset import (
 from core.data.doctor.mask_checks import strays
 from core.data.images import MASK_MODES, load_picture, pixels_of
 from core.data.labelling.class_changes import finish_change
+from core.data.labelling.kept_masks import changes
 from core.data.labelling.split_lists import listed
 from core.data.pair_names import PHOTO_SUFFIXES
 from core.errors import DataError
@@ -43,6 +45,7 @@ class LabelSet:
     """The photos and classes of a data set when it was opened; `states` and `masks` look at the disk anew.
 
     `skipped` says in sentences which photos are left out, and why. `has_named_classes` is that of `Dataset`.
+    `generation` counts the changes of classes that gave pixels other ids.
     """
 
     root: Path
@@ -52,6 +55,7 @@ class LabelSet:
     classes: Classes
     has_named_classes: bool
     skipped: tuple[str, ...]
+    generation: int
 
     def photo(self, name: str) -> Path:
         """Return the photo of a name; a name that is none raises `DataError`."""
@@ -89,9 +93,10 @@ def open_label_set(path: Path) -> LabelSet:
     A folder without photos, one that cannot be written, and one whose masks are not PNGs of class ids raise
     `DataError`.
     """
-    for root in (path, path / "VOC2012", path / "VOCdevkit" / "VOC2012"):
+    for root in (path / place for place in PLACES):
         if (root / UNFINISHED).exists():
             finish_change(root)
+    generations = {root: len(changes(root)) for root in (path / place for place in PLACES)}  # before the classes
     contents = read_contents(path, needs_masks=False)
     _refuse_protected(contents)
     _refuse_other_encodings(contents)
@@ -109,6 +114,7 @@ def open_label_set(path: Path) -> LabelSet:
         contents.classes,
         contents.has_named_classes,
         tuple(skipped),
+        generations[contents.root],
     )
 
 

@@ -15,10 +15,12 @@ from core.data.labelling import (
     LabelSet,
     Usage,
     add_class,
+    class_changes,
     history,
     kept_masks,
     mark_done,
     open_label_set,
+    read_entry,
     read_label,
     recolor_class,
     remove_class,
@@ -26,6 +28,7 @@ from core.data.labelling import (
     restore,
     save_label,
     usage_of,
+    version_of,
 )
 from core.data.labelling.proposals import make_folder, proposals_folder, read_proposal, write_proposal
 from core.errors import DataError
@@ -138,6 +141,57 @@ def test_what_was_drawn_before_a_removal_gets_the_ids_of_today(leaves: LabelSet)
     np.testing.assert_array_equal(on_disk(label_set, "c"), np.where(expected_HW == 1, 0, expected_HW))
     with pytest.raises(DataError, match="not the version"):
         save_label(label_set, "c", drawn(9, ids=(0, 1)), base_version="junk@x")
+
+
+def test_a_tab_with_the_ids_of_old_is_translated_at_every_save(leaves: LabelSet) -> None:
+    """It has a mask without the class that goes, draws the class behind it, and is saved every few seconds."""
+    mine = read_label(leaves, "c").version
+    remove_class(leaves, 1)
+    label_set = open_label_set(leaves.root)
+    for seed in range(3):
+        drawn_HW = drawn(seed, ids=(0, 2))
+        mine = save_label(label_set, "c", drawn_HW, base_version=mine, tab="one")
+        assert save_label(label_set, "c", drawn_HW, base_version=mine, tab="one") == mine, "sent again"
+        np.testing.assert_array_equal(on_disk(label_set, "c"), np.where(drawn_HW == 2, 1, 0))
+    others = save_label(label_set, "c", drawn(8, ids=(0, 1)), base_version=version_of(label_set, "c"), tab="two")
+    save_label(label_set, "c", drawn(9, ids=(0, 2)), base_version=mine, seen=others, tab="one")
+    np.testing.assert_array_equal(on_disk(label_set, "c"), np.where(drawn(9, ids=(0, 2)) == 2, 1, 0))
+
+
+@pytest.mark.parametrize("read", [read_label, version_of])
+def test_a_mask_that_is_read_while_a_class_goes_has_no_version_of_before(
+    leaves: LabelSet, read: Callable[[LabelSet, str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The masks have new ids before the list of changes says so."""
+    write, seen = class_changes.write_json, []
+
+    def refused() -> None:
+        with pytest.raises(DataError, match="were changed in another tab; open it again"):
+            read(leaves, "a")
+        seen.append(True)
+
+    def written(file: Path, document: object) -> None:
+        if file.name == "changes.json":
+            refused()
+        write(file, document)
+        if file.name == "changes.json":
+            refused()
+
+    monkeypatch.setattr(class_changes, "write_json", written)
+    label_set = remove_class(leaves, 1)
+    refused()
+    assert len(seen) == 3
+    assert version_of(label_set, "a") == read_label(open_label_set(leaves.root), "a").version
+
+
+def test_a_mask_of_the_history_is_read_with_the_ids_of_today(leaves: LabelSet) -> None:
+    before_HW = on_disk(leaves, "a")
+    label_set = remove_class(leaves, 2, into=1)
+    (entry,) = history(label_set, "a")
+    np.testing.assert_array_equal(read_entry(label_set, "a", entry), np.where(before_HW == 2, 1, before_HW))
+    entry.file.unlink()
+    with pytest.raises(DataError, match="does not hold this mask any more"):
+        read_entry(label_set, "a", entry)
 
 
 def test_a_removal_deletes_proposals_and_waits_for_the_model_that_makes_them(leaves: LabelSet) -> None:

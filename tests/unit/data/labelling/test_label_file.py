@@ -1,6 +1,8 @@
 """Masks are saved whole, what they replace is kept, and nobody overwrites what they have not seen."""
 
 import shutil
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,14 @@ from PIL import Image
 from core.data.dataset import open_dataset
 from core.data.images import read_pair, write_mask
 from core.data.labelling import (
+    KeptInHistoryError,
     LabelConflictError,
     LabelSet,
     accept_proposal,
     history,
-    label_file,
     mark_done,
     open_label_set,
+    read_entry,
     read_label,
     remove_label,
     restore,
@@ -95,16 +98,59 @@ def test_a_tab_that_saves_often_fills_no_history(leaves: LabelSet) -> None:
     assert [entry.kind for entry in history(leaves, "a")] == ["replaced"]
 
 
-def test_an_hour_of_drawing_keeps_a_mask_a_minute(leaves: LabelSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_file, "KEPT_EVERY_S", 0.0)
-    version = ""
-    for seed in range(30):
-        version = save_label(leaves, "a", drawn(seed), base_version=version, tab="one")
+class Clock:
+    """The time of day, which a test sets."""
+
+    def __init__(self, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = int(at.timestamp()) * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda: self.now_ns)
+        monkeypatch.setattr(time, "time", lambda: self.now_ns / 10**9)
+
+
+def test_days_of_drawing_keep_the_newest_masks_and_the_first_of_each_hour_and_day(
+    leaves: LabelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(datetime(2026, 11, 2, 9, tzinfo=UTC), monkeypatch)
+    version = save_label(leaves, "a", drawn(0), base_version="", tab="one")  # the finished mask of the first day
+    for day in (3, 4):
+        for minute in range(90):
+            clock.now_ns = (
+                int(datetime(2026, 11, day, 9 + minute // 60, minute % 60, 1, tzinfo=UTC).timestamp()) * 10**9
+            )
+            version = save_label(leaves, "a", drawn(day * 100 + minute), base_version=version, tab="one")
     kept = history(leaves, "a")
-    assert len(kept) == 20
-    assert [entry.at for entry in kept] == sorted((entry.at for entry in kept), reverse=True)
+    times = [f"{entry.at:%d %H:%M}" for entry in kept]
+    assert times == [
+        *(f"04 10:{minute}" for minute in range(29, 9, -1)),
+        "04 10:00",
+        "04 09:00",
+        "03 10:00",
+        "03 09:00",
+    ]
     restore(leaves, "a", kept[-1])
-    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(9))
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(0))
+
+
+def test_a_tab_that_goes_on_after_a_conflict_has_one_entry_and_drives_out_no_other(leaves: LabelSet) -> None:
+    first = save_label(leaves, "a", drawn(1), base_version="", tab="two")
+    save_label(leaves, "a", drawn(2), base_version=first, tab="one")
+    for tab, base_version in (("two", first), ("three", ""), ("two", "")):
+        for seed in range(30):
+            with pytest.raises(LabelConflictError):
+                save_label(leaves, "a", drawn(100 + seed), base_version=base_version, tab=tab)
+    assert [entry.kind for entry in history(leaves, "a")] == ["unsaved"] * 3 + ["replaced"]
+    for entry in history(leaves, "a")[:3]:
+        np.testing.assert_array_equal(read_entry(leaves, "a", entry), drawn(129))
+
+
+def test_who_has_seen_the_other_mask_replaces_it(leaves: LabelSet) -> None:
+    """Keep mine: what is drawn has the ids of one version, and replaces another."""
+    others = save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    save_label(leaves, "a", drawn(2), base_version="", seen=others, tab="two")
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
+    with pytest.raises(LabelConflictError):
+        save_label(leaves, "a", drawn(3), base_version="", seen=others, tab="three")
+    assert [entry.kind for entry in history(leaves, "a")] == ["unsaved", "replaced"]
 
 
 def test_the_mask_that_came_with_the_data_set_stays_in_the_history_to_the_byte(tmp_path: Path) -> None:
@@ -261,7 +307,7 @@ def test_a_mask_that_cannot_be_drawn_on_is_one_sentence_and_can_be_started_over(
 def test_what_was_drawn_on_a_photo_that_is_gone_or_another_is_in_the_history(leaves: LabelSet, spoil: object) -> None:
     version = save_label(leaves, "a", drawn(1), base_version="")
     spoil(leaves.photos["a"])  # type: ignore[operator]
-    with pytest.raises(DataError, match="What was drawn is in the history of 'a'"):
+    with pytest.raises(KeptInHistoryError, match="What was drawn is in the history of 'a'"):
         save_label(leaves, "a", drawn(2), base_version=version)
     np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
     assert [entry.kind for entry in history(leaves, "a")] == ["unsaved"]
