@@ -8,10 +8,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from core.data.dataset import Sample, random_splits
+from core.data.dataset import LABELLING, Sample, list_files, listed_names, random_splits
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Plan
 from core.data.pair_names import PHOTO_SUFFIXES, composed, plain_path
+from core.errors import DataError
 from core.files import read_lines
 from core.wording import count
 
@@ -53,6 +54,7 @@ def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
 
     Lists are called after splits and lie in the root or in ImageSets. A line is a name, or a path and that of a mask.
     """
+    plan = _without_drafts(plan, root, notes)
     if not root.is_dir() or all(drawing.split for drawing in plan.drawings):
         return plan
     split_by_name: dict[str, str] = {}
@@ -74,6 +76,20 @@ def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
     if files and not any(drawing.split for drawing in drawings):
         notes.say(f"The lists of the source ({files[0].name}) name none of its photos, so they are not used.")
     return replace(plan, drawings=drawings)
+
+
+def _without_drafts(plan: Plan, root: Path, notes: Notes) -> Plan:
+    """Return the plan of a data set that is labelled here with the photos that its lists name: others are drafts."""
+    files = list_files(root) if (root / LABELLING / "lock").exists() else []
+    if not files:
+        return plan
+    stems = {drawing.file.stem for drawing in plan.drawings}
+    done = {name for file in files for name in listed_names(file, stems)}
+    drafts = [drawing.file for drawing in plan.drawings if composed(drawing.file.stem) not in done]
+    if len(drafts) == len(plan.drawings):
+        raise DataError(f"No photo of {root} is labelled and done yet; finish some on the page Label.")
+    notes.count_all("Drafts that are not done on the page Label left out", drafts)
+    return replace(plan, drawings=[drawing for drawing in plan.drawings if drawing.file not in set(drafts)])
 
 
 def _listed(text: str) -> str:

@@ -136,6 +136,7 @@ def mark_done(label_set: LabelSet, name: str) -> str:
         if place.data is None:
             width, height = photo_size(label_set.photo(name))
             place.replace_by(place.encoded(np.full((height, width), BACKGROUND, dtype=np.uint8)), "")
+        split_lists.write_missing(label_set.root, label_set.photos, label_set.masks())
         return split_lists.add(label_set.root, label_set.photos, name)
 
 

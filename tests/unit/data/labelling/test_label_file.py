@@ -11,6 +11,7 @@ from PIL import Image
 
 from core.data.dataset import open_dataset
 from core.data.images import read_pair, write_mask
+from core.data.importers import import_data
 from core.data.labelling import (
     KeptInHistoryError,
     LabelConflictError,
@@ -257,6 +258,55 @@ def test_a_set_without_lists_gets_its_split_written_before_the_first_draft(tmp_p
     assert label_set.states()["photo_1"] == "done"
 
 
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_done_without_lists_writes_the_split_of_all_masks_first(tmp_path: Path, has_folder: bool) -> None:
+    root = write_voc(tmp_path / "bare" / "VOC2012")
+    shutil.rmtree(root / "ImageSets")
+    if has_folder:
+        (root / "ImageSets" / "Segmentation").mkdir(parents=True)
+    before = {name: [s.name for s in samples] for name, samples in open_dataset(root).splits.items()}
+    label_set = open_label_set(root)
+    split = mark_done(label_set, "photo_1")
+    assert "photo_1" in before[split]
+    assert {name: [s.name for s in samples] for name, samples in open_dataset(root).splits.items()} == before
+    assert set(label_set.states().values()) == {"done"}
+
+
+def test_photos_of_a_test_list_go_back_to_it_and_the_lists_are_kept_once(tiny_voc: Path) -> None:
+    lists = tiny_voc / "ImageSets" / "Segmentation"
+    names = ["photo_0", "photo_1", "photo_2"]
+    for file in (lists / "train.txt", lists / "val.txt"):
+        file.write_text("".join(f"{line}\n" for line in file.read_text().split() if line not in names))
+    (lists / "test.txt").write_text("".join(f"{name}\n" for name in names))
+    (lists / "trainval.txt").write_text((lists / "train.txt").read_text() + (lists / "val.txt").read_text())
+    for name in names:
+        (tiny_voc / "SegmentationClass" / f"{name}.png").unlink()
+    before = {file.name: file.read_bytes() for file in lists.iterdir()}
+    label_set = open_label_set(tiny_voc)
+    for number, name in enumerate(names):
+        save_label(label_set, name, drawn(number, (48, 40), (0, 8)), base_version="")
+        assert label_set.states()[name] == "started"
+    assert [mark_done(label_set, name) for name in names] == ["test"] * 3
+    assert {file.name: file.read_bytes() for file in lists.iterdir()} == before
+    assert {folder.name for folder in lists.parent.iterdir()} == {"Segmentation", "Segmentation-before"}
+    (tiny_voc / "labelling" / "planned_splits.json").write_text('{"photo_1": ["../../x"], "photo_2": 3}')
+    remove_label(label_set, "photo_1")
+    assert mark_done(label_set, "photo_1") in ("train", "val"), "what the file says is only looked up among the lists"
+
+
+def test_drafts_are_not_imported(home: Path) -> None:
+    label_set = new_set(home, [f"p{number}.jpg" for number in range(5)])
+    for number, name in enumerate(label_set.photos):
+        save_label(label_set, name, drawn(number), base_version="")
+    with pytest.raises(DataError, match="labelled and done yet"):
+        import_data("auto", label_set.root, home / "none")
+    done = {name: mark_done(label_set, name) for name in ("p0", "p1", "p2")}
+    imported = import_data("auto", label_set.root, home / "back")
+    found = {s.name: part for part, samples in open_dataset(imported.root).splits.items() for s in samples}
+    assert found == done
+    assert "Drafts that are not done on the page Label left out" in " ".join(imported.notes)
+
+
 def test_photos_that_are_listed_without_a_mask_are_taken_off_before_they_are_drawn(tiny_voc: Path) -> None:
     """Lists may be written ahead: train of photos that nobody has labelled yet, and VOC's test, which has no masks."""
     (tiny_voc / "SegmentationClass" / "photo_1.png").unlink()
@@ -269,7 +319,7 @@ def test_photos_that_are_listed_without_a_mask_are_taken_off_before_they_are_dra
     assert label_set.states()["photo_1"] == "started"
     dataset = open_dataset(tiny_voc)
     assert not {"photo_1", "photo_2"} & {s.name for samples in dataset.splits.values() for s in samples}
-    assert (lists / "test.txt").read_text() == "photo_2\n"
+    assert (lists / "test.txt").read_text() == ""
     assert (lists.parent / "Segmentation-before" / "train.txt").read_text().split()[1] == "photo_1"
     split = mark_done(label_set, "photo_1")
     assert {"photo_1"} <= {s.name for s in open_dataset(tiny_voc).split(split)}
