@@ -22,7 +22,8 @@ from core.data.repair.repaired_copy import new_names
 from core.data.voc2012 import unpack_voc, voc_dir
 from core.errors import DataError, RunError
 from core.model.output.file_names import file_stem
-from core.training.run.folders import create_run, list_runs, open_run, rename
+from core.training.run.edits import rename
+from core.training.run.folders import create_run, list_runs, open_run
 from core.training.settings.presets import preset
 from tests.small_data import write_voc
 from ui.compare import image_filter

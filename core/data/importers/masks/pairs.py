@@ -215,8 +215,8 @@ def _no_pairs(source: Source, pictures: Sequence[Picture], photos: list[Picture]
         )
     if not masks:
         return DataError(
-            f"{source.path} holds no folder called as masks are (masks, labels, annotations) and no file with their "
-            "ending (_mask, _label, _gt); name the folder of the photos with --photos, that of the masks with --masks."
+            f"{source.path} holds no masks: no folder is called masks, labels or annotations, and no file ends in "
+            "_mask, _label or _gt; name the folder of the photos with --photos, that of the masks with --masks."
         )
     return DataError(
         f"{source.path} holds no mask of a photo: {masks[0].file.name} is called as none of {len(photos)} photos, as "

@@ -15,7 +15,8 @@ from core.data.images import read_mask
 from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import render
 from core.report.language.words import LANGUAGES, Words
-from core.training.run.folders import Run, set_note
+from core.training.run.edits import set_note
+from core.training.run.folders import Run
 from tests.app.stored import guess_background, store_milestone
 from tests.small_data import write_voc
 from tests.unit.report.conftest import NUM_VAL, WORSE, MakeRun, fine, rough
