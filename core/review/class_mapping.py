@@ -107,6 +107,11 @@ def _completed(
     missing = [name for each, name in enumerate(set_names) if each not in found.values() and each != BACKGROUND]
     if missing:
         notes.append(f"The model cannot find {_listed(missing)}.")
+    if len(set(found.values())) < 2:
+        raise ConfigError(
+            "Every class of the model would become the same class, so it has nothing to propose; map one to "
+            "another class (--map, --class)."
+        )
     return ClassMapping(tuple(found[each] for each in range(len(model_names))), tuple(notes))
 
 

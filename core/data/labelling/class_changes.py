@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from core import jobs
 from core.classes import BEFORE, CLASSES_FILE, Classes, css_color, read_classes, write_classes
-from core.data.dataset import LABELLING, UNFINISHED
+from core.data.dataset import AUGMENTED_MASKS, LABELLING, LAYOUTS, UNFINISHED
 from core.data.images import mask_image, pixels_of, png_bytes, read_mask
 from core.data.labelling import kept_masks
 from core.data.labelling.proposals import proposals_folder
+from core.data.pair_names import composed
 from core.errors import DataError
 from core.files import delete_folder, replacing, write_json
 from core.jobs import OnProgress
@@ -111,7 +112,10 @@ def _begin(label_set: "LabelSet", affected: Mapping[str, int], ids_256: NDArray[
         data = masks[name].read_bytes()
         kept_masks.keep_replaced(root, name, data, generation)
     change = {"generation": generation, "ids": ids_256.tolist(), "names": classes.names, "colors": classes.colors}
-    write_json(root / UNFINISHED, change | {"masks": {name: os.path.relpath(masks[name], root) for name in affected}})
+    write_json(
+        root / UNFINISHED,
+        change | {"masks": {name: _place(label_set, masks[name]) for name in affected}},
+    )
 
 
 def _finish(root: Path) -> Classes:
@@ -128,12 +132,11 @@ def _finish(root: Path) -> Classes:
 
 def _done(root: Path) -> Classes:
     change = _read(root / UNFINISHED)
-    classes = Classes(tuple(change["names"]), tuple(change["colors"]))
+    classes: Classes = change["classes"]
     done = kept_masks.changes(root)
     if len(done) == change["generation"]:
-        ids_256 = np.array(change["ids"], dtype=np.uint8)
         for name, place in change["masks"].items():
-            _renumber(root, name, root / place, ids_256, classes)
+            _renumber(root, name, root / place, change["ids_256"], classes)
         _write(root, classes)
         delete_folder(proposals_folder(root))
         write_json(root / LABELLING / "changes.json", [*done, {"ids": change["ids"], "names": change["names"]}])
@@ -155,10 +158,31 @@ def _renumber(root: Path, name: str, file: Path, ids_256: NDArray[np.uint8], cla
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """Return what is to be done; places outside the folders of masks, as in a foreign data set, are damage."""
     try:
-        return dict(json.loads(file.read_bytes()))
-    except ValueError as error:
-        raise DataError(f"{file} is damaged ({error}); delete it and check the masks in their history.") from error
+        change = dict(json.loads(file.read_bytes()))
+        change["classes"] = Classes(tuple(change["names"]), tuple(change["colors"]))
+        change["ids_256"] = np.array(change["ids"], dtype=np.uint8)
+        is_whole = change["ids_256"].shape == (VOID + 1,) and isinstance(change["generation"], int)
+        if is_whole and all(_is_place(place, name) for name, place in change["masks"].items()):
+            return change
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DataError):
+        pass
+    raise DataError(f"{file} is damaged; delete it and check the masks in their history.")
+
+
+def _is_place(place: str, name: str) -> bool:
+    """Return whether the mask of a photo may lie at a place below its data set."""
+    folder, _, file = place.partition("/")
+    stem, suffix = os.path.splitext(file)  # noqa: PTH122
+    is_plain = not set(file) & set("/\\\0") and not file.startswith(".") and suffix.lower() == ".png"
+    return folder in (*(masks for _, masks in LAYOUTS), AUGMENTED_MASKS) and is_plain and composed(stem) == name
+
+
+def _place(label_set: "LabelSet", file: Path) -> str:
+    """Return where a mask lies below its data set, whose folder of masks may be a link."""
+    usual = next(masks for _, masks in LAYOUTS if (label_set.root / masks).resolve() == label_set.mask_dir)
+    return f"{usual if file.parent == label_set.mask_dir else AUGMENTED_MASKS}/{file.name}"
 
 
 def _masks_with(label_set: "LabelSet", ids: range, on_progress: OnProgress | None) -> dict[str, int]:

@@ -49,6 +49,12 @@ def test_a_class_becomes_the_one_of_its_name_or_the_one_that_was_chosen(
         (("background", "class 1"), ("background", "class 1", "class 2"), {}, "say which class its objects are"),
         (("background", "cat"), ("background", "cat", "cats"), {"object_class": "dog"}, "no class 'dog'"),
         (PETS, ("background", "pet"), {"chosen": {"cow": "pet"}}, "The model has no class 'cow'"),
+        (
+            ("background", "cat"),
+            ("background", "cat"),
+            {"chosen": {"cat": "background"}},
+            "would become the same class",
+        ),
         (PETS, ("background", "pet"), {"object_class": "background"}, "Objects cannot all become background"),
     ],
 )

@@ -32,6 +32,7 @@ from core.data.labelling import (
 )
 from core.data.labelling.proposals import make_folder, proposals_folder, read_proposal, write_proposal
 from core.errors import DataError
+from core.files import write_json
 from core.voc import BACKGROUND, VOID
 from tests.small_data import write_voc
 from tests.unit.data.labelling.labelled import LEAF, drawn, new_set, on_disk
@@ -212,6 +213,14 @@ def test_a_removal_keeps_the_masks_that_came_with_the_data_set(tmp_path: Path) -
         assert (entry.kind, entry.file.read_bytes()) == ("original", data)
 
 
+def test_a_removal_in_a_folder_of_masks_that_is_a_link_is_finished(leaves: LabelSet, tmp_path: Path) -> None:
+    leaves.mask_dir.rename(tmp_path / "elsewhere")
+    leaves.mask_dir.symlink_to(tmp_path / "elsewhere")
+    before_HW = on_disk(leaves, "a")
+    label_set = remove_class(open_label_set(leaves.root), 1, VOID)
+    np.testing.assert_array_equal(on_disk(label_set, "a"), np.vectorize({0: 0, 1: 255, 2: 1, 255: 255}.get)(before_HW))
+
+
 def test_a_mask_that_cannot_be_read_stops_a_removal_before_it_begins(leaves: LabelSet) -> None:
     (leaves.mask_dir / "b.png").write_bytes(b"junk")
     before = on_disk(leaves, "a")
@@ -274,3 +283,34 @@ def test_a_removal_that_is_cut_off_is_not_begun_or_is_finished(
             np.testing.assert_array_equal(read_mask(history(label_set, name)[0].file, 3), mask_HW)
     remove_class(add_class(label_set, "root"), len(label_set.classes))
     assert len(kept_masks.changes(label_set.root)) == 1 + is_begun, "no change is counted twice"
+
+
+OUTSIDE = "../../outside.png"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"masks": {"a": OUTSIDE}},
+        {"masks": {"../../outside": "SegmentationClass/../../../outside.png"}},
+        {"masks": {"a": "JPEGImages/a.png"}},
+        {"masks": {"a": 3}},
+        {"masks": ["a"]},
+        {"masks": {}, "ids": [0, 1]},
+        {"masks": {}, "ids": [999] * 256},
+        {"masks": {}, "names": 3},
+        {"masks": {}, "generation": None},
+    ],
+)
+def test_a_plan_of_a_foreign_data_set_writes_nothing_outside_its_masks(
+    leaves: LabelSet, change: dict[str, object]
+) -> None:
+    outside = (leaves.root / OUTSIDE).resolve()
+    outside.write_bytes((leaves.mask_dir / "a.png").read_bytes())
+    kept_masks.keep(leaves.root, "a", outside.read_bytes(), "replaced", 0)
+    plan = {"generation": 0, "ids": list(range(256)), "names": ["background", "x"], "colors": ["#000000", "#ff0000"]}
+    write_json(leaves.root / UNFINISHED, plan | change)
+    before = {file: file.read_bytes() for file in outside.parent.rglob("*") if file.is_file()}
+    with pytest.raises(DataError, match=r"unfinished_change\.json is damaged"):
+        open_label_set(leaves.root)
+    assert {file: file.read_bytes() for file in outside.parent.rglob("*") if file.is_file()} == before
