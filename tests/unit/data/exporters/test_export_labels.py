@@ -112,6 +112,13 @@ def test_predictions_are_not_read_beside_an_annotation(mixed: LabelSet, home: Pa
     assert imported.images == 1
 
 
+def test_a_proposal_of_another_size_is_not_exported(mixed: LabelSet, home: Path) -> None:
+    write_proposal(mixed, "wide", drawn(1, (5, 5)), {})
+    with pytest.raises(DataError, match="5 x 5 px, but its photo is 257 x 3 px"):
+        export_labels(mixed, "cvat", home / "x.zip", proposals=True)
+    assert not (home / "x.zip").exists()
+
+
 def test_cvat_finds_every_label_by_a_colour_of_its_own(mixed: LabelSet, home: Path) -> None:
     save_label(mixed, "wide", drawn(1, (257, 3), (0, 1, 2, 3, 4, 255)), base_version="")
     mark_done(mixed, "wide")
