@@ -450,6 +450,44 @@ def test_two_masks_of_one_photo_are_the_person_s_choice(open_canvas: Callable[..
     hand.check()
 
 
+@pytest.mark.parametrize("choice", ["Keep mine", "Take the other"])
+def test_a_conflict_brings_the_other_mask_and_the_choice(open_canvas: Callable[..., Hand], choice: str) -> None:
+    """Nobody runs the page: the save that is refused does."""
+    hand = open_canvas()
+    hand.stroke([(100, 100), (200, 100)], 1, 12)
+    hand.save()
+    other_HW = np.full((333, 501), 3, np.uint8)
+    write_mask(hand.server.folder / "masks" / f"{WIDE}.png", other_HW, CLASSES.palette)
+    hand.stroke([(100, 200), (200, 200)], 1, 12)
+    hand.page.get_by_role("button", name=choice).click()
+    expect(hand.page.locator(".state")).to_have_text("Saved")
+    if choice == "Take the other":
+        hand.wanted = other_HW
+    hand.stroke([(300, 200), (320, 250)], 1, 12)
+    hand.check()
+
+
+def test_strokes_that_were_refused_are_there_again_with_their_photo(open_canvas: Callable[..., Hand]) -> None:
+    """And a photo that cannot be saved holds up no other one."""
+    hand = open_canvas()
+    full = hand.server.folder / f"full {WIDE}"
+    full.touch()
+    hand.stroke([(100, 100), (200, 100)], 1, 12)
+    act_elsewhere(hand, "Other")
+    expect(hand.stage).to_have_attribute("aria-label", "1 tall, 37 x 1001 pixels, with its mask")
+    expect(hand.page.get_by_role("alert")).to_contain_text("The disk is full")
+    first, hand.wanted = hand.wanted, np.zeros((1001, 37), np.uint8)
+    hand.stroke([(5, 500), (20, 510)], 1, 12)
+    expect(hand.page.locator(".state")).to_have_text("Saved")
+    assert (hand.server.mask(TALL) == hand.wanted).all()
+    act_elsewhere(hand, "Other")
+    expect(hand.stage).to_have_attribute("aria-label", "0 odd, 501 x 333 pixels, with its mask")
+    hand.wanted = first
+    hand.stroke([(100, 200), (200, 200)], 1, 12)
+    full.unlink()
+    hand.check()
+
+
 def test_a_photo_that_is_left_from_outside_is_saved_all_the_same(open_canvas: Callable[..., Hand]) -> None:
     hand = open_canvas()
     hand.stroke([(100, 100), (200, 100)], 1, 12)

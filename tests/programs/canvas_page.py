@@ -1,7 +1,7 @@
 """A page with nothing but the canvas, on a folder of photos whose masks it saves: `streamlit run`, with $CANVAS_FOLDER.
 
 The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved. A
-file `full` in it stands for a full disk. `log.txt` gets a line for every event and every content that is read.
+file `full` in it stands for a full disk, `full NAME` for one that has no room for this photo. `log.txt` gets a line for every event and every content that is read.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.classes import read_classes
 from core.data.images import jpeg_bytes, read_mask, read_photo, write_mask
+from core.data.labelling import LabelConflictError
 from core.data.labelling.regions import regions_of
 from core.errors import CoreError
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
@@ -42,16 +43,16 @@ def content(name: str) -> CanvasContent:
     empty_HW = np.zeros((photo.height, photo.width), np.uint8)
     mask_HW = read_mask(mask_file(name), len(CLASSES)) if mask_file(name).exists() else empty_HW
     photo.thumbnail((2048, 2048))
-    return CanvasContent(jpeg_bytes(photo, 95, 0), mask_HW)
+    return CanvasContent(jpeg_bytes(photo, 95, 0), mask_HW, version_of(name))
 
 
 def save(event: CanvasEvent) -> str:
     log(f"{event.action} {event.name} {'mask' if event.mask_HW is not None else 'nothing'}")
     if event.mask_HW is not None:
-        if (FOLDER / "full").exists():
+        if (FOLDER / "full").exists() or (FOLDER / f"full {event.name}").exists():
             raise CoreError("The disk is full; make room, it is tried again.")
-        if version_of(event.name) != event.base_version:
-            raise CoreError(f"The mask of {event.name} was changed elsewhere.")
+        if version_of(event.name) not in (event.base_version, event.seen_version or event.base_version):
+            raise LabelConflictError(f"The mask of {event.name} was changed elsewhere.")
         mask_file(event.name).parent.mkdir(exist_ok=True)
         write_mask(mask_file(event.name), event.mask_HW, CLASSES.palette)
     step = {"next": 1, "done": 1, "previous": -1}.get(event.action, 0)
@@ -67,7 +68,7 @@ st.button("Run again")
 st.button("Other", on_click=lambda: st.session_state.update(at=1 - st.session_state.at))
 show_canvas(
     CanvasPhoto(
-        name=name, width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
+        name=name, file=str(PHOTOS[name]), width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
         content=lambda: content(name), regions=lambda: regions_of(read_photo(PHOTOS[name])),
     ),
     key="canvas", on_event=save,

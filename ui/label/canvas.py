@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.classes import Classes
-from core.data.labelling import LabelConflictError
+from core.data.labelling import KeptInHistoryError
 from core.data.labelling.regions import Regions
 from core.errors import CoreError, DataError
 from core.voc import VOID
@@ -46,10 +46,11 @@ _send = st.components.v2.component("label_content", js=_read("content.js"))
 
 
 class CanvasContent(NamedTuple):
-    """What the browser needs once: the photo as JPEG or WebP, upright, and its mask at the photo's own size."""
+    """What the browser needs once: the photo as JPEG or WebP, upright, its mask at its own size, and its version."""
 
     photo: bytes
     mask_HW: NDArray[np.uint8]
+    version: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class CanvasPhoto:
     """A photo to label; `content` and `regions` are called only if the browser does not have them."""
 
     name: str
+    file: str
+    """Another one for every photo there is: of two data sets, or one that took the place of another."""
     width: int
     height: int
     version: str
@@ -76,6 +79,9 @@ class CanvasEvent(NamedTuple):
 
     name: str
     base_version: str
+    """Of the mask that was drawn upon, whose class ids `mask_HW` has."""
+    seen_version: str
+    """Of the mask that the person chose to replace by it; empty if there was nothing to choose."""
     mask_HW: NDArray[np.uint8] | None
     action: Action
 
@@ -85,12 +91,14 @@ class _Session:
     """What one browser tab has of the canvas."""
 
     name: str = ""
+    file: str = ""
     version: str = ""
     """Of the mask that the browser has or saved last."""
     content_id: str = ""
     content: bytes = b""
     regions_of: str = ""
     regions: bytes = b""
+    regions_problem: str = ""
     answer: dict[str, Any] = field(default_factory=dict)
     is_untouched: bool = True
     """Whether nothing of this photo was saved yet: the page shows which photos are begun."""
@@ -109,10 +117,11 @@ def show_canvas(photo: CanvasPhoto, *, key: str, on_event: Callable[[CanvasEvent
             first save of a photo, the page runs again.
     """
     session: _Session = st.session_state.setdefault(f"{key} session", _Session())
-    if (photo.name, photo.version) != (session.name, session.version):
-        session.name, session.version = photo.name, photo.version
-        session.content_id = f"{photo.name} {secrets.token_hex(8)}"
-        session.content = _photo_bytes(photo, session.content_id)
+    if (photo.name, photo.file, photo.version) != (session.name, session.file, session.version):
+        content_id = f"{photo.name} {secrets.token_hex(8)}"
+        session.content, session.version = _photo_bytes(photo, content_id)
+        session.name, session.file, session.content_id = photo.name, photo.file, content_id
+        session.regions_problem = ""
         session.is_untouched = True
     with st.container(gap=None):
         _draw(photo, key, on_event)
@@ -131,7 +140,7 @@ def _draw(photo: CanvasPhoto, key: str, on_event: Callable[[CanvasEvent], str]) 
         _mount(
             key=key,
             data=_state(photo, session, key),
-            on_event_change=lambda: _receive(session, photo.classes, st.session_state[key].event, on_event),
+            on_event_change=lambda: _receive(session, st.session_state[key].event, on_event),
             on_wish_change=lambda: _find_regions(session, photo),
         )
         if session.regions:
@@ -150,6 +159,7 @@ def _state(photo: CanvasPhoto, session: _Session, key: str) -> dict[str, Any]:
         "is_read_only": photo.is_read_only or photo.is_proposal,
         "is_proposal": photo.is_proposal,
         "problem": photo.problem,
+        "regions_problem": session.regions_problem,
         "answer": session.answer,
     }
 
@@ -157,28 +167,36 @@ def _state(photo: CanvasPhoto, session: _Session, key: str) -> dict[str, Any]:
 # --- to the browser --------------------------------------------------------------------------------------------------
 
 
-def _photo_bytes(photo: CanvasPhoto, content_id: str) -> bytes:
+def _photo_bytes(photo: CanvasPhoto, content_id: str) -> tuple[bytes, str]:
+    """Return a photo and its mask as they are sent, and the version of this mask."""
     content = photo.content()
     if content.mask_HW.shape != (photo.height, photo.width):
-        raise ValueError(f"the mask of {photo.name} is {content.mask_HW.shape}, not {(photo.height, photo.width)}")
+        raise DataError(
+            f"{photo.name} has another size than its mask; the photo was replaced meanwhile, open it again."
+        )
     header = {
-        "kind": "photo", "id": content_id, "name": photo.name, "width": photo.width, "height": photo.height,
-        "version": photo.version,
+        "kind": "photo", "id": content_id, "name": photo.name, "file": photo.file, "width": photo.width,
+        "height": photo.height, "version": content.version, "is_proposal": photo.is_proposal,
+        "classes": len(photo.classes),
     }  # fmt: skip
-    return _packed(header, [content.photo, mask_runs(content.mask_HW).tobytes()])
+    return _packed(header, [content.photo, mask_runs(content.mask_HW).tobytes()]), content.version
 
 
 def _find_regions(session: _Session, photo: CanvasPhoto) -> None:
     """Find the regions of the photo, which the browser asks for when their tool is first used."""
-    if session.regions_of == photo.name:
+    if session.regions_of == photo.file:
         return
-    regions = photo.regions()
+    try:
+        regions = photo.regions()
+    except CoreError as error:
+        session.regions_problem = str(error)
+        return
     height, width = regions.labels_HW.shape
     runs = _runs(regions.labels_HW, LONGEST_LABEL_RUN)
-    header = {"kind": "regions", "name": photo.name, "width": width, "height": height}
+    header = {"kind": "regions", "file": photo.file, "width": width, "height": height}
     coded = (runs[0] << 16 | runs[1]).astype("<u4")
     session.regions = _packed(header, [coded.tobytes(), *(level.astype("<u2").tobytes() for level in regions.levels)])
-    session.regions_of = photo.name
+    session.regions_of, session.regions_problem = photo.file, ""
 
 
 def _packed(header: dict[str, Any], parts: Sequence[bytes]) -> bytes:
@@ -208,17 +226,18 @@ def _runs(array_HW: NDArray[Any], longest: int) -> tuple[NDArray[np.int64], NDAr
 # --- from the browser ------------------------------------------------------------------------------------------------
 
 
-def _receive(session: _Session, classes: Classes, sent: object, on_event: Callable[[CanvasEvent], str]) -> None:
+def _receive(session: _Session, sent: object, on_event: Callable[[CanvasEvent], str]) -> None:
     """Let the page act on an event, once however often it arrives, and keep the answer."""
     number = sent.get("number") if isinstance(sent, dict) else None
     if not isinstance(sent, dict) or not isinstance(number, str) or session.answer.get("number") == number:
         return
     try:
-        event = read_event(sent, classes)
+        event = read_event(sent)
         version = on_event(event)
     except CoreError as error:
-        is_kept = isinstance(error, LabelConflictError)
+        is_kept = isinstance(error, KeptInHistoryError)
         session.answer = {"number": number, "version": "", "problem": str(error), "is_kept": is_kept}
+        session.moves_on = is_kept  # the page shows what is on the disk now
         return
     session.answer = {"number": number, "version": version, "problem": "", "is_kept": False}
     if event.name == session.name:
@@ -227,22 +246,22 @@ def _receive(session: _Session, classes: Classes, sent: object, on_event: Callab
     session.is_untouched = session.is_untouched and event.name != session.name
 
 
-def read_event(sent: dict[str, Any], classes: Classes) -> CanvasEvent:
+def read_event(sent: dict[str, Any]) -> CanvasEvent:
     """Return an event as the browser sent it; anything that the canvas would not send raises `DataError`."""
-    name, action, version = (sent.get(part) for part in ("name", "action", "base_version"))
-    texts = (name, action, version)
+    name, action, version, seen = (sent.get(part) for part in ("name", "action", "base_version", "seen_version"))
+    texts = (name, action, version, seen)
     if not all(isinstance(text, str) and len(text) <= LONGEST_NAME for text in texts) or action not in ACTIONS:
         raise DataError("The browser sent something that is not a drawn mask; load the page again.")
-    mask_HW = (
-        None
-        if sent.get("mask") is None
-        else read_mask_runs(sent["mask"], sent.get("width"), sent.get("height"), classes)
-    )
-    return CanvasEvent(str(name), str(version), mask_HW, action)
+    coded = sent.get("mask")
+    mask_HW = None if coded is None else read_mask_runs(coded, sent.get("width"), sent.get("height"))
+    return CanvasEvent(str(name), str(version), str(seen), mask_HW, action)
 
 
-def read_mask_runs(coded: object, width: object, height: object, classes: Classes) -> NDArray[np.uint8]:
-    """Return a mask, (H, W), from base64 of `mask_runs`; another length or an unknown class raises `DataError`."""
+def read_mask_runs(coded: object, width: object, height: object) -> NDArray[np.uint8]:
+    """Return a mask, (H, W), from base64 of `mask_runs`; another length raises `DataError`.
+
+    Its ids are those of `base_version`: whoever saves it checks them, after classes that were removed since.
+    """
     if not (isinstance(coded, str) and isinstance(width, int) and isinstance(height, int)):
         raise _damaged("it lacks a part")
     if min(width, height) < 1 or width * height > MAX_PIXELS:
@@ -257,8 +276,6 @@ def read_mask_runs(coded: object, width: object, height: object, classes: Classe
     lengths, values = runs >> 8, (runs & 255).astype(np.uint8)
     if not (lengths > 0).all() or int(lengths.sum(dtype=np.uint64)) != width * height:
         raise _damaged(f"its runs do not make {width} x {height} pixels")
-    if ((values >= len(classes)) & (values != VOID)).any():
-        raise _damaged(f"it has a class that is not among the {len(classes)} of the data set")
     return np.repeat(values, lengths).reshape(height, width)
 
 

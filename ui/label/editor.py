@@ -5,25 +5,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from core.data.images import jpeg_bytes, read_photo
+from core.data.images import jpeg_bytes, photo_size, read_photo
 from core.data.labelling import (
-    Label,
     LabelSet,
     State,
     accept_proposal,
     history,
+    holder,
     mark_done,
     open_label_set,
     read_label,
     remove_label,
     restore,
     save_label,
+    version_of,
 )
-from core.data.labelling.proposals import delete_proposal, read_proposal
+from core.data.labelling.proposals import delete_proposal, proposal_file, read_proposal
 from core.data.labelling.regions import regions_of
 from core.errors import DataError
+from core.files import stamp
 from ui import address, cached
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
 from ui.label.queue import LABELS, beside, next_to_label
@@ -89,27 +93,28 @@ def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -
 
 
 def _canvas_photo(label_set: LabelSet, name: str, state: State, taken: str | None) -> CanvasPhoto:
-    label = _read(label_set, name)
-    is_proposal = state == State.PROPOSED
-    height, width = label.mask_HW.shape
-    file = label_set.photos[name]
+    file, is_proposal = label_set.photos[name], state == State.PROPOSED
+    width, height = photo_size(file)
+    version = f"proposal {stamp(proposal_file(label_set, name))[1:]}" if is_proposal else version_of(label_set, name)
 
     def content() -> CanvasContent:
-        proposal_HW = read_proposal(label_set, name) if is_proposal else None
-        mask_HW = label.mask_HW if proposal_HW is None else proposal_HW
-        return CanvasContent(jpeg_bytes(reduced(read_photo(file), SENT_PX)), mask_HW)
+        mask_HW, read_version = _read(label_set, name)
+        if is_proposal and (proposal_HW := read_proposal(label_set, name)) is not None:
+            mask_HW, read_version = proposal_HW, version
+        return CanvasContent(jpeg_bytes(reduced(read_photo(file), SENT_PX)), mask_HW, read_version)
 
     return CanvasPhoto(
-        name=name, width=width, height=height, version="proposal" if is_proposal else label.version,
-        classes=label_set.classes, content=content, regions=lambda: regions_of(read_photo(file)),
+        name=name, file=str(stamp(file)), width=width, height=height, version=version, classes=label_set.classes,
+        content=content, regions=lambda: regions_of(read_photo(file)),
         is_read_only=bool(taken), is_proposal=is_proposal, problem=taken or "",
     )  # fmt: skip
 
 
-def _read(label_set: LabelSet, name: str) -> Label:
-    """Return the mask of a photo; offer to set one aside that cannot be read."""
+def _read(label_set: LabelSet, name: str) -> tuple[NDArray[np.uint8], str]:
+    """Return the mask of a photo and its version; offer to set one aside that cannot be read."""
     try:
-        return read_label(label_set, name)
+        label = read_label(label_set, name)
+        return label.mask_HW, label.version
     except DataError:
         if st.button("Set its mask aside", icon=":material/layers_clear:",
                      help="It stays in the history, and the photo can be labelled anew."):  # fmt: skip
@@ -123,16 +128,29 @@ def _take(root: Path, names: Sequence[str], event: CanvasEvent) -> str:
     label_set = open_label_set(root)
     if event.name not in label_set.photos:
         raise DataError(f"{root} has no photo {event.name} any more, so its mask cannot be saved; put the photo back.")
-    version = event.base_version
+    if event.action == "done":
+        _refuse_done(label_set, event)
+    version, had_mask = event.base_version, label_set.mask_file(event.name).exists()
     if event.mask_HW is not None:
-        version = save_label(label_set, event.name, event.mask_HW, base_version=event.base_version, tab=tab())
+        version = save_label(
+            label_set, event.name, event.mask_HW, base_version=version, seen=event.seen_version, tab=tab()
+        )
     if event.action == "done":
         mark_done(label_set, event.name)
         open_photo(next_to_label(names, label_set.states(), event.name))
-        version = read_label(label_set, event.name).version  # it has a mask now, if only of background
+        if event.mask_HW is None and not had_mask:
+            version = version_of(label_set, event.name)  # of background alone
     elif event.action in ("next", "previous"):
         open_photo(beside(names, event.name, 1 if event.action == "next" else -1))
     return version
+
+
+def _refuse_done(label_set: LabelSet, event: CanvasEvent) -> None:
+    """Raise `DataError` if it is not this tab's mask that would become truth."""
+    if holder(label_set, event.name) not in (None, tab()):
+        raise DataError(f"'{event.name}' is open in another tab, so it is not done here; take it over first.")
+    if event.mask_HW is None and label_set.states()[event.name] == State.PROPOSED:
+        raise DataError(f"There is a proposal for '{event.name}' now; accept or discard it first.")
 
 
 # --- what was there before ------------------------------------------------------------------------------------------

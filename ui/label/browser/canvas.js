@@ -49,7 +49,6 @@ class Canvas {
     this.desk.send = (letter) => this.trigger("event", letter);
     const isSame = JSON.stringify(data.classes) === JSON.stringify(this.data?.classes);
     this.data = data;
-    this.hands.isReadOnly = data.is_read_only;
     if (this.view.isHatched !== data.is_proposal) {
       this.view.isHatched = data.is_proposal;
       this.view.redraw();
@@ -89,9 +88,9 @@ class Canvas {
     const { model } = this.desk;
     if (!model || this.settings.tool !== "region") return this.showWaiting(false);
     if (!this.hands.regions) {
-      const found = kept.regions.get(model.name);
+      const found = kept.regions.get(model.file);
       if (found) this.hands.regions = new RegionMap(found, model);
-      else if (this.trigger && performance.now() - this.asked > REGIONS_WITHIN_MS) {
+      else if (this.trigger && !this.data.regions_problem && performance.now() - this.asked > REGIONS_WITHIN_MS) {
         this.asked = performance.now();
         this.trigger("wish", { name: model.name, number: `${Math.random()}` });
         setTimeout(() => this.takeRegions(), REGIONS_WITHIN_MS + 1);
@@ -103,7 +102,7 @@ class Canvas {
 
   showWaiting(isWaiting) {
     this.find(".waiting").hidden = !isWaiting;
-    this.find(".waiting").textContent = "Finding the regions of this photo ...";
+    this.write(".waiting", this.data?.regions_problem || "Finding the regions of this photo ...");
   }
 
   // --- what people do
@@ -144,7 +143,8 @@ class Canvas {
         view.redraw();
       },
     })[action]?.();
-    if (["done", "next", "previous"].includes(action) && desk.model) {
+    const isAllowed = action !== "done" || !this.data?.is_read_only;
+    if (["done", "next", "previous"].includes(action) && desk.model && isAllowed) {
       hands.endStroke();
       desk.act(action);
     }
@@ -307,6 +307,8 @@ class Canvas {
     this.write(".notice span", problem);
     this.find(".notice").hidden = !problem;
     for (const button of this.all(".notice button")) button.hidden = !desk.other;
+    // While two masks are to choose from nothing is drawn: the other one may have other classes.
+    this.hands.isReadOnly = isReadOnly || Boolean(desk.other);
     const history = model?.history;
     this.find("[data-do=undo]").disabled = !history?.at || isReadOnly;
     this.find("[data-do=redo]").disabled = !history || history.at === history.steps.length || isReadOnly;

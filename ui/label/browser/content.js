@@ -21,7 +21,7 @@ export default function ({ data, setTriggerValue }) {
     let at = 0;
     for (const run of new Uint32Array(runs.buffer)) labels.fill(run & 0xffff, at, at += run >>> 16);
     kept.regions.clear();
-    kept.regions.set(header.name, { ...header, labels, levels: levels.map((level) => new Uint16Array(level.buffer)) });
+    kept.regions.set(header.file, { ...header, labels, levels: levels.map((level) => new Uint16Array(level.buffer)) });
   }
   window.dispatchEvent(new Event("atrous canvas content"));
 }

@@ -9,11 +9,11 @@ const TRY_AGAIN_AFTER_MS = 8000;
 // What outlives the component: a person who looks at another page and comes back finds strokes, undo and view.
 const kept = (window[Symbol.for("atrous canvas")] ??= { contents: new Map(), regions: new Map(), desks: new Map() });
 
-// A photo with its mask: `version` is the file that the server has, `changes` counts what was drawn, `saved` what of
-// it the server has.
+// A photo with its mask: `version` is the file that was drawn upon, whose class ids the mask has; `seen` the file that the
+// person chose to replace by it; `changes` counts what was drawn, `saved` what of it the server has.
 class Model {
-  constructor({ id, name, width, height, version }, runs, photo) {
-    Object.assign(this, { id, name, width, height, version, photo: null, changes: 0, saved: 0 });
+  constructor({ id, name, file, width, height, version, classes }, runs, photo) {
+    Object.assign(this, { id, name, file, width, height, version, classes, seen: "", photo: null, changes: 0, saved: 0 });
     this.setMask(runs);
     // Without the colours' own profile and orientation: both are already applied.
     this.isLoaded = createImageBitmap(new Blob([photo])).then((bitmap) => (this.photo = bitmap));
@@ -42,6 +42,7 @@ class Desk {
     this.name = Math.random().toString(36).slice(2);
     this.count = 0;
     this.timer = 0;
+    this.due = Infinity;
     this.send = () => {};
     this.onChange = () => {};
     addEventListener("beforeunload", (event) => {
@@ -58,21 +59,26 @@ class Desk {
 
   drawn() {
     this.model.changes++;
-    if (!this.timer) this.schedule(SAVE_AFTER_MS);
+    this.schedule(SAVE_AFTER_MS);
     this.onChange();
   }
 
+  // Save after a time, or before it where that is planned already.
   schedule(delay) {
+    const due = performance.now() + delay;
+    if (this.timer && this.due <= due) return;
     clearTimeout(this.timer);
+    this.due = due;
     this.timer = setTimeout(() => {
       this.timer = 0;
       this.saveNow();
     }, delay);
   }
 
+  // The open photo first: what waits may be refused for good, as when its photo is gone.
   saveNow() {
-    if (this.waiting.length) this.post(this.waiting[0]);
-    else if (this.model?.isUnsaved && !this.other) this.post(this.letter("save"));
+    if (this.model?.isUnsaved && !this.other) this.post(this.letter("save"));
+    else if (this.waiting.length) this.post(this.waiting[0]);
   }
 
   // Save and then do something else: "done", "next" or "previous".
@@ -89,9 +95,9 @@ class Desk {
   }
 
   letter(action) {
-    const { name, width, height, version, changes, isUnsaved } = this.model;
-    const runs = isUnsaved ? encodeRuns(this.model.mask) : null;
-    return { action, name, width, height, base_version: version, changes, runs, mask: runs && toBase64(runs) };
+    const { model } = this, { name, width, height, version, seen, changes, isUnsaved } = model;
+    const runs = isUnsaved ? encodeRuns(model.mask) : null, mask = runs && toBase64(runs);
+    return { action, model, name, width, height, base_version: version, seen_version: seen, changes, runs, mask };
   }
 
   post(letter) {
@@ -102,7 +108,7 @@ class Desk {
   }
 
   transmit() {
-    const letter = this.sent, { number, action, name, width, height, base_version, mask } = letter;
+    const letter = this.sent, { number, action, name, width, height, base_version, seen_version, mask } = letter;
     letter.wait = Math.min(LONGEST_WAIT_MS, letter.wait ? 1.5 * letter.wait : ANSWER_WITHIN_MS);
     this.later(letter, letter.wait, () => {
       letter.isLate = true;
@@ -111,7 +117,7 @@ class Desk {
       this.later(letter, PAGE_RUNS_WITHIN_MS, () => this.transmit());
       this.onChange();
     });
-    this.send({ number, action, name, width, height, base_version, mask });
+    this.send({ number, action, name, width, height, base_version, seen_version, mask });
     this.onChange();
   }
 
@@ -134,69 +140,97 @@ class Desk {
   accepted(letter, version) {
     this.problem = "";
     this.waiting = this.waiting.filter((each) => each !== letter);
-    for (const each of this.waiting) if (each.name === letter.name) each.base_version = version;
-    if (this.model.name === letter.name) {
-      this.model.version = version;
-      if (letter.mask) this.model.saved = Math.max(this.model.saved, letter.changes);
-    }
-    if (this.waiting.length) this.saveNow();
-    else if (this.wish) this.postWish();
-    else if (this.isUnsaved && !this.timer) this.schedule(SAVE_AFTER_MS);
+    for (const each of this.waiting) if (each.model === letter.model) each.base_version = version;
+    Object.assign(letter.model, { version, seen: "" });
+    if (letter.mask) letter.model.saved = Math.max(letter.model.saved, letter.changes);
+    this.goOn(0);
   }
 
-  // `isKept`: somebody else saved this photo, and the server put our mask into its history.
+  // `isKept`: the server put our mask into the history of its photo, and will never save it in its place.
   refused(letter, problem, isKept) {
-    this.wish = null;
+    const { model } = this, isOfModel = letter.model === model;
     this.last = letter;
     this.problem = problem;
-    if (isKept) this.waiting = this.waiting.filter((each) => each !== letter);
-    // The file that the letter knew may have been our own, from before the server was started again: try with the new.
-    const isOutdated = this.model.name === letter.name && this.model.version !== letter.base_version;
-    if (isOutdated) this.saveNow();
-    else if (this.isUnsaved && !isKept) this.schedule(TRY_AGAIN_AFTER_MS);
+    this.waiting = this.waiting.filter((each) => each !== letter);
+    if (isOfModel) {
+      this.wish = null;
+      // The file that the letter knew may have been our own, from before the server was started again: try with the new.
+      const isOutdated = letter.base_version !== model.version || letter.seen_version !== model.seen;
+      if (isOutdated && model.isUnsaved) return this.saveNow();
+      if (isKept && !this.waiting.length) return; // the other mask is on its way
+    } else if (letter.mask && !isKept) {
+      this.waiting.push(letter);
+    }
+    this.goOn(TRY_AGAIN_AFTER_MS);
   }
 
-  // What the server has of a photo: another photo, or another mask of this one.
+  // What is next once a letter is answered: what the person wants, what waits, what was drawn meanwhile.
+  goOn(delay) {
+    if (this.wish) this.postWish();
+    else if (this.waiting.length && !delay) this.post(this.waiting[0]);
+    else if (this.isUnsaved) this.schedule(delay || SAVE_AFTER_MS);
+  }
+
+  // What the server has of a photo: another photo, or another mask of this one. Return whether it is to be shown.
   received(header, runs, photo) {
-    const { model } = this;
-    if (model?.id === header.id) return false;
-    if (model?.name !== header.name || model.width !== header.width || model.height !== header.height) {
+    if (this.model?.id === header.id) return false;
+    const isNew = ["name", "file", "width", "height"].some((part) => this.model?.[part] !== header[part]);
+    if (isNew) {
       this.leave();
       this.model = new Model(header, runs, photo);
-      return true;
+      this.takeBack();
     }
+    const { model } = this;
     model.id = header.id;
-    if (header.version === model.version) return false;
-    const ours = this.sent ?? this.last;
-    if (ours?.name === header.name && ours.runs && areEqual(ours.runs, runs)) {
+    if (header.version === model.version) return isNew;
+    const ours = [this.sent, this.last].find((each) => each?.model === model && each.runs && areEqual(each.runs, runs));
+    if (ours && (header.classes === model.classes || ours.changes === model.changes)) {
       // Our own mask, whose answer was lost.
-      this.sent ??= ours;
-      this.answered({ number: ours.number, version: header.version, problem: "" });
+      if (this.sent === ours) this.sent = null;
+      this.accepted(ours, header.version);
+    } else if (model.isUnsaved && header.is_proposal) {
+      this.saveNow(); // a photo that somebody draws on needs no proposal
     } else if (model.isUnsaved) {
-      this.other = { version: header.version, runs };
-      this.onChange();
+      this.other = { version: header.version, runs, classes: header.classes };
     } else {
-      this.take(header.version, runs);
+      this.take({ version: header.version, runs, classes: header.classes });
       return true;
     }
-    return false;
+    this.onChange();
+    return isNew;
   }
 
-  take(version, runs) {
+  // Strokes of this photo that wait to be saved, from when it was open before.
+  takeBack() {
+    const { model, sent } = this, isOurs = ({ name, width, height }) =>
+      name === model.name && width === model.width && height === model.height;
+    const letter = this.waiting.findLast(isOurs);
+    if (!letter) return;
+    const old = letter.model;
+    model.setMask(letter.runs);
+    Object.assign(model, { version: letter.base_version, seen: letter.seen_version, changes: 1 });
+    Object.assign(letter, { model, changes: 1 });
+    // An earlier one that is under way says nothing of this mask but its version.
+    if (sent && sent !== letter && sent.model === old) Object.assign(sent, { model, changes: 0 });
+    if (sent !== letter) this.last = letter;
+    this.waiting = this.waiting.filter((each) => !isOurs(each));
+    this.schedule(SAVE_AFTER_MS);
+  }
+
+  take({ version, runs, classes }) {
     this.model.setMask(runs);
-    this.model.version = version;
-    this.model.saved = this.model.changes;
+    Object.assign(this.model, { version, classes, seen: "", saved: this.model.changes });
     this.other = null;
   }
 
   // The person's choice between the two masks: the other's is on the disk and stays in the history there.
   choose(isOwn) {
     if (isOwn) {
-      this.model.version = this.other.version;
+      this.model.seen = this.other.version;
       this.other = null;
       this.saveNow();
     } else {
-      this.take(this.other.version, this.other.runs);
+      this.take(this.other);
     }
     this.problem = "";
     this.onChange();
@@ -209,7 +243,8 @@ class Desk {
     this.wish = null;
     if (!model) return;
     if (sent?.mask && !this.waiting.includes(sent)) this.waiting.push(Object.assign(sent, { action: "save" }));
-    if (model.isUnsaved && sent?.changes !== model.changes) this.waiting.push(this.letter("save"));
+    const isOnItsWay = sent?.model === model && sent.changes === model.changes;
+    if (model.isUnsaved && !isOnItsWay) this.waiting.push(this.letter("save"));
     clearTimeout(this.timer);
     this.timer = 0;
     this.saveNow();
