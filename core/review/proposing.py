@@ -40,6 +40,9 @@ MAX_COMPARED = 300
 LOOKED_AT = 4
 """Uncertainty is measured at every 4th pixel of the model's square, along both sides."""
 
+MOST_FIRST = 50
+"""Photos that are named on the command line, which has a limit on Windows."""
+
 
 class Proposer:
     """An opened checkpoint that proposes masks of a label set's classes, or, without a set, of its own."""
@@ -125,7 +128,9 @@ def start(
     arguments = ["propose", str(label_set.root), "--checkpoint", str(checkpoint)]
     arguments += [f"--class={object_class}"] if object_class else []
     arguments += [f"--map={name}={to}" for name, to in (chosen or {}).items()]
-    jobs.start(store.proposals_folder(label_set.root), [*arguments, *(f"--first={name}" for name in first)])
+    jobs.start(
+        store.proposals_folder(label_set.root), [*arguments, *(f"--first={name}" for name in list(first)[:MOST_FIRST])]
+    )
 
 
 def propose(

@@ -23,6 +23,7 @@ from core.data.labelling import (
     save_label,
 )
 from core.data.labelling.proposals import proposals_folder, write_proposal, write_ranking
+from core.errors import DataError
 from core.home import datasets_dir
 from core.training.run import folders
 from core.training.run.folders import Run, list_runs
@@ -31,6 +32,8 @@ from tests.app.conftest import Visit, append, button, links, make_pairs, started
 from tests.small_data import draw_pair
 from tests.small_models import ship_stand_in
 from ui import cached
+from ui.label.canvas import CanvasEvent
+from ui.label.editor import _take
 from ui.label.queue import SLICE
 from ui.label.tab import TAB
 
@@ -275,6 +278,18 @@ def test_after_its_training_a_tab_proposes_and_another_one_offers_it(
 
 
 # --- other tabs, history, classes -----------------------------------------------------------------------------------
+
+
+def test_done_makes_truth_only_of_what_this_tab_has(pets: LabelSet) -> None:
+    """A key is not a disabled button: a proposal, or the draft of another tab, is not listed."""
+    event = CanvasEvent("pet_0", "", "", None, "done")
+    write_proposal(pets, "pet_0", np.full(SIZE[::-1], 2, dtype=np.uint8), {})
+    with pytest.raises(DataError, match="accept or discard"):
+        _take(pets.root, list(pets.photos), event)
+    claim(pets, "pet_1", OTHER)
+    with pytest.raises(DataError, match="another tab"):
+        _take(pets.root, list(pets.photos), event._replace(name="pet_1"))
+    assert set(open_label_set(pets.root).states().values()) == {State.PROPOSED, State.UNLABELLED}
 
 
 def test_a_second_tab_is_warned_and_may_take_over(look: Callable[..., AppTest], pets: LabelSet) -> None:

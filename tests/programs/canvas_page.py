@@ -1,7 +1,8 @@
 """A page with nothing but the canvas, on a folder of photos whose masks it saves: `streamlit run`, with $CANVAS_FOLDER.
 
 The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved. A
-file `full` in it stands for a full disk, `full NAME` for one that has no room for this photo. `log.txt` gets a line for every event and every content that is read.
+file `full` in it stands for a full disk, `full NAME` for one that has no room for this photo. `log.txt` gets a line for
+every event and every content that is read.
 """
 
 import hashlib

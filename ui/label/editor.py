@@ -114,13 +114,13 @@ def _read(label_set: LabelSet, name: str) -> tuple[NDArray[np.uint8], str]:
     """Return the mask of a photo and its version; offer to set one aside that cannot be read."""
     try:
         label = read_label(label_set, name)
-        return label.mask_HW, label.version
     except DataError:
         if st.button("Set its mask aside", icon=":material/layers_clear:",
                      help="It stays in the history, and the photo can be labelled anew."):  # fmt: skip
             remove_label(label_set, name)
             st.rerun()
         raise
+    return label.mask_HW, label.version
 
 
 def _take(root: Path, names: Sequence[str], event: CanvasEvent) -> str:

@@ -158,7 +158,7 @@ def photo_of(content: Callable[[], CanvasContent], regions: Callable[[], Regions
 def test_a_photo_that_cannot_be_read_is_not_taken_for_the_one_before() -> None:
     """It was noted as sent before it was read: the next run showed the photo before under its name."""
 
-    def main(content: Callable[[], Any]) -> None:
+    def main(content: "Any") -> None:
         import streamlit as st
 
         from core.classes import classes_of
