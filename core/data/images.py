@@ -107,7 +107,7 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
             "or import the folder as color-table, with a table of its colours."
         )
     mask_HW = np.array(mask, dtype=np.uint8)
-    strays = sorted(set(np.unique(mask_HW).tolist()) - set(range(num_classes)) - {VOID})
+    strays = sorted({*np.flatnonzero(pixels_of(mask_HW)).tolist()} - set(range(num_classes)) - {VOID})
     if strays:
         listed = ", ".join(map(str, strays[:5])) + (" and more" if len(strays) > 5 else "")
         raise DataError(
