@@ -61,14 +61,14 @@ def act(chosen: Sequence[Choice], split: str) -> list[ReportedCheckpoint]:
 
 
 def move(steps: Sequence[str], pair: Sequence[ReportedCheckpoint]) -> tuple[str, Words]:
-    """Draw Back, Next, Leave and the languages; return the step and the language in the query string."""
+    """Draw Back, Next, Leave and the other language; return the step and the language in the query string."""
     wanted = st.query_params.get("step")
     place = steps.index(wanted) if wanted in steps else 0
     with st.container(key="moves", horizontal=True, vertical_alignment="center"):
         buttons = st.container(horizontal=True, vertical_alignment="center", width="content")
-        language = address.ask_one(
-            "Language", LANGUAGES, "language", "en", label_visibility="collapsed", width="content"
-        )
+        language = address.held("language", LANGUAGES, "en")
+        for other in LANGUAGES.keys() - {language}:  # a button: a row of options would keep the arrow keys to itself
+            st.button(LANGUAGES[other], key=f"in {other}", on_click=address.hold, args=("language", other))
     words = Words(language)
     with buttons:
         offer("Back", "Left", words("back"), steps[max(place - 1, 0)], is_possible=place > 0)
