@@ -20,6 +20,7 @@ from core.data.labelling import (
     new_label_set,
     open_label_set,
     read_label,
+    remove_class,
     save_label,
 )
 from core.data.labelling.proposals import proposals_folder, write_proposal, write_ranking
@@ -310,6 +311,21 @@ def test_an_earlier_mask_is_restored(look: Callable[..., AppTest], pets: LabelSe
     button(app, "Restore").click().run()
     assert not app.exception
     assert (read_mask(pets.masks()["pet_0"], 3) == 1).all()
+
+
+def test_an_earlier_mask_of_a_class_that_is_gone_is_shown_and_restored(
+    look: Callable[..., AppTest], pets: LabelSet
+) -> None:
+    """Its ids were read as those of today, and the error stood where the button was."""
+    draw(pets, "pet_0", 2)
+    draw(pets, "pet_0", 1)
+    remove_class(pets, 2)
+    app = look(photo="pet_0")
+    assert not app.error
+    button(app, "Restore").click().run()
+    assert not app.exception
+    assert not app.error
+    assert (read_mask(pets.masks()["pet_0"], 2) == 0).all()
 
 
 def test_a_mask_that_cannot_be_read_is_set_aside(look: Callable[..., AppTest], pets: LabelSet) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from core.data.images import jpeg_bytes, photo_size, read_photo
 from core.data.labelling import (
+    Entry,
     LabelSet,
     State,
     accept_proposal,
@@ -18,6 +20,7 @@ from core.data.labelling import (
     holder,
     mark_done,
     open_label_set,
+    read_entry,
     read_label,
     remove_label,
     restore,
@@ -28,6 +31,7 @@ from core.data.labelling.proposals import delete_proposal, proposal_file, read_p
 from core.data.labelling.regions import regions_of
 from core.errors import DataError
 from core.files import stamp
+from core.model.output.render import overlay
 from ui import address, cached
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
 from ui.label.queue import LABELS, beside, next_to_label
@@ -167,9 +171,18 @@ def show_history(label_set: LabelSet, name: str) -> None:
         format_func=lambda file: f"{entries[file].at.astimezone():%d %b, %H:%M:%S}: {KINDS[entries[file].kind]}",
     )  # fmt: skip
     with showing_errors():
-        photo, mask = label_set.photos[name], entries[chosen].file
-        picture = cached.thumbnail(photo, mask, classes=label_set.classes, view="overlay", size_px=HISTORY_PX)
-        st.image(picture, alt=f"{name} with this mask laid over it")
+        st.image(_earlier(label_set, name, entries[chosen]), alt=f"{name} with this mask laid over it")
+    with showing_errors():
         if st.button("Restore", icon=":material/history:", help="The mask of now stays here too."):
             restore(label_set, name, entries[chosen])
             st.rerun()
+
+
+def _earlier(label_set: LabelSet, name: str, entry: Entry) -> bytes:
+    """Return a photo with an earlier mask over it, in the classes of today."""
+    photo, classes = label_set.photos[name], label_set.classes
+    if entry.generation == label_set.generation:
+        return cached.thumbnail(photo, entry.file, classes=classes, view="overlay", size_px=HISTORY_PX)
+    small = reduced(read_photo(photo), HISTORY_PX)
+    mask = Image.fromarray(read_entry(label_set, name, entry)).resize(small.size, Image.Resampling.NEAREST)
+    return jpeg_bytes(overlay(small, np.asarray(mask), classes.palette))
