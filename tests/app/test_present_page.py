@@ -223,7 +223,8 @@ def test_a_photo_of_the_audience_is_segmented_by_both(
     assert "both checkpoints segment it" in texts(app)
     upload(app, ("mine.jpg", photo_bytes()))
     assert not app.exception
-    assert pictures(app) == ["mine.jpg: A", "mine.jpg: B"]
+    assert pictures(app) == ["mine.jpg: Input", "mine.jpg: A", "mine.jpg: B"]
+    assert app.info[0].value.startswith("Trained on drawn scenes only: 1 epoch and 3 epochs.")
     upload(app, ("mine.jpg", b"no photo"))
     assert "mine.jpg" in app.error[0].value
 

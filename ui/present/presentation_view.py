@@ -15,6 +15,7 @@ from core.report.html import sections
 from core.report.html.charts import LineChart
 from core.report.html.figures import caption
 from core.report.language.words import Words
+from core.training import demo_run
 from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
@@ -181,7 +182,7 @@ def _show_image(shown: Shown, story: Story) -> None:
 
 
 def _show_yours(story: Story) -> None:
-    """Ask for a photo of the audience's, and draw what both checkpoints see in it."""
+    """Ask for a photo of the audience's, and draw it beside what both checkpoints see in it."""
     content, words = story.content, story.words
     st.title(words("slide yours"), anchor=False)
     file = st.file_uploader(
@@ -192,10 +193,15 @@ def _show_yours(story: Story) -> None:
         st.caption(words("slide yours asked"))
         return
     labels, present = words.labels(content), set()
+    drawn = [label for label, each in zip(labels, content.checkpoints, strict=True) if demo_run.is_drawn(each.run)]
+    if drawn:
+        st.info(words("slide drawn", labels=plain(words.listed(drawn))), icon=":material/draw:")
     with st.container(key="yours"):
-        for column, name, label, checkpoint in zip(st.columns(2), "AB", labels, content.checkpoints, strict=True):
+        plain_column, *columns = st.columns(3)
+        photo = reduced(open_photo(file.getvalue(), file.name), PICTURE_PX)
+        plain_column.image(jpeg_bytes(photo), words("input"), width="stretch", alt=f"{file.name}: {words('input')}")
+        for column, name, label, checkpoint in zip(columns, "AB", labels, content.checkpoints, strict=True):
             found = cached_segments.segmented(checkpoint.file, file.getvalue(), file.name)
-            photo = reduced(open_photo(file.getvalue(), file.name), PICTURE_PX)
             mask_HW = found.answers().reduced(*photo.size).mask_HW
             covered = jpeg_bytes(overlay(photo, mask_HW, found.classes.palette))
             column.image(covered, f"{name} · {plain(label)}", width="stretch", alt=f"{file.name}: {name}")
