@@ -97,6 +97,7 @@ def test_random_and_stratified_are_compared_and_the_lists_written(
     assert not app.exception
     assert not app.get("plotly_chart"), "shares of a single class are no chart"
     assert "random 80/20" in texts(app)
+    assert "Furthest from a fifth, in points, among classes with five photos or more: random " in texts(app)
     next(button for button in app.button if "stratified" in button.label).click().run()
     assert not app.exception
     lists = sorted(file.name for file in (unlisted / "ImageSets" / "Segmentation").iterdir())

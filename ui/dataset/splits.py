@@ -71,8 +71,8 @@ def _show_preview(data: Dataset, preview: SplitPreview) -> None:
     if len(shown) > 1:
         st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
     worst = {"random": preview.random.largest_deviation, "stratified": preview.stratified.largest_deviation}
-    deviations = [f"{name} {percent(value) if value is not None else MISSING}" for name, value in worst.items()]
-    st.caption(f"Furthest from a fifth, among classes with five photos or more: {', '.join(deviations)}.")
+    deviations = [f"{name} {MISSING if value is None else f'{100 * value:.1f}'}" for name, value in worst.items()]
+    st.caption(f"Furthest from a fifth, in points, among classes with five photos or more: {', '.join(deviations)}.")
 
 
 def _val_share(split: SplitShares, class_id: int) -> float:
