@@ -50,7 +50,7 @@ def follow(entry: Entry, runs_there: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         ask_action(run, log, state)
     st.fragment(show_live, run_every=run_view.TICK_S if state in folders.LIVE_STATES else None)(run, state, runs_there)
-    show_settings(run)
+    show_settings(run, log)
     edit_run(run, state)
 
 

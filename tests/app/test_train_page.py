@@ -28,6 +28,7 @@ from tests.app.conftest import (
     epoch_record,
     links,
     make_pairs,
+    started,
     texts,
     write_records,
 )
@@ -223,6 +224,13 @@ def test_every_setting_of_a_run_is_in_a_table_with_its_preset_beside(
         "Learning rate": {"Value": "**0.01**", "Preset Demo": "0.001"},
     }
     assert table.loc["Random flip", "Value"] == "yes"
+    append(run, started(run, epochs_done=3, config=run.config.as_dict() | {"epochs": 50}))
+    app.session_state["Log and the command"] = True
+    app.run()
+    assert app.table[0].value.loc["Epochs", "Value"] == "**50**"
+    made, extended = next(code.value for code in app.code if "--new" in code.value).splitlines()
+    assert "--set epochs=3" in made
+    assert extended == "python -m core train checkpoints/RUN --extend 50"
 
 
 def test_a_run_that_ends_near_the_floor_says_why_and_what_helps(

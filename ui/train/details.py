@@ -55,8 +55,14 @@ def show_speed(_run: Run, log: RunLog) -> None:
 
 def show_log(run: Run, log: RunLog) -> None:
     """Draw the command that repeats the run, its latest record, and the end of the trainer's output."""
-    st.caption("This command makes and trains the same run again:")
-    st.code(folders.command(run), language=None, wrap_lines=True)
+    commands = folders.commands(run, log)
+    if len(commands) == 1:
+        st.caption("This command makes and trains the same run again:")
+    else:
+        st.caption(
+            "These commands make, train and extend the same run again; RUN is the folder that the first one makes:"
+        )
+    st.code("\n".join(commands), language=None, wrap_lines=True)
     if log.last:
         st.caption(f"The latest record of {plain(str(run.log_path))}:")
         st.code(to_line(log.last).strip(), language=None, wrap_lines=True)
@@ -86,17 +92,17 @@ def show_checkpoints(run: Run, log: RunLog) -> None:
     st.caption(f"Beside a floor of {percent(floor)} mIoU.")
 
 
-def show_settings(run: Run) -> None:
+def show_settings(run: Run, log: RunLog) -> None:
     """Draw every setting of a run as a table; those that differ from its preset are bold, beside the preset's.
 
-    They do not change while it trains, so no tick draws them.
+    The epochs are those of the latest extension. Settings do not change while it trains, so no tick draws them.
     """
     name = present_name(run.preset)
     usual = preset(name) if name in PRESETS else TrainingConfig()
     beside = f"Preset {PRESET_LABELS[name]}" if name in PRESETS else "Default"
-    rows = []
+    settings, rows = run.config.as_dict() | {"epochs": folders.target_epochs(run, log)}, []
     for declared in dataclasses.fields(run.config):
-        value, other = (_in_words(getattr(config, declared.name)) for config in (run.config, usual))
+        value, other = _in_words(settings[declared.name]), _in_words(getattr(usual, declared.name))
         is_same = value == other
         shown = {"Setting": declared.metadata["label"], "Value": value if is_same else f"**{value}**"}
         rows.append(shown | {beside: "same" if is_same else other})

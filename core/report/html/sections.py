@@ -129,9 +129,7 @@ def _is_remade_by_demo(run: Run) -> bool:
 
 
 def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequence[str]:
-    targets = [int(leg.config["epochs"]) for leg in reported.log.legs]
-    later = sorted({target for target in targets if target > reported.run.config.epochs})
-    train = [folders.command(reported.run), *(f"python -m core train {folder} --extend {target}" for target in later)]
+    train = folders.commands(reported.run, reported.log, folder)
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
     return [
         *(["python -m core demo"] if _is_remade_by_demo(reported.run) else train),

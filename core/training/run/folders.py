@@ -276,8 +276,15 @@ def refuse_if_busy(run: Run) -> None:
     machine.refuse_if_held()
 
 
+def commands(run: Run, log: RunLog, folder: str = "checkpoints/RUN") -> list[str]:
+    """Return the command lines that make this run again, in `folder`, and train and extend it as far as it went."""
+    targets = {int(leg.config.get("epochs", 0)) for leg in log.legs}  # logs from elsewhere may lack it
+    later = sorted(target for target in targets if target > run.config.epochs)
+    return [command(run), *(f"python -m core train {folder} --extend {target}" for target in later)]
+
+
 def command(run: Run) -> str:
-    """Return the command line that makes and trains this run again."""
+    """Return the command line that makes this run again and trains it to the epochs that it was made for."""
     name = present_name(run.preset) if present_name(run.preset) in PRESETS else "report"
     default = preset(name).as_dict()
     changed = {name: value for name, value in run.config.as_dict().items() if value != default[name]}
