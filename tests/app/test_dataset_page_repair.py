@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from core.data.analysis import analyse
+from core.data.images import write_mask
 from core.home import demo_dir
 from tests.app.conftest import Visit, button, make_pairs, texts
 
@@ -41,9 +42,14 @@ def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, 
 
 
 def test_findings_by_kind(visit: Visit, broken: Path) -> None:
+    for name in ("photo_2", "photo_3"):
+        write_mask(broken / "SegmentationClass" / f"{name}.png", np.full((30, 40), 9, dtype=np.uint8))
+    analyse(broken)
     app = visit("dataset", source="A folder", data=str(broken), look="Findings")
     app.button_group(key="kinds").set_value(["missing photo"]).run()
     assert list(app.dataframe[0].value["Kind"]) == ["missing photo"]
+    app.button_group(key="kinds").set_value(["class missing in val"]).run()
+    assert "or doctor DIR --repair OUT --split-anew" in app.dataframe[0].value.iloc[0, -1], "a cell is not Markdown"
 
 
 def test_clean_data_says_so(visit: Visit, home: Path) -> None:

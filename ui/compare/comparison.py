@@ -54,8 +54,8 @@ CONVENTIONS = {
     "atrous": ScoreColumn("Mean over classes that occur", "Over the whole set; a class that occurs nowhere is "
                           "left out, one only predicted counts 0. The headline of this dashboard."),
     "voc_devkit": ScoreColumn("VOC devkit", "Plain mean over all classes; one that occurs nowhere makes it undefined."),
-    "torchvision": ScoreColumn("torchvision", "As the VOC devkit: `iu.mean()` in references/segmentation."),
-    "mmseg": ScoreColumn("mmseg", "Mean over the classes that occur (`nanmean`): the same as the headline."),
+    "torchvision": ScoreColumn("torchvision", "As the VOC devkit: iu.mean() in references/segmentation."),
+    "mmseg": ScoreColumn("mmseg", "Mean over the classes that occur (nanmean): the same as the headline."),
     "torchmetrics_jaccard": ScoreColumn("torchmetrics JaccardIndex", "Macro average; a class that occurs nowhere "
                                         "weighs nothing: the same as the headline."),
     "torchmetrics_mean_iou_per_image": ScoreColumn("torchmetrics MeanIoU", "Mean over all pairs of an image and a "

@@ -26,6 +26,8 @@ _ASKED = "repaired copies"
 PER_PAGE = 50
 THUMBNAIL_PX = 96
 ROW_PX = 84
+HEADER_PX = 37
+"""The height of a table's first row, with its border."""
 SEVERITIES = {"error": "Error", "warning": "Warning"}
 MEANING = "An error stops the training or falsifies the score. A warning may be intended. The files were only read."
 
@@ -60,7 +62,7 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
             "": SEVERITIES[found.severity],
             "Kind": found.kind,
             "File": found.file,
-            "What it does, and the remedy": found.detail,
+            "What it does, and the remedy": found.detail.replace("`", ""),  # a cell is not Markdown
         }
         for found in findings
     ]
@@ -72,7 +74,7 @@ def _show_table(root: Path, findings: Sequence[Finding]) -> None:
         "What it does, and the remedy": st.column_config.TextColumn(width=400),
     }
     st.dataframe(
-        rows, hide_index=True, column_config=columns, row_height=ROW_PX, height=ROW_PX * (min(len(rows), 8) + 1),
+        rows, hide_index=True, column_config=columns, row_height=ROW_PX, height=HEADER_PX + ROW_PX * min(len(rows), 8),
         key="findings", alt="What the doctor found", placeholder=MISSING,
     )  # fmt: skip
 

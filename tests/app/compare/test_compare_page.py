@@ -150,6 +150,7 @@ def test_the_rules_of_other_libraries_stand_in_a_table_of_their_own(visit: Visit
     assert rules.loc["SMP macro", ["1 epoch", "Floor"]].tolist() == pytest.approx([expected, expected])
     assert rules.loc["SMP macro", "3 epochs"] > expected > scores_of(app)["mIoU"].iloc[0]
     assert len(rules) == len(stored.scores.conventions) == 9
+    assert "`" not in "".join(rules["Meaning"]), "a cell is not Markdown"
     assert rules["VOC devkit":"torchvision"][["1 epoch", "Floor"]].isna().all(axis=None)
 
 
