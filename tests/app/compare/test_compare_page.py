@@ -274,6 +274,9 @@ def test_a_query_string_from_elsewhere_opens_no_file(visit: Visit, run: Run) -> 
     app = visit("compare", checkpoint=["../../etc/passwd", f"{run.path.name}/../x"])
     assert not app.exception
     assert list(scores_of(app).index) == ["1 epoch", "3 epochs", "Floor"]
+    assert app.warning[0].value.startswith(f"There is no checkpoint ../../etc/passwd and no {run.path.name}/../x in ")
+    app.selectbox(key="checkpoint first").set_value(f"{run.path.name}/epoch_003.pt").run()
+    assert "There is no checkpoint" not in texts(app), "the address names what is shown"
 
 
 def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
