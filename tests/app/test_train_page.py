@@ -71,11 +71,13 @@ def test_start_makes_a_run_with_what_was_asked(visit: Visit, demo_data: Path, mo
 def test_a_setting_that_does_not_fit_another_is_set_right_and_said(visit: Visit, demo_data: Path) -> None:
     """MobileNet was an error in red until the stride, hidden among more settings, was changed too."""
     app = visit("train", preset="The report's recipe")
+    place = _place_of_more_settings(app)
     app.selectbox(key="report.architecture").set_value("deeplabv3_mobilenet_v3_large").run()
     assert not app.exception
     assert not app.error
+    assert _place_of_more_settings(app) == place, "where it moves, the browser closes it"
     assert app.selectbox(key="report.output_stride").value == 16
-    said = "output_stride is 8, but deeplabv3_mobilenet_v3_large has 16 only: Output stride is now 16."
+    said = "Output stride is 8, but deeplabv3_mobilenet_v3_large has 16 only: Output stride is now 16."
     assert said in [info.value for info in app.info]
     assert not button(app, "Start training").disabled
     assert app.number_input(key="report.epochs").proto.default == preset("report").epochs, (
@@ -84,6 +86,11 @@ def test_a_setting_that_does_not_fit_another_is_set_right_and_said(visit: Visit,
     app.number_input(key="report.batch_size").set_value(4).run()
     assert said not in [info.value for info in app.info]
     assert app.selectbox(key="report.architecture").value == "deeplabv3_mobilenet_v3_large"
+
+
+def _place_of_more_settings(app: AppTest) -> list[int]:
+    """Return the place in the page of each expander."""
+    return [place for place, block in app.main.children.items() if block.type == "expander"]
 
 
 def test_what_was_chosen_last_stays_where_the_others_can_follow(visit: Visit, demo_data: Path) -> None:

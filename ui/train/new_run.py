@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from ui.sources import ask_source, data_of, is_demo, is_there, make_demo_data
 from ui.train.duration import offer_estimate
 from ui.words import plain
 
-INPUT_WIDTH_PX = 190
+MAIN_WIDTH_PX, MORE_WIDTH_PX = 190, 290
+"""The widths of the inputs in view, and of the others, whose labels are longer."""
+
+LABELS = {declared.name: declared.metadata["label"] for declared in dataclasses.fields(TrainingConfig)}
 
 
 def ask_new_run() -> None:
@@ -76,8 +80,9 @@ def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
         groups.setdefault(declared.metadata["group"], []).append(declared)
     if f"{key}.epochs" not in st.session_state:  # a new form begins
         st.session_state.pop(_said(key), None)
-    for sentence in st.session_state.get(_said(key), ()):
-        st.info(plain(sentence), icon=":material/build:")
+    with st.container():  # also if it is empty: what moves down the page is drawn anew, and the expander closed
+        for sentence in st.session_state.get(_said(key), ()):
+            st.info(plain(sentence), icon=":material/build:")
     values = _group_inputs(groups.pop("Main"), base, key)
     with st.expander("More settings", icon=":material/tune:"):
         for heading, members in groups.items():
@@ -99,8 +104,8 @@ def setting_input(declared: "dataclasses.Field[Any]", value: Any, key: str) -> A
     about, wanted = declared.metadata, SETTING_TYPES[declared.name]
     label, help_text = about["label"], f"{about['help']} (`{declared.name}`)"
     widget: dict[str, Any] = {
-        "key": f"{key}.{declared.name}", "help": help_text, "width": INPUT_WIDTH_PX, "on_change": _use,
-        "args": (key, {}, declared.name),
+        "key": f"{key}.{declared.name}", "help": help_text, "on_change": _use,
+        "args": (key, {}, declared.name), "width": MAIN_WIDTH_PX if about["group"] == "Main" else MORE_WIDTH_PX,
     }  # fmt: skip
     if wanted is bool:
         return st.toggle(label, value, **widget)
@@ -120,17 +125,22 @@ def _use(key: str, changes: Mapping[str, Any], chosen: str = "") -> None:
     for name, value in values.items():
         if st.session_state[f"{key}.{name}"] != value:
             st.session_state[f"{key}.{name}"] = SETTING_TYPES[name](value)
-    st.session_state[_said(key)] = [f"{misfit.why}: {_in_words(misfit.changes)}." for misfit in made]
+    st.session_state[_said(key)] = [f"{_labelled(misfit.why)}: {_in_words(misfit.changes)}." for misfit in made]
 
 
 def _in_words(changes: Mapping[str, Any]) -> str:
-    labels = {declared.name: declared.metadata["label"] for declared in dataclasses.fields(TrainingConfig)}
     words = {True: "on", False: "off"}
     shown = [
-        f"{labels[name]} is now {words[value] if value is True or value is False else value}"
+        f"{LABELS[name]} is now {words[value] if value is True or value is False else value}"
         for name, value in changes.items()
     ]
     return ", ".join(shown)
+
+
+def _labelled(text: str) -> str:
+    """Return a text with the labels of settings for their names."""
+    names = rf"\b({'|'.join(LABELS)})\b(=?)"
+    return re.sub(names, lambda found: LABELS[found[1]] + (" = " if found[2] else ""), text)
 
 
 def _said(key: str) -> str:
