@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import jobs
 from core.data import analysis
@@ -79,12 +80,12 @@ def ask_split(data: Dataset) -> str:
     return address.ask_one("Split", names, "split", names[0], help=f"Where the splits come from: {data.split_source}.")
 
 
-def show_content(data: Dataset, found: analysis.Analysis | None) -> None:
-    """Draw the numbers of a split, its photos, and its charts."""
+def show_content(data: Dataset, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
+    """Draw the numbers of a split, its photos, and its charts; a photo that is open large, in `top`."""
     split = ask_split(data)
     stats = cached.split_stats(found, split) if found else None
     numbers = st.container()
-    is_large = browse(data, split, stats)
+    is_large = browse(data, split, stats, top)
     if stats and stats.images and not is_large:
         with numbers:
             show_facts(stats)
@@ -101,7 +102,7 @@ def default_look(data: Dataset | None, found: analysis.Analysis | None) -> str:
     return FINDINGS if data is None or has_errors else CONTENT
 
 
-def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
+def show(data: Dataset | None, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
     """Draw the chosen view; only that one is computed."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if found:
@@ -118,13 +119,14 @@ def show(data: Dataset | None, found: analysis.Analysis | None) -> None:
     elif data is None:
         st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* lists what is wrong with it.")
     elif look == CONTENT:
-        show_content(data, found)
+        show_content(data, found, top)
     elif found:
         show_splits(data, {split: cached.split_stats(found, split) for split in data.splits})
 
 
 def main() -> None:
     """Ask for a data set, read it once, and show it."""
+    top = st.container(key="large view")  # before all that is asked, so that the whole photo is on the first screen
     st.title("Dataset", anchor=False)
     source = ask_source(BRING)
     if source == BRING:
@@ -142,7 +144,7 @@ def main() -> None:
         link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
         return
     show_import_notes(path)
-    show(data, analyse(path, data))
+    show(data, analyse(path, data), top)
 
 
 with open_page("Dataset"):

@@ -5,8 +5,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
+from core.data.dataset import open_dataset
 from core.data.demo import write_demo
 from core.training.run.folders import Run, create_run
 from core.training.settings.config import TrainingConfig
@@ -168,3 +170,24 @@ def test_a_ticked_run_is_opened_though_another_was_made_meanwhile(
     table.click(position={"x": 15, "y": 52})  # the box of the first row; the table is a canvas
     expect(page.get_by_role("heading", name="run 4", exact=True)).to_be_visible()
     assert f"run={shown[-1].path.name}" in page.url
+
+
+@pytest.mark.parametrize(("width", "height"), [(1300, 850), (400, 850), (1920, 1080)])
+def test_a_photo_that_is_open_large_is_whole_on_the_first_screen(
+    dashboard: Dashboard, visit: Visit, scenes: Path, width: int, height: int
+) -> None:
+    """A tall one too, opened from the foot of a page that was scrolled."""
+    last = open_dataset(scenes).split("val")[-1]
+    for file in (last.photo, last.mask):
+        with Image.open(file) as upright:
+            upright.resize((400, 800), Image.Resampling.NEAREST).save(file)
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": height})
+    query = {"source": "A folder", "data": str(scenes), "split": "val", "look": "Content"}
+    page.goto(f"{dashboard.url}/dataset?{urlencode(query)}")
+    page.locator(".st-key-cards button").last.click()
+    large = page.locator(".st-key-large img")
+    expect(large).to_be_visible()
+    rest(page)
+    expect(large).to_be_in_viewport(ratio=1)
+    expect_no_trouble(dashboard, visit)

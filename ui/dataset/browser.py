@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.classes import Classes
 from core.data.dataset import Dataset, Sample
@@ -86,8 +87,8 @@ def parse(text: str, num_classes: int) -> PhotoFilter:
     return PhotoFilter()
 
 
-def browse(data: Dataset, split: str, stats: SplitStats | None) -> bool:
-    """Ask for a view and a filter, and draw a page of photos, or one large; return whether it is one.
+def browse(data: Dataset, split: str, stats: SplitStats | None, top: DeltaGenerator) -> bool:
+    """Ask for a view and a filter, and draw a page of photos, or one large in `top`; return whether it is one.
 
     Without statistics there is no filter.
     """
@@ -97,7 +98,8 @@ def browse(data: Dataset, split: str, stats: SplitStats | None) -> bool:
     words = plain(wanted.words(data.classes))
     place = opened(samples)
     if place is not None:
-        show_large(data, samples, place, VIEWS[view])
+        with top:
+            show_large(data, samples, place, VIEWS[view])
         return True
     open_photo(None)  # the split or the filter leaves out the one that was open
     st.subheader(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""), anchor=ANCHOR)
