@@ -27,8 +27,9 @@ from core.data.labelling.proposals import proposals_folder, write_proposal, writ
 from core.errors import DataError
 from core.home import datasets_dir
 from core.training.run import folders
-from core.training.run.folders import Run, list_runs
+from core.training.run.folders import Run, create_run, list_runs
 from core.training.run.records import RunEnded
+from core.training.settings.presets import few_photos
 from tests.app.conftest import Visit, append, button, links, make_pairs, started, texts
 from tests.small_data import draw_pair
 from tests.small_models import ship_stand_in
@@ -352,6 +353,11 @@ def test_classes_are_added_renamed_recoloured_and_removed(look: Callable[..., Ap
     app.selectbox(key="pixels of 2").set_value(1).run()
     app.toggle(key="remove 2 puppy").set_value(True).run()
     assert "1,920 pixels in 1 mask become cat" in texts(app)
+    training = create_run("pets", pets.root, "own-photos", few_photos(1, pets.classes.names))
+    with jobs.hold(training.path):
+        button(app, "Remove it").click().run()
+    assert "pets is training on" in app.error[0].value
+    assert len(open_label_set(pets.root).classes) == 4
     button(app, "Remove it").click().run()
     assert not app.exception
     assert open_label_set(pets.root).classes.names == ("background", "cat", "bird")

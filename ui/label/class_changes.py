@@ -1,9 +1,13 @@
 """The classes of a data set that is labelled: add, rename, recolour, remove."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.data.labelling import LabelSet, add_class, recolor_class, remove_class, rename_class, usage_of
+from core.errors import DataError
 from core.palettes import SAFE_COLORS
+from core.training.run.folders import live_runs
 from core.voc import BACKGROUND, VOID
 from core.wording import count
 from ui.page import showing_errors
@@ -66,5 +70,13 @@ def _ask_removal(label_set: LabelSet, class_id: int) -> None:
             else "No mask has it."
         )
         if st.button("Remove it", icon=":material/delete:"):
+            _refuse_in_training(label_set.root)
             remove_class(label_set, class_id, into=into)
             st.rerun()
+
+
+def _refuse_in_training(root: Path) -> None:
+    """Raise `DataError` if a run trains on this data set: it validates on masks whose ids would change under it."""
+    for run in live_runs():
+        if Path(run.data) == root.resolve():
+            raise DataError(f"{run.name} is training on {root} now; stop it or wait, then remove the class.")
