@@ -14,7 +14,7 @@ from core.data.exporters.label_studio_tasks import labeling_config, write_label_
 from core.data.exporters.labelled_photo import LabelledPhoto
 from core.data.images import photo_size, refuse_size
 from core.data.labelling import LabelSet, State, read_label
-from core.data.labelling.proposals import proposal_file, proposals_about, read_proposal
+from core.data.labelling.proposals import proposal_file, proposal_note, read_proposal
 from core.data.labelling.split_lists import listed
 from core.data.splits import PARTS
 from core.errors import DataError
@@ -80,10 +80,10 @@ def _photos(
 ) -> Iterator[LabelledPhoto]:
     lists = listed(label_set.root, label_set.photos)
     split_of = {name: part for part in PARTS for name in lists.get(part, ())}
-    about = proposals_about(label_set) or {}
-    source = str(about.get("checkpoint", "a model")) if proposals else DRAWN_BY_HAND
     for done, name in enumerate(names, start=1):
         mask_HW = _proposal(label_set, name) if proposals else read_label(label_set, name).mask_HW
+        note = proposal_note(label_set, name) or {}
+        source = str(note.get("checkpoint", "a model")) if proposals else DRAWN_BY_HAND
         yield LabelledPhoto(name, label_set.photos[name], mask_HW, split_of.get(name), source)
         if on_progress:
             on_progress(done, len(names))

@@ -73,13 +73,13 @@ def test_what_is_exported_is_read_back_to_the_pixel(
         ids = (0,) if name == "nothing" else (0, 1, 2, 3, 4, 255) if number != 1 else (3,)
         mask_HW = drawn(number, shown(mixed, name), ids)
         if proposals:
-            write_proposal(mixed, name, mask_HW, {})
+            write_proposal(mixed, name, mask_HW, {"checkpoint": f"leaves/{name}.pt"})
         save_label(mixed, name, mask_HW, base_version="")
         if number % 2:
             mark_done(mixed, name)
     expected = by_name(mixed.root, ALIKE)
     if proposals:
-        write_about(mixed, {"checkpoint": "leaves/best.pt"})
+        write_about(mixed, {"checkpoint": "the newest.pt"})
         for file in mixed.masks().values():
             file.unlink()
     out = home / "out" / f"labels{SUFFIXES[called]}"
@@ -95,8 +95,8 @@ def test_what_is_exported_is_read_back_to_the_pixel(
     assert set(imported.classes.names) == set(ALIKE.names)
     assert by_name(imported.root, imported.classes) == expected
     if called == "label-studio":
-        (version,) = {task["predictions"][0]["model_version"] for task in json.loads(out.read_text())}
-        assert version == ("leaves/best.pt" if proposals else "drawn in Atrous")
+        versions = {task["predictions"][0]["model_version"] for task in json.loads(out.read_text())}
+        assert versions == ({f"leaves/{name}.pt" for name in names} if proposals else {"drawn in Atrous"})
         assert "predictions" in " ".join(imported.notes)
 
 
