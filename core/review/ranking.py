@@ -67,7 +67,7 @@ class Ranked:
 
 
 def random_order(names: Iterable[str]) -> list[str]:
-    """Return names by a hash of each: random, the same at every call, and no name moves another."""
+    """Return names by a hash of each, not that of the splits: random, always the same, and no name moves another."""
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
 
 

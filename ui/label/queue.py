@@ -1,6 +1,5 @@
 """The photos of a data set in one row that scrolls, with their states; a filter, an order, and what comes next."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ import streamlit as st
 from core.data.labelling import LabelSet, State
 from core.data.labelling.proposals import RankedPhoto, proposal_file
 from core.errors import DataError
-from core.review.ranking import IS_DEFAULT, VERDICT
+from core.review.ranking import IS_DEFAULT, VERDICT, random_order
 from ui import address, cached
 from ui.pictures import data_url
 
@@ -59,15 +58,10 @@ def in_order(states: Mapping[str, State], only: str, order: str, ranking: Mappin
     """Return the names to show; the photos that a model has not looked at come after those it has."""
     names = list(states)
     if order == AT_RANDOM:
-        names.sort(key=_at_random)
+        names = random_order(names)
     if order == UNSURE_FIRST:
         names = [*(name for name in ranking if name in states), *(name for name in names if name not in ranking)]
     return [name for name in names if only in (ALL, states[name])]
-
-
-def _at_random(name: str) -> bytes:
-    """Return a hash that says nothing about the split, which has one of its own."""
-    return hashlib.sha256(f"queue/{name}".encode()).digest()
 
 
 def beside(names: Sequence[str], open_name: str, step: int) -> str:

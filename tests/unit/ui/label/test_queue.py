@@ -17,7 +17,7 @@ RANKING = {"e": RankedPhoto(0.9, "unsure everywhere"), "b": RankedPhoto(0.5, "un
     ("only", "order", "names"),
     [
         (ALL, AS_THEY_LIE, "abcde"),
-        (ALL, AT_RANDOM, "".join(sorted("abcde", key=lambda name: hashlib.sha256(f"queue/{name}".encode()).digest()))),
+        (ALL, AT_RANDOM, "".join(sorted("abcde", key=lambda name: hashlib.sha256(name.encode()).digest()))),
         (ALL, UNSURE_FIRST, "ebacd"),
         ("unlabelled", AS_THEY_LIE, "be"),
         ("unlabelled", UNSURE_FIRST, "eb"),
