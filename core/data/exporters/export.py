@@ -12,9 +12,8 @@ from core.classes import Classes
 from core.data.exporters.cvat import write_cvat
 from core.data.exporters.label_studio_tasks import labeling_config, write_label_studio
 from core.data.exporters.labelled_photo import LabelledPhoto
-from core.data.images import photo_size, refuse_size
 from core.data.labelling import LabelSet, State, read_label
-from core.data.labelling.proposals import proposal_file, proposal_note, read_proposal
+from core.data.labelling.proposals import proposal_note, read_proposal
 from core.data.labelling.split_lists import listed
 from core.data.splits import PARTS
 from core.errors import DataError
@@ -93,5 +92,4 @@ def _proposal(label_set: LabelSet, name: str) -> NDArray[np.uint8]:
     mask_HW = read_proposal(label_set, name)
     if mask_HW is None:
         raise DataError(f"The proposal for '{name}' of {label_set.root} cannot be read; have it proposed again.")
-    refuse_size(proposal_file(label_set, name), mask_HW, photo_size(label_set.photos[name]))
     return mask_HW

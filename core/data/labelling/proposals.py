@@ -9,6 +9,7 @@ are of one moment. A file of another size or encoding, or damaged, counts as no 
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.classes import Classes
 from core.data.dataset import LABELLING
-from core.data.images import mask_image, read_mask
+from core.data.images import mask_image, photo_size, read_mask
 from core.errors import DataError
 from core.files import replacing, write_json
 
@@ -39,6 +40,10 @@ class ProposedFor(Protocol):
     @property
     def classes(self) -> Classes:
         """Its classes."""
+
+    @property
+    def photos(self) -> Mapping[str, Path]:
+        """Its photos by name."""
 
 
 class RankedPhoto(NamedTuple):
@@ -81,14 +86,15 @@ def write_proposal(label_set: ProposedFor, name: str, mask_HW: NDArray[np.uint8]
 
 
 def read_proposal(label_set: ProposedFor, name: str) -> NDArray[np.uint8] | None:
-    """Return the class ids that a model proposes for a photo, (H, W); None if there is no proposal that can be read."""
+    """Return the class ids that a model proposes for a photo, (H, W); None without one of its size that can be read."""
     with suppress(DataError):
-        return read_mask(proposal_file(label_set, name), len(label_set.classes))
+        mask_HW = read_mask(proposal_file(label_set, name), len(label_set.classes))
+        return mask_HW if mask_HW.shape[::-1] == photo_size(label_set.photos[name]) else None
     return None
 
 
 def proposal_note(label_set: ProposedFor, name: str) -> dict[str, Any] | None:
-    """Return the note on a proposal without decoding its mask; None as in `read_proposal`."""
+    """Return the note on a proposal without decoding its mask; None if there is none that can be read."""
     with suppress(OSError, SyntaxError, ValueError, KeyError), Image.open(proposal_file(label_set, name)) as image:
         note = json.loads(image.info[NOTE])
         return dict(note) if note["schema"] == SCHEMA else None

@@ -114,7 +114,7 @@ def test_predictions_are_not_read_beside_an_annotation(mixed: LabelSet, home: Pa
 
 def test_a_proposal_of_another_size_is_not_exported(mixed: LabelSet, home: Path) -> None:
     write_proposal(mixed, "wide", drawn(1, (5, 5)), {})
-    with pytest.raises(DataError, match="5 x 5 px, but its photo is 257 x 3 px"):
+    with pytest.raises(DataError, match=r"proposal for 'wide' of .* cannot be read"):
         export_labels(mixed, "cvat", home / "x.zip", proposals=True)
     assert not (home / "x.zip").exists()
 

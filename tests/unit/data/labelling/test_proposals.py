@@ -21,6 +21,13 @@ class SomeSet:
     root: Path
     classes: Classes = CLASSES
 
+    @property
+    def photos(self) -> dict[str, Path]:
+        """One photo under every name."""
+        photo = self.root / "photo.png"
+        Image.new("RGB", (3, 2)).save(photo)
+        return dict.fromkeys(("a b", "cut", "of other classes", "of another size"), photo)
+
 
 MASK_HW = np.array([[0, 1, 1], [0, 0, 1]], dtype=np.uint8)
 
@@ -50,6 +57,8 @@ def test_what_cannot_be_read_is_no_proposal(tmp_path: Path) -> None:
         assert proposals.read_proposal(some, "cut") is None
     proposals.write_proposal(some, "of other classes", MASK_HW + 5, {})
     assert proposals.read_proposal(some, "of other classes") is None
+    proposals.write_proposal(some, "of another size", MASK_HW.T, {})
+    assert proposals.read_proposal(some, "of another size") is None
     Image.new("L", (3, 2)).save(proposals.proposal_file(some, "without a note"))
     assert proposals.proposal_note(some, "without a note") is None
 
