@@ -70,8 +70,7 @@ def show_analysis(path: Path) -> None:
         progress = jobs.progress(job)
         if progress is None and (jobs.has_ended(job) or jobs.error(job)):
             st.rerun()
-        waiting = jobs.JobProgress(0, 0, 0.0)
-        show_job(progress or waiting, "Reading every photo and mask once", "getting ready", "pair")
+        show_job(progress or jobs.JobProgress(0, 0, 0), "Reading every photo and mask once", "getting ready", "pair")
 
 
 def ask_split(data: Dataset) -> str:
