@@ -1,5 +1,6 @@
 """Dataset: what a folder of photos and masks holds, and what is wrong with it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -34,14 +35,13 @@ def open_data(path: Path) -> Dataset | None:
 
 def is_unlabelled(path: Path) -> bool:
     """Return whether a folder has photos and no mask that is done; if so, say it with the way to Label."""
-    try:
-        cached.dataset(path)
-    except UnlabelledError as error:
-        st.info(plain(str(error)), icon=":material/draw:")
-        link_to("Label", "Label them", source=FOLDER, data=str(path))
-        return True
-    except DataError:
-        pass  # `open_data` shows it
+    with suppress(DataError):  # `open_data` shows any other one
+        try:
+            cached.dataset(path)
+        except UnlabelledError as error:
+            st.info(plain(str(error)), icon=":material/draw:")
+            link_to("Label", "Label them", source=FOLDER, data=str(path))
+            return True
     return False
 
 
@@ -127,8 +127,7 @@ def main() -> None:
     """Ask for a data set, read it once, and show it."""
     top = st.container(key="large view")  # before all that is asked, so that the whole photo is on the first screen
     st.title("Dataset", anchor=False)
-    source = ask_source(BRING)
-    if source == BRING:
+    if (source := ask_source(BRING)) == BRING:
         bring_data()
         return
     path = data_of(source)
@@ -138,7 +137,8 @@ def main() -> None:
     try:
         read_contents(path)
     except DataError:  # the same sentence as above
-        if photos_in(path):
+        with suppress(DataError):  # there are none
+            photos_in(path)
             link_to("Label", "Label these photos", source=FOLDER, data=str(path))
         link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
         return
