@@ -164,11 +164,11 @@ def run_name(root: Path, num_done: int) -> str:
 def _show_last(entry: Entry) -> None:
     best = entry.log.best_epoch
     score = f", mIoU {percent(best.miou)} on its validation photos" if best and best.miou is not None else ""
-    sentence = f"{plain(entry.run.name)}: {entry.state}{score}."
+    sentence = f"{entry.run.name}: {entry.state}{score}."
     if entry.state in ("failed", "crashed"):
-        st.error(sentence, icon=":material/error:")
+        st.error(plain(sentence), icon=":material/error:")
     else:
-        st.caption(sentence, width="content")
+        st.caption(plain(sentence), width="content")
     if (entry.run.path / BEST).exists():
         link_to("Segment", "Segment with it", checkpoint=f"{entry.run.path.name}/{BEST}")
     link_to("Train", "Open the run", run=entry.run.path.name)
