@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -392,21 +393,25 @@ def test_another_run_can_be_laid_beside(visit: Visit, make_run: MakeRun, demo_da
 def test_the_samples_can_be_played_as_a_film(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
     """The film never played: Streamlit turns the bytes of an animated WebP into a JPEG of its first picture."""
     run = make_run()
-    write_records(run, 3, ended="finished")
-    for epoch in (1, 2, 3):
+    write_records(run, 4, ended="finished")
+    for epoch in (1, 2, 3, 4):
         folder = run.path / "samples" / f"epoch_{epoch:03d}"
         folder.mkdir(parents=True)
         write_mask(folder / "photo_4.png", np.full((30, 40), CAT if epoch > 1 else 0, dtype=np.uint8))
+        if epoch != 2:
+            shutil.copy(folder / "photo_4.png", folder / "photo_5.png")
     app = visit("train")
     app.toggle(key="film").set_value(True).run()
     assert not app.exception
-    image = app.get("image")[0].proto.imgs[0]
+    image, other = (each.proto.imgs[0] for each in app.get("image"))
     kind, sent = image.url.split(";base64,")
     assert kind == "data:image/webp"
+    with Image.open(io.BytesIO(base64.b64decode(other.url.split(",")[1]))) as film:
+        assert film.n_frames == 3, "a film with more pictures than the one beside it runs out of step"
     with Image.open(io.BytesIO(base64.b64decode(sent))) as film:
         assert (film.n_frames, film.info["loop"]) == (3, 0)
         frames_HWC = [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(film)]
         bands_hWC = [frame_HWC[-30:] for frame_HWC in frames_HWC]
     assert all(np.abs(a - b).max() > 100 for a, b in itertools.pairwise(bands_hWC)), "each says which epoch it is"
-    first, last = (f"epoch {epoch} \N{MIDDLE DOT} {100 * epoch_record(epoch).miou:.1f} %" for epoch in (1, 3))
+    first, last = (f"epoch {epoch} \N{MIDDLE DOT} {100 * epoch_record(epoch).miou:.1f} %" for epoch in (1, 4))
     assert image.alt.endswith(f"epoch by epoch, from {first} to {last}")

@@ -124,25 +124,30 @@ def show_samples(run: Run) -> None:
     place = st.container()  # the pictures stand above the controls
     folder, is_film = _ask_epoch(folders)
     scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
-    film = thin(folders, FILM_FRAMES) if is_film else []
     shown = [mask for mask in sorted(entries(folder, "*.png"), key=by_number) if mask.stem in samples]
+    film = [each for each in thin(folders, FILM_FRAMES) if all((each / mask.name).exists() for mask in shown)]
     with place:
+        # All are made before the first is drawn, and of the same epochs, so that films run in step.
+        strips = [
+            _strip(samples[mask.stem], mask, data.classes, _frames(film if is_film else [], mask, scores))
+            for mask in shown
+        ]
         after = "epoch by epoch" if is_film else f"after epoch {epoch_of(folder)}"
         st.markdown(f"**Photo, truth, prediction** {after}")
-        for first in range(0, len(shown), 2):
-            for column, mask in zip(st.columns(2), shown[first : first + 2], strict=False):
-                with column:
-                    _show_strip(samples[mask.stem], mask, data.classes, _frames(film, mask, scores))
+        for first in range(0, len(strips), 2):
+            for column, (picture, alt) in zip(st.columns(2), strips[first : first + 2], strict=False):
+                column.image(picture, width="stretch", alt=alt)
         masks = [each for mask in shown for each in (samples[mask.stem].mask, mask)]
         show_legend(cached.classes_in(masks, data.classes), data.classes)
 
 
 def _frames(film: list[Path], mask: Path, scores: dict[int | None, float | None]) -> list[tuple[Path, str]]:
     """Return the masks of a photo in the folders of a film, with their texts."""
-    return [(each / mask.name, _title(each, scores)) for each in film if (each / mask.name).exists()]
+    return [(each / mask.name, _title(each, scores)) for each in film]
 
 
-def _show_strip(sample: Sample, mask: Path, classes: Classes, frames: list[tuple[Path, str]]) -> None:
+def _strip(sample: Sample, mask: Path, classes: Classes, frames: list[tuple[Path, str]]) -> tuple[str | bytes, str]:
+    """Return a photo, its true mask and the predicted one as a picture, or as a film of `frames`, and its text."""
     picture: str | bytes
     if frames:
         picture = data_url(cached.film(sample.photo, sample.mask, frames, classes=classes))
@@ -150,7 +155,7 @@ def _show_strip(sample: Sample, mask: Path, classes: Classes, frames: list[tuple
     else:
         picture = cached.sample_strip(sample.photo, sample.mask, mask, classes=classes)
         what = f"after epoch {epoch_of(mask.parent)}"
-    st.image(picture, width="stretch", alt=f"{sample.name}: the photo, its true mask, and the mask predicted {what}")
+    return picture, f"{sample.name}: the photo, its true mask, and the mask predicted {what}"
 
 
 def _ask_epoch(folders: list[Path]) -> tuple[Path, bool]:
