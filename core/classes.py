@@ -23,6 +23,8 @@ from core.errors import DataError
 from core.files import read_lines, regular, replacing, unused
 from core.voc import CLASS_NAMES, PALETTE, VOID
 
+REPAIR_REPORT = "repair.csv"
+"""What the repair changed, beside a repaired copy."""
 CLASSES_FILE = "classes.txt"
 BEFORE = "classes-before.txt"
 MAX_PALETTE_CLASSES = 64
@@ -170,8 +172,11 @@ def classes_of_folder(root: Path, photo_dir: Path, masks: dict[str, Path]) -> tu
 
 
 def _is_voc(root: Path, photo_dir: Path, masks: Collection[str]) -> bool:
-    """Return whether layout and names (of the folder, or of most photos) are VOC's; labelme writes VOC's layout too."""
-    if photo_dir.name != VOC_PHOTOS:
+    """Return whether layout and names (of the folder, or of most photos) are VOC's; labelme writes VOC's layout too.
+
+    A repaired copy has the layout whatever it is a copy of: that of VOC has a classes.txt.
+    """
+    if photo_dir.name != VOC_PHOTOS or (root / REPAIR_REPORT).exists():
         return False
     num_of_voc = sum(VOC_NAME.fullmatch(name) is not None for name in masks)
     return VOC_FOLDER.fullmatch(root.resolve().name) is not None or 2 * num_of_voc > len(masks)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.classes import CLASSES_FILE, NUMBERED, VOC_CLASSES, Classes, write_classes
+from core.classes import CLASSES_FILE, NUMBERED, REPAIR_REPORT, VOC_CLASSES, Classes, write_classes
 from core.data.dataset import LISTS, Contents, read_contents
 from core.data.doctor.diagnosis import Report, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
 from core.data.doctor.pair_checks import ExaminedPair
@@ -35,7 +35,6 @@ from core.files import output_folder
 from core.jobs import OnProgress
 from core.wording import count, csv_text, numbered
 
-REPORT_FILE = "repair.csv"
 MAYBE_SMOOTHED = frozenset(("lossy mask", "stray ids", "grey mask"))
 """Findings about masks that may be black and white with grey edges."""
 
@@ -83,7 +82,7 @@ def repair(
         splits, moves = _settle(plan, written, next(steps), split_anew=split_anew)
         changes = [replace(each, file=printable(each.file), detail=printable(each.detail)) for each in changes + moves]
         rows = [(change.file, change.action, change.detail) for change in changes]
-        (folder / REPORT_FILE).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
+        (folder / REPAIR_REPORT).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
     num_listed = len({name for names in splits.names.values() for name in names})
     return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
+from core.data.dataset import open_dataset
 from core.data.images import read_photo
 from core.data.repair.repaired_copy import repair
 from core.errors import DataError, RunError
@@ -169,3 +170,16 @@ def test_the_command_tells_what_was_found_and_what_was_changed(
     assert main() == 0
     assert "  set aside         JPEGImages/t1.jpg: missing mask\n" in capsys.readouterr().out
     assert json.loads((tmp_path / "job" / "progress.json").read_text())["is_over"]
+
+
+def test_a_copy_of_classes_without_names_has_none_whatever_its_photos_are_called(tmp_path: Path) -> None:
+    """The copy has VOC's layout, so photos called as VOC's made its first classes aeroplane and bicycle."""
+    for folder in ("images", "masks"):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+    for number in range(6):
+        photo_of(number).save(tmp_path / "mine" / "images" / f"2008_{number:06}.jpg")
+        mask = Image.fromarray(np.full(SIZE[::-1], number % 3, dtype=np.uint8))
+        mask.save(tmp_path / "mine" / "masks" / f"2008_{number:06}.png")
+    repair(tmp_path / "mine", tmp_path / "VOC2012")
+    copy = open_dataset(tmp_path / "VOC2012")
+    assert (copy.class_names[:3], copy.has_named_classes) == (("background", "class 1", "class 2"), False)
