@@ -1,7 +1,7 @@
 """What the Segment page shows.
 
 models.py           what there is to segment with
-photo_look.py       settings: test-time augmentation, tiles, and which view of the photo
+photo_look.py       settings (test-time augmentation, tiles, view), and the picture they ask for
 photo_view.py       pictures of one photo, by one model or two, and the class under the pointer
 contact_sheet.py    several photos as small pictures, and the way to each and back
 exports.py          files to download: masks, overlays, tables, the model

@@ -1,6 +1,6 @@
 """Annotations of other tools become a data set in VOC's layout.
 
-formats.py        the formats by name, which of them a source is in, and the one way to import them
+formats.py        where a format is registered, which one a source is in, the one way to import
 archive.py        zip and tar, unpacked for as long as they are read
 preview.py        what an import would bring, before anything is written
 objects/          formats of outlines, strokes and run lengths

@@ -8,7 +8,7 @@ split_lists.py    the split lists, which hold the photos that are done
 class_changes.py  adding, renaming, recolouring and removing classes
 claims.py         which tab has a photo open
 regions.py        areas of alike pixels, to take at a click
-proposals.py      masks that a model proposes, and which photos to label next
+proposals.py      proposed masks and their ranking, as they are stored
 """
 
 from core.data.labelling.claims import claim, holder, release

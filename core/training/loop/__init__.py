@@ -9,5 +9,5 @@ progress.py      epochs, steps, best epoch, patience
 step.py          one step, in parts where memory is short
 optimization.py  optimizer, learning rate schedule, averaged weights
 memory.py        memory of a step, free memory, the batch size that fits
-saving.py        checkpoints written, reopened, compared, then moved in place
+saving.py        calls `checkpoint_file`: written beside, verified, then moved in place
 """
