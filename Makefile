@@ -34,7 +34,7 @@ test: .venv/.installed-dev ## every test that needs no browser
 	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --durations=20 $(ARGS)
 
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
-	$(python) -m pytest -m e2e $(ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -m e2e -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv/.installed-dev ## lint, formatting, types, dead code, known vulnerabilities; changes nothing
 	$(python) -m ruff check .
