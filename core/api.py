@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import TEST, Dataset, open_dataset
 from core.data.srgb import to_srgb
 from core.errors import CoreError
 from core.files import delete_folder, output_folder
@@ -27,9 +27,10 @@ from core.model.photo import open_photo_file
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
-from core.training.run import folders
+from core.training.run import folders, openings
 from core.training.run.folders import Run
 from core.training.run.log import read_log
+from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
 from core.training.settings.config import with_settings
 from core.training.settings.presets import preset as settings_of
 from core.training.settings.presets import usual_preset
@@ -117,6 +118,7 @@ def evaluate(
     given: Given = NOTHING,
     on_progress: OnProgress | None = None,
     on_note: OnNote = _ignore,
+    by: str = "python",
 ) -> dict[str, Any]:
     """Score a checkpoint on a split, whole photos at the masks' own size; return what `evaluate --json` prints.
 
@@ -126,27 +128,30 @@ def evaluate(
     Args:
         checkpoint: as in `open_model`.
         data: a VOCdevkit, a `VOC2012` folder, or any folder with images and masks.
-        split: the name of a list of photos.
+        split: the name of a list of photos. Each evaluation on `test` is recorded as an opening of it.
         masks: a new folder for the predicted masks, PNG of class ids.
         given: as in `open_model`; such a result is not kept.
         on_progress: called with (photos done, photos in all).
         on_note: called with a sentence on whatever was mended, or cannot be scored fairly.
+        by: who opens the split `test`, for the record: command, page or python.
 
     Raises:
         DataError: the data cannot be read, lacks the split, or has other classes than the checkpoint.
         CheckpointError: the file is not a checkpoint that opens here.
+        RunError: the opening of a test split cannot be recorded.
     """
     from core.training.evaluation import evaluate_checkpoint
 
     with output_folder(Path(masks)) if masks else nullcontext() as folder:
         dataset = _opened(data)
-        evaluated = evaluate_checkpoint(checkpoint_file(checkpoint), dataset, split, on_progress, given)
+        evaluated = evaluate_checkpoint(checkpoint_file(checkpoint), dataset, split, on_progress, given, by=by)
         if folder:
             for result in evaluated.results:
                 (folder / f"{result.name}.png").write_bytes(result.mask_png)
     scores = summarize(evaluated.results, dataset.class_names)
     document = {"checkpoint": str(checkpoint), "split": split} | scores.as_dict()
     _note(checkpoint, evaluated.repairs, document, on_note)
+    _say_opened(dataset, split, on_note)
     return document | evaluated.speed()
 
 
@@ -158,6 +163,7 @@ def compare(
     *,
     on_progress: OnProgress | None = None,
     on_note: OnNote = _ignore,
+    by: str = "python",
 ) -> dict[str, Any]:
     """Compare checkpoint B with A on the same photos, evaluating what is not yet; return what `compare --json` prints.
 
@@ -175,8 +181,9 @@ def compare(
             on_progress(len(sides) * total + done, 2 * total)
 
     for checkpoint in (a, b):
-        sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, count, on_note))
+        sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, count, on_note, by=by))
         _note(checkpoint, sides[-1].repairs, sides[-1].document, on_note)
+    _say_opened(dataset, split, on_note)
     of_a, of_b = sides
     found = comparison.compare(of_a.counts_NKK, of_b.counts_NKK)
     images = score_images(of_a.names, of_a.counts_NKK, of_b.counts_NKK)
@@ -244,12 +251,19 @@ def _opened(data: str | Path | Dataset) -> Dataset:
 
 
 def _note(checkpoint: str | Path, repairs: tuple[str, ...], scores: dict[str, Any], on_note: OnNote) -> None:
-    """Say what was mended in a checkpoint, and which classes of the masks the starter cannot know."""
+    """Say what was mended in a checkpoint, if it was chosen on this split, and what the starter cannot know."""
     for repair in repairs:
         on_note(f"{Path(checkpoint).name}: {repair}.")
+    if is_chosen(checkpoint, scores["split"]):
+        on_note(CHOSEN_ON_VAL)
     if is_starter(checkpoint) and (unknown := unknown_classes(scores["classes"])):
         classes = ", ".join(unknown)
         on_note(f"{checkpoint} knows {KNOWN_TEXT} alone; these masks also hold {classes}, which it cannot find.")
+
+
+def _say_opened(data: Dataset, split: str, on_note: OnNote) -> None:
+    if split == TEST:
+        on_note(openings.sentence(openings.openings_of(data) or []))
 
 
 def _labels(a: Path, b: Path) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_names
 from core.training.run.log import RunLog
-from core.training.run.milestones import epoch_of
+from core.training.run.milestones import CHOSEN, epoch_of, is_chosen
 from ui import cached
 from ui.words import percent
 
@@ -105,7 +105,10 @@ def scored_label(choice: Choice) -> str:
     """Return a label with the validation mIoU; a checkpoint saved in mid-epoch has none."""
     if choice.is_unfinished:
         return f"{choice.label}, not evaluated"
-    return choice.label if choice.miou is None else f"{choice.label} · mIoU {percent(choice.miou)}"
+    if choice.miou is None:
+        return choice.label
+    chosen = f", {CHOSEN}" if is_chosen(choice.file, "val") else ""
+    return f"{choice.label} · mIoU {percent(choice.miou)}{chosen}"
 
 
 def default_pair(choices: Sequence[Choice]) -> list[Choice]:

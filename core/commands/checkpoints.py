@@ -8,6 +8,7 @@ from core.commands.document import Add, Document, add_job
 from core.data.geometry import GEOMETRIES, HOW
 from core.model.weights import starter
 from core.terminal import progress_bar, reporting, say
+from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
 from core.wording import count
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def inspect(arguments: argparse.Namespace) -> Document:
     find_checkpoint(arguments.checkpoint)  # shows the progress of a download
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
     opened.build()
+    if opened.meta.scores and is_chosen(arguments.checkpoint, "val"):
+        say(CHOSEN_ON_VAL)
     return {
         "format": opened.format,
         "architecture": opened.meta.architecture,
@@ -97,6 +100,8 @@ def show_inspect(document: Document) -> str:
         f"{_place(meta)}, from {' -> '.join(meta['lineage']) or 'unknown'}",
     ]
     mended = zip(document["problems"], document["repairs"], strict=True)
+    if (miou := meta["scores"].get("miou")) is not None:
+        lines.append(f"mIoU on val {100 * miou:.1f} %")
     lines += [f"  {problem}: {repair}" for problem, repair in mended]
     for kind in ("missing", "dropped"):
         keys = document[kind]

@@ -36,6 +36,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
             given=given_by(arguments),
             on_progress=on_progress,
             on_note=say,
+            by="page" if arguments.job else "command",
         )
     say_unnamed(dataset)
     return document
@@ -47,7 +48,9 @@ def compare(arguments: argparse.Namespace) -> Document:
     for checkpoint in (arguments.a, arguments.b):
         find_checkpoint(checkpoint)  # shows the progress of a download
     with progress_bar("evaluating", "photo") as on_progress:
-        document = api.compare(arguments.a, arguments.b, dataset, arguments.split, on_progress=on_progress, on_note=say)
+        document = api.compare(
+            arguments.a, arguments.b, dataset, arguments.split, on_progress=on_progress, on_note=say, by="command"
+        )
     say_unnamed(dataset)
     return document
 
@@ -83,7 +86,7 @@ def _evaluate(checkpoint: Path, dataset: Dataset, split: str) -> None:
     why = BY_SIZE if is_by_size(checkpoint, split) else f"is not evaluated on {split} yet"
     say(f"{checkpoint.name} {why}: evaluating.")
     with progress_bar(f"evaluating {checkpoint.name}", "photo") as on_progress:
-        evaluate_checkpoint(checkpoint, dataset, split, on_progress)
+        evaluate_checkpoint(checkpoint, dataset, split, on_progress, by="command")
 
 
 def bench(arguments: argparse.Namespace) -> Document:

@@ -23,6 +23,8 @@ LAYOUTS = (("JPEGImages", "SegmentationClass"), ("images", "masks"))
 LISTS = Path("ImageSets") / "Segmentation"
 AUGMENTED_MASKS = "SegmentationClassAug"
 TRAIN_SHARE = 0.8
+TEST = "test"
+"""The split that stays closed: nothing trains on it, and its scores are shown after an explicit, recorded opening."""
 LABELLING = "labelling"
 """The folder that Label keeps beside the photos and masks (`core.data.labelling`)."""
 UNFINISHED = Path(LABELLING) / "unfinished_change.json"
@@ -158,9 +160,9 @@ def _read_contents(path: Path, *, needs_masks: bool) -> Contents:
         augmented = augmented_masks(root)
         masks = augmented | masks
         if augmented:
-            # As the usual trainaug.txt: what is augmented and not in val.
-            val = set(lists.get(root / LISTS / "val.txt", ()))
-            names = [name for name in augmented if name in photos and name not in val]
+            # As the usual trainaug.txt: what is augmented and in neither val nor test.
+            others = {name for split in ("val", TEST) for name in lists.get(root / LISTS / f"{split}.txt", ())}
+            names = [name for name in augmented if name in photos and name not in others]
             lists.setdefault(root / LISTS / "trainaug.txt", names)
     classes, has_named_classes = classes_of_folder(root, photo_dir, masks)
     return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)

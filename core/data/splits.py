@@ -1,4 +1,4 @@
-"""Splitting photos 80/20: at random, or stratified by class.
+"""Splitting photos 80/20, at random or stratified by class; and setting a test split aside.
 
 Stratified as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD 2011): the
 class with the fewest photos left is served first, each of its photos goes to the part that lacks most of that class.
@@ -7,14 +7,23 @@ part where possible, classes of five or more before rarer ones, which could othe
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dataset import LISTS, TRAIN_SHARE, Sample, in_random_order, num_to_train, random_splits
+from core.data.dataset import (
+    LISTS,
+    TEST,
+    TRAIN_SHARE,
+    Sample,
+    in_random_order,
+    num_to_train,
+    open_dataset,
+    random_splits,
+)
 from core.data.doctor.set_checks import is_to_train_on
 from core.data.pair_names import composed
 from core.errors import DataError
@@ -151,9 +160,10 @@ class _Division:
 
 
 def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
-    """Write a split as the lists train and val of a data set; existing lists are first copied to a folder beside.
+    """Write splits as the lists of a data set; existing lists are first copied to a folder beside.
 
-    The copy is Segmentation-before, or -before-2 and so on. Other lists stay, but training lists lose the names in val.
+    The copy is Segmentation-before, or -before-2 and so on. Other lists stay, but training lists lose the names in val,
+    and all of them the names in test.
     If the folder cannot be written, raise `DataError` and leave the lists unchanged.
     """
     folder = root / LISTS
@@ -165,7 +175,8 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
         with replacing_folder(folder) as draft:
             if folder.exists():
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
-            _take_off(draft, set(names["val"]))
+            _take_off(draft, set(names["val"]), is_to_train_on)
+            _take_off(draft, set(names.get(TEST, ())), lambda _: True)
             for part, its in names.items():
                 (draft / f"{part}.txt").write_text("".join(f"{name}\n" for name in its), encoding="utf-8")
     except OSError as error:
@@ -180,9 +191,30 @@ def keep_lists(root: Path) -> None:
             shutil.copytree(folder, before, dirs_exist_ok=True)
 
 
-def _take_off(folder: Path, names: Collection[str]) -> None:
-    """Remove names from the training lists."""
-    for file in (file for file in folder.glob("*.txt") if is_to_train_on(file.stem)):
+def set_aside_test(root: Path, share: float, seed: int = 0) -> None:
+    """Write a random share of the photos of train and of val as the list test, and take them off all other lists.
+
+    Where there were no lists, train and val are written too (`write_lists`). A `test.txt` that exists, a share outside
+    (0, 1), or too few photos for it raise `DataError`.
+    """
+    data = open_dataset(root, seed=seed)
+    if (list_there := data.root / LISTS / f"{TEST}.txt").exists():
+        raise DataError(f"{list_there} exists already; nothing is overwritten.")
+    if not 0 < share < 1:
+        raise DataError(f"A test split of {share:g} of the photos is not possible; give a share between 0 and 1.")
+    parts = {part: in_random_order(data.splits.get(part, ()), seed) for part in PARTS}
+    taken = {part: round(share * len(samples)) for part, samples in parts.items()}
+    if not sum(taken.values()) or any(taken[part] >= len(parts[part]) for part in PARTS):
+        sizes = " and ".join(f"{len(samples):,} in {part}" for part, samples in parts.items())
+        raise DataError(f"{data.root} has too few photos ({sizes}) for a test split of {share:.0%}; choose another.")
+    split = {part: samples[taken[part] :] for part, samples in parts.items()}
+    split[TEST] = [sample for part, samples in parts.items() for sample in samples[: taken[part]]]
+    write_lists(data.root, {part: sorted(samples, key=lambda each: each.name) for part, samples in split.items()})
+
+
+def _take_off(folder: Path, names: Collection[str], is_of: Callable[[str], bool]) -> None:
+    """Remove names from the lists that `is_of` returns true for."""
+    for file in (file for file in folder.glob("*.txt") if is_of(file.stem)):
         lines = read_lines(file)
         kept = [line for line in lines if composed(line) not in names and composed(line.split()[0]) not in names]
         if kept != lines:

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from core.classes import VOC_CLASSES, Classes
-from core.data.dataset import LISTS, Dataset, fingerprint, open_dataset
+from core.data.dataset import LISTS, TEST, Dataset, fingerprint, open_dataset
 from core.errors import DataError, RunError
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
@@ -18,6 +18,7 @@ from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, run_names
 from core.training.run.log import RunLog, read_log
 from core.training.run.milestones import epoch_of
+from core.training.run.openings import Opening, openings, openings_of
 from core.training.run.records import Epoch, RunStarted
 from core.voc import BACKGROUND
 from core.windows import command_line
@@ -112,6 +113,7 @@ class Content:
     counts_CNKK   confusion counts of every checkpoint on every photo
     floor_NKK     those of predicting background everywhere
     data          None if the photos are gone or have changed since the evaluation
+    openings      those of the data's test split; None without one
     """
 
     runs: tuple[ReportedRun, ...]
@@ -122,6 +124,7 @@ class Content:
     floor: Scores
     data: Dataset | None
     classes: Classes
+    openings: tuple[Opening, ...] | None
 
     @property
     def evaluation(self) -> Evaluation:
@@ -219,6 +222,7 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
     logged = next((each.log.legs[-1].classes for each in reported if each.log.legs), VOC_CLASSES)
     floor_NKK = np.zeros_like(counts)
     floor_NKK[:, :, BACKGROUND] = counts.sum(axis=2)
+    opened = openings(evaluation.fingerprint) if evaluation.split == TEST else openings_of(data) if data else None
     class_names = [entry.name for entry in evaluation.scores.classes]
     return Content(
         runs=reported,
@@ -229,6 +233,7 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
         floor=score(floor_NKK, class_names),
         data=data,
         classes=data.classes if data else logged,
+        openings=None if opened is None else tuple(opened),
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.classes import Classes
-from core.data.dataset import Dataset, fingerprint
+from core.data.dataset import TEST, Dataset, fingerprint
 from core.data.images import mask_image, png_bytes
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
@@ -27,7 +27,7 @@ from core.model.predict.upsampling import resolve
 from core.training.distributed import ALONE, World
 from core.training.features import FeaturePairs
 from core.training.loss import cross_entropy
-from core.training.run import evaluations
+from core.training.run import evaluations, openings
 from core.voc import VOID
 from core.wording import count
 
@@ -69,12 +69,15 @@ def evaluate_checkpoint(
     split: str,
     on_progress: OnProgress | None = None,
     given: Given = NOTHING,
+    *,
+    by: str = "python",
 ) -> Evaluated:
     """Score a checkpoint file on a split; a result from a run folder is stored in the run's `eval/`.
 
     A trainer may replace the file meanwhile: the result is of the file as it was opened, and is stored as such. A
     result with `given` facts is not stored, since they change the scores. A checkpoint with other classes than the data
-    raises `DataError`.
+    raises `DataError`. The split test is opened `by` a command, a page or python, which is recorded before any photo is
+    scored; if that fails, raises `RunError`.
     """
     samples = dataset.split(split)
     data_fingerprint = fingerprint(samples)
@@ -82,6 +85,8 @@ def evaluate_checkpoint(
     predictor, opened = open_predictor(content)
     meta = opened.meta
     _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
+    if split == TEST:
+        openings.record(dataset, data_fingerprint, path, checkpoint_hash, by)
     results, began_s = [], time.perf_counter()
     pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
     for result in evaluate(predictor, pairs, dataset.classes):
@@ -129,6 +134,8 @@ def score_checkpoint(
     split: str,
     on_progress: OnProgress | None = None,
     on_note: Callable[[str], None] = lambda _: None,
+    *,
+    by: str = "python",
 ) -> Scored:
     """Return a checkpoint's scores on a split: the stored evaluation of this file on this data, else a new one.
 
@@ -141,7 +148,7 @@ def score_checkpoint(
         return Scored(found.as_dict() | about, *found.counts())
     if evaluations.is_by_size(eval_dir, checkpoint_hash, split):
         on_note(f"{path.name} {evaluations.BY_SIZE}: evaluating it again.")
-    evaluated = evaluate_checkpoint(path, dataset, split, on_progress)
+    evaluated = evaluate_checkpoint(path, dataset, split, on_progress, by=by)
     scores = summarize(evaluated.results, dataset.class_names)
     return Scored(
         about | scores.as_dict() | evaluated.speed(),

@@ -50,11 +50,11 @@ def by_size(samples: Sequence[Sample]) -> str:
 def store_milestone(
     run: Run, epoch: int, guess: Callable[[Mask, int], Mask], *, data: Path | None = None, file: str = "",
     step_in_epoch: int = 0, counted: Callable[[Sequence[Sample]], str] = fingerprint,
-    weights: bytes = b"",
+    weights: bytes = b"", split: str = "val",
 ) -> Evaluation:  # fmt: skip
-    """Write a milestone (no real weights in it unless given) and the evaluation of what `guess` predicts for val."""
+    """Write a milestone (no real weights in it unless given) and an evaluation of what `guess` predicts."""
     dataset = open_dataset(data or run.data)
-    samples = dataset.split("val")
+    samples = dataset.split(split)
     checkpoint = run.path / (file or f"epoch_{epoch:03d}.pt")
     checkpoint.write_bytes(weights or f"weights of {run.name} after {epoch}".encode())
     results = []
@@ -74,6 +74,6 @@ def store_milestone(
         )
     return evaluations.store(
         run.eval_dir, checkpoint=checkpoint.name, checkpoint_hash=evaluations.file_hash(checkpoint), epoch=epoch,
-        split="val", data=str(dataset.root),
+        split=split, data=str(dataset.root),
         step_in_epoch=step_in_epoch, fingerprint=counted(samples), results=results, class_names=dataset.class_names,
     )  # fmt: skip

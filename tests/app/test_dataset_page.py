@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.data import analysis, voc2012
 from core.data.analysis import analyse
+from core.data.dataset import open_dataset
 from core.data.images import write_mask
 from core.home import datasets_dir
 from core.training import demo_run
@@ -312,3 +313,20 @@ def test_charts_of_one_class_are_not_drawn_where_they_compare_several(visit: Vis
     app = visit("dataset", chart="Together")
     assert "Together" not in app.segmented_control(key="chart").options
     assert not visit("dataset", look="Splits").get("plotly_chart")
+
+
+def test_a_test_split_is_set_aside_once_and_stays_closed(visit: Visit, demo: Path, launched: list[list[str]]) -> None:
+    app = visit("dataset", look="Splits")
+    before = [len(open_dataset(demo).splits[part]) for part in ("train", "val")]
+    assert button(app, "Set aside").disabled
+    app.number_input(key="test share").set_value(50)
+    app.checkbox(key="set aside").check().run()
+    button(app, "Set aside").click().run()
+    assert not app.exception
+    after = open_dataset(demo).splits
+    assert len(after["test"]) == sum(before) - len(after["train"]) - len(after["val"]) > 0
+    assert launched[0][0] == "stats", "the files are read again, by their new lists"
+    analyse(demo)
+    app = visit("dataset", look="Splits")
+    assert "The test split was never opened." in texts(app)
+    assert "Set aside" not in [each.label for each in app.button]

@@ -80,7 +80,7 @@ def test_a_finished_run_says_what_it_came_to(visit: Visit, make_run: MakeRun, de
     write_records(run, 3, ended="finished")
     app = visit()
     said = texts(app)
-    assert "first is done: 30.0 % mIoU after epoch 3, beside a floor of 3.5 %" in said
+    assert "first is done: 30.0 % mIoU after epoch 3, chosen on val, beside a floor of 3.5 %" in said
     assert said.count("30.0 %") == 1, "said once"
     assert "Runs" not in said
     assert "Demo data**: 4 train, 2 val" in said
@@ -111,7 +111,7 @@ def test_two_evaluated_milestones_give_the_verdict_and_the_pictures_are_of_the_r
     app = visit()
     assert not app.exception
     assert "3 epochs and 2 epochs cannot be told apart on 2 images" in texts(app), "two photos decide nothing"
-    assert "Best: 30.0 % mIoU after epoch 3, beside a floor of 3.5 %." in texts(app)
+    assert "Best: 30.0 % mIoU after epoch 3, chosen on val, beside a floor of 3.5 %." in texts(app)
     assert "photo_4, a validation photo, segmented by first after epoch 3." in texts(app)
     asked = [links(app)[name] for name in ("Compare checkpoints", "Segment a photo")]
     assert [name in asked[0] for name in ("epoch_002.pt", "epoch_003.pt")] == [True, True]

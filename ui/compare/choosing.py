@@ -7,9 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
+from core.data.dataset import TEST
 from core.errors import CoreError, DataError
 from core.home import checkpoints_dir
-from core.training.run import evaluations
+from core.training.run import evaluations, openings
 from core.wording import duration
 from ui import address, cached
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, splits_of
@@ -42,6 +43,8 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     splits = splits_of([by_id[each] for each in chosen])
     split = address.ask_one("Split", splits, "split", "val", key="on split")
     address.complete(checkpoint=chosen, split=split)
+    if TEST in splits:
+        say_openings(by_id[chosen[0]], split)
     return [by_id[each] for each in chosen], split
 
 
@@ -50,6 +53,22 @@ def say_unknown(known: Collection[str]) -> None:
     if unknown := [plain(each) for each in st.query_params.get_all("checkpoint") if each not in known]:
         named = f"There is no checkpoint {' and no '.join(unknown)} in {checkpoints_dir()}"
         st.warning(f"{named}; it may have been moved or deleted. Below are others.")
+
+
+TEST_MEANING = (
+    "A test split is for the last question, once everything is chosen on val: whoever chooses by its scores makes them "
+    "too high. Each opening is recorded, here and in the report."
+)
+
+
+def say_openings(choice: Choice, split: str) -> None:
+    """Say how often the test split was opened, and on it what opening means."""
+    if data := fingerprint_of(choice.run.data, TEST):
+        said = openings.sentence(openings.openings(data))
+        if split == TEST:
+            st.info(f"{TEST_MEANING} {said}", icon=":material/lock_open:")
+        else:
+            st.caption(f":material/lock: {said}", help=TEST_MEANING)
 
 
 def act(chosen: Sequence[Choice], split: str) -> list[Side]:
@@ -101,8 +120,9 @@ def offer_evaluation(choice: Choice, split: str) -> None:
                    "those of the file as it is when the evaluation opens it.")  # fmt: skip
     time_s = evaluation_time(choice, split)
     takes = f", about {duration(max(10.0, time_s))}" if time_s else ""
+    opening = "Open the test split: evaluate" if split == TEST else "Evaluate"
     if st.button(
-        f"Evaluate {choice.label} on {split}{takes}", key=f"evaluate {choice.id}", type="primary",
+        f"{opening} {choice.label} on {split}{takes}", key=f"evaluate {choice.id}", type="primary",
         icon=":material/rule:",
     ):  # fmt: skip
         with st.spinner("Starting …"):

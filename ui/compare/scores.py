@@ -14,6 +14,7 @@ from core.metrics.verdict import sentence
 from core.report.content import ReportedCheckpoint
 from core.training.run.evaluations import BY_SIZE, Evaluation
 from core.training.run.folders import run_names
+from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
 from core.training.settings.config import TrainingConfig
 from core.wording import count
 from ui import cached
@@ -114,6 +115,8 @@ def show_table(sides: Sequence[Side]) -> None:
         f"{count(evaluation.scores.images, 'image')} of {plain(evaluation.data)}, whole, at their masks' own size. "
         f"The floor is what predicting background everywhere scores on them.{best}"
     )
+    if any(is_chosen(side.choice.file, evaluation.split) for side in sides):
+        st.caption(CHOSEN_ON_VAL)
     if old := [side.label for side in sides if side.evaluation.is_old]:
         st.caption(
             f"Boundary scores of {plain(', '.join(old))} are left out, because an earlier version counted them by "

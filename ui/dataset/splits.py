@@ -4,9 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.data.dataset import LISTS, Dataset, Sample
-from core.data.splits import PARTS, SplitPreview, SplitShares, preview_splits, stratified_splits, write_lists
+from core.data.dataset import LISTS, TEST, Dataset, Sample
+from core.data.splits import (
+    PARTS,
+    SplitPreview,
+    SplitShares,
+    preview_splits,
+    set_aside_test,
+    stratified_splits,
+    write_lists,
+)
 from core.data.statistics.split_stats import SplitStats
+from core.training.run import openings
 from core.wording import count
 from ui.charts import THEME_COLORS, blank
 from ui.page import showing_errors
@@ -18,6 +27,8 @@ MEANING = (
     "split puts about a fifth of the photos of every class there (Sechidis et al. 2011)."
 )
 
+TEST_MEANING = "The split test stays closed: training, studies and Compare use train and val unless you open it."
+
 
 def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
     """Draw the splits as they are, and a random and a stratified split of the same pairs."""
@@ -28,6 +39,7 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
     ]  # fmt: skip
     st.markdown(f"**As it is**: {data.split_source}")
     st.dataframe(rows, hide_index=True, width="content", alt="What each split holds")
+    _show_test(data)
     ids = {name: shown for each in stats.values() for name, shown in zip(each.names, each.class_ids, strict=True)}
     chosen = [data.splits[part] for part in PARTS if data.splits.get(part)] or list(data.splits.values())
     samples = {s.name: s for split in chosen for s in split if s.name in ids}
@@ -41,6 +53,24 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
     )
     _show_preview(data, preview)
     _offer_lists(data, stratified_splits(list(samples.values()), ids, SEED))
+
+
+def _show_test(data: Dataset) -> None:
+    """Say how often the test split was opened; without one, offer to set one aside."""
+    with showing_errors():
+        if (found := openings.openings_of(data)) is not None:
+            st.caption(f":material/lock: {TEST_MEANING} {openings.sentence(found)}")
+    if TEST in data.splits:
+        return
+    with st.expander("Set a test split aside", icon=":material/lock:"):
+        st.caption(f"{TEST_MEANING} Runs trained before have seen its photos.")
+        percents = st.number_input("Share of the photos, %", 1, 50, 15, key="test share", width=190)
+        is_kept = f"; the present lists are kept in {LISTS.as_posix()}-before" if "lists" in data.split_source else ""
+        is_sure = st.checkbox(f"Take these photos off train and val{is_kept}", key="set aside")
+        if st.button("Set aside", icon=":material/lock:", disabled=not is_sure):
+            with showing_errors():
+                set_aside_test(data.root, percents / 100, SEED)
+                st.rerun()
 
 
 def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:

@@ -7,6 +7,7 @@ from core.metrics.verdict import sentence
 from core.model.weights import starter
 from core.training import demo_run
 from core.training.run.learning import weakness
+from core.training.run.milestones import CHOSEN
 from ui import checkpoints
 from ui.checkpoints import Choice
 from ui.compare import cached_comparison
@@ -76,7 +77,7 @@ def score_of(entry: Entry) -> str:
     if best is None or best.miou is None:
         return ""
     floor = percent(entry.log.legs[-1].floor.get("miou"))
-    return f"{percent(best.miou)} mIoU after epoch {best.epoch}, beside a floor of {floor}"
+    return f"{percent(best.miou)} mIoU after epoch {best.epoch}, {CHOSEN}, beside a floor of {floor}"
 
 
 # --- doors ----------------------------------------------------------------------------------------------------------

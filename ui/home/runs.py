@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.errors import DataError
 from core.home import demo_dir
+from core.training.run.milestones import CHOSEN_ON_VAL
 from core.training.settings.config import TrainingConfig
 from ui import cached
 from ui.page import link_to, showing_errors
@@ -61,7 +62,10 @@ def show_table(entries: Sequence[Entry]) -> None:
     )  # fmt: skip
     if ticked := st.session_state.pop(TICKED, None):
         st.switch_page("pages/train.py", query_params={"run": ticked})
-    st.caption("Tick a row to open its run. Scores are of the validation photos; the floor is background everywhere.")
+    st.caption(
+        "Tick a row to open its run. Scores are of the validation photos; the floor is background everywhere. "
+        f"{CHOSEN_ON_VAL}"
+    )
 
 
 def tick(folders: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from core.data.labelling.proposals import proposals_about, proposals_folder
 from core.model.weights import starter
 from core.review import proposing
 from core.training.run import folders
+from core.training.run.milestones import BEST, CHOSEN
 from core.training.settings.presets import few_photos
 from core.wording import count
 from ui import address
@@ -24,7 +25,7 @@ from ui.sources import title_of
 from ui.train.run_view import TICK_S, Entry, read_run, show_progress
 from ui.words import code, percent, plain
 
-BEST, PRESET = "best.pt", "own-photos"
+PRESET = "own-photos"
 LEAST_DONE = 3
 """Two to train on, which BatchNorm needs, and one to validate."""
 BY_NAME = "By name"
@@ -163,7 +164,7 @@ def run_name(root: Path, num_done: int) -> str:
 
 def _show_last(entry: Entry) -> None:
     best = entry.log.best_epoch
-    score = f", mIoU {percent(best.miou)} on its validation photos" if best and best.miou is not None else ""
+    score = f", mIoU {percent(best.miou)} on its validation photos ({CHOSEN})" if best and best.miou is not None else ""
     sentence = f"{entry.run.name}: {entry.state}{score}."
     if entry.state in ("failed", "crashed"):
         st.error(plain(sentence), icon=":material/error:")

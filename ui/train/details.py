@@ -14,7 +14,7 @@ from core.files import by_number, entries
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog, thin
-from core.training.run.milestones import epoch_of, sample_folders
+from core.training.run.milestones import BEST, CHOSEN_ON_VAL, epoch_of, sample_folders
 from core.training.run.records import to_line
 from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import PRESET_LABELS, PRESETS, present_name, preset
@@ -89,7 +89,7 @@ def show_checkpoints(run: Run, log: RunLog) -> None:
     ]
     st.dataframe(rows, hide_index=True)
     floor = log.legs[-1].floor.get("miou") if log.legs else None
-    st.caption(f"Beside a floor of {percent(floor)} mIoU.")
+    st.caption(f"Beside a floor of {percent(floor)} mIoU.{f' {CHOSEN_ON_VAL}' if BEST in newest else ''}")
 
 
 def show_settings(run: Run, log: RunLog) -> None:

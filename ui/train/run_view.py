@@ -12,6 +12,7 @@ from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.health import health
 from core.training.run.log import RunLog
+from core.training.run.milestones import CHOSEN, CHOSEN_ON_VAL
 from core.training.run.records import Record, RunEnded, seconds_between
 from core.wording import count, duration, megabytes
 from ui import cached, charts
@@ -115,18 +116,19 @@ def show_best(log: RunLog, *, has_sparkline: bool = True) -> None:
         st.metric("Best mIoU", MISSING, help=MIOU_HELP, delta="no epoch done yet", delta_color="off", delta_arrow="off")
         return
     curve = [100 * epoch.miou for epoch in log.epochs if epoch.miou is not None] if has_sparkline else None
-    _score(f"Best mIoU, epoch {best.epoch}", best.miou, floor, MIOU_HELP, curve)
+    _score(f"Best mIoU, epoch {best.epoch}", best.miou, floor, f"{MIOU_HELP} {CHOSEN_ON_VAL}", curve, f", {CHOSEN}")
 
 
 def _score(
-    label: str, value: float | None, floor: float | None, help_text: str, curve: list[float] | None = None
-) -> None:
+    label: str, value: float | None, floor: float | None, help_text: str, curve: list[float] | None = None,
+    note: str = "",
+) -> None:  # fmt: skip
     """Draw a score with its distance from the floor: green above, red below, grey level with it."""
     gap = None if value is None or floor is None else points(value - floor)
     is_level = gap == points(0.0)
     st.metric(
         label, percent(value), gap, help=help_text, chart_data=curve if curve and len(curve) > 1 else None,
-        delta_description=f"from the floor, {percent(floor)}" if gap else None,
+        delta_description=f"from the floor, {percent(floor)}{note}" if gap else None,
         delta_color="off" if is_level else "normal", delta_arrow="off" if is_level else "auto",
     )  # fmt: skip
 

@@ -75,6 +75,8 @@ def render(
             for label, checkpoint in zip(labels, content.checkpoints, strict=True)
             if not checkpoint.evaluation.is_by_content
         ],
+        openings=sections.openings(content, words),
+        chosen_labels=sections.chosen_labels(content, words),
         model=sections.model(content, words),
         settings=sections.settings(content, words),
         curves=sections.curves(content),

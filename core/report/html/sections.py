@@ -1,6 +1,7 @@
 """The sections' rows, charts, warnings and commands, made from the report's content."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.training.demo_run import is_demo
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
+from core.training.run.milestones import is_chosen
 from core.training.run.records import Epoch
 from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import preset
@@ -21,6 +23,7 @@ from core.voc import IMAGE_MEAN, IMAGE_STD
 from core.windows import command_line
 
 MAX_EPOCH_ROWS = 50
+MAX_OPENINGS = 50
 
 Rows = list[tuple[str, list[str]]]
 """Names, each with a value for every run."""
@@ -29,6 +32,21 @@ Rows = list[tuple[str, list[str]]]
 def is_of_demo(content: Content) -> bool:
     """Return whether the data are the demo's drawn scenes."""
     return Path(content.evaluation.data) == demo_dir()
+
+
+def openings(content: Content, words: Words) -> list[tuple[str, str, str]]:
+    """Return when the test split was opened, for which checkpoint, and by whom; the last `MAX_OPENINGS`."""
+    return [
+        (words.moment(datetime.fromtimestamp(each.time_s).astimezone()), "/".join(Path(each.checkpoint).parts[-2:]),
+         words(f"by {each.by}"))
+        for each in (content.openings or ())[-MAX_OPENINGS:]
+    ]  # fmt: skip
+
+
+def chosen_labels(content: Content, words: Words) -> list[str]:
+    """Return the names of the checkpoints that were chosen by their scores on the split that is reported."""
+    named = zip(words.labels(content), content.checkpoints, strict=True)
+    return [label for label, checkpoint in named if is_chosen(checkpoint.file, content.split)]
 
 
 def model(content: Content, words: Words) -> Rows:

@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from core import jobs
+from core.data.dataset import TEST
 from core.data.hashing import BY_CONTENT, is_by_content
 from core.errors import CheckpointError, RunError
 from core.files import REPLACED, entries, read_folder, regular, replacing_folder, write_json
@@ -25,6 +26,7 @@ from core.metrics.calibration import Bins
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageResult, summarize
 from core.metrics.scores import Scores, score
+from core.training.run import openings
 
 SCHEMA = 3
 """Version of the format and of the scores' rules: raise it when either changes.
@@ -209,13 +211,15 @@ def stored(eval_dir: Path) -> list[Path]:
 def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str | None) -> Evaluation | None:
     """Return the evaluation of a checkpoint on a split with this fingerprint, or None.
 
-    Without a fingerprint, return the newest on any data, preferring fingerprints of the photos' content.
+    Without a fingerprint, return the newest on any data, preferring fingerprints of the photos' content. One on a test
+    split is returned only if its opening is recorded.
     """
     of = _fingerprints(eval_dir, key(split, checkpoint_hash, fingerprint or ""))
     folders = [path for path, found in of.items() if not fingerprint or found in (fingerprint, UNREADABLE)]
     newest = max(folders, key=lambda path: (is_by_content(of[path]), _stored_s(path)), default=None)
     try:
-        return load(newest) if newest else None
+        found = load(newest) if newest else None
+        return found if found and _is_open(found) else None
     except RunError as error:
         if isinstance(error.__cause__, FileNotFoundError):  # deleted meanwhile
             return None
@@ -232,8 +236,12 @@ def latest_of(eval_dir: Path, checkpoint: str, split: str, fingerprint: str) -> 
         with suppress(RunError):  # skip damaged ones
             found.append(load(path))
     wanted = (checkpoint, split, fingerprint)
-    of_file = [each for each in found if (each.checkpoint, each.split, each.fingerprint) == wanted]
+    of_file = [each for each in found if (each.checkpoint, each.split, each.fingerprint) == wanted and _is_open(each)]
     return max(of_file, key=lambda each: (each.path / "scores.json").stat().st_mtime, default=None)
+
+
+def _is_open(found: Evaluation) -> bool:
+    return found.split != TEST or openings.is_recorded(found.fingerprint, found.checkpoint_hash)
 
 
 def is_by_size(eval_dir: Path, checkpoint_hash: str, split: str) -> bool:

@@ -5,6 +5,11 @@ from pathlib import Path
 
 from core.files import by_number, entries
 
+BEST = "best.pt"
+CHOSEN = "chosen on val"
+CHOSEN_ON_VAL = f"{BEST} was {CHOSEN}, so its score there is a little too high."
+"""Said wherever the val score of a `best.pt` is shown, in full or as `CHOSEN`."""
+
 NAME = re.compile(r"epoch_(\d+)(\.pt)?")
 
 
@@ -27,6 +32,11 @@ def epoch_of(path: Path) -> int | None:
 def milestones(folder: Path) -> list[Path]:
     """Return a run's milestones in the order of their epochs."""
     return sorted(entries(folder, "epoch_*.pt"), key=by_number)
+
+
+def is_chosen(file: str | Path, split: str) -> bool:
+    """Return whether a checkpoint was chosen by its score on this split."""
+    return Path(file).name == BEST and split == "val"
 
 
 def sample_folders(folder: Path) -> list[Path]:

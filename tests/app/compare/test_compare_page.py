@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError
 from core.home import demo_dir
-from core.training.run import evaluations, folders
+from core.training.run import evaluations, folders, openings
 from core.training.run.folders import Run, create_run
+from core.training.run.milestones import BEST as BEST_FILE
+from core.training.run.milestones import CHOSEN_ON_VAL
 from core.training.run.records import Checkpoint
 from tests.app.conftest import CAT, MakeRun, Visit, append, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
@@ -449,3 +452,41 @@ def test_the_table_of_runs_marks_the_best_and_has_speeds_where_models_differ(
     assert [score.endswith("**, the best") for score in table.loc["mIoU"]] == [False, True]
     assert table.loc["Image size (px)"].tolist() == ["64", "128"]
     assert "Seconds per image" in table.index
+
+
+def test_the_test_split_is_opened_by_one_recorded_action(
+    visit: Visit, run: Run, launched: list[list[str]], one_sentence: Callable[[object, Path], str]
+) -> None:
+    """Its scores wait for a record; an evaluation from before openings were recorded is not shown without one."""
+    lists = Path(run.data) / "ImageSets" / "Segmentation"
+    (lists / "test.txt").write_text("photo_0\nphoto_1\n")
+    app = visit("compare")
+    assert "The test split was never opened." in texts(app)
+    assert len(app.table) == 2, "val is shown by default"
+    stored = [store_milestone(run, epoch, guess_half, split="test") for epoch in (1, 3)]
+    app = visit("compare", split="test")
+    assert "The test split was never opened." in app.info[0].value
+    assert not app.table
+    assert [each.label for each in app.button] == [
+        f"Open the test split: evaluate {label} on test{TAKES}" for label in ("1 epoch", "3 epochs")
+    ]
+    app.button[0].click().run()
+    assert "--split test" in " ".join(launched[0])
+    data = open_dataset(run.data)
+    for each in stored:
+        openings.record(data, each.fingerprint, run.path / each.checkpoint, each.checkpoint_hash, "page")
+    app = visit("compare", split="test")
+    assert "The test split was opened 2 times, for 2 checkpoints" in app.info[0].value
+    assert list(scores_of(app).index) == ["1 epoch", "3 epochs", "Floor"]
+    openings.path().write_text("damaged")
+    app = visit("compare", split="test")
+    assert not app.exception
+    assert not app.table
+    one_sentence(app.error[0].value, openings.path())
+
+
+def test_best_is_said_to_be_chosen_on_val(visit: Visit, run: Run) -> None:
+    assert CHOSEN_ON_VAL not in texts(visit("compare"))
+    store_milestone(run, 3, guess_half, file=BEST_FILE)
+    app = visit("compare", checkpoint=f"{run.path.name}/{BEST_FILE}")
+    assert CHOSEN_ON_VAL in texts(app)

@@ -11,6 +11,7 @@ from core.data.importers import incoming
 from core.data.labelling import mark_done
 from core.model.architectures import MOBILENET
 from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.training.run.milestones import CHOSEN_ON_VAL
 from core.voc import CLASS_NAMES
 from tests.small_data import write_pairs
 from tests.unit.commands.calls import Command
@@ -124,6 +125,19 @@ def test_inspect_says_in_which_epoch_a_file_was_saved(
     document["meta"] |= {"epoch": epoch, "step_in_epoch": step}
     torch.save(document, tmp_path / "last.pt")
     assert core("inspect", tmp_path / "last.pt").out.splitlines()[1].startswith(said)
+
+
+def test_the_val_score_of_a_best_pt_is_said_to_be_chosen(
+    core: Command, checkpoint: Path, tmp_path: Path, tiny_voc: Path
+) -> None:
+    document = torch.load(checkpoint)
+    document["meta"]["scores"] = {"miou": 0.4321}
+    for name in ("best.pt", "epoch_001.pt"):
+        torch.save(document, tmp_path / name)
+        ended = core("inspect", tmp_path / name)
+        assert "mIoU on val 43.2 %" in ended.out
+        evaluated = core("evaluate", tmp_path / name, "--data", tiny_voc)
+        assert (CHOSEN_ON_VAL in ended.err, CHOSEN_ON_VAL in evaluated.err) == ((name == "best.pt"),) * 2
 
 
 def test_what_a_foreign_file_does_not_say_is_said_by_options(

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core import api
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
+from core.training.run import openings
 from tests.unit.commands.calls import Command, files_under
 
 
@@ -140,3 +142,24 @@ def test_report_evaluates_what_is_missing_and_writes_one_file(
         {"file": str(run.path / f"{run.path.name}-report-en{number}.html")} for number in ("", "-2")
     ]
     assert core("report", run.path, "--language", "fr").code == 2
+
+
+def test_each_evaluation_on_test_is_recorded_before_it_is_shown(
+    core: Command, checkpoint: Path, tiny_voc: Path
+) -> None:
+    """On the command line and from Python; val and train open nothing, and a refused record shows no score."""
+    (tiny_voc / "ImageSets" / "Segmentation" / "test.txt").write_text("photo_0\n")
+    evaluate = ("evaluate", checkpoint, "--data", tiny_voc, "--split")
+    for split in ("val", "train"):
+        core(*evaluate, split, "--json").document()
+    assert openings.openings() == []
+    for times in ("1 time", "2 times"):
+        ended = core(*evaluate, "test", "--json")
+        assert ended.document()["split"] == "test"
+        assert f"The test split was opened {times}, for 1 checkpoint" in ended.err
+    said: list[str] = []
+    api.evaluate(checkpoint, tiny_voc, "test", on_note=said.append)
+    assert [each.by for each in openings.openings()] == ["command", "command", "python"]
+    assert "opened 3 times" in said[-1]
+    openings.path().write_text("damaged")
+    assert "Line 1 of" in core(*evaluate, "test").sentence()

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data.dataset import Sample, num_to_train, open_dataset
-from core.data.splits import MIN_PHOTOS, preview_splits, split_shares, stratified_splits
+from core.data.splits import MIN_PHOTOS, preview_splits, set_aside_test, split_shares, stratified_splits
+from core.errors import DataError
 from core.voc import CLASS_NAMES
+from tests.small_data import write_pairs
 from tests.unit.data.analysed import split_stats
 
 Photos = dict[str, frozenset[int]]
@@ -90,3 +92,36 @@ def test_a_real_split_is_closer_to_a_fifth_than_a_random_one(voc_animals: Path) 
     assert preview.stratified.largest_deviation is not None
     assert preview.random.largest_deviation is not None
     assert preview.stratified.largest_deviation <= 0.05 < preview.random.largest_deviation
+
+
+def test_a_test_split_is_set_aside_from_train_val_and_every_other_list(tmp_path: Path) -> None:
+    """Without lists they are written; with lists, the photos leave all of them, trainaug too."""
+    names = [f"p{number}" for number in range(20)]
+    write_pairs(tmp_path / "images", tmp_path / "masks", names)
+    before = open_dataset(tmp_path).splits
+    set_aside_test(tmp_path, 0.25)
+    after = open_dataset(tmp_path)
+    assert {name: len(its) for name, its in after.splits.items()} == {"train": 12, "val": 3, "test": 5}
+    assert set(after.splits["train"]) < set(before["train"])
+    assert set(after.splits["val"]) < set(before["val"])
+    with pytest.raises(DataError, match=r"test\.txt exists already"):
+        set_aside_test(tmp_path, 0.25)
+
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    (lists / "test.txt").unlink()
+    (lists / "trainval.txt").write_text("".join(f"{name}\n" for name in names))
+    set_aside_test(tmp_path, 0.2, seed=1)
+    listed = {file.stem: set(file.read_text().split()) for file in lists.iterdir()}
+    assert len(listed["test"]) == 3
+    assert not listed["test"] & (listed["train"] | listed["val"] | listed["trainval"])
+    assert listed["trainval"] == set(names) - listed["test"]
+    assert len(list(lists.parent.glob("Segmentation-before*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "why"), [(0.0, "between 0 and 1"), (1.5, "between 0 and 1"), (0.9, "too few"), (0.01, "too few")]
+)
+def test_a_test_split_that_is_not_possible_is_refused(tiny_voc: Path, share: float, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        set_aside_test(tiny_voc, share)
+    assert "test" not in open_dataset(tiny_voc).splits

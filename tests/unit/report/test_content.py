@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data.dataset import fingerprint, open_dataset
 from core.errors import DataError, RunError
 from core.metrics.image_scores import ImageScore
-from core.report.content import Content, evaluated_checkpoints, gather
+from core.report.content import Content, ReportedCheckpoint, evaluated_checkpoints, gather
 from core.report.exports import scores_csv
 from core.report.html.charts import Line, LineChart, nice_ticks
 from core.report.html.figures import choose
 from core.report.html.page import render
 from core.report.language.words import Words
+from core.training.run import evaluations, openings
 from core.training.run.folders import Run
 from tests.app.stored import by_size, store_milestone
 from tests.small_data import write_voc
-from tests.unit.report.conftest import MakeRun, fine
+from tests.unit.report.conftest import NOW, MakeRun, fine
 
 
 def test_milestones_are_reported_in_order_and_without_one_the_best(run: Run) -> None:
@@ -182,3 +184,26 @@ def test_a_line_has_a_gap_where_a_value_is_missing() -> None:
     assert (path.count("M"), path.count("L")) == (2, 1)
     assert chart.dots(line) == [(4, 0.4)]
     assert (chart.x(1), chart.x(4), chart.y(0), chart.y(0.4)) == (0, chart.WIDTH, chart.HEIGHT, 0)
+
+
+@pytest.mark.parametrize(("language", "never", "once"), [
+    ("en", "It was never opened.", "Number of times that it was opened: 1."),
+    ("pt", "Nunca foi aberta.", "Número de vezes que foi aberta: 1."),
+])  # fmt: skip
+def test_the_openings_of_a_test_split_and_a_choice_on_val_are_reported(
+    run: Run, language: str, never: str, once: str
+) -> None:
+    """Beside val scores too: the count is what a reader needs to trust the test scores."""
+    (Path(run.data) / "ImageSets" / "Segmentation" / "test.txt").write_text("photo_0\nphoto_1\n")
+    store_milestone(run, 4, lambda truth_HW, _: truth_HW * 0, file="best.pt")
+    best = evaluations.find(run.eval_dir, evaluations.file_hash(run.path / "best.pt"), "val", None)
+    assert best
+    content = gather([ReportedCheckpoint(run, run.path / "best.pt", best)])
+    said = render(content, language, now=NOW)
+    assert never in said
+    assert ("was chosen on val" if language == "en" else "foi escolhido em val") in said
+    data = open_dataset(run.data)
+    openings.record(data, fingerprint(data.split("test")), run.path / "best.pt", best.checkpoint_hash, "page")
+    said = render(gather(content.checkpoints), language, now=NOW)
+    assert once in said
+    assert f"{run.path.name}/best.pt" in said
