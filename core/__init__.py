@@ -6,6 +6,7 @@ terminal.py     progress bars and tables
 commands/       the functions behind each command
 report/         a run as a document
 review/         what a model says about photos that nobody has labelled yet
+study/          several trainings as one question: plan, queue, results
 training/       settings, runs, the loop that trains, evaluation, estimates
 model/          architectures, weights, checkpoints, photo -> mask
 data/           data sets: pairs, splits, what is wrong with them
@@ -17,7 +18,7 @@ palettes.py     colours for readers with any colour vision
 voc.py          constants of VOC 2012 and of ImageNet preprocessing
 files.py        files and folders that appear whole or not at all
 uploads.py      files from the browser
-home.py         where checkpoints/, datasets/ and exports/ are
+home.py         where checkpoints/, studies/, datasets/ and exports/ are
 errors.py       the tree of errors
 wording.py      counts, sizes, times, free names, CSV
 windows.py      differences between Windows and POSIX

@@ -1,4 +1,4 @@
-"""The folders that Atrous writes: `checkpoints/`, `datasets/`, `exports/`, in `$ATROUS_HOME` or beside the code."""
+"""The folders that Atrous writes, such as `checkpoints/` and `datasets/`, in `$ATROUS_HOME` or beside the code."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 def home() -> Path:
-    """Return the folder that holds `checkpoints/`, `datasets/` and `exports/`."""
+    """Return the folder that holds `checkpoints/`, `studies/`, `datasets/` and `exports/`."""
     return Path(os.environ.get("ATROUS_HOME") or PROJECT_ROOT).resolve()
 
 
@@ -24,6 +24,11 @@ def datasets_dir() -> Path:
 def exports_dir() -> Path:
     """Return the folder of the models that the dashboard exports."""
     return home() / "exports"
+
+
+def studies_dir() -> Path:
+    """Return the folder of the studies."""
+    return home() / "studies"
 
 
 def demo_dir() -> Path:

@@ -21,6 +21,7 @@ from core.data.analysis import Analysis, files_key, find
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, Dataset, open_dataset
 from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
+from core.data.split_view import SPLIT_FILE, data_of
 from core.data.statistics.split_stats import SplitStats
 from core.errors import DataError
 from core.files import Stamp, stamp
@@ -56,11 +57,13 @@ def forget_datasets() -> None:
 
 def _folder_stamps(path: Path) -> tuple[Stamp, ...]:
     """Stamp the folders and lists that `open_dataset` reads names from."""
-    roots = [path / place for place in PLACES]
+    roots = [data_of(path) / place for place in PLACES]
     names = [*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS]
     folders = [root / name for root in roots for name in names]
     lists = [file for root in roots for file in sorted((root / LISTS).glob("*.txt"))]
-    return tuple(stamp(each) for each in [path, *folders, *lists, *(root / "classes.txt" for root in roots)])
+    return tuple(
+        stamp(each) for each in [path, path / SPLIT_FILE, *folders, *lists, *(root / "classes.txt" for root in roots)]
+    )
 
 
 @st.cache_resource(max_entries=8, ttl=DAY_S, show_spinner=False)

@@ -43,7 +43,7 @@ def stats(arguments: argparse.Namespace) -> Document:
     say_unnamed(dataset)
     for found in analysis.report.findings:
         if found.kind == "unread list":
-            say(f"{dataset.root / found.file}: {found.detail}")
+            say(f"{analysis.report.root / found.file}: {found.detail}")
     return counted.as_dict()
 
 

@@ -19,6 +19,7 @@ from core.classes import CLASSES_FILE, Classes
 from core.data.dataset import AUGMENTED_MASKS, LAYOUTS, LISTS, PLACES, read_contents
 from core.data.doctor import diagnosis
 from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.split_view import SPLIT_FILE, data_of, is_view
 from core.data.statistics.pair_facts import PairFacts
 from core.data.statistics.split_stats import SplitStats, summarize
 from core.errors import DataError
@@ -110,8 +111,10 @@ def job_dir(path: Path | str) -> Path:
 
 def files_key(path: Path | str) -> str:
     """Return a SHA-256 over the names and stamps of all files that the analysis reads; none is opened."""
-    root = _root(Path(path))
-    stamps = [*_stamps(root, root, (CLASSES_FILE, *diagnosis.UNREAD_LISTS)), *_stamps(root, root / LISTS, (".txt",))]
+    shown = _root(Path(path))
+    root = _root(data_of(shown))
+    stamps = [*_stamps(shown, shown, (SPLIT_FILE,)), *_stamps(root, root, (CLASSES_FILE, *diagnosis.UNREAD_LISTS))]
+    stamps += _stamps(root, root / LISTS, (".txt",))
     for folder in (*(name for layout in LAYOUTS for name in layout), AUGMENTED_MASKS):
         stamps += _stamps(root, root / folder, PHOTO_SUFFIXES)
     return hashlib.sha256("\n".join(sorted(stamps)).encode(errors="surrogateescape")).hexdigest()
@@ -135,7 +138,9 @@ def _stamp(entry: "os.DirEntry[str]") -> str:
 
 
 def _root(path: Path) -> Path:
-    """Return the folder with photos, masks and lists, at the path or below; else raise `DataError`."""
+    """Return the folder with photos, masks and lists, at the path or below, or a split view; else raise `DataError`."""
+    if is_view(path):
+        return path.resolve()
     for place in PLACES:
         for photos, masks in LAYOUTS:
             if (path / place / photos).is_dir() and (path / place / masks).is_dir():
@@ -151,7 +156,7 @@ def _analysis(root: Path, document: dict[str, Any]) -> Analysis:
         key=document["key"],
         classes=Classes(tuple(classes["names"]), tuple(classes["colors"])),
         report=diagnosis.Report(
-            root=root,
+            root=_root(data_of(root)),
             images=report["images"],
             masks=report["masks"],
             findings=tuple(diagnosis.Finding(*values) for values in report["findings"]),

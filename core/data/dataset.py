@@ -1,20 +1,21 @@
 """A data set on disk: its photos, masks and splits.
 
 Accepted layouts, directly or inside `VOCdevkit/VOC2012`: `JPEGImages` + `SegmentationClass` (with split lists in
-`ImageSets/Segmentation`; masks in `SegmentationClassAug` make a split `trainaug`), or `images` + `masks`. Without lists
-the pairs are split 80/20 at random from a seed. Classes come from `classes.txt`, else VOC's in VOC's own folder, else
-they are numbered (`core.classes`).
+`ImageSets/Segmentation`; masks in `SegmentationClassAug` make a split `trainaug`), or `images` + `masks`; or a split
+view of such a folder (`core.data.split_view`). Without lists the pairs are split 80/20 at random from a seed. Classes
+come from `classes.txt`, else VOC's in VOC's own folder, else they are numbered (`core.classes`).
 """
 
 import hashlib
 import os
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.classes import Classes, classes_of_folder
 from core.data.hashing import BY_CONTENT, hashes
-from core.data.pair_names import PHOTO_SUFFIXES, composed, near
+from core.data.pair_names import PHOTO_SUFFIXES, composed, files_by_stem, is_listable, near
+from core.data.split_view import is_view, read_view
 from core.errors import DataError
 from core.files import by_number, read_lines
 
@@ -88,7 +89,7 @@ class Contents:
     """The files of a folder, by name, before any check.
 
     `lists` holds the names in each split list, whether their files exist or not; it is empty without lists.
-    `has_named_classes` is that of `Dataset`.
+    `has_named_classes` is that of `Dataset`. `view` is the split view, if any, that has the lists.
     """
 
     root: Path
@@ -99,6 +100,7 @@ class Contents:
     lists: dict[Path, list[str]]
     classes: Classes
     has_named_classes: bool
+    view: Path | None = None
 
     def has_masks_of(self, names: Iterable[str]) -> bool:
         """Return whether any of these photos has a mask; in VOC's test.txt none has."""
@@ -118,11 +120,11 @@ def open_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
             for file, names in contents.lists.items()
             if not names or contents.has_masks_of(names)
         }
-        source = f"lists in {LISTS.as_posix()}"
+        source = f"the split view {contents.view.name}" if contents.view else f"lists in {LISTS.as_posix()}"
     else:
         splits = random_splits(_all_pairs(photos, masks, contents.photo_dir, contents.mask_dir), seed)
         source = f"random 80/20, seed {seed}"
-    root = contents.root
+    root = contents.view or contents.root
     if not any(contents.lists.values()) and contents.lists:
         raise UnlabelledError(f"No photo of {root} is labelled and done yet; draw masks on the page Label.")
     if not any(splits.values()):
@@ -147,6 +149,12 @@ def read_contents(path: Path, *, needs_masks: bool = True) -> Contents:
 
 
 def _read_contents(path: Path, *, needs_masks: bool) -> Contents:
+    if is_view(path):
+        view = read_view(path)
+        contents = _read_contents(view.data, needs_masks=needs_masks)
+        view.refuse_missing(contents.photos, contents.masks)
+        lists = {contents.root / LISTS / f"{split}.txt": names for split, names in view.splits.items()}
+        return replace(contents, lists=lists, view=path)
     if not path.is_dir():
         raise DataError(f"There is no folder {path}; give a VOCdevkit, a VOC2012 folder, or one with images and masks.")
     root, photo_dir, mask_dir = _find_layout(path, needs_masks=needs_masks)
@@ -168,15 +176,22 @@ def _read_contents(path: Path, *, needs_masks: bool) -> Contents:
     return Contents(root, photo_dir, mask_dir, photos, masks, lists, classes, has_named_classes)
 
 
-def fingerprint(samples: Iterable[Sample]) -> str:
+def pair_hashes(samples: Sequence[Sample]) -> dict[Sample, tuple[str, str]]:
+    """Return the SHA-256 of photo and mask of each pair; files are read again if they changed (`core.data.hashing`)."""
+    digests = hashes([file for sample in samples for file in (sample.photo, sample.mask)])
+    return dict(zip(samples, zip(digests[::2], digests[1::2], strict=True), strict=True))
+
+
+def fingerprint(samples: Iterable[Sample], known: Mapping[Sample, tuple[str, str]] | None = None) -> str:
     """Return a SHA-256 over names and the content of photos and masks: equal for copies only.
 
-    Each file is read once and again after it changed (`core.data.hashing`); an unreadable one raises `DataError`.
+    `known` spares looking at the files again. An unreadable one raises `DataError`.
     """
     pairs = list(samples)
-    digests = hashes([file for sample in pairs for file in (sample.photo, sample.mask)])
+    known = pair_hashes(pairs) if known is None else known
     digest = hashlib.sha256()
-    for sample, photo, mask in zip(pairs, digests[::2], digests[1::2], strict=True):
+    for sample in pairs:
+        photo, mask = known[sample]
         digest.update(f"{sample.name}\0{photo}\0{mask}\0".encode())
     return BY_CONTENT + digest.hexdigest()
 
@@ -203,23 +218,9 @@ def augmented_masks(root: Path) -> dict[str, Path]:
     return files_by_stem(root / AUGMENTED_MASKS, (".png",)) if list_files(root) else {}
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Return the files with one of these suffixes by name; of several with one name, the last. Only names are read."""
-    if not folder.is_dir():
-        return {}
-    # Taking names apart as text is three times as fast as with `Path`, and data sets have thousands of photos.
-    parts = [(name, *os.path.splitext(name)) for name in sorted(os.listdir(folder)) if _is_listable(name)]  # noqa: PTH122, PTH208
-    return {composed(stem): folder / name for name, stem, suffix in parts if suffix.lower() in suffixes}
-
-
-def _is_listable(name: str) -> bool:
-    """Return whether a file counts: not the `._` files of macOS, nor a name with bytes that are not UTF-8."""
-    return not name.startswith(".") and name.isprintable()
-
-
 def list_files(root: Path) -> list[Path]:
     """Return the split lists of a data set, sorted by name."""
-    return [file for file in sorted((root / LISTS).glob("*.txt"), key=by_number) if _is_listable(file.name)]
+    return [file for file in sorted((root / LISTS).glob("*.txt"), key=by_number) if is_listable(file.name)]
 
 
 def listed_names(file: Path, photos: Container[str]) -> list[str]:
@@ -259,7 +260,7 @@ def no_masks(mask_dir: Path) -> DataError:
 def unread_photos(photo_dir: Path) -> dict[str, Path]:
     """Return by name the files beside the photos in formats that are not read, such as HEIC and raw."""
     names = [name for name in sorted(os.listdir(photo_dir)) if not name.lower().endswith(PHOTO_SUFFIXES)]  # noqa: PTH208
-    files = [photo_dir / name for name in names if _is_listable(name)]
+    files = [photo_dir / name for name in names if is_listable(name)]
     return {composed(file.stem): file for file in files if file.is_file()}
 
 

@@ -1,12 +1,13 @@
-"""Comparing the names of photos, masks and list entries.
+"""Reading and comparing the names of photos, masks and list entries.
 
 macOS writes an umlaut as two code points, other systems as one: names are compared in composed form (NFC).
 """
 
+import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -54,3 +55,17 @@ def near(files: Mapping[str, Path], others: Container[str] = ()) -> Callable[[st
         return found[0] if found else None
 
     return find
+
+
+def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Return the files with one of these suffixes by name; of several with one name, the last. Only names are read."""
+    if not folder.is_dir():
+        return {}
+    # Taking names apart as text is three times as fast as with `Path`, and data sets have thousands of photos.
+    parts = [(name, *os.path.splitext(name)) for name in sorted(os.listdir(folder)) if is_listable(name)]  # noqa: PTH122, PTH208
+    return {composed(stem): folder / name for name, stem, suffix in parts if suffix.lower() in suffixes}
+
+
+def is_listable(name: str) -> bool:
+    """Return whether a file counts: not the `._` files of macOS, nor a name with bytes that are not UTF-8."""
+    return not name.startswith(".") and name.isprintable()

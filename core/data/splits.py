@@ -26,6 +26,7 @@ from core.data.dataset import (
 )
 from core.data.doctor.set_checks import is_to_train_on
 from core.data.pair_names import composed
+from core.data.split_view import data_of, is_view
 from core.errors import DataError
 from core.files import new_folder, read_lines, replacing_folder, unused
 
@@ -166,6 +167,8 @@ def write_lists(root: Path, splits: Mapping[str, Sequence[Sample]]) -> None:
     and all of them the names in test.
     If the folder cannot be written, raise `DataError` and leave the lists unchanged.
     """
+    if is_view(root):
+        raise DataError(f"{root} is a split view of {data_of(root)}; write the lists of that data set instead.")
     folder = root / LISTS
     names = {part: [sample.name for sample in samples] for part, samples in splits.items()}
     if odd := [name for its in names.values() for name in its if name != name.strip()]:

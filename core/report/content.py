@@ -10,6 +10,7 @@ import numpy as np
 
 from core.classes import VOC_CLASSES, Classes
 from core.data.dataset import LISTS, TEST, Dataset, fingerprint, open_dataset
+from core.data.split_view import is_view
 from core.errors import DataError, RunError
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
@@ -139,7 +140,7 @@ class Content:
     @property
     def has_lists(self) -> bool:
         """Whether the splits come from lists of names, not from a seed."""
-        return self.data is not None and any((self.data.root / LISTS).glob("*.txt"))
+        return self.data is not None and (is_view(self.data.root) or any((self.data.root / LISTS).glob("*.txt")))
 
     @property
     def images_with(self) -> list[int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.data.dataset import fingerprint, open_dataset
 from core.data.demo import is_demo_data, write_demo
+from core.data.split_view import data_of
 from core.errors import RunError
 from core.home import datasets_dir, demo_dir
 from core.jobs import OnProgress, is_held
@@ -42,7 +43,8 @@ def is_demo(run: Run) -> bool:
 
 def is_drawn(run: Run) -> bool:
     """Return whether a run's data are the demo's drawn scenes, in any folder, and not photos."""
-    return run.data == str(demo_dir()) or is_demo_data(Path(run.data))
+    data = data_of(Path(run.data))
+    return data == demo_dir() or is_demo_data(data)
 
 
 def epochs_done(run: Run) -> int:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.classes import CLASSES_FILE, NUMBERED, Classes, write_classes
 from core.data.dataset import Dataset
+from core.data.split_view import data_of
 from core.data.statistics.split_stats import SplitStats
 from core.errors import DataError
 from ui import cached
@@ -38,12 +39,13 @@ def _ask(data: Dataset, stats: Sequence[SplitStats]) -> None:
     edited = st.data_editor(
         table, key=f"class names of {data.root}", width="content", row_height=48, column_config={"Example": column}
     )
-    file = data.root / CLASSES_FILE
+    root = data_of(data.root)
+    file = root / CLASSES_FILE
     kept = f"; the one before stays as {code('classes-before.txt')}" if file.exists() else ", a new file"
     st.caption(f"They are written to {code(file)}{kept}. Masks stay as they are.")
     if st.button("Name the classes", type="primary", icon=":material/save:"):
         colors = tuple(color.lower() for color in _column(edited, "Colour"))
-        write_classes(data.root, Classes(_column(edited, "Name"), colors), replace=True)
+        write_classes(root, Classes(_column(edited, "Name"), colors), replace=True)
         st.rerun()
 
 

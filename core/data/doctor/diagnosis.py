@@ -194,7 +194,7 @@ def unread_pictures(contents: Contents) -> list[Path]:
 
 
 def unlisted_pairs(contents: Contents) -> list[str]:
-    """Return the names of pairs in no list, ignoring case; none if there are no lists."""
+    """Return the names of pairs in no list, ignoring case; none if there are no lists, or those of a split view."""
     listed = {spelling for names in contents.lists.values() for name in names for spelling in folded(name)}
-    pairs = [name for name in contents.masks if name in contents.photos] if contents.lists else []
+    pairs = [name for name in contents.masks if name in contents.photos] if contents.lists and not contents.view else []
     return [name for name in pairs if name.casefold() not in listed]

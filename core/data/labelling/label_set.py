@@ -16,7 +16,6 @@ from core.data.dataset import (
     UNFINISHED,
     Contents,
     augmented_masks,
-    files_by_stem,
     read_contents,
     unread_photos,
 )
@@ -25,7 +24,7 @@ from core.data.images import MASK_MODES, load_picture, pixels_of
 from core.data.labelling.class_changes import finish_change
 from core.data.labelling.kept_masks import changes
 from core.data.labelling.split_lists import listed
-from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.pair_names import PHOTO_SUFFIXES, files_by_stem
 from core.errors import DataError
 from core.files import Stamp, by_number, stamp
 from core.voc import BACKGROUND, VOID

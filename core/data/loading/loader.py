@@ -4,7 +4,7 @@ The exception is random scaling on a GPU, which rounds differently from a CPU.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
@@ -13,23 +13,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from core.data.dataset import Sample
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.transforms import TrainingTransform, normalize
+from core.data.seeding import mixed_seed
 from core.errors import DataError
 
 T = TypeVar("T")
 
 CPU = torch.device("cpu")
-
-
-def mixed_seed(*parts: int) -> int:
-    """Return a 63-bit hash of small integers, such as (seed, epoch, index), to seed a generator."""
-    value = 0x9E3779B97F4A7C15
-    for part in parts:
-        value = (value ^ part) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-        value ^= value >> 29
-    return value >> 1
 
 
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
@@ -167,11 +158,3 @@ class Waiting(Iterator[T], Generic[T]):
             return next(self._items)
         finally:
             self.seconds += time.perf_counter() - began_s
-
-
-def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
-    """Return a seeded random part of the samples, at least one, in their order."""
-    count = max(1, round(fraction * len(samples)))
-    generator = torch.Generator().manual_seed(mixed_seed(seed, len(samples)))
-    chosen = torch.randperm(len(samples), generator=generator)[:count].sort().values
-    return tuple(samples[index] for index in chosen.tolist())

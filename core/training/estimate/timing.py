@@ -17,7 +17,7 @@ import torch
 
 from core.data.dataset import Dataset, Sample
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.loader import fraction_of
+from core.data.seeding import fraction_of
 from core.errors import RunError
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.training.evaluation import evaluate

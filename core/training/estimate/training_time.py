@@ -11,7 +11,7 @@ import psutil
 from core.data.analysis import files_key
 from core.data.dataset import Dataset, fingerprint
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.loader import fraction_of
+from core.data.seeding import fraction_of
 from core.errors import RunError
 from core.jobs import OnProgress
 from core.model.device import choose_device, choose_precision, device_name

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from core.classes import Classes
 from core.data.dataset import Sample
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.loader import Waiting, fraction_of, mixed_seed
+from core.data.loading.loader import Waiting
+from core.data.seeding import fraction_of, mixed_seed
 from core.errors import RunError
 from core.home import home
 from core.metrics.image_scores import ImageResult, summarize

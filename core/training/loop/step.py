@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3
 
-from core.data.loading.loader import mixed_seed
+from core.data.seeding import mixed_seed
 from core.errors import RunError
 from core.model.architectures import CoarseLogits
 from core.model.device import autocast, dtype_of

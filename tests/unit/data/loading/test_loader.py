@@ -1,6 +1,7 @@
 """Batches: a function of seed and epoch alone, whoever reads the photos."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from core.data.dataset import Sample, open_dataset
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.loader import TrainingBatches, TrainingPairs, Waiting, fraction_of, mixed_seed
+from core.data.loading.loader import TrainingBatches, TrainingPairs, Waiting
 from core.data.loading.transforms import TrainingTransform
+from core.data.seeding import fraction_of, mixed_seed
 from core.errors import DataError
 from tests.small_data import write_voc
 
@@ -164,3 +166,13 @@ def test_a_fraction_is_a_seeded_part_in_the_split_s_order(samples: tuple[Sample,
     assert half == fraction_of(samples, 0.5, 0)
     assert len({fraction_of(samples, 0.5, seed) for seed in range(9)}) > 1
     assert len(fraction_of(samples, 0.0001, 0)) == 1
+
+
+@pytest.mark.parametrize(("total", "seed"), [(1, 0), (2, 3), (53, 0), (160, 2**31 - 1), (1200, 2), (3000, 7)])
+def test_a_fraction_is_what_torch_draws_with_that_seed(samples: tuple[Sample, ...], total: int, seed: int) -> None:
+    """Runs of earlier versions drew it with torch; they must resume with the same photos."""
+    many = [replace(samples[0], name=str(number)) for number in range(total)]
+    generator = torch.Generator().manual_seed(mixed_seed(seed, total))
+    count = max(1, round(0.33 * total))
+    drawn = torch.randperm(total, generator=generator)[:count].sort().values.tolist()
+    assert fraction_of(many, 0.33, seed) == tuple(many[index] for index in drawn)

@@ -1,0 +1,6 @@
+"""Studies: trainings of several recipes, seeds, folds and shares of the photos, and what they say together.
+
+plan.py      which trainings a study has; no torch
+folder.py    the folder of a study, and the state of each training; no torch
+results.py   what the runs scored, gathered from their stored evaluations; no torch
+"""

@@ -1,0 +1,115 @@
+"""What the runs of a study scored on val, gathered from their stored evaluations. No torch.
+
+A run is scored by the milestone of its last planned epoch, not by best.pt, which was chosen on val. With folds, the
+photos of all folds together are one set of scores for each seed: every photo by the model that did not train on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.metrics.confusion import Counts, iou, mean
+from core.metrics.scores import floor
+from core.study.folder import DONE, CellState, Study
+from core.study.plan import Recipe
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """Scores of one seed: the photos' names and confusion counts, shape (N, K, K), and the mIoU of their sum.
+
+    `fold` is that of a single run, None for a seed whose folds are all here. `runs` are the folders' names.
+    """
+
+    seed: int
+    fold: int | None
+    names: tuple[str, ...]
+    counts_NKK: Counts
+    miou: float | None
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RecipeScores:
+    """The scores of a recipe at a share of the training photos: by run, and by seed with its folds together.
+
+    `seeds` are those that are complete. `num_train` is the mean number of photos that its runs trained on.
+    """
+
+    recipe: Recipe
+    fraction: float
+    runs: tuple[RunScores, ...]
+    seeds: tuple[RunScores, ...]
+
+    @property
+    def miou(self) -> float | None:
+        """The mean mIoU over complete seeds, None without one."""
+        scored = [each.miou for each in self.seeds if each.miou is not None]
+        return sum(scored) / len(scored) if scored else None
+
+
+def gather(study: Study, states: Sequence[CellState] | None = None) -> list[RecipeScores]:
+    """Return the scores of each recipe, at each share of the photos, in the plan's order, from the runs that are done.
+
+    `states` are the study's `cells`, if they are known already. A damaged evaluation raises `RunError`.
+    """
+    states = study.cells() if states is None else states
+    found = []
+    for fraction in study.plan.fractions:
+        for recipe in study.plan.recipes:
+            its = [each for each in states if each.cell.recipe == recipe and each.cell.fraction == fraction]
+            runs = [_scores(each) for each in its if each.state == DONE]
+            by_seed = [[run for run in runs if run.seed == seed] for seed in study.plan.seeds]
+            whole = [_together(parts) for parts in by_seed if len(parts) == max(1, study.plan.folds)]
+            found.append(RecipeScores(recipe, fraction, tuple(runs), tuple(whole)))
+    return found
+
+
+def _scores(state: CellState) -> RunScores:
+    if state.run is None or state.evaluation is None:
+        raise TypeError("a training that is done has a run and an evaluation")
+    names, counts_NKK = state.evaluation.counts()
+    return RunScores(
+        state.cell.seed, state.cell.fold, tuple(names), counts_NKK, _miou(counts_NKK), (state.run.path.name,)
+    )
+
+
+def _together(parts: Sequence[RunScores]) -> RunScores:
+    """Return the scores of a seed: of its one run, or of the photos of all its folds."""
+    counts_NKK = np.concatenate([part.counts_NKK for part in parts])
+    names = tuple(name for part in parts for name in part.names)
+    runs = tuple(name for part in parts for name in part.runs)
+    return RunScores(parts[0].seed, None, names, counts_NKK, _miou(counts_NKK), runs)
+
+
+def _miou(counts_NKK: Counts) -> float | None:
+    return mean(iou(counts_NKK.sum(axis=0)))
+
+
+def document(study: Study, states: Sequence[CellState] | None = None) -> dict[str, Any]:
+    """Return what `study --json` prints."""
+    states = study.cells() if states is None else states
+    found = gather(study, states)
+    first = next((seed for each in found for seed in each.seeds), None)
+    return {
+        "study": str(study.path),
+        "recipes": [_recipe(each) for each in found],
+        "floor": None if first is None else floor(first.counts_NKK.sum(axis=0)).miou,
+        "trainings": len(states),
+        "done": sum(each.state == DONE for each in states),
+    }
+
+
+def _recipe(found: RecipeScores) -> dict[str, Any]:
+    return {
+        "settings": dict(found.recipe.settings),
+        "fraction": found.fraction,
+        "runs": [
+            {"run": run.runs[0], "seed": run.seed, "fold": run.fold, "fraction": found.fraction, "miou": run.miou}
+            for run in found.runs
+        ],
+        "seeds": [{"seed": seed.seed, "miou": seed.miou} for seed in found.seeds],
+        "miou": found.miou,
+    }

@@ -1,0 +1,145 @@
+"""A study on the disk: which runs are its trainings, and how far each is."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from core import jobs
+from core.data.dataset import open_dataset
+from core.errors import ConfigError, DataError, RunError
+from core.home import studies_dir
+from core.study.folder import create_study, is_working, list_studies, open_study
+from core.study.plan import make_plan
+from tests.small_data import replace_quietly, with_last_bit_flipped, write_voc
+from tests.unit.study.trained import begin, fail, finish, study_of
+
+
+def states_of(study: object) -> list[str]:
+    return [each.state for each in study.cells()]  # type: ignore[attr-defined]
+
+
+def test_a_study_is_a_folder_that_opens_by_its_name(tiny_voc: Path) -> None:
+    study = study_of(tiny_voc, vary=["epochs=1,2"], seeds=2)
+    assert study.path == studies_dir() / "first"
+    assert (open_study("first"), open_study(study.path), list_studies()) == (study, study, [study])
+    assert states_of(study) == ["missing"] * 4
+    for bad, said in (("none", "There is no study none"), ("../first", "cannot name"), ("", "cannot name")):
+        with pytest.raises(RunError, match=said):
+            open_study(bad)
+    (study.path / "study.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        open_study("first")
+    assert list_studies() == [], "a damaged study hides no other"
+
+
+def test_every_photo_of_train_and_val_is_in_val_of_one_fold(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "data", num_train=8, num_val=3)
+    (root / "ImageSets" / "Segmentation" / "test.txt").write_text("photo_10\n")
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("photo_8\nphoto_9\n")
+    study = study_of(root, folds=4, seeds=1)
+    folds = [open_dataset(study.data(fold)) for fold in (1, 2, 3, 4)]
+    vals = [[sample.name for sample in fold.split("val")] for fold in folds]
+    assert Counter(name for val in vals for name in val) == {f"photo_{number}": 1 for number in range(10)}
+    assert sorted(map(len, vals)) == [2, 2, 3, 3]
+    for fold, val in zip(folds, vals, strict=True):
+        train = {sample.name for sample in fold.split("train")}
+        assert train == {f"photo_{number}" for number in range(10)} - set(val)
+    again = study_of(root, "second", folds=4, seeds=1)
+    assert [open_dataset(again.data(fold)).splits for fold in (1, 2, 3, 4)] == [fold.splits for fold in folds]
+
+
+def test_the_state_of_each_training_follows_from_its_run(tiny_voc: Path) -> None:
+    study = study_of(tiny_voc, vary=["epochs=1,2"], seeds=3)
+    cells = study.plan.cells()
+    finish(study, cells[0])
+    fail(study, cells[1], "no memory")
+    (begin(study, cells[2]).path / "lock").touch()
+    unscored = finish(study, cells[3])
+    shutil.rmtree(unscored.eval_dir)
+    held = begin(study, cells[4])
+    with jobs.hold(held.path):
+        assert states_of(study) == ["done", "failed", "interrupted", "unscored", "training", "missing"]
+        assert not is_working(study)
+    with jobs.hold(study.path):
+        assert is_working(study)
+    done = study.cells()[0]
+    assert (done.evaluation.epoch, done.run.config.seed) == (1, 0)  # type: ignore[union-attr]
+
+
+def test_a_run_is_known_by_its_settings_and_fold_whatever_its_folder(tiny_voc: Path, tmp_path: Path) -> None:
+    """Runs may be trained on another machine, whose home is elsewhere, and copied here."""
+    study = study_of(tiny_voc, vary=["epochs=1,2"], seeds=1, folds=2)
+    run = finish(study, study.plan.cells()[2])
+    file = run.path / "config.json"
+    config = json.loads(file.read_text())
+    config["data"] = f"C:\\atrous\\studies\\first\\{study.data(2).relative_to(study.path)}".replace("/", "\\")
+    config["settings"] |= {"num_workers": 3, "checkpoint_seconds": 9.0}
+    file.write_text(json.dumps(config))
+    run.path.rename(study.runs_dir / "any")
+    assert states_of(study) == ["missing", "missing", "done", "missing"]
+    shutil.rmtree(study.runs_dir / "any")
+    assert states_of(study) == ["missing"] * 4, "deleted by hand"
+
+
+def test_runs_on_photos_that_have_changed_are_not_counted(tmp_path: Path) -> None:
+    """A run that did not train on the changed photo, and is not scored on it, stays valid."""
+    root = write_voc(tmp_path / "data", num_train=8, num_val=2)
+    study = study_of(root, seeds=3, fractions=[0.25])
+    for cell in study.plan.cells():
+        finish(study, cell)
+    assert states_of(study) == ["done"] * 3
+    assert study.changed_data() is None
+    trained_on = [{sample.name for sample in _train(root, seed)} for seed in range(3)]  # two photos each
+    changed = next(iter(trained_on[0] - trained_on[1]))
+    file = root / "SegmentationClass" / f"{changed}.png"
+    replace_quietly(file, with_last_bit_flipped(file))
+    assert states_of(study) == ["invalid" if changed in names else "done" for names in trained_on]
+    assert states_of(study)[:2] == ["invalid", "done"]
+    assert "have changed since first was planned" in str(study.changed_data())
+    finish(study, study.plan.cells()[0])
+    assert states_of(study)[0] == "done", "trained again on the photos of now"
+    val = root / "JPEGImages" / "photo_9.jpg"
+    replace_quietly(val, with_last_bit_flipped(val))
+    assert states_of(study) == ["invalid"] * 3
+
+
+def _train(root: Path, seed: int) -> tuple[object, ...]:
+    from core.data.seeding import fraction_of
+
+    return fraction_of(open_dataset(root).split("train"), 0.25, seed)
+
+
+def test_a_photo_of_a_fold_that_is_gone_is_named(tiny_voc: Path) -> None:
+    study = study_of(tiny_voc, seeds=1, folds=2)
+    (tiny_voc / "JPEGImages" / "photo_3.jpg").unlink()
+    with pytest.raises(DataError, match="lists photo_3"):
+        study.cells()
+
+
+def test_a_study_of_the_same_plan_goes_on_and_may_get_more_seeds(tiny_voc: Path) -> None:
+    study = study_of(tiny_voc, vary=["epochs=1,2"], seeds=2)
+    finish(study, study.plan.cells()[0])
+    assert study_of(tiny_voc, vary=["epochs=1,2"], seeds=2) == study
+    more = study_of(tiny_voc, vary=["epochs=1,2"], seeds=3)
+    assert states_of(more) == ["done", *["missing"] * 5]
+    assert open_study("first") == more
+    for asked, said in (
+        ({"vary": ["epochs=1,2"], "seeds": 2}, "other seeds"),
+        ({"vary": ["epochs=1,3"], "seeds": 3}, "other vary"),
+        ({"vary": ["epochs=1,2"], "seeds": 3, "folds": 2}, "other folds"),
+        ({"vary": ["epochs=1,2"], "seeds": 3, "changes": {"image_size": 64}}, "other settings"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            study_of(tiny_voc, **asked)
+
+
+def test_a_study_of_a_split_view_has_folds_of_its_data(tiny_voc: Path, tmp_path: Path) -> None:
+    from core.data.split_view import write_view
+
+    view = write_view(tmp_path / "view", tiny_voc, {"train": ["photo_0", "photo_1"], "val": ["photo_2"]})
+    study = create_study(make_plan("of-view", open_dataset(view), preset_name="report", changes={}, seeds=1, folds=3))
+    names = {sample.name for fold in (1, 2, 3) for sample in open_dataset(study.data(fold)).split("val")}
+    assert names == {"photo_0", "photo_1", "photo_2"}

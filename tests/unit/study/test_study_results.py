@@ -1,0 +1,52 @@
+"""What a study says of its runs: computed from stored evaluations, by recipe, seed and fold."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.metrics.confusion import iou, mean
+from core.study.results import document, gather
+from tests.app.stored import guess_background
+from tests.small_data import write_voc
+from tests.unit.study.trained import finish, study_of, worse_with
+
+
+def test_recipes_hold_the_points_of_their_seeds_and_the_mean(tiny_voc: Path) -> None:
+    study = study_of(tiny_voc, vary=["epochs=1,2"], seeds=3)
+    for cell in study.plan.cells()[:5]:
+        finish(study, cell, guess_background if dict(cell.recipe.settings)["epochs"] == 1 else worse_with(cell.seed))
+    one, two = gather(study)
+    assert [run.seed for run in one.runs] == [0, 1, 2]
+    assert [run.seed for run in two.seeds] == [0, 1], "the third is not trained yet"
+    mious = [run.miou for run in two.runs if run.miou is not None]
+    assert mious[0] < mious[1]
+    assert two.miou == pytest.approx(np.mean(mious))
+    said = document(study)
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert one.miou == pytest.approx(said["floor"]), "background everywhere is the floor"
+    assert [len(each["runs"]) for each in said["recipes"]] == [3, 2]
+    assert said["recipes"][1]["settings"] == {"epochs": 2}
+    assert set(said["recipes"][1]["runs"][0]) == {"run", "seed", "fold", "fraction", "miou"}
+    assert (said["trainings"], said["done"]) == (6, 5)
+
+
+def test_the_folds_of_a_seed_are_one_set_of_photos(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "data", num_train=5, num_val=2)
+    study = study_of(root, seeds=2, folds=3)
+    for cell in study.plan.cells()[:5]:
+        finish(study, cell, worse_with(cell.fold or 0))
+    (found,) = gather(study)
+    assert [(run.seed, run.fold) for run in found.runs] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)]
+    (whole,) = found.seeds
+    assert sorted(whole.names) == [f"photo_{number}" for number in range(7)]
+    assert len(whole.runs) == 3
+    summed_KK = sum(run.counts_NKK.sum(axis=0) for run in found.runs[:3])
+    assert whole.miou == mean(iou(summed_KK)) == found.miou
+    assert whole.miou != pytest.approx(np.mean([run.miou for run in found.runs[:3]])), "not the mean over folds"
+
+
+def test_a_study_without_a_run_has_no_numbers(tiny_voc: Path) -> None:
+    said = document(study_of(tiny_voc, seeds=1))
+    assert (said["floor"], said["recipes"][0]["miou"], said["recipes"][0]["runs"]) == (None, None, [])
