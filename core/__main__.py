@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.commands import checkpoints, data, evaluation, review, segmenting, training
+from core.commands import checkpoints, data, evaluation, review, segmenting, study, training
 from core.commands.document import Document
 from core.errors import CoreError, DataError
 from core.terminal import closed_pipe_ignored, say
@@ -22,14 +22,14 @@ from core.terminal import closed_pipe_ignored, say
 EMPTY = re.compile(r"(--[\w-]+=)?")
 """Refused as a mistake: an empty path would be the current folder, an empty name no name."""
 
-FAMILIES = (training, data, evaluation, checkpoints, segmenting, review)
+FAMILIES = (training, study, data, evaluation, checkpoints, segmenting, review)
 
 
 def main() -> int:
     """Run one command and return the exit code."""
     parser = _parser()
     arguments = _parsed(parser)
-    if problem := training.misuse(arguments):
+    if problem := training.misuse(arguments) or study.misuse(arguments):
         parser.error(problem)
     try:
         _refuse_impossible_paths(arguments)

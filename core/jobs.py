@@ -42,6 +42,10 @@ _locks: set[int] = set()
 """File descriptors of the locks that this process holds."""
 
 
+class StopRequestedError(RunError):
+    """The job was asked to stop."""
+
+
 def _forget_locks() -> None:
     """Close the locks in a forked process: a loader that outlives its trainer must not hold the run."""
     for lock in _locks:
@@ -218,7 +222,7 @@ def running(folder: Path) -> Iterator[OnProgress]:
                 began_s, began_done = time.time(), done  # what came before, as planning, says nothing about the speed
             if is_stop_requested(folder):
                 share = f"{100 * done // max(1, total)} %"
-                raise RunError(f"It was stopped on request after {share}; start it again to go on.")
+                raise StopRequestedError(f"It was stopped on request after {share}; start it again to go on.")
             if done >= total or time.monotonic() - noted_s >= NOTE_EVERY_S:
                 noted_s = time.monotonic()
                 _note(folder, asdict(JobProgress(done, total, began_s, began_done)))

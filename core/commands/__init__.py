@@ -1,6 +1,7 @@
 """The commands of `python -m core`: functions that act, and `add_to`, which declares their arguments.
 
 training.py     demo, train, estimate
+study.py        study
 data.py         doctor, stats, download, import
 evaluation.py   evaluate, compare, report, bench
 checkpoints.py  inspect, export, models

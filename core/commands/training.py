@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 NICENESS = 5
 
+PRESET_OPTION = (
+    f"where the settings of a new run start ({' '.join(f'{name}: {text}' for name, text in PRESET_HELP.items())}); "
+    "if left out, demo for its data, else own-photos"
+)
+SET_OPTION = f"change a setting of the preset; settings: {', '.join(SETTING_TYPES)}"
+
 
 def demo(arguments: argparse.Namespace) -> Document:
     """Make the demo data if absent and train its run to 10, then to 50 epochs; run again, report what is there."""
@@ -52,7 +58,7 @@ def demo(arguments: argparse.Namespace) -> Document:
 def _train_demo(run: Run) -> None:
     if demo_run.epochs_done(run) >= demo_run.MILESTONES[-1]:
         return
-    _give_way()
+    give_way()
     with _trainer_of(run) as was_ended:
         for epochs in demo_run.MILESTONES:
             if demo_run.epochs_done(run) < epochs and _train_leg(run, epochs, was_ended).outcome != "finished":
@@ -65,13 +71,13 @@ def _trainer_of(run: Run, *, beside: bool = False) -> Iterator[Callable[[], bool
 
     Runs before torch is imported, which takes seconds: the starter waits for the lock, and a signal may arrive.
     """
-    with _ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
+    with ending_signals() as was_ended, machine.alone(run.path, beside=beside), jobs.hold(run.path):
         yield was_ended
 
 
 def train(arguments: argparse.Namespace) -> Document:
     """Train a new run, resume one that was interrupted, or extend one to more epochs."""
-    _give_way()
+    give_way()
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return _train(arguments)
     from core.training.distributed import World, joined
@@ -89,7 +95,7 @@ def _follow(world: "World") -> None:
 
     from core.training.loop.other_ranks import follow_rank_0
 
-    with _ending_signals() as was_ended:
+    with ending_signals() as was_ended:
         try:
             follow_rank_0(world, was_ended)
         except CoreError:
@@ -99,7 +105,7 @@ def _follow(world: "World") -> None:
 
 
 @contextmanager
-def _ending_signals() -> Iterator[Callable[[], bool]]:
+def ending_signals() -> Iterator[Callable[[], bool]]:
     """Catch SIGTERM and Ctrl-C in the block; yield a function that returns whether one arrived."""
     came = False
 
@@ -141,7 +147,7 @@ def _train(arguments: argparse.Namespace, world: "World | None" = None) -> Docum
     }
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Lower the priority, so that a dashboard on the same machine stays quick."""
     if not hasattr(os, "nice"):
         return
@@ -193,7 +199,7 @@ def estimate(arguments: argparse.Namespace) -> Document:
     """Time a few real batches, and report how long the training and faster settings would take."""
     from core.data.dataset import open_dataset
 
-    _give_way()  # as the trainer will
+    give_way()  # as the trainer will
     with reporting("timing", "setting", arguments.job) as on_progress:
         stored_estimates.refuse_if_training()
         name = arguments.preset or usual_preset(arguments.data)
@@ -227,19 +233,8 @@ def add_to(add: Add) -> None:
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
-    presets = " ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
-    command.add_argument(
-        "--preset",
-        metavar="P",
-        help=f"where the settings of a new run start ({presets}); if left out, demo for its data, else own-photos",
-    )
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"change a setting of the preset; settings: {', '.join(SETTING_TYPES)}",
-    )
+    command.add_argument("--preset", metavar="P", help=PRESET_OPTION)
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=SET_OPTION)
 
 
 def misuse(arguments: argparse.Namespace) -> str | None:

@@ -2,5 +2,7 @@
 
 plan.py      which trainings a study has; no torch
 folder.py    the folder of a study, and the state of each training; no torch
+work.py      trains what is missing, one run after the other
+estimate.py  how long it will take, and what would halve it
 results.py   what the runs scored, gathered from their stored evaluations; no torch
 """

@@ -38,7 +38,7 @@ DONE, TRAINING, INTERRUPTED, FAILED, UNSCORED, INVALID, MISSING = (
 )  # fmt: skip
 """States of a training. Unscored: trained, but its evaluation was deleted. Invalid: the photos have changed since."""
 
-ORDER = (DONE, TRAINING, UNSCORED, INTERRUPTED, FAILED, INVALID)
+ORDER = (DONE, TRAINING, UNSCORED, INTERRUPTED, FAILED, INVALID, MISSING)
 """Of several runs of one cell, the first in this order counts."""
 
 Key = tuple[tuple[tuple[str, Any], ...], int | None]
@@ -125,7 +125,7 @@ def _looked_at(cell: Cell, run: Run, photos: _Photos) -> CellState:
     if scored:
         return CellState(cell, DONE, run, scored)
     if state == "finished":
-        return CellState(cell, UNSCORED, run)
+        return CellState(cell, UNSCORED, run) if file.exists() else CellState(cell, MISSING)
     return CellState(cell, FAILED if state == "failed" else INTERRUPTED, run)
 
 
@@ -193,9 +193,9 @@ def open_study(path: Path | str) -> Study:
     try:
         plan = plan_from_dict(json.loads(regular(folder / FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(
-            f"There is no study {folder.name} in {folder.parent}; make it with `study NAME --data`."
-        ) from None
+        names = [each.name for each in list_studies(folder.parent)]
+        there = f"; there is {', '.join(names[:5])}" if names else ""
+        raise RunError(f"{folder.parent} has no study {folder.name}{there}; give --data to make it.") from None
     except (OSError, KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise RunError(f"{folder / FILE} cannot be read ({error}); restore it, or delete the study.") from error
     return Study(folder.resolve(), plan)
@@ -215,7 +215,7 @@ def _readable(folder: Path) -> Iterator[Study]:
 
 def is_working(study: Study) -> bool:
     """Return whether a living process trains the study's runs, or waits to."""
-    jobs = [study.path, *entries(study.path, "parts/*")]
+    jobs = [study.path, *entries(study.path / "parts", "*")]
     with suppress(RunError):
         return any(map(is_held, jobs))
     return True  # another user's lock

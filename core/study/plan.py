@@ -9,12 +9,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from core.data.dataset import Dataset, Sample, fingerprint
 from core.errors import ConfigError
 from core.training.settings.config import TrainingConfig, from_dict, with_settings
 from core.training.settings.presets import parse_settings, present_name, preset
+
+T = TypeVar("T")
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}")
@@ -153,8 +155,8 @@ def make_plan(
     return plan
 
 
-def part(cells: Sequence[Cell], number: int, count: int) -> list[Cell]:
-    """Return the cells of part `number` of `count`, from 1: every `count`-th, so that each part has all recipes."""
+def part(cells: Sequence[T], number: int, count: int) -> list[T]:
+    """Return the cells, or their states, of part `number` of `count`, from 1: every `count`-th, for a similar length."""
     return list(cells[number - 1 :: count])
 
 

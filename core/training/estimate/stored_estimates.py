@@ -22,6 +22,7 @@ from core.data.analysis import files_key
 from core.errors import DataError, RunError
 from core.files import write_json
 from core.home import home
+from core.training.run import machine
 from core.training.run.folders import Run, live_runs
 from core.training.run.log import RunLog
 from core.training.settings.config import TrainingConfig
@@ -153,9 +154,14 @@ def start_estimate(data: Path | str, preset_name: str, config: TrainingConfig) -
 
 def refuse_if_training() -> None:
     """Raise `RunError` if a run is being trained: both would be measured at half their speed."""
-    for run in live_runs():
+    busy = [run.path for run in live_runs()]
+    try:
+        machine.refuse_if_held()
+    except machine.BusyError:  # also by a run of a study, which lies elsewhere
+        busy += [machine.holder() or Path("Another run")]
+    if busy:
         raise RunError(
-            f"{run.path.name} is being trained, so nothing can be timed beside it; wait for it or stop it first."
+            f"{busy[0].name} is being trained, so nothing can be timed beside it; wait for it or stop it first."
         )
 
 

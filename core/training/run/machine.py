@@ -24,6 +24,10 @@ ENDING_S = 1.0
 """How long to wait for a process that only tests the lock, or is about to end."""
 
 
+class BusyError(RunError):
+    """Another process holds the lock."""
+
+
 def locks_dir() -> Path:
     """Return the folder of the locks, whether or not it exists."""
     if os.environ.get("ATROUS_HOME"):
@@ -73,7 +77,7 @@ def _held(name: str, wait_s: float, refusal: Callable[[], str]) -> Iterator[None
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait_s, poll_interval=0.005)
     except Timeout:
-        raise RunError(refusal()) from None
+        raise BusyError(refusal()) from None
     except OSError as error:
         raise RunError(f"Cannot lock {file}: {error.strerror}; check that its folder can be written.") from error
     try:
@@ -92,13 +96,20 @@ def _write_holder(path: Path) -> None:
         raise RunError(f"Cannot write {note}: {error.strerror}; make room in its folder.") from error
 
 
-def _busy_sentence() -> str:
+def holder() -> Path | None:
+    """Return the run that was trained on this machine last, which is the one that holds it now if one does."""
     try:
-        holder = Path((locks_dir() / "run.txt").read_text(encoding="utf-8"))
+        return Path((locks_dir() / "run.txt").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _busy_sentence() -> str:
+    run = holder()
+    if run is None:
         return "Another run is being trained on this machine; wait for it, or let both train with --beside."
     return (
-        f"{holder.name} (in {holder.parent}) is being trained on this machine; wait for it, stop it, or let both train "
+        f"{run.name} (in {run.parent}) is being trained on this machine; wait for it, stop it, or let both train "
         "with --beside."
     )
 

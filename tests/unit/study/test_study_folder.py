@@ -26,7 +26,7 @@ def test_a_study_is_a_folder_that_opens_by_its_name(tiny_voc: Path) -> None:
     assert study.path == studies_dir() / "first"
     assert (open_study("first"), open_study(study.path), list_studies()) == (study, study, [study])
     assert states_of(study) == ["missing"] * 4
-    for bad, said in (("none", "There is no study none"), ("../first", "cannot name"), ("", "cannot name")):
+    for bad, said in (("none", "has no study none; there is first"), ("../first", "cannot name"), ("", "cannot name")):
         with pytest.raises(RunError, match=said):
             open_study(bad)
     (study.path / "study.json").write_text("{")

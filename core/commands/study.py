@@ -1,0 +1,189 @@
+"""The command study: trains and compares recipes over seeds, folds and shares of the photos."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from core.commands.document import Add, Document, add_job
+from core.commands.training import PRESET_OPTION, SET_OPTION, ending_signals, give_way
+from core.errors import RunError
+from core.jobs import is_held
+from core.study import estimate, results
+from core.study.folder import DONE, Study, create_study, open_study
+from core.study.plan import Plan, make_plan
+from core.study.work import Worker, waits_for
+from core.terminal import TrainingProgress, progress_bar, say
+from core.training.estimate import stored_estimates
+from core.training.run.folders import Run
+from core.training.run.records import Record, RunEnded
+from core.training.settings.presets import parse_settings, usual_preset
+from core.wording import count, duration
+
+MADE_WITH = ("preset", "set", "vary", "folds", "fractions")
+"""Options of a new study, beside --data and --seeds."""
+
+
+def study(arguments: argparse.Namespace) -> Document:
+    """Train what is missing of a study, and compare its recipes; without --data go on with one that exists."""
+    if arguments.estimate:
+        return _estimate(arguments)
+    found = _study_of(arguments)
+    with ending_signals() as was_ended:
+        shown = _Shown()
+        number, parts = arguments.part
+        worker = Worker(found, was_ended, say, shown.show, number, parts, beside=arguments.beside)
+        if is_held(worker.folder):
+            say(waits_for(found) or f"{found.name} is being trained by another process.")
+            say("These are the results so far.")
+        elif any(each.state != DONE for each in worker.states()):
+            give_way()
+            worker.work()
+            shown.close()
+    if worker.failures:
+        failed = f"{count(len(worker.failures), 'training')} of {found.name} failed"
+        raise RunError(f"{failed}, the first with: {worker.failures[0]} Start the study again to try them again.")
+    return results.document(found)
+
+
+def _study_of(arguments: argparse.Namespace) -> Study:
+    if arguments.data:
+        return create_study(_plan(arguments))
+    found = open_study(arguments.name)
+    return create_study(_with_seeds(found.plan, arguments.seeds), found.path.parent) if arguments.seeds else found
+
+
+def _with_seeds(plan: Plan, seeds: int) -> Plan:
+    return replace(plan, seeds=tuple(range(seeds)))
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from core.data.dataset import open_dataset
+
+    return make_plan(
+        arguments.name,
+        open_dataset(arguments.data),
+        preset_name=arguments.preset or usual_preset(arguments.data),
+        changes=parse_settings(arguments.set),
+        vary=arguments.vary,
+        seeds=3 if arguments.seeds is None else arguments.seeds,
+        folds=arguments.folds,
+        fractions=arguments.fractions,
+    )
+
+
+def _estimate(arguments: argparse.Namespace) -> Document:
+    """Time the recipes, and report how long the study would take and what would halve it; nothing is written."""
+    there = None if arguments.data else open_study(arguments.name)
+    plan, states = (there.plan, there.cells()) if there else (_plan(arguments), [])
+    give_way()
+    stored_estimates.refuse_if_training()
+    with progress_bar("timing", "recipe") as on_progress:
+        return estimate.document(plan, states, estimate.measure(plan, on_progress))
+
+
+class _Shown:
+    """Shows the records of one run after the other."""
+
+    def __init__(self) -> None:
+        self._progress: TrainingProgress | None = None
+
+    def show(self, run: Run, record: Record) -> None:
+        self._progress = self._progress or TrainingProgress(run.path.name)
+        self._progress.show(record)
+        if isinstance(record, RunEnded):
+            self.close()
+
+    def close(self) -> None:
+        if self._progress:
+            self._progress.close()
+        self._progress = None
+
+
+def show_study(document: Document) -> str:
+    """Return the recipes with the points of their runs, the verdicts, and the learning curve; or the estimate."""
+    if "halve" in document:
+        return _show_estimate(document)
+    lines = [f"{document['done']} of {count(document['trainings'], 'training')} done: {document['study']}"]
+    lines += [
+        f"  {_name(recipe):<32}{_percents([recipe['miou']]):>8}   by seed: {_points(recipe)}"
+        for recipe in document["recipes"]
+    ]
+    if document["floor"] is not None:
+        lines.append(f"  {'background everywhere':<32}{_percents([document['floor']]):>8}")
+    return "\n".join(lines)
+
+
+def _show_estimate(document: Document) -> str:
+    left = document["trainings"] - document["done"]
+    lines = [f"{duration(document['seconds'])} for {count(left, 'training')}"]
+    lines += [
+        f"  {_name(recipe):<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
+        for recipe in document["recipes"]
+    ]
+    return "\n".join(lines)
+
+
+def _name(recipe: Document) -> str:
+    settings = ", ".join(f"{key}={value}" for key, value in recipe["settings"].items()) or "the preset"
+    return settings if recipe["fraction"] == 1 else f"{settings}, {100 * recipe['fraction']:g} % of the photos"
+
+
+def _points(recipe: Document) -> str:
+    return _percents([seed["miou"] for seed in recipe["seeds"]]) or "none yet"
+
+
+def _percents(fractions: Sequence[float | None]) -> str:
+    return "  ".join("-" if each is None else f"{100 * each:.1f} %" for each in fractions)
+
+
+def _fractions(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of shares such as 0.25,0.5,1") from None
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, parts = text.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a part such as 1/4, the first of four")
+    return int(number), int(parts)
+
+
+def add_to(add: Add) -> None:
+    """Declare the arguments."""
+    example = "study stride --data datasets/demo --preset demo --vary output_stride=8,16 --seeds 3"
+    command = add(study, show_study, example)
+    command.add_argument("name", metavar="NAME", help="name of the study, a folder in studies/")
+    command.add_argument("--data", type=Path, metavar="DIR", help="data set of a new study")
+    command.add_argument("--preset", metavar="P", help=PRESET_OPTION)
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=SET_OPTION)
+    command.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="a setting and the values to compare; repeatable",
+    )
+    command.add_argument("--seeds", type=int, metavar="N", help="runs of each recipe, seeds 0 to N - 1 (default: 3)")
+    command.add_argument(
+        "--folds", type=int, default=0, metavar="K", help="split train and val into K folds, each validated once"
+    )
+    command.add_argument(
+        "--fractions", type=_fractions, default=[], metavar="F,...", help="shares of the training photos to train on"
+    )
+    command.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="I/N", help="train only part I of N, for several machines"
+    )
+    command.add_argument("--estimate", action="store_true", help="say how long it would take, and train nothing")
+    command.add_argument("--beside", action="store_true", help="train even while another run is being trained here")
+    add_job(command)
+
+
+def misuse(arguments: argparse.Namespace) -> str | None:
+    """Return a sentence about options that need another one, or None."""
+    if arguments.act is not study or arguments.data:
+        return None
+    given = [f"--{option}" for option in MADE_WITH if getattr(arguments, option)]
+    return f"{given[0]} is for a new study (--data DIR)" if given else None
