@@ -156,7 +156,7 @@ def make_plan(
 
 
 def part(cells: Sequence[T], number: int, count: int) -> list[T]:
-    """Return the cells, or their states, of part `number` of `count`, from 1: every `count`-th, for a similar length."""
+    """Return the cells, or their states, of part `number` of `count`, from 1: every `count`-th."""
     return list(cells[number - 1 :: count])
 
 
