@@ -58,7 +58,7 @@ def ask_photo(*, has_checkpoint: bool) -> None:
     )  # fmt: skip
     if files:
         hand_over([(file.name, file.getvalue()) for file in files])
-        st.switch_page("pages/segment.py", query_params={} if has_checkpoint else {"checkpoint": starter.NAME})
+        st.switch_page("pages/segment.py")
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ from core.data import analysis
 from core.data.dataset import Dataset, UnlabelledError, read_contents
 from core.data.labelling import photos_in
 from core.errors import DataError
+from core.wording import count
 from ui import address, cached
 from ui.dataset.bring_data import bring_data, show_import_notes
 from ui.dataset.browser import browse, say_chosen
 from ui.dataset.class_names import offer_names
-from ui.dataset.findings import show_findings, summary
+from ui.dataset.findings import show_findings, show_repairs, summary
 from ui.dataset.splits import show_splits
 from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
@@ -26,23 +27,26 @@ from ui.words import plain
 LOOKS = CONTENT, FINDINGS, SPLITS = "Content", "Findings", "Splits"
 
 
+def offer_ways(path: Path) -> None:
+    """Lead from a folder that is not a data set to what can be done with it."""
+    with st.container(horizontal=True):
+        with suppress(DataError):  # it holds no photos
+            photos_in(path)
+            link_to("Label", "Label these photos", source=FOLDER, data=str(path))
+            link_to("Segment", "Segment a photo")
+        link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
+
+
 def open_data(path: Path) -> Dataset | None:
-    """Return the data set, or None after showing why it cannot be opened."""
+    """Return the data set, or None after showing why it cannot be opened; without any mask, end the page there."""
     with showing_errors():
-        return cached.dataset(path)
-    return None
-
-
-def is_unlabelled(path: Path) -> bool:
-    """Return whether a folder has photos and no mask that is done; if so, say it with the way to Label."""
-    with suppress(DataError):  # `open_data` shows any other one
         try:
-            cached.dataset(path)
+            return cached.dataset(path)
         except UnlabelledError as error:
             st.info(plain(str(error)), icon=":material/draw:")
-            link_to("Label", "Label them", source=FOLDER, data=str(path))
-            return True
-    return False
+            offer_ways(path)
+            st.stop()
+    return None
 
 
 def analyse(path: Path, data: Dataset | None) -> analysis.Analysis | None:
@@ -95,23 +99,20 @@ def show_content(data: Dataset, found: analysis.Analysis | None, top: DeltaGener
             offer_names(data, [stats])
 
 
-def default_look(data: Dataset | None, found: analysis.Analysis | None) -> str:
-    """Return the view to open: the findings if the doctor found an error."""
-    has_errors = found is not None and any(finding.severity == "error" for finding in found.report.findings)
-    return FINDINGS if data is None or has_errors else CONTENT
-
-
 def show(data: Dataset | None, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
-    """Draw the chosen view; only that one is computed."""
+    """Draw the chosen view, at first the findings if there are errors; only that one is computed."""
+    num_errors = sum(finding.severity == "error" for finding in found.report.findings) if found else 0
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if found:
             icon = ":material/error:" if found.report.findings else ":material/check:"
             st.caption(f"{icon} The doctor found {summary(found.report)}.")
         if data:
-            link_to("Train", "Train on this data", run="new")
+            label = f"Train despite {count(num_errors, 'error')}" if num_errors else "Train on this data"
+            link_to("Train", label, run="new")
     if data and found and not data.has_named_classes:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
-    look = address.ask_one("Look at", LOOKS, "look", default_look(data, found), label_visibility="collapsed")
+    usual = FINDINGS if data is None or num_errors else CONTENT
+    look = address.ask_one("Look at", LOOKS, "look", usual, label_visibility="collapsed")
     if look == FINDINGS:
         if found:
             show_findings(found.report)
@@ -131,18 +132,16 @@ def main() -> None:
         bring_data()
         return
     path = data_of(source)
-    if not is_there(path) or is_unlabelled(path):
+    if not is_there(path):
         return
     data = open_data(path)
     try:
         read_contents(path)
     except DataError:  # the same sentence as above
-        with suppress(DataError):  # there are none
-            photos_in(path)
-            link_to("Label", "Label these photos", source=FOLDER, data=str(path))
-        link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
+        offer_ways(path)
         return
     show_import_notes(path)
+    show_repairs(path)
     show(data, analyse(path, data), top)
 
 

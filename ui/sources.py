@@ -21,7 +21,7 @@ from ui.page import showing_errors
 from ui.words import code, plain
 
 SOURCES = DEMO, VOC, FOLDER = "Demo", "VOC 2012", "A folder"
-MAX_RECENT = 6
+MAX_RECENT, PATH_WIDTH_PX = 6, 460
 BRING = "Bring data"
 """Beside them on the Dataset page: an export of another tool."""
 CITATION = "Everingham et al., The PASCAL Visual Object Classes Challenge 2012; its photos are Flickr's, not ours"
@@ -47,10 +47,11 @@ def data_of(source: str) -> Path | None:
         return demo_dir()
     if source == VOC:
         return voc2012.voc_dir()
-    path = typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
-    if path is None:
-        offer_recent()
-    return path
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        asked = st.container(width=PATH_WIDTH_PX)
+        offer_recent()  # first, because a path that cannot be opened is an error
+        with asked:
+            return typed_path("Folder on this computer", "/data/VOCdevkit/VOC2012", **address.keyed("data", None, ""))
 
 
 def offer_recent() -> None:
@@ -60,11 +61,10 @@ def offer_recent() -> None:
     known = [
         path for path in dict.fromkeys([*used, *entries(datasets_dir(), "*")]) if path.is_dir() and path not in demo
     ]
-    with st.container(horizontal=True):
-        offer_folders(lambda path: address.show(data=str(path)))
-        for path in known[:MAX_RECENT]:
-            st.button(title_of(path), icon=":material/folder:", help=str(path), key=f"recent {path}",
-                      on_click=address.show, kwargs={"data": str(path)})  # fmt: skip
+    offer_folders(lambda path: address.show(data=str(path)))
+    for path in known[:MAX_RECENT]:
+        st.button(title_of(path), icon=":material/folder:", help=str(path), key=f"recent {path}",
+                  on_click=address.show, kwargs={"data": str(path)})  # fmt: skip
 
 
 def typed_path(label: str, example: str, **keyed: Any) -> Path | None:

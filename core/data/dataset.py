@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.classes import Classes, classes_of_folder
 from core.data.hashing import BY_CONTENT, hashes
-from core.data.pair_names import PHOTO_SUFFIXES, composed, files_by_stem, is_listable, near
+from core.data.pair_names import CONVERTED_SUFFIXES, PHOTO_SUFFIXES, composed, files_by_stem, is_listable, near
 from core.data.split_view import is_view, read_view
 from core.errors import DataError
 from core.files import by_number, read_lines
@@ -209,6 +209,10 @@ def _find_layout(path: Path, *, needs_masks: bool) -> tuple[Path, Path, Path]:
                 raise UnlabelledError(f"{root} has photos in {photos} but no folder of masks; {where}.")
             if (root / photos).is_dir():
                 return root, root / photos, root / masks
+    if any(path.name in layout and all((path.parent / each).is_dir() for each in layout) for layout in LAYOUTS):
+        raise DataError(f"{path} is a part of the data set {path.parent}; choose that folder.")
+    if files_by_stem(path, (*PHOTO_SUFFIXES, *CONVERTED_SUFFIXES)):
+        raise UnlabelledError(f"{path} holds photos without masks; draw masks on the page Label, or segment them.")
     expected = " or ".join(f"{photos} + {masks}" for photos, masks in LAYOUTS)
     raise DataError(f"{path} is not a data set; it needs the folders {expected}, directly or in VOCdevkit/VOC2012.")
 

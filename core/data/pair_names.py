@@ -12,6 +12,8 @@ from pathlib import Path
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+CONVERTED_SUFFIXES = (".heic", ".heif", ".avif", ".gif")
+"""Photos that Label reads and saves as JPEG: data sets hold no such files."""
 ENDING = re.compile(r"[ _.-](mask|label|seg|segmentation|gt|annotation)s?$")
 """Suffixes that other programs add to a photo's name to name its mask; for names in lower case."""
 

@@ -150,6 +150,10 @@ def test_folders_of_runs_and_imports_are_offered(
     assert [each.label for each in app.button] == ["Browse", "mine", "from a tool"]
     button(app, "from a tool").click().run()
     assert app.query_params["data"] == str(imported)
+    for data in (str(imported), "/nowhere", "bad\0path"):
+        app = visit("dataset", source="A folder", data=data)
+        assert {"Browse", "mine", "from a tool"} <= {each.label for each in app.button}, "the ways to another one stay"
+        assert [bool(app.error), app.text_input(key="data").value] == [data != str(imported), data]
 
 
 def test_no_path_yet_asks_for_one(visit: Visit) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from core.data.analysis import analyse
 from core.data.images import write_mask
+from core.data.repair.repaired_copy import repair
 from core.home import demo_dir
 from tests.app.conftest import Visit, button, make_pairs, texts
 
@@ -69,10 +70,11 @@ def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Pa
     app.button[-1].click().run()
     assert not app.exception
     assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]
-    shutil.copytree(broken, tmp_path / "copy")
+    repair(broken, tmp_path / "copy")
     app.run()
     assert not app.exception
     assert app.query_params["data"] == str(tmp_path / "copy"), "the page goes to the copy"
+    assert app.expander[0].label.startswith("A repaired copy: set aside (2)"), "and says what was done"
     again = visit("dataset", source="A folder", data=str(broken))
     assert again.text_input(key=f"repair {broken}").value.endswith("mine-repaired"), (
         "errors open the findings, a name is proposed"

@@ -140,10 +140,15 @@ def test_data_sets_of_runs_are_listed_and_one_that_is_gone_is_said(
     for name, data in (("one", mine), ("two", gone)):
         write_records(create_run(name, data, "demo", preset("demo")), 1, ended="finished")
     shutil.rmtree(gone)
+    copied = make_pairs(tmp_path / "copied home" / "demo")
+    for data in (copied, demo_data):
+        (data / "demo.json").write_text('{"seed": 0}')
+    write_records(create_run("three", copied, "demo", preset("demo")), 1, ended="finished")
     app = visit()
     assert not app.exception
     said = texts(app)
-    assert "Demo data**" in said
+    assert said.count("Demo data**") == 1
+    assert "**demo**" not in said, "the same scenes in a copied home"
     assert "**mine**: 4 train, 2 val" in said
     assert str(gone) in said
 

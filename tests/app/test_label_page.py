@@ -384,15 +384,18 @@ def test_masks_are_exported_for_other_tools(
 def test_other_pages_lead_here(visit: Visit, photos: Path, pets: LabelSet, tmp_path: Path) -> None:
     assert "label?source=A+folder" in links(visit())["Label photos"]
     app = visit("dataset", source="A folder", data=str(photos))
+    assert not app.error
+    assert "holds photos without masks" in app.info[0].value
     assert "my+pets" in links(app)["Label these photos"]
+    assert {"Segment a photo", "Bring it as an export of another tool"} <= links(app).keys()
     app = visit("dataset", source="A folder", data=str(pets.root))
     assert not app.exception
     assert not app.error
-    assert "pets" in links(app)["Label them"]
+    assert "pets" in links(app)["Label these photos"]
     (tmp_path / "bare" / "JPEGImages").mkdir(parents=True)
     (tmp_path / "bare" / "SegmentationClass").mkdir()
     draw_pair(0)[0].save(tmp_path / "bare" / "JPEGImages" / "a.jpg")
-    assert "bare" in links(visit("dataset", source="A folder", data=str(tmp_path / "bare")))["Label them"]
+    assert "bare" in links(visit("dataset", source="A folder", data=str(tmp_path / "bare")))["Label these photos"]
     root = make_pairs(tmp_path / "cats")
     large = visit("dataset", source="A folder", data=str(root), photo="photo_1")
     assert "photo=photo_1" in links(large)["Open in Label"]

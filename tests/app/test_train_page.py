@@ -17,7 +17,7 @@ from core import jobs
 from core.data.images import write_mask
 from core.training.run import folders
 from core.training.run.folders import Run
-from core.training.run.records import RunEnded, Validating, Warned
+from core.training.run.records import Checkpoint, RunEnded, Validating, Warned
 from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import preset
 from tests.app.conftest import (
@@ -213,6 +213,20 @@ def test_a_run_with_one_checkpoint_or_none_leads_where_it_can(visit: Visit, make
     assert _leading_on(visit("train", run=run.path.name)) == []
     write_records(run, 3, ended="finished")
     assert _leading_on(visit("train", run=run.path.name)) == ["**Scores and photos**", "Segment a photo"]
+
+
+def test_a_run_that_ended_in_its_first_epoch_leads_nowhere_and_says_why(
+    visit: Visit, make_run: MakeRun, demo_data: Path
+) -> None:
+    run = make_run()
+    write_records(run, 0)
+    (run.path / "last.pt").write_bytes(b"not a checkpoint")
+    ended = RunEnded(outcome="stopped", reason="", epochs_done=0, best_epoch=None, best_miou=None)
+    append(run, Checkpoint(file="last.pt", epoch=0, verified=True, size_bytes=1, step_in_epoch=2), ended)
+    app = visit("train", run=run.path.name)
+    assert not app.exception
+    assert _leading_on(app) == []
+    assert "It ended within its first epoch, so nothing is scored" in texts(app)
 
 
 def _leading_on(app: AppTest) -> list[str]:

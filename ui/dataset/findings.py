@@ -1,6 +1,8 @@
 """The findings of the doctor: a table with thumbnails, a CSV file, and the repair."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
@@ -8,6 +10,7 @@ import streamlit as st
 from core import jobs
 from core.data import analysis
 from core.data.doctor.diagnosis import Finding, Report, report_csv
+from core.data.repair.repaired_copy import changes_of
 from core.errors import DataError
 from core.files import unused
 from core.home import datasets_dir
@@ -90,6 +93,17 @@ def _picture(root: Path, file: Path) -> str | None:
 
 
 # --- repair ---------------------------------------------------------------------------------------------------------
+
+
+def show_repairs(root: Path) -> None:
+    """Say what the repair changed in a data set, if it is a repaired copy."""
+    changes = changes_of(root)
+    if not changes:
+        return
+    kinds = Counter(change.action for change in changes)
+    title = f"A repaired copy: {', '.join(f'{kind} ({number})' for kind, number in kinds.items())}"
+    with st.expander(title, icon=":material/healing:"):
+        st.dataframe([asdict(change) for change in changes], hide_index=True, alt="What the repair changed")
 
 
 def _offer_repair(root: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.data.demo import drawn_as
 from core.errors import DataError
 from core.home import demo_dir
 from core.training.run.milestones import CHOSEN_ON_VAL
@@ -101,10 +102,10 @@ def _percent(fraction: float | None) -> float | None:
 
 
 def show_data_sets(entries: Sequence[Entry]) -> None:
-    """Draw the demo if it is made, and the data of the newest runs."""
-    used = dict.fromkeys(Path(entry.run.data) for entry in entries)
-    made = {demo_dir(): None} if demo_dir().is_dir() else {}
-    paths = list(used | made)
+    """Draw the demo if it is made, and the data of the newest runs; of copies of the demo, as of a copied home, one."""
+    used = [Path(entry.run.data) for entry in entries]
+    made = [demo_dir()] if demo_dir().is_dir() else []
+    paths = list({drawn_as(path) or path: path for path in [*used, *made]}.values())
     if paths:
         st.subheader("Data", anchor=False)
     for path in paths[:MAX_DATA_SETS]:

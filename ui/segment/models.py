@@ -17,7 +17,7 @@ from core.model.photo import ClassArea
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
-from core.training.run.learning import weakness
+from core.training.run.learning import Advice, weakness
 from core.uploads import bring
 from core.voc import BACKGROUND
 from core.wording import count, megabytes
@@ -26,7 +26,6 @@ from ui.checkpoints import Choice, best_first, list_choices, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.sources import is_demo
 from ui.words import code, percent, plain
 
 UPLOADED = "file"
@@ -71,14 +70,23 @@ class ModelOption:
 
 
 def list_models() -> list[ModelOption]:
-    """Return every checkpoint, the best first, then the starter if its file is there, then the models on offer."""
-    trained = [
-        ModelOption(choice.id, scored_label(choice), str(choice.file), choice=choice)
-        for choice in best_first(list_choices())
-    ]
+    """Return every model, the likely best for a photo first.
+
+    Checkpoints with a score well above the floor on photos, highest first; the starter, if its file is there; all other
+    checkpoints, those of drawn scenes among them; the models on offer.
+    """
+    choices = best_first(list_choices())
+    is_drawn = {run.path: demo_run.is_drawn(run) for run in {each.run.path: each.run for each in choices}.values()}
+    is_able = [each.miou is not None and not is_drawn[each.run.path] and not _weak(each) for each in choices]
+    able, others = ([_trained(choice) for choice, able in zip(choices, is_able, strict=True) if able is wanted]
+                    for wanted in (True, False))  # fmt: skip
     shipped = [ModelOption(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
     offers = [ModelOption(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in MODELS]
-    return [*trained, *shipped, *offers]
+    return [*able, *shipped, *others, *offers]
+
+
+def _trained(choice: Choice) -> ModelOption:
+    return ModelOption(choice.id, scored_label(choice), str(choice.file), choice=choice)
 
 
 def _offer_label(offer: PretrainedModel) -> str:
@@ -92,8 +100,9 @@ def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
     chosen = st.selectbox(
         "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
         format_func=lambda model_id: by_id[model_id].label,
-        help="Every checkpoint of every run, the highest validation mIoU first; then the starter, which comes with "
-        "Atrous, and torchvision's models, which know VOC's 20 classes without any training here.",
+        help="Checkpoints trained on photos, the highest validation mIoU first; the starter, which comes with Atrous; "
+        "checkpoints trained on drawn scenes, near the floor or without a score; torchvision's models, which know "
+        "VOC's 20 classes without any training here.",
     )  # fmt: skip
     return _ask_file() if chosen == UPLOADED else by_id[chosen]
 
@@ -166,8 +175,8 @@ def describe(model: ModelOption) -> None:
 
 
 def warn_of_demo(models: Sequence[ModelOption]) -> None:
-    """Warn, once, that a model was trained on drawn scenes."""
-    drawn = [model for model in models if model.choice and is_demo(Path(model.choice.run.data))]
+    """Warn, once, that a model was trained on drawn scenes; offer the starter instead."""
+    drawn = [model for model in models if model.choice and demo_run.is_drawn(model.choice.run)]
     if not drawn:
         return
     one = "This checkpoint" if len(models) == 1 else plain(drawn[0].label)
@@ -177,16 +186,25 @@ def warn_of_demo(models: Sequence[ModelOption]) -> None:
         "not what DeepLabV3 can do.",
         icon=":material/draw:",
     )
+    if starter.is_there():
+        st.button("Use the starter model", icon=":material/auto_awesome:", on_click=address.show,
+                  kwargs={"checkpoint": starter.NAME, "against": None})  # fmt: skip
 
 
 def warn_of_weak(models: Sequence[ModelOption]) -> None:
     """Say of a checkpoint whose score is near the floor why, and what helps."""
     for model in models:
-        if model.choice and model.choice.miou is not None:
-            run, log = model.choice.run, cached.run_log(model.choice.run.log_path)
-            log.epochs = [epoch for epoch in log.epochs if epoch.epoch <= (model.choice.epoch or 0)]
-            if weak := weakness(log, model.choice.miou, is_drawn=demo_run.is_drawn(run)):
-                st.warning(plain(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
+        if model.choice and (weak := _weak(model.choice)):
+            st.warning(plain(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
+
+
+def _weak(choice: Choice) -> Advice | None:
+    """Return what is said of a checkpoint whose score is near the floor; None for one without a score."""
+    if choice.miou is None:
+        return None
+    log = cached.run_log(choice.run.log_path)
+    log.epochs = [epoch for epoch in log.epochs if epoch.epoch <= (choice.epoch or 0)]
+    return weakness(log, choice.miou, is_drawn=demo_run.is_drawn(choice.run))
 
 
 def say_nothing_found(model: ModelOption, areas: Sequence[ClassArea]) -> None:

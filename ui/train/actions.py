@@ -36,6 +36,9 @@ def show_next_steps(run: Run) -> None:
     choices = list_choices([run])
     if not choices:
         return
+    if all(choice.is_unfinished and not choice.epoch for choice in choices):
+        st.caption("It ended within its first epoch, so nothing is scored, and its masks would say nothing yet.")
+        return
     best = best_first(choices)[0]
     milestones = [choice for choice in choices if choice.is_milestone]
     if len(milestones) > 1:

@@ -12,6 +12,6 @@ voc_writer.py  the VOC folder, all or nothing
 """
 
 from core.data.demo.scene import draw_scene
-from core.data.demo.voc_writer import is_demo_data, write_demo
+from core.data.demo.voc_writer import drawn_as, is_demo_data, write_demo
 
-__all__ = ["draw_scene", "is_demo_data", "write_demo"]
+__all__ = ["draw_scene", "drawn_as", "is_demo_data", "write_demo"]

@@ -1,6 +1,7 @@
 """Writing the demo as a VOC data set, all or nothing."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,15 @@ def write_demo(
 
 def is_demo_data(folder: Path) -> bool:
     """Return whether `write_demo` drew a data set, given its `VOC2012` folder or one above."""
-    return any((folder / below / MARK_NAME).is_file() for below in ("", "VOC2012", "VOCdevkit/VOC2012"))
+    return drawn_as(folder) is not None
+
+
+def drawn_as(folder: Path) -> str | None:
+    """Return the version, seed and counts with which `write_demo` drew a data set, None for any other."""
+    marks = (folder / below / MARK_NAME for below in ("", "VOC2012", "VOCdevkit/VOC2012"))
+    with suppress(OSError, ValueError):
+        return next((mark.read_text(encoding="utf-8") for mark in marks if mark.is_file()), None)
+    return None
 
 
 def _is_there(target: Path, mark: dict[str, int]) -> bool:

@@ -10,14 +10,11 @@ from core.data.images import JPEG_QUALITY, jpeg_bytes, read_photo
 from core.data.importers.incoming import place_of
 from core.data.importers.photo_folder import files_in
 from core.data.importers.writer import free_name
-from core.data.pair_names import PHOTO_SUFFIXES
+from core.data.pair_names import CONVERTED_SUFFIXES, PHOTO_SUFFIXES
 from core.data.splits import PARTS
 from core.errors import DataError
 from core.files import output_folder, regular
 from core.jobs import OnProgress
-
-CONVERTED_SUFFIXES = (".heic", ".heif", ".avif", ".gif")
-"""Photos that are read and saved as JPEG: data sets hold no such files."""
 
 
 @dataclass(frozen=True)

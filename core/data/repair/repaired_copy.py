@@ -10,6 +10,7 @@ only in val, photos that look alike in train and val. Where train or val is empt
 Masks without a palette get one, which changes no id. Other files (annotations, photos without masks) are not copied.
 """
 
+import csv
 import itertools
 import re
 import unicodedata
@@ -85,6 +86,15 @@ def repair(
         (folder / REPAIR_REPORT).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
     num_listed = len({name for names in splits.names.values() for name in names})
     return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
+
+
+def changes_of(root: Path) -> list[Change]:
+    """Return what the repair changed, from the report in a repaired copy; nothing for any other folder."""
+    try:
+        with (root / REPAIR_REPORT).open(encoding="utf-8", newline="") as file:
+            return [Change(row["file"], row["action"], row["detail"]) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError):
+        return []
 
 
 def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:

@@ -12,9 +12,9 @@ from core.training.run.folders import Run, create_run
 from core.training.run.records import Checkpoint
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
-from tests.app.conftest import Visit, append, epoch_record, make_pairs, texts
+from tests.app.conftest import Visit, append, button, epoch_record, make_pairs, texts
 from tests.app.segment.photos import photo_bytes, pictures, upload
-from tests.small_models import save_lively_model
+from tests.small_models import save_lively_model, ship_stand_in
 
 OCTETS = "application/octet-stream"
 
@@ -168,6 +168,17 @@ def test_a_demo_checkpoint_on_a_real_photo_says_so(visit: Visit, run: Run, tmp_p
     against.set_value(f"{run.path.name}/epoch_003.pt").run()
     assert not app.exception
     assert "3 epochs · mIoU 30.0 % has been trained on drawn scenes only" in texts(app)
+
+
+def test_from_a_demo_checkpoint_one_click_leads_to_the_starter(visit: Visit, run: Run) -> None:
+    ship_stand_in()
+    demo = f"{run.path.name}/epoch_003.pt"
+    app = upload(visit("segment", checkpoint=demo, against="starter"), ("cat.jpg", photo_bytes()))
+    button(app, "Use the starter model").click().run()
+    assert not app.exception
+    assert app.selectbox(key="checkpoint").value == app.query_params["checkpoint"] == "starter"
+    assert app.selectbox(key="against").value is None
+    assert "drawn scenes only" not in texts(app)
 
 
 def test_of_two_demo_checkpoints_it_is_said_once(visit: Visit, run: Run, weights: Path) -> None:

@@ -12,9 +12,10 @@ from PIL import Image
 from core import jobs
 from core.model.photo import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
-from core.training.run.folders import Run
+from core.training.run.folders import Run, create_run
+from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
-from tests.app.conftest import MakeRun, Visit, button, links, texts
+from tests.app.conftest import MakeRun, Visit, append, button, epoch_record, links, make_pairs, started, texts
 from tests.app.segment.photos import helps, photo_bytes, pictures, upload
 from tests.small_models import ship_stand_in
 
@@ -47,13 +48,31 @@ def test_without_a_run_the_starter_stands_first_with_samples_in_sight_a_click_ea
     assert pictures(visit("segment", photo="Sample", sample="person")) == ["person.jpg with its classes laid over it"]
 
 
-def test_with_runs_the_starter_stands_after_them(visit: Visit, run: Run) -> None:
+@pytest.mark.parametrize(
+    ("data", "miou", "is_first"),
+    [("demo", 0.3, False), ("scenes elsewhere", 0.3, False), ("photos", 0.04, False), ("photos", 0.3, True)],
+)
+def test_the_starter_stands_after_runs_that_learned_from_photos_and_before_all_others(
+    visit: Visit, demo_data: Path, tmp_path: Path, weights: Path, data: str, miou: float, is_first: bool
+) -> None:
+    """A photo dropped on Home went to the model of the demo, which knows drawn scenes alone."""
     ship_stand_in()
-    app = visit("segment")
-    assert app.selectbox(key="checkpoint").options[:2] == [
-        "3 epochs · mIoU 30.0 %", "Starter: cats, dogs, horses, cows, sheep, people"
-    ]  # fmt: skip
-    assert app.selectbox(key="checkpoint").value == f"{run.path.name}/epoch_003.pt"
+    root = demo_data if data == "demo" else make_pairs(tmp_path / data)
+    if data == "scenes elsewhere":
+        (root / "demo.json").write_text("{}")
+    made = create_run("first", root, "demo", preset("demo"))
+    (made.path / "epoch_001.pt").write_bytes(weights.read_bytes())
+    append(made, started(made), epoch_record(1, miou=miou))
+    app = upload(visit(), ("dropped.jpg", photo_bytes()))
+    assert not app.exception
+    first, second = app.selectbox(key="checkpoint").options[:2]
+    assert [option.startswith("Starter") for option in (first, second)] == [not is_first, is_first]
+    assert app.selectbox(key="checkpoint").value == (f"{made.path.name}/epoch_001.pt" if is_first else "starter")
+    assert pictures(app) == ["dropped.jpg with its classes laid over it"]
+
+
+def test_the_starter_says_what_it_is(visit: Visit, run: Run) -> None:
+    ship_stand_in()
     app = upload(visit("segment", checkpoint="starter"), ("cat.jpg", photo_bytes()))
     assert not app.exception
     assert pictures(app) == ["cat.jpg with its classes laid over it"]

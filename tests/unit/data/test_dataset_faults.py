@@ -37,6 +37,16 @@ def nothing_known(root: Path) -> Path:
     return root
 
 
+def bare_photos(root: Path) -> Path:
+    (root / "JPEGImages" / "photo_1.jpg").rename(root / "photo_1.jpg")
+    return nothing_known(root)
+
+
+def converted_photos(root: Path) -> Path:
+    (root / "JPEGImages" / "photo_1.jpg").rename(root / "photo_1.HEIC")
+    return nothing_known(root)
+
+
 def missing_photo(root: Path) -> Path:
     (root / "JPEGImages" / "photo_1.jpg").unlink()
     return root / "ImageSets" / "Segmentation" / "train.txt"
@@ -72,6 +82,8 @@ def latin_list(root: Path) -> Path:
         (no_folder, "There is no folder"),
         (no_masks_folder, "no folder of masks"),
         (nothing_known, "is not a data set"),
+        (bare_photos, "holds photos without masks"),
+        (converted_photos, "holds photos without masks"),
         (missing_photo, "photo_1, but its photo is missing"),
         (missing_mask, "photo_1, but its mask is missing"),
         (orphan_mask, "has no photo of that name"),
@@ -86,6 +98,12 @@ def test_a_folder_that_cannot_be_used_is_one_sentence_naming_the_file(
     with pytest.raises(DataError) as caught:
         open_dataset(tiny_voc)
     assert says in one_sentence(caught.value, named)
+
+
+@pytest.mark.parametrize("part", ["JPEGImages", "SegmentationClass"])
+def test_a_part_of_a_data_set_names_the_whole(tiny_voc: Path, part: str) -> None:
+    with pytest.raises(DataError, match=f"is a part of the data set {tiny_voc}; choose that folder"):
+        open_dataset(tiny_voc / part)
 
 
 def test_a_split_that_is_empty_or_unknown_is_one_sentence(tiny_voc: Path, one_sentence: Check) -> None:

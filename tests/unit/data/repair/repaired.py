@@ -1,6 +1,5 @@
 """What a repaired copy holds, and what every one has to be."""
 
-import csv
 import hashlib
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from PIL import Image
 
 from core.data.dataset import open_dataset
 from core.data.images import read_mask
-from core.data.repair.repaired_copy import RepairReport, repair
+from core.data.repair.repaired_copy import RepairReport, changes_of, repair
 from tests.faulty_data import Patient, examine
 from tests.unit.data.analysed import split_stats
 
@@ -41,8 +40,7 @@ def check_copy(out: Path, report: RepairReport, may_stay: tuple[str, ...] = MAY_
     for split in ("train", "val"):
         assert split_stats(dataset.split(split), dataset.class_names).images == len(dataset.split(split)) > 0
     assert report.images == len(set().union(*names_in(out).values()))
-    with (out / "repair.csv").open(newline="") as file:
-        assert list(csv.DictReader(file)) == [vars(change) for change in report.changes]
+    assert changes_of(out) == list(report.changes)
     assert not list(out.parent.glob(".*part"))
 
 
