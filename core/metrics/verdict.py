@@ -1,5 +1,7 @@
 """A comparison in one sentence, in English or Portuguese, with percentage points of mIoU."""
 
+from typing import Literal
+
 from core.metrics.comparison import MIN_IMAGES, Comparison
 
 SENTENCES = {
@@ -36,12 +38,8 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
     if delta is None or low is None or high is None:
         return words["nothing"].format(a=a_label, b=b_label)
     is_worse = comparison.verdict == "worse"
+    winner, loser = (a_label, b_label) if is_worse else (b_label, a_label)
     near, far = (-high, -low) if is_worse else (low, high)
-
-    def points(fraction: float, sign: str = "") -> str:
-        text = f"{100 * fraction + 0.0:{sign}.1f}"
-        text = text.replace("-0.0", "0.0").replace("+0.0", "0.0")
-        return text.replace(".", ",") if language == "pt" else text
 
     kind = "beat"
     if comparison.verdict == "undecided":
@@ -49,16 +47,27 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
     return words[kind].format(
         a=a_label,
         b=b_label,
-        winner=a_label if is_worse else b_label,
-        loser=b_label if is_worse else a_label,
-        beats="beat" if (a_label if is_worse else b_label).endswith(" epochs") else "beats",
-        delta=points(abs(delta)),
-        low=points(near),
-        high=points(far),
-        signed_delta=points(delta, "+"),
-        signed_low=points(low, "+"),
-        signed_high=points(high, "+"),
+        winner=winner,
+        loser=loser,
+        beats=beats(winner),
+        delta=points(abs(delta), language),
+        low=points(near, language),
+        high=points(far, language),
+        signed_delta=points(delta, language, "+"),
+        signed_low=points(low, language, "+"),
+        signed_high=points(high, language, "+"),
         confidence=f"{100 * comparison.confidence:g}",
         images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
         least=MIN_IMAGES,
     )
+
+
+def points(fraction: float, language: str = "en", sign: Literal["", "+"] = "") -> str:
+    """Return a fraction in percentage points with one decimal; zero has no sign."""
+    text = f"{100 * fraction + 0.0:{sign}.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+    return text.replace(".", ",") if language == "pt" else text
+
+
+def beats(winner: str) -> str:
+    """Return the English verb: `50 epochs beat`, `last.pt beats`."""
+    return "beat" if winner.endswith(" epochs") else "beats"

@@ -5,4 +5,5 @@ folder.py    the folder of a study, and the state of each training; no torch
 work.py      trains what is missing, one run after the other
 estimate.py  how long it will take, and what would halve it
 results.py   what the runs scored, gathered from their stored evaluations; no torch
+verdict.py   two recipes: the difference in mean mIoU, its interval over runs and photos, and the sentence; no torch
 """

@@ -1,0 +1,205 @@
+"""How often do a study's intervals cover the truth? Simulated, no training: `python -m core bench study_intervals`.
+
+Photos are drawn from a pool of 10,000 (`World`) whose true scores are known: background and one or two objects, rare
+and common classes; logits of how much of an object is found add effects of the photo, the class, the recipe on that
+photo, the run (its seed: overall, and one that moves classes apart), and the run on that photo. For each setting: the
+share of trials whose interval covers the true difference of the recipes, with 2, 3 and 5 runs each, and beside it that
+of the file interval (`core.metrics.comparison`) of one run each. --full: 2,000 trials of each instead of 200.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from core.metrics.comparison import compare
+from core.metrics.confusion import Counts, iou
+from core.study.verdict import compare_recipes
+from tests.bench._rounds import print_figures
+
+POOL, PIXELS = 10_000, 40_000
+NUM_RUNS = (2, 3, 5)
+TRIALS, FULL_TRIALS = 200, 2_000
+RESAMPLES = 500
+"""Of the file interval; 10,000 move its bounds by a few hundredths of its width."""
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+"""Quadrature of a normal distribution, for expectations over seeds and over runs on a photo."""
+
+Seed = tuple[float, float]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Effects in logits; `seed_sd` 0.07 is about 1 point of mIoU, `seed_sd_of_b` that of recipe B where it differs.
+
+    `scores` of photos are normal, skewed or bimodal; `has_failures`: one run in seven is 2.8 `seed_sd` worse than the
+    others. `interaction` is the effect of a run on a photo.
+    """
+
+    photos: int
+    classes: int
+    seed_sd: float
+    scores: str = "normal"
+    seed_sd_of_b: float | None = None
+    has_failures: bool = False
+    interaction: float = 1.0
+    gap: float = 0.25
+
+
+SETTINGS = {
+    "seeds alike, 40 photos, 7 classes": Setting(40, 7, 0),
+    "seeds alike, 200 photos, 7 classes": Setting(200, 7, 0),
+    "seeds alike, 100 photos, 21 classes, bimodal, runs fail on different photos":
+        Setting(100, 21, 0, "bimodal", interaction=2.5),
+    "seeds alike, 1449 photos, 21 classes": Setting(1449, 21, 0),
+    "usual seeds, 40 photos, 7 classes": Setting(40, 7, 0.15),
+    "usual seeds, 40 photos, 21 classes, bimodal": Setting(40, 21, 0.07, "bimodal"),
+    "usual seeds, 40 photos, 21 classes, skewed": Setting(40, 21, 0.1, "skewed"),
+    "usual seeds, 100 photos, 7 classes, bimodal": Setting(100, 7, 0.12, "bimodal"),
+    "usual seeds, 100 photos, 21 classes, skewed": Setting(100, 21, 0.12, "skewed"),
+    "usual seeds, 200 photos, 7 classes": Setting(200, 7, 0.15),
+    "usual seeds, 1449 photos, 21 classes": Setting(1449, 21, 0.1),
+    "large seeds, 40 photos, 21 classes, bimodal": Setting(40, 21, 0.35, "bimodal"),
+    "large seeds, 200 photos, 7 classes": Setting(200, 7, 0.35),
+    "large seeds, 1449 photos, 21 classes, bimodal": Setting(1449, 21, 0.35, "bimodal"),
+    "seeds large for A alone, 200 photos, 7 classes": Setting(200, 7, 0.3, seed_sd_of_b=0.03),
+    "one run in seven fails, 300 photos, 7 classes": Setting(300, 7, 0.2, has_failures=True),
+}  # fmt: skip
+
+
+class World:
+    """A pool of photos and two recipes."""
+
+    def __init__(self, setting: Setting, seed: int = 0) -> None:
+        self.setting, random, num = setting, np.random.default_rng(seed), setting.classes
+        frequency = 1 / np.sqrt(np.arange(1, num))
+        self.class_2P = 1 + random.choice(num - 1, (2, POOL), p=frequency / frequency.sum())
+        has_two = (random.random(POOL) < 0.4) & (self.class_2P[0] != self.class_2P[1])
+        share_2P = random.beta(1.2, [[4], [6]], (2, POOL))
+        share_2P[1] *= has_two * (1 - share_2P[0])
+        self.pixels_2P = np.rint(share_2P * PIXELS)
+        if setting.scores == "bimodal":
+            photo = np.where(random.random(POOL) < 0.35, -3.0, 1.0) + random.normal(0, 0.4, POOL)
+        elif setting.scores == "skewed":
+            photo = 1 - 1.5 * random.exponential(1, POOL)
+        else:
+            photo = random.normal(0, 1.2, POOL)
+        self.photo_2P = 0.5 + photo + random.normal(0, 0.6, (2, POOL)) + setting.gap * np.arange(2)[:, None]
+        self.class_2K = random.normal(0, 0.6, num) + random.normal(0, 0.15, (2, num))
+        self.apart_K = random.choice([-0.7, 0.7], num)
+
+    def draw(self, num_runs: int, random: np.random.Generator) -> tuple[list[Counts], list[Counts]]:
+        """Draw photos, and counts_NKK of so many runs of each recipe on them."""
+        photos, size = random.integers(0, POOL, self.setting.photos), self.setting.interaction
+        sides: tuple[list[Counts], list[Counts]] = ([], [])
+        for recipe, side in enumerate(sides):
+            for seed in self._seeds(recipe, num_runs, random):
+                found_2N, spilled_N = self._logits(photos, recipe, seed)
+                found_2N = expit(found_2N + random.normal(0, size, found_2N.shape))
+                spilled_N = expit(spilled_N + random.normal(0, size, spilled_N.shape))
+                side.append(self._counts(photos, found_2N, spilled_N))
+        return sides
+
+    def truth(self) -> tuple[float, float]:
+        """Return B's mean mIoU on the pool, over all seeds, less A's; and the standard deviation of A's."""
+        (a_mean, a_sd), (b_mean, _) = self._expected(0), self._expected(1)
+        return b_mean - a_mean, a_sd
+
+    def _sd(self, recipe: int) -> float:
+        other = self.setting.seed_sd_of_b
+        return self.setting.seed_sd if recipe == 0 or other is None else other
+
+    def _seeds(self, recipe: int, num_runs: int, random: np.random.Generator) -> list[Seed]:
+        effects_R2 = random.standard_normal((num_runs, 2))
+        if self.setting.has_failures:
+            effects_R2[:, 0] = np.where(random.random(num_runs) < 1 / 7, -2.4, 0.4)
+        return [(float(overall), float(apart)) for overall, apart in self._sd(recipe) * effects_R2]
+
+    def _logits(self, photos: NDArray[np.int64], recipe: int, seed: Seed) -> tuple[Floats, Floats]:
+        """Return the logits of the share found of both objects, and of the share of the background called an object."""
+        class_2N = self.class_2P[:, photos]
+        hard_N = self.photo_2P[recipe, photos] + seed[0]
+        found_2N = hard_N + self.class_2K[recipe][class_2N] + seed[1] * self.apart_K[class_2N]
+        return found_2N, -3 - 0.3 * hard_N
+
+    def _counts(self, photos: NDArray[np.int64], found_2N: Floats, spilled_N: Floats) -> Counts:
+        """Return counts_NKK: what is not found is called background, and three tenths of it the next class."""
+        num, class_2N, pixels_2N = self.setting.classes, self.class_2P[:, photos], self.pixels_2P[:, photos]
+        background_N = PIXELS - pixels_2N.sum(axis=0)
+        spilled_N = np.rint(spilled_N * background_N)
+        hits_2N = np.rint(found_2N * pixels_2N)
+        next_2N = np.rint(0.3 * (pixels_2N - hits_2N))
+        row_N = np.arange(len(photos)) * num**2
+        cells = [row_N, row_N + class_2N[0], *(row_N + class_2N * (num + 1)), *(row_N + class_2N * num),
+            *(row_N + class_2N * num + class_2N % (num - 1) + 1)]  # fmt: skip
+        pixels = [background_N - spilled_N, spilled_N, *hits_2N, *(pixels_2N - hits_2N - next_2N), *next_2N]
+        counts = np.bincount(np.concatenate(cells), np.concatenate(pixels), len(photos) * num**2)
+        return counts.astype(np.int64).reshape(len(photos), num, num)
+
+    def _expected(self, recipe: int) -> tuple[float, float]:
+        """Return the mean and the standard deviation, over seeds, of the mIoU of the pool."""
+        sd, normal = self._sd(recipe), list(zip(NODES, WEIGHTS, strict=True))
+        overall = [(-2.4, 1 / 7), (0.4, 6 / 7)] if self.setting.has_failures else normal
+        seeds = (
+            [((sd * x, sd * y), v * w) for (x, v), (y, w) in product(overall, normal)] if sd else [((0.0, 0.0), 1.0)]
+        )
+        mious, weights = np.array([self._pool_miou(recipe, seed) for seed, _ in seeds]), [weight for _, weight in seeds]
+        mean = float(np.average(mious, weights=weights))
+        return mean, float(np.sqrt(np.average((mious - mean) ** 2, weights=weights)))
+
+    def _pool_miou(self, recipe: int, seed: Seed) -> float:
+        size, counts_KK = self.setting.interaction, np.zeros((self.setting.classes, self.setting.classes), np.int64)
+        for photos in np.array_split(np.arange(POOL), 10):
+            parts = self._logits(photos, recipe, seed)
+            shares = [sum(w * expit(part + size * x) for x, w in zip(NODES, WEIGHTS, strict=True)) for part in parts]
+            counts_KK += self._counts(photos, *shares).sum(axis=0)
+        return float(iou(counts_KK).mean())
+
+
+def coverage(world: World, num_runs: Sequence[int], trials: int) -> dict[str, float]:
+    """Return the share of trials that cover the truth: of the file interval, and with so many runs of each recipe.
+
+    With the median half width of each interval, and the standard deviation of A's seeds, in points of mIoU.
+    """
+    covered, half_widths = defaultdict(list), defaultdict(list)
+    random, (truth, seed_sd) = np.random.default_rng(1), world.truth()
+    for trial in range(trials):
+        a, b = world.draw(max(num_runs), random)
+        found = {f"{number} runs": compare_recipes(a[:number], b[:number]) for number in num_runs}
+        for name, each in {"file": compare(a[0], b[0], resamples=RESAMPLES, seed=trial), **found}.items():
+            assert each.low is not None
+            assert each.high is not None
+            covered[name].append(each.low <= truth <= each.high)
+            half_widths[name].append(50 * (each.high - each.low))
+    shares = {name: float(np.mean(values)) for name, values in covered.items()} | {"seeds, sd": 100 * seed_sd}
+    return shares | {f"{name}, half width": float(np.median(values)) for name, values in half_widths.items()}
+
+
+def main() -> None:
+    """Print a row for each setting, and the figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true")
+    trials = FULL_TRIALS if parser.parse_args().full else TRIALS
+    columns = ["file", *(f"{number} runs" for number in NUM_RUNS)]
+    print("| setting | seeds' sd, points |", " | ".join(columns), "| half width with 5 runs |")
+    figures: dict[str, float] = {"trials": float(trials)}
+    for name, setting in SETTINGS.items():
+        shares = coverage(World(setting), NUM_RUNS, trials)
+        figures |= {f"{name}: {column}": shares[column] for column in columns}
+        row = [f"{shares['seeds, sd']:.1f}", *(f"{100 * shares[column]:.1f}" for column in columns)]
+        print("|", name, "|", " | ".join(row), f"| {shares['5 runs, half width']:.1f} |", flush=True)
+    least = {f"least with {n}": min(v for k, v in figures.items() if k.endswith(f" {n} runs")) for n in NUM_RUNS}
+    print_figures("study_intervals", figures, least | {"least of the file": min(
+        v for k, v in figures.items() if k.endswith(": file"))})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
