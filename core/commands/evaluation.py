@@ -19,8 +19,8 @@ from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
-LABELLING = "labelling"
-"""The benchmark with options of its own."""
+LABELLING, WITH_FULL = "labelling", ("labelling", "study_intervals")
+"""The benchmark that takes --data, and those that take --full."""
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
@@ -100,8 +100,9 @@ def bench(arguments: argparse.Namespace) -> Document:
         *(["--data", str(arguments.data.resolve())] if arguments.data else []),
         *(["--full"] if arguments.full else []),
     ]
-    if options and arguments.name != LABELLING:
-        raise ConfigError(f"{options[0]} is for the benchmark {LABELLING}; name it, or leave {options[0]} out.")
+    for option, names in (("--data", (LABELLING,)), ("--full", WITH_FULL)):
+        if option in options and arguments.name not in names:
+            raise ConfigError(f"{option} is for the benchmark {' or '.join(names)}; name it, or leave {option} out.")
     results = [_run_program(name, options) for name in ([arguments.name] if arguments.name else programs)]
     return {
         "name": arguments.name or "all",
@@ -168,5 +169,5 @@ def add_to(add: Add) -> None:
     command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")
     command.add_argument("--data", type=Path, metavar="DIR", help=f"{LABELLING}: a data set; drawn scenes if left out")
     command.add_argument(
-        "--full", action="store_true", help=f"{LABELLING}: every photo and three seeds, 20 minutes or more"
+        "--full", action="store_true", help=f"{' and '.join(WITH_FULL)}: at full size, 20 minutes or more"
     )

@@ -9,7 +9,7 @@ of the file interval (`core.metrics.comparison`) of one run each. --full: 2,000 
 
 import argparse
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from core.metrics.comparison import compare
 from core.metrics.confusion import Counts, iou
+from core.study.learning_curve import fit_curve
 from core.study.verdict import compare_recipes
 from tests.bench._rounds import print_figures
 
@@ -73,6 +74,24 @@ SETTINGS = {
     "seeds large for A alone, 200 photos, 7 classes": Setting(200, 7, 0.3, seed_sd_of_b=0.03),
     "one run in seven fails, 300 photos, 7 classes": Setting(300, 7, 0.2, has_failures=True),
 }  # fmt: skip
+
+Curve = Callable[[float], float]
+
+CURVES: dict[str, Curve] = {
+    "power law, c = 0.2": lambda n: 0.9 - 1.45 * n**-0.2,
+    "power law, c = 0.35": lambda n: 0.72 - 1.5 * n**-0.35,
+    "power law, c = 0.5": lambda n: 0.6 - 2 * n**-0.5,
+    "power law, c = 1": lambda n: 0.55 - 15 / n,
+    "sum of two power laws": lambda n: 0.7 - 0.3 * (n / 100) ** -0.2 - 20 / n,
+    "logarithm": lambda n: 0.05 + 0.07 * np.log2(n / 20),
+    "exponential": lambda n: 0.55 - 0.45 * np.exp(-n / 300),
+    "sigmoid of log n": lambda n: 0.1 + 0.5 / (1 + (n / 400) ** -0.8),
+    "slower from 500": lambda n: 0.7 - 1.2 * min(n, 500) ** -0.3 + 0.02 * np.log2(max(n, 500) / 500),
+    "flat": lambda n: 0.45 + 0 * n,
+}
+SIZES = ((100, 250, 500), (100, 250, 500, 1000), (250, 500, 1000))
+SPREADS = (0.006, 0.02)
+"""The sizes of a study with fractions, and the standard deviation of runs; twice as large below 200 photos."""
 
 
 class World:
@@ -183,6 +202,43 @@ def coverage(world: World, num_runs: Sequence[int], trials: int) -> dict[str, fl
     return shares | {f"{name}, half width": float(np.median(values)) for name, values in half_widths.items()}
 
 
+def band_coverage(curve: Curve, sizes: Sequence[int], spread: float, trials: int) -> dict[str, float]:
+    """Return how often the band at twice and four times the photos holds the mean of 3 new runs, and the gain is right.
+
+    With the share of trials that give no answer, and the median half width of the band at twice in points of mIoU.
+    """
+    random, found, largest = np.random.default_rng(1), defaultdict(list), sizes[-1]
+    truth = {factor: float(curve(factor * largest)) for factor in (1, 2, 4)}
+    for trial in range(trials):
+        noise = [spread * (2 if n < 200 else 1) * random.normal(size=3) for n in sizes]
+        fitted = fit_curve(sizes, [list(curve(n) + each) for n, each in zip(sizes, noise, strict=True)], seed=trial)
+        twice, far, gain = fitted.band(2 * largest), fitted.band(4 * largest), fitted.twice
+        new = {factor: value + spread * random.normal(size=3).mean() for factor, value in truth.items()}
+        found["no answer"].append(twice is None)
+        if twice and far and gain:
+            found["covered"].append(twice[0] <= new[2] <= twice[2])
+            found["covered at 4x"].append(far[0] <= new[4] <= far[2])
+            found["gain"].append(gain[0] <= truth[2] - truth[1] <= gain[1])
+            found["half width"].append(50 * (twice[2] - twice[0]))
+    return {name: float((np.median if name == "half width" else np.mean)(values)) for name, values in found.items()}
+
+
+def print_bands(trials: int) -> dict[str, float]:
+    """Print a row for each kind of curve: the least over the sizes, with small and with large spread."""
+    columns, figures = ("covered", "covered at 4x", "gain", "half width"), {}
+    print("| curve |", " | ".join(f"{column}, sd {100 * spread:g}" for spread in SPREADS for column in columns), "|")
+    for name, curve in CURVES.items():
+        row = []
+        for spread in SPREADS:
+            found = [band_coverage(curve, sizes, spread, trials) for sizes in SIZES]
+            least = {column: min(each[column] for each in found) for column in columns[:3]}
+            row += [f"{100 * least[column]:.1f}" for column in columns[:3]]
+            row += [" / ".join(f"{each['half width']:.1f}" for each in found)]
+            figures |= {f"{name}, sd {100 * spread:g}: {column}": value for column, value in least.items()}
+        print("|", name, "|", " | ".join(row), "|", flush=True)
+    return figures
+
+
 def main() -> None:
     """Print a row for each setting, and the figures."""
     parser = argparse.ArgumentParser()
@@ -196,6 +252,7 @@ def main() -> None:
         figures |= {f"{name}: {column}": shares[column] for column in columns}
         row = [f"{shares['seeds, sd']:.1f}", *(f"{100 * shares[column]:.1f}" for column in columns)]
         print("|", name, "|", " | ".join(row), f"| {shares['5 runs, half width']:.1f} |", flush=True)
+    figures |= print_bands(trials)
     least = {f"least with {n}": min(v for k, v in figures.items() if k.endswith(f" {n} runs")) for n in NUM_RUNS}
     print_figures("study_intervals", figures, least | {"least of the file": min(
         v for k, v in figures.items() if k.endswith(": file"))})  # fmt: skip
