@@ -121,6 +121,10 @@ def _show_estimate(document: Document) -> str:
         f"  {_name(recipe):<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
         for recipe in document["recipes"]
     ]
+    lines += [
+        f"Half of it: {each['change']} ({duration(each['seconds'])}); gives up {each['gives_up']}."
+        for each in document["halve"]
+    ]
     return "\n".join(lines)
 
 

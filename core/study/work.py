@@ -109,12 +109,7 @@ class Worker:
         state = self._state_of(cell)
         if state.run is not None and state.state != INVALID:
             return state.run
-        study, plan = self.study, self.study.plan
-        name = f"{study.name}_{cell.seed}" if cell.fold is None else f"{study.name}_{cell.seed}_fold{cell.fold}"
-        run = create_run(name, study.data(cell.fold), plan.preset, plan.config(cell), folder=study.runs_dir)
-        with (study.path / BEGUN).open("ab") as file:
-            file.write(json.dumps({"run": run.path.name, "cell": cell.label}).encode() + b"\n")
-        return run
+        return new_run(self.study, cell)
 
     def _state_of(self, cell: Cell) -> CellState:
         return next(each for each in self.states() if each.cell == cell)
@@ -152,6 +147,16 @@ class Worker:
             elif isinstance(record, Step):
                 with suppress(jobs.StopRequestedError):  # the trainer sees the request itself, and saves
                     on_progress(round(done_s + expected[cell] * min(1.0, record.step / steps)), round(total_s))
+
+
+def new_run(study: Study, cell: Cell) -> Run:
+    """Make the run of a cell."""
+    plan, fold = study.plan, "" if cell.fold is None else f"_fold{cell.fold}"
+    name = f"{study.name}_{cell.seed}{fold}"
+    run = create_run(name, study.data(cell.fold), plan.preset, plan.config(cell), folder=study.runs_dir)
+    with (study.path / BEGUN).open("ab") as file:
+        file.write(json.dumps({"run": run.path.name, "cell": cell.label}).encode() + b"\n")
+    return run
 
 
 def _evaluate(run: Run) -> None:

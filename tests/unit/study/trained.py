@@ -31,11 +31,16 @@ def begin(study: Study, cell: Cell) -> Run:
     """Make the run of a cell as a trainer that was killed in its first epoch leaves it."""
     config, data = study.plan.config(cell), study.data(cell.fold)
     run = create_run(f"{study.name}_{cell.seed}", data, study.plan.preset, config, folder=study.runs_dir)
-    dataset = open_dataset(data)
-    train = fraction_of(dataset.split("train"), config.train_fraction, config.seed)
-    of = fingerprint((*train, *dataset.split("val")))
-    _write(run, leg(config=config.as_dict(), fingerprint=of, num_train_images=len(train), steps_per_epoch=2))
+    _write(run, started(run))
     return run
+
+
+def started(run: Run) -> RunStarted:
+    """Return the record with which a trainer of this run begins."""
+    dataset = open_dataset(run.data)
+    train = fraction_of(dataset.split("train"), run.config.train_fraction, run.config.seed)
+    of = fingerprint((*train, *dataset.split("val")))
+    return leg(config=run.config.as_dict(), fingerprint=of, num_train_images=len(train), steps_per_epoch=2)
 
 
 def finish(study: Study, cell: Cell, guess: Any = guess_half, *, seconds: float = 50.0) -> Run:

@@ -1,0 +1,67 @@
+"""A study in real processes: killed twice on the way and resumed, it has the numbers of one that was left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.home import PROJECT_ROOT
+from core.study.folder import open_study
+from tests.small_data import write_voc
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SETTINGS = ("architecture=deeplabv3_efficientnet_lite0", "image_size=32", "batch_size=2", "precision=fp32", "epochs=2")
+
+
+def studied(home: Path, *arguments: object, kill_after: str = "") -> dict[str, Any]:
+    """Run the command in a home and return its JSON; with `kill_after`, kill it once it has printed this to stderr."""
+    environment = os.environ | {"ATROUS_HOME": str(home)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "core", "study", *map(str, arguments), "--json"], cwd=PROJECT_ROOT, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if kill_after and kill_after in line:
+                process.send_signal(signal.SIGKILL)
+                return {}
+        out = process.stdout.read()
+    assert process.returncode == 0, "".join(said)
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def test_killed_twice_and_resumed_it_has_the_numbers_of_one_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_voc(tmp_path / "data" / "VOC2012", num_train=4, num_val=2)
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    asked = ["stride", "--data", data, "--preset", "report", *settings, "--vary", "output_stride=8,16", "--seeds", "1"]
+    left_alone = studied(alone, *asked)
+    studied(killed, *asked, kill_after="epoch 1/2")
+    studied(killed, "stride", kill_after="Training 2 of 2")
+    resumed = studied(killed, "stride")
+    assert (resumed["done"], resumed["trainings"]) == (2, 2)
+    assert resumed["recipes"][0]["settings"] == {"output_stride": 8}
+
+    def scores_in(home: Path) -> list[Any]:
+        monkeypatch.setenv("ATROUS_HOME", str(home))
+        states = open_study("stride").cells()
+        assert len(open_study("stride").runs()) == 2
+        return [each.evaluation.counts() for each in states if each.evaluation]
+
+    for (names, counts_NKK), (others, other_NKK) in zip(scores_in(alone), scores_in(killed), strict=True):
+        assert names == others
+        np.testing.assert_array_equal(counts_NKK, other_NKK)
+    assert [each["miou"] for each in left_alone["recipes"]] == [each["miou"] for each in resumed["recipes"]]
