@@ -9,7 +9,8 @@ from core.commands.document import Add, Document, add_job
 from core.commands.training import PRESET_OPTION, SET_OPTION, ending_signals, give_way
 from core.errors import RunError
 from core.jobs import is_held
-from core.study import estimate, results
+from core.study import estimate
+from core.study.document import document as document_of
 from core.study.folder import DONE, Study, create_study, open_study
 from core.study.plan import Plan, make_plan
 from core.study.work import Worker, waits_for
@@ -43,7 +44,7 @@ def study(arguments: argparse.Namespace) -> Document:
     if worker.failures:
         failed = f"{count(len(worker.failures), 'training')} of {found.name} failed"
         raise RunError(f"{failed}, the first with: {worker.failures[0]} Start the study again to try them again.")
-    return results.document(found)
+    return document_of(found)
 
 
 def _study_of(arguments: argparse.Namespace) -> Study:
@@ -106,20 +107,24 @@ def show_study(document: Document) -> str:
         return _show_estimate(document)
     lines = [f"{document['done']} of {count(document['trainings'], 'training')} done: {document['study']}"]
     lines += [
-        f"  {_name(recipe):<32}{_percents([recipe['miou']]):>8}   by seed: {_points(recipe)}"
-        for recipe in document["recipes"]
+        f"  {name:<32}{_percents([recipe['miou']]):>8}{_interval(recipe)}   by seed: {_points(recipe)}"
+        for name, recipe in zip(_names(document), document["recipes"], strict=True)
     ]
     if document["floor"] is not None:
         lines.append(f"  {'background everywhere':<32}{_percents([document['floor']]):>8}")
-    return "\n".join(lines)
+    return "\n".join(lines + [f"{verdict['sentence']}." for verdict in document["verdicts"]])
+
+
+def _interval(recipe: Document) -> str:
+    return f" ({' to '.join(_percents([end]) for end in recipe['interval'])})" if recipe["interval"] else ""
 
 
 def _show_estimate(document: Document) -> str:
     left = document["trainings"] - document["done"]
     lines = [f"{duration(document['seconds'])} for {count(left, 'training')}"]
     lines += [
-        f"  {_name(recipe):<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
-        for recipe in document["recipes"]
+        f"  {name:<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
+        for name, recipe in zip(_names(document), document["recipes"], strict=True)
     ]
     lines += [
         f"Half of it: {each['change']} ({duration(each['seconds'])}); gives up {each['gives_up']}."
@@ -128,9 +133,16 @@ def _show_estimate(document: Document) -> str:
     return "\n".join(lines)
 
 
-def _name(recipe: Document) -> str:
-    settings = ", ".join(f"{key}={value}" for key, value in recipe["settings"].items()) or "the preset"
-    return settings if recipe["fraction"] == 1 else f"{settings}, {100 * recipe['fraction']:g} % of the photos"
+def _names(document: Document) -> list[str]:
+    """Return the settings of each recipe as text, with the share of the photos where that differs."""
+    recipes = document["recipes"]
+    shares = [f"{100 * recipe['fraction']:g} % of the photos" for recipe in recipes]
+    settings = [", ".join(f"{key}={value}" for key, value in recipe["settings"].items()) for recipe in recipes]
+    with_share = len(set(shares)) > 1
+    return [
+        ", ".join(part for part in (text, share if with_share else "") if part) or "the preset"
+        for text, share in zip(settings, shares, strict=True)
+    ]
 
 
 def _points(recipe: Document) -> str:

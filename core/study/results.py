@@ -6,12 +6,10 @@ photos of all folds together are one set of scores for each seed: every photo by
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from core.metrics.confusion import Counts, iou, mean
-from core.metrics.scores import floor
 from core.study.folder import DONE, CellState, Study
 from core.study.plan import Recipe
 
@@ -86,30 +84,3 @@ def _together(parts: Sequence[RunScores]) -> RunScores:
 
 def _miou(counts_NKK: Counts) -> float | None:
     return mean(iou(counts_NKK.sum(axis=0)))
-
-
-def document(study: Study, states: Sequence[CellState] | None = None) -> dict[str, Any]:
-    """Return what `study --json` prints."""
-    states = study.cells() if states is None else states
-    found = gather(study, states)
-    first = next((seed for each in found for seed in each.seeds), None)
-    return {
-        "study": str(study.path),
-        "recipes": [_recipe(each) for each in found],
-        "floor": None if first is None else floor(first.counts_NKK.sum(axis=0)).miou,
-        "trainings": len(states),
-        "done": sum(each.state == DONE for each in states),
-    }
-
-
-def _recipe(found: RecipeScores) -> dict[str, Any]:
-    return {
-        "settings": dict(found.recipe.settings),
-        "fraction": found.fraction,
-        "runs": [
-            {"run": run.runs[0], "seed": run.seed, "fold": run.fold, "fraction": found.fraction, "miou": run.miou}
-            for run in found.runs
-        ],
-        "seeds": [{"seed": seed.seed, "miou": seed.miou} for seed in found.seeds],
-        "miou": found.miou,
-    }

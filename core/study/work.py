@@ -27,6 +27,9 @@ from core.wording import count
 BEGUN = "begun.jsonl"
 """The runs that were ever begun, a line each: what is missing of them was deleted by hand."""
 
+PARTS = 1000
+"""Progress counts thousandths of the expected time."""
+
 
 @dataclass
 class Worker:
@@ -132,7 +135,7 @@ class Worker:
         return False
 
     def _follow(self, run: Run, cell: Cell, on_progress: jobs.OnProgress) -> None:
-        """Train a run, and report how far all of this part is, in expected seconds."""
+        """Train a run, and report how far all of this part is, by expected time."""
         from core.training.loop.trainer import train
 
         states = self.study.cells()
@@ -146,7 +149,8 @@ class Worker:
                 steps = record.steps_per_epoch * run.config.epochs
             elif isinstance(record, Step):
                 with suppress(jobs.StopRequestedError):  # the trainer sees the request itself, and saves
-                    on_progress(round(done_s + expected[cell] * min(1.0, record.step / steps)), round(total_s))
+                    share = (done_s + expected[cell] * min(1.0, record.step / steps)) / total_s
+                    on_progress(round(PARTS * share), PARTS)
 
 
 def new_run(study: Study, cell: Cell) -> Run:

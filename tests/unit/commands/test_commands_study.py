@@ -12,7 +12,7 @@ from core.study.plan import Plan, Recipe
 from tests.unit.commands.calls import Command
 from tests.unit.study.trained import finish, study_of, worse_with
 
-KEYS = {"study", "recipes", "floor", "trainings", "done"}
+KEYS = {"study", "recipes", "verdicts", "learning_curve", "floor", "trainings", "done"}
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,12 @@ def test_a_finished_study_is_printed_and_nothing_is_trained(core: Command, tiny_
     ended = core("study", "first", "--json")
     assert (ended.code, ended.err) == (0, "")
     document = ended.document()
-    assert set(document) >= KEYS
+    assert set(document) == KEYS
     assert [recipe["settings"] for recipe in document["recipes"]] == [{"epochs": 1}, {"epochs": 2}]
     shown = core("study", "first").out
     assert shown.startswith(f"4 of 4 trainings done: {study.path}\n")
     assert f"{100 * document['floor']:.1f} %" in shown
+    assert shown.splitlines()[-1] == f"{document['verdicts'][0]['sentence']}."
     assert len(study.runs()) == 4
 
 

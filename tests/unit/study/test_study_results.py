@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from core.metrics.confusion import iou, mean
-from core.study.results import document, gather
+from core.study.document import document
+from core.study.results import gather
 from tests.app.stored import guess_background
 from tests.small_data import write_voc
 from tests.unit.study.trained import finish, study_of, worse_with
@@ -30,6 +31,12 @@ def test_recipes_hold_the_points_of_their_seeds_and_the_mean(tiny_voc: Path) -> 
     assert said["recipes"][1]["settings"] == {"epochs": 2}
     assert set(said["recipes"][1]["runs"][0]) == {"run", "seed", "fold", "fraction", "miou"}
     assert (said["trainings"], said["done"]) == (6, 5)
+    (verdict,) = said["verdicts"]
+    assert (verdict["a"], verdict["b"]) == ("epochs=1", "epochs=2")
+    assert verdict["delta_miou"] == pytest.approx(said["recipes"][1]["miou"] - said["recipes"][0]["miou"])
+    assert "too few" in verdict["sentence"], "two seeds of one of them, and two photos"
+    low, high = said["recipes"][1]["interval"]
+    assert low < said["recipes"][1]["miou"] < high
 
 
 def test_the_folds_of_a_seed_are_one_set_of_photos(tmp_path: Path) -> None:
@@ -49,4 +56,6 @@ def test_the_folds_of_a_seed_are_one_set_of_photos(tmp_path: Path) -> None:
 
 def test_a_study_without_a_run_has_no_numbers(tiny_voc: Path) -> None:
     said = document(study_of(tiny_voc, seeds=1))
-    assert (said["floor"], said["recipes"][0]["miou"], said["recipes"][0]["runs"]) == (None, None, [])
+    assert (said["floor"], said["verdicts"]) == (None, [])
+    (recipe,) = said["recipes"]
+    assert (recipe["miou"], recipe["interval"], recipe["runs"], recipe["seeds"]) == (None, None, [], [])

@@ -1,0 +1,56 @@
+"""What `study --json` prints. No torch."""
+
+from typing import Any
+
+from core.study.findings import find
+from core.study.folder import Study
+from core.study.results import RecipeScores
+from core.study.verdict import RecipeComparison, RecipeScore, recipe_score, sentence
+
+
+def document(study: Study) -> dict[str, Any]:
+    """Return the recipes at each share of the photos, and the verdict on each against the first one."""
+    found = find(study)
+    known = dict(zip(map(id, found.recipes), found.scores, strict=True))
+    scores = [known.get(id(each)) or _score(each) for each in found.by_share]
+    labels = [each.recipe.label for each in found.recipes]
+    return {
+        "study": str(study.path),
+        "recipes": [_recipe(*each) for each in zip(found.by_share, scores, strict=True)],
+        "verdicts": [_verdict(labels[0], *each) for each in zip(labels[1:], found.comparisons, strict=True)],
+        "learning_curve": None,
+        "floor": found.floor,
+        "trainings": len(found.states),
+        "done": found.num_done,
+    }
+
+
+def _score(found: RecipeScores) -> RecipeScore | None:
+    return recipe_score([seed.counts_NKK for seed in found.seeds]) if found.seeds else None
+
+
+def _recipe(found: RecipeScores, score: RecipeScore | None) -> dict[str, Any]:
+    return {
+        "settings": dict(found.recipe.settings),
+        "fraction": found.fraction,
+        "runs": [
+            {"run": run.runs[0], "seed": run.seed, "fold": run.fold, "fraction": found.fraction, "miou": run.miou}
+            for run in found.runs
+        ],
+        "seeds": [{"seed": seed.seed, "miou": seed.miou} for seed in found.seeds],
+        "miou": found.miou,
+        "interval": [score.low, score.high] if score and score.low is not None else None,
+    }
+
+
+def _verdict(a: str, b: str, compared: RecipeComparison) -> dict[str, Any]:
+    return {
+        "a": a,
+        "b": b,
+        "delta_miou": compared.delta_miou,
+        "interval": None if compared.low is None else [compared.low, compared.high],
+        "confidence": compared.confidence,
+        "images": compared.images,
+        "verdict": compared.verdict,
+        "sentence": sentence(compared, a, b),
+    }
