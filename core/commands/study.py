@@ -112,7 +112,8 @@ def show_study(document: Document) -> str:
     ]
     if document["floor"] is not None:
         lines.append(f"  {'background everywhere':<32}{_percents([document['floor']]):>8}")
-    return "\n".join(lines + [f"{verdict['sentence']}." for verdict in document["verdicts"]])
+    sentences = [each["sentence"] for each in (*document["verdicts"], *(document["learning_curve"] or ()))]
+    return "\n".join(lines + [f"{sentence}." for sentence in sentences])
 
 
 def _interval(recipe: Document) -> str:

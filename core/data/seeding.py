@@ -16,6 +16,11 @@ def mixed_seed(*parts: int) -> int:
     return value >> 1
 
 
+def num_of(fraction: float, total: int) -> int:
+    """Return how many photos a share of them is, at least one."""
+    return max(1, round(fraction * total))
+
+
 def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
     """Return a seeded random part of the samples, at least one, in their order.
 
@@ -23,7 +28,7 @@ def fraction_of(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[
     generator, a Mersenne Twister seeded with 32 bits, and PyTorch shuffles from the front.
     """
     total = len(samples)
-    count = max(1, round(fraction * total))
+    count = num_of(fraction, total)
     generator = np.random.RandomState(mixed_seed(seed, total) & 0xFFFFFFFF)
     drawn = generator.randint(0, 2**32, size=total, dtype=np.uint32).tolist()
     order = list(range(total))

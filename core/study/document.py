@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from core.study.findings import find
+from core.study.findings import Findings, find
 from core.study.folder import Study
+from core.study.learning_curve import fit_curve
+from core.study.learning_curve import sentence as answer
 from core.study.results import RecipeScores
 from core.study.verdict import RecipeComparison, RecipeScore, recipe_score, sentence
 
@@ -18,11 +20,28 @@ def document(study: Study) -> dict[str, Any]:
         "study": str(study.path),
         "recipes": [_recipe(*each) for each in zip(found.by_share, scores, strict=True)],
         "verdicts": [_verdict(labels[0], *each) for each in zip(labels[1:], found.comparisons, strict=True)],
-        "learning_curve": None,
+        "learning_curve": _curves(found) if len(study.plan.fractions) > 1 else None,
         "floor": found.floor,
         "trainings": len(found.states),
         "done": found.num_done,
     }
+
+
+def _curves(found: Findings) -> list[dict[str, Any]]:
+    """Return for each recipe its learning curve, with bands at every planned size and at twice the largest."""
+    curves = []
+    for recipe in found.study.plan.recipes:
+        its = sorted((each for each in found.by_share if each.recipe == recipe), key=lambda each: each.num_train)
+        mious = {each.num_train: [seed.miou for seed in each.seeds if seed.miou is not None] for each in its}
+        sizes = [size for size, scored in mious.items() if scored]
+        curve = fit_curve(sizes, [mious[size] for size in sizes])
+        bands = {size: curve.band(size) for size in (*mious, 2 * max(mious))}
+        curves.append(
+            {"settings": dict(recipe.settings)}
+            | curve.as_dict()
+            | {"band": [{"photos": size, "interval": band} for size, band in bands.items()], "sentence": answer(curve)}
+        )
+    return curves
 
 
 def _score(found: RecipeScores) -> RecipeScore | None:
@@ -33,6 +52,7 @@ def _recipe(found: RecipeScores, score: RecipeScore | None) -> dict[str, Any]:
     return {
         "settings": dict(found.recipe.settings),
         "fraction": found.fraction,
+        "photos": found.num_train,
         "runs": [
             {"run": run.runs[0], "seed": run.seed, "fold": run.fold, "fraction": found.fraction, "miou": run.miou}
             for run in found.runs

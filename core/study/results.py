@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.data.dataset import open_dataset
+from core.data.seeding import num_of
 from core.metrics.confusion import Counts, iou, mean
 from core.study.folder import DONE, CellState, Study
 from core.study.plan import Recipe
@@ -33,11 +35,12 @@ class RunScores:
 class RecipeScores:
     """The scores of a recipe at a share of the training photos: by run, and by seed with its folds together.
 
-    `seeds` are those that are complete. `num_train` is the mean number of photos that its runs trained on.
+    `seeds` are those that are complete. A run trains on `num_train` photos.
     """
 
     recipe: Recipe
     fraction: float
+    num_train: int
     runs: tuple[RunScores, ...]
     seeds: tuple[RunScores, ...]
 
@@ -55,13 +58,14 @@ def gather(study: Study, states: Sequence[CellState] | None = None) -> list[Reci
     """
     states = study.cells() if states is None else states
     found = []
+    total = len(open_dataset(study.data(study.plan.fold_numbers[0])).split("train"))
     for fraction in study.plan.fractions:
         for recipe in study.plan.recipes:
             its = [each for each in states if each.cell.recipe == recipe and each.cell.fraction == fraction]
             runs = [_scores(each) for each in its if each.state == DONE]
             by_seed = [[run for run in runs if run.seed == seed] for seed in study.plan.seeds]
             whole = [_together(parts) for parts in by_seed if len(parts) == max(1, study.plan.folds)]
-            found.append(RecipeScores(recipe, fraction, tuple(runs), tuple(whole)))
+            found.append(RecipeScores(recipe, fraction, num_of(fraction, total), tuple(runs), tuple(whole)))
     return found
 
 

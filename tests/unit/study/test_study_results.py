@@ -59,3 +59,20 @@ def test_a_study_without_a_run_has_no_numbers(tiny_voc: Path) -> None:
     assert (said["floor"], said["verdicts"]) == (None, [])
     (recipe,) = said["recipes"]
     assert (recipe["miou"], recipe["interval"], recipe["runs"], recipe["seeds"]) == (None, None, [], [])
+
+
+def test_shares_of_the_photos_are_a_learning_curve_with_a_band_beyond(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "data", num_train=8, num_val=2)
+    study = study_of(root, seeds=3, fractions=[0.25, 0.5, 1.0])
+    for cell in study.plan.cells():
+        if cell.fraction < 1:
+            finish(study, cell, worse_with(cell.seed + round(4 * cell.fraction)))
+    said = document(study)
+    assert json.loads(json.dumps(said, allow_nan=False)) == json.loads(json.dumps(said))
+    assert [each["photos"] for each in said["recipes"]] == [2, 4, 8]
+    (curve,) = said["learning_curve"]
+    assert list(curve["photos"]) == [2, 4]
+    assert [len(runs) for runs in curve["mious"]] == [3, 3]
+    assert [band["photos"] for band in curve["band"]] == [2, 4, 8, 16]
+    assert curve["why_no_answer"] == "few sizes"
+    assert curve["sentence"]
