@@ -74,7 +74,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(parts: int) -> None:
     step.model.backbone.forward = lambda images: forward(images.double())
     whole, in_parts = gradients(step, 1), gradients(step, parts)
     assert whole.keys() == in_parts.keys()
-    assert len(whole) > 100
+    assert len(whole) > 80
     largest = max(float(value.abs().max()) for value in whole.values())
     # The loss itself is computed in float32.
     assert max(float((whole[key] - in_parts[key]).abs().max()) for key in whole) < 1e-6 * max(1.0, largest)
