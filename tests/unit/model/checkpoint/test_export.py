@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def model() -> DeepLabV3:
             made(torch.rand(2, 3, 64, 64))
         made.classifier[4].weight *= 20
     return made.eval()
+
+
+@pytest.fixture(scope="module")
+def exported(model: DeepLabV3, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Export the model once in each format, with rights of its own; a program takes several seconds."""
+    folder = tmp_path_factory.mktemp("exported")
+    save_checkpoint(folder / "best.pt", model, APPLES)
+
+    @cache
+    def write(export_format: str) -> Path:
+        before = os.umask(0o027)
+        try:
+            written = export(open_checkpoint(folder / "best.pt"), export_format, folder / f"best.{export_format}")
+        finally:
+            os.umask(before)
+        assert written.difference <= written.tolerance <= TOLERANCE
+        return written.file
+
+    return write
 
 
 @pytest.fixture
@@ -128,15 +148,12 @@ def test_safetensors_are_plain_ones(opened: OpenedCheckpoint, model: DeepLabV3, 
         assert json.loads(file.metadata()["atrous"])["class_names"] == list(NAMES)
 
 
-def test_onnx_gives_the_same_logits_at_any_batch_and_size(
-    opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
-) -> None:
+def test_onnx_gives_the_same_logits_at_any_batch_and_size(model: DeepLabV3, exported: Callable[[str], Path]) -> None:
     """Exported with the size of its example, it answered a photo of another size with an error of ONNX Runtime."""
-    written = export(opened, "onnx", tmp_path / "best.onnx")
-    assert 0 < written.difference <= TOLERANCE
-    assert [path.name for path in tmp_path.iterdir() if "onnx" in path.name] == ["best.onnx"], "weights inside"
-    onnx.checker.check_model(tmp_path / "best.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "best.onnx", providers=["CPUExecutionProvider"])
+    file = exported("onnx")
+    assert [path.name for path in file.parent.iterdir() if "onnx" in path.name] == ["best.onnx"], "weights inside"
+    onnx.checker.check_model(file)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     assert json.loads(session.get_modelmeta().custom_metadata_map["atrous"])["class_names"] == list(NAMES)
     for shape in ((1, 3, 48, 48), (3, 3, 33, 80), (1, 3, 200, 17)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
@@ -147,18 +164,17 @@ def test_onnx_gives_the_same_logits_at_any_batch_and_size(
 
 
 def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
-    opened: OpenedCheckpoint, model: DeepLabV3, tmp_path: Path
+    model: DeepLabV3, exported: Callable[[str], Path]
 ) -> None:
-    export(opened, "torch-export", tmp_path / "best.pt2")
     stated = {"atrous.json": ""}
-    program = torch.export.load(tmp_path / "best.pt2", extra_files=stated).module()
+    program = torch.export.load(exported("torch-export"), extra_files=stated).module()
     assert json.loads(stated["atrous.json"])["class_names"] == list(NAMES)
     for shape in ((1, 3, 48, 48), (3, 3, 33, 80)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
         expected_NKHW = logits_of(model, images_N3HW)
         assert (program(images_N3HW) - expected_NKHW).abs().max() <= TOLERANCE * expected_NKHW.abs().max()
     with pytest.raises(CheckpointError, match=r"is a program of torch\.export"):
-        open_checkpoint(tmp_path / "best.pt2")
+        open_checkpoint(exported("torch-export"))
 
 
 @pytest.mark.parametrize("export_format", ["onnx", "torch-export"])
@@ -188,10 +204,9 @@ def refused(
     return str(caught.value)
 
 
-def test_an_onnx_program_s_free_axes_have_names(opened: OpenedCheckpoint, tmp_path: Path) -> None:
+def test_an_onnx_program_s_free_axes_have_names(exported: Callable[[str], Path]) -> None:
     """They were called s88 and s30, which says nothing to the program that is to feed it."""
-    export(opened, "onnx", tmp_path / "out.onnx")
-    graph = onnx.load(tmp_path / "out.onnx").graph
+    graph = onnx.load(exported("onnx")).graph
     axes = {
         value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)
@@ -202,15 +217,10 @@ def test_an_onnx_program_s_free_axes_have_names(opened: OpenedCheckpoint, tmp_pa
 @pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
 @pytest.mark.parametrize("export_format", FORMATS)
 def test_whoever_may_read_other_files_may_read_an_exported_one(
-    opened: OpenedCheckpoint, tmp_path: Path, export_format: str
+    exported: Callable[[str], Path], export_format: str
 ) -> None:
     """A safetensors file was for its owner alone: the web server that was to serve it could not open it."""
-    before = os.umask(0o027)
-    try:
-        written = export(opened, export_format, tmp_path / "out.file")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE(written.file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(exported(export_format).stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
