@@ -197,18 +197,15 @@ def fingerprint(samples: Iterable[Sample], known: Mapping[Sample, tuple[str, str
 
 
 def _find_layout(path: Path, *, needs_masks: bool) -> tuple[Path, Path, Path]:
-    roots = [path / place for place in PLACES]
-    for root in roots:
-        for photos, masks in LAYOUTS:
-            if (root / photos).is_dir() and (root / masks).is_dir():
-                return root, root / photos, root / masks
-    for root in roots:
-        for photos, masks in LAYOUTS:
-            if (root / photos).is_dir() and needs_masks:
-                where = f"put them into {root / masks}, or draw them on the page Label"
-                raise UnlabelledError(f"{root} has photos in {photos} but no folder of masks; {where}.")
-            if (root / photos).is_dir():
-                return root, root / photos, root / masks
+    places = [(path / each, path / each / photos, path / each / masks) for each in PLACES for photos, masks in LAYOUTS]
+    with_photos = [place for place in places if place[1].is_dir()]
+    whole = [place for place in with_photos if place[2].is_dir()]
+    if whole or (with_photos and not needs_masks):
+        return (whole or with_photos)[0]
+    if with_photos:
+        root, photos, masks = with_photos[0]
+        where = f"put them into {masks}, or draw them on the page Label"
+        raise UnlabelledError(f"{root} has photos in {photos.name} but no folder of masks; {where}.")
     if any(path.name in layout and all((path.parent / each).is_dir() for each in layout) for layout in LAYOUTS):
         raise DataError(f"{path} is a part of the data set {path.parent}; choose that folder.")
     if files_by_stem(path, (*PHOTO_SUFFIXES, *CONVERTED_SUFFIXES)):
