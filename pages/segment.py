@@ -117,7 +117,7 @@ def main() -> None:
     left, right = st.columns([7, 3], gap="medium")
     pictures, sources = left.container(), left.container()
     choices = st.columns(2, gap="medium")
-    places = Places(settings=right, end=st.container(horizontal=True))
+    places = Places(settings=right.container(key="controls"), end=st.container(horizontal=True))
     with pictures, showing_errors():
         say_what_there_is(models)
         with choices[0]:
@@ -133,7 +133,7 @@ def main() -> None:
         with choices[0]:
             offer_export(chosen[0].source, chosen[0].stem)
         with sources:
-            photos = ask_stretch(ask_photos(chosen[0].choice))
+            photos = ask_stretch(ask_photos(chosen[0].choice, is_starter=chosen[0].is_starter))
         if not photos:
             if chosen[0].is_starter:  # opened while a photo is chosen, so that its mask does not wait
                 cached_segments.loaded_model(chosen[0].source)

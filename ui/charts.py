@@ -111,7 +111,8 @@ def class_growth_figure(log: RunLog) -> go.Figure:
     figure.add_heatmap(
         x=[epoch.epoch for epoch in epochs], y=[literal(classes.names[k]) for k in present],
         z=[rows[k] for k in present],
-        zmin=0, zmax=1, colorscale=SHADES, xgap=1, ygap=1, showscale=False,
+        zmin=0, zmax=1, colorscale=SHADES, xgap=1, ygap=1,
+        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".0%", "tickvals": [0, 0.5, 1], "title": "IoU"},
         hovertemplate="%{y}, epoch %{x}: %{z:.1%}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(hovermode="closest")
@@ -165,6 +166,7 @@ def _by_step(log: RunLog, attribute: str) -> dict[str, NDArray[np.float64]]:
 def _finish_axes(figure: go.Figure, log: RunLog) -> None:
     """Keep fractions of an epoch off the axis of a short run; of a longer one plotly chooses whole ones itself."""
     figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(hoverformat=".2~f")
     if not log.epochs:
         figure.update_xaxes(range=[0, 1.05])
     if len(log.epochs) < 10:

@@ -148,7 +148,9 @@ def _ask_classes(gallery: Gallery, on_page: Sequence[ImageScore]) -> tuple[int, 
     present_K = sum(counts_NKK.sum(axis=(0, 1)) + counts_NKK.sum(axis=(0, 2)) for counts_NKK in counts)
     present = np.flatnonzero(present_K).tolist()
     names = gallery.data.class_names
-    chosen = st.pills("Draw only", present, selection_mode="multi", key="drawn", format_func=lambda k: names[k])
+    chosen = st.pills(
+        "Draw only", present, selection_mode="multi", key="drawn", wrap=True, format_func=lambda k: names[k]
+    )
     show_legend({VOID, *(chosen or present)}, gallery.data.classes)
     return tuple(chosen) or gallery.shown
 

@@ -129,8 +129,9 @@ def show_conventions(sides: Sequence[Side]) -> None:
     """Draw the mIoU of every checkpoint and the floor by the rules of other libraries."""
     scored = [(side.label, side.evaluation.scores) for side in sides]
     table = convention_table(scored, cached_comparison.floor_conventions(sides[0].evaluation.path))
-    columns = {label: st.column_config.NumberColumn(format="%.1f %%") for label in table.columns[1:-1]}
-    st.dataframe(table, hide_index=True, column_config=columns, key="conventions", placeholder=MISSING)
+    for label in table.columns[1:-1]:
+        table[label] = [_unbroken(None if pd.isna(points) else points / 100) for points in table[label]]
+    st.table(table.set_index("Rule").rename(columns=plain))  # cells of a data frame are cut
 
 
 def show_warnings(sides: Sequence[Side]) -> None:
@@ -237,23 +238,17 @@ def show_published(sides: Sequence[Side]) -> None:
     )
     rows = []
     for entry in PUBLISHED:
-        row: dict[str, str | float | None] = {
-            "System": entry.system,
-            "mIoU": 100 * entry.miou,
-            "Protocol": entry.protocol,
-        }
+        row = {"System": entry.system, "mIoU": _unbroken(entry.miou), "Protocol": entry.protocol}
         for side in sides:
             seen = _images_seen(side)
             share = None if seen is None else share_of_schedule(seen, entry)
-            row[f"Schedule share of {side.label}"] = None if share is None else 100 * share
+            row[f"{plain(side.label)}: share of its schedule"] = _unbroken(share)
         rows.append(row)
-    columns = {"mIoU": st.column_config.NumberColumn(format="%.1f %%")} | {
-        f"Schedule share of {side.label}": st.column_config.NumberColumn(
-            plain(side.label), format="%.1f %%", help="Share of its schedule"
-        )
-        for side in sides
-    }
-    st.dataframe(rows, hide_index=True, column_config=columns, key="published", placeholder=MISSING)
+    st.table(pd.DataFrame(rows).set_index("System"))
+
+
+def _unbroken(fraction: float | None) -> str:
+    return percent(fraction).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _images_seen(side: Side) -> int | None:

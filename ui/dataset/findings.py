@@ -48,7 +48,7 @@ def show_findings(report: Report) -> None:
         st.success(f"{examined}: nothing is wrong with them.", icon=":material/check:")
         return
     st.markdown(f"**{summary(report).capitalize()}** · {examined}. {MEANING}")
-    kinds = st.pills("Kind", sorted(report.counts), selection_mode="multi", key="kinds", default=[],
+    kinds = st.pills("Kind", sorted(report.counts), selection_mode="multi", key="kinds", default=[], wrap=True,
                      format_func=lambda kind: f"{kind} ({report.counts[kind]})")  # fmt: skip
     shown = [found for found in report.findings if not kinds or found.kind in kinds]
     pages = -(-len(shown) // PER_PAGE)

@@ -55,7 +55,8 @@ def _draw(data: Dataset, sample: Sample, view: str) -> None:
     with right:
         opacity = st.slider("Opacity", 0, 100, 60, step=5, format="%d %%", key="opacity", disabled=view != "overlay")
         shown = st.pills(
-            "Classes shown", present, selection_mode="multi", default=present, key=f"classes of {sample.name}",
+            "Classes shown", present, selection_mode="multi", default=present, wrap=True,
+            key=f"classes of {sample.name}",
             format_func=lambda k: f"{data.class_names[k]} {percent(pixels[ids == k][0] / mask_HW.size)}",
         )  # fmt: skip
         show_legend([*present, *([VOID] if VOID in ids else [])], data.classes)

@@ -31,7 +31,7 @@ STYLE = style("presentation.css")
 """At 1280 px headings are 3rem and text 1.5rem; at 1920 px half as much again."""
 
 PICTURE_PX = 900
-NUM_SAMPLES = 3
+NUM_SAMPLES = 4
 CHART_PX = 400
 CHART_FONT_PX = 20
 

@@ -19,7 +19,7 @@ from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
 from core.training.run.learning import Advice, weakness
 from core.uploads import bring
-from core.voc import BACKGROUND
+from core.voc import BACKGROUND, CLASS_NAMES
 from core.wording import count, megabytes
 from ui import address, cached
 from ui.checkpoints import Choice, best_first, list_choices, scored_label
@@ -72,17 +72,25 @@ class ModelOption:
 def list_models() -> list[ModelOption]:
     """Return every model, the likely best for a photo first.
 
-    Checkpoints with a score well above the floor on photos, highest first; the starter, if its file is there; all other
-    checkpoints, those of drawn scenes among them; the models on offer.
+    Checkpoints that learned from photos, highest first; the starter, if its file is there; all other checkpoints; the
+    models on offer.
     """
     choices = best_first(list_choices())
     is_drawn = {run.path: demo_run.is_drawn(run) for run in {each.run.path: each.run for each in choices}.values()}
-    is_able = [each.miou is not None and not is_drawn[each.run.path] and not _weak(each) for each in choices]
-    able, others = ([_trained(choice) for choice, able in zip(choices, is_able, strict=True) if able is wanted]
-                    for wanted in (True, False))  # fmt: skip
+    able = [_is_for_photos(each, is_drawn=is_drawn[each.run.path]) for each in choices]
+    first, others = ([_trained(each) for each, is_able in zip(choices, able, strict=True) if is_able is wanted]
+                     for wanted in (True, False))  # fmt: skip
     shipped = [ModelOption(starter.NAME, STARTER_LABEL, starter.NAME)] if starter.is_there() else []
     offers = [ModelOption(offer.name, _offer_label(offer), offer.name, offer=offer) for offer in MODELS]
-    return [*able, *shipped, *others, *offers]
+    return [*first, *shipped, *others, *offers]
+
+
+def _is_for_photos(choice: Choice, *, is_drawn: bool) -> bool:
+    """Return whether a checkpoint learned from photos: its score is above the floor, or its classes are its own.
+
+    The starter cannot stand in for classes that it does not know.
+    """
+    return choice.miou is not None and not is_drawn and (choice.classes.names != CLASS_NAMES or not _weak(choice))
 
 
 def _trained(choice: Choice) -> ModelOption:

@@ -1,16 +1,19 @@
 """Where the photos on Segment come from: uploads, Home, the camera, samples. None is written to disk."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.classes import VOC_CLASSES
+from core.errors import DataError
 from core.model.photo import SUFFIXES
-from core.model.weights.starter import SamplePhoto, sample_photos
+from core.model.weights.starter import sample_photos
 from core.wording import count
 from ui import address, cached
 from ui.checkpoints import Choice
-from ui.pictures import show_picture
 from ui.segment.photo_view import SHOWN_PX, Photo
 from ui.words import plain
 
@@ -22,8 +25,17 @@ _HANDED = "handed photos"
 
 SAMPLE = "Sample"
 """The source of the photo in the query string."""
-CARD_PX, PICTURE_PX = 168, 108
-"""Width of a card and height of its picture; two cards fit side by side on a phone."""
+NUM_SAMPLES, SAMPLE_PX = 2, 640
+
+
+class Offered(NamedTuple):
+    """A photo to try a model on: its name in the query string, the button's label, a line about it, and a picture."""
+
+    name: str
+    label: str
+    credit: str
+    alt: str
+    picture: bytes
 
 
 def hand_over(photos: Sequence[tuple[str, bytes]]) -> None:
@@ -31,8 +43,11 @@ def hand_over(photos: Sequence[tuple[str, bytes]]) -> None:
     st.session_state[_HANDED] = list(photos)[-MAX_PHOTOS:]
 
 
-def ask_photos(choice: Choice | None) -> list[Photo]:
-    """Ask for the user's photos, one from the camera, or a sample: of the data of a checkpoint's run, if it has one."""
+def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
+    """Ask for the user's photos, one from the camera, or a sample: of the data of a checkpoint's run, if it has one.
+
+    Without a photo, two samples stand there; those that come with Atrous as the starter segments them, if it is chosen.
+    """
     row = st.container(horizontal=True)
     with row:
         source = address.ask_one("Photo from", [OWN, CAMERA, SAMPLE], "photo", OWN, key="photo_source")
@@ -42,8 +57,8 @@ def ask_photos(choice: Choice | None) -> list[Photo]:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
-    if not photos and not choice:
-        offer_shipped_photos()
+    if not photos:
+        offer_samples(choice, is_starter=is_starter)
     return photos
 
 
@@ -90,19 +105,30 @@ def ask_shipped_photo(row: DeltaGenerator) -> Photo:
     return Photo(chosen.file.name, chosen.file.read_bytes())
 
 
-def offer_shipped_photos() -> None:
-    """Show the photos that come with Atrous; a click on one segments it."""
+def offer_samples(choice: Choice | None, *, is_starter: bool) -> None:
+    """Show samples large; a click on the button below one segments it."""
     st.caption("Or try one of these:")
-    with st.container(horizontal=True):
-        for sample in sample_photos():
-            with st.container(width=CARD_PX):
-                _offer(sample)
+    with suppress(DataError):  # the data of the run is gone
+        for column, sample in zip(st.columns(NUM_SAMPLES), _samples(choice, is_starter=is_starter), strict=False):
+            with column:
+                st.image(sample.picture, width="stretch", alt=sample.alt)
+                st.button(sample.label, key=f"sample {sample.name}", on_click=address.show,
+                          kwargs={"photo": SAMPLE, "sample": sample.name})  # fmt: skip
+                st.caption(plain(sample.credit))
 
 
-def _offer(sample: SamplePhoto) -> None:
-    show_picture(sample.file.read_bytes(), "", sample.title, height_px=PICTURE_PX)
-    st.button(
-        f"Segment the {sample.shows}", key=f"sample {sample.shows}",
-        on_click=lambda: address.show(photo=SAMPLE, sample=sample.shows),
-    )  # fmt: skip
-    st.caption(plain(sample.credit))
+def _samples(choice: Choice | None, *, is_starter: bool) -> list[Offered]:
+    if choice:
+        data = cached.dataset(choice.run.data)
+        return [
+            Offered(each.name, f"Segment {plain(each.name)}", "A validation photo of the run's data", each.name,
+                    cached.thumbnail(each.photo, classes=data.classes, size_px=SAMPLE_PX))
+            for each in data.split("val")[:NUM_SAMPLES]
+        ]  # fmt: skip
+    segmented = "With the starter's mask. " if is_starter else ""
+    return [
+        Offered(each.shows, f"Segment the {each.shows}", f"{segmented}{each.credit}", each.title,
+               cached.thumbnail(each.file, each.mask if is_starter else None, classes=VOC_CLASSES, view="overlay",
+                                size_px=SAMPLE_PX))
+        for each in sample_photos()[:NUM_SAMPLES]
+    ]  # fmt: skip

@@ -23,7 +23,8 @@ def test_samples_are_a_run_s_validation_photos_and_without_a_run_those_that_come
     visit: Visit, run: Run, weights: Path
 ) -> None:
     app = visit("segment")
-    app.segmented_control(key="photo_source").set_value("Sample").run()
+    assert [image.proto.imgs[0].alt for image in app.image] == ["photo_4", "photo_5"], "large, before any photo"
+    button(app, "Segment photo_4").click().run()
     assert pictures(app) == ["photo_4.jpg with its classes laid over it"]
     app.selectbox(key="checkpoint").set_value("file").run()
     app.file_uploader(key="checkpoint_file").set_value(("mine.pt", weights.read_bytes(), OCTETS)).run()

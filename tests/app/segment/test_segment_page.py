@@ -50,8 +50,11 @@ def test_without_a_run_the_starter_stands_first_with_samples_in_sight_a_click_ea
 
 @pytest.mark.parametrize(
     ("data", "miou", "is_first"),
-    [("demo", 0.3, False), ("scenes elsewhere", 0.3, False), ("photos", 0.04, False), ("photos", 0.3, True)],
-)
+    [
+        ("demo", 0.3, False), ("scenes elsewhere", 0.3, False), ("photos", 0.04, False), ("photos", 0.3, True),
+        ("photos of leaves", 0.04, True),
+    ],
+)  # fmt: skip
 def test_the_starter_stands_after_runs_that_learned_from_photos_and_before_all_others(
     visit: Visit, demo_data: Path, tmp_path: Path, weights: Path, data: str, miou: float, is_first: bool
 ) -> None:
@@ -62,7 +65,8 @@ def test_the_starter_stands_after_runs_that_learned_from_photos_and_before_all_o
         (root / "demo.json").write_text("{}")
     made = create_run("first", root, "demo", preset("demo"))
     (made.path / "epoch_001.pt").write_bytes(weights.read_bytes())
-    append(made, started(made), epoch_record(1, miou=miou))
+    names = ["background", "leaf"] if data == "photos of leaves" else list(CLASS_NAMES)
+    append(made, started(made, class_names=names), epoch_record(1, miou=miou))
     app = upload(visit(), ("dropped.jpg", photo_bytes()))
     assert not app.exception
     first, second = app.selectbox(key="checkpoint").options[:2]

@@ -52,4 +52,6 @@ def test_a_class_that_is_only_predicted_once_has_no_row() -> None:
     )
     heatmap = charts.class_growth_figure(log).data[0]
     assert list(heatmap.y) == ["background", "cat"]
+    assert heatmap.showscale is not False
+    assert list(heatmap.colorbar.tickvals) == [0, 0.5, 1], "the shades have a scale"
     assert [list(row) for row in heatmap.z] == [[0.7, 0.7], [0.0, 0.0]]
