@@ -70,7 +70,6 @@ SETTINGS = {
     "usual seeds, 1449 photos, 21 classes": Setting(1449, 21, 0.1),
     "large seeds, 40 photos, 21 classes, bimodal": Setting(40, 21, 0.35, "bimodal"),
     "large seeds, 200 photos, 7 classes": Setting(200, 7, 0.35),
-    "large seeds, 1449 photos, 21 classes, bimodal": Setting(1449, 21, 0.35, "bimodal"),
     "seeds large for A alone, 200 photos, 7 classes": Setting(200, 7, 0.3, seed_sd_of_b=0.03),
     "one run in seven fails, 300 photos, 7 classes": Setting(300, 7, 0.2, has_failures=True),
 }  # fmt: skip

@@ -83,6 +83,13 @@ def test_a_recipe_is_not_better_than_itself() -> None:
     assert (found.delta_miou, found.low, found.high, found.verdict) == (0, 0, 0, "undecided")
 
 
+def test_the_interval_of_a_recipe_stays_between_0_and_1() -> None:
+    """Of runs at about 60 and 100 % Student's t with 1 degree of freedom goes far beyond both."""
+    run_NKK = drawn(1)[0][0]
+    perfect_NKK = np.eye(5, dtype=np.int64) * run_NKK.sum(axis=2, keepdims=True)
+    assert (recipe_score([run_NKK, perfect_NKK]).low, recipe_score([run_NKK, perfect_NKK]).high) == (0, 1)
+
+
 def test_nothing_counted_decides_nothing() -> None:
     void = [np.zeros((12, 3, 3), dtype=np.int64)] * 3
     found = compare_recipes(void, void)
