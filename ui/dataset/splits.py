@@ -17,7 +17,7 @@ from core.data.splits import (
 from core.data.statistics.split_stats import SplitStats
 from core.training.run import openings
 from core.wording import count
-from ui.charts import THEME_COLORS, blank
+from ui.charts import NEUTRAL, THEME_COLORS, blank
 from ui.page import showing_errors
 from ui.words import MISSING, percent
 
@@ -96,7 +96,7 @@ def _show_preview(data: Dataset, preview: SplitPreview) -> None:
             customdata=[[count(split.val[k], "photo"), split.train[k]] for k in shown],
             hovertemplate="%{y:.1%}: %{customdata[0]} in val, %{customdata[1]} in train",
         )  # fmt: skip
-    figure.add_hline(0.2, line={"dash": "dash", "width": 1.5})
+    figure.add_hline(0.2, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
     figure.update_yaxes(tickformat=".0%")
     if len(shown) > 1:
         st.plotly_chart(figure, key="splits", alt="Share of each class in validation, split at random and stratified")
