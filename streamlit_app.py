@@ -4,10 +4,11 @@ import streamlit as st
 
 from core.model.photo import SUFFIXES
 from core.model.weights import starter
+from core.study.folder import list_studies
 from core.training import demo_run
 from ui.home.hero import hero_of, show_hero, show_small
 from ui.home.next_step import show_doors, show_next_step
-from ui.home.runs import MAX_CARDS, show_cards, show_data_sets, show_table
+from ui.home.runs import MAX_CARDS, show_cards, show_data_sets, show_studies, show_table
 from ui.page import open_page, showing_errors
 from ui.segment.photo_source import MAX_PHOTO_MB, hand_over
 from ui.train.run_view import TICK_S, Entry, read_runs
@@ -70,6 +71,7 @@ def main() -> None:
     st.fragment(show_now, run_every=TICK_S if is_live else None)([entries], was_live=is_live)
     if len(entries) > MAX_CARDS:
         show_table(entries)
+    show_studies(list_studies())
     for sentence in broken:
         st.warning(plain(sentence), icon=":material/folder_off:")
     st.subheader("Start something new" if entries else "Start here", anchor=False)

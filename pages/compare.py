@@ -9,6 +9,7 @@ from core.training.run import folders
 from ui.checkpoints import Choice, list_choices
 from ui.compare.choosing import act, ask
 from ui.compare.gallery import show_first_photos, show_gallery
+from ui.compare.recipes import ask_study, show_study
 from ui.compare.report_download import show_exports
 from ui.compare.scores import (
     Side,
@@ -69,8 +70,11 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
 
 with open_page("Compare"):
     st.title("Compare", anchor=False)
-    there = list_choices()
-    if len(there) < 2:
+    study = ask_study()
+    there = [] if study else list_choices()
+    if study:
+        show_study(study)
+    elif len(there) < 2:
         say_what_is_missing(there)
     else:
         checkpoints, on_split = ask(there)

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from core.home import checkpoints_dir
+from core.study.folder import Study, list_studies
 from core.training.run import folders
 from core.training.run.folders import Run
 from ui import address
+from ui.checkpoints import STUDIES, address_of, asked_study_runs
 from ui.page import open_page, showing_errors
-from ui.train import run_view
+from ui.train import run_view, study_view
 from ui.train.actions import ask_action, edit_run, show_next_steps
 from ui.train.details import show_details, show_samples, show_settings
 from ui.train.duration import show_prediction
@@ -18,22 +20,26 @@ from ui.words import plain, without_pictures
 NEW = "new"
 
 
-def ask_run(entries: list[Entry]) -> Entry | None:
-    """Ask for a run; None is a new one. The query string holds the choice (`?run=FOLDER`)."""
-    known = {entry.run.path.name: entry for entry in entries}
-    live = next((name for name, entry in known.items() if entry.is_live), None)
+def ask_run(entries: list[Entry], studies: list[Study]) -> Entry | Study | None:
+    """Ask for a run or a study; None is a new run. The query string holds the choice (`?run=FOLDER`)."""
+    known: dict[str, Entry | Study] = {address_of(entry.run): entry for entry in entries}
+    live = next((address_of(entry.run) for entry in entries if entry.is_live), None)
+    known |= {f"{STUDIES}/{study.name}": study for study in studies}
     options = [NEW, *known]
     wanted = st.query_params.get("run") or address.first_default("run", live or next(iter(known), NEW))
     if wanted not in options:
         st.warning(f"There is no run {plain(wanted)} in {checkpoints_dir()}; it may have been moved or deleted.")
         wanted = NEW
     # Without a key: once labels or choices change, the box takes what the query string says.
-    chosen = st.selectbox(
-        "Run", options, options.index(wanted), format_func=lambda name: run_view.label(known.get(name))
-    )
+    chosen = st.selectbox("Run", options, options.index(wanted), format_func=lambda name: label(known.get(name)))
     if chosen != wanted:
         address.show(run=chosen)
     return known.get(chosen)
+
+
+def label(chosen: Entry | Study | None) -> str:
+    """Return the label of a run or a study in the list."""
+    return study_view.label_of(chosen) if isinstance(chosen, Study) else run_view.label(chosen)
 
 
 def follow(entry: Entry, runs_there: list[Run]) -> None:
@@ -80,11 +86,14 @@ def main() -> None:
     entries, broken = run_view.read_runs()
     for sentence in broken:
         st.warning(plain(sentence), icon=":material/folder_off:")
-    entry = ask_run(entries)
-    if entry is None:
+    entries += [run_view.read_run(run) for run in asked_study_runs()]
+    chosen = ask_run(entries, list_studies())
+    if chosen is None:
         ask_new_run()
+    elif isinstance(chosen, Study):
+        study_view.follow_study(chosen)
     else:
-        follow(entry, [each.run for each in entries])
+        follow(chosen, [each.run for each in entries])
 
 
 with open_page("Train"):

@@ -1,11 +1,16 @@
 """The checkpoints to choose from, with their scores in the run's log; no weights are opened."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import streamlit as st
+
 from core.classes import VOC_CLASSES, Classes
-from core.errors import DataError
+from core.errors import DataError, RunError
+from core.home import home, studies_dir
+from core.study.folder import open_study
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_names
@@ -15,6 +20,8 @@ from ui import cached
 from ui.words import percent
 
 LAST = "last.pt"
+STUDIES, RUNS = "studies", "runs"
+"""Parts of the address of a study, `studies/NAME`, and of its runs, `studies/NAME/runs/FOLDER`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Choice:
     @property
     def id(self) -> str:
         """Its name in the query string."""
-        return f"{self.run.path.name}/{self.file.name}"
+        return f"{address_of(self.run)}/{self.file.name}"
 
     @property
     def scored_epoch(self) -> int | None:
@@ -49,9 +56,30 @@ class Choice:
         return epoch_of(self.file) is not None
 
 
+def address_of(run: Run) -> str:
+    """Return the name of a run in the query string: its folder's, for a run of a study with the way to it from home."""
+    if run.path.parent.name == RUNS and run.path.parent.parent.parent == studies_dir():
+        return run.path.relative_to(home()).as_posix()
+    return run.path.name
+
+
+def asked_study_runs() -> list[Run]:
+    """Return the runs of the studies whose runs or checkpoints the address names; they stand in no other list."""
+    asked = (*st.query_params.get_all("run"), *st.query_params.get_all("checkpoint"))
+    parts = [value.split("/") for value in asked if value.startswith(f"{STUDIES}/")]
+    found = []
+    for name in dict.fromkeys(part[1] for part in parts if part[2:3] == [RUNS]):
+        with suppress(RunError):  # whoever shows the list says that it is missing
+            found += open_study(name).runs()
+    return found
+
+
 def list_choices(of: Sequence[Run] | None = None) -> list[Choice]:
-    """Return the checkpoints of some runs, of all by default: in each the milestones in order, then best and last."""
-    runs = [run for run in (list_runs() if of is None else of) if run.checkpoints()]
+    """Return the checkpoints of some runs: in each the milestones in order, then best and last.
+
+    By default these are all runs, and those of the studies that the address names.
+    """
+    runs = [run for run in ([*list_runs(), *asked_study_runs()] if of is None else of) if run.checkpoints()]
     names = run_names(runs)
     return [
         _choice(run, file, cached.run_log(run.log_path), names[run.path] if len(runs) > 1 else "")

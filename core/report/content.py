@@ -10,10 +10,12 @@ import numpy as np
 
 from core.classes import VOC_CLASSES, Classes
 from core.data.dataset import LISTS, TEST, Dataset, fingerprint, open_dataset
-from core.data.split_view import is_view
+from core.data.split_view import data_of, is_view
 from core.errors import DataError, RunError
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
+from core.study.findings import Findings, find
+from core.study.folder import study_of
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, run_names
@@ -115,6 +117,7 @@ class Content:
     floor_NKK     those of predicting background everywhere
     data          None if the photos are gone or have changed since the evaluation
     openings      those of the data's test split; None without one
+    study         the results of the study that the runs belong to; None without one
     """
 
     runs: tuple[ReportedRun, ...]
@@ -126,6 +129,7 @@ class Content:
     data: Dataset | None
     classes: Classes
     openings: tuple[Opening, ...] | None
+    study: Findings | None = None
 
     @property
     def evaluation(self) -> Evaluation:
@@ -223,7 +227,8 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
     logged = next((each.log.legs[-1].classes for each in reported if each.log.legs), VOC_CLASSES)
     floor_NKK = np.zeros_like(counts)
     floor_NKK[:, :, BACKGROUND] = counts.sum(axis=2)
-    opened = openings(evaluation.fingerprint) if evaluation.split == TEST else openings_of(data) if data else None
+    opened = openings(evaluation.fingerprint) if evaluation.split == TEST else _opened(data)
+    study = study_of(runs[0].path)
     class_names = [entry.name for entry in evaluation.scores.classes]
     return Content(
         runs=reported,
@@ -235,7 +240,15 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
         data=data,
         classes=data.classes if data else logged,
         openings=None if opened is None else tuple(opened),
+        study=find(study) if study else None,
     )
+
+
+def _opened(data: Dataset | None) -> list[Opening] | None:
+    """Return the openings of the test split of the data, of the whole data set for a fold of it."""
+    if data is not None and is_view(data.root):
+        data = _data_of(str(data_of(data.root)))
+    return openings_of(data) if data else None
 
 
 def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:

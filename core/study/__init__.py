@@ -7,6 +7,6 @@ estimate.py        how long it will take, and what would halve it
 results.py         what the runs scored, gathered from their stored evaluations; no torch
 verdict.py         two recipes: the difference in mean mIoU, its interval over runs and photos, the sentence; no torch
 learning_curve.py  mIoU against the number of photos, its band, and what twice as many would add; no torch
-findings.py        the recipes of a study with their intervals and comparisons, for pages and reports; no torch
+findings.py        the recipes of a study with their intervals, comparisons and learning curves; no torch
 document.py        what `study --json` prints; no torch
 """

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from core.study.findings import Findings, find
+from core.study.findings import Findings, find, learning_curves
 from core.study.folder import Study
-from core.study.learning_curve import fit_curve
 from core.study.learning_curve import sentence as answer
 from core.study.results import RecipeScores
 from core.study.verdict import RecipeComparison, RecipeScore, recipe_score, sentence
@@ -20,7 +19,7 @@ def document(study: Study) -> dict[str, Any]:
         "study": str(study.path),
         "recipes": [_recipe(*each) for each in zip(found.by_share, scores, strict=True)],
         "verdicts": [_verdict(labels[0], *each) for each in zip(labels[1:], found.comparisons, strict=True)],
-        "learning_curve": _curves(found) if len(study.plan.fractions) > 1 else None,
+        "learning_curve": _curves(found) or None,
         "floor": found.floor,
         "trainings": len(found.states),
         "done": found.num_done,
@@ -29,19 +28,14 @@ def document(study: Study) -> dict[str, Any]:
 
 def _curves(found: Findings) -> list[dict[str, Any]]:
     """Return for each recipe its learning curve, with bands at every planned size and at twice the largest."""
-    curves = []
-    for recipe in found.study.plan.recipes:
-        its = sorted((each for each in found.by_share if each.recipe == recipe), key=lambda each: each.num_train)
-        mious = {each.num_train: [seed.miou for seed in each.seeds if seed.miou is not None] for each in its}
-        sizes = [size for size, scored in mious.items() if scored]
-        curve = fit_curve(sizes, [mious[size] for size in sizes])
-        bands = {size: curve.band(size) for size in (*mious, 2 * max(mious))}
-        curves.append(
-            {"settings": dict(recipe.settings)}
-            | curve.as_dict()
-            | {"band": [{"photos": size, "interval": band} for size, band in bands.items()], "sentence": answer(curve)}
-        )
-    return curves
+    sizes = sorted({each.num_train for each in found.by_share})
+    return [
+        {"settings": dict(recipe.settings)}
+        | curve.as_dict()
+        | {"band": [{"photos": size, "interval": curve.band(size)} for size in (*sizes, 2 * sizes[-1])]}
+        | {"sentence": answer(curve)}
+        for recipe, curve in learning_curves(found)
+    ]
 
 
 def _score(found: RecipeScores) -> RecipeScore | None:

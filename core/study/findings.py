@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from core.metrics.comparison import CONFIDENCE
 from core.metrics.scores import floor
 from core.study.folder import DONE, CellState, Study
+from core.study.learning_curve import LearningCurve, fit_curve
+from core.study.plan import Recipe
 from core.study.results import RecipeScores, gather
 from core.study.verdict import RecipeComparison, RecipeScore, compare_recipes, recipe_score, sentence
 
@@ -63,3 +65,14 @@ def sentences(found: Findings, labels: Sequence[str], language: str = "en") -> l
         begins_with_label = text.startswith(tuple(labels))
         texts.append(text if begins_with_label else f"{text[0].upper()}{text[1:]}")
     return texts
+
+
+def learning_curves(found: Findings) -> list[tuple[Recipe, LearningCurve]]:
+    """Return the learning curve of each recipe; none if the study has one share of the photos."""
+    plan, curves = found.study.plan, []
+    for recipe in plan.recipes if len(plan.fractions) > 1 else []:
+        its = [each for each in found.by_share if each.recipe == recipe]
+        mious = {each.num_train: [seed.miou for seed in each.seeds if seed.miou is not None] for each in its}
+        sizes = [size for size, scored in mious.items() if scored]
+        curves.append((recipe, fit_curve(sizes, [mious[size] for size in sizes])))
+    return curves

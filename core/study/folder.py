@@ -201,6 +201,12 @@ def open_study(path: Path | str) -> Study:
     return Study(folder.resolve(), plan)
 
 
+def study_of(run: Path) -> Study | None:
+    """Return the study that a run folder belongs to, None for any other run."""
+    folder = run.resolve().parent.parent
+    return open_study(folder) if (folder / FILE).is_file() and run.resolve().parent.name == "runs" else None
+
+
 def list_studies(folder: Path | None = None) -> list[Study]:
     """Return every readable study, newest first."""
     found = list(_readable(folder or studies_dir()))

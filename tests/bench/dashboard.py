@@ -3,7 +3,8 @@
 50 runs with 50 epochs and 20,000 step records each, one of them live. Measured with Streamlit's own AppTest, in this
 process: the script of Home and of Train, the first time and warm, and a live tick of Train, which is what it draws anew
 every two seconds while the trainer goes on. The figures are medians, `_most_` the slowest tick, `_cpu_` processor time.
-`_many_` is of 300 runs of 50 short epochs, three of which are broken and one of which has a lock that cannot be opened.
+`study` is Compare with a study of 12 runs, drawn instead of trained. `_many_` is of 300 runs of 50 short epochs, three
+of which are broken and one of which has a lock that cannot be opened.
 """
 
 import json
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -29,6 +31,8 @@ from core.training.run.records import Checkpoint, Epoch, Record, RunEnded, RunSt
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.reads import counted_reads
+from tests.small_data import write_voc
+from tests.unit.study.trained import finish, study_of, worse_with
 
 NUM_RUNS = 50
 NUM_MANY, NUM_BROKEN = 300, 3
@@ -38,7 +42,7 @@ ROUNDS = 9
 NUM_TICKS = 25
 """A curve over 20,000 steps is drawn anew every 40: once or twice among so many ticks of two."""
 PAGES = {"home": "streamlit_app.py", "train": "pages/train.py"}
-ALLOWED = {"home_s": 0.5, "train_s": 0.5, "tick_ms": 50.0, "home_many_s": 0.7, "train_many_s": 0.7}
+ALLOWED = {"home_s": 0.5, "train_s": 0.5, "tick_ms": 50.0, "home_many_s": 0.7, "train_many_s": 0.7, "study_s": 0.7}
 """What each may cost; the ratios are shares of it."""
 
 Figures = dict[str, float]
@@ -55,6 +59,9 @@ def main() -> None:
         os.environ["ATROUS_HOME"] = folder
         write_many()
         figures |= measure_many()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ATROUS_HOME"] = folder
+        figures |= measure_study(Path(folder))
     device = f"CPU ({os.cpu_count()} threads)"
     ratios = {name: figures[name] / allowed for name, allowed in ALLOWED.items()}
     print(json.dumps({"name": "dashboard", "device": device, "figures": figures, "ratios": ratios}))
@@ -184,6 +191,21 @@ def measure_many() -> Figures:
     return figures
 
 
+def measure_study(folder: Path) -> Figures:
+    """Return the seconds of Compare with a study of 12 runs: at its first opening in this process, and warm."""
+    study = study_of(write_voc(folder / "VOC2012", num_train=8, num_val=40), vary=["epochs=1,2"], seeds=6)
+    for cell in study.plan.cells():
+        finish(study, cell, worse_with(cell.seed))
+    app = AppTest.from_file(str(PROJECT_ROOT / PAGES["home"]), default_timeout=120).run()
+    app.query_params["study"] = study.name
+    spent = [visit(app, "compare").wall_s for _ in range(ROUNDS)]
+    assert len(app.table[0].value) == 3, "two recipes and the floor"
+    figures = {"study_first_s": spent[0], "study_s": statistics.median(spent[1:])}
+    for name, value in figures.items():
+        print(f"{name:<20}{value:12.3f}", flush=True)
+    return figures
+
+
 def page_figures(app: AppTest) -> Figures:
     """Return the seconds of Home and Train at their first opening in this process, and warm."""
     figures = {f"{name}_first_s": visit(app, name).wall_s for name in PAGES}
@@ -195,7 +217,7 @@ def page_figures(app: AppTest) -> Figures:
 
 def visit(app: AppTest, name: str) -> Spent:
     """Return the seconds that a page's script takes; Train shows the live run."""
-    app.switch_page(PAGES[name])
+    app.switch_page(PAGES.get(name, f"pages/{name}.py"))
     spent = spent_by(app.run)
     assert not app.exception
     return spent

@@ -11,13 +11,17 @@ import streamlit as st
 from core.data.demo import drawn_as
 from core.errors import DataError
 from core.home import demo_dir
+from core.study.folder import DONE, Study
 from core.training.run.milestones import CHOSEN_ON_VAL
 from core.training.settings.config import TrainingConfig
 from ui import cached
+from ui.checkpoints import STUDIES
 from ui.page import link_to, showing_errors
 from ui.pictures import show_picture
 from ui.sources import DEMO, FOLDER, is_demo, title_of
 from ui.train.run_view import Entry, show_best, show_progress, show_state
+from ui.train.study_view import show_about
+from ui.train.study_view import show_progress as show_study_progress
 from ui.words import STATES, code, plain
 
 MAX_CARDS = 4
@@ -46,6 +50,20 @@ def show_card(entry: Entry) -> None:
     show_progress(entry.run, entry.log, entry.state)
     show_best(entry.log)
     link_to("Train", "Open", run=entry.run.path.name)
+
+
+def show_studies(studies: Sequence[Study]) -> None:
+    """Draw a row for each of the newest studies: what it trains, and how far it is."""
+    if studies:
+        st.subheader("Studies", anchor=False)
+    for study in studies[:MAX_CARDS]:
+        with st.container(border=True), showing_errors():
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.markdown(f"**{plain(study.name)}**")
+                link_to("Compare", "Results", study=study.name)
+                link_to("Train", "Open", run=f"{STUDIES}/{study.name}")
+            show_about(study)
+            show_study_progress(study, sum(each.state == DONE for each in study.cells()))
 
 
 def show_table(entries: Sequence[Entry]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core.model.weights.available import start_in_words
+from core.study.folder import is_working, list_studies
 from core.training.estimate import stored_estimates
 from core.training.run import folders
 from core.training.settings.config import SETTING_TYPES, TrainingConfig, with_settings
@@ -19,6 +20,7 @@ from ui import address, cached
 from ui.page import showing_errors
 from ui.sources import ask_source, data_of, is_demo, is_there, make_demo_data
 from ui.train.duration import offer_estimate
+from ui.train.study_view import offer_study
 from ui.words import plain
 
 MAIN_WIDTH_PX, MORE_WIDTH_PX = 190, 290
@@ -45,8 +47,9 @@ def ask_new_run() -> None:
             _show_start(path, config)
             offer_estimate(cached.dataset(path).root, name, config, functools.partial(_use, name))
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
-    if live := folders.live_runs():
-        st.info(f"{live[0].name} is training. One run trains at a time: wait for it, or stop it first.")
+    live = [run.name for run in folders.live_runs()] or [each.name for each in list_studies() if is_working(each)]
+    if live:
+        st.info(f"{live[0]} is training. One run trains at a time: wait for it, or stop it first.")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or not config):
         if is_demo(path):
             make_demo_data()
@@ -59,6 +62,9 @@ def ask_new_run() -> None:
             stored_estimates.copy_to_run(run)
             folders.start(run)
         st.rerun()
+    with showing_errors():
+        if path.is_dir() and config:
+            offer_study(cached.dataset(path), name, config)
 
 
 def _show_start(path: Path, config: TrainingConfig) -> None:

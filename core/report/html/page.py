@@ -15,7 +15,7 @@ from core.report.html.figures import colors_of, photos_of
 from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
 
-SECTIONS = ("data", "model", "training", "evaluation", "figures", "verdict", "definitions", "reproduction")
+SECTIONS = ("data", "model", "training", "evaluation", "figures", "verdict", "study", "definitions", "reproduction")
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -64,7 +64,7 @@ def render(
         made=now or datetime.now().astimezone(),
         title=cover.title or ", ".join(reported.name for reported in content.runs),
         byline=[part for part in (cover.author, cover.course, cover.date) if part],
-        sections=SECTIONS,
+        sections=[each for each in SECTIONS if each != "study" or content.study],
         labels=labels,
         a=a,
         b=b,
@@ -75,6 +75,8 @@ def render(
             for label, checkpoint in zip(labels, content.checkpoints, strict=True)
             if not checkpoint.evaluation.is_by_content
         ],
+        study_curves=sections.study_curves(content, words),
+        study_verdicts=sections.study_verdicts(content, words),
         openings=sections.openings(content, words),
         chosen_labels=sections.chosen_labels(content, words),
         model=sections.model(content, words),

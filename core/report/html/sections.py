@@ -11,6 +11,8 @@ from core.report.content import Content, ReportedRun
 from core.report.html.charts import NUM_COLORS, Line, LineChart
 from core.report.language.words import Words
 from core.report.tables import scored_classes
+from core.study.findings import learning_curves, sentences
+from core.study.learning_curve import sentence as curve_sentence
 from core.training.demo_run import is_demo
 from core.training.run import folders
 from core.training.run.folders import Run
@@ -41,6 +43,20 @@ def openings(content: Content, words: Words) -> list[tuple[str, str, str]]:
          words(f"by {each.by}"))
         for each in (content.openings or ())[-MAX_OPENINGS:]
     ]  # fmt: skip
+
+
+def study_verdicts(content: Content, words: Words) -> list[str]:
+    """Return a sentence for each recipe of the study against the first."""
+    if content.study is None:
+        return []
+    labels = [words.recipe(each.recipe) for each in content.study.recipes]
+    return [f"{text}." for text in sentences(content.study, labels, words.language)]
+
+
+def study_curves(content: Content, words: Words) -> list[str]:
+    """Return for each recipe with a learning curve a sentence on what twice as many images would add."""
+    curves = learning_curves(content.study) if content.study else []
+    return [f"{words.recipe(recipe)}: {curve_sentence(curve, words.language)}." for recipe, curve in curves]
 
 
 def chosen_labels(content: Content, words: Words) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from core.metrics.comparison import Comparison
 from core.metrics.verdict import sentence
 from core.report.content import Content, ReportedCheckpoint
+from core.study.plan import Recipe
 from core.training.run.milestones import epoch_of
 from core.training.settings.config import TrainingConfig
 
@@ -111,6 +112,11 @@ class Words:
     def labels(self, content: Content) -> list[str]:
         """Return the checkpoints' names, in order."""
         return [self.label(checkpoint, content) for checkpoint in content.checkpoints]
+
+    def recipe(self, recipe: Recipe) -> str:
+        """Return a recipe's varied settings with their labels."""
+        named = [f"{self.settings[key]}: {self.value(value)}" for key, value in recipe.settings]
+        return "; ".join(named) or self("the preset")
 
     def _epochs(self, count: int, step_in_epoch: int) -> str:
         if step_in_epoch:

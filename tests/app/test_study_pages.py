@@ -1,0 +1,159 @@
+"""Studies on Train, Compare and Home, and in the report: set up, followed, compared, each run opened."""
+
+from pathlib import Path
+
+import pytest
+
+from core import jobs
+from core.report.content import ReportedCheckpoint, gather
+from core.report.html.page import render
+from core.study import findings
+from core.study.folder import Study, list_studies, open_study
+from core.study.learning_curve import sentence
+from tests.app.conftest import MakeRun, Visit, button, links, texts, write_records
+from tests.unit.study.trained import fail, finish, study_of, worse_with
+
+
+@pytest.fixture
+def study(demo_data: Path) -> Study:
+    """Two recipes, three seeds each; the runs of one epoch are worse."""
+    made = study_of(demo_data, vary=["epochs=1,2"])
+    for cell in made.plan.cells():
+        finish(made, cell, worse_with(cell.seed + dict(cell.recipe.settings)["epochs"]))
+    return made
+
+
+def run_address(study: Study, index: int = 0) -> str:
+    run = study.cells()[index].run
+    assert run
+    return f"studies/{study.name}/runs/{run.path.name}"
+
+
+def test_a_study_is_set_up_from_the_form_and_started_as_a_job(
+    visit: Visit, demo_data: Path, launched: list[list[str]]
+) -> None:
+    app = visit("train", run="new", source="Demo")
+    app.number_input(key="demo.batch_size").set_value(4)
+    app.number_input(key="study seeds").set_value(2)
+    app.number_input(key="study folds").set_value(3)
+    app.text_input(key="study name").set_value("mine")
+    app.text_area(key="study vary").set_value("epochs=1,2\noutput_stride=8,16").run()
+    button(app, "Start the study: 24 trainings").click().run()
+    assert not app.exception
+    plan = open_study("mine").plan
+    assert (plan.folds, plan.seeds, plan.settings.batch_size) == (3, (0, 1), 4)
+    assert dict(plan.vary) == {"epochs": (1, 2), "output_stride": (8, 16)}
+    assert launched[0][0] == "study"
+    assert app.query_params["run"] == "studies/mine"
+    assert "0 of 24 trainings done" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [("study vary", "epoch=1,2", "epoch"), ("study vary", "seed=1,2", "--seeds"),
+     ("study shares", "half", "'half' is not a share"),
+     ("study name", "a/b", "cannot name a study")],
+)  # fmt: skip
+def test_what_cannot_be_planned_is_said_and_starts_nothing(
+    visit: Visit, demo_data: Path, launched: list[list[str]], key: str, value: str, why: str
+) -> None:
+    app = visit("train", run="new", source="Demo")
+    kind = app.text_area if key == "study vary" else app.text_input
+    kind(key=key).set_value(value).run()
+    next(each for each in app.button if each.label.startswith("Start the study")).click().run()
+    assert not app.exception
+    assert why in app.error[0].value
+    assert (list_studies(), launched) == ([], [])
+
+
+def test_a_study_is_followed_stopped_and_gone_on_with(visit: Visit, demo_data: Path, launched: list[list[str]]) -> None:
+    made = study_of(demo_data)
+    cells = made.plan.cells()
+    finish(made, cells[0])
+    fail(made, cells[1], "a photo is gone")
+    app = visit("train", run="studies/first")
+    assert not app.exception
+    assert "1 of 3 trainings done" in texts(app)
+    assert app.error[0].value == "the preset, seed 1: a photo is gone"
+    button(app, "Go on").click().run()
+    assert launched[0][0] == "study"
+    with jobs.running(made.path) as on_progress:
+        on_progress(50, 100)
+        app = visit("train", run="studies/first")
+        assert "1 of 3 trainings done" in texts(app)
+        button(app, "Stop").click().run()
+        assert jobs.is_stop_requested(made.path)
+    assert links(app)["**Results**"].endswith("study=first")
+
+
+def test_the_recipes_are_compared_with_every_run_and_the_floor(visit: Visit, study: Study) -> None:
+    app = visit("compare", study="first")
+    assert not app.exception
+    found = findings.find(study)
+    (said,) = findings.sentences(found, ["epochs=1", "epochs=2"])
+    assert app.subheader[0].value == said
+    table = app.table[0].value
+    assert list(table.index) == ["epochs=1", "epochs=2", "Floor"]
+    assert table.loc["epochs=1", "By seed"].count("%") == 3
+    assert table.loc["Floor", "Mean mIoU"] == f"{100 * (found.floor or 0):.1f} %"
+    assert links(app)["Open the run"].endswith(run_address(study).replace("/", "%2F"))
+
+
+def test_a_run_of_a_study_opens_as_any_other_and_stands_in_no_other_list(visit: Visit, study: Study) -> None:
+    address = run_address(study)
+    app = visit("train", run=address)
+    assert not app.exception
+    assert app.subheader[0].value == "first_0"
+    both = [f"{run_address(study, index)}/epoch_00{epochs}.pt" for index, epochs in ((0, 1), (1, 2))]
+    app = visit("compare", checkpoint=both[0])
+    assert not app.exception
+    assert app.selectbox(key="checkpoint first").value == both[0]
+    assert len(app.table) >= 1
+    for page in ("compare", "train"):
+        app = visit(page)
+        assert not [each for each in app.selectbox[-1].options if "first_" in each]
+
+
+def test_home_shows_a_study_in_one_row(visit: Visit, study: Study, make_run: MakeRun) -> None:
+    write_records(make_run("other"), 2, ended="finished")
+    app = visit()
+    assert not app.exception
+    said = texts(app)
+    assert "6 of 6 trainings done" in said
+    assert "first_0" not in said, "its runs are no runs of Home"
+    assert links(app)["Results"].endswith("study=first")
+
+
+def test_a_damaged_or_missing_study_is_one_sentence(visit: Visit, study: Study) -> None:
+    assert "has no study nowhere" in visit("compare", study="nowhere").error[0].value
+    (study.path / "study.json").write_text("{")
+    assert "study.json cannot be read" in visit("compare", study="first").error[0].value
+    app = visit("train", run="studies/first")
+    assert not app.exception
+    assert "There is no run studies/first" in app.warning[0].value
+
+
+@pytest.mark.parametrize(("language", "heading"), [("en", "Study"), ("pt", "Estudo")])
+def test_the_report_of_a_run_of_a_study_has_a_section_on_it(study: Study, language: str, heading: str) -> None:
+    checkpoints = [
+        ReportedCheckpoint(each.run, each.run.path / each.evaluation.checkpoint, each.evaluation)
+        for each in study.cells()[:2]
+        if each.run and each.evaluation
+    ]
+    content = gather(checkpoints)
+    page = render(content, language)
+    assert f"</span>{heading}</h2>" in page
+    assert content.study
+    for score in content.study.scores:
+        assert f'<data value="{score.miou}">' in page
+
+
+def test_shares_of_the_photos_give_a_learning_curve_with_its_answer(visit: Visit, demo_data: Path) -> None:
+    made = study_of(demo_data, fractions=[0.25, 0.5, 1.0], seeds=2)
+    for cell in made.plan.cells():
+        finish(made, cell, worse_with(round(4 * cell.fraction)))
+    app = visit("compare", study="first")
+    assert not app.exception
+    ((_, curve),) = findings.learning_curves(findings.find(made))
+    assert curve.photos == (1, 2, 4)
+    assert f"**Learning curve**: {sentence(curve)}." in texts(app)
