@@ -37,7 +37,7 @@ def study(arguments: argparse.Namespace) -> Document:
         if is_held(worker.folder):
             say(waits_for(found) or f"{found.name} is being trained by another process.")
             say("These are the results so far.")
-        elif any(each.state != DONE for each in worker.states()):
+        elif arguments.job or any(each.state != DONE for each in worker.states()):  # a job notes its end
             give_way()
             worker.work()
             shown.close()

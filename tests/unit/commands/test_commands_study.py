@@ -67,6 +67,8 @@ def test_a_finished_study_is_printed_and_nothing_is_trained(core: Command, tiny_
     assert f"{100 * document['floor']:.1f} %" in shown
     assert shown.splitlines()[-1] == f"{document['verdicts'][0]['sentence']}."
     assert len(study.runs()) == 4
+    assert core("study", study.path, "--job", study.path).code == 0
+    assert jobs.has_ended(study.path), "a page that started it sees its end"
 
 
 def test_a_study_that_is_being_trained_shows_what_is_done(core: Command, tiny_voc: Path) -> None:
