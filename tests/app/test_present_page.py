@@ -79,7 +79,7 @@ def test_the_data(visit: Visit, ids: list[str]) -> None:
     said = spaced(texts(app))
     assert "Classes in the masks, the background apart: 1." in said
     assert "Predicting background everywhere already has a pixel accuracy of 51.3 % and a mean IoU of 25.6 %" in said
-    assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6) for what in ("Input", "Mask (truth)")]
+    assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6, 7) for what in ("Input", "Mask (truth)")]
 
 
 def test_the_training(visit: Visit, ids: list[str]) -> None:
