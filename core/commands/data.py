@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from core.data.dataset import Dataset
     from core.data.importers import Imported
 
-FORMATS = (
-    "coco", "coco-panoptic", "labelme", "label-studio", "cvat-xml", "yolo-seg", "supervisely", "via", "class-masks",
-    "color-table", "id-masks",
-)  # fmt: skip
-"""The names of `IMPORTERS`, which reads NumPy; a test compares both."""
-
 
 def stats(arguments: argparse.Namespace) -> Document:
     """Count photos, sizes, classes and void of a split (or of all photos), and score the floor."""
@@ -159,6 +153,16 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _ImportFormats:
+    """The names of the formats, for the help alone: reading them takes NumPy, which the other commands may not need."""
+
+    def __str__(self) -> str:
+        """Return the names, divided by commas."""
+        from core.data.importers import IMPORTERS
+
+        return ", ".join(IMPORTERS)
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
     command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
@@ -181,7 +185,7 @@ def add_to(add: Add) -> None:
     add_job(command)
 
     command = add(import_, terminal.show_import, "import auto export.zip --out datasets/mine")
-    command.add_argument("format", metavar="FORMAT", help=f"auto, or one of {', '.join(FORMATS)}")
+    command.add_argument("format", metavar="FORMAT", help="auto, or one of %(default)s", default=_ImportFormats())
     command.add_argument("source", type=Path, metavar="SOURCE", help="file, folder, zip or tar of the annotations")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the data set")
     command.add_argument("--photos", type=Path, metavar="DIR", help="folder of the photos, if they lie elsewhere")

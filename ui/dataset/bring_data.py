@@ -16,7 +16,7 @@ from core.home import datasets_dir
 from ui import address
 from ui.dataset import cached_imports
 from ui.dataset.cached_imports import SmallPreview
-from ui.dataset.import_preview import FORMAT_NAMES, ask_0, ask_classes, ask_places, show_preview
+from ui.dataset.import_preview import ask_0, ask_classes, ask_places, show_preview
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.page import link_to, showing_errors
 from ui.sources import FOLDER, checked_path, offer_folders, typed_path
@@ -162,7 +162,7 @@ def _ask_any_format(label: str, usual: str | None) -> str | None:
 
 
 def _format_name(name: str) -> str:
-    return FORMAT_NAMES.get(name, name)
+    return IMPORTERS[name].title
 
 
 # --- the import -----------------------------------------------------------------------------------------------------

@@ -23,13 +23,6 @@ from ui.legend import show_colors
 from ui.pictures import show_picture
 from ui.words import percent, plain
 
-FORMAT_NAMES = {
-    "coco": "COCO JSON", "coco-panoptic": "COCO panoptic", "labelme": "labelme", "label-studio": "Label Studio",
-    "cvat-xml": "CVAT's XML for images", "yolo-seg": "YOLO's polygons", "supervisely": "Supervisely",
-    "via": "VGG Image Annotator",
-    "class-masks": "One mask for each class", "color-table": "Masks in colours, with a table",
-    "id-masks": "Masks of ids",
-}  # fmt: skip
 GUESSED = "as guessed"
 PICTURE_HEIGHT_PX = 100
 """Ten of the usual shape are two rows."""
@@ -38,9 +31,7 @@ PICTURE_HEIGHT_PX = 100
 def show_preview(found: SmallPreview, evidence: str, notes: Sequence[str]) -> None:
     """Draw format, numbers, classes, notes, and the masks over ten photos."""
     preview = found.preview
-    st.markdown(
-        f"**{FORMAT_NAMES.get(preview.format, preview.format)}**" + (f": {plain(evidence)}" if evidence else "")
-    )
+    st.markdown(f"**{IMPORTERS[preview.format].title}**" + (f": {plain(evidence)}" if evidence else ""))
     with st.container(horizontal=True):
         st.metric("Photos", f"{preview.images:,}")
         st.metric("Classes", len(preview.classes), help="The background is one.")

@@ -34,28 +34,31 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is recognised (what speaks for it, None where nothing does), how it is read, and from what.
+    """What a person calls a format, how it is recognised (what speaks for it, None where nothing does) and read.
 
     `options` are the fields of `Source` that it reads; every format reads `classes` too.
     """
 
+    title: str
     recognise: Callable[[Source], str | None]
     plan: Callable[[Source, Notes], Plan]
     options: tuple[str, ...] = ("photos",)
 
 
 IMPORTERS = {
-    "coco": Format(recognise_coco, plan_coco),
-    "coco-panoptic": Format(recognise_coco_panoptic, plan_coco_panoptic),
-    "labelme": Format(recognise_labelme, plan_labelme),
-    "label-studio": Format(recognise_label_studio, plan_label_studio, ("photos", "table")),
-    "cvat-xml": Format(recognise_cvat_xml, plan_cvat_xml),
-    "yolo-seg": Format(recognise_yolo, plan_yolo, ("photos", "table")),
-    "supervisely": Format(recognise_supervisely, plan_supervisely),
-    "via": Format(recognise_via, plan_via, ("photos", "names")),
-    "class-masks": Format(recognise_class_masks, plan_class_masks, ("photos", "table")),
-    "color-table": Format(recognise_color_table, plan_color_table, ("photos", "masks", "table")),
-    "id-masks": Format(recognise_id_masks, plan_id_masks, ("photos", "masks", "names", "table")),
+    "coco": Format("COCO JSON", recognise_coco, plan_coco),
+    "coco-panoptic": Format("COCO panoptic", recognise_coco_panoptic, plan_coco_panoptic),
+    "labelme": Format("labelme", recognise_labelme, plan_labelme),
+    "label-studio": Format("Label Studio", recognise_label_studio, plan_label_studio, ("photos", "table")),
+    "cvat-xml": Format("CVAT's XML for images", recognise_cvat_xml, plan_cvat_xml),
+    "yolo-seg": Format("YOLO's polygons", recognise_yolo, plan_yolo, ("photos", "table")),
+    "supervisely": Format("Supervisely", recognise_supervisely, plan_supervisely),
+    "via": Format("VGG Image Annotator", recognise_via, plan_via, ("photos", "names")),
+    "class-masks": Format("One mask for each class", recognise_class_masks, plan_class_masks, ("photos", "table")),
+    "color-table": Format(
+        "Masks in colours, with a table", recognise_color_table, plan_color_table, ("photos", "masks", "table")
+    ),
+    "id-masks": Format("Masks of ids", recognise_id_masks, plan_id_masks, ("photos", "masks", "names", "table")),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.commands.data import FORMATS
+from core.__main__ import main
 from core.data.importers import IMPORTERS, contents_of, import_data, preview_data, recognised
 from core.data.importers.plan import Source
 from core.errors import DataError
@@ -51,8 +51,14 @@ def test_the_wrong_format_names_the_right_one(folder: Path, refused: Callable[..
     assert "another format" not in refused("color-table", folder / "images")
 
 
-def test_the_command_offers_the_formats_there_are() -> None:
-    assert list(IMPORTERS) == list(FORMATS)
+def test_the_command_s_help_names_the_formats_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(sys, "argv", ["core", "import", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"auto, or one of {', '.join(IMPORTERS)}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
