@@ -1,7 +1,6 @@
 """What the Dataset page shows.
 
-browser.py            the photos of a split, page by page, filtered
-large_view.py         one photo, large, and the way to the next
+browser.py            the photos of a split, page by page, filtered; one large
 class_names.py        names and colours of the classes, with an example of each
 statistics.py         the statistics of a split: facts and charts
 statistics_charts.py  statistics -> figures whose marks filter photos

@@ -8,26 +8,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from core.classes import Classes
 from core.data.dataset import Dataset, Sample
+from core.data.images import jpeg_bytes, read_mask, read_photo
 from core.data.statistics.pair_facts import PairFacts
 from core.data.statistics.split_stats import SplitStats
+from core.model.output.render import colorize, overlay, show_void
 from core.voc import BACKGROUND, VOID
 from core.wording import count
 from ui import address, cached
 from ui.cached import View
 from ui.clickable import ONLY
-from ui.dataset.large_view import open_photo, opened, show_large
 from ui.legend import show_legend
-from ui.page import showing_errors
-from ui.pictures import show_card
-from ui.words import plain
+from ui.page import link_to, showing_errors
+from ui.pictures import framed, reduced, reduced_mask, show_card
+from ui.words import percent, plain
 
 FORM = re.compile(r"(class|objects|size):(\d{1,6}(?:[+x]\d{1,6})*)")
 
+PHOTO = "photo"
+"""The name of the photo that is shown large, in the query string."""
+LARGE_PX = 1000
 PER_PAGE = 24
 ANCHOR = "photos"
 VIEWS: dict[str, View] = {"Overlay": "overlay", "Photo": "photo", "Mask": "mask", "Void": "void"}
@@ -96,12 +102,12 @@ def browse(data: Dataset, split: str, stats: SplitStats | None, top: DeltaGenera
     view = _ask_view(data, wanted, can_filter=stats is not None)
     samples = _matching(data.split(split), stats, wanted)
     words = plain(wanted.words(data.classes))
-    place = opened(samples)
+    place = _opened(samples)
     if place is not None:
         with top:
-            show_large(data, samples, place, VIEWS[view])
+            _show_large(data, samples, place, VIEWS[view])
         return True
-    open_photo(None)  # the split or the filter leaves out the one that was open
+    _open_photo(None)  # the split or the filter leaves out the one that was open
     st.subheader(f"{count(len(samples), 'photo')} of {split}" + (f" with {words}" if wanted else ""), anchor=ANCHOR)
     if not samples:
         st.info(f"No photo of {split} has {words}.")
@@ -128,7 +134,7 @@ def say_chosen(data: Dataset, split: str, stats: SplitStats) -> None:
 
 def _choose_all() -> None:
     st.query_params[ONLY] = ""
-    open_photo(None)
+    _open_photo(None)
 
 
 def _ask_view(data: Dataset, wanted: PhotoFilter, *, can_filter: bool) -> str:
@@ -150,7 +156,7 @@ def _choose_class(class_names: Sequence[str]) -> None:
     chosen = st.session_state["class"]
     wanted = PhotoFilter() if chosen == ALL else PhotoFilter(class_ids=(class_names.index(chosen),))
     st.query_params[ONLY] = wanted.text()
-    open_photo(None)
+    _open_photo(None)
 
 
 def _matching(samples: Sequence[Sample], stats: SplitStats | None, wanted: PhotoFilter) -> list[Sample]:
@@ -168,7 +174,7 @@ def _show_grid(data: Dataset, samples: Sequence[Sample], view: View) -> None:
                 picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view=view, size_px=480)
                 show_card(
                     picture, sample.name, f"{view} of {sample.name}", key=f"card {sample.name}",
-                    on_open=partial(open_photo, sample.name),
+                    on_open=partial(_open_photo, sample.name),
                 )  # fmt: skip
 
 
@@ -176,3 +182,61 @@ def _classes_in(samples: Sequence[Sample], stats: SplitStats) -> list[int]:
     names = {sample.name for sample in samples}
     facts = (facts for name, facts in zip(stats.names, stats.facts, strict=True) if name in names)
     return sorted({class_id for each in facts for class_id in each.pixels})
+
+
+# --- one photo, large -------------------------------------------------------------------------------------------------
+
+
+def _opened(samples: Sequence[Sample]) -> int | None:
+    """Return the place of the photo that the address names; None if it names none of these."""
+    wanted = st.query_params.get(PHOTO)
+    return next((place for place, sample in enumerate(samples) if sample.name == wanted), None)
+
+
+def _open_photo(name: str | None) -> None:
+    """Show a photo large; None for the sheet of all."""
+    address.show(photo=name)
+
+
+def _show_large(data: Dataset, samples: Sequence[Sample], place: int, view: str) -> None:
+    """Draw a photo with its mask, what is in it, and the ways to the others."""
+    sample = samples[place]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Back to all", icon=":material/grid_view:", on_click=_open_photo, args=(None,), shortcut="Escape")
+        for label, other, key in (("Previous", place - 1, "Left"), ("Next", place + 1, "Right")):
+            is_possible = 0 <= other < len(samples)
+            name = samples[other].name if is_possible else None
+            st.button(label, disabled=not is_possible, shortcut=key, on_click=_open_photo, args=(name,))
+        st.caption(f"{place + 1} of {len(samples)}: {plain(sample.name)}")
+        link_to("Label", "Open in Label", photo=sample.name)
+    with showing_errors():
+        _draw(data, sample, view)
+
+
+def _draw(data: Dataset, sample: Sample, view: str) -> None:
+    photo, mask_HW = reduced(read_photo(sample.photo), LARGE_PX), read_mask(sample.mask, data.num_classes)
+    ids, pixels = np.unique(mask_HW, return_counts=True)
+    present = [int(k) for k in ids if k not in (BACKGROUND, VOID)]
+    left, right = st.columns([3, 1], gap="medium")
+    with right:
+        opacity = st.slider("Opacity", 0, 100, 60, step=5, format="%d %%", key="opacity", disabled=view != "overlay")
+        shown = st.pills(
+            "Classes shown", present, selection_mode="multi", default=present, wrap=True,
+            key=f"classes of {sample.name}",
+            format_func=lambda k: f"{data.class_names[k]} {percent(pixels[ids == k][0] / mask_HW.size)}",
+        )  # fmt: skip
+        show_legend([*present, *([VOID] if VOID in ids else [])], data.classes)
+        st.caption(f"{mask_HW.shape[1]} × {mask_HW.shape[0]} px")  # noqa: RUF001 - the sign of sizes
+    hidden = [k for k in present if k not in shown]
+    small_HW = np.asarray(Image.fromarray(mask_HW).resize(photo.size, Image.Resampling.NEAREST))
+    shown_HW = np.where(np.isin(small_HW, hidden), np.uint8(BACKGROUND), small_HW)
+    palette_2563 = data.classes.palette
+    picture = {
+        "photo": lambda: photo,
+        "overlay": lambda: overlay(photo, shown_HW, palette_2563, opacity / 100),
+        "mask": lambda: framed(colorize(reduced_mask(shown_HW, LARGE_PX), palette_2563)),
+        "void": lambda: show_void(photo, small_HW),
+    }[view]()
+    left.container(key="large").image(
+        jpeg_bytes(picture.convert("RGB"), 90), width="stretch", alt=f"{view} of {sample.name}"
+    )
