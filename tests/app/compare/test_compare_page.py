@@ -465,7 +465,7 @@ def test_the_test_split_is_opened_by_one_recorded_action(
     (lists / "test.txt").write_text("photo_0\nphoto_1\n")
     app = visit("compare")
     assert "The test split was never opened." in texts(app)
-    assert len(app.table) == 2, "val is shown by default"
+    assert len(scores_of(app)) == 3, "val is shown by default"
     stored = [store_milestone(run, epoch, guess_half, split="test") for epoch in (1, 3)]
     app = visit("compare", split="test")
     assert "The test split was never opened." in app.info[0].value
