@@ -56,7 +56,7 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
         signed_delta=points(delta, language, "+"),
         signed_low=points(low, language, "+"),
         signed_high=points(high, language, "+"),
-        confidence=f"{100 * comparison.confidence:g}",
+        confidence=percent(comparison.confidence, language),
         images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
         least=MIN_IMAGES,
     )
@@ -66,6 +66,11 @@ def points(fraction: float, language: str = "en", sign: Literal["", "+"] = "") -
     """Return a fraction in percentage points with one decimal; zero has no sign."""
     text = f"{100 * fraction + 0.0:{sign}.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
     return text.replace(".", ",") if language == "pt" else text
+
+
+def percent(confidence: float, language: str = "en") -> str:
+    """Return a confidence in percent with at most four digits: `95`, `98.33`."""
+    return f"{100 * confidence:.4g}".replace(".", "," if language == "pt" else ".")
 
 
 def beats(winner: str) -> str:

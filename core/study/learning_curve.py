@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import f as fisher
 
 from core.metrics.comparison import CONFIDENCE
-from core.metrics.verdict import points
+from core.metrics.verdict import percent, points
 
 NoAnswer = Literal["", "few sizes", "few runs", "poor fit"]
 
@@ -172,7 +172,7 @@ def sentence(curve: LearningCurve, language: str = "en") -> str:
     answer = "yes" if low >= WORTH_IT else "hardly" if high < WORTH_IT else "perhaps"
     return SENTENCES[language][curve.why_no_answer or answer].format(
         n=2 * max(curve.photos, default=0), low=points(low, language), high=points(high, language),
-        confidence=f"{100 * curve.confidence:g}", sizes=len(curve.photos), min_sizes=MIN_SIZES,
+        confidence=percent(curve.confidence, language), sizes=len(curve.photos), min_sizes=MIN_SIZES,
         runs=sum(map(len, curve.mious)), min_runs=MIN_RUNS,
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ from scipy.special import stdtrit
 from core.metrics.comparison import CONFIDENCE, MIN_IMAGES, Verdict
 from core.metrics.confusion import Counts, marginals, mean_over_classes, ratio
 from core.metrics.verdict import SENTENCES as FILE_SENTENCES
-from core.metrics.verdict import beats, points
+from core.metrics.verdict import beats, percent, points
 
 Reason = Literal["", "nothing", "one run", "few runs", "few images", "undecided"]
 
@@ -182,7 +182,7 @@ def sentence(comparison: RecipeComparison, a_label: str, b_label: str, language:
         signed_delta=points(delta, language, "+"),
         signed_low=points(low, language, "+"),
         signed_high=points(high, language, "+"),
-        confidence=f"{100 * comparison.confidence:g}",
+        confidence=percent(comparison.confidence, language),
         runs=words[f"{unequal}runs"].format(**numbers),
         seeds=words[f"{unequal}seeds"].format(**numbers),
         least_runs=MIN_RUNS,

@@ -136,11 +136,11 @@ UNDECIDED = {"delta_miou": 0.004, "low": -0.011, "high": 0.0204, "verdict": "und
             "intervalo de 95 % de 17,9 a 26,0"),
         ),
         (
-            UNDECIDED | {"reason": "undecided"},
+            UNDECIDED | {"reason": "undecided", "confidence": 1 - 0.05 / 3},
             ("these 3 seeds cannot tell 50 epochs and 10 epochs apart: difference in mean mIoU +0.4 points, "
-            "95 % interval -1.1 to +2.0"),
+            "98.33 % interval -1.1 to +2.0"),
             ("estas 3 sementes não distinguem 50 epochs e 10 epochs: diferença de mIoU médio de +0,4 pontos, "
-            "intervalo de 95 % de -1,1 a +2,0"),
+            "intervalo de 98,33 % de -1,1 a +2,0"),
         ),
         (
             UNDECIDED | {"reason": "few runs", "a": score(0.2, 0.3), "b": score(0.3, 0.4)},
