@@ -48,31 +48,31 @@ def test_a_photo_that_turns_to_junk_is_named_by_the_next_leg(
 
 
 def turns_to_junk_and_back(run: Run, file: Path) -> None:
-    """Replace a file in mid-run: the run fails in words that name it, and goes on once it is whole again."""
+    """Replace a file in mid-run: the run fails in words that name it; then the file is whole again."""
     folders.start(run)
     until_record(run, Epoch)
     whole = replace_by_junk(file)
     until_failed_in_words(run, file)
     file.write_bytes(whole)
+
+
+def test_a_mask_that_turns_to_junk_and_a_data_folder_that_goes_end_a_leg_in_words(
+    make_run: Callable[..., Run], data: Path
+) -> None:
+    run = make_run()
+    turns_to_junk_and_back(run, data / "SegmentationClass" / "photo_9.png")
+    folders.start(run)
+    until_record(run, Epoch, len(epochs_told(run)) + 1)
+    away = data.rename(data.with_name("away"))
+    until_failed_in_words(run, data)
+    away.rename(data)
     goes_on(run)
-
-
-def test_a_mask_that_turns_to_junk_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
-    turns_to_junk_and_back(make_run(), data / "SegmentationClass" / "photo_9.png")
 
 
 def test_without_kept_pixels_a_photo_that_turns_to_junk_ends_a_run_in_words(
     make_run: Callable[..., Run], data: Path, home: Path
 ) -> None:
     (home / "cache").write_text("a file in the place of the folder: nothing can be kept")
-    turns_to_junk_and_back(make_run(), data / "JPEGImages" / "photo_3.jpg")
-
-
-def test_a_data_folder_that_goes_ends_a_run_in_words(make_run: Callable[..., Run], data: Path) -> None:
     run = make_run()
-    folders.start(run)
-    until_record(run, Epoch)
-    away = data.rename(data.with_name("away"))
-    until_failed_in_words(run, data)
-    away.rename(data)
+    turns_to_junk_and_back(run, data / "JPEGImages" / "photo_3.jpg")
     goes_on(run)
