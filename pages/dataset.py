@@ -115,7 +115,7 @@ def show(data: Dataset | None, found: analysis.Analysis | None, top: DeltaGenera
     look = address.ask_one("Look at", LOOKS, "look", usual, label_visibility="collapsed")
     if look == FINDINGS:
         if found:
-            show_findings(found.report)
+            show_findings(found.report, data)
     elif data is None:
         st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* lists what is wrong with it.")
     elif look == CONTENT:

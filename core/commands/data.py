@@ -50,6 +50,10 @@ def say_unnamed(data: "Dataset") -> None:
 
 def doctor(arguments: argparse.Namespace) -> Document:
     """Find what is wrong with a data set and change nothing; --repair writes a mended copy."""
+    if arguments.labels is not None:
+        if arguments.repair is not None:
+            raise DataError("--labels looks for label errors and --repair writes a copy; give one after the other.")
+        return _with_labels(arguments)
     if arguments.repair is None:
         if arguments.split_anew:
             raise DataError("--split-anew writes lists into a repaired copy only; give --repair OUT too.")
@@ -59,6 +63,23 @@ def doctor(arguments: argparse.Namespace) -> Document:
     with reporting("repairing", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
         mended = repair(arguments.data, arguments.repair, on_progress, split_anew=arguments.split_anew)
     return mended.source.as_dict() | {"repaired": mended.as_dict()}
+
+
+def _with_labels(arguments: argparse.Namespace) -> Document:
+    """Return the doctor's report with the findings of a label review, which is stored for the page Dataset."""
+    from core.data.dataset import open_dataset
+    from core.review.label_review import as_findings, review_labels
+
+    data = open_dataset(arguments.data)
+    with reporting("reviewing labels", "photo", arguments.job) as on_progress, _ended_as_by_ctrl_c():
+        review = review_labels(data, arguments.labels, on_progress)
+    for note in review.notes:
+        say(note)
+    found, document = as_findings(data, review), _analysed(arguments.data).report.as_dict()
+    document["findings"] += found
+    document["counts"] |= {"label": len(found)} if found else {}
+    worst = [{"file": name, "quality": round(quality, 4)} for name, quality in review.qualities.items()]
+    return document | {"labels": {"models": list(review.models), "notes": list(review.notes), "photos": worst}}
 
 
 def _analysed(path: Path, job: Path | None = None) -> "Analysis":
@@ -168,6 +189,12 @@ def add_to(add: Add) -> None:
     command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--repair", type=Path, metavar="OUT", help="new folder for a mended copy")
+    command.add_argument(
+        "--labels",
+        type=Path,
+        metavar="BY",
+        help="label errors too, by a study, a run or a checkpoint that did not train on them",
+    )
     command.add_argument("--split-anew", action="store_true", help="split train and val of the copy again, stratified")
     add_job(command)
 

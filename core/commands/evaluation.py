@@ -19,8 +19,8 @@ from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 
 LANGUAGES = ("en", "pt")
-LABELLING, WITH_FULL = "labelling", ("labelling", "study_intervals")
-"""The benchmark that takes --data, and those that take --full."""
+WITH_DATA, WITH_FULL = ("label_errors", "labelling"), ("label_errors", "labelling", "study_intervals")
+"""The benchmarks that take --data, and those that take --full."""
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
@@ -100,7 +100,7 @@ def bench(arguments: argparse.Namespace) -> Document:
         *(["--data", str(arguments.data.resolve())] if arguments.data else []),
         *(["--full"] if arguments.full else []),
     ]
-    for option, names in (("--data", (LABELLING,)), ("--full", WITH_FULL)):
+    for option, names in (("--data", WITH_DATA), ("--full", WITH_FULL)):
         if option in options and arguments.name not in names:
             raise ConfigError(f"{option} is for the benchmark {' or '.join(names)}; name it, or leave {option} out.")
     results = [_run_program(name, options) for name in ([arguments.name] if arguments.name else programs)]
@@ -167,7 +167,9 @@ def add_to(add: Add) -> None:
 
     command = add(bench, terminal.show_bench, "bench training --json")
     command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")
-    command.add_argument("--data", type=Path, metavar="DIR", help=f"{LABELLING}: a data set; drawn scenes if left out")
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help=f"{' and '.join(WITH_DATA)}: a data set; drawn scenes if left out"
+    )
     command.add_argument(
         "--full", action="store_true", help=f"{' and '.join(WITH_FULL)}: at full size, 20 minutes or more"
     )

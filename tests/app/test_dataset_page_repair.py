@@ -8,10 +8,14 @@ import pytest
 from PIL import Image
 
 from core.data.analysis import analyse
-from core.data.images import write_mask
+from core.data.dataset import open_dataset
+from core.data.images import read_mask, write_mask
+from core.data.repair.label_decisions import pair_keys, region_of
 from core.data.repair.repaired_copy import repair
 from core.home import demo_dir
-from tests.app.conftest import Visit, button, make_pairs, texts
+from core.review.label_errors import Suspicion
+from core.review.label_review import Review, store
+from tests.app.conftest import MakeRun, Visit, button, make_pairs, texts
 
 # --- findings and repair --------------------------------------------------------------------------------------------
 
@@ -160,3 +164,55 @@ def test_names_can_be_changed_and_those_before_are_kept(
     assert not app.exception
     assert (unlisted / "classes-before.txt").read_text() == "ground\nweed\nleaf #00ff00\n"
     assert (unlisted / "classes.txt").read_text().splitlines()[2] == "leaf #00ff00"
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Path:
+    """A folder in which a review doubts one cat, which may be a dog."""
+    data = open_dataset(make_pairs(tmp_path / "mine"))
+    analyse(data.root)
+    sample = data.split("val")[0]
+    names = (data.class_names[8], data.class_names[12])
+    region = region_of(sample.name, pair_keys([sample])[sample.name], names, read_mask(sample.mask, 21) == 8)
+    review = Review(("run/epoch_010.pt",), ("4 photos left out.",), (Suspicion(region, 0.7, 570),), {"photo_4": 0.3})
+    store(data.root, review)
+    return data.root
+
+
+def test_a_doubted_label_is_decided_and_the_decision_survives_a_reload(visit: Visit, reviewed: Path) -> None:
+    before = (reviewed / "SegmentationClass" / "photo_4.png").read_bytes()
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    assert not app.exception
+    assert "1 to decide" in texts(app)
+    alts = [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+    assert [alt.partition(",")[0] for alt in alts] == ["photo", "label: class 8", "suggestion: class 12"]
+    button(app, "Take class 12").click().run()
+    assert not app.exception
+    assert "0 to decide" in texts(app)
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    assert "0 to decide" in texts(app)
+    app.segmented_control(key="regions").set_value("Decided").run()
+    assert "the suggestion is taken" in texts(app)
+    button(app, "Undo").click().run()
+    assert "1 to decide" in texts(app)
+    assert (reviewed / "SegmentationClass" / "photo_4.png").read_bytes() == before
+    write_mask(reviewed / "SegmentationClass" / "photo_4.png", np.full((30, 40), 8, dtype=np.uint8))
+    analyse(reviewed)
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    assert "have changed since the review" in texts(app)
+    assert not app.exception
+
+
+def test_a_review_is_started_by_a_run(
+    visit: Visit, reviewed: Path, make_run: MakeRun, launched: list[list[str]]
+) -> None:
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    assert "no trained model yet" in app.info[0].value
+    run = make_run("mine")
+    (run.path / "epoch_010.pt").touch()
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    button(app, "Review again").click().run()
+    assert launched[0][:4] == ["doctor", str(reviewed), "--labels", str(run.path)]

@@ -17,5 +17,5 @@ def test_without_the_tests_there_is_nothing_to_run(tmp_path: Path, monkeypatch: 
 
 
 def test_options_are_for_the_benchmark_that_has_them() -> None:
-    with pytest.raises(ConfigError, match="--full is for the benchmark labelling"):
+    with pytest.raises(ConfigError, match="--full is for the benchmark label_errors or labelling"):
         evaluation.bench(argparse.Namespace(name="training", data=None, full=True))

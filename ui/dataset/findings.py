@@ -1,4 +1,4 @@
-"""The findings of the doctor: a table with thumbnails, a CSV file, and the repair."""
+"""The findings of the doctor: a table with thumbnails, a CSV file, labels that a model doubts, and the repair."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import jobs
 from core.data import analysis
+from core.data.dataset import Dataset
 from core.data.doctor.diagnosis import Finding, Report, report_csv
 from core.data.repair.repaired_copy import changes_of
 from core.errors import DataError
@@ -16,6 +17,7 @@ from core.files import unused
 from core.home import datasets_dir
 from core.wording import count
 from ui import address, cached
+from ui.dataset.label_review import show_label_review
 from ui.downloads import offer
 from ui.job_view import POLL_S, show_job
 from ui.page import link_to, showing_errors
@@ -26,6 +28,7 @@ from ui.words import MISSING, plain
 _ASKED = "repaired copies"
 """By folder, the copy that this tab asked for; the page goes there when it is made."""
 
+ABOUT = FILES, LABELS = "Files", "Labels"
 PER_PAGE = 50
 THUMBNAIL_PX = 96
 ROW_PX = 84
@@ -41,8 +44,18 @@ def summary(report: Report) -> str:
     return " and ".join(count(number, name) for name, number in numbers.items() if number) or "nothing wrong"
 
 
-def show_findings(report: Report) -> None:
-    """Draw the findings, their CSV file, and the offer to repair."""
+def show_findings(report: Report, data: Dataset | None) -> None:
+    """Draw the findings about files or about labels, and the offer to repair; without `data`, about files alone."""
+    about = address.ask_one("About", ABOUT, "about", FILES, label_visibility="collapsed") if data else FILES
+    if data and about == LABELS:
+        show_label_review(data)
+    else:
+        _show_files(report)
+    if report.findings or about == LABELS:
+        _offer_repair(report.root)
+
+
+def _show_files(report: Report) -> None:
     examined = f"{count(report.images, 'photo')} and {count(report.masks, 'mask')} read"
     if not report.findings:
         st.success(f"{examined}: nothing is wrong with them.", icon=":material/check:")
@@ -55,7 +68,6 @@ def show_findings(report: Report) -> None:
     page = st.pagination(pages, key=f"findings {','.join(kinds)}") if pages > 1 else 1
     _show_table(report.root, shown[(page - 1) * PER_PAGE : page * PER_PAGE])
     offer("Findings as CSV", lambda: report_csv(report).encode(), "findings.csv", "text/csv")
-    _offer_repair(report.root)
 
 
 def _show_table(root: Path, findings: Sequence[Finding]) -> None:
@@ -111,7 +123,8 @@ def _offer_repair(root: Path) -> None:
     st.subheader("A repaired copy", anchor=False)
     st.markdown(
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
-        "files that cannot be mended are set aside. The originals are not changed; `repair.csv` in the copy "
+        "files that cannot be mended are set aside. What was decided about labels is applied. The originals are not "
+        "changed; `repair.csv` in the copy "
         "lists every change."
     )
     asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from core.classes import CLASSES_FILE, NUMBERED, REPAIR_REPORT, VOC_CLASSES, Classes, write_classes
-from core.data.dataset import LISTS, Contents, read_contents
+from core.data.dataset import LISTS, Contents, Sample, read_contents
 from core.data.doctor.diagnosis import Report, names_by_split, read_pairs, report, unlisted_pairs, unread_pictures
 from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import HIDDEN, Entry, Problem, printable
 from core.data.doctor.set_checks import check_set
+from core.data.repair.label_decisions import Decision, pair_keys, read_decisions
 from core.data.repair.mask_encoding import conclude, cut_in_the_middle, known_classes, palettes_of_ids, survey
 from core.data.repair.remedies import smoothed_masks
 from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, RepairPlan, put_aside, write_pair
@@ -77,8 +78,10 @@ def repair(
     steps = _thirds(on_progress)
     with output_folder(out) as folder:
         pairs = read_pairs(contents, next(steps))
-        plan = _plan(contents, pairs, folder, table)
+        decisions, about_decisions = _decisions(contents, pairs)
+        plan = _plan(contents, pairs, folder, table, decisions)
         written, changes = _write_pairs(plan, pairs, next(steps))
+        changes += about_decisions
         changes += [*_about_lists(contents), *_put_unused_aside(plan), *_write_classes(plan)]
         splits, moves = _settle(plan, written, next(steps), split_anew=split_anew)
         changes = [replace(each, file=printable(each.file), detail=printable(each.detail)) for each in changes + moves]
@@ -113,7 +116,33 @@ def _thirds(on_progress: OnProgress | None) -> Iterator[OnProgress]:
     return map(step, range(3))
 
 
-def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table: Classes | None) -> RepairPlan:
+def _decisions(contents: Contents, pairs: Sequence[ExaminedPair]) -> tuple[dict[str, list[Decision]], list[Change]]:
+    """Return by name what a person decided to change in the masks, and notes on decisions that cannot be applied."""
+    found, notes = read_decisions()
+    changes = [Change(contents.mask_dir.name, "decisions left out", note) for note in notes]
+    names = {decision.region.photo for decision in found}
+    entries = [pair.entry for pair in pairs if pair.photo and pair.mask]
+    hashed = pair_keys(Sample(e.name, e.photo, e.mask) for e in entries if found and e.photo and e.mask)
+    of_pair: dict[str, list[Decision]] = {}
+    for decision in found:
+        if decision.action in ("take", "void"):
+            of_pair.setdefault(decision.region.pair, []).append(decision)
+    root = str(contents.root.resolve())
+    for name in sorted(names & hashed.keys()):
+        old = [each for each in found if (each.data, each.region.photo) == (root, name)]
+        if any(each.region.pair != hashed[name] and each.action in ("take", "void") for each in old):
+            detail = "photo or mask have changed since a region was decided; look at it again under Labels"
+            changes.append(Change(f"{contents.mask_dir.name}/{name}.png", "decision left out", detail))
+    return {name: of_pair[pair] for name, pair in hashed.items() if pair in of_pair}, changes
+
+
+def _plan(
+    contents: Contents,
+    pairs: Sequence[ExaminedPair],
+    folder: Path,
+    table: Classes | None,
+    decisions: Mapping[str, Sequence[Decision]],
+) -> RepairPlan:
     """Decide what mask values mean, and the new names."""
     found: dict[str, list[Problem]] = {pair.entry.name: list(pair.problems) for pair in pairs}
     for entry, problem in check_set(contents, names_by_split(contents), pairs):
@@ -130,7 +159,7 @@ def _plan(contents: Contents, pairs: Sequence[ExaminedPair], folder: Path, table
         seen = survey(pairs, kinds, given or assumed, palettes_of_ids(contents, given, is_named=is_named))
         encoding = conclude(seen, given, assumed)
     photos = {pair.entry.name: pair.entry.photo_file for pair in pairs}
-    return RepairPlan(contents, found, photos, encoding, new_names([pair.entry for pair in pairs]), folder)
+    return RepairPlan(contents, found, photos, encoding, new_names([pair.entry for pair in pairs]), folder, decisions)
 
 
 def _write_pairs(

@@ -14,6 +14,7 @@ from core.data.doctor.problems import Problem
 from core.data.images import MASK_MODES, load_picture, write_mask
 from core.data.importers.masks.mask_file import CUT
 from core.data.repair.color_counts import MAX_COLORS
+from core.data.repair.label_decisions import Decision, apply_decisions
 from core.data.repair.mask_encoding import Encoding, Form
 from core.data.repair.remedies import (
     Unmendable,
@@ -54,7 +55,7 @@ class Change:
 class RepairPlan:
     """The decisions about the whole set: the meaning of mask values, and new names by old ones.
 
-    `problems` are the doctor's and `photos` the files, by name; `folder` is the copy's.
+    `problems` are the doctor's, `photos` the files and `decisions` those about labels, by name; `folder` is the copy's.
     """
 
     contents: Contents
@@ -63,6 +64,7 @@ class RepairPlan:
     encoding: Encoding
     names: Mapping[str, str]
     folder: Path
+    decisions: Mapping[str, Sequence[Decision]]
 
     def relative(self, file: Path) -> str:
         """Return a file's path relative to the source."""
@@ -116,6 +118,8 @@ def _repaired_ids(plan: RepairPlan, pair: ExaminedPair) -> tuple[NDArray[np.uint
     if mask_HW.shape[::-1] != pair.photo.size:
         words.append(f"resized from {mask_HW.shape[1]} x {mask_HW.shape[0]} px by nearest")
         mask_HW = resized(mask_HW, pair.photo.size)
+    mask_HW, decided = apply_decisions(mask_HW, plan.decisions.get(entry.name, ()), plan.encoding.classes)
+    words += decided
     if (mask_HW == VOID).all():
         raise Unmendable("all void")
     return mask_HW, words

@@ -1,0 +1,155 @@
+"""Where a model that did not train on a photo confidently disagrees with its mask.
+
+A pixel is doubted if its best class s is not the given one g, p_s is at least 0.7 t_s, and p_g is at most 0.2. t_k is
+the mean probability of class k over the pixels that the masks give class k, its self-confidence as in confident
+learning (Northcutt et al. 2021, arXiv 1911.00068). A *doubted region* is a connected part of one class of such pixels;
+the class with the most probability there is suggested. Its evidence is the sum over its pixels of
+
+    w (log p_s / t_s - log p_g / t_g), where that is positive
+
+w grows from 0 at the contours of the mask to 1 at the distance within which boundary IoU counts, so that an outline
+drawn a little differently is no evidence. Void pixels count nowhere. With e, the evidence divided by the pixels of the
+photo, the score is e / (e + 0.05). `bench label_errors` compares it with cleanlab.segmentation.
+
+One photo is held at a time, at most 512 px on a side; of each photo at most 12 regions are kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from core.data.repair.label_decisions import LabelRegion, region_of
+from core.metrics.boundary import distance_px
+from core.voc import VOID
+
+MAX_SIDE_PX = 512
+"""A larger mask is reduced to this for the comparison; regions are of its own size again."""
+CONFIDENT_SHARE, MOST_GIVEN = 0.7, 0.2
+"""Least p_s as a share of t_s, and largest p_g, of a doubted pixel."""
+LEAST_PROBABILITY = 1e-3
+"""A smaller probability counts as this: how much smaller it is says nothing."""
+HALF_EVIDENCE = 0.05
+"""The evidence per pixel of the photo whose score is one half."""
+LEAST_SHARE = 2.5e-4
+"""A smaller region is not looked at, as a share of the photo."""
+MAX_PER_PHOTO = 12
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A doubted region with its score in [0, 1), larger for a likelier error, and its pixels in the mask."""
+
+    region: LabelRegion
+    score: float
+    pixels: int
+
+
+class SelfConfidence:
+    """Sums up how sure a model is of each class where the masks have it."""
+
+    def __init__(self, num_classes: int) -> None:
+        self._sums_K, self._pixels_K = np.zeros((2, num_classes))
+
+    def add(self, mask_HW: NDArray[np.uint8], probabilities_Khw: NDArray[np.float32]) -> None:
+        """Add a photo; the arguments are those of `suspicions`."""
+        given_hw = reduced(mask_HW)
+        is_counted_hw = given_hw != VOID
+        given_P, num = given_hw[is_counted_hw], len(self._sums_K)
+        self._pixels_K += np.bincount(given_P, minlength=num)
+        self._sums_K += np.bincount(given_P, _probability_of(given_hw, probabilities_Khw)[is_counted_hw], minlength=num)
+
+    def thresholds(self) -> NDArray[np.float64]:
+        """Return t_K; 1 for a class that no mask has."""
+        mean_K = np.where(self._pixels_K > 0, self._sums_K / np.maximum(self._pixels_K, 1), 1)
+        return np.maximum(mean_K, LEAST_PROBABILITY)
+
+
+def suspicions(
+    names: tuple[str, str],
+    mask_HW: NDArray[np.uint8],
+    probabilities_Khw: NDArray[np.float32],
+    thresholds_K: NDArray[np.float64],
+    class_names: Sequence[str],
+) -> tuple[list[Suspicion], float]:
+    """Return the doubted regions of a photo, the most suspicious first, and the quality of all its labels in (0, 1].
+
+    Args:
+        names: the photo's name, and its `pair_keys`.
+        mask_HW: ids; 255 is void.
+        probabilities_Khw: at the size of `compared_size`; their sum over the classes is 1 at each pixel.
+        thresholds_K: `SelfConfidence.thresholds`.
+        class_names: names by id.
+    """
+    given_hw = reduced(mask_HW)
+    best_hw = probabilities_Khw.argmax(axis=0)
+    p_best_hw = np.take_along_axis(probabilities_Khw, best_hw[None], axis=0)[0]
+    is_doubted_hw = (given_hw != VOID) & (best_hw != given_hw) & (p_best_hw >= CONFIDENT_SHARE * thresholds_K[best_hw])
+    is_doubted_hw &= _probability_of(given_hw, probabilities_Khw) <= MOST_GIVEN
+    weight_hw = np.minimum(_distances(given_hw) / distance_px(given_hw.shape), 1)
+    found = []
+    for given in np.unique(given_hw[is_doubted_hw]).tolist():
+        parts_hw, _ = ndimage.label(is_doubted_hw & (given_hw == given))
+        for part, box in enumerate(ndimage.find_objects(parts_hw), start=1):
+            inside = parts_hw[box] == part
+            if np.count_nonzero(inside) >= max(2, LEAST_SHARE * given_hw.size):
+                p_KP = probabilities_Khw[(slice(None), *box)][:, inside]
+                suggested = _suggested(p_KP, given)
+                logs_P = np.log(np.maximum(p_KP[[suggested, given]], LEAST_PROBABILITY))
+                logs_P = logs_P - np.log(thresholds_K[[suggested, given], None])
+                evidence = (weight_hw[box][inside] * np.maximum(logs_P[0] - logs_P[1], 0)).sum() / given_hw.size
+                found.append((float(evidence), given, suggested, box, inside))
+    quality = 1 - _score(sum(each[0] for each in found))
+    found.sort(key=lambda each: -each[0])
+    doubted = []
+    for evidence, given, suggested, box, inside in found[:MAX_PER_PHOTO]:
+        whole_hw = np.zeros(given_hw.shape, dtype=np.uint8)
+        whole_hw[box] = inside
+        resized = Image.fromarray(whole_hw).resize(mask_HW.shape[::-1], Image.Resampling.NEAREST)
+        is_inside_HW = np.asarray(resized, dtype=np.bool_) & (mask_HW == given)
+        region = region_of(*names, (class_names[given], class_names[suggested]), is_inside_HW)
+        doubted.append(Suspicion(region, _score(evidence), int(np.count_nonzero(is_inside_HW))))
+    return doubted, quality
+
+
+def compared_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """Return the height and width at which a mask of (height, width) is compared."""
+    share = min(1.0, MAX_SIDE_PX / max(size))
+    return max(1, round(share * size[0])), max(1, round(share * size[1]))
+
+
+def reduced(mask_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a mask at its `compared_size`, by nearest neighbour."""
+    size = compared_size(mask_HW.shape)
+    return np.asarray(Image.fromarray(mask_HW).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def _probability_of(given_hw: NDArray[np.uint8], probabilities_Khw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probability of the given class, that of class 0 where it is void."""
+    ids_hw = np.where(given_hw == VOID, 0, given_hw).astype(np.intp)
+    return np.asarray(np.take_along_axis(probabilities_Khw, ids_hw[None], axis=0)[0], dtype=np.float32)
+
+
+def _suggested(p_KP: NDArray[np.float32], given: int) -> int:
+    totals_K = p_KP.sum(axis=1)
+    totals_K[given] = -1
+    return int(totals_K.argmax())
+
+
+def _score(evidence: float) -> float:
+    return evidence / (evidence + HALF_EVIDENCE)
+
+
+def _distances(ids_hw: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return each pixel's distance from the nearest one that lies at a contour, in px; infinite without contours."""
+    is_contour_hw = np.zeros(ids_hw.shape, dtype=np.bool_)
+    rows, columns = ids_hw[1:] != ids_hw[:-1], ids_hw[:, 1:] != ids_hw[:, :-1]
+    for sides, differs in (((np.s_[1:], np.s_[:-1]), rows), ((np.s_[:, 1:], np.s_[:, :-1]), columns)):
+        for side in sides:
+            is_contour_hw[side] |= differs
+    if not is_contour_hw.any():
+        return np.full(ids_hw.shape, np.inf)
+    return np.asarray(ndimage.distance_transform_edt(~is_contour_hw))

@@ -1,0 +1,193 @@
+"""Label errors: what counts as one, which photos a model has seen, and what was decided, in the repaired copy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.__main__ import main
+from core.data.dataset import Dataset, open_dataset
+from core.data.images import read_mask, write_mask
+from core.data.repair.label_decisions import decide, decided, decisions_file, pair_keys, read_decisions, region_of
+from core.data.repair.repaired_copy import repair
+from core.errors import DataError
+from core.review.label_errors import SelfConfidence, Suspicion, suspicions
+from core.review.label_review import read_review, review_labels
+from core.review.unseen import unseen_by
+from core.training.run.folders import create_run
+from core.training.settings.presets import preset
+from core.voc import VOID
+from tests.small_data import CAT, DOG, write_voc
+from tests.small_models import save_lively_model
+
+NAMES = ("background", "cat", "dog")
+
+
+def probabilities(seen_HW: NDArray[np.uint8], confidence: float = 0.9) -> NDArray[np.float32]:
+    other = (1 - confidence) / (len(NAMES) - 1)
+    return np.where(np.arange(len(NAMES))[:, None, None] == seen_HW, confidence, other).astype(np.float32)
+
+
+def scene() -> NDArray[np.uint8]:
+    """A cat of 40 x 40 px in 100 x 100 px, with a void border."""
+    mask_HW = np.zeros((100, 100), np.uint8)
+    mask_HW[28:72, 28:72] = VOID
+    mask_HW[30:70, 30:70] = 1
+    return mask_HW
+
+
+def doubted(mask_HW: NDArray[np.uint8], seen: NDArray[np.uint8], confidence: float = 0.9) -> list[Suspicion]:
+    seen_HW = np.where(seen == VOID, 0, seen)
+    sure = SelfConfidence(len(NAMES))
+    sure.add(scene(), probabilities(np.where(scene() == VOID, 0, scene())))
+    return suspicions(("a", "key"), mask_HW, probabilities(seen_HW, confidence), sure.thresholds(), NAMES)[0]
+
+
+def erased() -> NDArray[np.uint8]:
+    return np.where(scene() == 1, 0, scene()).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("mask_HW", "seen_HW", "classes", "box"),
+    [
+        (erased(), scene(), ("background", "cat"), (30, 30, 70, 70)),
+        (np.where(scene() == 1, 2, scene()).astype(np.uint8), scene(), ("dog", "cat"), (30, 30, 70, 70)),
+        (np.roll(scene(), 15, axis=1), scene(), ("background", "cat"), (30, 30, 43, 70)),
+    ],
+    ids=["erased", "swapped", "shifted"],
+)
+def test_a_fault_is_found_with_its_place_and_its_class(
+    mask_HW: NDArray[np.uint8], seen_HW: NDArray[np.uint8], classes: tuple[str, str], box: tuple[int, ...]
+) -> None:
+    found = {(each.region.class_given, each.region.class_suggested): each for each in doubted(mask_HW, seen_HW)}
+    assert found[classes].region.box == box
+    assert found[classes].score > 0.3
+    assert found[classes].pixels == np.count_nonzero(found[classes].region.is_inside_HW)
+
+
+def test_what_is_no_error() -> None:
+    """An outline off by a pixel or two, a photo that agrees, void, and a model that is not sure."""
+    grown = np.where(scene() == VOID, 1, scene()).astype(np.uint8)
+    assert doubted(scene(), scene()) == []
+    assert doubted(scene(), grown) == []
+    assert doubted(np.full((100, 100), VOID, np.uint8), scene()) == []
+    assert doubted(erased(), scene(), confidence=0.5) == []
+    bare = np.where(scene() == VOID, 0, scene()).astype(np.uint8)
+    outline = [each.score for each in doubted(bare, np.roll(bare, 2, axis=1))]
+    assert max(outline, default=0) < 0.3
+
+
+def test_a_large_mask_is_compared_small_and_its_region_is_of_its_own_size() -> None:
+    large = np.kron(erased(), np.ones((12, 12), np.uint8))
+    seen = np.where(scene() == VOID, 0, scene())[np.arange(512) * 100 // 512][:, np.arange(512) * 100 // 512]
+    [found] = suspicions(("a", ""), large, probabilities(seen), np.full(3, 0.9), NAMES)[0]
+    assert found.region.size == (1200, 1200)
+    assert np.allclose(found.region.box, (360, 360, 840, 840), atol=4)
+
+
+# --- which photos a model has seen ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    return open_dataset(write_voc(tmp_path / "VOC2012", num_train=6, num_val=3))
+
+
+def run_on(data: Dataset, **settings: float) -> Path:
+    config = preset("own-photos")
+    run = create_run("seen", data.root, "own-photos", type(config)(**(config.as_dict() | settings)))
+    return save_lively_model(run.path / "epoch_010.pt").parent
+
+
+def test_a_run_is_asked_about_the_photos_that_it_did_not_train_on(data: Dataset) -> None:
+    notes: list[str] = []
+    [unseen] = unseen_by(data, run_on(data), notes.append)
+    assert {sample.name for sample in unseen.samples} == {"photo_6", "photo_7", "photo_8"}
+    assert notes == ["6 photos left out, since every model given trained on them."]
+    [of_half] = unseen_by(data, run_on(data, train_fraction=0.5), notes.append)
+    assert len(of_half.samples) == 6
+    [file] = unseen_by(data, of_half.checkpoint, notes.append)
+    assert file.samples == of_half.samples, "a checkpoint in a run's folder is that run's"
+
+
+def test_it_is_said_when_nobody_knows_or_nothing_is_left(data: Dataset, tmp_path: Path) -> None:
+    notes: list[str] = []
+    [unseen] = unseen_by(data, save_lively_model(tmp_path / "alone.pt"), notes.append)
+    assert len(unseen.samples) == 9
+    assert "trained on is not known" in notes[0]
+    run = run_on(data)
+    (data.root / "ImageSets" / "Segmentation" / "val.txt").write_text("photo_0\n")
+    with pytest.raises(DataError, match="finds no errors in labels that it learned"):
+        unseen_by(open_dataset(data.root), run, notes.append)
+    (data.root / "ImageSets" / "Segmentation" / "test.txt").write_text("photo_7\n")
+    with pytest.raises(DataError, match="finds no errors"):
+        unseen_by(open_dataset(data.root), run, notes.append)
+
+
+def test_the_command_prints_findings_and_the_page_reads_them(
+    data: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_on(data)
+    monkeypatch.setattr("sys.argv", ["core", "doctor", str(data.root), "--labels", str(run), "--json"])
+    assert main() == 0
+    document = json.loads(capsys.readouterr().out)
+    review = read_review(data.root)
+    assert review
+    assert review.suspicions == review_labels(data, run).suspicions
+    labels = [each for each in document["findings"] if each["kind"] == "label"]
+    assert [each["score"] for each in labels] == [round(each.score, 4) for each in review.suspicions]
+    assert document["counts"].get("label", 0) == len(labels) > 0
+    keys = {"file", "split", "kind", "detail", "severity", "box", "class_given", "class_suggested", "score"}
+    assert {frozenset(each) for each in labels} == {frozenset(keys)}
+    assert {each["file"] for each in labels} <= {f"SegmentationClass/photo_{n}.png" for n in (6, 7, 8)}
+    assert {each["file"] for each in document["labels"]["photos"]} == {"photo_6", "photo_7", "photo_8"}
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def test_decisions_are_applied_to_the_copy_and_survive_damage(data: Dataset, tmp_path: Path) -> None:
+    sample = data.split("train")[0]
+    before, key = sample.mask.read_bytes(), pair_keys([sample])[sample.name]
+    mask_HW = read_mask(sample.mask, data.num_classes)
+    whole = region_of(sample.name, key, ("cat", "dog"), mask_HW == CAT)
+    left_HW = (mask_HW == 0) & (np.arange(48) < 3)
+    left = region_of(sample.name, key, ("background", "cat"), left_HW)
+    for region, action in ((whole, "void"), (whole, "take"), (left, "void"), (left, "take"), (left, "void")):
+        decide(region, action, data.root)  # type: ignore[arg-type]
+    with decisions_file().open("ab") as file:
+        file.write(b'{"schema": 1, "torn')
+    decide(region_of("photo_1", "other", ("dog", "cat"), mask_HW == CAT), "take", data.root)
+    with decisions_file().open("ab") as file:
+        file.write(b'{"schema": 2}\n')
+    decisions, notes = read_decisions()
+    assert [each.action for each in decisions] == ["take", "void", "take"]
+    assert len(notes) == 2
+    report = repair(data.root, tmp_path / "copy")
+    copied_HW = read_mask(tmp_path / "copy" / "SegmentationClass" / sample.mask.name, data.num_classes)
+    expected_HW = mask_HW.copy()
+    expected_HW[mask_HW == CAT], expected_HW[left_HW] = DOG, VOID
+    assert (copied_HW == expected_HW).all()
+    assert sample.mask.read_bytes() == before
+    details = [change.detail for change in report.changes]
+    assert any("cat to dog as decided" in detail for detail in details)
+    assert any("changed since a region was decided" in detail for detail in details), "photo_1 is another pair"
+    assert b"torn" in decisions_file().read_bytes()
+
+
+def test_a_decision_holds_for_nearly_the_same_region_and_not_for_a_mask_drawn_anew(data: Dataset) -> None:
+    sample = data.split("train")[0]
+    mask_HW = read_mask(sample.mask, data.num_classes)
+    is_cat_HW = mask_HW == CAT
+    region = region_of(sample.name, "key", ("cat", "dog"), is_cat_HW)
+    decide(region, "keep", data.root)
+    decisions, _ = read_decisions()
+    smaller_HW = is_cat_HW & (np.arange(40)[:, None] > np.flatnonzero(is_cat_HW.any(axis=1))[2])
+    assert decided(region_of(sample.name, "key", ("cat", "dog"), smaller_HW), decisions) == "keep"
+    assert decided(region_of(sample.name, "key", ("cat", "background"), is_cat_HW), decisions) == "open"
+    assert decided(region_of(sample.name, "new", ("cat", "dog"), is_cat_HW), decisions) == "open"
+    decide(region, "open", data.root)
+    assert decided(region, read_decisions()[0]) == "open"
+    write_mask(sample.mask, mask_HW)
