@@ -35,7 +35,7 @@ def propose(arguments: argparse.Namespace) -> Document:
 
 def rank(arguments: argparse.Namespace) -> Document:
     """Say which photos without a mask to label next: where the model is unsure, and unlike what is labelled."""
-    label_set = open_label_set(arguments.data)
+    label_set = open_label_set(arguments.data, is_to_write=False)
     checkpoint = proposing.checkpoint_of(arguments.checkpoint)
     find_checkpoint(checkpoint)
     with progress_bar("ranking", "photo") as on_progress:

@@ -1,5 +1,6 @@
 """The classes of a data set that is labelled: add, rename, recolour, remove."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -70,8 +71,7 @@ def _ask_removal(label_set: LabelSet, class_id: int) -> None:
             else "No mask has it."
         )
         if st.button("Remove it", icon=":material/delete:"):
-            _refuse_in_training(label_set.root)
-            remove_class(label_set, class_id, into=into)
+            remove_class(label_set, class_id, into=into, refuse=partial(_refuse_in_training, label_set.root))
             st.rerun()
 
 

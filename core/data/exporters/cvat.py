@@ -1,7 +1,7 @@
 """CVAT's "Segmentation mask 1.1" (docs.cvat.ai, format-smask): a zip of masks in colours, with the photos beside.
 
     labelmap.txt                              label:red,green,blue:: for each class
-    ImageSets/Segmentation/{train,val}.txt    the photos that are done; default.txt holds the others
+    ImageSets/Segmentation/{train,val}.txt    the photos that are done; drafts.txt holds other masks
     SegmentationClass/NAME.png                RGB
     JPEGImages/NAME.jpg                       the photo as it is
 
@@ -23,6 +23,7 @@ from core.data.exporters.labelled_photo import LabelledPhoto
 from core.data.images import png_bytes
 from core.data.importers.masks.color_table import entry_of
 from core.data.importers.plan import is_background
+from core.data.importers.source_splits import DRAFTS
 from core.data.labelling import LabelSet
 from core.errors import DataError
 from core.voc import BACKGROUND, PALETTE, VOID
@@ -42,7 +43,7 @@ def write_cvat(file: IO[bytes], label_set: LabelSet, photos: Iterator[LabelledPh
             has_void = has_void or bool((photo.mask_HW == VOID).any())
             archive.write(photo.file, f"{PHOTOS}/{photo.name}{photo.file.suffix}")
             archive.writestr(f"{MASKS}/{photo.name}.png", png_bytes(Image.fromarray(palette_2563[photo.mask_HW])))
-            lists.setdefault(photo.split or "default", []).append(photo.name)
+            lists.setdefault(photo.split or DRAFTS, []).append(photo.name)
         for split, names in lists.items():
             archive.writestr(f"{LISTS.as_posix()}/{split}.txt", "".join(f"{name}\n" for name in names))
         labels = dict(enumerate(label_set.classes.names)) | ({VOID: "void"} if has_void else {})

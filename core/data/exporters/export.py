@@ -77,7 +77,7 @@ def _photos(
     *,
     proposals: bool,
 ) -> Iterator[LabelledPhoto]:
-    lists = listed(label_set.root, label_set.photos)
+    lists = {} if proposals else listed(label_set.root, label_set.photos)  # a proposal is not done
     split_of = {name: part for part in PARTS for name in lists.get(part, ())}
     for done, name in enumerate(names, start=1):
         mask_HW = _proposal(label_set, name) if proposals else read_label(label_set, name).mask_HW

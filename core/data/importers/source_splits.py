@@ -19,6 +19,8 @@ from core.wording import count
 SEED = 0
 LIST_PLACES = (".", "ImageSets/Segmentation", "ImageSets", "splits")
 SPLITS = TRAIN, VAL, TEST = "train", "val", "test"
+DRAFTS = "drafts"
+"""The list of masks that are not done, in our own exports: their photos are imported, and are in no split."""
 
 Splits = dict[str, tuple[Sample, ...]]
 
@@ -60,11 +62,12 @@ def with_listed_splits(plan: Plan, root: Path, notes: Notes) -> Plan:
     split_by_name: dict[str, str] = {}
     splits_by_stem: dict[str, set[str]] = {}
     files = [file for place in LIST_PLACES for file in sorted((root / place).glob("[!.]*.txt"))]
-    files = [file for file in files if split_in_name(file.stem)]
+    files = [file for file in files if split_in_name(file.stem) or file.stem == DRAFTS]
     for file in files:
+        called = split_in_name(file.stem) or DRAFTS
         for name in {_listed(text) for line in read_lines(file) for text in (line, line.split()[0])}:
-            split = split_by_name.setdefault(name, str(split_in_name(file.stem)))
-            notes.count("Photos in several lists, of which the first counts", name, split != split_in_name(file.stem))
+            split = split_by_name.setdefault(name, called)
+            notes.count("Photos in several lists, of which the first counts", name, split != called)
             splits_by_stem.setdefault(name.rpartition("/")[2], set()).add(split)
     split_by_name |= {name: min(splits) for name, splits in splits_by_stem.items() if len(splits) == 1}
     drawings = []
@@ -102,9 +105,18 @@ def _listed(text: str) -> str:
 def choose_splits(samples: Sequence[Sample], given: Mapping[str, str | None], notes: Notes) -> Splits:
     """Return the splits that the source gives its samples by name, as far as they can be trained with.
 
-    Samples without a split join train, if others have one. Where train or val stays empty, whatever is not in test is
-    split at random; so are all samples where no split is given, or test alone.
+    Samples without a split join train, if others have one; drafts join none, unless there is nothing else. Where train
+    or val stays empty, whatever is not in test is split at random; so are all samples where no split is given, or test
+    alone.
     """
+    drafts = [sample for sample in samples if given[sample.name] == DRAFTS]
+    if len(drafts) < len(samples):
+        notes.count_all(
+            "Drafts are in no split until they are done on the page Label", [one.photo.name for one in drafts]
+        )
+        samples = [sample for sample in samples if given[sample.name] != DRAFTS]
+    else:
+        given = dict.fromkeys(given)
     strays = [sample for sample in samples if any(given.values()) and not given[sample.name]]
     notes.count_all("Photos outside the folders and lists of splits put into train", [one.photo.name for one in strays])
     parts = {split: tuple(sample for sample in samples if (given[sample.name] or TRAIN) == split) for split in SPLITS}

@@ -7,8 +7,9 @@ Whoever opens the data set after a crash in between finishes what the file says;
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ from core.data.images import mask_image, pixels_of, png_bytes, read_mask
 from core.data.labelling import kept_masks
 from core.data.labelling.proposals import proposals_folder
 from core.data.pair_names import composed
-from core.errors import DataError
-from core.files import delete_folder, replacing, write_json
+from core.errors import CoreError, DataError
+from core.files import Stamp, delete_folder, replacing, stamp, write_json
 from core.jobs import OnProgress
 from core.voc import BACKGROUND, PALETTE, VOID
 
@@ -72,11 +73,16 @@ def usage_of(label_set: "LabelSet", class_id: int, on_progress: OnProgress | Non
 
 
 def remove_class(
-    label_set: "LabelSet", class_id: int, into: int = BACKGROUND, on_progress: OnProgress | None = None
+    label_set: "LabelSet",
+    class_id: int,
+    into: int = BACKGROUND,
+    on_progress: OnProgress | None = None,
+    refuse: Callable[[], None] = lambda: None,
 ) -> "LabelSet":
     """Remove a class and give its pixels to another one, the background or void; later classes move up by one id.
 
-    Every mask that changes is kept in its history. Proposals are deleted, as a model makes them again.
+    Every mask that changes is kept in its history. Proposals are deleted, as a model makes them again. `refuse` is
+    called when the data set can no longer be opened and no mask is changed yet; if it raises, nothing is changed.
     """
     classes = label_set.classes
     if _known(label_set, class_id) == BACKGROUND or len(classes) < 3:
@@ -90,10 +96,16 @@ def remove_class(
         raise DataError(f"A model proposes masks for {label_set.root} now; stop it or wait, then remove the class.")
     names, colors = list(classes.names), list(classes.colors)
     del names[class_id], colors[class_id]
+    _masks_with(label_set, range(class_id, VOID), on_progress)  # so that the lock is held for what changed since
     with kept_masks.locked(label_set.root):
         _refuse_outdated(label_set)
-        affected = _masks_with(label_set, range(class_id, VOID), on_progress)
+        affected = _masks_with(label_set, range(class_id, VOID), None)
         _begin(label_set, affected, ids_256, Classes(tuple(names), tuple(colors)))
+        try:
+            refuse()
+        except CoreError:
+            (label_set.root / UNFINISHED).unlink()
+            raise
         classes = _finish(label_set.root)
     return replace(label_set, classes=classes, has_named_classes=True, generation=label_set.generation + 1)
 
@@ -190,11 +202,17 @@ def _masks_with(label_set: "LabelSet", ids: range, on_progress: OnProgress | Non
     counts = {}
     masks = label_set.masks()
     for done, (name, file) in enumerate(masks.items(), start=1):
-        if pixels := int(pixels_of(read_mask(file, len(label_set.classes)))[ids.start : ids.stop].sum()):
+        if pixels := int(_pixels(stamp(file), len(label_set.classes))[ids.start : ids.stop].sum()):
             counts[name] = pixels
         if on_progress:
             on_progress(done, len(masks))
     return counts
+
+
+@lru_cache(maxsize=16_384)
+def _pixels(file: Stamp, num_classes: int) -> NDArray[np.int32]:
+    """Return how many pixels of a mask have each of 256 ids: 1 KB a mask."""
+    return pixels_of(read_mask(Path(file.path), num_classes)).astype(np.int32)
 
 
 def _known(label_set: "LabelSet", class_id: int) -> int:

@@ -86,10 +86,10 @@ class LabelSet:
         return {name: state(name) for name in self.photos}
 
 
-def open_label_set(path: Path) -> LabelSet:
-    """Open a data set for labelling; an interrupted change of its classes is finished first.
+def open_label_set(path: Path, *, is_to_write: bool = True) -> LabelSet:
+    """Open a data set for labelling, or only to read it; an interrupted change of its classes is finished first.
 
-    A folder without photos, one that cannot be written, and one whose masks are not PNGs of class ids raise
+    A folder without photos, one that is to be written and cannot, and one whose masks are not PNGs of class ids raise
     `DataError`.
     """
     for root in (path / place for place in PLACES):
@@ -97,7 +97,8 @@ def open_label_set(path: Path) -> LabelSet:
             finish_change(root)
     generations = {root: len(changes(root)) for root in (path / place for place in PLACES)}  # before the classes
     contents = read_contents(path, needs_masks=False)
-    _refuse_protected(contents)
+    if is_to_write:
+        _refuse_protected(contents)
     _refuse_other_encodings(contents)
     photos, skipped = _usable(contents)
     if not photos:

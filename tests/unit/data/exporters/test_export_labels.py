@@ -13,7 +13,16 @@ from core.data.exporters import EXPORTERS, export_labels
 from core.data.exporters.label_studio_tasks import encode_brush
 from core.data.importers import import_data
 from core.data.importers.masks.mask_file import decode_brush
-from core.data.labelling import LabelSet, mark_done, new_label_set, open_label_set, read_label, rename_class, save_label
+from core.data.labelling import (
+    LabelSet,
+    State,
+    mark_done,
+    new_label_set,
+    open_label_set,
+    read_label,
+    rename_class,
+    save_label,
+)
 from core.data.labelling.proposals import write_about, write_proposal
 from core.errors import DataError
 from tests.unit.data.labelling.labelled import drawn, photos
@@ -94,6 +103,9 @@ def test_what_is_exported_is_read_back_to_the_pixel(
     imported = import_data("auto", out, home / "back", **options)
     assert set(imported.classes.names) == set(ALIKE.names)
     assert by_name(imported.root, imported.classes) == expected
+    if called == "cvat":
+        drafts = {name for name, state in open_label_set(imported.root).states().items() if state == State.STARTED}
+        assert drafts == (set() if proposals else set(names[::2]))
     if called == "label-studio":
         versions = {task["predictions"][0]["model_version"] for task in json.loads(out.read_text())}
         assert versions == ({f"leaves/{name}.pt" for name in names} if proposals else {"drawn in Atrous"})
@@ -129,7 +141,7 @@ def test_cvat_finds_every_label_by_a_colour_of_its_own(mixed: LabelSet, home: Pa
         lines = archive.read("labelmap.txt").decode().splitlines()
         split = next(part for part in ("train", "val") if f"ImageSets/Segmentation/{part}.txt" in archive.namelist())
         assert archive.read(f"ImageSets/Segmentation/{split}.txt") == b"wide\n"
-        assert archive.read("ImageSets/Segmentation/default.txt") == b"tall\n"
+        assert archive.read("ImageSets/Segmentation/drafts.txt") == b"tall\n"
         assert archive.read("JPEGImages/wide.jpg") == mixed.photos["wide"].read_bytes()
         with archive.open("SegmentationClass/wide.png") as file, Image.open(file) as mask:
             assert mask.mode == "RGB"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from core import jobs
 from core.classes import VOC_CLASSES, read_classes
@@ -31,7 +32,7 @@ from core.data.labelling import (
     version_of,
 )
 from core.data.labelling.proposals import make_folder, proposals_folder, read_proposal, write_proposal
-from core.errors import DataError
+from core.errors import DataError, RunError
 from core.files import write_json
 from core.voc import BACKGROUND, VOID
 from tests.small_data import write_voc
@@ -128,6 +129,46 @@ def test_the_pixels_of_a_removed_class_become_what_was_chosen(
     assert set(open_dataset(leaves.root).splits) == {"train", "val"}
     assert [entry.kind for entry in history(label_set, "a")] == ["replaced"]
     np.testing.assert_array_equal(read_mask(history(label_set, "a")[0].file, 3), before["a"])
+
+
+def test_a_removal_that_is_refused_at_the_last_moment_changes_nothing(leaves: LabelSet) -> None:
+    """A run that starts meanwhile has opened the data set before it cannot be opened, or cannot open it."""
+    before = {name: (leaves.mask_dir / f"{name}.png").read_bytes() for name in NAMES}
+
+    def refuse() -> None:
+        with pytest.raises(DataError):
+            open_dataset(leaves.root)
+        raise RunError("a run trains on it")
+
+    with pytest.raises(RunError, match="a run trains"):
+        remove_class(leaves, 1, refuse=refuse)
+    assert open_label_set(leaves.root) == leaves
+    assert {name: (leaves.mask_dir / f"{name}.png").read_bytes() for name in NAMES} == before
+    assert remove_class(leaves, 1).classes.names == ("background", "stem")
+
+
+def test_masks_are_decoded_before_the_lock_is_taken(leaves: LabelSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for the lock while they save: under it only what changed meanwhile is decoded again."""
+    read: list[tuple[str, bool]] = []
+
+    def noted(file: Path, num_classes: int) -> np.ndarray:
+        lock = FileLock(leaves.root / "labelling" / "lock", timeout=0, is_singleton=False)
+        try:
+            lock.acquire()
+            lock.release()
+        except Timeout:
+            read.append((file.name, True))
+        else:
+            read.append((file.name, False))
+            if len(read) == 3:
+                save_label(leaves, "a", drawn(7, ids=IDS), base_version=version_of(leaves, "a"))
+        return read_mask(file, num_classes)
+
+    monkeypatch.setattr(class_changes, "read_mask", noted)
+    label_set = remove_class(leaves, 1)
+    assert read == [("a.png", False), ("b.png", False), ("c.png", False), ("a.png", True)]
+    expected_HW = np.vectorize({0: 0, 1: 0, 2: 1, 255: 255}.get)(drawn(7, ids=IDS))
+    np.testing.assert_array_equal(on_disk(label_set, "a"), expected_HW)
 
 
 def test_what_was_drawn_before_a_removal_gets_the_ids_of_today(leaves: LabelSet) -> None:

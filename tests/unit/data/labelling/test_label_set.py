@@ -126,6 +126,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     try:
         with pytest.raises(DataError, match="cannot be written, so no mask can be saved"):
             open_label_set(tiny_voc)
+        assert open_label_set(tiny_voc, is_to_write=False).photos
     finally:
         (tiny_voc / folder).chmod(0o755)
 
