@@ -9,11 +9,10 @@ from ui import address
 from ui.label.assistant import Drawn, activity, ask_proposals, ask_training, follow_up, newest_run, show_live, tick_s
 from ui.label.class_changes import show_classes
 from ui.label.editor import PHOTO, open_photo, show_editor, show_head, show_history
-from ui.label.label_data import ask_data, chosen, offer_export, offer_other, say_skipped
+from ui.label.label_data import ask_data, chosen, offer_export, offer_other, say_findings, say_skipped
 from ui.label.queue import ask_filter, ask_order, first_to_label, in_order, show_queue
 from ui.label.tab import hold, know_tab
-from ui.page import link_to, open_page
-from ui.sources import FOLDER
+from ui.page import open_page
 from ui.words import plain
 
 # The photo gets the room that other pages leave around their text.
@@ -43,7 +42,7 @@ def show(label_set: LabelSet, top: DeltaGenerator) -> None:
             show_history(label_set, open_name)
         with st.popover("Export", icon=":material/download:"):
             offer_export(label_set)
-        link_to("Dataset", "What the doctor finds", source=FOLDER, data=str(label_set.root), look="Findings")
+        say_findings(label_set)
     say_skipped(label_set)
     with top:
         with st.popover("Classes", icon=":material/palette:"):

@@ -120,15 +120,20 @@ def thumbnail(
 @st.cache_data(max_entries=600, ttl=DAY_S, show_spinner=False)
 def _thumbnail(photo: Stamp, mask: Stamp | None, colors: tuple[str, ...], view: View, size_px: int) -> bytes:
     if view == "photo" or mask is None:
-        return jpeg_bytes(reduced(read_photo(Path(photo.path)), size_px))
+        return jpeg_bytes(reduced(_read_small(photo, size_px), size_px))
     mask_HW, palette_2563 = read_mask(Path(mask.path), len(colors)), palette_of(colors)
     if view == "mask":
         return png_bytes(framed(colorize(reduced_mask(mask_HW, size_px), palette_2563)))
-    small = reduced(read_photo(Path(photo.path)), size_px)
+    small = reduced(_read_small(photo, size_px), size_px)
     small_mask = np.asarray(Image.fromarray(mask_HW).resize(small.size, Image.Resampling.NEAREST))
     if view == "void":
         return jpeg_bytes(show_void(small, small_mask))
     return jpeg_bytes(overlay(small, small_mask, palette_2563))
+
+
+def _read_small(photo: Stamp, size_px: int) -> Image.Image:
+    """Return a photo at twice the size of its thumbnail or more: a JPEG of 12 megapixels is not decoded whole."""
+    return read_photo(Path(photo.path), least_px=2 * size_px)
 
 
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:

@@ -29,12 +29,16 @@ JPEG_QUALITY = 95
 """Quality of a photo that is compressed again, for example after turning it upright."""
 
 
-def load_picture(path: Path, what: str) -> Image.Image:
+def load_picture(path: Path, what: str, least_px: int = 0) -> Image.Image:
     """Return a decoded file, in its own mode and not turned upright; an unusable one raises `DataError`.
 
-    `what` is "photo" or "mask". Photos must be of `PHOTO_FORMATS`, and Pillow must decode their colours right.
+    `what` is "photo" or "mask". Photos must be of `PHOTO_FORMATS`, and Pillow must decode their colours right. With
+    `least_px`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, its longer side about so long or longer.
     """
     with _opened(path, what) as image:
+        if least_px and max(image.size) > least_px:
+            scale = least_px / max(image.size)
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         image.load()
         return image
 
@@ -78,9 +82,12 @@ def register_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
-def read_photo(path: Path) -> Image.Image:
-    """Return a photo as RGB, turned upright by its EXIF orientation; an unusable one raises `DataError`."""
-    photo = load_picture(path, "photo")
+def read_photo(path: Path, least_px: int = 0) -> Image.Image:
+    """Return a photo as RGB, turned upright by its EXIF orientation; an unusable one raises `DataError`.
+
+    `least_px` is that of `load_picture`, for thumbnails.
+    """
+    photo = load_picture(path, "photo", least_px)
     try:
         refuse_unscaled(photo)
         return upright_rgb(photo)

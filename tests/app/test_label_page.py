@@ -16,6 +16,7 @@ from core.data.labelling import (
     LabelSet,
     State,
     claim,
+    findings,
     mark_done,
     new_label_set,
     open_label_set,
@@ -189,7 +190,7 @@ def test_of_many_photos_only_the_row_is_read(
         (root / "JPEGImages" / f"{number}.jpg").write_bytes(data)
     made: list[Path] = []
     read = cached.read_photo
-    monkeypatch.setattr(cached, "read_photo", lambda path: (made.append(path), read(path))[1])
+    monkeypatch.setattr(cached, "read_photo", lambda path, **how: (made.append(path), read(path, **how))[1])
     app = visit("label", source="A folder", data=str(root), photo="1000")
     assert not app.exception
     assert states(app) == ["All 2000", "Unlabelled 2000"]
@@ -254,7 +255,8 @@ def test_three_photos_are_trained_on(look: Callable[..., AppTest], pets: LabelSe
 
 def end(run: Run) -> None:
     """Write what a trainer leaves that has finished."""
-    (run.path / "best.pt").write_bytes(b"not a checkpoint")
+    for name in ("best.pt", "epoch_001.pt"):
+        (run.path / name).write_bytes(b"not a checkpoint")
     append(run, started(run), RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1, best_miou=0.5))
 
 
@@ -270,11 +272,13 @@ def test_after_its_training_a_tab_proposes_and_another_one_offers_it(
     other = look()
     assert not other.exception
     assert len(launched) == 1, "a tab that did not train starts nothing"
-    assert other.selectbox(key="helper").value == f"{run.path.name}/best.pt"
+    assert other.selectbox(key="helper").value == f"{run.path.name}/epoch_001.pt", (
+        "on few photos the best epoch is luck"
+    )
     assert "Segment with it" in links(other)
     app.run()
     assert not app.exception
-    assert launched[1][:4] == ["propose", str(pets.root), "--checkpoint", str(run.path / "best.pt")]
+    assert launched[1][:4] == ["propose", str(pets.root), "--checkpoint", str(run.path / "epoch_001.pt")]
     app.run()
     assert len(launched) == 2, "once"
 
@@ -327,6 +331,20 @@ def test_an_earlier_mask_of_a_class_that_is_gone_is_shown_and_restored(
     assert not app.exception
     assert not app.error
     assert (read_mask(pets.masks()["pet_0"], 2) == 0).all()
+
+
+def test_the_doctor_s_line_names_the_masks_that_are_done_and_wrong(
+    look: Callable[..., AppTest], pets: LabelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "AT_ONCE", 2)
+    for number, class_id in enumerate((1, 0, 255)):
+        draw(pets, f"pet_{number}", class_id)
+    draw(pets, "pet_3", 0, is_done=False)
+    assert "Doctor, 2 of 3 masks that are done: pet_1: empty mask." in texts(look()).replace("\\_", "_")
+    app = look()
+    assert "Doctor, 3 masks that are done: pet_1: empty mask; pet_2: all void." in texts(app).replace("\\_", "_")
+    draw(pets, "pet_1", 2)
+    assert "Doctor, 3 masks that are done: pet_2: all void." in texts(look()).replace("\\_", "_")
 
 
 def test_a_mask_that_cannot_be_read_is_set_aside(look: Callable[..., AppTest], pets: LabelSet) -> None:

@@ -1,10 +1,11 @@
 """How many photos must a person label? A simulated annotator: `python -m core bench labelling --data DIR [--full]`.
 
-The masks of the pool (the split trainaug, else train) are revealed photo by photo: first FIRST photos at random, then
+The masks of the pool (the split trainaug, else train) are revealed photo by photo: first 10 photos at random, then
 as many again at each step, in random order or as `core.review.ranking` ranks them by the model trained so far. After
 each step a new head is trained on EfficientNet-Lite0's ImageNet features, computed once, and evaluated on val: mIoU
 over the classes that at least 5 % of the pool's photos show (the others count as background), and the pixels of a
-proposal that a person would have to change. Without --data the photos are drawn scenes. --full takes every photo and
+proposal that a person would have to change. Both orders of a seed begin with the same photos and the same model, so
+they are compared seed by seed. Without --data the photos are drawn scenes. --full takes every photo and
 three seeds, about 20 minutes; the default takes 200 photos of the pool, 50 of val, one seed and the steps up to 40.
 """
 
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,10 +40,22 @@ from core.training.loop.optimization import learning_rate_factor
 from core.training.loss import segmentation_loss
 from core.voc import BACKGROUND, VOID
 
-FIRST, STEPS = 10, (10, 20, 40, 80)
+STEPS = (10, 20, 40, 80)
 SIZE, MASK_SIZE, BATCH, EPOCHS, LEAST_STEPS, RATE = 256, 64, 8, 25, 100, 1e-3
 LEAST_SHARE_OF_PHOTOS = 0.05
 ORDERS = ("random", "ranked")
+
+
+class Score(NamedTuple):
+    """mIoU on val, and the wrong pixels of a proposal on average: their share, and their number."""
+
+    miou: float
+    wrong: float
+    pixels: float
+
+
+Found = dict[tuple[str, int], list[Score]]
+"""The score of each seed by order and labelled photos."""
 
 
 @dataclasses.dataclass
@@ -143,40 +157,46 @@ class Bench:
         return [at[each.name] for each in ranked(self.looks(head, rest), known, self.class_names)]
 
     @torch.inference_mode()
-    def score(self, head: nn.Module) -> tuple[float, float]:
-        """Return the mIoU on val and the mean share of a proposal's pixels that are wrong."""
+    def score(self, head: nn.Module) -> Score:
+        """Return the mIoU on val, and the wrong pixels of a proposal on average."""
         counts, wrong = np.zeros((len(self.ids),) * 2, np.int64), []
         for index, truth_HW in enumerate(self.val.truths):
             coarse_Khw = self.logits(head, self.val.features([index], 0))[0]
             fine_KSS = F.interpolate(coarse_Khw[None], (SIZE, SIZE), mode="bilinear", align_corners=False)[0]
             predicted_HW = resolve(fine_KSS, truth_HW.shape).mask_HW
             counts += confusion_counts(truth_HW, predicted_HW, len(self.ids))
-            wrong.append(float(((predicted_HW != truth_HW) & (truth_HW != VOID)).sum() / truth_HW.size))
-        return mean(iou(counts)) or 0.0, float(np.mean(wrong))
+            wrong.append(int(((predicted_HW != truth_HW) & (truth_HW != VOID)).sum()))
+        return self._scored(counts, wrong)
 
-    def floor(self) -> tuple[float, float]:
-        """Return both for a proposal of background everywhere."""
-        shares = [float(((truth != BACKGROUND) & (truth != VOID)).sum() / truth.size) for truth in self.val.truths]
-        background = sum(int((truth == BACKGROUND).sum()) for truth in self.val.truths)
-        counted = sum(int((truth != VOID).sum()) for truth in self.val.truths)
-        return background / counted / len(self.ids), float(np.mean(shares))
+    def _scored(self, counts: NDArray[np.int64], wrong: Sequence[int]) -> Score:
+        shares = [pixels / truth.size for pixels, truth in zip(wrong, self.val.truths, strict=True)]
+        return Score(mean(iou(counts)) or 0.0, float(np.mean(shares)), float(np.mean(wrong)))
+
+    def floor(self) -> Score:
+        """Return the same for a proposal of background everywhere."""
+        every = [np.full_like(truth, BACKGROUND) for truth in self.val.truths]
+        pairs = list(zip(self.val.truths, every, strict=True))
+        counts = sum(
+            (confusion_counts(*pair, len(self.ids)) for pair in pairs), np.zeros((len(self.ids),) * 2, np.int64)
+        )
+        return self._scored(counts, [int(((truth != guess) & (truth != VOID)).sum()) for truth, guess in pairs])
 
 
-def annotate(bench: Bench, seed: int, steps: Sequence[int], tell: Callable[[str, int, float, float], None]) -> None:
-    """Label the pool in both orders from the same first photos, and tell order, photos, mIoU and wrong share."""
+def annotate(bench: Bench, seed: int, steps: Sequence[int], report: Callable[[str, int, Score], None]) -> None:
+    """Label the pool in both orders from the same first photos, and report order, photos and score."""
     order = np.random.default_rng(seed).permutation(len(bench.pool.names)).tolist()
     first_head = bench.train(order[: steps[0]], seed)
     first = bench.score(first_head)
     for name in ORDERS:
         labelled, head = order[: steps[0]], first_head
-        tell(name, steps[0], *first)
+        report(name, steps[0], first)
         for count in steps[1:]:
             rest = [index for index in order if index not in set(labelled)]
             if name == "ranked":
                 rest = bench.ranked(head, labelled, rest)
             labelled = labelled + rest[: count - len(labelled)]
             head = bench.train(labelled, seed)
-            tell(name, count, *bench.score(head))
+            report(name, count, bench.score(head))
 
 
 def main() -> None:
@@ -190,40 +210,36 @@ def main() -> None:
         data = arguments.data or write_demo(Path(folder), num_train=200, num_val=30)
         bench = Bench(open_dataset(data), is_full=arguments.full)
     steps, seeds = (STEPS, range(3)) if arguments.full else (STEPS[:-1], range(1))
-    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    found: Found = {}
     for seed in seeds:
 
-        def tell(order: str, count: int, miou: float, wrong: float, seed: int = seed) -> None:
-            found.setdefault((order, count), []).append((miou, wrong))
-            seconds = time.perf_counter() - began_s
-            print(
-                f"seed {seed}  {order:<8}{count:>4} photos  mIoU {miou:.3f}  wrong {wrong:.3f}  {seconds:6.0f} s",
-                flush=True,
-            )
+        def report(order: str, count: int, score: Score, seed: int = seed) -> None:
+            found.setdefault((order, count), []).append(score)
+            figures = f"mIoU {score.miou:.3f}  wrong {score.wrong:.3f}  {time.perf_counter() - began_s:6.0f} s"
+            print(f"seed {seed}  {order:<8}{count:>4} photos  {figures}", flush=True)
 
-        annotate(bench, seed, steps, tell)
-    tell_table(bench, found, steps)
+        annotate(bench, seed, steps, report)
+    print_table(bench, found, steps)
 
 
-def tell_table(bench: Bench, found: dict[tuple[str, int], list[tuple[float, float]]], steps: Sequence[int]) -> None:
-    """Print means and, in brackets, the smallest and largest of the seeds; then the JSON document."""
-    pixels = float(np.mean([truth.size for truth in bench.val.truths]))
+def print_table(bench: Bench, found: Found, steps: Sequence[int]) -> None:
+    """Print means and, in brackets, the least and the most of the seeds, ranked less random; then the JSON document."""
     floor = bench.floor()
     print(f"classes: {', '.join(bench.class_names)}")
     print(f"{len(bench.pool.names)} photos to label, {len(bench.val.names)} of val")
-    print(f"background everywhere: mIoU {floor[0]:.3f}, {floor[1]:.3f} of the pixels to change")
-    print("photos  " + "".join(f"{f'{order}: mIoU':<24}{'pixels to change':<26}" for order in ORDERS))
-    figures = {"floor_miou": floor[0], "floor_wrong": floor[1], "pixels_a_photo": pixels}
+    print(f"background everywhere: mIoU {floor.miou:.3f}, {floor.wrong:.3f} ({floor.pixels:,.0f} px) to change")
+    print("photos  " + "".join(f"{f'{order}: mIoU':<24}{'to change':<26}" for order in ORDERS) + "ranked less random")
+    figures = {"floor_miou": floor.miou, "floor_wrong": floor.wrong}
     for count in steps:
         cells = []
         for order in ORDERS:
-            mious, wrongs = zip(*found[order, count], strict=True)
-            cells.append(f"{np.mean(mious):.3f} ({min(mious):.3f} to {max(mious):.3f})".ljust(24))
-            cells.append(f"{np.mean(wrongs):.3f}, {np.mean(wrongs) * pixels:,.0f} px".ljust(26))
-            figures |= {
-                f"{order}_{count}_miou": float(np.mean(mious)),
-                f"{order}_{count}_wrong": float(np.mean(wrongs)),
-            }
+            miou, wrong, pixels = np.mean(found[order, count], axis=0).tolist()
+            mious = [score.miou for score in found[order, count]]
+            cells.append(f"{miou:.3f} ({min(mious):.3f} to {max(mious):.3f})".ljust(24))
+            cells.append(f"{wrong:.3f}, {pixels:,.0f} px".ljust(26))
+            figures |= {f"{order}_{count}_miou": miou, f"{order}_{count}_wrong": wrong, f"{order}_{count}_px": pixels}
+        pairs = zip(*(found[order, count] for order in ORDERS), strict=True)
+        cells.append(" ".join(f"{ranked.miou - random.miou:+.3f}" for random, ranked in pairs))
         print(f"{count:>6}  " + "".join(cells))
     last = steps[-1]
     ratios = {"ranked_over_random_miou": figures[f"ranked_{last}_miou"] / figures[f"random_{last}_miou"]}

@@ -10,7 +10,7 @@ from core.data import voc2012
 from core.data.dataset import LAYOUTS, PLACES
 from core.data.exporters.export import NEXT_STEPS, export_labels
 from core.data.importers.incoming import proposed_name
-from core.data.labelling import LabelSet, new_label_set, photos_in
+from core.data.labelling import LabelSet, mask_findings, new_label_set, photos_in
 from core.errors import DataError
 from core.files import unused
 from core.home import datasets_dir, demo_dir
@@ -19,7 +19,7 @@ from core.palettes import SAFE_COLORS
 from core.wording import count
 from ui import address
 from ui.downloads import exports_folder
-from ui.page import showing_errors
+from ui.page import link_to, showing_errors
 from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
 from ui.words import code, plain
 
@@ -30,6 +30,8 @@ MAX_UPLOADED, MAX_PHOTO_MB = 200, 30
 TOOLS = {"cvat": "CVAT", "label-studio": "Label Studio"}
 ENDINGS = {"cvat": ".zip", "label-studio": ".json"}
 MASKS, PROPOSALS = "Your masks", "Proposals"
+MOST_NAMED = 3
+"""Findings that a line names."""
 _SKIPPED, _UPLOADS = "skipped photos", "label uploads"
 
 
@@ -144,6 +146,18 @@ def say_skipped(label_set: LabelSet) -> None:
     if sentences:
         with st.expander(f"{count(len(sentences), 'photo')} left out", icon=":material/hide_image:"):
             st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+
+
+def say_findings(label_set: LabelSet) -> None:
+    """Say in a line what the doctor finds in the masks that are done, with the way to its findings."""
+    found = mask_findings(label_set)
+    if found.done:
+        named = [f"{plain(name)}: {kind}" for name, kind in list(found.kinds.items())[:MOST_NAMED]]
+        more = len(found.kinds) - len(named)
+        said = "; ".join([*named, *([f"{more} more"] if more else [])]) or "nothing wrong"
+        of = f"{found.examined} of {found.done} masks" if found.examined < found.done else count(found.done, "mask")
+        st.caption(f"Doctor, {of} that are done: {said}.", width="content")
+    link_to("Dataset", "What the doctor finds", source=FOLDER, data=str(label_set.root), look="Findings")
 
 
 def offer_export(label_set: LabelSet) -> None:

@@ -6,6 +6,7 @@ label_file.py     reading, saving, restoring the mask of a photo; marking it don
 kept_masks.py     what lies in `labelling/`: the lock, replaced masks, class changes
 split_lists.py    the split lists, which hold the photos that are done
 class_changes.py  adding, renaming, recolouring and removing classes
+findings.py       what the doctor says about the masks that are done
 claims.py         which tab has a photo open
 regions.py        areas of alike pixels, to take at a click
 proposals.py      proposed masks and their ranking, as they are stored
@@ -13,6 +14,7 @@ proposals.py      proposed masks and their ranking, as they are stored
 
 from core.data.labelling.claims import claim, holder, release
 from core.data.labelling.class_changes import Usage, add_class, recolor_class, remove_class, rename_class, usage_of
+from core.data.labelling.findings import mask_findings
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_file import (
     KeptInHistoryError,
@@ -33,7 +35,7 @@ from core.data.labelling.new_set import NewLabelSet, new_label_set, photos_in
 
 __all__ = [
     "Entry", "KeptInHistoryError", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage",
-    "accept_proposal", "add_class", "claim", "history", "holder", "mark_done", "new_label_set", "open_label_set",
-    "photos_in", "read_entry", "read_label", "recolor_class", "release", "remove_class", "remove_label",
-    "rename_class", "restore", "save_label", "usage_of", "version_of",
+    "accept_proposal", "add_class", "claim", "history", "holder", "mark_done", "mask_findings", "new_label_set",
+    "open_label_set", "photos_in", "read_entry", "read_label", "recolor_class", "release", "remove_class",
+    "remove_label", "rename_class", "restore", "save_label", "usage_of", "version_of",
 ]  # fmt: skip

@@ -65,7 +65,7 @@ PRESETS: dict[str, TrainingConfig] = {
 }
 
 
-FEWEST_EPOCHS, MOST_EPOCHS = 12, 60
+FEWEST_EPOCHS, MOST_EPOCHS, PHOTOS_IN_ALL = 12, 60, 360
 SMALL_BATCHES = {80: 4, 240: 8}
 """Batch sizes of `few_photos` by the number of labelled photos below which they apply."""
 
@@ -104,10 +104,10 @@ def few_photos(num_photos: int, class_names: Iterable[str] = ()) -> TrainingConf
     """Return *Own photos* for so few that one of its epochs would be a step or two; for more, as it is.
 
     Measured on 20 photos (dev/LOG.md): small batches take 87 % of the pixels right instead of 76 %, and the starter's
-    weights 94 % in half the epochs where its classes are wanted. 500 photos in all epochs fit in a minute on two cores.
+    weights 94 % in fewer epochs where its classes are wanted. 360 photos in all epochs take 40 s of a processor.
     """
     usual = PRESETS["own-photos"]
-    epochs = min(MOST_EPOCHS, max(usual.epochs, round(500 / max(1, num_photos))))
+    epochs = min(MOST_EPOCHS, max(usual.epochs, round(PHOTOS_IN_ALL / max(1, num_photos))))
     batch_size = next((size for photos, size in SMALL_BATCHES.items() if num_photos < photos), usual.batch_size)
     settings = dataclasses.replace(usual, epochs=epochs, batch_size=batch_size)
     if any(name.casefold().removesuffix("s") in KNOWN for name in class_names):

@@ -120,6 +120,19 @@ def test_transparency_is_laid_on_white_and_deep_greys_are_scaled(tmp_path: Path)
     assert read_photo(tmp_path / "deep.png").getpixel((0, 0)) == (128, 128, 128)
 
 
+def test_a_thumbnail_of_a_large_jpeg_is_not_decoded_whole(tmp_path: Path) -> None:
+    """libjpeg decodes at 1/8, the EXIF orientation stays, and the colours are those of the whole photo reduced."""
+    photo = Image.linear_gradient("L").resize((1601, 1203)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(tmp_path / "p.jpg", exif=exif, quality=95)
+    small = read_photo(tmp_path / "p.jpg", least_px=200)
+    assert small.size == (151, 201)
+    whole = read_photo(tmp_path / "p.jpg").resize(small.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(small, dtype=int) - np.asarray(whole, dtype=int)).max() <= 4
+    assert read_photo(tmp_path / "p.jpg", least_px=1601).size == (1203, 1601)
+
+
 def test_a_mask_is_never_written_by_half(tmp_path: Path) -> None:
     file = tmp_path / "m.png"
     write_mask(file, IDS_HW)

@@ -198,7 +198,7 @@ def test_settings_that_exclude_each_other_are_made_to_fit(
 
 @pytest.mark.parametrize(
     ("num_photos", "epochs", "batch_size"),
-    [(1, 60, 4), (3, 60, 4), (20, 25, 4), (40, 16, 4), (100, 16, 8), (300, 16, 16)],
+    [(1, 60, 4), (3, 60, 4), (20, 18, 4), (40, 16, 4), (100, 16, 8), (300, 16, 16)],
 )
 def test_few_photos_get_more_steps_and_as_many_as_there_usually_are_get_own_photos(
     num_photos: int, epochs: int, batch_size: int
