@@ -21,6 +21,8 @@ from core.training.run.records import Record, RunEnded
 from core.training.settings.presets import parse_settings, usual_preset
 from core.wording import count, duration
 
+AGAIN = "Start the study again to try them again, or delete a run's folder first to train it from the start."
+
 MADE_WITH = ("preset", "set", "vary", "folds", "fractions")
 """Options of a new study, beside --data and --seeds."""
 
@@ -43,7 +45,7 @@ def study(arguments: argparse.Namespace) -> Document:
             shown.close()
     if worker.failures:
         failed = f"{count(len(worker.failures), 'training')} of {found.name} failed"
-        raise RunError(f"{failed}, the first with: {worker.failures[0]} Start the study again to try them again.")
+        raise RunError(f"{failed}, the first with: {worker.failures[0]} {AGAIN}")
     return document_of(found)
 
 

@@ -206,12 +206,15 @@ def set_aside_test(root: Path, share: float, seed: int = 0) -> None:
     if not 0 < share < 1:
         raise DataError(f"A test split of {share:g} of the photos is not possible; give a share between 0 and 1.")
     parts = {part: in_random_order(data.splits.get(part, ()), seed) for part in PARTS}
-    taken = {part: round(share * len(samples)) for part, samples in parts.items()}
-    if not sum(taken.values()) or any(taken[part] >= len(parts[part]) for part in PARTS):
+    in_val = {sample.name for sample in parts["val"]}  # a photo that both lists name is drawn once
+    drawn_from = (parts["val"], [each for each in parts["train"] if each.name not in in_val])
+    taken = [sample for samples in drawn_from for sample in samples[: round(share * len(samples))]]
+    names = {sample.name for sample in taken}
+    split = {part: [each for each in samples if each.name not in names] for part, samples in parts.items()}
+    if not taken or not all(split.values()):
         sizes = " and ".join(f"{len(samples):,} in {part}" for part, samples in parts.items())
         raise DataError(f"{data.root} has too few photos ({sizes}) for a test split of {share:.0%}; choose another.")
-    split = {part: samples[taken[part] :] for part, samples in parts.items()}
-    split[TEST] = [sample for part, samples in parts.items() for sample in samples[: taken[part]]]
+    split[TEST] = taken
     write_lists(data.root, {part: sorted(samples, key=lambda each: each.name) for part, samples in split.items()})
 
 

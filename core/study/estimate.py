@@ -108,16 +108,21 @@ def document(plan: Plan, states: Collection[CellState], measured: Measured) -> d
         ],
         "halve": [
             {"change": change, "seconds": seconds, "ratio": seconds / total, "gives_up": gives_up}
-            for change, seconds, gives_up in _cheaper(plan, left)
+            for change, seconds, gives_up in _cheaper(plan, left, is_made=bool(states))
             if total and seconds <= HALVES * total
         ],
     }
 
 
-def _cheaper(plan: Plan, left: Mapping[Cell, float]) -> Iterator[tuple[str, float, str]]:
-    """Yield changes of a plan, the seconds that they leave, and what they give up."""
+def _cheaper(plan: Plan, left: Mapping[Cell, float], *, is_made: bool) -> Iterator[tuple[str, float, str]]:
+    """Yield changes of a plan, the seconds that they leave, and what they give up.
+
+    The plan of a study that is made does not change, but its trainings can be shared out.
+    """
     total = sum(left.values())
     yield "--part 1/2 here and --part 2/2 on a second machine", total / 2, "nothing"
+    if is_made:
+        return
     if (seeds := (len(plan.seeds) + 1) // 2) < len(plan.seeds):
         time_s = sum(seconds for cell, seconds in left.items() if cell.seed in plan.seeds[:seeds])
         few = "; below three, no honest interval" if seeds < 3 else ""

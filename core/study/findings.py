@@ -72,7 +72,9 @@ def learning_curves(found: Findings) -> list[tuple[Recipe, LearningCurve]]:
     plan, curves = found.study.plan, []
     for recipe in plan.recipes if len(plan.fractions) > 1 else []:
         its = [each for each in found.by_share if each.recipe == recipe]
-        mious = {each.num_train: [seed.miou for seed in each.seeds if seed.miou is not None] for each in its}
+        mious: dict[int, list[float]] = {}
+        for each in its:  # two shares of few photos may be equally many
+            mious.setdefault(each.num_train, []).extend(seed.miou for seed in each.seeds if seed.miou is not None)
         sizes = [size for size, scored in mious.items() if scored]
         curves.append((recipe, fit_curve(sizes, [mious[size] for size in sizes])))
     return curves

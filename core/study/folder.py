@@ -17,26 +17,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.data.dataset import Dataset, fingerprint, open_dataset, pair_hashes
+from core.data.dataset import TEST, Dataset, fingerprint, open_dataset, pair_hashes
 from core.data.seeding import fraction_of
-from core.data.split_view import data_of, folds_of, write_view
-from core.errors import ConfigError, CoreError, RunError
+from core.data.split_view import data_of, folds_of, read_view, write_view
+from core.errors import ConfigError, CoreError, DataError, RunError
 from core.files import entries, new_folder, regular, write_json
 from core.home import studies_dir
 from core.jobs import is_held
-from core.study.plan import NAME, SAME_RESULT, Cell, Plan, photos_of, plan_from_dict
+from core.study.plan import NAME, SAME_RESULT, Cell, Plan, photos_of, photos_to_fold, plan_from_dict
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_state
 from core.training.run.log import RunLog, read_log
 from core.training.run.milestones import milestone
 from core.training.settings.config import TrainingConfig
+from core.wording import count
 
 FILE = "study.json"
 DONE, TRAINING, INTERRUPTED, FAILED, UNSCORED, INVALID, MISSING = (
     "done", "training", "interrupted", "failed", "unscored", "invalid", "missing",
 )  # fmt: skip
-"""States of a training. Unscored: trained, but its evaluation was deleted. Invalid: the photos have changed since."""
+"""States of a training. Unscored: trained, but its evaluation was deleted. Invalid: the photos, or the number of
+classes, have changed since."""
 
 ORDER = (DONE, TRAINING, UNSCORED, INTERRUPTED, FAILED, INVALID, MISSING)
 """Of several runs of one cell, the first in this order counts."""
@@ -85,12 +87,25 @@ class Study:
         for run in self.runs():
             found.setdefault(_key(run.config, _fold_of(run, self.plan.folds)), []).append(run)
         expected = {fold: _Photos(open_dataset(self.data(fold))) for fold in self.plan.fold_numbers}
+        self._refuse_test_photos()
         states = []
         for cell in self.plan.cells():
             runs = found.get(_key(self.plan.config(cell), cell.fold), [])
             looked = [_looked_at(cell, run, expected[cell.fold]) for run in runs]
             states.append(min(looked, key=lambda each: ORDER.index(each.state), default=CellState(cell, MISSING)))
         return states
+
+    def _refuse_test_photos(self) -> None:
+        """Raise `DataError` if folds hold photos that were set aside as a test split since they were made."""
+        if not self.plan.folds:
+            return
+        test = {sample.name for sample in open_dataset(self.plan.data).splits.get(TEST, ())}
+        folded = {name for names in read_view(self.data(1)).splits.values() for name in names}
+        if taken := sorted(test & folded):
+            raise DataError(
+                f"The split test of {self.plan.data} now has {count(len(taken), 'photo')} of the folds of {self.name}, "
+                f"such as {taken[0]}; make a new study, whose folds leave them out."
+            )
 
     def changed_data(self) -> str | None:
         """Return a sentence if photos or masks are others than when the study was planned, else None."""
@@ -106,6 +121,7 @@ class _Photos:
         self._train, self._val = dataset.split("train"), dataset.split("val")
         self._known = pair_hashes(list(dict.fromkeys((*self._train, *self._val))))
         self.val_fingerprint = fingerprint(self._val, self._known)
+        self.num_classes = dataset.num_classes
 
     def fingerprint(self, config: TrainingConfig) -> str:
         """Return the fingerprint that a run with these settings logs."""
@@ -115,7 +131,8 @@ class _Photos:
 
 def _looked_at(cell: Cell, run: Run, photos: _Photos) -> CellState:
     log = read_log(run.log_path)
-    if any(leg.fingerprint != photos.fingerprint(run.config) for leg in log.legs):
+    expected = (photos.fingerprint(run.config), photos.num_classes)
+    if any((leg.fingerprint, len(leg.classes)) != expected for leg in log.legs):
         return CellState(cell, INVALID, run)
     state = run_state(run, log)
     if state in ("running", "stalled"):
@@ -159,7 +176,7 @@ def create_study(plan: Plan, folder: Path | None = None) -> Study:
     try:
         with new_folder(path) as draft:
             dataset = open_dataset(plan.data)
-            names = [sample.name for sample in photos_of(dataset)]
+            names = [sample.name for sample in photos_to_fold(dataset)]
             for number, splits in enumerate(folds_of(names, plan.folds) if plan.folds else [], start=1):
                 write_view(draft / _fold_dir(number, plan.folds), data_of(dataset.root), splits)
             (draft / "runs").mkdir()
@@ -198,7 +215,7 @@ def open_study(path: Path | str) -> Study:
         raise RunError(f"{folder.parent} has no study {folder.name}{there}; give --data to make it.") from None
     except (OSError, KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise RunError(f"{folder / FILE} cannot be read ({error}); restore it, or delete the study.") from error
-    return Study(folder.resolve(), plan)
+    return Study(folder.resolve(), replace(plan, name=folder.resolve().name))  # a copy is a study of its own
 
 
 def study_of(run: Path) -> Study | None:

@@ -9,9 +9,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from core.data.dataset import Dataset, Sample, fingerprint
+from core.data.dataset import TEST, Dataset, Sample, fingerprint
 from core.errors import ConfigError
 from core.training.settings.config import TrainingConfig, from_dict, with_settings
 from core.training.settings.presets import parse_settings, present_name, preset
@@ -22,6 +23,9 @@ SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}")
 MAX_CELLS = 1000
 MAX_SEEDS = 100
+MAX_PHOTOS = 10_000_000
+LATEST_S = 1e11
+"""No plan was made later, in seconds since 1970."""
 
 SAME_RESULT = ("num_workers", "checkpoint_seconds", "tensorboard")
 """Settings that change how a run is trained, and nothing that it learns: runs that differ in them are one cell."""
@@ -117,7 +121,15 @@ def plan_from_dict(document: Mapping[str, Any]) -> Plan:
         raise ValueError("it was made by a newer version; update this one")
     values["settings"] = from_dict(values["settings"])
     values["vary"] = tuple((key, tuple(its)) for key, its in values["vary"].items())
-    return Plan(**values | {name: tuple(values[name]) for name in ("seeds", "fractions")})
+    plan = Plan(**values | {name: tuple(values[name]) for name in ("seeds", "fractions")})
+    texts = (plan.name, plan.data, plan.preset, plan.fingerprint)
+    numbers = (plan.created_s, plan.folds, *plan.seeds, *plan.fractions)
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) in (int, float) for number in numbers):
+        raise TypeError("a value is not of its type")
+    if not plan.fractions or not 0 <= plan.created_s < LATEST_S or not Path(plan.data).is_absolute():
+        raise ValueError("it lacks shares of the photos, the time or the place of the data")
+    _check_numbers(len(plan.seeds), plan.folds, plan.fractions, MAX_PHOTOS)
+    return plan
 
 
 def make_plan(
@@ -134,7 +146,7 @@ def make_plan(
     settings, varied = with_settings(preset(preset_name), changes), _varied(vary)
     _refuse_elsewhere(changes, dict(varied), has_fractions=bool(fractions))
     samples = photos_of(dataset)
-    _check_numbers(seeds, folds, fractions, len(samples))
+    _check_numbers(seeds, folds, fractions, len(photos_to_fold(dataset)) if folds else len(samples))
     plan = Plan(
         name=name,
         data=str(dataset.root),
@@ -164,6 +176,12 @@ def photos_of(dataset: Dataset) -> tuple[Sample, ...]:
     """Return the photos of a study, those of train and val, by name and each once."""
     by_name = {sample.name: sample for split in ("train", "val") for sample in dataset.split(split)}
     return tuple(by_name[name] for name in sorted(by_name))
+
+
+def photos_to_fold(dataset: Dataset) -> tuple[Sample, ...]:
+    """Return `photos_of` a data set without those that its split test also lists."""
+    test = {sample.name for sample in dataset.splits.get(TEST, ())}
+    return tuple(sample for sample in photos_of(dataset) if sample.name not in test)
 
 
 def _varied(texts: Sequence[str]) -> tuple[tuple[str, tuple[Any, ...]], ...]:

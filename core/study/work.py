@@ -102,16 +102,21 @@ class Worker:
                 return
             held.enter_context(jobs.hold(run.path))
             if state.state == UNSCORED:
-                _evaluate(run)
+                _evaluate(run, self.study.data(cell.fold))
                 return
             self.on_note(f"{self._place(cell)}: {cell.label}")
             self._follow(run, cell, on_progress)
 
     def _run_of(self, cell: Cell) -> Run:
-        """Return the run of a cell that goes on, or a new one."""
+        """Return the run of a cell that goes on, or a new one.
+
+        A run that was begun in another place has its photos there, and cannot go on here.
+        """
         state = self._state_of(cell)
         if state.run is not None and state.state != INVALID:
-            return state.run
+            is_here = Path(state.run.data) == self.study.data(cell.fold).resolve()
+            if is_here or state.state in (DONE, TRAINING, UNSCORED):
+                return state.run
         return new_run(self.study, cell)
 
     def _state_of(self, cell: Cell) -> CellState:
@@ -163,12 +168,12 @@ def new_run(study: Study, cell: Cell) -> Run:
     return run
 
 
-def _evaluate(run: Run) -> None:
+def _evaluate(run: Run, data: Path) -> None:
     """Evaluate the last milestone of a run again, whose stored evaluation is gone."""
     from core.training.evaluation import evaluate_checkpoint
 
     last = milestone(run.path, min(run.config.epochs, read_log(run.log_path).epochs_done))
-    evaluate_checkpoint(last, open_dataset(run.data), "val")
+    evaluate_checkpoint(last, open_dataset(data), "val")
 
 
 def _labels(states: Collection[CellState], *wanted: str) -> list[str]:

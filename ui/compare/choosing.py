@@ -63,8 +63,8 @@ TEST_MEANING = (
 
 def say_openings(choice: Choice, split: str) -> None:
     """Say how often the test split was opened, and on it what opening means."""
-    if data := fingerprint_of(choice.run.data, TEST):
-        said = openings.sentence(openings.openings(data))
+    if fingerprint_of(choice.run.data, TEST):
+        said = openings.sentence(openings.openings_of(cached.dataset(choice.run.data)) or [])
         if split == TEST:
             st.info(f"{TEST_MEANING} {said}", icon=":material/lock_open:")
         else:

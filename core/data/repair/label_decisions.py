@@ -58,14 +58,33 @@ class LabelRegion:
         """A hash of all that it is."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
 
-    @cached_property
+    @property
     def is_inside_HW(self) -> NDArray[np.bool_]:  # noqa: N802 - axes
         """Its pixels, at the size of the mask."""
         left, top, right, bottom = self.box
-        runs = np.array(self.runs.split(), dtype=np.int64)
         whole_HW = np.zeros(self.size, dtype=np.bool_)
-        whole_HW[top:bottom, left:right] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(bottom - top, -1)
+        whole_HW[top:bottom, left:right] = self._is_inside_box()
         return whole_HW
+
+    def _is_inside_box(self) -> NDArray[np.bool_]:
+        left, top, right, bottom = self.box
+        runs = _numbers(self.runs)
+        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(bottom - top, right - left)
+
+    @cached_property
+    def pixels(self) -> int:
+        """The number of its pixels."""
+        return int(_numbers(self.runs)[1::2].sum())
+
+    def refuse_misfit(self) -> None:
+        """Raise ValueError unless the box lies in the mask and the runs fill it; nothing of its size is built."""
+        (left, top, right, bottom), (height, width) = self.box, self.size
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise ValueError("its box does not lie in the mask")
+        runs = _numbers(self.runs)
+        area = (right - left) * (bottom - top)
+        if (runs < 0).any() or (runs > area).any() or runs.sum() != area or not self.pixels:
+            raise ValueError("its runs do not fill its box")
 
     def is_same(self, other: "LabelRegion") -> bool:
         """Return whether another region of the same mask means these pixels, with the same two classes."""
@@ -74,8 +93,22 @@ class LabelRegion:
             return False
         if (self.box, self.runs) == (other.box, other.runs):
             return True
-        shared = np.count_nonzero(self.is_inside_HW & other.is_inside_HW)
-        return bool(shared >= SAME_SHARE * np.count_nonzero(self.is_inside_HW | other.is_inside_HW))
+        shared = self._shared_pixels(other)
+        return shared >= SAME_SHARE * (self.pixels + other.pixels - shared)
+
+    def _shared_pixels(self, other: "LabelRegion") -> int:
+        (left, top), (right, bottom) = map(max, self.box[:2], other.box[:2]), map(min, self.box[2:], other.box[2:])
+        if left >= right or top >= bottom:
+            return 0
+        mine, its = (
+            each._is_inside_box()[top - each.box[1] : bottom - each.box[1], left - each.box[0] : right - each.box[0]]
+            for each in (self, other)
+        )
+        return int(np.count_nonzero(mine & its))
+
+
+def _numbers(runs: str) -> NDArray[np.int64]:
+    return np.array(runs.split(), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -142,7 +175,7 @@ def read_decisions() -> tuple[list[Decision], list[str]]:
                 newer += 1
                 continue
             decision = _decision(values)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             unread += 1
             continue
         found.pop(decision.region.key, None)
@@ -162,7 +195,7 @@ def _lines(file: Path) -> list[bytes]:
 
 
 def _decision(values: Mapping[str, Any]) -> Decision:
-    """Return the decision in a line; another form raises ValueError, KeyError or TypeError."""
+    """Return the decision in a line; another form raises ValueError, KeyError, TypeError or OverflowError."""
     box, size = tuple(map(int, values["box"])), tuple(map(int, values["size"]))
     texts = [values[name] for name in ("photo", "pair", "class_given", "class_suggested", "runs", "data")]
     if (
@@ -173,14 +206,22 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError("it is not a decision")
     photo, pair, given, suggested, runs, data = texts
     region = LabelRegion(photo, pair, given, suggested, box, size, runs)  # type: ignore[arg-type]
-    if not region.is_inside_HW.any():  # raises ValueError if the runs do not fill the box
-        raise ValueError("its region is empty")
+    region.refuse_misfit()
     return Decision(region, values["decision"], data)
 
 
 def decided(region: LabelRegion, decisions: Sequence[Decision]) -> Action:
     """Return what holds for a region: the newest decision about it, or about one that is the same; else open."""
     return next((each.action for each in reversed(decisions) if each.region.is_same(region)), "open")
+
+
+def newest(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return the decisions, oldest first, without those that a later one about the same region replaced."""
+    return [
+        each
+        for at, each in enumerate(decisions)
+        if not any(later.region.is_same(each.region) for later in decisions[at + 1 :])
+    ]
 
 
 def apply_decisions(

@@ -26,7 +26,7 @@ from core.data.doctor.diagnosis import Report, names_by_split, read_pairs, repor
 from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import HIDDEN, Entry, Problem, printable
 from core.data.doctor.set_checks import check_set
-from core.data.repair.label_decisions import Decision, pair_keys, read_decisions
+from core.data.repair.label_decisions import Decision, newest, pair_keys, read_decisions
 from core.data.repair.mask_encoding import conclude, cut_in_the_middle, known_classes, palettes_of_ids, survey
 from core.data.repair.remedies import smoothed_masks
 from core.data.repair.repaired_pair import MASKS, PHOTOS, Change, RepairPlan, put_aside, write_pair
@@ -125,15 +125,15 @@ def _decisions(contents: Contents, pairs: Sequence[ExaminedPair]) -> tuple[dict[
     hashed = pair_keys(Sample(e.name, e.photo, e.mask) for e in entries if found and e.photo and e.mask)
     of_pair: dict[str, list[Decision]] = {}
     for decision in found:
-        if decision.action in ("take", "void"):
-            of_pair.setdefault(decision.region.pair, []).append(decision)
+        of_pair.setdefault(decision.region.pair, []).append(decision)
     root = str(contents.root.resolve())
     for name in sorted(names & hashed.keys()):
         old = [each for each in found if (each.data, each.region.photo) == (root, name)]
         if any(each.region.pair != hashed[name] and each.action in ("take", "void") for each in old):
             detail = "photo or mask have changed since a region was decided; look at it again under Labels"
             changes.append(Change(f"{contents.mask_dir.name}/{name}.png", "decision left out", detail))
-    return {name: of_pair[pair] for name, pair in hashed.items() if pair in of_pair}, changes
+    held = {name: newest(of_pair[pair]) for name, pair in hashed.items() if pair in of_pair}
+    return {name: [each for each in its if each.action in ("take", "void")] for name, its in held.items()}, changes
 
 
 def _plan(

@@ -22,6 +22,8 @@ from core.wording import count
 
 FILE = "test_openings.jsonl"
 SCHEMA = 1
+LATEST_S = 1e11
+"""No opening was later, in seconds since 1970."""
 WAIT_S = 30.0
 """How long a writer waits for the others; each needs milliseconds."""
 
@@ -97,12 +99,16 @@ def _opening(line: bytes, number: int, file: Path) -> Opening:
         stored = json.loads(line)
         if stored["schema"] > SCHEMA:
             raise ValueError(f"of a newer version, {stored['schema']}")
-        return Opening(**stored)
+        opening = Opening(**stored)
+        texts = (opening.fingerprint, opening.checkpoint, opening.checkpoint_hash, opening.data, opening.by)
+        if not all(isinstance(text, str) for text in texts) or not 0 <= opening.time_s < LATEST_S:
+            raise ValueError("a value is not of its kind")
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(
             f"Line {number} of {file} is not an opening of a test split ({error}); mend that line or delete it, until "
             "then no score on a test split is shown."
         ) from error
+    return opening
 
 
 def is_recorded(data_fingerprint: str, checkpoint_hash: str) -> bool:
@@ -116,12 +122,17 @@ def sentence(found: Sequence[Opening]) -> str:
         return "The test split was never opened."
     last = datetime.fromtimestamp(found[-1].time_s).astimezone()
     checkpoints = len({each.checkpoint_hash for each in found})
+    versions = len({each.fingerprint for each in found})
+    changed = f" Its photos or masks changed in between: {versions} versions." if versions > 1 else ""
     return (
         f"The test split was opened {count(len(found), 'time')}, for {count(checkpoints, 'checkpoint')}, last on "
-        f"{last:%d %b %Y, %H:%M}."
+        f"{last:%d %b %Y, %H:%M}.{changed}"
     )
 
 
 def openings_of(data: Dataset) -> list[Opening] | None:
-    """Return the openings of the data's test split as it is now; None if it has none with masks."""
-    return openings(fingerprint(data.splits[TEST])) if data.splits.get(TEST) else None
+    """Return the openings of the data's test split, as it is now or was before; None if it has none with masks."""
+    if not data.splits.get(TEST):
+        return None
+    now, root = fingerprint(data.splits[TEST]), str(data.root)
+    return [each for each in openings() if each.fingerprint == now or each.data == root]

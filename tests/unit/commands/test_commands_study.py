@@ -91,21 +91,23 @@ def test_seeds_are_added_to_a_study(core: Command, tiny_voc: Path, monkeypatch: 
 def test_an_estimate_counts_what_is_left_and_says_what_would_halve_it(
     core: Command, tiny_voc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = study_of(tiny_voc, vary=["output_stride=8,16"], seeds=4)
+    asked = ("study", "first", "--data", tiny_voc, "--preset", "report", "--vary", "output_stride=8,16", "--seeds", "4")
 
     def measured(plan: Plan, _: OnProgress) -> dict[tuple[Recipe, float], float]:
         return {(recipe, 1.0): 30.0 if ("output_stride", 16) in recipe.settings else 90.0 for recipe in plan.recipes}
 
     monkeypatch.setattr(estimate, "measure", measured)
-    document = core("study", "first", "--estimate", "--json").document()
+    document = core(*asked, "--estimate", "--json").document()
     assert (document["seconds"], document["trainings"], document["done"]) == (4 * 120, 8, 0)
     assert [(each["seconds_per_run"], each["runs_left"]) for each in document["recipes"]] == [(90, 4), (30, 4)]
     halves = {each["change"]: each["seconds"] for each in document["halve"]}
     assert halves["--seeds 2"] == halves["--part 1/2 here and --part 2/2 on a second machine"] == 240
+    assert "Half of it: --seeds 2 (" in core(*asked, "--estimate").out
+    assert list_studies() == [], "an estimate writes nothing"
+    study = study_of(tiny_voc, vary=["output_stride=8,16"], seeds=4)
     finish(study, study.plan.cells()[0], seconds=100.0)
     assert core("study", "first", "--estimate", "--json").document()["seconds"] == 3 * 100 + 4 * 30, "as it really took"
     shown = core("study", "first", "--estimate").out
     assert shown.startswith("7 min for 7 trainings\n  output_stride=8")
-    assert "Half of it: --seeds 2 (" in shown
-    assert core("study", "new", "--data", tiny_voc, "--preset", "report", "--estimate").code == 0
-    assert list_studies() == [study], "an estimate writes nothing"
+    assert "Half of it: --part 1/2" in shown
+    assert "--seeds 2" not in shown, "the plan of a study that is made does not change"

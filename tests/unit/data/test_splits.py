@@ -118,6 +118,20 @@ def test_a_test_split_is_set_aside_from_train_val_and_every_other_list(tmp_path:
     assert len(list(lists.parent.glob("Segmentation-before*"))) == 1
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_photo_in_train_and_val_is_set_aside_from_both_and_once(tmp_path: Path, seed: int) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", [f"p{number}" for number in range(12)])
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    for part, numbers in (("train", range(9)), ("val", range(4, 12))):
+        (lists / f"{part}.txt").write_text("".join(f"p{number}\n" for number in numbers))
+    set_aside_test(tmp_path, 0.5, seed)
+    test, train, val = ((lists / f"{part}.txt").read_text().split() for part in ("test", "train", "val"))
+    assert len(test) == len(set(test)) == 6
+    assert not set(test) & {*train, *val}
+    assert {*test, *train, *val} == {f"p{number}" for number in range(12)}
+
+
 @pytest.mark.parametrize(
     ("share", "why"), [(0.0, "between 0 and 1"), (1.5, "between 0 and 1"), (0.9, "too few"), (0.01, "too few")]
 )

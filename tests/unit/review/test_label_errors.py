@@ -191,3 +191,39 @@ def test_a_decision_holds_for_nearly_the_same_region_and_not_for_a_mask_drawn_an
     decide(region, "open", data.root)
     assert decided(region, read_decisions()[0]) == "open"
     write_mask(sample.mask, mask_HW)
+
+
+@pytest.mark.parametrize("last", ["keep", "open"])
+def test_a_later_decision_about_nearly_the_same_region_holds_in_the_copy_too(
+    data: Dataset, tmp_path: Path, last: str
+) -> None:
+    """Another model draws the region a row smaller: the page said *keep*, and the copy took the first decision."""
+    sample = data.split("train")[0]
+    mask_HW, key = read_mask(sample.mask, data.num_classes), pair_keys([sample])[sample.name]
+    is_cat_HW = mask_HW == CAT
+    smaller_HW = is_cat_HW & (np.arange(40)[:, None] > np.flatnonzero(is_cat_HW.any(axis=1))[1])
+    decide(region_of(sample.name, key, ("cat", "dog"), is_cat_HW), "take", data.root)
+    decide(region_of(sample.name, key, ("cat", "dog"), smaller_HW), last, data.root)  # type: ignore[arg-type]
+    repair(data.root, tmp_path / "copy")
+    copied_HW = read_mask(tmp_path / "copy" / "SegmentationClass" / sample.mask.name, data.num_classes)
+    assert (copied_HW == mask_HW).all()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"size": [10**9, 10**9]}, {"box": [0, 0, 10**9, 10**9]}, {"box": [0, 0, float("inf"), 3]},
+        {"runs": "0 99999999999999999999"}, {"runs": "5"}, {"runs": "-1 2"}, {"size": [1, 1]},
+    ],
+)  # fmt: skip
+def test_a_line_whose_region_cannot_be_is_said(data: Dataset, damage: dict[str, object]) -> None:
+    is_inside_HW = np.zeros((3, 4), dtype=np.bool_)
+    is_inside_HW[1:, 2:] = True
+    decide(region_of("photo_0", "key", ("cat", "dog"), is_inside_HW), "take", data.root)
+    whole = json.loads(decisions_file().read_text())
+    decisions_file().write_text(json.dumps(whole | damage) + "\n")
+    found, notes = read_decisions()
+    if damage == {"size": [10**9, 10**9]}:  # may be, but no array of that size is made to read it
+        assert [each.region.pixels for each in found] == [4]
+    else:
+        assert (found, len(notes)) == ([], 1)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,57 @@ def test_runs_on_photos_that_have_changed_are_not_counted(tmp_path: Path) -> Non
     val = root / "JPEGImages" / "photo_9.jpg"
     replace_quietly(val, with_last_bit_flipped(val))
     assert states_of(study) == ["invalid"] * 3
+
+
+def test_a_copied_study_is_a_study_of_its_own(tiny_voc: Path) -> None:
+    """More seeds for the copy went to the first."""
+    first = study_of(tiny_voc, seeds=1)
+    shutil.copytree(first.path, first.path.with_name("copy"))
+    copy = open_study("copy")
+    assert (copy.name, copy.plan.name) == ("copy", "copy")
+    create_study(replace(copy.plan, seeds=(0, 1)), copy.path.parent)
+    assert [len(open_study(name).plan.seeds) for name in ("first", "copy")] == [1, 2]
+    assert {each.name for each in list_studies()} == {"first", "copy"}
+
+
+def test_runs_of_another_number_of_classes_are_not_counted(tiny_voc: Path) -> None:
+    """Their confusion counts have other shapes: a class was added to classes.txt between two runs."""
+    study = study_of(tiny_voc, seeds=2)
+    finish(study, study.plan.cells()[0])
+    names = open_dataset(tiny_voc).class_names
+    (tiny_voc / "classes.txt").write_text("\n".join([*names, "unicorn"]))
+    finish(study, study.plan.cells()[1])
+    assert states_of(study) == ["invalid", "done"]
+
+
+def test_photos_that_became_a_test_split_end_a_study_whose_folds_hold_them(tmp_path: Path) -> None:
+    """Else its models would train on photos of the test split, without a record of an opening."""
+    root = write_voc(tmp_path / "data", num_train=8, num_val=2)
+    lists = root / "ImageSets" / "Segmentation"
+    (lists / "test.txt").write_text((lists / "val.txt").read_text())  # as some data sets list them twice
+    study = study_of(root, seeds=1, folds=2)
+    in_folds = {sample.name for part in ("train", "val") for sample in open_dataset(study.data(1)).split(part)}
+    assert in_folds == {f"photo_{number}" for number in range(8)}, "without the two of test"
+    (lists / "test.txt").write_text("photo_9\nphoto_3\n")
+    with pytest.raises(DataError, match=r"1 photo of the folds of first, such as photo_3"):
+        study.cells()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"created_s": "x"}, {"created_s": 1e20}, {"folds": "3"}, {"folds": -1}, {"folds": True}, {"fractions": []},
+        {"fractions": [2]}, {"seeds": []}, {"seeds": ["a"]}, {"data": 5}, {"data": "here"}, {"fingerprint": None},
+        {"vary": []}, {"settings": 3},
+    ],
+)  # fmt: skip
+def test_a_damaged_plan_is_said_and_hides_no_other_study(tiny_voc: Path, damage: dict[str, object]) -> None:
+    whole, damaged = study_of(tiny_voc, "whole"), study_of(tiny_voc, "damaged")
+    file = damaged.path / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+    assert list_studies() == [whole]
+    with pytest.raises(RunError, match=r"study\.json cannot be read"):
+        open_study("damaged")
 
 
 def _train(root: Path, seed: int) -> tuple[object, ...]:

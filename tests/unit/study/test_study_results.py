@@ -76,3 +76,12 @@ def test_shares_of_the_photos_are_a_learning_curve_with_a_band_beyond(tmp_path: 
     assert [band["photos"] for band in curve["band"]] == [2, 4, 8, 16]
     assert curve["why_no_answer"] == "few sizes"
     assert curve["sentence"]
+
+
+def test_two_shares_of_equally_many_photos_are_one_point_of_the_curve(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "data", num_train=8, num_val=2)
+    study = study_of(root, seeds=2, fractions=[0.25, 0.26, 1.0])
+    for cell in study.plan.cells():
+        finish(study, cell, worse_with(cell.seed))
+    (curve,) = document(study)["learning_curve"]
+    assert (list(curve["photos"]), [len(runs) for runs in curve["mious"]]) == ([2, 8], [4, 2])

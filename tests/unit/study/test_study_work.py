@@ -1,5 +1,6 @@
 """What trains a study: in order, alone on the machine, resumable; the trainer is a stand-in that draws its results."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -21,7 +22,7 @@ from core.training.run.log import LogWriter
 from core.training.run.records import Record, RunEnded
 from tests.app.stored import guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
-from tests.unit.study.trained import fail, finish, started, study_of
+from tests.unit.study.trained import begin, fail, finish, started, study_of
 from tests.unit.ui.made_logs import epoch, step
 
 Work = Callable[..., Worker]
@@ -154,6 +155,22 @@ def test_it_stops_in_mid_run_and_goes_on_from_there(stand_in: StandIn, study: St
     came.clear()
     worked(study, should_end=lambda: bool(came))
     assert stand_in.trained == [ALL[0], ALL[1], ALL[1], *ALL[2:]]
+
+
+def test_a_run_begun_in_another_place_is_trained_anew_and_scored_here(
+    stand_in: StandIn, tiny_voc: Path, tmp_path: Path
+) -> None:
+    """A moved home, or runs gathered from another machine: their photos lie at a path that is not here."""
+    study = study_of(tiny_voc, seeds=1, folds=2)
+    elsewhere = begin(study, study.plan.cells()[0])
+    config = json.loads((elsewhere.path / "config.json").read_text())
+    moved = str(tmp_path / "old" / "folds" / "fold-1-of-2")
+    (elsewhere.path / "config.json").write_text(json.dumps(config | {"data": moved}))
+    assert states_of(study) == ["interrupted", "missing"]
+    worked(study)
+    assert states_of(study) == ["done", "done"]
+    here = {each.run.path for each in study.cells() if each.run}
+    assert elsewhere.path not in here
 
 
 def test_a_run_that_fails_does_not_end_the_others_and_is_tried_again_next_time(stand_in: StandIn, study: Study) -> None:

@@ -40,7 +40,8 @@ def started(run: Run) -> RunStarted:
     dataset = open_dataset(run.data)
     train = fraction_of(dataset.split("train"), run.config.train_fraction, run.config.seed)
     of = fingerprint((*train, *dataset.split("val")))
-    return leg(config=run.config.as_dict(), fingerprint=of, num_train_images=len(train), steps_per_epoch=2)
+    names, settings = tuple(dataset.class_names), run.config.as_dict()
+    return leg(config=settings, fingerprint=of, num_train_images=len(train), steps_per_epoch=2, class_names=names)
 
 
 def finish(study: Study, cell: Cell, guess: Any = guess_half, *, seconds: float = 50.0) -> Run:

@@ -13,6 +13,7 @@ from core.data.splits import set_aside_test
 from core.errors import RunError
 from core.home import PROJECT_ROOT
 from core.training.run import evaluations, openings
+from tests.small_data import replace_quietly, with_last_bit_flipped
 from tests.unit.training.run.test_evaluations import NAMES, RESULTS
 
 OPEN_TWENTY_TIMES = """
@@ -70,10 +71,18 @@ def test_a_score_on_test_is_found_only_with_its_record(tiny_voc: Path, tmp_path:
     assert all(find() for find in of_test)
 
 
+OF_NO_TIME = (
+    b'{"schema": 1, "time_s": %s, "fingerprint": "f", "checkpoint": "c", "checkpoint_hash": "c", "data": "d", '
+    b'"by": "page"}'
+)
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [(b'{"schema": 1, "time_s"', "Expecting"), (b"[]", "list indices"), (b'{"schema": 2}', "newer version, 2"),
-     (b'{"schema": 1}', "missing"), (b"\xff\x00", "Expecting")],
+     (b'{"schema": 1}', "missing"), (b"\xff\x00", "Expecting"),
+     (OF_NO_TIME % b'"noon"', "not supported"), (OF_NO_TIME % b"null", "not supported"),
+     (OF_NO_TIME % b"1e20", "not of its kind")],
 )  # fmt: skip
 def test_a_damaged_file_is_said_and_closes_test(
     tiny_voc: Path, line: bytes, why: str, one_sentence: Callable[..., str]
@@ -104,3 +113,17 @@ def test_a_test_split_that_is_set_aside_is_counted_as_it_is_now(tiny_voc: Path) 
     record(tiny_voc, fingerprint(data.split("test")))
     assert [each.by for each in openings.openings_of(data) or ()] == ["page"]
     assert json.loads(openings.path().read_text())["schema"] == openings.SCHEMA
+
+
+def test_openings_from_before_a_mask_of_test_was_mended_are_counted(tiny_voc: Path) -> None:
+    """Else one pixel makes an opened split look closed."""
+    set_aside_test(tiny_voc, 0.25)
+    data = open_dataset(tiny_voc)
+    for of in (fingerprint(data.split("test")), "another", "another"):
+        record(data.root, of)
+    mask = data.split("test")[0].mask
+    replace_quietly(mask, with_last_bit_flipped(mask))
+    found = openings.openings_of(open_dataset(tiny_voc)) or []
+    assert len(found) == 3
+    assert "opened 3 times" in openings.sentence(found)
+    assert "changed in between: 2 versions" in openings.sentence(found)
