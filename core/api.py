@@ -4,7 +4,7 @@ Paths are `str` or `Path`. What a user can cause is a `CoreError`, whose text sa
 is worth a sentence goes to `on_note`, progress to `on_progress`. Torch is imported by the first call that needs it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from core.model.photo import open_photo_file
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
-from core.training.run import folders, openings
+from core.training.run import folders, openings, trained_on
 from core.training.run.folders import Run
 from core.training.run.log import read_log
 from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
@@ -151,7 +151,7 @@ def evaluate(
     scores = summarize(evaluated.results, dataset.class_names)
     document = {"checkpoint": str(checkpoint), "split": split} | scores.as_dict()
     _note(checkpoint, evaluated.repairs, document, on_note)
-    _say_opened(dataset, split, on_note)
+    _say_opened(dataset, split, [checkpoint], on_note)
     return document | evaluated.speed()
 
 
@@ -183,7 +183,7 @@ def compare(
     for checkpoint in (a, b):
         sides.append(score_checkpoint(checkpoint_file(checkpoint), dataset, split, count, on_note, by=by))
         _note(checkpoint, sides[-1].repairs, sides[-1].document, on_note)
-    _say_opened(dataset, split, on_note)
+    _say_opened(dataset, split, [a, b], on_note)
     of_a, of_b = sides
     found = comparison.compare(of_a.counts_NKK, of_b.counts_NKK)
     images = score_images(of_a.names, of_a.counts_NKK, of_b.counts_NKK)
@@ -261,8 +261,12 @@ def _note(checkpoint: str | Path, repairs: tuple[str, ...], scores: dict[str, An
         on_note(f"{checkpoint} knows {KNOWN_TEXT} alone; these masks also hold {classes}, which it cannot find.")
 
 
-def _say_opened(data: Dataset, split: str, on_note: OnNote) -> None:
+def _say_opened(data: Dataset, split: str, checkpoints: Sequence[str | Path], on_note: OnNote) -> None:
+    """Say on the split test how often it was opened, and which checkpoints trained on photos of it."""
     if split == TEST:
+        for said in dict.fromkeys(trained_on.trained_on_test(Path(each), data) for each in checkpoints):
+            if said:
+                on_note(said)
         on_note(openings.sentence(openings.openings_of(data) or []))
 
 

@@ -1,26 +1,28 @@
 """Which model predicts which photo of a data set without having trained on it.
 
-A study's fold runs see every photo but those of their fold; a run sees the photos of its split train. Which those are
-follows from the run's data as it lies there today, compared by the content of the photos, so that a copy of the data
-set, or a photo under a second name, counts too. The split test stays closed: none of its photos is predicted.
+A study's fold runs see every photo but those of their fold; a run sees the photos of its split train, if its log
+confirms that they are still those (`trained_on`). Photos are compared by content, so that a copy of the data set, or a
+photo under a second name, counts too. The split test stays closed: none of its photos is predicted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.dataset import Dataset, Sample, open_dataset
+from core.data.dataset import Dataset, Sample
 from core.data.hashing import hashes
-from core.data.seeding import fraction_of
-from core.errors import CoreError, DataError
+from core.errors import DataError
 from core.home import studies_dir
 from core.model.weights.pretrained import open_named
 from core.review.proposing import checkpoint_label
-from core.training.run.folders import Run, list_runs, open_run
+from core.training.run.folders import Run, list_runs, open_run, run_state
+from core.training.run.log import read_log
 from core.training.run.milestones import milestones
+from core.training.run.trained_on import photos_of, trained_on
 from core.wording import count
 
 CLOSED = "test"
+STARTER = "starter"
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,37 @@ class Unseen:
     samples: tuple[Sample, ...]
 
 
+@dataclass(frozen=True)
+class _Model:
+    """A checkpoint, the hashes of the photos that its run trained on (None: not known), and how it came about."""
+
+    checkpoint: Path
+    trained_on: frozenset[str] | None
+    is_finished: bool = True
+    is_from_starter: bool = False
+
+    def notes(self) -> list[str]:
+        """Return what to know about its predictions, as sentences."""
+        label, notes = checkpoint_label(self.checkpoint), []
+        if self.trained_on is None:
+            notes.append(f"Which photos {label} trained on is not known; in those it finds few errors.")
+        if not self.is_finished:
+            notes.append(f"The run of {label} is not finished; it doubts more labels that are right.")
+        if self.is_from_starter:
+            notes.append(
+                f"{label} began from the starter model: the weights it started from may have seen these photos, and in "
+                "those it finds few errors."
+            )
+        return notes
+
+
 def unseen_by(data: Dataset, source: Path, on_note: Callable[[str], None]) -> list[Unseen]:
     """Return checkpoints, each with the photos of the data set that it has not trained on; a photo has one at most.
 
     Args:
         data: every photo of its splits counts, but for those of `test`.
         source: a study's folder or name, a run's folder, or a checkpoint: a file, or a name as of `open_named`.
-        on_note: gets a sentence where photos are left out, or where it is not known what a model trained on.
+        on_note: gets a sentence where photos are left out, and where a model may have seen them or is not finished.
 
     Raises:
         CoreError: there is no checkpoint, or every photo was trained on.
@@ -48,10 +74,13 @@ def unseen_by(data: Dataset, source: Path, on_note: Callable[[str], None]) -> li
     left = {photo: sample for sample in samples.values() if (photo := sample.photo) not in closed}
     digests = dict(zip(left, hashes(list(left)), strict=True))
     found = []
-    for checkpoint, trained_on in _models(source, on_note):
-        its = [photo for photo in left if digests[photo] not in trained_on]
+    for model in _models(source):
+        its = [photo for photo in left if digests[photo] not in (model.trained_on or ())]
         if its:
-            found.append(Unseen(checkpoint, checkpoint_label(checkpoint), tuple(left.pop(photo) for photo in its)))
+            label = checkpoint_label(model.checkpoint)
+            found.append(Unseen(model.checkpoint, label, tuple(left.pop(photo) for photo in its)))
+            for note in model.notes():
+                on_note(note)
     if not found:
         raise DataError(
             f"{source} trained on every photo of {data.root}, and finds no errors in labels that it learned; give a "
@@ -62,46 +91,39 @@ def unseen_by(data: Dataset, source: Path, on_note: Callable[[str], None]) -> li
     return found
 
 
-def _models(source: Path, on_note: Callable[[str], None]) -> Iterable[tuple[Path, frozenset[str]]]:
-    """Yield checkpoints with the hashes of the photos that they trained on; a study's, those of most photos first."""
+def _models(source: Path) -> list[_Model]:
+    """Return the models of a source; of a study the finished runs first, among them those of most photos."""
     study = source if source.exists() else studies_dir() / source
     if (study / "study.json").is_file():
-        runs = [(_last(run), _photos_of(run)) for run in list_runs(study / "runs")]
-        usable = [(checkpoint, photos) for checkpoint, photos in runs if checkpoint and photos is not None]
+        models = [model for run in list_runs(study / "runs") if (model := _model_of(run, _last(run)))]
+        usable = [(model, len(model.trained_on)) for model in models if model.trained_on is not None]
         if not usable:
-            raise DataError(f"No run of the study {source} has a checkpoint yet; let it train first.")
-        return sorted(usable, key=lambda each: (-len(each[1]), each[0].parent.name))
+            raise DataError(
+                f"No run of the study {source} has a checkpoint, and data as it trained on them; let it train first."
+            )
+        usable.sort(key=lambda each: (not each[0].is_finished, -each[1], each[0].checkpoint.parent.name))
+        return [model for model, _ in usable]
     run_folder = source if (source / "config.json").is_file() else source.parent
     if (run_folder / "config.json").is_file():
         run = open_run(run_folder)
-        checkpoint = _last(run) if source == run_folder else source
-        if not checkpoint:
+        model = _model_of(run, _last(run) if source == run_folder else source)
+        if not model:
             raise DataError(f"The run {source} has no checkpoint yet; train it first.")
-        trained_on = _photos_of(run)
-    else:
-        checkpoint, trained_on = source, None
-        meta = open_named(source).meta
-        if meta.config and meta.data:
-            trained_on = _trained_on(Path(meta.data), meta.config)
-    if trained_on is None:
-        on_note(f"Which photos {checkpoint_label(checkpoint)} trained on is not known; in those it finds few errors.")
-    return [(checkpoint, trained_on or frozenset())]
+        return [model]
+    meta = open_named(source).meta
+    photos = photos_of(Path(meta.data), meta.config, meta.fingerprint) if meta.data else None
+    return [_Model(source, photos, is_from_starter=f"{STARTER} weights" in meta.lineage)]
+
+
+def _model_of(run: Run, checkpoint: Path | None) -> _Model | None:
+    if not checkpoint:
+        return None
+    log = read_log(run.log_path)
+    init = log.legs[0].init if log.legs else ""  # older logs lack it
+    is_from_starter = (init or run.config.init) == STARTER
+    return _Model(checkpoint, trained_on(run), run_state(run, log) == "finished", is_from_starter)
 
 
 def _last(run: Run) -> Path | None:
     """Return the checkpoint after the most epochs: unlike best.pt, it was not chosen on val."""
     return next(iter([*reversed(milestones(run.path)), *reversed(run.checkpoints())]), None)
-
-
-def _photos_of(run: Run) -> frozenset[str] | None:
-    return _trained_on(Path(run.data), run.config.as_dict())
-
-
-def _trained_on(data: Path, config: dict[str, object]) -> frozenset[str] | None:
-    """Return the hashes of the photos of a run's data that it trains on; None if the data cannot be read."""
-    try:
-        train = open_dataset(data).split("train")
-        some = fraction_of(train, float(str(config["train_fraction"])), int(str(config["seed"])))
-        return frozenset(hashes([sample.photo for sample in some]))
-    except (CoreError, KeyError, ValueError):
-        return None

@@ -10,7 +10,7 @@ from core import jobs
 from core.data.dataset import TEST
 from core.errors import CoreError, DataError
 from core.home import checkpoints_dir
-from core.training.run import evaluations, openings
+from core.training.run import evaluations, openings, trained_on
 from core.wording import duration
 from ui import address, cached
 from ui.checkpoints import Choice, default_pair, evaluation_of, fingerprint_of, is_by_size, splits_of
@@ -44,7 +44,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     split = address.ask_one("Split", splits, "split", "val", key="on split")
     address.complete(checkpoint=chosen, split=split)
     if TEST in splits:
-        say_openings(by_id[chosen[0]], split)
+        say_openings([by_id[each] for each in chosen], split)
     return [by_id[each] for each in chosen], split
 
 
@@ -61,12 +61,16 @@ TEST_MEANING = (
 )
 
 
-def say_openings(choice: Choice, split: str) -> None:
-    """Say how often the test split was opened, and on it what opening means."""
-    if fingerprint_of(choice.run.data, TEST):
-        said = openings.sentence(openings.openings_of(cached.dataset(choice.run.data)) or [])
+def say_openings(chosen: Sequence[Choice], split: str) -> None:
+    """Say how often the test split was opened; on it, what opening means, and which runs trained on its photos."""
+    data = chosen[0].run.data
+    if fingerprint_of(data, TEST):
+        said = openings.sentence(openings.openings_of(cached.dataset(data)) or [])
         if split == TEST:
             st.info(f"{TEST_MEANING} {said}", icon=":material/lock_open:")
+            for each in {each.run.path: each for each in chosen}.values():
+                if why := trained_on.trained_on_test(each.file, cached.dataset(each.run.data)):
+                    st.warning(plain(why), icon=":material/warning:")
         else:
             st.caption(f":material/lock: {said}", help=TEST_MEANING)
 

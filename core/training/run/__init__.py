@@ -9,6 +9,7 @@ milestones.py   file names with an epoch, and their order
 changes.py      settings and data that changed since the last leg
 machine.py      the lock that lets one training at a time run on a machine
 openings.py     the record of each time that a test split was opened
+trained_on.py   which photos a run trained on, and whether some are now in test
 evaluations.py  stored evaluations: scores and predicted masks in eval/
 learning.py     whether a run learns, or why its score is near the floor
 health.py       problems of a run, and what to do about them

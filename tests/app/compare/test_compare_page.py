@@ -481,6 +481,7 @@ def test_the_test_split_is_opened_by_one_recorded_action(
     app = visit("compare", split="test")
     assert "The test split was opened 2 times, for 2 checkpoints" in app.info[0].value
     assert list(scores_of(app).index) == ["1 epoch", "3 epochs", "Floor"]
+    assert "may be among those it trained on" in app.warning[0].value, "the log is of other lists"
     openings.path().write_text("damaged")
     app = visit("compare", split="test")
     assert not app.exception

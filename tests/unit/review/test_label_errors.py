@@ -8,19 +8,24 @@ import pytest
 from numpy.typing import NDArray
 
 from core.__main__ import main
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.data.images import read_mask, write_mask
 from core.data.repair.label_decisions import decide, decided, decisions_file, pair_keys, read_decisions, region_of
 from core.data.repair.repaired_copy import repair
+from core.data.seeding import fraction_of
+from core.data.split_view import write_view
 from core.errors import DataError
 from core.review.label_errors import SelfConfidence, Suspicion, suspicions
 from core.review.label_review import read_review, review_labels
 from core.review.unseen import unseen_by
 from core.training.run.folders import create_run
+from core.training.run.log import LogWriter
+from core.training.run.records import RunEnded
 from core.training.settings.presets import preset
 from core.voc import VOID
-from tests.small_data import CAT, DOG, write_voc
+from tests.small_data import CAT, DOG, write_list, write_voc
 from tests.small_models import save_lively_model
+from tests.unit.ui.made_logs import leg
 
 NAMES = ("background", "cat", "dog")
 
@@ -95,9 +100,18 @@ def data(tmp_path: Path) -> Dataset:
     return open_dataset(write_voc(tmp_path / "VOC2012", num_train=6, num_val=3))
 
 
-def run_on(data: Dataset, **settings: float) -> Path:
+def run_on(
+    data: Dataset, folder: Path | None = None, *, outcome: str = "finished", init: str = "random", **settings: float
+) -> Path:
+    """Make a run with a checkpoint, and a log that ends with this outcome."""
     config = preset("own-photos")
-    run = create_run("seen", data.root, "own-photos", type(config)(**(config.as_dict() | settings)))
+    config = type(config)(**(config.as_dict() | settings))
+    run = create_run("seen", data.root, "own-photos", config, folder=folder)
+    some = fraction_of(data.split("train"), config.train_fraction, config.seed)
+    log = LogWriter(run.log_path)
+    log.write(leg(config=config.as_dict(), fingerprint=fingerprint((*some, *data.split("val"))), init=init))
+    log.write(RunEnded(outcome=outcome, reason="", epochs_done=10, best_epoch=None, best_miou=None))
+    log.close()
     return save_lively_model(run.path / "epoch_010.pt").parent
 
 
@@ -112,16 +126,49 @@ def test_a_run_is_asked_about_the_photos_that_it_did_not_train_on(data: Dataset)
     assert file.samples == of_half.samples, "a checkpoint in a run's folder is that run's"
 
 
+def test_photos_that_the_log_does_not_confirm_are_not_known(data: Dataset) -> None:
+    """The lists of today were taken for those of the training: three photos that it trained on counted as unseen."""
+    run = run_on(data)
+    names = [f"photo_{number}" for number in range(9)]
+    write_list(data.root, "train", names[3:])
+    write_list(data.root, "val", names[:3])
+    notes: list[str] = []
+    [unseen] = unseen_by(open_dataset(data.root), run, notes.append)
+    assert len(unseen.samples) == 9
+    assert ["trained on is not known" in note for note in notes] == [True]
+
+
+def test_a_finished_run_of_a_study_comes_first_and_another_with_a_note(data: Dataset, tmp_path: Path) -> None:
+    """Each fold is one photo set that its run did not train on; of fold 2 there is an interrupted run alone."""
+    names = sorted(sample.name for split in data.splits.values() for sample in split)
+    folds = []
+    for number, kept in enumerate((names[:4], names[4:]), 1):
+        view = tmp_path / "study" / f"fold-{number}"
+        write_view(view, data.root, {"train": [name for name in names if name not in kept], "val": kept})
+        folds.append(open_dataset(view))
+    (tmp_path / "study" / "study.json").write_text("{}")
+    runs = tmp_path / "study" / "runs"
+    broken = run_on(folds[0], runs, outcome="failed", seed=0)
+    whole = run_on(folds[0], runs, init="starter", seed=1)
+    alone = run_on(folds[1], runs, outcome="stopped")
+    notes: list[str] = []
+    found = unseen_by(data, tmp_path / "study", notes.append)
+    assert [each.checkpoint.parent for each in found] == [whole, alone]
+    assert broken not in {each.checkpoint.parent for each in found}
+    assert ["may have seen" in note for note in notes] == [True, False]
+    assert ["is not finished" in note for note in notes] == [False, True]
+
+
 def test_it_is_said_when_nobody_knows_or_nothing_is_left(data: Dataset, tmp_path: Path) -> None:
     notes: list[str] = []
     [unseen] = unseen_by(data, save_lively_model(tmp_path / "alone.pt"), notes.append)
     assert len(unseen.samples) == 9
     assert "trained on is not known" in notes[0]
-    run = run_on(data)
-    (data.root / "ImageSets" / "Segmentation" / "val.txt").write_text("photo_0\n")
+    write_list(data.root, "val", ["photo_0"])
+    run = run_on(open_dataset(data.root))
     with pytest.raises(DataError, match="finds no errors in labels that it learned"):
         unseen_by(open_dataset(data.root), run, notes.append)
-    (data.root / "ImageSets" / "Segmentation" / "test.txt").write_text("photo_7\n")
+    write_list(data.root, "test", ["photo_7"])
     with pytest.raises(DataError, match="finds no errors"):
         unseen_by(open_dataset(data.root), run, notes.append)
 
