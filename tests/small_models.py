@@ -1,5 +1,6 @@
 """What the tests of checkpoint files share: comparing states, refusals, and files that would run code."""
 
+import functools
 import hashlib
 import os
 import zipfile
@@ -15,9 +16,11 @@ from torchvision.models.segmentation import DeepLabV3, deeplabv3
 from core.errors import CheckpointError
 from core.model import architectures
 from core.model.architectures import LAST_EARLY_STAGES, MOBILENET, build_model
+from core.model.checkpoint import fitting
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint, save_checkpoint
 from core.model.checkpoint.export import export
 from core.model.weights import starter
+from core.training.loop import memory
 from core.voc import CLASS_NAMES
 
 META = CheckpointMeta(
@@ -55,6 +58,9 @@ def make_mobilenet_thin(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(architectures, "deeplabv3_mobilenet_v3_large", build)
     monkeypatch.setitem(LAST_EARLY_STAGES, MOBILENET, "4")
+    # What is remembered of the whole network must not serve for this one, nor the other way round.
+    for module, name in ((memory, "_photo_bytes"), (fitting, "wanted_shapes")):
+        monkeypatch.setattr(module, name, functools.lru_cache(getattr(module, name).__wrapped__))
 
 
 def save_lively_model(path: Path, *, seed: int = 0, image_size: int = 64) -> Path:

@@ -1,4 +1,4 @@
-"""mIoU against the number of training photos: a power law with a band, and what twice as many photos would add.
+"""Learning curves: mIoU against the number of training photos, with a band, and what twice as many photos would add.
 
 Power laws a - b n^-c describe most learning curves (Hestness et al. 2017, arXiv 1712.00409), but not all (Viering and
 Loog 2022, "The Shape of Learning Curves", arXiv 2103.10948), and few sizes hardly fix the exponent (Mahmood et al.

@@ -58,7 +58,7 @@ def content(right: int, *, split: str = "val", learned: tuple[int, ...] = (160,)
     ]  # fmt: skip
     return Content(
         tuple(runs), tuple(checkpoints), tuple("abcdefghijkl"), counts_CNKK, counts(0),
-        score(counts(0), CLASS_NAMES), None, VOC_CLASSES,
+        score(counts(0), CLASS_NAMES), None, VOC_CLASSES, openings=None,
     )  # fmt: skip
 
 
