@@ -117,7 +117,9 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
     expect(confidence.get_by_text(HINT)).to_be_hidden()
     expect(page.get_by_role("img", name="dark blue is 0 %")).to_be_visible()
 
-    page.get_by_role("combobox", name="Against").click()
+    against = page.get_by_role("combobox", name="Against")
+    against.click()
+    against.press("ArrowDown")  # the click scrolls the page, which closes the list that it opens
     page.get_by_role("option", name="2 epochs").click()
     expect(page.get_by_text("Where they disagree")).to_be_visible()
     slider = page.get_by_role("slider", name="how much of A: 1 epoch is shown")

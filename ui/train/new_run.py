@@ -42,9 +42,11 @@ def ask_new_run() -> None:
     config = None
     with showing_errors():  # of settings that exclude each other; the rest of the form stays
         config = settings_form(preset(name), key=name)
+    is_usable = False
     with showing_errors():
         if path.is_dir() and config:
             _show_start(path, config)
+            is_usable = True
             offer_estimate(cached.dataset(path).root, name, config, functools.partial(_use, name))
     run_name = st.text_input("Name of the run", name, key=f"{name}.name", max_chars=60, width=460)
     live = [run.name for run in folders.live_runs()] or [each.name for each in list_studies() if is_working(each)]
@@ -63,7 +65,7 @@ def ask_new_run() -> None:
             folders.start(run)
         st.rerun()
     with showing_errors():
-        if path.is_dir() and config:
+        if is_usable and config:  # else why not is said above
             offer_study(cached.dataset(path), name, config)
 
 
