@@ -1,8 +1,8 @@
 """A comparison in one sentence, in English or Portuguese, with percentage points of mIoU."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
-from core.metrics.comparison import MIN_IMAGES, Comparison
+from core.metrics.comparison import MIN_IMAGES, Comparison, Verdict
 
 SENTENCES = {
     "en": {
@@ -34,19 +34,41 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
     For example: `50 epochs beat 10 epochs by 21.4 points of mIoU, 95 % interval 17.9 to 24.8`.
     """
     words = SENTENCES[language]
-    delta, low, high = comparison.delta_miou, comparison.low, comparison.high
-    if delta is None or low is None or high is None:
-        return words["nothing"].format(a=a_label, b=b_label)
-    is_worse = comparison.verdict == "worse"
-    winner, loser = (a_label, b_label) if is_worse else (b_label, a_label)
-    near, far = (-high, -low) if is_worse else (low, high)
-
+    if comparison.delta_miou is None or comparison.low is None:
+        return filled(words["nothing"], comparison, (a_label, b_label), language)
     kind = "beat"
     if comparison.verdict == "undecided":
         kind = "few" if comparison.images < MIN_IMAGES else "undecided"
-    return words[kind].format(
-        a=a_label,
-        b=b_label,
+    return filled(words[kind], comparison, (a_label, b_label), language)
+
+
+class _Compared(Protocol):
+    """B against A: two checkpoints, or two recipes; fractions, None where nothing was counted."""
+
+    @property
+    def delta_miou(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def verdict(self) -> Verdict: ...
+
+
+def filled(text: str, comparison: _Compared, labels: tuple[str, str], language: str, **more: object) -> str:
+    """Return a text of `SENTENCES` with the labels of A and B and the numbers in it; `more` are its other fields."""
+    a, b = labels
+    delta, low, high = (each or 0.0 for each in (comparison.delta_miou, comparison.low, comparison.high))
+    is_worse = comparison.verdict == "worse"
+    winner, loser = labels if is_worse else (b, a)
+    near, far = (-high, -low) if is_worse else (low, high)
+    return text.format(
+        a=a,
+        b=b,
         winner=winner,
         loser=loser,
         beats=beats(winner),
@@ -57,8 +79,11 @@ def sentence(comparison: Comparison, a_label: str, b_label: str, language: str =
         signed_low=points(low, language, "+"),
         signed_high=points(high, language, "+"),
         confidence=percent(comparison.confidence, language),
-        images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
+        images=SENTENCES[language]["one image" if comparison.images == 1 else "images"].format(
+            number=comparison.images
+        ),
         least=MIN_IMAGES,
+        **more,
     )
 
 

@@ -33,7 +33,7 @@ from scipy.special import stdtrit
 from core.metrics.comparison import CONFIDENCE, MIN_IMAGES, Verdict
 from core.metrics.confusion import Counts, marginals, mean_over_classes, ratio
 from core.metrics.verdict import SENTENCES as FILE_SENTENCES
-from core.metrics.verdict import beats, percent, points
+from core.metrics.verdict import filled
 
 Reason = Literal["", "nothing", "one run", "few runs", "few images", "undecided"]
 
@@ -159,36 +159,14 @@ def sentence(comparison: RecipeComparison, a_label: str, b_label: str, language:
     interval -1.1 to +2.0`.
     """
     words = SENTENCES[language]
-    delta, low, high = comparison.delta_miou, comparison.low, comparison.high
-    if delta is None:
-        return words["nothing"].format(a=a_label, b=b_label)
+    if comparison.delta_miou is None:
+        return filled(words["nothing"], comparison, (a_label, b_label), language)
     kind = comparison.reason or "beat"
-    text = words[kind] + (words["interval"] if kind == "few runs" and low is not None else "")
-    is_worse = comparison.verdict == "worse"
-    winner, loser = (a_label, b_label) if is_worse else (b_label, a_label)
-    low, high = low or 0.0, high or 0.0
-    near, far = (-high, -low) if is_worse else (low, high)
+    text = words[kind] + (words["interval"] if kind == "few runs" and comparison.low is not None else "")
     numbers = {"a_runs": len(comparison.a.runs), "b_runs": len(comparison.b.runs)}
     unequal = "" if numbers["a_runs"] == numbers["b_runs"] else "unequal "
-    return text.format(
-        a=a_label,
-        b=b_label,
-        winner=winner,
-        loser=loser,
-        beats=beats(winner),
-        delta=points(abs(delta), language),
-        low=points(near, language),
-        high=points(far, language),
-        signed_delta=points(delta, language, "+"),
-        signed_low=points(low, language, "+"),
-        signed_high=points(high, language, "+"),
-        confidence=percent(comparison.confidence, language),
-        runs=words[f"{unequal}runs"].format(**numbers),
-        seeds=words[f"{unequal}seeds"].format(**numbers),
-        least_runs=MIN_RUNS,
-        images=words["one image" if comparison.images == 1 else "images"].format(number=comparison.images),
-        least=MIN_IMAGES,
-    )
+    runs, seeds = (words[f"{unequal}{what}"].format(**numbers) for what in ("runs", "seeds"))
+    return filled(text, comparison, (a_label, b_label), language, runs=runs, seeds=seeds, least_runs=MIN_RUNS)
 
 
 def _scored(runs: Iterable[Counts], truth: list[Counts]) -> _Runs:
