@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.dataset import Dataset, Sample
+from core.data.dataset import TEST, Dataset, Sample
 from core.data.hashing import hashes
 from core.errors import DataError
 from core.home import studies_dir
+from core.model.weights import starter
 from core.model.weights.pretrained import open_named
 from core.review.proposing import checkpoint_label
 from core.training.run.folders import Run, list_runs, open_run, run_state
@@ -20,9 +21,6 @@ from core.training.run.log import read_log
 from core.training.run.milestones import milestones
 from core.training.run.trained_on import photos_of, trained_on
 from core.wording import count
-
-CLOSED = "test"
-STARTER = "starter"
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def unseen_by(data: Dataset, source: Path, on_note: Callable[[str], None]) -> li
     Raises:
         CoreError: there is no checkpoint, or every photo was trained on.
     """
-    samples = {sample.name: sample for name, its in data.splits.items() if name != CLOSED for sample in its}
-    closed = {sample.photo for sample in data.splits.get(CLOSED, ())}
+    samples = {sample.name: sample for name, its in data.splits.items() if name != TEST for sample in its}
+    closed = {sample.photo for sample in data.splits.get(TEST, ())}
     left = {photo: sample for sample in samples.values() if (photo := sample.photo) not in closed}
     digests = dict(zip(left, hashes(list(left)), strict=True))
     found = []
@@ -112,7 +110,7 @@ def _models(source: Path) -> list[_Model]:
         return [model]
     meta = open_named(source).meta
     photos = photos_of(Path(meta.data), meta.config, meta.fingerprint) if meta.data else None
-    return [_Model(source, photos, is_from_starter=f"{STARTER} weights" in meta.lineage)]
+    return [_Model(source, photos, is_from_starter=f"{starter.NAME} weights" in meta.lineage)]
 
 
 def _model_of(run: Run, checkpoint: Path | None) -> _Model | None:
@@ -120,7 +118,7 @@ def _model_of(run: Run, checkpoint: Path | None) -> _Model | None:
         return None
     log = read_log(run.log_path)
     init = log.legs[0].init if log.legs else ""  # older logs lack it
-    is_from_starter = (init or run.config.init) == STARTER
+    is_from_starter = (init or run.config.init) == starter.NAME
     return _Model(checkpoint, trained_on(run), run_state(run, log) == "finished", is_from_starter)
 
 
