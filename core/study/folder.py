@@ -11,7 +11,7 @@ elsewhere count as soon as their folders lie here, and one that was deleted is t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,11 +107,14 @@ class Study:
                 f"such as {taken[0]}; make a new study, whose folds leave them out."
             )
 
-    def changed_data(self) -> str | None:
-        """Return a sentence if photos or masks are others than when the study was planned, else None."""
-        if fingerprint(photos_of(open_dataset(self.plan.data))) == self.plan.fingerprint:
-            return None
-        return f"The photos or masks of train and val in {self.plan.data} have changed since {self.name} was planned."
+    def changed_data(self, states: Collection[CellState]) -> str | None:
+        """Return a sentence if the data are others than when the study was planned, or its runs trained, else None."""
+        if fingerprint(photos_of(open_dataset(self.plan.data))) != self.plan.fingerprint:
+            what = "photos or masks of train and val"
+            return f"The {what} in {self.plan.data} have changed since {self.name} was planned."
+        if any(each.state == INVALID for each in states):
+            return f"The classes of {self.plan.data} have changed since runs of {self.name} were trained."
+        return None
 
 
 class _Photos:

@@ -86,7 +86,7 @@ class Worker:
 
     def _say_what_changed(self) -> None:
         states = self.states()
-        if changed := self.study.changed_data():
+        if changed := self.study.changed_data(states):
             self.on_note(f"{changed} {_validity(states)}")
         for name, label in _begun(self.study).items():
             if not (self.study.runs_dir / name).exists() and label in _labels(states, MISSING):

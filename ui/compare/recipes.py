@@ -96,7 +96,7 @@ def _say_state(found: Findings) -> None:
     if found.num_done < total:
         link_to("Train", "Follow it, or go on", run=f"{STUDIES}/{found.study.name}")
     if changed:
-        st.warning(f"{count(changed, 'training')} left out: the photos have changed since.")
+        st.warning(f"{count(changed, 'training')} left out: the photos or the classes have changed since.")
     data = open_dataset(found.study.plan.data)
     if data.splits.get(TEST):
         st.caption(f":material/lock: {openings.sentence(openings.openings_of(data) or [])}")

@@ -115,7 +115,7 @@ def _show_live(study: Study, *, is_live: bool) -> None:
                 with st.spinner("Starting …"):
                     work.start(study)
                 st.rerun()
-        if any(each.state == INVALID for each in states) and (changed := study.changed_data()):
+        if any(each.state == INVALID for each in states) and (changed := study.changed_data(states)):
             st.warning(f"{plain(changed)} Runs from before are *invalid* and are trained again.")
         for each in states:
             if each.state == FAILED and each.run and isinstance(last := read_log(each.run.log_path).last, RunEnded):

@@ -92,14 +92,14 @@ def test_runs_on_photos_that_have_changed_are_not_counted(tmp_path: Path) -> Non
     for cell in study.plan.cells():
         finish(study, cell)
     assert states_of(study) == ["done"] * 3
-    assert study.changed_data() is None
+    assert study.changed_data(study.cells()) is None
     trained_on = [{sample.name for sample in _train(root, seed)} for seed in range(3)]  # two photos each
     changed = next(iter(trained_on[0] - trained_on[1]))
     file = root / "SegmentationClass" / f"{changed}.png"
     replace_quietly(file, with_last_bit_flipped(file))
     assert states_of(study) == ["invalid" if changed in names else "done" for names in trained_on]
     assert states_of(study)[:2] == ["invalid", "done"]
-    assert "have changed since first was planned" in str(study.changed_data())
+    assert "have changed since first was planned" in str(study.changed_data(study.cells()))
     finish(study, study.plan.cells()[0])
     assert states_of(study)[0] == "done", "trained again on the photos of now"
     val = root / "JPEGImages" / "photo_9.jpg"
@@ -126,6 +126,7 @@ def test_runs_of_another_number_of_classes_are_not_counted(tiny_voc: Path) -> No
     (tiny_voc / "classes.txt").write_text("\n".join([*names, "unicorn"]))
     finish(study, study.plan.cells()[1])
     assert states_of(study) == ["invalid", "done"]
+    assert "The classes of" in str(study.changed_data(study.cells()))
 
 
 def test_photos_that_became_a_test_split_end_a_study_whose_folds_hold_them(tmp_path: Path) -> None:
