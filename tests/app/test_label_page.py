@@ -34,6 +34,7 @@ from core.training.settings.presets import few_photos
 from tests.app.conftest import Visit, append, button, links, make_pairs, started, texts
 from tests.small_data import draw_pair
 from tests.small_models import ship_stand_in
+from tests.unit.study.trained import begin, study_of
 from ui import cached
 from ui.label.canvas import CanvasEvent
 from ui.label.editor import _take
@@ -380,6 +381,26 @@ def test_classes_are_added_renamed_recoloured_and_removed(look: Callable[..., Ap
     assert not app.exception
     assert open_label_set(pets.root).classes.names == ("background", "cat", "bird")
     assert (read_mask(pets.masks()["pet_0"], 3) == 1).all()
+
+
+def test_no_class_is_removed_under_a_study(look: Callable[..., AppTest], pets: LabelSet) -> None:
+    """Its runs train on split views of the data set, and were not seen; nor was a study between two of its runs."""
+    for name in ("pet_0", "pet_1", "pet_2", "pet_3"):
+        draw(pets, name, 2)
+    study = study_of(pets.root, folds=2, seeds=1)
+    in_study = begin(study, study.plan.cells()[0])
+    of_view = create_run("by hand", study.data(2), "own-photos", few_photos(4, pets.classes.names))
+    app = look()
+    app.selectbox(key="class to change").set_value(2).run()
+    app.toggle(key="remove 2 dog").set_value(True).run()
+    for folder, name in ((study.path, study.name), (in_study.path, in_study.name), (of_view.path, of_view.name)):
+        with jobs.hold(folder):
+            button(app, "Remove it").click().run()
+        assert f"{name} is training on" in app.error[0].value
+        assert len(open_label_set(pets.root).classes) == 3
+    button(app, "Remove it").click().run()
+    assert not app.exception
+    assert open_label_set(pets.root).classes.names == ("background", "cat")
 
 
 @pytest.mark.parametrize("tool", ["cvat", "label-studio"])

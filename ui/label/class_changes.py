@@ -6,8 +6,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.labelling import LabelSet, add_class, recolor_class, remove_class, rename_class, usage_of
+from core.data.split_view import data_of
 from core.errors import DataError
 from core.palettes import SAFE_COLORS
+from core.study.folder import is_working, list_studies
 from core.training.run.folders import live_runs
 from core.voc import BACKGROUND, VOID
 from core.wording import count
@@ -76,7 +78,15 @@ def _ask_removal(label_set: LabelSet, class_id: int) -> None:
 
 
 def _refuse_in_training(root: Path) -> None:
-    """Raise `DataError` if a run trains on this data set: it validates on masks whose ids would change under it."""
-    for run in live_runs():
-        if Path(run.data) == root.resolve():
-            raise DataError(f"{run.name} is training on {root} now; stop it or wait, then remove the class.")
+    """Raise `DataError` if a run or study trains on this data set, itself or a split view of it.
+
+    It would validate on masks whose ids change under it.
+    """
+    studies = list_studies()
+    at_work = [(study.name, study.plan.data) for study in studies if is_working(study)]
+    at_work += [
+        (run.name, run.data) for folder in (None, *(each.runs_dir for each in studies)) for run in live_runs(folder)
+    ]
+    for name, data in at_work:
+        if data_of(Path(data)).resolve() == root.resolve():
+            raise DataError(f"{name} is training on {root} now; stop it or wait, then remove the class.")
