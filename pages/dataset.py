@@ -16,7 +16,7 @@ from ui import address, cached
 from ui.dataset.bring_data import bring_data, show_import_notes
 from ui.dataset.browser import browse, say_chosen
 from ui.dataset.class_names import offer_names
-from ui.dataset.findings import show_findings, show_repairs, summary
+from ui.dataset.findings import show_findings, show_repairs, show_unopened, summary
 from ui.dataset.splits import show_splits
 from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
@@ -99,25 +99,22 @@ def show_content(data: Dataset, found: analysis.Analysis | None, top: DeltaGener
             offer_names(data, [stats])
 
 
-def show(data: Dataset | None, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
+def show(data: Dataset, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
     """Draw the chosen view, at first the findings if there are errors; only that one is computed."""
     num_errors = sum(finding.severity == "error" for finding in found.report.findings) if found else 0
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if found:
             icon = ":material/error:" if found.report.findings else ":material/check:"
             st.caption(f"{icon} The doctor found {summary(found.report)}.")
-        if data:
-            label = f"Train despite {count(num_errors, 'error')}" if num_errors else "Train on this data"
-            link_to("Train", label, run="new")
-    if data and found and not data.has_named_classes:
+        label = f"Train despite {count(num_errors, 'error')}" if num_errors else "Train on this data"
+        link_to("Train", label, run="new")
+    if found and not data.has_named_classes:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
-    usual = FINDINGS if data is None or num_errors else CONTENT
+    usual = FINDINGS if num_errors else CONTENT
     look = address.ask_one("Look at", LOOKS, "look", usual, label_visibility="collapsed")
     if look == FINDINGS:
         if found:
             show_findings(found.report, data)
-    elif data is None:
-        st.info(f"The folder cannot be opened until it is mended; *{FINDINGS}* lists what is wrong with it.")
     elif look == CONTENT:
         show_content(data, found, top)
     elif found:
@@ -142,7 +139,11 @@ def main() -> None:
         return
     show_import_notes(path)
     show_repairs(path)
-    show(data, analyse(path, data), top)
+    found = analyse(path, data)
+    if data:
+        show(data, found, top)
+    elif found:
+        show_unopened(found.report)
 
 
 with open_page("Dataset"):

@@ -31,9 +31,11 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_folder_that_cannot_be_opened_still_shows_what_is_wrong(visit: Visit, broken: Path) -> None:
-    app = visit("dataset", source="A folder", data=str(broken), look="Findings")
+    app = visit("dataset", source="A folder", data=str(broken), look="Splits")
     assert not app.exception
     assert "its photo is missing" in app.error[0].value
+    headings = [each.value for each in app.subheader]
+    assert headings[:2] == ["A repaired copy", "What the doctor found"], "first the way out, whatever the address names"
     table = app.dataframe[0].value
     assert sorted(table["Kind"]) == ["few validation photos", "missing photo", "unnamed classes", "unreadable mask"]
     files = [
@@ -54,7 +56,7 @@ def test_findings_by_kind(visit: Visit, broken: Path) -> None:
     app.button_group(key="kinds").set_value(["missing photo"]).run()
     assert list(app.dataframe[0].value["Kind"]) == ["missing photo"]
     app.button_group(key="kinds").set_value(["class missing in val"]).run()
-    assert "or doctor DIR --repair OUT --split-anew" in app.dataframe[0].value.iloc[0, -1], "a cell is not Markdown"
+    assert "(doctor DIR --repair OUT --split-anew)" in app.dataframe[0].value.iloc[0, -1], "a cell is not Markdown"
 
 
 def test_clean_data_says_so(visit: Visit, home: Path) -> None:

@@ -345,7 +345,11 @@ def test_the_doctor_s_line_names_the_masks_that_are_done_and_wrong(
     app = look()
     assert "Doctor, 3 masks that are done: pet_1: empty mask; pet_2: all void." in texts(app).replace("\\_", "_")
     draw(pets, "pet_1", 2)
-    assert "Doctor, 3 masks that are done: pet_2: all void." in texts(look()).replace("\\_", "_")
+    app = look()
+    assert "Doctor, 3 masks that are done: pet_2: all void." in texts(app).replace("\\_", "_")
+    assert not app.error
+    (pets.photo_dir / "pet_0.jpg").unlink()
+    assert "pet_0, but its photo is missing" in look(photo="pet_1").error[0].value, "the error at which Dataset stops"
 
 
 def test_a_mask_that_cannot_be_read_is_set_aside(look: Callable[..., AppTest], pets: LabelSet) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from core import jobs
 from core.data import analysis
 from core.data.dataset import Dataset
-from core.data.doctor.diagnosis import Finding, Report, report_csv
+from core.data.doctor.diagnosis import UNLABELLED, Finding, Report, report_csv
 from core.data.repair.repaired_copy import changes_of
 from core.errors import DataError
 from core.files import unused
@@ -44,10 +44,18 @@ def summary(report: Report) -> str:
     return " and ".join(count(number, name) for name, number in numbers.items() if number) or "nothing wrong"
 
 
-def show_findings(report: Report, data: Dataset | None) -> None:
-    """Draw the findings about files or about labels, and the offer to repair; without `data`, about files alone."""
-    about = address.ask_one("About", ABOUT, "about", FILES, label_visibility="collapsed") if data else FILES
-    if data and about == LABELS:
+def show_unopened(report: Report) -> None:
+    """Draw what can be done with a folder that cannot be opened: first the offer to repair, then the findings."""
+    st.markdown("The folder cannot be opened as it is. Mend what the red line names, or make a copy that opens:")
+    _offer_repair(report.root)
+    st.subheader("What the doctor found", anchor=False)
+    _show_files(report)
+
+
+def show_findings(report: Report, data: Dataset) -> None:
+    """Draw the findings about files or about labels, and the offer to repair."""
+    about = address.ask_one("About", ABOUT, "about", FILES, label_visibility="collapsed")
+    if about == LABELS:
         show_label_review(data)
     else:
         _show_files(report)
@@ -63,6 +71,8 @@ def _show_files(report: Report) -> None:
     st.markdown(f"**{summary(report).capitalize()}** · {examined}. {MEANING}")
     kinds = st.pills("Kind", sorted(report.counts), selection_mode="multi", key="kinds", default=[], wrap=True,
                      format_func=lambda kind: f"{kind} ({report.counts[kind]})")  # fmt: skip
+    if UNLABELLED in report.counts:
+        link_to("Label", "Label the photos that have no mask", source=FOLDER, data=str(report.root))
     shown = [found for found in report.findings if not kinds or found.kind in kinds]
     pages = -(-len(shown) // PER_PAGE)
     page = st.pagination(pages, key=f"findings {','.join(kinds)}") if pages > 1 else 1
@@ -123,9 +133,8 @@ def _offer_repair(root: Path) -> None:
     st.subheader("A repaired copy", anchor=False)
     st.markdown(
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
-        "files that cannot be mended are set aside. What was decided about labels is applied. The originals are not "
-        "changed; `repair.csv` in the copy "
-        "lists every change."
+        "files that cannot be mended or used are set aside. What was decided about labels is applied. The originals "
+        "are not changed; `repair.csv` in the copy lists every change."
     )
     asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})
     proposed = asked.get(str(root)) or str(unused(datasets_dir() / f"{title_of(root)}-repaired"))

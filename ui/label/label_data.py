@@ -1,13 +1,14 @@
 """What to label: a data set, a folder of photos, or uploads; photos become a new data set. Files for other tools."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
 from core.classes import Classes
 from core.data import voc2012
-from core.data.dataset import LAYOUTS, PLACES
+from core.data.dataset import LAYOUTS, PLACES, UnlabelledError
 from core.data.exporters.export import NEXT_STEPS, export_labels
 from core.data.importers.incoming import proposed_name
 from core.data.labelling import LabelSet, mask_findings, new_label_set, photos_in
@@ -17,7 +18,7 @@ from core.home import datasets_dir, demo_dir
 from core.model.photo import SUFFIXES
 from core.palettes import SAFE_COLORS
 from core.wording import count
-from ui import address
+from ui import address, cached
 from ui.downloads import exports_folder
 from ui.page import link_to, showing_errors
 from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
@@ -157,6 +158,8 @@ def say_findings(label_set: LabelSet) -> None:
         said = "; ".join([*named, *([f"{more} more"] if more else [])]) or "nothing wrong"
         of = f"{found.examined} of {found.done} masks" if found.examined < found.done else count(found.done, "mask")
         st.caption(f"Doctor, {of} that are done: {said}.", width="content")
+        with showing_errors(), suppress(UnlabelledError):  # a mask without a photo is none of a photo that is done
+            cached.dataset(label_set.root)
     link_to("Dataset", "What the doctor finds", source=FOLDER, data=str(label_set.root), look="Findings")
 
 

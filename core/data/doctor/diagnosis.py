@@ -22,6 +22,9 @@ from core.wording import count, csv_text
 UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
 """Names of lists that lie beside the photos, where nothing reads them."""
 
+UNLABELLED = "no mask"
+"""The kind of the finding about photos without a mask."""
+
 MIN_VAL_PHOTOS = 10
 """With fewer photos in val the score is mostly chance."""
 
@@ -72,6 +75,7 @@ def report(contents: Contents, examined: Sequence[ExaminedPair]) -> Report:
         *_about_splits(contents, names),
         *_about_leaks(names, examined),
         *_about_unread(contents),
+        *_about_unlabelled(contents, examined),
         *_about_unread_lists(contents),
         *(_finding(contents, pair.entry, problem) for pair in examined for problem in pair.problems),
         *(_finding(contents, *found) for found in check_set(contents, names, examined)),
@@ -177,6 +181,16 @@ def _about_unread(contents: Contents) -> Iterator[Finding]:
     for file in unread_pictures(contents):
         detail = "Its name is not UTF-8, so it is never read; rename photo and mask."
         yield Finding(file.relative_to(contents.root).as_posix(), None, "odd name", detail, "warning")
+
+
+def _about_unlabelled(contents: Contents, examined: Sequence[ExaminedPair]) -> Iterator[Finding]:
+    """Report photos without a mask, once; where there are lists, they decide which photos are used."""
+    used = {pair.entry.photo_file for pair in examined}
+    left = [photo for photo in contents.photos.values() if photo not in used] if not contents.lists else []
+    if left:
+        photos = "1 photo has no mask and is" if len(left) == 1 else f"{len(left)} photos have no mask and are"
+        file = left[0].relative_to(contents.root).as_posix()
+        yield Finding(file, None, UNLABELLED, f"{photos} not used; draw masks on the page Label.", "warning")
 
 
 def _about_unread_lists(contents: Contents) -> Iterator[Finding]:

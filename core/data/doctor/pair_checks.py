@@ -106,19 +106,21 @@ def _check_names(entry: Entry) -> Iterator[Problem]:
         harm = f"There is only {entry.unread_photo.name}, which is not read, and training stops at it"
         yield Problem("missing photo", f"{harm}; save it as JPEG or PNG.", is_of_mask=False, file=entry.unread_photo)
     elif entry.photo is None:
-        yield _missing("photo")
+        yield _missing("photo", entry)
     if entry.mask is None and entry.near_mask:
         if entry.photo or not entry.near_photo:
             yield _near(entry.name, entry.near_mask, is_of_mask=True)
     elif entry.mask is None:
-        yield _missing("mask")
+        yield _missing("mask", entry)
     if not entry.name.isascii():
         remedy = "other systems may write it otherwise and then not find it; rename photo, mask and list entry"
         yield Problem("non-ascii name", f"The name is not plain ASCII: {remedy}.", "warning", is_of_mask=False)
 
 
-def _missing(what: str) -> Problem:
-    detail = f"There is no {what} of this name, and training stops at it; restore it or take the name off the list."
+def _missing(what: str, entry: Entry) -> Problem:
+    # Without lists a name is there because of its mask, and in no split without a photo.
+    remedy = "restore it or take the name off the list" if entry.splits else "add the photo or remove the mask"
+    detail = f"There is no {what} of this name, and training stops at it; {remedy}."
     return Problem(f"missing {what}", detail, is_of_mask=what == "mask")
 
 
@@ -134,20 +136,21 @@ def _near(name: str, file: Path, *, is_of_mask: bool) -> Problem:
     return Problem(kind, detail, is_of_mask=is_of_mask)
 
 
-def _load(path: Path | None, what: str, problems: list[Problem]) -> Image.Image | None:
+def _load(path: Path | None, what: str, contents: Contents, problems: list[Problem]) -> Image.Image | None:
     try:
         return load_picture(path, what) if path else None
     except DataError as error:
-        problems.append(_unreadable(what, error.__cause__))
+        problems.append(_unreadable(what, error.__cause__, contents))
         return None
 
 
-def _unreadable(what: str, cause: BaseException | None) -> Problem:
+def _unreadable(what: str, cause: BaseException | None, contents: Contents) -> Problem:
     if isinstance(cause, Refused):
         return Problem(f"unreadable {what}", f"The {what} {cause}.", is_of_mask=what == "mask")
     known = {UnidentifiedImageError: "it is not a picture", type(None): "it is a broken link"}
     reason = known.get(type(cause)) or str(cause)
-    detail = f"The {what} cannot be read ({reason}), and training stops at it; replace it or take it off the list."
+    remedy = "replace it or take it off the list" if contents.lists else "replace it or remove photo and mask"
+    detail = f"The {what} cannot be read ({reason}), and training stops at it; {remedy}."
     return Problem(f"unreadable {what}", detail, is_of_mask=what == "mask")
 
 
@@ -155,7 +158,7 @@ def _look_at_photo(
     path: Path | None, contents: Contents, problems: list[Problem]
 ) -> tuple[Image.Image | None, PhotoFacts | None]:
     """Return a photo upright and its facts, or None twice."""
-    picture = _load(path, "photo", problems)
+    picture = _load(path, "photo", contents, problems)
     if not picture or not path:
         return None, None
     try:
@@ -165,7 +168,7 @@ def _look_at_photo(
         upright = upright_rgb(stretched(picture) if is_refused else picture)
         digest = hashlib.sha256(path.read_bytes()).digest()
     except Exception as error:  # noqa: BLE001  damaged EXIF raises whatever its bytes lead to
-        problems.append(_unreadable("photo", error))
+        problems.append(_unreadable("photo", error, contents))
         return None, None
     problems += _check_extension(path, picture.format or "", (".jpg", ".png") if _is_voc_layout(contents) else ())
     needs_stretch = is_refused or (is_scalable(picture) and is_nearly_black(upright))
@@ -196,7 +199,7 @@ def _look_at_mask(
     path: Path | None, contents: Contents, problems: list[Problem]
 ) -> tuple[MaskFacts | None, NDArray[np.uint8] | None]:
     """Return the facts of a mask, and its ids, (H, W) uint8, if training accepts them."""
-    picture = _load(path, "mask", problems)
+    picture = _load(path, "mask", contents, problems)
     if not picture or not path:
         return None, None
     facts, problem, mask_HW = check_mask(picture, contents.classes)

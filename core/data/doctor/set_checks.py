@@ -22,7 +22,8 @@ AT_ONCE = 1024
 """Photos of train that a photo of val is compared with at a time; the first similar one ends the search."""
 
 SPLIT_ANEW = "write stratified lists (Splits on the Dataset page, or `doctor DIR --repair OUT --split-anew`)"
-"""The remedy for a class with enough photos for train and val."""
+REPAIR_ANEW = "make a repaired copy, and write stratified lists there (`doctor DIR --repair OUT --split-anew`)"
+"""The remedies for a class with enough photos for train and val: in a folder that opens, and in one that does not."""
 
 NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt")
 """Files with class names of labelme, PaddleSeg, CVAT and CamVid."""
@@ -35,8 +36,8 @@ def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], p
     yield from _listed_twice(names_by_split, [pair.entry for pair in pairs])
     yield from same_photos(pairs)
     yield from _similar_photos(pairs)
-    yield from _only_in_val(pairs, contents.classes.names)
-    yield from _missing_in_val(pairs, contents.classes.names)
+    yield from _only_in_val(contents, pairs)
+    yield from _missing_in_val(contents, pairs)
     yield from _files_of_one_name(contents, [pair.entry for pair in pairs])
     yield from _unnamed_classes(contents, pairs)
     yield from _grey_among_colored(pairs)
@@ -154,28 +155,36 @@ def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:
                 yield entry, Problem(HIDDEN[what], detail, "warning", file=file)
 
 
-def _only_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
+def _only_in_val(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
     """Yield each class that is only in val, at the first mask of val with it."""
     taught = {class_id for pair in pairs if "train" in pair.entry.splits for class_id in pair.class_ids}
     for pair in pairs:
         for class_id in sorted(pair.class_ids - taught) if "val" in pair.entry.splits else ():
             taught.add(class_id)
-            remedy = "list a photo of it in train"
-            detail = f"'{class_names[class_id]}' is in val but never in train, so it cannot be learnt; {remedy}."
+            name, remedy = contents.classes.names[class_id], _to_share(class_id, "train", contents, pairs)
+            detail = f"'{name}' is in val but never in train, so it cannot be learnt; {remedy}."
             yield pair.entry, Problem("class only in val", detail, "warning")
 
 
-def _missing_in_val(pairs: Sequence[ExaminedPair], class_names: Sequence[str]) -> Found:
+def _missing_in_val(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
     """Yield each class that is only in train, at the first usable mask with it; not if val is empty."""
     scored = {class_id for pair in pairs if "val" in pair.entry.splits for class_id in pair.class_ids}
     sound = [pair for pair in pairs if "train" in pair.entry.splits and pair.facts] if scored else []
-    num_photos = Counter(class_id for pair in sound for class_id in pair.class_ids)
     for pair in sound:
         for class_id in sorted(pair.class_ids - scored):
             scored.add(class_id)
-            remedy = SPLIT_ANEW if num_photos[class_id] > 1 else "label a second photo of it, and list that in val"
-            detail = f"'{class_names[class_id]}' is in train but never in val, so no score says how well it is learned"
-            yield pair.entry, Problem("class missing in val", f"{detail}; {remedy}.", "warning")
+            name, remedy = contents.classes.names[class_id], _to_share(class_id, "val", contents, pairs)
+            detail = f"'{name}' is in train but never in val, so no score says how well it is learned; {remedy}."
+            yield pair.entry, Problem("class missing in val", detail, "warning")
+
+
+def _to_share(class_id: int, split: str, contents: Contents, pairs: Sequence[ExaminedPair]) -> str:
+    """Return what brings a class into `split` too."""
+    split_up = [pair for pair in pairs if pair.facts and {"train", "val"} & set(pair.entry.splits)]
+    if sum(class_id in pair.class_ids for pair in split_up) < 2:
+        return f"label more photos of it{f', and list one in {split}' if contents.lists else ''}"
+    is_opened = all(pair.entry.photo and pair.entry.mask for pair in pairs)
+    return SPLIT_ANEW if is_opened else REPAIR_ANEW
 
 
 def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -88,9 +89,21 @@ def test_without_lists_an_orphan_mask_is_told_and_a_copy_across_the_random_split
     dataset_split = next(split for split, samples in dataset.splits.items() if samples[0].name == "p0")
     learned, scored = dataset.split("train")[0].name, dataset.split("val")[0].name
     photos[scored].write_bytes(photos[learned].read_bytes())
+    only_learned = next(sample.name for sample in dataset.split("train")[1:])
+    for name in (learned, only_learned):
+        write_mask(tmp_path / "masks" / f"{name}.png", np.full_like(cat_mask(), 12))
+    photo_of(10).save(tmp_path / "images" / "unlabelled.jpg")
+    assert any("(Splits on the Dataset page" in found.detail for found in examine(tmp_path).findings)
     write_mask(tmp_path / "masks" / "z.png", cat_mask())
-    assert found_in(examine(tmp_path)) == {
+    report = examine(tmp_path)
+    details = {found.kind: found.detail for found in report.findings}
+    assert details["missing photo"].endswith("add the photo or remove the mask."), "there is no list to take it off"
+    assert "make a repaired copy" in details["class missing in val"], "Splits is closed"
+    assert details["no mask"].startswith("1 photo has no mask and is not used;")
+    assert found_in(report) == {
         ("missing photo", "error", None, "images/z.jpg"),
+        ("no mask", "warning", None, "images/unlabelled.jpg"),
+        ("class missing in val", "warning", "train", f"masks/{learned}.png"),
         ("duplicate photo", "error", "val", f"images/{scored}.jpg"),
         ("few validation photos", "warning", "val", "masks"),
         ("unnamed classes", "warning", dataset_split, "masks/p0.png"),

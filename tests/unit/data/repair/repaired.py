@@ -33,7 +33,7 @@ def check_copy(out: Path, report: RepairReport, may_stay: tuple[str, ...] = MAY_
     """
     num_val = len(names_in(out)["val"])
     stays = [found for found in examine(out).findings if found.kind not in may_stay]
-    stays = [found for found in stays if "label a second photo of it" not in found.detail]
+    stays = [found for found in stays if "label more photos of it" not in found.detail]
     assert [found for found in stays if found.kind != "few validation photos" or num_val >= 10] == []
     dataset = open_dataset(out)
     assert (dataset.root, report.root) == (out, out)
