@@ -235,6 +235,8 @@ def show_export_labels(document: Document) -> str:
 
 def show_evaluate(document: Document) -> str:
     """Return a table of scores beside the floor, and a warning if they are implausible."""
+    if "corruptions" in document:
+        return _show_corrupted(document)
     from core.metrics.guard import suspicion
     from core.metrics.scores import Scores
 
@@ -249,6 +251,25 @@ def show_evaluate(document: Document) -> str:
     if odd := suspicion(Scores.from_dict(document)):
         lines.append(f"Do not believe these scores yet: {odd.cause}.")
     return "\n".join(lines)
+
+
+def _show_corrupted(document: Document) -> str:
+    """Return mIoU by corruption and level, and which hurts most."""
+    clean, rows, of = (
+        document["clean"],
+        document["corruptions"],
+        f"the {document['split_images']:,} of {document['split']}",
+    )
+    lines = [
+        f"{count(document['images'], 'photo')} of {of}; level 0: mIoU {_percent(clean['miou'])}{_floor_of(clean)}",
+        f"{'level':<12}{'1':>8}{'2':>8}{'3':>8}{'4':>8}{'5':>8}{'mean':>8}",
+    ]
+    for row in rows:
+        values = [*(level["miou"] for level in row["levels"]), row["mean_miou"]]
+        lines.append(f"{row['name']:<12}" + "".join(f"{_percent(value):>8}" for value in values))
+    if known := [row for row in rows if row["mean_miou"] is not None]:
+        lines.append(f"It loses most under {min(known, key=lambda row: row['mean_miou'])['name']}.")
+    return "\n".join([*lines, document["stored_in"]])
 
 
 def show_compare(document: Document) -> str:

@@ -15,8 +15,10 @@ from core.data.dataset import Dataset, open_dataset
 from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
 from core.home import PROJECT_ROOT
+from core.jobs import OnProgress
 from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
+from core.training.run.robustness import PHOTOS
 
 LANGUAGES = ("en", "pt")
 WITH_DATA, WITH_FULL = ("label_errors", "labelling"), ("label_errors", "labelling", "study_intervals")
@@ -24,10 +26,12 @@ WITH_DATA, WITH_FULL = ("label_errors", "labelling"), ("label_errors", "labellin
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
-    """Score a checkpoint on a split: whole images at the masks' own size."""
+    """Score a checkpoint on a split: whole images at the masks' own size; or on corrupted photos."""
     with reporting("evaluating", "photo", arguments.job) as on_progress:
         dataset = open_dataset(arguments.data)
-        find_checkpoint(arguments.checkpoint)  # shows the progress of a download
+        file = find_checkpoint(arguments.checkpoint)  # shows the progress of a download
+        if arguments.corruptions:
+            return _evaluate_corrupted(arguments, file, dataset, on_progress)
         document = api.evaluate(
             arguments.checkpoint,
             dataset,
@@ -40,6 +44,20 @@ def evaluate(arguments: argparse.Namespace) -> Document:
         )
     say_unnamed(dataset)
     return document
+
+
+def _evaluate_corrupted(
+    arguments: argparse.Namespace, file: Path, dataset: Dataset, on_progress: OnProgress
+) -> Document:
+    from core.training.corrupted import evaluate_corrupted
+
+    if arguments.masks:
+        raise ConfigError("--masks is for photos as they are; leave --masks or --corruptions out.")
+    stored = evaluate_corrupted(
+        file, dataset, arguments.split, on_progress, given_by(arguments), photos=arguments.photos, on_note=say,
+        by="page" if arguments.job else "command",
+    )  # fmt: skip
+    return stored.as_dict() | {"checkpoint": str(arguments.checkpoint)}
 
 
 def compare(arguments: argparse.Namespace) -> Document:
@@ -137,6 +155,14 @@ def add_to(add: Add) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to score on (default: val)")
     command.add_argument("--masks", type=Path, metavar="OUT", help="new folder for the predicted index masks")
+    command.add_argument(
+        "--corruptions", action="store_true",
+        help="score it on photos with blur, noise, JPEG, brightness, contrast, rotation and scale, at five levels each",
+    )  # fmt: skip
+    command.add_argument(
+        "--photos", type=int, default=PHOTOS, metavar="N",
+        help=f"with --corruptions: a seeded sample of N photos of the split (default: {PHOTOS})",
+    )  # fmt: skip
     add_job(command)
 
     command = add(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.classes import Classes
-from core.data.dataset import TEST, Dataset, fingerprint
+from core.data.dataset import TEST, Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
@@ -79,6 +79,57 @@ def evaluate_checkpoint(
     raises `DataError`. The split test is opened `by` a command, a page or python, which is recorded before any photo is
     scored; if that fails, raises `RunError`.
     """
+    opened = open_for(path, dataset, split, given, by=by)
+    samples, predictor = opened.samples, opened.predictor
+    results, began_s = [], time.perf_counter()
+    pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
+    for result in evaluate(predictor, pairs, dataset.classes):
+        results.append(result)
+        if on_progress:
+            on_progress(len(results), len(samples))
+    images_per_second = len(results) / (time.perf_counter() - began_s)
+    evaluated = Evaluated(opened.meta, opened.repairs, tuple(results), images_per_second, predictor.precision)
+    folder = path.resolve().parent
+    opened.refuse_changed(dataset, path)
+    if (folder / "config.json").exists() and given == NOTHING:
+        evaluations.store(
+            folder / "eval",
+            checkpoint=path.name,
+            checkpoint_hash=opened.checkpoint_hash,
+            epoch=opened.meta.epoch,
+            step_in_epoch=opened.meta.step_in_epoch,
+            split=split,
+            data=str(dataset.root),
+            fingerprint=opened.fingerprint,
+            results=results,
+            class_names=dataset.class_names,
+            images_per_second=images_per_second,
+            number_format=predictor.precision,
+        )
+    return evaluated
+
+
+@dataclass(frozen=True)
+class OpenedFor:
+    """A checkpoint that is ready to segment a split of a data set with its own classes."""
+
+    samples: tuple[Sample, ...]
+    fingerprint: str
+    predictor: Predictor
+    meta: CheckpointMeta
+    repairs: tuple[str, ...]
+    checkpoint_hash: str
+
+    def refuse_changed(self, dataset: Dataset, path: Path) -> None:
+        """Raise `DataError` if photos or masks have changed since the checkpoint was opened."""
+        if fingerprint(self.samples) != self.fingerprint:
+            raise DataError(
+                f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
+            )
+
+
+def open_for(path: Path, dataset: Dataset, split: str, given: Given = NOTHING, *, by: str) -> OpenedFor:
+    """Open a checkpoint to evaluate it on a split; arguments and errors are those of `evaluate_checkpoint`."""
     samples = dataset.split(split)
     data_fingerprint = fingerprint(samples)
     content, checkpoint_hash = _open_whole(path, given)
@@ -87,35 +138,7 @@ def evaluate_checkpoint(
     _check_classes(path, meta, dataset, is_named=bool(meta.config or given.classes))
     if split == TEST:
         openings.record(dataset, data_fingerprint, path, checkpoint_hash, by)
-    results, began_s = [], time.perf_counter()
-    pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
-    for result in evaluate(predictor, pairs, dataset.classes):
-        results.append(result)
-        if on_progress:
-            on_progress(len(results), len(samples))
-    images_per_second = len(results) / (time.perf_counter() - began_s)
-    evaluated = Evaluated(meta, opened.repairs, tuple(results), images_per_second, predictor.precision)
-    folder = path.resolve().parent
-    if fingerprint(samples) != data_fingerprint:
-        raise DataError(
-            f"Photos or masks in {dataset.root} changed while {path.name} was evaluated; evaluate it again."
-        )
-    if (folder / "config.json").exists() and given == NOTHING:
-        evaluations.store(
-            folder / "eval",
-            checkpoint=path.name,
-            checkpoint_hash=checkpoint_hash,
-            epoch=meta.epoch,
-            step_in_epoch=meta.step_in_epoch,
-            split=split,
-            data=str(dataset.root),
-            fingerprint=data_fingerprint,
-            results=results,
-            class_names=dataset.class_names,
-            images_per_second=images_per_second,
-            number_format=predictor.precision,
-        )
-    return evaluated
+    return OpenedFor(samples, data_fingerprint, predictor, meta, opened.repairs, checkpoint_hash)
 
 
 def _open_whole(path: Path, given: Given) -> tuple[OpenedCheckpoint, str]:

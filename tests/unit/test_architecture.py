@@ -21,7 +21,9 @@ LIGHT = ("core.metrics", "core.download", "core.training.settings", "core.traini
 ROOMS = ("api", "report", "review", "study", "training", "model", "data", "download", "metrics", "")
 """The rooms of core, each of which may import itself and those to its right; "" is the modules in no room but `api`."""
 
-TRAINING = ("demo_run", "estimate", "loop", "evaluation", "features", "loss", "distributed", "run", "settings", "")
+TRAINING = (
+    "demo_run", "estimate", "loop", "corrupted", "evaluation", "features", "loss", "distributed", "run", "settings", "",
+)  # fmt: skip
 """The same within training."""
 
 

@@ -11,6 +11,7 @@ machine.py      the lock that lets one training at a time run on a machine
 openings.py     the record of each time that a test split was opened
 trained_on.py   which photos a run trained on, and whether some are now in test
 evaluations.py  stored evaluations: scores and predicted masks in eval/
+robustness.py   stored scores on corrupted photos, beside them
 learning.py     whether a run learns, or why its score is near the floor
 health.py       problems of a run, and what to do about them
 """

@@ -294,11 +294,13 @@ def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
 
 
 def start(eval_dir: Path, checkpoint: Path, data: str, split: str) -> None:
-    """Evaluate a run's checkpoint on a split in a process of its own, unless one is already running.
-
-    A deleted checkpoint raises `CheckpointError`; its run's folder is not created again.
-    """
-    if not checkpoint.is_file():
-        raise CheckpointError(f"{checkpoint} was deleted; choose another checkpoint.")
+    """Evaluate a run's checkpoint on a split in a process of its own, unless one is already running."""
+    refuse_deleted(checkpoint)
     arguments = ["evaluate", str(checkpoint), "--data", data, "--split", split]
     jobs.start(job_folder(eval_dir, checkpoint, split), arguments)
+
+
+def refuse_deleted(checkpoint: Path) -> None:
+    """Raise `CheckpointError` if the file is gone; its run's folder must not be created again."""
+    if not checkpoint.is_file():
+        raise CheckpointError(f"{checkpoint} was deleted; choose another checkpoint.")

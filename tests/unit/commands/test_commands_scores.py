@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core import api
+from core import api, terminal
+from core.data.corruptions import CORRUPTIONS
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
 from core.training.run import openings
@@ -28,6 +29,18 @@ def test_evaluate_prints_the_promised_keys_and_writes_a_mask_for_every_photo(
         with Image.open(tmp_path / "masks" / f"{name}.png") as mask:
             assert (mask.mode, mask.size) == ("P", (48, 40))
     assert not list(checkpoint.parent.glob("eval")), "the checkpoint lies in no run"
+
+
+def test_evaluate_under_corruptions_prints_the_promised_keys(core: Command, checkpoint: Path, tiny_voc: Path) -> None:
+    ended = core("evaluate", checkpoint, "--data", tiny_voc, "--corruptions", "--photos", 1, "--json")
+    document = ended.document()
+    assert "36 versions of 1 photo of val: 36 predictions to go" in ended.err
+    promised = "checkpoint split images split_images longest_px clean corruptions stored_in"
+    assert set(document) == set(promised.split())
+    assert (document["images"], document["split_images"]) == (1, 2)
+    assert {len(each["levels"]) for each in document["corruptions"]} == {5}
+    shown = terminal.show_evaluate(document).splitlines()
+    assert [line.split()[0] for line in shown[2:9]] == list(CORRUPTIONS)
 
 
 def test_compare_tells_whether_b_is_better(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:

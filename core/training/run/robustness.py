@@ -1,0 +1,206 @@
+"""Stored scores on corrupted photos (`core.data.corruptions`), cell by cell, in `eval/`. No torch.
+
+eval/robustness-val-3f1c90ab12de-77aa01b2c3d4-50/   split, hashes of checkpoint and data, number of photos
+about.json     checkpoint, split, data, and the names of the photos
+blur-3.npz     blur at level 3: counts_NKK, and the predicted masks of the first `MAX_MASKS` photos as PNG files
+clean-0.npz    the photos as they are
+
+A cell is written whole as soon as it is counted, so what was stopped goes on where it was.
+"""
+
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from core import jobs
+from core.data.corruptions import CELLS, CLEAN, CORRUPTIONS, LEVELS, LONGEST_PX
+from core.data.dataset import TEST
+from core.errors import RunError
+from core.files import delete_folder, entries, replacing, write_json
+from core.metrics.confusion import Counts, iou, mean
+from core.metrics.scores import floor
+from core.training.run import evaluations, openings
+
+SCHEMA = 1
+"""Version of the format and of the corruptions: raise it when either changes. Other versions are evaluated again."""
+
+PHOTOS = 50
+"""Photos of the split that are used unless another number is asked for: a seeded sample."""
+
+MAX_MASKS = 50
+"""Photos whose masks are stored, for the page: about 2 kB each, in each of 36 cells."""
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What is stored about a checkpoint on a sample of a split."""
+
+    path: Path
+    checkpoint: str
+    checkpoint_hash: str
+    epoch: int | None
+    split: str
+    data: str
+    fingerprint: str
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    split_images: int
+
+    @property
+    def done(self) -> list[tuple[str, int]]:
+        """The stored cells: corruption and level, in the order of `CELLS`."""
+        return [cell for cell in CELLS if self._file(*cell).is_file()]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every cell is stored."""
+        return len(self.done) == len(CELLS)
+
+    def counts(self, corruption: str, level: int) -> Counts:
+        """Return counts_NKK of a cell; one that is missing or damaged raises `RunError`."""
+        counts_NKK: Counts = self._read(corruption, level, lambda cell: cell["counts_NKK"])
+        return counts_NKK
+
+    def mask(self, corruption: str, level: int, index: int) -> NDArray[np.uint8]:
+        """Return the predicted ids of photo number `index`, below `MAX_MASKS`, at the size of the corrupted photo."""
+
+        def decode(cell: Any) -> NDArray[np.uint8]:
+            begin, end = (0, *cell["mask_ends"])[index : index + 2]
+            with Image.open(io.BytesIO(cell["masks_B"][begin:end].tobytes())) as mask:
+                return np.asarray(mask)
+
+        mask_HW: NDArray[np.uint8] = self._read(corruption, level, decode)
+        return mask_HW
+
+    def counts_of(self, corruption: str) -> Counts:
+        """Return counts_LNKK of a corruption: level 0, the photos as they are, then level by level."""
+        return np.stack([self.counts(corruption if level else CLEAN, level) for level in range(LEVELS + 1)])
+
+    def store(self, corruption: str, level: int, counts_NKK: Counts, masks: list[bytes]) -> None:
+        """Write a cell; if the run was deleted meanwhile, raises `RunError`."""
+        try:
+            with replacing(self._file(corruption, level)) as file:
+                np.savez_compressed(
+                    file,
+                    counts_NKK=counts_NKK,
+                    masks_B=np.frombuffer(b"".join(masks), dtype=np.uint8),
+                    mask_ends=np.cumsum([len(each) for each in masks], dtype=np.int64),
+                )
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} was deleted meanwhile; evaluate again.") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document that `evaluate --corruptions --json` prints; every cell must be stored."""
+        return {
+            "checkpoint": self.checkpoint,
+            "split": self.split,
+            "images": len(self.names),
+            "split_images": self.split_images,
+            "longest_px": LONGEST_PX,
+            "clean": _scores(self.counts(CLEAN, 0)),
+            "corruptions": [self._corruption(name) for name in CORRUPTIONS],
+            "stored_in": str(self.path),
+        }
+
+    def _corruption(self, name: str) -> dict[str, Any]:
+        corruption = CORRUPTIONS[name]
+        levels = [_scores(counts_NKK) for counts_NKK in self.counts_of(name)[1:]]
+        scored = [each["miou"] for each in levels if each["miou"] is not None]
+        return {
+            "name": name,
+            "source": "Hendrycks and Dietterich 2019" if corruption.is_published else "Atrous",
+            "mean_miou": sum(scored) / len(scored) if scored else None,
+            "levels": [
+                {"level": level, "strength": corruption.strength(level)} | each for level, each in enumerate(levels, 1)
+            ],
+        }
+
+    def _file(self, corruption: str, level: int) -> Path:
+        return self.path / f"{corruption}-{level}.npz"
+
+    def _read(self, corruption: str, level: int, read: Any) -> Any:
+        file = self._file(corruption, level)
+        try:
+            with np.load(file, allow_pickle=False) as cell:
+                return read(cell)
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile, UnidentifiedImageError) as error:
+            raise RunError(
+                f"{file} cannot be read ({error}); delete it and evaluate with --corruptions again."
+            ) from error
+
+
+def _scores(counts_NKK: Counts) -> dict[str, Any]:
+    return {"miou": mean(iou(counts_NKK.sum(axis=0))), "floor": asdict(floor(counts_NKK))}
+
+
+def open_store(eval_dir: Path, about: Robustness) -> Robustness:
+    """Make the folder of an evaluation of robustness, or go on with the one there; of another version it is replaced.
+
+    `about.path` is ignored. A folder that cannot be written raises `RunError`.
+    """
+    place = eval_dir / _key(about.split, about.checkpoint_hash, about.fingerprint, len(about.names))
+    wanted = Robustness(**vars(about) | {"path": place})
+    if _load(place) == wanted:
+        return wanted
+    try:
+        delete_folder(place)
+        place.mkdir(parents=eval_dir.parent.is_dir(), exist_ok=True)
+        write_json(place / "about.json", {"schema": SCHEMA} | asdict(wanted) | {"path": None})
+    except OSError as error:
+        raise RunError(
+            f"The folder {place} cannot be written: {error.strerror}; check that its run is there."
+        ) from error
+    return wanted
+
+
+def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> list[Robustness]:
+    """Return what is stored about a checkpoint on this data, the one on most photos first; nothing damaged.
+
+    On a test split only if its opening is recorded.
+    """
+    beginning = _key(split, checkpoint_hash, fingerprint, "")
+    found = [each for path in entries(eval_dir, f"{beginning}*") if (each := _load(path))]
+    wanted = (checkpoint_hash, fingerprint)
+    same = [each for each in found if (each.checkpoint_hash, each.fingerprint) == wanted]
+    is_open = split != TEST or openings.is_recorded(fingerprint, checkpoint_hash)
+    return sorted(same, key=lambda each: -len(each.names)) if is_open else []
+
+
+def _key(split: str, checkpoint_hash: str, fingerprint: str, num_photos: int | str) -> str:
+    return f"robustness-{evaluations.key(split, checkpoint_hash, fingerprint)}-{num_photos}"
+
+
+def _load(path: Path) -> Robustness | None:
+    try:
+        about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+        if about["schema"] != SCHEMA:
+            return None
+        values: dict[str, Any] = {each.name: about[each.name] for each in fields(Robustness)} | {"path": path}
+        values |= {name: tuple(values[name]) for name in ("class_names", "names")}
+        return Robustness(**values)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def seconds(predictions: int, images_per_second: float | None) -> float | None:
+    """Return how long predictions take, at least, by the speed of an evaluation; None if that is not known."""
+    return predictions / images_per_second if images_per_second else None
+
+
+def job_folder(eval_dir: Path, checkpoint: Path, split: str) -> Path:
+    """Return the folder of the dashboard's job that evaluates a checkpoint on corrupted photos of a split."""
+    return eval_dir / f"job-robustness-{split}-{checkpoint.stem}"
+
+
+def start(eval_dir: Path, checkpoint: Path, data: str, split: str, photos: int) -> None:
+    """Evaluate a run's checkpoint on corrupted photos in a process of its own, unless one is already running."""
+    evaluations.refuse_deleted(checkpoint)
+    arguments = ["evaluate", str(checkpoint), "--data", data, "--split", split, "--corruptions"]
+    jobs.start(job_folder(eval_dir, checkpoint, split), [*arguments, "--photos", str(photos)])
