@@ -15,7 +15,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from ui import address
-from ui.components import style
+from ui.components import chart_colors, style
 from ui.words import plain
 
 FAVICON = (
@@ -26,7 +26,7 @@ FAVICON = (
 """The nine taps of an atrous convolution. The browser would fetch an icon given by name from Google."""
 
 
-STYLE = style("page.css")
+STYLE = style("page.css") + chart_colors()
 
 
 class Page(NamedTuple):

@@ -16,6 +16,7 @@ from core.data.dataset import TEST, Dataset, Sample, fingerprint
 from core.errors import ConfigError
 from core.training.settings.config import TrainingConfig, from_dict, with_settings
 from core.training.settings.presets import parse_settings, present_name, preset
+from core.wording import count
 
 T = TypeVar("T")
 
@@ -42,8 +43,9 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """The settings as text, as in `epochs=10, output_stride=8`."""
-        return ", ".join(f"{key}={value}" for key, value in self.settings) or "the preset"
+        """The settings as text, as in `10 epochs, output_stride=8`."""
+        named = [count(value, "epoch") if key == "epochs" else f"{key}={value}" for key, value in self.settings]
+        return ", ".join(named) or "the preset"
 
 
 @dataclass(frozen=True)

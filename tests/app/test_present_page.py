@@ -14,6 +14,7 @@ from tests.app.conftest import Visit, links, make_pairs, texts, write_records
 from tests.app.segment.photos import photo_bytes, upload
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_models import save_lively_model
+from tests.unit.study.trained import study_of
 
 STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "yours", "meaning")
 
@@ -101,7 +102,7 @@ def test_the_verdict(visit: Visit, ids: list[str]) -> None:
     values = {metric.label: spaced(metric.value) for metric in app.metric}
     assert list(values) == ["A · 1 epoch", "B · 3 epochs", "Floor"]
     assert values["A · 1 epoch"] == values["Floor"] == "25.6 %"
-    assert "It predicts background everywhere" in app.warning[0].value
+    assert "it predicts background everywhere" in app.warning[0].value
 
 
 @pytest.mark.parametrize("step", ["gain", "median", "loss", "random"])
@@ -117,12 +118,15 @@ def test_an_image(visit: Visit, ids: list[str], step: str) -> None:
         assert app.title[0].value == "Smallest gain: photo_4, +33.3 points of mIoU"
 
 
-def test_the_meaning(visit: Visit, ids: list[str]) -> None:
+def test_the_meaning(visit: Visit, run: Run, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids, step="meaning")
     said = texts(app)
     assert "of the split val: 12, each whole" in said
     assert "points above it" in said
     assert "does not cover another seed or another training" in said
+    assert "A study with several seeds does (Train, Repeat with seeds)." in said
+    study_of(Path(run.data))
+    assert "several seeds does: “first”, on Compare." in texts(visit("present", checkpoint=ids, step="meaning"))
 
 
 @pytest.mark.parametrize(

@@ -90,11 +90,11 @@ def test_the_recipes_are_compared_with_every_run_and_the_floor(visit: Visit, stu
     app = visit("compare", study="first")
     assert not app.exception
     found = findings.find(study)
-    (said,) = findings.sentences(found, ["epochs=1", "epochs=2"])
+    (said,) = findings.sentences(found, ["1 epoch", "2 epochs"])
     assert app.subheader[0].value == said
     table = app.table[0].value
-    assert list(table.index) == ["epochs=1", "epochs=2", "Floor"]
-    assert table.loc["epochs=1", "By seed"].count("%") == 3
+    assert list(table.index) == ["1 epoch", "2 epochs", "Floor"]
+    assert table.loc["1 epoch", "By seed"].count("%") == 3
     assert table.loc["Floor", "Mean mIoU"] == f"{100 * (found.floor or 0):.1f} %"
     assert links(app)["Open the run"].endswith(run_address(study).replace("/", "%2F"))
 

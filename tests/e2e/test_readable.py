@@ -1,5 +1,6 @@
 """Everything that is written can be read: WCAG 2's contrast of all text, measured on every page in light and dark."""
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -30,6 +31,15 @@ SETTLED = """
 (theme) => getComputedStyle(document.querySelector("[data-testid=stApp]") ?? document.documentElement)
   .colorScheme.includes(theme) && document.getAnimations().every((one) => !(one instanceof CSSTransition))
 """
+THEMES = tomllib.loads((PROJECT_ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+COLORS = {
+    name: [f"rgb{tuple(bytes.fromhex(color.removeprefix('#')))}" for color in THEMES[name]["chartCategoricalColors"]]
+    for name in ("light", "dark")
+}
+MARKS_IN = """
+(colors) => [...document.querySelectorAll("[data-testid=stPlotlyChart] :is(.js-line, .point, .point path)")]
+  .flatMap((mark) => [getComputedStyle(mark).stroke, getComputedStyle(mark).fill]).filter((one) => colors.includes(one))
+"""
 SAMPLES = [PROJECT_ROOT / "core" / "samples" / name for name in ("cat.jpg", "person.jpg")]
 
 
@@ -48,10 +58,11 @@ def runs(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 
 
 def expect_readable(page: Page, what: str) -> None:
-    """Check the text of a page in both themes."""
-    for theme in ("light", "dark"):
+    """Check the text of a page in both themes, and that no mark of a chart keeps a colour of the other one."""
+    for theme, other in (("light", "dark"), ("dark", "light")):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(SETTLED, arg=theme)
+        assert page.evaluate(MARKS_IN, COLORS[other]) == [], f"{what} in {theme}"
         assert unreadable(page) == [], f"{what} in {theme}"
 
 

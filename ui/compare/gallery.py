@@ -83,8 +83,9 @@ def show_gallery(a: Side, b: Side) -> None:
     if view == VIEWS[0]:
         if gallery.is_pair:
             st.caption(f"A is {plain(a.label)}, B is {plain(b.label)}. {DIFFERENCE_MEANING}")
-        for image, sample in pairs:
-            _show_row(image, sample, gallery)
+        with st.container(key="rows"):
+            for image, sample in pairs:
+                _show_row(image, sample, gallery)
     else:
         _show_sliders(pairs, gallery)
 

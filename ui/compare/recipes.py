@@ -64,7 +64,10 @@ def show_study(study: Study) -> None:
         for text in findings.sentences(found, [each.recipe.label for each in found.recipes]):
             st.subheader(plain(text), anchor=False, help=METHOD)
         if len(found.comparisons) > 1:
-            st.caption("The intervals of these verdicts are wider, so that 95 % holds for all of them together.")
+            st.caption(
+                "Each recipe is compared with the first. The intervals of these verdicts are wider than those of the "
+                "chart, so that 95 % holds for all of them together."
+            )
         st.plotly_chart(
             points_figure(found.recipes, found.scores, found.floor), key="recipes",
             alt="mIoU of every run of each recipe, their mean with its interval, and the floor",

@@ -67,8 +67,8 @@ def training_sentence(checkpoint: ReportedCheckpoint, content: Content, words: W
     return words("slide trained", label=label, time=words.duration(sum(seconds)), device=device)
 
 
-def meaning_sentences(content: Content, found: Comparison, words: Words) -> list[str]:
-    """Return what was scored, B's distance from the floor, and what the interval covers."""
+def meaning_sentences(content: Content, found: Comparison, words: Words, study: str | None = None) -> list[str]:
+    """Return what was scored, B's distance from the floor, and what the interval covers; `study` is one on the data."""
     a_label, b_label = words.labels(content)
     scores, floor = content.checkpoints[-1].scores, content.floor
     seen = f" {words('slide seen')}" if content.split.startswith("train") else ""
@@ -82,5 +82,6 @@ def meaning_sentences(content: Content, found: Comparison, words: Words) -> list
         words("data intro", images=words.number(floor.images), split=content.split)
         + f" {words('void share')}: {words.percent(scores.void_share)}.{seen}",
         distance,
-        f"{words(decided, a=a_label, b=b_label)} {words('verdict limits')}",
+        f"{words(decided, a=a_label, b=b_label)} {words('verdict limits')} "
+        + (words("a study", name=study) if study else words("no study")),
     ]

@@ -1,6 +1,7 @@
 """The steps of a presentation, in type and pictures that grow with the screen."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ from core.report.html import sections
 from core.report.html.charts import LineChart
 from core.report.html.figures import caption
 from core.report.language.words import Words
+from core.study.folder import list_studies
 from core.training import demo_run
 from core.voc import VOID
 from ui import cached
@@ -190,7 +192,7 @@ def _show_yours(story: Story) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     if not file:
-        st.caption(words("slide yours asked"))
+        st.caption(words("slide yours asked", limit=MAX_PHOTO_MB))
         return
     labels, present = words.labels(content), set()
     drawn = [label for label, each in zip(labels, content.checkpoints, strict=True) if demo_run.is_drawn(each.run)]
@@ -211,7 +213,9 @@ def _show_yours(story: Story) -> None:
 
 def _show_meaning(story: Story) -> None:
     st.title(story.words("slide meaning"), anchor=False)
-    sentences = meaning_sentences(story.content, story.found, story.words)
+    data = story.content.evaluation.data
+    study = next((each.name for each in list_studies() if Path(each.plan.data) == Path(data)), None)
+    sentences = meaning_sentences(story.content, story.found, story.words, study)
     st.markdown("\n\n".join(map(plain, sentences)))
 
 

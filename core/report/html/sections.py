@@ -126,7 +126,7 @@ def warnings(content: Content, words: Words) -> list[str]:
     for label, checkpoint in zip(words.labels(content), content.checkpoints, strict=True):
         for hit in floor_hits(checkpoint.scores):
             written = {"value": words.percent(hit.value), "floor": words.percent(hit.floor)}
-            said.append(words(f"{hit.place} the floor", label=label, score=words(hit.name), **written))
+            said.append(words(f"{hit.place} the floor", label=label, score=words(f"score {hit.name}"), **written))
         if found := suspicion(checkpoint.scores):
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
         only_predicted = [entry.name for entry in checkpoint.scores.classes if entry.is_only_predicted]

@@ -115,7 +115,10 @@ class Words:
 
     def recipe(self, recipe: Recipe) -> str:
         """Return a recipe's varied settings with their labels."""
-        named = [f"{self.settings[key]}: {self.value(value)}" for key, value in recipe.settings]
+        named = [
+            self._epochs(value, 0) if key == "epochs" else f"{self.settings[key]}: {self.value(value)}"
+            for key, value in recipe.settings
+        ]
         return "; ".join(named) or self("the preset")
 
     def _epochs(self, count: int, step_in_epoch: int) -> str:

@@ -249,7 +249,7 @@ def test_parts_are_jobs_of_their_own_and_together_the_study(
 
 def test_a_run_deleted_by_hand_is_said_and_trained_again(stand_in: StandIn, study: Study) -> None:
     worked(study)
-    gone = next(each.run for each in study.cells() if each.cell.label == "epochs=2, seed 0")
+    gone = next(each.run for each in study.cells() if each.cell.label == "2 epochs, seed 0")
     assert gone
     shutil.rmtree(gone.path)
     _, notes = worked(study)

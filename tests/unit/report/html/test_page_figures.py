@@ -116,8 +116,8 @@ def test_scores_on_the_floor_carry_a_warning_with_the_likely_cause(run: Run) -> 
     store_milestone(run, 6, guess_background)
     page = read(render(gather(evaluated_checkpoints([run], "val"))))
     warnings = [each.text for each in page.all("p") if each.attributes.get("class") == "warning"]
-    assert [text for text in warnings if text.startswith("6 epochs: Mean IoU of")]
-    assert "6 epochs: It predicts background everywhere, which is what the floor is." in warnings
+    assert [text for text in warnings if text.startswith("6 epochs: the mean IoU of")]
+    assert "6 epochs: it predicts background everywhere, which is what the floor is." in warnings
 
 
 def test_a_long_training_is_told_in_part_and_says_so(content: Content) -> None:
