@@ -148,7 +148,8 @@ def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> g
             hovertemplate="%{y}: %{x:.2%} of the pixels<extra></extra>", cliponaxis=False,
         )  # fmt: skip
     figure.update_layout(barmode="group", hovermode="closest", legend={"traceorder": "normal"})
-    figure.update_xaxes(tickformat=".1%", rangemode="tozero")
+    longest = max(share for side in shares for share in side)
+    figure.update_xaxes(tickformat=".1%", range=[0, 1.2 * longest or 1])  # with room for the number at the longest bar
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
