@@ -1,6 +1,10 @@
-"""From a folder of photos without masks to a model of one's own: drawn, trained, proposed, corrected, trained again."""
+"""From a folder of photos without masks to a model of one's own: drawn, trained, proposed, corrected, trained again.
+
+Beside it a class that another tab removes, and what many photos leave behind in the browser.
+"""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +13,14 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 from scipy.ndimage import distance_transform_edt
 
+from core.classes import classes_of
 from core.data.dataset import open_dataset
 from core.data.demo import draw_scene
-from core.data.labelling import State, open_label_set
+from core.data.images import read_mask
+from core.data.labelling import LabelSet, State, history, new_label_set, open_label_set, read_label, save_label
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import expect_no_trouble, go_to, pick, rest, type_into
+from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -195,3 +201,65 @@ def segment(page: Page, photo: Path) -> None:
     expect(page.get_by_alt_text(f"{photo.name} with its classes laid over it")).to_be_visible()
     names = set(page.locator("table td:first-child").all_text_contents())
     assert names <= {"background", "cow", "bus"}
+
+
+# --- other tabs, and many photos ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def farm(dashboard: Dashboard, photos: Path, monkeypatch: pytest.MonkeyPatch) -> LabelSet:
+    """The photos as a data set with three classes."""
+    monkeypatch.setenv("ATROUS_HOME", str(dashboard.home))
+    classes = classes_of(("background", "cow", "bus", "tree"))
+    return open_label_set(new_label_set("farm", sorted(photos.iterdir()), classes, lambda *_: None).root)
+
+
+def open_at(page: Page, dashboard: Dashboard, label_set: LabelSet, number: int) -> None:
+    """Open a photo of a data set by its address."""
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/label?source=A+folder&data={label_set.root}&photo={name_of(number)}&order=as+they+lie")
+    expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile(f"^{name_of(number)}, "))
+    rest(page)
+
+
+def draw_line(page: Page, class_name: str, y: int) -> None:
+    """Draw a class from the left to the right at a height of the photo."""
+    page.locator(".classes").get_by_text(class_name, exact=True).click()
+    page.mouse.move(*at(page, 100, y))
+    page.mouse.down()
+    page.mouse.move(*at(page, 200, y), steps=4)
+    page.mouse.up()
+
+
+def test_what_is_drawn_while_another_tab_removes_a_class_keeps_its_classes(
+    dashboard: Dashboard, open_tab: Callable[[], Visit], farm: LabelSet
+) -> None:
+    """The list of classes changed under a mask with ids of before: its colours and the next strokes were wrong."""
+    name, mask_HW = name_of(SCENES[0]), np.zeros(SIZE[::-1], np.uint8)
+    mask_HW[:80], mask_HW[80:120] = 1, 2
+    save_label(farm, name, mask_HW, base_version=read_label(farm, name).version)
+    mine, other = open_tab(), open_tab()
+    open_at(mine.page, dashboard, farm, SCENES[0])
+    open_at(other.page, dashboard, farm, SCENES[1])
+    other.page.get_by_role("button", name="Classes").click()
+    choose(other.page, "Class", "cow")
+    other.page.get_by_text("Remove cow", exact=True).click()
+    other.page.get_by_role("button", name="Remove it").click()
+    buttons = mine.page.locator(".classes button > :last-child")
+    expect(other.page.locator(".classes button > :last-child")).to_have_text(["background", "bus", "tree", "void"])
+    draw_line(mine.page, "tree", 200)
+    mine.page.get_by_role("button", name="Keep mine").wait_for()
+    assert buttons.all_text_contents() == ["background", "cow", "bus", "tree", "void"], "the classes of this mask"
+    mine.page.get_by_role("button", name="Keep mine").click()
+    draw_line(mine.page, "bus", 160)
+    expect(buttons).to_have_text(["background", "bus", "tree", "void"])
+    draw_line(mine.page, "tree", 140)
+    expect(mine.page.locator(".state")).to_have_text("Saved")
+    now = open_label_set(farm.root)
+    saved_HW = read_mask(now.masks()[name], len(now.classes))
+    rows = {40: 0, 100: 1, 140: 2, 160: 1, 200: 2, 230: 0}
+    assert {y: int(saved_HW[y, 150]) for y in rows} == rows
+    assert {"replaced", "unsaved"} <= {entry.kind for entry in history(now, name)}
+    expect_no_trouble(dashboard, mine)
+    expect_no_trouble(dashboard, other)

@@ -65,6 +65,8 @@ class CanvasPhoto:
     version: str
     """Of the mask on the disk; another one than the canvas saved last makes it read the content again."""
     classes: Classes
+    generation: int = 0
+    """How often the classes got other ids: what the browser draws has those of the mask that it holds."""
     content: Callable[[], CanvasContent]
     regions: Callable[[], Regions]
     is_read_only: bool = False
@@ -156,7 +158,8 @@ def _state(photo: CanvasPhoto, session: _Session, key: str) -> dict[str, Any]:
         "key": key,
         "content": session.content_id,
         "classes": [*classes, {"id": VOID, "name": "void", "color": photo.classes.css_color(VOID)}],
-        "is_read_only": photo.is_read_only or photo.is_proposal,
+        "generation": photo.generation,
+        "is_read_only": photo.is_read_only,
         "is_proposal": photo.is_proposal,
         "problem": photo.problem,
         "regions_problem": session.regions_problem,
@@ -177,7 +180,7 @@ def _photo_bytes(photo: CanvasPhoto, content_id: str) -> tuple[bytes, str]:
     header = {
         "kind": "photo", "id": content_id, "name": photo.name, "file": photo.file, "width": photo.width,
         "height": photo.height, "version": content.version, "is_proposal": photo.is_proposal,
-        "classes": len(photo.classes),
+        "generation": photo.generation,
     }  # fmt: skip
     return _packed(header, [content.photo, mask_runs(content.mask_HW).tobytes()]), content.version
 

@@ -109,6 +109,7 @@ def _canvas_photo(label_set: LabelSet, name: str, state: State, taken: str | Non
 
     return CanvasPhoto(
         name=name, file=str(stamp(file)), width=width, height=height, version=version, classes=label_set.classes,
+        generation=label_set.generation,
         content=content, regions=lambda: regions_of(read_photo(file)),
         is_read_only=bool(taken), is_proposal=is_proposal, problem=taken or "",
     )  # fmt: skip

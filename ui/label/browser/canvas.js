@@ -11,11 +11,15 @@ const REGIONS_WITHIN_MS = 20000;
 const sizeOf = (share) => Math.round(LARGEST_BRUSH ** (share / 100));
 const shareOf = (size) => Math.round((100 * Math.log(size)) / Math.log(LARGEST_BRUSH));
 
+// Every visit of the page makes a canvas anew: the window must not hold those that are gone.
+const canvases = new Set();
+
 class Canvas {
   constructor(root, key) {
+    for (const each of canvases) if (!each.root.isConnected) each.leave();
+    canvases.add(this);
     this.root = root;
-    if (!kept.desks.has(key)) kept.desks.set(key, new Desk());
-    this.desk = kept.desks.get(key);
+    this.desk = deskOf(key);
     this.settings = kept.settings ??= { ...SETTINGS };
     this.settings.onHover = (at, isSpoken) => this.showPlace(at, isSpoken);
     this.stage = this.find(".stage");
@@ -33,6 +37,17 @@ class Canvas {
     if (this.desk.model) this.showModel();
   }
 
+  leave() {
+    canvases.delete(this);
+    removeEventListener(CONTENT_CAME, this.contentCame);
+    this.view.leave();
+  }
+
+  // Another tab has the photo, or the mask is a proposal.
+  get isReadOnly() {
+    return Boolean(this.data?.is_read_only || this.data?.is_proposal);
+  }
+
   find(selector) {
     return this.root.querySelector(selector);
   }
@@ -47,24 +62,29 @@ class Canvas {
   update(data, trigger) {
     this.trigger = trigger;
     this.desk.send = (letter) => this.trigger("event", letter);
-    const isSame = JSON.stringify(data.classes) === JSON.stringify(this.data?.classes);
     this.data = data;
     if (this.view.isHatched !== data.is_proposal) {
       this.view.isHatched = data.is_proposal;
       this.view.redraw();
     }
-    if (!isSame) this.showClasses(data.classes);
     this.takeContent();
     if (data.answer) this.desk.answered(data.answer);
     this.showState();
   }
 
   takeContent() {
-    if (!this.root.isConnected) return removeEventListener(CONTENT_CAME, this.contentCame);
-    if (!this.data) return;
+    if (!this.root.isConnected || !this.data) return;
     const content = kept.contents.get(this.data.content);
     if (content && this.desk.received(content.header, content.runs, content.photo)) this.showModel();
+    this.takeClasses();
     this.takeRegions();
+  }
+
+  // A mask is shown and drawn with the classes whose ids it has, also where one was removed in another tab.
+  takeClasses() {
+    const { model } = this.desk, { classes, generation } = this.data;
+    if (model?.generation === generation) model.classes = classes;
+    this.showClasses(model?.classes ?? classes);
   }
 
   showModel() {
@@ -140,10 +160,11 @@ class Canvas {
       own: () => desk.choose(true),
       other: () => {
         desk.choose(false);
+        this.takeClasses();
         view.redraw();
       },
     })[action]?.();
-    const isAllowed = action !== "done" || !this.data?.is_read_only;
+    const isAllowed = action !== "done" || !this.isReadOnly;
     if (["done", "next", "previous"].includes(action) && desk.model && isAllowed) {
       hands.endStroke();
       desk.act(action);
@@ -259,6 +280,9 @@ class Canvas {
   }
 
   showClasses(classes) {
+    if (JSON.stringify(classes) === JSON.stringify(this.classes)) return;
+    const { name } = this.classes.find(({ id }) => id === this.settings.classId) ?? {};
+    this.settings.classId = classes.find((each) => each.name === name)?.id ?? this.settings.classId;
     this.classes = classes;
     this.view.setColors(classes.map(({ id, color }) => [id, color]));
     const list = this.find(".classes");
@@ -298,8 +322,8 @@ class Canvas {
   }
 
   showState() {
-    const { desk, data } = this, { model, sent } = desk, isReadOnly = Boolean(data?.is_read_only);
-    const state = !model ? "" : data.is_proposal ? "A proposal: accept it to draw on it" : isReadOnly ? "Read only" : sent?.isLate ? "The server does not answer. What you draw is kept here and sent again."
+    const { desk, data, isReadOnly } = this, { model, sent } = desk;
+    const state = !model ? "" : data?.is_read_only ? "Read only" : isReadOnly ? "A proposal: accept it to draw on it" : sent?.isLate ? "The server does not answer. What you draw is kept here and sent again."
       : sent?.mask ? "Saving ..." : desk.isUnsaved ? "Not saved yet" : model.changes ? "Saved" : "";
     this.write(".state", state);
     const problem = desk.other ? "Somebody else saved another mask of this photo. The one you do not keep stays in its history."

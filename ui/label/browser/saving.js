@@ -9,11 +9,28 @@ const TRY_AGAIN_AFTER_MS = 8000;
 // What outlives the component: a person who looks at another page and comes back finds strokes, undo and view.
 const kept = (window[Symbol.for("atrous canvas")] ??= { contents: new Map(), regions: new Map(), desks: new Map() });
 
-// A photo with its mask: `version` is the file that was drawn upon, whose class ids the mask has; `seen` the file that the
-// person chose to replace by it; `changes` counts what was drawn, `saved` what of it the server has.
+// The desk of a data set. Those of others, which may hold 96 MB each, are kept for as long as they have something unsaved.
+function deskOf(key) {
+  for (const [other, desk] of kept.desks) if (other !== key && !desk.isUnsaved) kept.desks.delete(other);
+  if (!kept.desks.has(key)) kept.desks.set(key, new Desk());
+  return kept.desks.get(key);
+}
+
+// Here and not in each desk, or the window would hold every desk for ever.
+addEventListener("beforeunload", (event) => {
+  if (![...kept.desks.values()].some((desk) => desk.isUnsaved)) return;
+  event.preventDefault();
+  event.returnValue = true;
+});
+addEventListener("visibilitychange", () => document.hidden && kept.desks.forEach((desk) => desk.saveNow()));
+
+// A photo with its mask: `version` is the file that was drawn upon, `generation` and `classes` are those whose ids the mask
+// has; `seen` is the file that the person chose to replace by it; `changes` counts what was drawn, `saved` what of it the
+// server has.
 class Model {
-  constructor({ id, name, file, width, height, version, classes }, runs, photo) {
-    Object.assign(this, { id, name, file, width, height, version, classes, seen: "", photo: null, changes: 0, saved: 0 });
+  constructor({ id, name, file, width, height, version, generation }, runs, photo) {
+    Object.assign(this, { id, name, file, width, height, version, generation, classes: null, seen: "", photo: null });
+    Object.assign(this, { changes: 0, saved: 0 });
     this.setMask(runs);
     // Without the colours' own profile and orientation: both are already applied.
     this.isLoaded = createImageBitmap(new Blob([photo])).then((bitmap) => (this.photo = bitmap));
@@ -28,6 +45,8 @@ class Model {
     return this.changes !== this.saved;
   }
 }
+
+const digest = (version) => version.split("@")[0];
 
 // Sends masks, one at a time, until each is answered. Every letter has the whole mask, so a later one replaces an
 // earlier one and a lost one costs nothing.
@@ -45,12 +64,6 @@ class Desk {
     this.due = Infinity;
     this.send = () => {};
     this.onChange = () => {};
-    addEventListener("beforeunload", (event) => {
-      if (!this.isUnsaved) return;
-      event.preventDefault();
-      event.returnValue = true;
-    });
-    addEventListener("visibilitychange", () => document.hidden && this.saveNow());
   }
 
   get isUnsaved() {
@@ -184,16 +197,19 @@ class Desk {
     model.id = header.id;
     if (header.version === model.version) return isNew;
     const ours = [this.sent, this.last].find((each) => each?.model === model && each.runs && areEqual(each.runs, runs));
-    if (ours && (header.classes === model.classes || ours.changes === model.changes)) {
+    if (ours && (header.generation === model.generation || ours.changes === model.changes)) {
       // Our own mask, whose answer was lost.
       if (this.sent === ours) this.sent = null;
       this.accepted(ours, header.version);
+      model.generation = header.generation;
+    } else if (model.isUnsaved && digest(header.version) === digest(model.version)) {
+      // The file that was drawn upon, with other class ids: what is drawn on it is translated when it is saved.
     } else if (model.isUnsaved && header.is_proposal) {
       this.saveNow(); // a photo that somebody draws on needs no proposal
     } else if (model.isUnsaved) {
-      this.other = { version: header.version, runs, classes: header.classes };
+      this.other = { version: header.version, runs, generation: header.generation };
     } else {
-      this.take({ version: header.version, runs, classes: header.classes });
+      this.take({ version: header.version, runs, generation: header.generation });
       return true;
     }
     this.onChange();
@@ -209,6 +225,7 @@ class Desk {
     const old = letter.model;
     model.setMask(letter.runs);
     Object.assign(model, { version: letter.base_version, seen: letter.seen_version, changes: 1 });
+    Object.assign(model, { generation: old.generation, classes: old.classes });
     Object.assign(letter, { model, changes: 1 });
     // An earlier one that is under way says nothing of this mask but its version.
     if (sent && sent !== letter && sent.model === old) Object.assign(sent, { model, changes: 0 });
@@ -217,9 +234,9 @@ class Desk {
     this.schedule(SAVE_AFTER_MS);
   }
 
-  take({ version, runs, classes }) {
+  take({ version, runs, generation }) {
     this.model.setMask(runs);
-    Object.assign(this.model, { version, classes, seen: "", saved: this.model.changes });
+    Object.assign(this.model, { version, generation, seen: "", saved: this.model.changes });
     this.other = null;
   }
 

@@ -27,11 +27,17 @@ class View {
 
   // The browser's zoom, or a window that is moved to another screen.
   watchRatio() {
-    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
-      if (!this.stage.isConnected) return;
+    this.ratio = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    this.ratio.onchange = () => {
+      this.ratio.onchange = null;
       this.resize(this.stage.getBoundingClientRect());
       this.watchRatio();
-    }, { once: true });
+    };
+  }
+
+  leave() {
+    this.watcher.disconnect();
+    this.ratio.onchange = null;
   }
 
   get canvases() {
