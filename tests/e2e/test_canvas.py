@@ -6,6 +6,7 @@ independently of the browser's code: brute force over all pixels in integers, sc
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -569,6 +570,36 @@ def test_fifty_steps_back_and_forth(open_canvas: Callable[..., Hand]) -> None:
         hand.page.keyboard.press("Control+y")
     hand.wanted = masks[-1]
     hand.check()
+
+
+def count_of(devices: CDPSession, kind: str) -> int:
+    """Return how many objects of a kind the browser holds once what nobody needs is gone."""
+    prototype = devices.send("Runtime.evaluate", {"expression": f"{kind}.prototype"})["result"]["objectId"]
+    found = devices.send("Runtime.queryObjects", {"prototypeObjectId": prototype})["objects"]["objectId"]
+    count = {"functionDeclaration": "function () { return this.length; }", "objectId": found, "returnByValue": True}
+    return int(devices.send("Runtime.callFunctionOn", count)["result"]["value"])
+
+
+def test_many_photos_and_visits_leave_nothing_behind(open_canvas: Callable[..., Hand], server: Server) -> None:
+    """Every canvas that was ever on the page was held by the window, 25 MB a visit of the page."""
+    for number in range(9):
+        Image.new("RGB", (31, 23), GREY).save(server.folder / "photos" / f"more {number:02}.png")
+    hand = open_canvas()
+    page, devices = hand.page, hand.page.context.new_cdp_session(hand.page)
+    for name in sorted(file.stem for file in (server.folder / "photos").iterdir()):
+        expect(hand.stage).to_have_attribute("aria-label", re.compile(f"^{name}, "))
+        hand.stroke([(10, 10), (20, 15)], 1, 12)
+        page.keyboard.press("n")
+    expect(hand.stage).to_have_attribute("aria-label", re.compile(f"^{WIDE}, "))
+    assert len(list((server.folder / "masks").iterdir())) == 12
+    for is_there in [False, True] * 4:
+        page.get_by_text("Canvas", exact=True).click()
+        expect(hand.stage).to_have_count(int(is_there))
+    expect(hand.stage).to_have_attribute("aria-label", re.compile(f"^{WIDE}, "))
+    kept = "const kept = window[Symbol.for('atrous canvas')]; return [kept.contents, kept.regions, kept.desks]"
+    assert page.evaluate(f"() => {{ {kept}.map(({{ size }}) => size); }}") == [1, 0, 1]
+    assert count_of(devices, "ImageBitmap") <= 2
+    assert count_of(devices, "HTMLCanvasElement") <= 6, "this canvas and the one before"
 
 
 def test_a_mask_without_a_mouse(open_canvas: Callable[..., Hand]) -> None:

@@ -66,12 +66,12 @@ st.session_state.setdefault("at", 0)
 name = list(PHOTOS)[st.session_state.at]
 size = read_photo(PHOTOS[name]).size
 st.button("Run again")
+is_there = st.toggle("Canvas", value=True)
 st.button("Other", on_click=lambda: st.session_state.update(at=1 - st.session_state.at))
-show_canvas(
-    CanvasPhoto(
-        name=name, file=str(PHOTOS[name]), width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
-        content=lambda: content(name), regions=lambda: regions_of(read_photo(PHOTOS[name])),
-    ),
-    key="canvas", on_event=save,
+photo = CanvasPhoto(
+    name=name, file=str(PHOTOS[name]), width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
+    content=lambda: content(name), regions=lambda: regions_of(read_photo(PHOTOS[name])),
 )  # fmt: skip
+if is_there:
+    show_canvas(photo, key="canvas", on_event=save)
 st.caption("Below the canvas")

@@ -69,7 +69,6 @@ class Canvas {
     }
     this.takeContent();
     if (data.answer) this.desk.answered(data.answer);
-    this.showState();
   }
 
   takeContent() {
@@ -78,6 +77,7 @@ class Canvas {
     if (content && this.desk.received(content.header, content.runs, content.photo)) this.showModel();
     this.takeClasses();
     this.takeRegions();
+    this.showState();
   }
 
   // A mask is shown and drawn with the classes whose ids it has, also where one was removed in another tab.
