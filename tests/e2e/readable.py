@@ -82,6 +82,30 @@ def measured(page: Page) -> list[dict[str, Any]]:
     return found
 
 
+def without_alt(page: Page) -> list[str]:
+    """Return the images of a page that say nothing to a screen reader."""
+    return [str(image) for image in page.locator("img:not([alt]), img[alt='']").all()]
+
+
+FOCUSED = """
+() => {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  const { labels, innerText, title } = element, text = element.querySelector("[data-testid=stMarkdownContainer]");
+  return (element.ariaLabel || labels?.[0]?.innerText || text?.innerText || innerText || title || "").trim();
+}
+"""
+
+
+def tab_stops(page: Page, count: int) -> list[str]:
+    """Press Tab so many times; return the name of what has the focus after each."""
+    names = []
+    for _ in range(count):
+        page.keyboard.press("Tab")
+        names.append(" ".join(str(page.evaluate(FOCUSED)).split()))
+    return names
+
+
 def unreadable(page: Page) -> list[dict[str, Any]]:
     """Return the text of a page that is too faint or too small."""
     found = measured(page)

@@ -1,15 +1,22 @@
-"""Everything that is written can be read: WCAG 2's contrast of all text, measured on every page in light and dark."""
+"""Everything that is written can be read: WCAG 2's contrast of all text, measured on every page in light and dark.
+
+Also that images are described, and on Label the way of the Tab key.
+"""
 
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core import jobs
-from core.data.demo import write_demo
+from core.classes import classes_of
+from core.data.demo import draw_scene, write_demo
+from core.data.labelling import mark_done, new_label_set, open_label_set, read_label, save_label
+from core.data.labelling.proposals import write_proposal
 from core.home import PROJECT_ROOT, demo_dir
 from core.report.content import evaluated_checkpoints, gather
 from core.report.html.page import render
@@ -20,7 +27,7 @@ from tests.app.conftest import write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
 from tests.e2e.hands import AT_REST, press, rest
-from tests.e2e.readable import unreadable
+from tests.e2e.readable import tab_stops, unreadable, without_alt
 from tests.faulty_data import FAULTS, Patient
 from tests.small_data import roboflow_export
 
@@ -58,12 +65,13 @@ def runs(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 
 
 def expect_readable(page: Page, what: str) -> None:
-    """Check the text of a page in both themes, and that no mark of a chart keeps a colour of the other one."""
+    """Check a page in both themes: its text, that no mark of a chart keeps a colour of the other one, and alt texts."""
     for theme, other in (("light", "dark"), ("dark", "light")):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(SETTLED, arg=theme)
         assert page.evaluate(MARKS_IN, COLORS[other]) == [], f"{what} in {theme}"
         assert unreadable(page) == [], f"{what} in {theme}"
+    assert without_alt(page) == [], what
 
 
 def visit_all(page: Page, url: str, looks: list[dict[str, str]], *, name: str) -> None:
@@ -149,6 +157,30 @@ def test_comparing_presenting_reporting(
         details.click()
     expect_readable(paper, "report")
     paper.close()
+
+
+def test_labelling(dashboard: Dashboard, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATROUS_HOME", str(dashboard.home))
+    photos = tmp_path / "farm"
+    photos.mkdir()
+    for number in range(4):
+        draw_scene(number, (160, 120))[0].save(photos / f"{number}.png")
+    classes = classes_of(("background", "cow", "bus"))
+    farm = open_label_set(new_label_set("farm", sorted(photos.iterdir()), classes, lambda *_: None).root)
+    for name, class_id in (("0", 1), ("1", 1), ("0", 2)):
+        save_label(farm, name, np.full((120, 160), class_id, np.uint8), base_version=read_label(farm, name).version)
+    mark_done(farm, "1")
+    write_proposal(farm, "2", np.ones((120, 160), np.uint8), {})
+    looks = [{"source": "Upload photos"}, {"source": "A folder", "data": str(photos)}]
+    opened = [{"source": "A folder", "data": str(farm.root), "photo": name, "order": "as they lie"} for name in "20"]
+    visit_all(page, dashboard.url, [*looks, *opened], name="label")
+    visit_popovers(page)
+    page.get_by_role("button", name="farm").focus()
+    tools = ["Brush", "Eraser", "Polygon", "Fill", "Region", "Void", "Size 12 px"]
+    view = ["Zoom out", "Fit", "1:1", "Zoom in", "Opacity 60 %", "Hide mask"]
+    stage = "0, 160 x 120 pixels, with its mask"
+    wanted = ["Classes", *tools, stage, "1 cow", *view, "Previous", "Done", "Next", "Keys", "All 4"]
+    assert tab_stops(page, len(wanted)) == wanted
 
 
 def test_segmenting(dashboard: Dashboard, page: Page) -> None:

@@ -1,8 +1,8 @@
 """A page with nothing but the canvas, on a folder of photos whose masks it saves: `streamlit run`, with $CANVAS_FOLDER.
 
-The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved. A
-file `full` in it stands for a full disk, `full NAME` for one that has no room for this photo. `log.txt` gets a line for
-every event and every content that is read.
+The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved;
+`?at=` opens another photo than the first. A file `full` in it stands for a full disk, `full NAME` for one that has no
+room for this photo. `log.txt` gets a line for every event and every content that is read.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def save(event: CanvasEvent) -> str:
 
 
 st.set_page_config(layout="wide")
-st.session_state.setdefault("at", 0)
+st.session_state.setdefault("at", int(st.query_params.get("at", 0)))
 name = list(PHOTOS)[st.session_state.at]
 size = read_photo(PHOTOS[name]).size
 st.button("Run again")
