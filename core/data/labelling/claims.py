@@ -20,7 +20,7 @@ def claim(label_set: LabelSet, name: str, tab: str, *, take_over: bool = False) 
     """
     with locked(label_set.root):
         if holder(label_set, name) not in (None, tab) and not take_over:
-            return f"'{name}' is open in another tab, so you can look at it here and not draw; take it over, or close it there first."
+            return f"'{name}' is open in another tab, so you can only look at it here; take it over or close it there."
         file = _file(label_set, name)
         if read_if_there(file) == tab.encode():
             os.utime(file)
