@@ -8,6 +8,7 @@ report/         a run as a document
 review/         what a model says about photos that nobody has labelled yet
 study/          several trainings as one question: plan, queue, results
 training/       settings, runs, the loop that trains, evaluation, estimates
+explain/        why a pixel got its class
 model/          architectures, weights, checkpoints, photo -> mask
 data/           data sets: pairs, splits, what is wrong with them
 download/       large files from the web

@@ -6,6 +6,7 @@ data.py         doctor, stats, download, import
 evaluation.py   evaluate, compare, report, bench
 checkpoints.py  inspect, export, models
 segmenting.py   segment
+explaining.py   explain
 review.py       propose, rank
 document.py     the document that a command returns, and how a command is declared
 """

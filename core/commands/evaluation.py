@@ -21,7 +21,8 @@ from core.training.run.evaluations import BY_SIZE
 from core.training.run.robustness import PHOTOS
 
 LANGUAGES = ("en", "pt")
-WITH_DATA, WITH_FULL = ("label_errors", "labelling"), ("label_errors", "labelling", "study_intervals")
+WITH_DATA = ("explain", "label_errors", "labelling")
+WITH_FULL = ("label_errors", "labelling", "study_intervals")
 """The benchmarks that take --data, and those that take --full."""
 
 

@@ -37,7 +37,7 @@ def segment(arguments: argparse.Namespace) -> Document:
     find_checkpoint(arguments.checkpoint)  # shows the progress of a download
     model = api.open_model(arguments.checkpoint, tta=tta, given=given_by(arguments))
     _refuse_existing_cutouts(arguments, stems, model.meta.classes)
-    _make_folder(arguments.out)
+    make_folder(arguments.out)
     for repair in model.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
     return _Segmenting(arguments, model).run(stems)
@@ -120,7 +120,7 @@ def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
     names = [f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay")]
     names += [POLYGONS_FILE] if arguments.polygons else []
     names += [CSV_FILE] if arguments.csv else []
-    _refuse(arguments.out / name for name in names)
+    refuse_all(arguments.out / name for name in names)
     if arguments.zip:
         refuse_existing(arguments.zip)
         if not arguments.zip.parent.is_dir():
@@ -132,16 +132,18 @@ def _refuse_existing_cutouts(arguments: argparse.Namespace, stems: list[str], cl
 
     if arguments.cutouts:
         named = [(stem, class_id) for stem in stems for class_id in range(1, len(classes))]
-        _refuse(arguments.out / cutout_name(stem, class_id, classes.names[class_id]) for stem, class_id in named)
+        refuse_all(arguments.out / cutout_name(stem, class_id, classes.names[class_id]) for stem, class_id in named)
 
 
-def _refuse(files: Iterable[Path]) -> None:
+def refuse_all(files: Iterable[Path]) -> None:
+    """Raise `PhotoError` if one of these new files exists."""
     for file in files:
         if file.exists():
             raise PhotoError(f"{file} exists already; choose another --out, nothing is overwritten.")
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder for new files; one that cannot be made raises `PhotoError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -18,7 +18,7 @@ MODULES = [file for file in SOURCES if file.name != "__init__.py"]
 LIGHT = ("core.metrics", "core.download", "core.training.settings", "core.training.run", "core.study", "core.report")
 """Packages in which nothing imports torch or streamlit, not even through others: what Home and Compare read with."""
 
-ROOMS = ("api", "report", "review", "study", "training", "model", "data", "download", "metrics", "")
+ROOMS = ("api", "report", "review", "study", "training", "explain", "model", "data", "download", "metrics", "")
 """The rooms of core, each of which may import itself and those to its right; "" is the modules in no room but `api`."""
 
 TRAINING = (

@@ -14,7 +14,7 @@ from tests.unit.commands.calls import Command, core_process, files_under
 
 COMMANDS = (
     "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
-    "report", "export", "models", "export-labels", "study",
+    "report", "export", "models", "export-labels", "study", "explain",
 )  # fmt: skip
 
 # --- usage ----------------------------------------------------------------------------------------------------------
@@ -123,6 +123,10 @@ WRONG = [
     "segment {photo} --checkpoint {checkpoint} --out {out} --zip {text}",
     "segment {photo} --checkpoint {checkpoint} --out {out} --zip {none}/all.zip",
     "segment {photo} {damaged}/JPEGImages/photo_0.jpg --checkpoint {checkpoint} --out {out} --cutouts --csv",
+    "explain {photo} --checkpoint {checkpoint} --at 48,0 --out {out}",
+    "explain {none} --checkpoint {checkpoint} --at 0,0 --out {out}",
+    "explain {photo} --checkpoint {text} --at 0,0 --out {out}",
+    "explain {photo} --checkpoint {checkpoint} --at 0,0 --out {text}",
     "bench nothing",
 ]
 
@@ -156,6 +160,7 @@ ENDLESS = [
     "report {odd}",
     "segment {odd} --checkpoint {checkpoint} --out {out}",
     "segment {photo} --checkpoint {odd} --out {out}",
+    "explain {odd} --checkpoint {checkpoint} --at 0,0 --out {out}",
 ]
 
 

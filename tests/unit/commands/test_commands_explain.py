@@ -1,0 +1,52 @@
+"""The command explain: its document, its pictures, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.explain.evidence import KINDS
+from tests.small_data import draw_pair
+from tests.small_models import save_lively_model
+from tests.unit.commands.calls import Command
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    file = tmp_path / "a photo.png"
+    draw_pair(0, (60, 40))[0].save(file)
+    return file
+
+
+def test_a_pixel_is_explained_in_pictures_words_and_figures(core: Command, photo: Path, tmp_path: Path) -> None:
+    checkpoint, out = save_lively_model(tmp_path / "best.pt"), tmp_path / "out"
+    call = ("explain", photo, "--checkpoint", checkpoint, "--at", "30,20", "--out", out)
+    document = core(*call, "--object", "--json").document()
+    assert (document["at"], document["size"]) == ([30, 20], [60, 40])
+    assert [part["kind"] for part in document["evidence"]] == list(KINDS)
+    assert all(part["shows"].endswith(".") and part["does_not_show"].endswith(".") for part in document["evidence"])
+    files = [Path(part["file"]) for part in document["evidence"] if part["file"]]
+    assert sorted(out.iterdir()) == sorted(files)
+    assert len(files) >= len(KINDS) - 1
+    assert all(Image.open(file).mode == "RGB" for file in files)
+    assert (document["evidence"][0]["file"] is None) != document["figures"]["class_map"]["is_offered"]
+    assert {branch["name"] for branch in document["figures"]["branches"]} >= {"1 x 1", "image pooling"}
+    before = [file.read_bytes() for file in files]
+    assert "exists already" in core(*call).sentence()
+    assert [file.read_bytes() for file in files] == before
+    said = core("explain", photo, "--checkpoint", checkpoint, "--at", "30,20", "--out", tmp_path / "other")
+    assert said.out.startswith(f"{document['class']} at 30,20: probability ")
+
+
+def test_a_program_for_another_runtime_is_not_explained(core: Command, photo: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "model.onnx"
+    exported.write_bytes(b"\x08\x08\x12\x07pytorch")
+    sentence = core("explain", photo, "--checkpoint", exported, "--at", "0,0", "--out", tmp_path / "out").sentence()
+    assert "ONNX program" in sentence
+    assert "open the checkpoint it was exported from" in sentence
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("at", ["1", "1,2,3", "a,b", "1.5,2", ""])
+def test_what_is_not_a_pixel_is_wrong_usage(core: Command, photo: Path, tmp_path: Path, at: str) -> None:
+    assert core("explain", photo, "--checkpoint", "c.pt", "--out", tmp_path / "out", f"--at={at}").code == 2
