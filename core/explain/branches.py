@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3
 
-from core.explain.tracing import Trace
+from core.explain.tracing import Trace, weighted
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,17 @@ def contributions(model: DeepLabV3, trace: Trace) -> Contributions:
     """Return what each branch contributes to the target's mean logit, of every class."""
     aspp, num_branches = model.classifier[0], len(trace.branches)
     tail = nn.Sequential(*list(aspp.project)[1:], *list(model.classifier)[1:])
-    rows, columns = _needed(trace.weights_hw)
-    weights_hw = trace.weights_hw[rows, columns]
+    weights_ij = trace.weights_hw[trace.window].double()
     kernels = aspp.project[0].weight.chunk(num_branches, dim=1)
-    projected = [
-        F.conv2d(branch[None, :, rows, columns], kernel) for branch, kernel in zip(trace.branches, kernels, strict=True)
-    ]
+    projected = [F.conv2d(branch, kernel) for branch, kernel in zip(trace.branches, kernels, strict=True)]
     means: list[Tensor] = []
     for coalition in range(2**num_branches):
-        total_1Chw = torch.zeros_like(projected[0])
-        for number, part_1Chw in enumerate(projected):
+        total_1Cij = torch.zeros_like(projected[0])
+        for number, part_1Cij in enumerate(projected):
             if coalition >> number & 1:
-                total_1Chw += part_1Chw
-        means.append((tail(total_1Chw)[0].double() * weights_hw).sum(dim=(1, 2)))
+                total_1Cij += part_1Cij
+        means.append(weighted(tail(total_1Cij).double(), weights_ij))
     return Contributions(branch_names(model), _shapley(torch.stack(means), num_branches), means[0])
-
-
-def _needed(weights_hw: Tensor) -> tuple[slice, slice]:
-    """Return the rows and columns that logits of weight depend on, through the last 3 x 3 convolution."""
-    spans = []
-    for axis in (1, 0):
-        places = (weights_hw != 0).any(dim=axis).nonzero()
-        spans.append(slice(max(0, int(places.min()) - 1), int(places.max()) + 2))
-    return spans[0], spans[1]
 
 
 def _shapley(means_SK: Tensor, num_branches: int) -> Tensor:

@@ -1,7 +1,6 @@
 """A photo and a pixel -> an explanation: arrays, and figures as JSON types."""
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,10 +106,12 @@ def explain(
     side_px = explained.predictor.image_size
     place = place_of(size, side_px, explained.predictor.geometry)
     square_3SS = photo_in_square(photo, side_px, explained.predictor.geometry)
-    traced = trace(explained, square_3SS, partial(target_at, at=at, size=size, place=place, whole_object=whole_object))
+    logits_KSS = explained.predictor.logits_of(square_3SS[None])[0]
+    target = target_at(logits_KSS, at=at, size=size, place=place, whole_object=whole_object)
+    traced = trace(explained, square_3SS, target)
     axis = axis_of(explained.model.backbone, side_px)
     map_HW = on_photo(class_map(traced), axis, side_px, place)
-    checked = check(explained.predictor, square_3SS, place, traced.target, map_HW)
+    checked = check(explained, square_3SS, place, target, map_HW)
     field_HW = place.part(traced.field_SS).cpu().numpy()
     is_offered = checked.is_passed and bool(map_HW.max() > 0)
     return Explanation(
@@ -118,7 +119,7 @@ def explain(
         size=size,
         map_HW=map_HW / map_HW.max() if is_offered else None,
         field_HW=field_HW,
-        object_HW=place.part(traced.target.weights_SS > 0).cpu().numpy() if whole_object else None,
+        object_HW=place.part(target.weights_SS > 0).cpu().numpy() if whole_object else None,
         check=checked,
         reach=reach_of(field_HW, float(traced.field_SS.sum(dtype=torch.float64)), at, size),
         **_about_the_logit(explained, traced),

@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.data.geometry import Place
-from core.explain.taps import Axis
-from core.explain.tracing import Target, Trace
-from core.model.predict.predictor import Predictor
+from core.explain.taps import Axis, axis_of
+from core.explain.tracing import (
+    Explainable,
+    Target,
+    Trace,
+    branches_at,
+    cell_weights,
+    head_of,
+    weighted,
+    window_of,
+)
 
 WINDOW_SHARE = 0.25
 """The side of the window in which gradients are averaged, as a share of the map's."""
@@ -29,8 +37,8 @@ LEAST_GAIN = 0.05
 BLURRED_CELLS = 8
 """Cells along a side that a blurred photo is made of."""
 NUM_RANDOM_MAPS = 3
-RANDOM_CELLS = 20
-"""Cells of a random map along a side, as many as the starter model's maps have."""
+SMALL_WINDOW = 0.2
+"""Share of the map's cells up to which the head in fp32 at these cells is faster than the predictor's at all."""
 
 
 def class_map(trace: Trace) -> Tensor:
@@ -62,11 +70,14 @@ def ranks(map_HW: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
     return ranks_HW.reshape(map_HW.shape)
 
 
-def random_map(side_px: int, place: Place, seed: int) -> NDArray[np.float32]:
-    """Return a map of random cells on the photo's part of the square."""
-    cells_hw = torch.rand((RANDOM_CELLS, RANDOM_CELLS), generator=torch.Generator().manual_seed(seed))
-    step_px = side_px / RANDOM_CELLS
-    return on_photo(cells_hw, Axis(step_px / 2, step_px, RANDOM_CELLS), side_px, place)
+def random_map(map_HW: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Return a map with the spectrum of another and random phases: blobs as large as its own, anywhere.
+
+    Smaller blobs would scatter over the whole photo and spoil all of it, which a map is not to be compared with.
+    """
+    noise_HW = np.random.default_rng(seed).standard_normal(map_HW.shape)
+    phases = np.exp(1j * np.angle(np.fft.rfft2(noise_HW)))
+    return np.fft.irfft2(np.abs(np.fft.rfft2(map_HW)) * phases, map_HW.shape).astype(np.float32)
 
 
 def replaced(square_3SS: Tensor, place: Place, is_replaced_HW: NDArray[np.bool_], by_3SS: Tensor) -> Tensor:
@@ -77,18 +88,27 @@ def replaced(square_3SS: Tensor, place: Place, is_replaced_HW: NDArray[np.bool_]
 
 
 def blurred(square_3SS: Tensor) -> Tensor:
-    """Return a photo in the square without its details: what insertion starts from."""
+    """Return a photo in the square without its details: what insertion starts from, and what deletion ends at."""
     cells = F.interpolate(square_3SS[None].float(), (BLURRED_CELLS, BLURRED_CELLS), mode="area")
     side_px = square_3SS.shape[-1]
     return F.interpolate(cells, (side_px, side_px), mode="bilinear", align_corners=False)[0].to(torch.uint8)
 
 
-def probabilities(predictor: Predictor, squares: list[Tensor], target: Target) -> list[float]:
-    """Return the softmax of the target's mean logits at its class, for each photo in the square, one at a time."""
-    return [
-        float(target.means(predictor.logits_of(square_3SS[None]))[0].softmax(dim=0)[target.class_id])
-        for square_3SS in squares
-    ]
+@torch.no_grad()
+def probability(explained: Explainable, square_3SS: Tensor, target: Target) -> float:
+    """Return the softmax of the target's mean logits at its class, for a photo in the square."""
+    predictor, model = explained.predictor, explained.model
+    cells = axis_of(model.backbone, predictor.image_size).cells
+    weights_hw = cell_weights(model, target, torch.Size((cells, cells)))
+    window = window_of(weights_hw)
+    weights_ij = weights_hw[window]
+    if weights_ij.numel() < SMALL_WINDOW * weights_hw.numel():
+        features_1Chw = predictor.features_of(square_3SS[None])
+        logits_1Kij = head_of(model, torch.cat(branches_at(model, features_1Chw, window), dim=1))
+        means_K = weighted(logits_1Kij, weights_ij)
+    else:
+        means_K = weighted(predictor.logits_of(square_3SS[None]), target.weights_SS)
+    return float(means_K.softmax(dim=0)[target.class_id])
 
 
 @dataclass(frozen=True)
@@ -104,12 +124,14 @@ class Check:
         return self.by_map >= max(self.by_random) + LEAST_GAIN
 
 
-def check(predictor: Predictor, square_3SS: Tensor, place: Place, target: Target, map_HW: NDArray[np.float32]) -> Check:
+def check(
+    explained: Explainable, square_3SS: Tensor, place: Place, target: Target, map_HW: NDArray[np.float32]
+) -> Check:
     """Leave sharp what a map marks, and as much by random maps, and compare how probable the class is then."""
-    maps = [map_HW, *(random_map(predictor.image_size, place, seed) for seed in range(1, NUM_RANDOM_MAPS + 1))]
+    maps = [map_HW, *(random_map(map_HW, seed) for seed in range(1, NUM_RANDOM_MAPS + 1))]
     blurred_3SS = blurred(square_3SS)
     squares = [replaced(square_3SS, place, ranks(each) >= CHECKED_SHARE, blurred_3SS) for each in maps]
-    by_map, *by_random = probabilities(predictor, squares, target)
+    by_map, *by_random = (probability(explained, each_3SS, target) for each_3SS in squares)
     return Check(by_map, tuple(by_random))
 
 

@@ -1,19 +1,23 @@
 """Do maps of evidence show what a model uses? `python -m core bench explain [--data DIR]`.
 
 For one random pixel of an object in each of 50 photos of val (the starter's own prediction; without --data, 25 pixels
-in each of the two photos that come with Atrous): deletion and insertion (Petsiuk et al. 2018, arXiv 1806.07421), the
-mean probability of the class over `SHARES` of the photo replaced by the mean colour, or left in a blurred photo, in the
-order of the map, of random maps and of the distance from the pixel. Intervals are 95 % of bootstraps over the pixels.
-Sanity (Adebayo et al. 2018, arXiv 1810.03292): the rank correlation of the map with that of a model whose weights are
-all random. BENCH_CHECKPOINT names another checkpoint than the starter. About 3 minutes of the processor.
+in each of the two photos that come with Atrous), and for the object, by itself: deletion and insertion (RISE, Petsiuk
+et al. 2018, arXiv 1806.07421), the mean probability of the class over `SHARES` of the photo blurred, or left sharp in a
+blurred photo, in the order of the map, of a random map with blobs of the same size, and of the distance from the pixel.
+RISE deletes to grey; grey holes are unlike any photo, and a few of them anywhere spoil all of it, so here both blur.
+Intervals are 95 % of bootstraps over the photos. Sanity (Adebayo et al. 2018, arXiv 1810.03292): the rank correlation
+of a pixel's map with that of the model whose weights are random from a stage on, from the logits down to all of them.
+BENCH_CHECKPOINT names another checkpoint than the starter. About 6 minutes of the processor.
 """
 
 import argparse
 import dataclasses
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
+from torchvision.models.segmentation import DeepLabV3
 
 from core.data.dataset import open_dataset
 from core.data.geometry import Place, place_of
@@ -30,20 +35,22 @@ from core.explain import explaining, maps
 from core.explain.taps import axis_of
 from core.explain.tracing import Explainable, Target, explainable, trace
 from core.model.architectures import build_model
+from core.model.checkpoint.checkpoint_file import OpenedCheckpoint
 from core.model.predict.predictor import Predictor, open_predictor
 from core.model.weights.pretrained import open_named
 from core.model.weights.starter import sample_photos
-from core.voc import BACKGROUND, IMAGE_MEAN
+from core.voc import BACKGROUND
 from tests.bench._rounds import print_figures
 
+PIXEL, OBJECT = KINDS = ("pixel", "object")
+DELETION, INSERTION = CURVES = ("deletion", "insertion")
 NUM_PIXELS = 50
 SHARES = (0.1, 0.2, 0.35, 0.6)
 RESAMPLES = 2000
 CHECKPOINT = os.environ.get("BENCH_CHECKPOINT", "starter")
 
 
-@dataclasses.dataclass(frozen=True)
-class Located:
+class Located(NamedTuple):
     """A pixel to explain: the photo in the model's square, its part, the target, and the map, (H, W)."""
 
     square_3SS: Tensor
@@ -58,19 +65,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     predictor, opened = open_predictor(open_named(CHECKPOINT))
     explained = explainable(opened, predictor)
-    blank = randomized(explained, opened.meta.architecture, opened.meta.output_stride)
     measured: list[dict[str, float]] = []
     for photo, at in pixels(predictor, parser.parse_args().data):
-        measured.append(measure(explained, blank, photo, at, seed=len(measured)))
+        of_kinds = [measure(explained, photo, at, kind, seed=len(measured)) for kind in KINDS]
+        measured.append(of_kinds[0] | of_kinds[1] | correlations(explained, opened, photo, at))
         print(", ".join(f"{name} {value:.3f}" for name, value in measured[-1].items()), flush=True)
     columns = {name: np.array([each[name] for each in measured]) for name in measured[0]}
     figures = {"pixels": float(len(measured))} | {name: float(values.mean()) for name, values in columns.items()}
-    for curve in ("deletion", "insertion"):
-        for other in ("random", "near"):
-            less = columns[f"{curve}_map"] - columns[f"{curve}_{other}"]
-            low, high = interval(less)
-            figures |= {f"{curve}_less_{other}_low": low, f"{curve}_less_{other}_high": high}
-    ratios = {"deletion_random_over_map": figures["deletion_random"] / figures["deletion_map"]}
+    for curve, other, kind in itertools.product(CURVES, ("random", "near"), KINDS):
+        less = columns[f"{kind}_{curve}_map"] - columns[f"{kind}_{curve}_{other}"]
+        figures |= dict(
+            zip((f"{kind}_{curve}_less_{other}_{end}" for end in ("low", "high")), interval(less), strict=True)
+        )
+    ratios = {"deletion_random_over_map": figures["pixel_deletion_random"] / figures["pixel_deletion_map"]}
     print_figures("explain", figures, ratios)
 
 
@@ -90,63 +97,73 @@ def pixels(predictor: Predictor, data: Path | None) -> Iterator[tuple[Image.Imag
             return
 
 
-def measure(
-    explained: Explainable, blank: Explainable, photo: Image.Image, at: tuple[int, int], seed: int
-) -> dict[str, float]:
-    """Return the curves of a pixel's map and of others, its rank correlation with a blank model's map, and the cost."""
+def measure(explained: Explainable, photo: Image.Image, at: tuple[int, int], kind: str, seed: int) -> dict[str, float]:
+    """Return the curves of the map of a pixel, or its object, and of other maps; if it is offered; and the cost."""
     began_s = time.process_time()
-    explanation = explaining.explain(explained, photo, at)
+    explanation = explaining.explain(explained, photo, at, whole_object=kind == OBJECT)
     cost_s = time.process_time() - began_s
-    located = locate(explained, photo, at)
+    located = locate(explained, photo, at, whole_object=kind == OBJECT)
     orders = {
         "map": located.map_HW,
-        "random": maps.random_map(explained.predictor.image_size, located.place, 1000 + seed),
+        "random": maps.random_map(located.map_HW, 1000 + seed),
         "near": nearness(located.map_HW.shape, photo.size, at),
     }
     figures = {
-        f"{curve}_{name}": float(np.mean(curve_of(explained.predictor, located, map_HW, inserts=curve == "insertion")))
+        f"{curve}_{name}": float(np.mean(curve_of(explained, located, map_HW, inserts=curve == INSERTION)))
         for name, map_HW in orders.items()
-        for curve in ("deletion", "insertion")
+        for curve in CURVES
     }
     random, *others = explanation.check.by_random
-    calibrate(blank, located.square_3SS)
-    other = locate(blank, photo, at, located.target.class_id)
-    return figures | {
-        "rank_correlation": rank_correlation(located.map_HW, other.map_HW),
+    figures |= {
         "offered": float(explanation.map_HW is not None),
         "random_offered": float(maps.Check(random, tuple(others)).is_passed),
-        "explain_processor_s": cost_s,
+        "processor_s": cost_s,
     }
+    return {f"{kind}_{name}": value for name, value in figures.items()}
 
 
-def locate(explained: Explainable, photo: Image.Image, at: tuple[int, int], class_id: int | None = None) -> Located:
-    """Return the map of a pixel, for its own class or for another."""
+def locate(explained: Explainable, photo: Image.Image, at: tuple[int, int], *, whole_object: bool = False) -> Located:
+    """Return the map of a pixel, or of its object."""
     predictor, size = explained.predictor, (photo.height, photo.width)
     place = place_of(size, predictor.image_size, predictor.geometry)
     square_3SS = photo_in_square(photo, predictor.image_size, predictor.geometry)
-
-    def choose(logits_KSS: Tensor) -> Target:
-        target = explaining.target_at(logits_KSS, at=at, size=size, place=place)
-        return target if class_id is None else dataclasses.replace(target, class_id=class_id)
-
-    traced = trace(explained, square_3SS, choose)
-    axis = axis_of(explained.model.backbone, predictor.image_size)
-    map_HW = maps.on_photo(maps.class_map(traced), axis, predictor.image_size, place)
-    return Located(square_3SS, place, traced.target, map_HW)
+    logits_KSS = predictor.logits_of(square_3SS[None])[0]
+    target = explaining.target_at(logits_KSS, at=at, size=size, place=place, whole_object=whole_object)
+    return mapped(explained, square_3SS, place, target)
 
 
-def curve_of(predictor: Predictor, located: Located, map_HW: NDArray[np.float32], *, inserts: bool) -> list[float]:
-    """Return the probability of the class at each of `SHARES` deleted from the photo, or left in a blurred one."""
-    ranks_HW, square_3SS = maps.ranks(map_HW), located.square_3SS
-    other_3SS = maps.blurred(square_3SS) if inserts else mean_color(square_3SS)
-    squares = [maps.replaced(square_3SS, located.place, (ranks_HW < share) != inserts, other_3SS) for share in SHARES]
-    return maps.probabilities(predictor, squares, located.target)
+def mapped(explained: Explainable, square_3SS: Tensor, place: Place, target: Target) -> Located:
+    """Return the map of a target."""
+    image_size = explained.predictor.image_size
+    axis = axis_of(explained.model.backbone, image_size)
+    map_hw = maps.class_map(trace(explained, square_3SS, target))
+    return Located(square_3SS, place, target, maps.on_photo(map_hw, axis, image_size, place))
 
 
-def mean_color(square_3SS: Tensor) -> Tensor:
-    """Return a square of the mean colour of ImageNet's photos, which is 0 to the model: what deletion leaves."""
-    color_3 = torch.tensor([round(255 * mean) for mean in IMAGE_MEAN], dtype=torch.uint8)
-    return color_3[:, None, None].expand_as(square_3SS)
+def curve_of(explained: Explainable, located: Located, map_HW: NDArray[np.float32], *, inserts: bool) -> list[float]:
+    """Return the probability of the class with each of `SHARES` of the photo blurred, or left in a blurred one."""
+    ranks_HW, square_3SS, blurred_3SS = maps.ranks(map_HW), located.square_3SS, maps.blurred(located.square_3SS)
+    return [
+        maps.probability(
+            explained,
+            maps.replaced(square_3SS, located.place, (ranks_HW < share) != inserts, blurred_3SS),
+            located.target,
+        )
+        for share in SHARES
+    ]
+
+
+def correlations(
+    explained: Explainable, opened: OpenedCheckpoint, photo: Image.Image, at: tuple[int, int]
+) -> dict[str, float]:
+    """Return the rank correlation of a pixel's map with the map for the same class after each step of `cascade`."""
+    real = locate(explained, photo, at)
+    return {
+        f"correlation_{name}": rank_correlation(
+            real.map_HW, mapped(dataclasses.replace(explained, model=model), *real[:3]).map_HW
+        )
+        for name, model in cascade(opened, len(explained.classes), real.square_3SS)
+    }
 
 
 def nearness(shape: tuple[int, ...], photo_size: tuple[int, int], at: tuple[int, int]) -> NDArray[np.float32]:
@@ -155,22 +172,32 @@ def nearness(shape: tuple[int, ...], photo_size: tuple[int, int], at: tuple[int,
     return -np.hypot(y_H[:, None] - at[1], x_W[None] - at[0]).astype(np.float32)
 
 
-def randomized(explained: Explainable, architecture: str, output_stride: int) -> Explainable:
-    """Return the same architecture with all weights random."""
+def cascade(opened: OpenedCheckpoint, num_classes: int, square_3SS: Tensor) -> Iterator[tuple[str, DeepLabV3]]:
+    """Yield the model with its last layer random, then ASPP too, then half of the backbone, then all of it.
+
+    Random layers get the statistics of the photo, without which they compute the same from every photo.
+    """
+    model = opened.build().requires_grad_(requires_grad=False)
     torch.manual_seed(0)
-    model = build_model(architecture, len(explained.classes), output_stride=output_stride)
-    return dataclasses.replace(explained, model=model.eval().requires_grad_(requires_grad=False))
-
-
-@torch.no_grad()
-def calibrate(blank: Explainable, square_3SS: Tensor) -> None:
-    """Give a model of random weights the statistics of a photo, without which it computes the same from every photo."""
-    for module in blank.model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-    image_13SS = normalize(square_3SS[None])
-    blank.model.train()(torch.cat([image_13SS, image_13SS.flip(-1)]))
-    blank.model.eval()
+    blank = build_model(opened.meta.architecture, num_classes, output_stride=opened.meta.output_stride)
+    model.aux_classifier, stages = None, list(model.backbone)
+    halves = [stages[len(stages) // 2 :], stages[: len(stages) // 2]]
+    steps = [("logits", ["classifier.4"]), ("aspp", ["classifier.0", "classifier.1", "classifier.2"])]
+    steps += [
+        (name, [f"backbone.{stage}" for stage in half]) for name, half in zip(("half", "all"), halves, strict=True)
+    ]
+    image_13SS, random = normalize(square_3SS[None]), list[nn.Module]()
+    for name, parts in steps:
+        for part in parts:
+            model.get_submodule(part).load_state_dict(blank.get_submodule(part).state_dict())
+            random.append(model.get_submodule(part))
+        for module in [module for part in random for module in part.modules()]:
+            module.train()
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        with torch.no_grad():
+            model(torch.cat([image_13SS, image_13SS.flip(-1)]))
+        yield name, model.eval()
 
 
 def rank_correlation(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> float:

@@ -55,10 +55,17 @@ class Predictor:
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
         """Return logits_NKSS, float32, of photos in a square of any side S (uint8, `transforms.photo_in_square`)."""
+        return self._output(self._model, photos_N3SS)
+
+    def features_of(self, photos_N3SS: Tensor) -> Tensor:
+        """Return the backbone's last map, (N, C, h, w), float32, of photos in a square; see `logits_of`."""
+        return self._output(self._model.get_submodule("backbone"), photos_N3SS)
+
+    def _output(self, part: nn.Module, photos_N3SS: Tensor) -> Tensor:
         images_N3SS = normalize(photos_N3SS.to(self.device)).to(dtype_of(self.precision))
         with torch.inference_mode():
-            logits_NKSS: Tensor = self._model(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
-        return logits_NKSS.float()
+            output: Tensor = part(images_N3SS.contiguous(memory_format=torch.channels_last))["out"]
+        return output.float()
 
     def part_of(self, square_TT: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the part of logits, or the like, that covers a photo of (height, width) in a square of any side T."""

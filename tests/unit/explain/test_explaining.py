@@ -136,10 +136,9 @@ def test_contributions_are_shapley_values_and_add_up(whole_object: bool) -> None
     explained, photo = to_explain(lively(MOBILENET), 4), draw_pair(3)[0]
     size, at = (photo.height, photo.width), (30, 12)
     place, square_3SS = place_of(size, SIDE_PX, RESIZE), photo_in_square(photo, SIDE_PX)
+    logits_KSS = explained.predictor.logits_of(square_3SS[None])[0]
     traced = trace(
-        explained,
-        square_3SS,
-        lambda logits: target_at(logits, at=at, size=size, place=place, whole_object=whole_object),
+        explained, square_3SS, target_at(logits_KSS, at=at, size=size, place=place, whole_object=whole_object)
     )
     found = contributions(explained.model, traced)
     off: set[int] = set()
