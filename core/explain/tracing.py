@@ -135,7 +135,8 @@ def _widened(features_1Chw: Tensor, window: Window, rate: int) -> Tensor:
     for span, cells in zip(window, features_1Chw.shape[-2:], strict=True):
         spans.append(slice(max(0, span.start - rate), span.stop + rate))
         padding = [max(0, rate - span.start), max(0, span.stop + rate - cells), *padding]  # F.pad takes the last first
-    return F.pad(features_1Chw[..., *spans], padding)
+    rows, columns = spans
+    return F.pad(features_1Chw[..., rows, columns], padding)
 
 
 def head_of(model: DeepLabV3, branches_1Cij: Tensor) -> Tensor:

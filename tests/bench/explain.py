@@ -11,6 +11,7 @@ BENCH_CHECKPOINT names another checkpoint than the starter. About 6 minutes of t
 """
 
 import argparse
+import copy
 import dataclasses
 import itertools
 import os
@@ -35,7 +36,7 @@ from core.explain import explaining, maps
 from core.explain.taps import axis_of
 from core.explain.tracing import Explainable, Target, explainable, trace
 from core.model.architectures import build_model
-from core.model.checkpoint.checkpoint_file import OpenedCheckpoint
+from core.model.checkpoint.checkpoint_file import CheckpointMeta
 from core.model.predict.predictor import Predictor, open_predictor
 from core.model.weights.pretrained import open_named
 from core.model.weights.starter import sample_photos
@@ -68,7 +69,7 @@ def main() -> None:
     measured: list[dict[str, float]] = []
     for photo, at in pixels(predictor, parser.parse_args().data):
         of_kinds = [measure(explained, photo, at, kind, seed=len(measured)) for kind in KINDS]
-        measured.append(of_kinds[0] | of_kinds[1] | correlations(explained, opened, photo, at))
+        measured.append(of_kinds[0] | of_kinds[1] | correlations(explained, opened.meta, photo, at))
         print(", ".join(f"{name} {value:.3f}" for name, value in measured[-1].items()), flush=True)
     columns = {name: np.array([each[name] for each in measured]) for name in measured[0]}
     figures = {"pixels": float(len(measured))} | {name: float(values.mean()) for name, values in columns.items()}
@@ -154,7 +155,7 @@ def curve_of(explained: Explainable, located: Located, map_HW: NDArray[np.float3
 
 
 def correlations(
-    explained: Explainable, opened: OpenedCheckpoint, photo: Image.Image, at: tuple[int, int]
+    explained: Explainable, meta: CheckpointMeta, photo: Image.Image, at: tuple[int, int]
 ) -> dict[str, float]:
     """Return the rank correlation of a pixel's map with the map for the same class after each step of `cascade`."""
     real = locate(explained, photo, at)
@@ -162,7 +163,7 @@ def correlations(
         f"correlation_{name}": rank_correlation(
             real.map_HW, mapped(dataclasses.replace(explained, model=model), *real[:3]).map_HW
         )
-        for name, model in cascade(opened, len(explained.classes), real.square_3SS)
+        for name, model in cascade(explained, meta, real.square_3SS)
     }
 
 
@@ -172,15 +173,15 @@ def nearness(shape: tuple[int, ...], photo_size: tuple[int, int], at: tuple[int,
     return -np.hypot(y_H[:, None] - at[1], x_W[None] - at[0]).astype(np.float32)
 
 
-def cascade(opened: OpenedCheckpoint, num_classes: int, square_3SS: Tensor) -> Iterator[tuple[str, DeepLabV3]]:
+def cascade(explained: Explainable, meta: CheckpointMeta, square_3SS: Tensor) -> Iterator[tuple[str, DeepLabV3]]:
     """Yield the model with its last layer random, then ASPP too, then half of the backbone, then all of it.
 
     Random layers get the statistics of the photo, without which they compute the same from every photo.
     """
-    model = opened.build().requires_grad_(requires_grad=False)
+    model = copy.deepcopy(explained.model)
     torch.manual_seed(0)
-    blank = build_model(opened.meta.architecture, num_classes, output_stride=opened.meta.output_stride)
-    model.aux_classifier, stages = None, list(model.backbone)
+    blank = build_model(meta.architecture, len(explained.classes), output_stride=meta.output_stride)
+    stages = list(model.backbone)
     halves = [stages[len(stages) // 2 :], stages[: len(stages) // 2]]
     steps = [("logits", ["classifier.4"]), ("aspp", ["classifier.0", "classifier.1", "classifier.2"])]
     steps += [

@@ -36,7 +36,7 @@ def test_blurring_by_the_map_lowers_the_class_sooner_and_random_weights_give_oth
             )
             less_deleted.append(np.mean(deleted[1:]) - deleted[0])
             more_inserted.append(inserted[0] - np.mean(inserted[1:]))
-        correlated.append(list(correlations(starter, opened, photo, (x, y)).values()))
+        correlated.append(list(correlations(starter, opened.meta, photo, (x, y)).values()))
     assert np.mean(less_deleted) > 0
     assert np.mean(more_inserted) > 0.1
     assert abs(np.mean(correlated, axis=0)[-1]) < 0.3
