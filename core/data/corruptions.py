@@ -55,6 +55,11 @@ class Corruption:
     is_published: bool = True
     moves: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its name on a page."""
+        return "JPEG" if self.name == "jpeg" else self.name.capitalize()
+
     def strength(self, level: int) -> str:
         """Return the strength of a level in words, such as `sigma 3 px`."""
         return self.unit.format(self.strengths[level - 1])

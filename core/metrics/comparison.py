@@ -123,6 +123,52 @@ def compare(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """B's score minus A's with its interval, and both scores; None where nothing was counted."""
+
+    a: float | None
+    b: float | None
+    delta: float | None
+    low: float | None
+    high: float | None
+
+
+def compare_levels(
+    a_LNKK: Counts, b_LNKK: Counts, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[tuple[Difference, ...], Difference]:
+    """Compare two predictions on the same images at several levels of a corruption.
+
+    Args:
+        a_LNKK: counts of every level and image under A; the truth may differ from level to level.
+        b_LNKK: the same under B.
+        confidence: as in `compare`.
+        resamples: as in `compare`; every resample draws the same images at all levels.
+        seed: as in `compare`.
+
+    Returns:
+        The difference in mIoU at each level, and that of the means over all levels but the first, which is the photos
+        as they are.
+
+    Raises:
+        ValueError: as `compare`.
+    """
+    for pair in zip(a_LNKK, b_LNKK, strict=True):
+        _stacked(pair)
+    num_levels, num_images = a_LNKK.shape[:2]
+    drawn_RC = mean_over_classes(_resampled(np.concatenate([a_LNKK, b_LNKK]), resamples, seed))
+    drawn_2RL = np.stack([drawn_RC[:, :num_levels], drawn_RC[:, num_levels:]])
+    seen_2L = mean_over_classes(iou(np.stack([a_LNKK, b_LNKK]).sum(axis=2)))
+
+    def difference(seen_2: NDArray[np.float64], drawn_2R: NDArray[np.float64]) -> Difference:
+        a, b = (None if np.isnan(value) else float(value) for value in seen_2)
+        low, high = _interval(drawn_2R[1] - drawn_2R[0], confidence, num_images)
+        return Difference(a=a, b=b, delta=None if a is None or b is None else b - a, low=low, high=high)
+
+    levels = tuple(difference(seen_2L[:, level], drawn_2RL[..., level]) for level in range(num_levels))
+    return levels, difference(seen_2L[:, 1:].mean(axis=1), drawn_2RL[..., 1:].mean(axis=2))
+
+
 def ranking(
     counts: Sequence[Counts], *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Ranked, ...]:

@@ -51,6 +51,13 @@ def losers(images: Sequence[ImageScore]) -> list[ImageScore]:
     return [image for image in sorted(images, key=lambda image: image.gain)[:NUM_NAMED] if image.gain < 0]
 
 
+def most_hurt(before_after: Sequence[tuple[Counts, Counts]]) -> list[int]:
+    """Return the indices of the images that lose most mIoU first, all predictions together; (before, after) of each."""
+    losses_CN = [np.subtract(*(mean_over_classes(iou(counts_NKK)) for counts_NKK in pair)) for pair in before_after]
+    order: list[int] = np.argsort(-np.nan_to_num(np.sum(losses_CN, axis=0)), kind="stable").tolist()
+    return order
+
+
 def _miou(counts_NKK: Counts) -> list[float | None]:
     return [None if np.isnan(miou) else float(miou) for miou in mean_over_classes(iou(counts_NKK))]
 

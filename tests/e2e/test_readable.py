@@ -139,7 +139,7 @@ def test_data_and_runs(dashboard: Dashboard, page: Page, runs: list[Run], tmp_pa
 def test_comparing_presenting_reporting(
     dashboard: Dashboard, page: Page, runs: list[Run], browser: Browser, tmp_path: Path
 ) -> None:
-    whys = [{"why": name} for name in ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")]
+    whys = [{"why": name} for name in ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness")]
     visit_all(page, dashboard.url, whys, name="compare")
     visit_popovers(page)
     page.goto(f"{dashboard.url}/present")

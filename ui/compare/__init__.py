@@ -6,6 +6,7 @@ scores.py             verdict, ranking, scores, curves; runs, published results
 why.py                where and why A and B differ
 why_charts.py         confusion, errors, confidence, sizes: figures whose marks choose images
 image_filter.py       a click on a mark -> images, and the pixels to light
+robustness.py         A and B on corrupted photos
 recipes.py            a study: recipes, their runs, the verdict
 gallery.py            three photos under the verdict; all images side by side
 report_download.py    the report and its tables, to download

@@ -9,23 +9,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes, palette_of
+from core.data.corruptions import CLEAN, CORRUPTIONS, corrupt, read_reduced
+from core.data.dataset import Sample
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.errors import DataError
 from core.files import Stamp, stamp
 from core.metrics import comparison, guard
-from core.metrics.comparison import Comparison, Ranked
+from core.metrics.comparison import Comparison, Difference, Ranked
 from core.metrics.confusion import Counts
 from core.metrics.conventions import conventions
 from core.metrics.guard import Suspicion
 from core.metrics.image_scores import ImageScore, score_images
+from core.metrics.scores import floor
 from core.model.output.render import colorize, difference, light, overlay
-from core.training.run import evaluations
+from core.training.run import evaluations, robustness
 from core.training.run.evaluations import Details
+from core.training.run.robustness import ABOUT, Robustness
 from core.voc import BACKGROUND
 from ui.cached import DAY_S
 from ui.compare.image_filter import ImageFilter
 from ui.compare.image_filter import parse as parse_filter
-from ui.pictures import framed, reduced_mask, sheet
+from ui.pictures import framed, reduced, reduced_mask, sheet
 
 COUNTS = "counts.npz"
 
@@ -107,6 +111,25 @@ def _floor_conventions(file: Stamp) -> dict[str, float | None]:
     return conventions(guessed_NKK)
 
 
+Levels = dict[str, tuple[tuple[Difference, ...], Difference]]
+
+
+def levels(a: Path, b: Path) -> tuple[Levels, dict[str, list[float | None]]]:
+    """Return by corruption the differences of `compare_levels`, and the floor at each level, from two whole stores."""
+    return _levels(stamp(a / ABOUT), stamp(b / ABOUT))
+
+
+@st.cache_data(max_entries=32, ttl=DAY_S, show_spinner="Drawing the photos 10,000 times …")
+def _levels(a: Stamp, b: Stamp) -> tuple[Levels, dict[str, list[float | None]]]:
+    of_a, of_b = (robustness.load(Path(each.path).parent) for each in (a, b))
+    found, floors = {}, {}
+    for name in CORRUPTIONS:
+        a_LNKK = of_a.counts_of(name)
+        found[name] = comparison.compare_levels(a_LNKK, of_b.counts_of(name))
+        floors[name] = [floor(counts_NKK).miou for counts_NKK in a_LNKK]
+    return found, floors
+
+
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +197,30 @@ def _lit_picture(photo: Stamp, truth: Stamp, predicted: Stamp, only: str, num_cl
     lit.thumbnail((size_px, size_px), Image.Resampling.BOX)  # a single pixel leaves its trace
     lit_HW = np.asarray(lit)
     return jpeg_bytes(light(_photo(photo, lit_HW), lit_HW > 0))
+
+
+def level_pictures(
+    sample: Sample, stored: Sequence[Robustness], corruption: str, level: int, classes: Classes, size_px: int
+) -> tuple[list[bytes], set[int]]:
+    """Return a photo at a level, its mask and the stored predictions as picture files, and the ids in these masks."""
+    about = tuple(stamp(each.path / ABOUT) for each in stored)
+    return _level_pictures(
+        sample.name, stamp(sample.photo), stamp(sample.mask), about, corruption, level, classes.colors, size_px
+    )
+
+
+@st.cache_data(max_entries=200, ttl=DAY_S, show_spinner=False)
+def _level_pictures(
+    name: str, photo: Stamp, mask: Stamp, stored: tuple[Stamp, ...], corruption: str, level: int,
+    colors: tuple[str, ...], size_px: int,
+) -> tuple[list[bytes], set[int]]:  # fmt: skip
+    pair = corrupt(read_reduced(Sample(name, Path(photo.path), Path(mask.path)), len(colors)), corruption, level, name)
+    found = [robustness.load(Path(each.path).parent) for each in stored]
+    cell = (corruption if level else CLEAN, level)
+    masks = [pair.mask_HW, *(each.mask(*cell, each.names.index(name)) for each in found)]
+    small = [reduced_mask(mask_HW, size_px) for mask_HW in masks]
+    drawn = [png_bytes(framed(colorize(mask_HW, palette_of(colors)))) for mask_HW in small]
+    return [jpeg_bytes(reduced(pair.photo, size_px)), *drawn], {int(k) for each in small for k in np.unique(each)}
 
 
 def _only(mask_HW: NDArray[np.uint8], shown: tuple[int, ...]) -> NDArray[np.uint8]:

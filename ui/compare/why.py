@@ -13,6 +13,7 @@ from ui import address
 from ui.clickable import ONLY, Chart, show_chart
 from ui.compare import cached_comparison as cached
 from ui.compare.image_filter import parse
+from ui.compare.robustness import show_robustness
 from ui.compare.scores import Side
 from ui.compare.why_charts import (
     SHARES,
@@ -26,7 +27,7 @@ from ui.compare.why_charts import (
 )
 from ui.words import percent, plain
 
-VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size")
+VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
     "*False negative*: an object predicted as background. *False positive*: background predicted as an object. "
@@ -41,7 +42,7 @@ SIZE_MEANING = (
 
 def show_why(a: Side, b: Side) -> None:
     """Draw the chosen view; only that one is computed."""
-    views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size), strict=True))
+    views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size, _robustness), strict=True))
     chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
     _offer_by_name(views[chosen](a, b), a, b)
 
@@ -130,6 +131,11 @@ def _size(a: Side, b: Side) -> list[go.Figure]:
     show_chart(Chart("size", "**IoU against object size**", figure, "Mean IoU of objects by size"))
     st.caption(f"{SIZE_MEANING} {CLICK}")
     return [figure]
+
+
+def _robustness(a: Side, b: Side) -> list[go.Figure]:
+    show_robustness(a, b)
+    return []  # its marks choose a level, not images
 
 
 def _is_too_old(found: list[Details | None], what: str) -> bool:

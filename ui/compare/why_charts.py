@@ -11,7 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.classes import Classes
+from core.data.corruptions import Corruption
 from core.metrics.calibration import Reliability
+from core.metrics.comparison import Difference
 from core.metrics.confusion import Counts, ratio
 from core.metrics.errors import KINDS
 from core.metrics.image_scores import ImageScore
@@ -215,6 +217,30 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
     figure.update_yaxes(showgrid=False, categoryorder="array", categoryarray=[literal(a.name) for a, _ in pairs])
+    return figure
+
+
+def levels_figure(
+    levels: Sequence[Difference], floors: Sequence[float | None], corruption: Corruption, labels: tuple[str, str]
+) -> go.Figure:
+    """Draw the mIoU of two checkpoints and of the floor against the level of a corruption; a mark chooses its level."""
+    figure = blank(height=320, x_title=f"Level of {corruption.label}", y_title="Mean IoU")
+    numbers = list(range(len(levels)))
+    hover = ["as it is", *(corruption.strength(level) for level in numbers[1:])]
+    for side, label, color in zip(SIDES, labels, THEME_COLORS, strict=False):
+        figure.add_scatter(
+            x=numbers, y=[getattr(each, side) for each in levels], name=f"{side.upper()}: {literal(label)}",
+            mode="lines+markers", marker={"size": 10, "symbol": "circle" if side == "a" else "diamond"},
+            line={"color": color, "width": 2}, customdata=[str(level) for level in numbers], hovertext=hover,
+            hovertemplate="%{y:.1%}, %{hovertext}", unselected={"marker": {"opacity": 1}},
+        )  # fmt: skip
+    figure.add_scatter(
+        x=numbers, y=list(floors), name="Floor", mode="lines", line={"dash": "dash", "width": 1.5, "color": NEUTRAL},
+        hovertemplate="%{y:.1%}",
+    )  # fmt: skip
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(dtick=1, range=[-0.2, len(levels) - 0.8])
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure
 
 

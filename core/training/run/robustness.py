@@ -10,6 +10,7 @@ A cell is written whole as soon as it is counted, so what was stopped goes on wh
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from core.training.run import evaluations, openings
 SCHEMA = 1
 """Version of the format and of the corruptions: raise it when either changes. Other versions are evaluated again."""
 
+ABOUT = "about.json"
 PHOTOS = 50
 """Photos of the split that are used unless another number is asked for: a seeded sample."""
 
@@ -152,7 +154,7 @@ def open_store(eval_dir: Path, about: Robustness) -> Robustness:
     try:
         delete_folder(place)
         place.mkdir(parents=eval_dir.parent.is_dir(), exist_ok=True)
-        write_json(place / "about.json", {"schema": SCHEMA} | asdict(wanted) | {"path": None})
+        write_json(place / ABOUT, {"schema": SCHEMA} | asdict(wanted) | {"path": None})
     except OSError as error:
         raise RunError(
             f"The folder {place} cannot be written: {error.strerror}; check that its run is there."
@@ -173,13 +175,28 @@ def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> 
     return sorted(same, key=lambda each: -len(each.names)) if is_open else []
 
 
+def on_same_photos(stored: Sequence[Sequence[Robustness]]) -> list[Robustness]:
+    """Return a whole one of each checkpoint, all on the same photos and as many as possible; none if there is none."""
+    whole = [{each.names: each for each in of_one if each.is_complete} for of_one in stored]
+    shared = set.intersection(*map(set, whole)) if whole else set()
+    names = max(shared, key=len, default=None)
+    return [by_names[names] for by_names in whole] if names else []
+
+
+def load(path: Path) -> Robustness:
+    """Read what is stored in a folder that `find` returned; if it is gone or damaged since, raises `RunError`."""
+    if found := _load(path):
+        return found
+    raise RunError(f"{path} cannot be read any more; evaluate with --corruptions again.")
+
+
 def _key(split: str, checkpoint_hash: str, fingerprint: str, num_photos: int | str) -> str:
     return f"robustness-{evaluations.key(split, checkpoint_hash, fingerprint)}-{num_photos}"
 
 
 def _load(path: Path) -> Robustness | None:
     try:
-        about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
         if about["schema"] != SCHEMA:
             return None
         values: dict[str, Any] = {each.name: about[each.name] for each in fields(Robustness)} | {"path": path}

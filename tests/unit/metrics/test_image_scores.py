@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.metrics.confusion import Counts
-from core.metrics.image_scores import losers, score_images, winners
+from core.metrics.image_scores import losers, most_hurt, score_images, winners
 from core.metrics.scores import score
 
 WEAK = [[90, 0, 0], [10, 0, 0], [0, 0, 0]]
@@ -23,3 +23,10 @@ def test_images_are_scored_alone() -> None:
     assert [image.name for image in losers(images)] == ["loses"]
     assert winners(images)[0].as_dict() == {"image": "gains", "a": 0.45, "b": images[0].b, "gain": images[0].gain}
     assert images[2].as_dict() == {"image": "empty", "a": None, "b": None, "gain": 0.0}
+
+
+def test_what_loses_most_under_all_predictions_together_comes_first() -> None:
+    before, weak = (np.array(counts, dtype=np.int64) for counts in ([GOOD, GOOD, VOID_ONLY], [GOOD, WEAK, VOID_ONLY]))
+    assert most_hurt([(before, weak)]) == [1, 0, 2]
+    assert most_hurt([(weak, before)]) == [0, 2, 1]  # a gain is the smallest loss
+    assert most_hurt([(before, weak), (weak, before)]) == [0, 1, 2]

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from core.metrics.comparison import Comparison, compare, ranking
+from core.metrics.comparison import Comparison, compare, compare_levels, ranking
 from core.metrics.confusion import Counts, iou
 from core.metrics.verdict import sentence
 
@@ -79,6 +79,24 @@ def test_equals_a_loop_over_resamples() -> None:
     assert tail < 0.025
     assert (found.low, found.high) == pytest.approx(np.quantile(deltas, [tail, 1 - tail]), abs=1e-12)
     assert found.delta_miou == pytest.approx(np.mean(iou(b_NKK.sum(0))) - np.mean(iou(a_NKK.sum(0))), abs=1e-12)
+
+
+def test_levels_are_compared_each_as_alone_and_their_means_on_the_same_resamples() -> None:
+    a_NKK, b_NKK, _ = population(0.05)
+    a_LNKK, b_LNKK = (
+        np.stack([counts_NKK[:30], counts_NKK[30:60], counts_NKK[60:90]]) for counts_NKK in (a_NKK, b_NKK)
+    )
+    levels, whole = compare_levels(a_LNKK, b_LNKK, resamples=200)
+    for level, found in enumerate(levels):
+        alone = compare(a_LNKK[level], b_LNKK[level], resamples=200)
+        wanted = (alone.a_miou, alone.b_miou, alone.delta_miou, alone.low, alone.high)
+        assert (found.a, found.b, found.delta, found.low, found.high) == pytest.approx(wanted)
+    assert whole.b == pytest.approx((levels[1].b + levels[2].b) / 2)  # type: ignore[operator]
+    # Twice the same level: the mean of the two varies as one of them does.
+    _, twice = compare_levels(a_LNKK[[0, 1, 1]], b_LNKK[[0, 1, 1]], resamples=200)
+    assert (twice.low, twice.high) == pytest.approx((levels[1].low, levels[1].high))
+    with pytest.raises(ValueError, match="truth differ"):
+        compare_levels(a_LNKK, b_LNKK[::-1])
 
 
 def test_swapping_a_and_b_swaps_everything() -> None:

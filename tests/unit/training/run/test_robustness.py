@@ -64,11 +64,24 @@ def test_what_was_stored_is_found_by_its_hashes_and_scored_by_level(eval_dir: Pa
 def test_what_was_stopped_goes_on_and_another_version_begins_anew(eval_dir: Path) -> None:
     begun = fill(robustness.open_store(eval_dir, ABOUT), CELLS[:3])
     assert not begun.is_complete
+    assert robustness.on_same_photos([[begun], [begun]]) == []
     assert robustness.open_store(eval_dir, ABOUT).done == list(CELLS[:3])
     about = json.loads((begun.path / "about.json").read_text())
     (begun.path / "about.json").write_text(json.dumps(about | {"schema": robustness.SCHEMA + 1}))
     assert not robustness.find(eval_dir, ABOUT.checkpoint_hash, "val", ABOUT.fingerprint)
     assert robustness.open_store(eval_dir, ABOUT).done == []
+
+
+def test_two_checkpoints_are_compared_on_as_many_shared_photos_as_there_are(eval_dir: Path) -> None:
+    small, large, other = (
+        fill(robustness.open_store(eval_dir, replace(ABOUT, names=names, checkpoint_hash=of * 64)))
+        for names, of in ((("a", "b"), "c"), (("a", "b", "c"), "c"), (("a", "b"), "d"))
+    )
+    found = robustness.find(eval_dir, "c" * 64, "val", ABOUT.fingerprint)
+    assert found == [large, small]
+    assert robustness.on_same_photos([found, [other]]) == [small, other]
+    assert robustness.on_same_photos([found]) == [large]
+    assert robustness.on_same_photos([found, []]) == robustness.on_same_photos([]) == []
 
 
 def test_scores_on_a_test_split_need_a_recorded_opening(eval_dir: Path) -> None:
