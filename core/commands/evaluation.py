@@ -85,7 +85,7 @@ def report(arguments: argparse.Namespace) -> Document:
     runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
     file = arguments.out or unused(runs[0].path / file_name(runs[0].path.name, arguments.language))
     refuse_existing(file)  # before minutes are spent on evaluations
-    content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate))
+    content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate), with_trust=arguments.trust)
     verdicts = decide(content)
     cover = Cover(arguments.title, arguments.author, arguments.course, arguments.date)
     page = render(content, arguments.language, cover=cover, verdicts=verdicts)
@@ -190,6 +190,9 @@ def add_to(add: Add) -> None:
     command.add_argument("--author", metavar="A", default="", help="who hands it in")
     command.add_argument("--course", metavar="C", default="", help="course, university or occasion")
     command.add_argument("--date", metavar="D", default="", help="date below the title, as it shall be written")
+    command.add_argument(
+        "--trust", action="store_true", help="with a section on robustness and trust, from what is stored"
+    )
     command.add_argument("--tables", type=Path, metavar="OUT", help="new folder for the tables as CSV, JSON and LaTeX")
 
     command = add(bench, terminal.show_bench, "bench training --json")

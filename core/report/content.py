@@ -16,13 +16,14 @@ from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 from core.study.findings import Findings, find
 from core.study.folder import study_of
-from core.training.run import evaluations
+from core.training.run import evaluations, robustness
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, run_names
 from core.training.run.log import RunLog, read_log
 from core.training.run.milestones import epoch_of
 from core.training.run.openings import Opening, openings, openings_of
 from core.training.run.records import Epoch, RunStarted
+from core.training.run.robustness import Robustness, on_same_photos
 from core.voc import BACKGROUND
 from core.windows import command_line
 
@@ -107,6 +108,16 @@ class ReportedRun:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """What is stored about the checkpoints beyond their scores.
+
+    `robustness` has one store for each of them, all on the same photos; it is empty unless all have one.
+    """
+
+    robustness: tuple[Robustness, ...]
+
+
+@dataclass(frozen=True)
 class Content:
     """Everything a report is written from.
 
@@ -118,6 +129,7 @@ class Content:
     data          None if the photos are gone or have changed since the evaluation
     openings      those of the data's test split; None without one
     study         the results of the study that the runs belong to; None without one
+    trust         robustness and trust; None unless asked for
     """
 
     runs: tuple[ReportedRun, ...]
@@ -130,6 +142,7 @@ class Content:
     classes: Classes
     openings: tuple[Opening, ...] | None
     study: Findings | None = None
+    trust: Trust | None = None
 
     @property
     def evaluation(self) -> Evaluation:
@@ -205,8 +218,8 @@ def _evaluated(run: Run, file: Path, split: str, evaluate: Evaluate | None) -> E
     return _stored(run, file, split) or _evaluated(run, file, split, None)
 
 
-def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
-    """Return the content of a report on these checkpoints.
+def gather(checkpoints: Sequence[ReportedCheckpoint], *, with_trust: bool = False) -> Content:
+    """Return the content of a report on these checkpoints; `with_trust` adds what is stored of robustness and trust.
 
     Raises:
         RunError: `checkpoints` is empty.
@@ -243,6 +256,21 @@ def gather(checkpoints: Sequence[ReportedCheckpoint]) -> Content:
         classes=data.classes if data else logged,
         openings=None if opened is None else tuple(opened),
         study=find(study) if study else None,
+        trust=_trust(checkpoints) if with_trust else None,
+    )
+
+
+def _trust(checkpoints: Sequence[ReportedCheckpoint]) -> Trust:
+    evaluated = [(each.run.eval_dir, each.evaluation) for each in checkpoints]
+    return Trust(
+        robustness=tuple(
+            on_same_photos(
+                [
+                    robustness.find(eval_dir, each.checkpoint_hash, each.split, each.fingerprint)
+                    for eval_dir, each in evaluated
+                ]
+            )
+        )
     )
 
 

@@ -35,9 +35,14 @@ def show_exports(sides: Sequence[Side]) -> None:
         key="report language",
     )  # fmt: skip
     cover = ask_cover()
+    with_trust = st.checkbox(
+        "With robustness and trust", key="report trust",
+        help="One more section, from what is stored (*Why*, *Robustness*); what is missing is said there.",
+    )  # fmt: skip
     with st.container(horizontal=True):
         offer(
-            "Report", lambda: render(gather(checkpoints), language, cover=cover).encode(),
+            "Report",
+            lambda: render(gather(checkpoints, with_trust=with_trust), language, cover=cover).encode(),
             file_name(checkpoints[0].run.path.name, language),
             "text/html", icon=":material/description:", kind="primary",
         )  # fmt: skip

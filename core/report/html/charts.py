@@ -10,12 +10,22 @@ NUM_COLORS = 5
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points in order, with gaps for missing values; `marked` are the x of points with a dot."""
+    """A line through points in order, with gaps for missing values; `marked` are the x of points with a dot.
+
+    Of the colour `FLOOR` it is the floor's.
+    """
+
+    FLOOR: ClassVar = -1
 
     color: int
     points: Sequence[tuple[float, float | None]]
     is_dashed: bool = False
     marked: frozenset[float] = frozenset()
+
+    @property
+    def css(self) -> str:
+        """The classes of its stroke."""
+        return "floor" if self.color == self.FLOOR else f"s{self.color}" + (" dashed" if self.is_dashed else "")
 
 
 @dataclass(frozen=True)

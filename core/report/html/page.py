@@ -9,13 +9,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import core
 from core.report import tables
 from core.report.content import Content
-from core.report.html import sections
+from core.report.html import sections, trust
 from core.report.html.charts import NUM_COLORS
 from core.report.html.figures import colors_of, photos_of
 from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
 
-SECTIONS = ("data", "model", "training", "evaluation", "figures", "verdict", "study", "definitions", "reproduction")
+SECTIONS = (
+    "data",
+    "model",
+    "training",
+    "evaluation",
+    "figures",
+    "verdict",
+    "study",
+    "trust",
+    "definitions",
+    "reproduction",
+)
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -64,7 +75,9 @@ def render(
         made=now or datetime.now().astimezone(),
         title=cover.title or ", ".join(reported.name for reported in content.runs),
         byline=[part for part in (cover.author, cover.course, cover.date) if part],
-        sections=[each for each in SECTIONS if each != "study" or content.study],
+        sections=[
+            each for each in SECTIONS if {"study": content.study, "trust": content.trust is not None}.get(each, True)
+        ],
         labels=labels,
         a=a,
         b=b,
@@ -77,6 +90,8 @@ def render(
         ],
         study_curves=sections.study_curves(content, words),
         study_verdicts=sections.study_verdicts(content, words),
+        robustness=trust.robustness(content, words),
+        missing=trust.missing(content),
         openings=sections.openings(content, words),
         chosen_labels=sections.chosen_labels(content, words),
         model=sections.model(content, words),
