@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.corruptions import CELLS, corrupt, read_reduced
 from core.data.dataset import Sample, fingerprint, open_dataset
 from core.data.images import mask_image, png_bytes, read_mask
 from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.confusion import confusion_counts
 from core.metrics.image_scores import image_result
-from core.training.run import evaluations
+from core.training.run import evaluations, robustness
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run
+from core.training.run.robustness import Robustness
 from core.voc import VOID
 
 Mask = NDArray[np.uint8]
@@ -77,3 +80,25 @@ def store_milestone(
         split=split, data=str(dataset.root),
         step_in_epoch=step_in_epoch, fingerprint=counted(samples), results=results, class_names=dataset.class_names,
     )  # fmt: skip
+
+
+def store_corrupted(run: Run, epoch: int, level_from: int) -> None:
+    """Store a whole evaluation on corrupted photos: all background from a level on, right below it."""
+    dataset = open_dataset(run.data)
+    samples, file = dataset.split("val"), run.path / f"epoch_{epoch:03d}.pt"
+    stored = robustness.open_store(
+        run.eval_dir,
+        Robustness(
+            path=run.eval_dir, checkpoint=file.name, checkpoint_hash=evaluations.file_hash(file), epoch=epoch,
+            split="val", data=run.data, fingerprint=fingerprint(samples), class_names=dataset.class_names,
+            names=tuple(sample.name for sample in samples), split_images=len(samples),
+        ),
+    )  # fmt: skip
+    for name, level in CELLS:
+        counts, masks = [], []
+        for sample in samples:
+            truth_HW = corrupt(read_reduced(sample, 21), name, level, sample.name).mask_HW
+            guess_HW = np.where((truth_HW == VOID) | (level >= level_from), 0, truth_HW).astype(np.uint8)
+            counts.append(confusion_counts(truth_HW, guess_HW, 21))
+            masks.append(png_bytes(mask_image(guess_HW)))
+        stored.store(name, level, np.array(counts), masks)

@@ -3,19 +3,14 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.corruptions import CELLS, CORRUPTIONS, corrupt, read_reduced
-from core.data.dataset import fingerprint, open_dataset
-from core.data.images import mask_image, png_bytes
-from core.metrics.confusion import confusion_counts
-from core.training.run import evaluations, robustness
+from core.data.corruptions import CORRUPTIONS
 from core.training.run.folders import Run
-from core.training.run.robustness import Robustness
-from core.voc import CLASS_NAMES, VOID
+from core.voc import CLASS_NAMES
 from tests.app.conftest import CAT, Visit, texts
+from tests.app.stored import store_corrupted
 from ui.compare.image_filter import parse
 
 PER_IMAGE = 5
@@ -126,28 +121,6 @@ def test_images_come_in_the_order_asked_for(visit: Visit, run: Run) -> None:
         app.selectbox(key="order").set_value(order).run()
         assert [image.captions[0] for image in gallery(app)[::PER_IMAGE]] == ["photo_4", "photo_5"]
         assert not app.exception
-
-
-def store_corrupted(run: Run, epoch: int, level_from: int) -> None:
-    """Store cells in which everything is called background from a level on, and right below it."""
-    dataset = open_dataset(run.data)
-    samples, file = dataset.split("val"), run.path / f"epoch_{epoch:03d}.pt"
-    stored = robustness.open_store(
-        run.eval_dir,
-        Robustness(
-            path=run.eval_dir, checkpoint=file.name, checkpoint_hash=evaluations.file_hash(file), epoch=epoch,
-            split="val", data=run.data, fingerprint=fingerprint(samples), class_names=dataset.class_names,
-            names=tuple(sample.name for sample in samples), split_images=len(samples),
-        ),
-    )  # fmt: skip
-    for name, level in CELLS:
-        counts, masks = [], []
-        for sample in samples:
-            truth_HW = corrupt(read_reduced(sample, 21), name, level, sample.name).mask_HW
-            guess_HW = np.where((truth_HW == VOID) | (level >= level_from), 0, truth_HW).astype(np.uint8)
-            counts.append(confusion_counts(truth_HW, guess_HW, 21))
-            masks.append(png_bytes(mask_image(guess_HW)))
-        stored.store(name, level, np.array(counts), masks)
 
 
 def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run) -> None:

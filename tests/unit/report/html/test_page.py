@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
+from core.data.corruptions import CORRUPTIONS
 from core.home import demo_dir
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
@@ -20,6 +21,7 @@ from core.training.demo_run import _FIRST_SETTINGS
 from core.training.run.folders import Run
 from core.training.settings.config import TrainingConfig, with_settings
 from core.training.settings.presets import preset
+from tests.app.stored import store_corrupted
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 
@@ -32,7 +34,7 @@ def numbers_of(content: Content) -> Any:
 
 
 def test_it_has_the_sections_of_a_report_in_order(page: Element) -> None:
-    shown = [each for each in SECTIONS if each != "study"]  # which runs of a study have
+    shown = [each for each in SECTIONS if each not in ("study", "trust")]  # of a study, and where it is asked for
     assert [section.attributes["id"] for section in page.all("section")] == shown
     assert [heading.text for heading in page.all("h2")] == [
         "1 Data", "2 Model", "3 Training", "4 Evaluation", "5 Input, output, mask", "6 Verdict", "7 Definitions",
@@ -270,3 +272,29 @@ def test_every_score_is_defined_with_a_formula(page: Element) -> None:
     assert len(definitions.all("math")) == len(named)
     conventions = table(definitions, "The same predictions").values()
     assert conventions["this report"] == conventions["mmsegmentation"]
+
+
+# --- robustness and trust -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_robustness_is_shown_where_asked_for_or_the_commands_that_count_it(run: Run, language: Any) -> None:
+    checkpoints = evaluated_checkpoints([run], "val")
+    words = Words(language)
+    lacking = read(render(gather(checkpoints, with_trust=True), language, now=NOW))
+    (section,) = (each for each in lacking.all("section") if each.attributes["id"] == "trust")
+    assert words("robustness missing") in section.text
+    assert section.all("pre")[0].text.count("--corruptions") == 2
+    store_corrupted(run, 2, 1)
+    store_corrupted(run, 4, 4)
+    page = read(render(gather(checkpoints, with_trust=True), language, now=NOW))
+    (section,) = (each for each in page.all("section") if each.attributes["id"] == "trust")
+    titles = [words(name) for name in CORRUPTIONS]
+    assert [
+        chart.attributes["aria-label"] for chart in section.all("svg") if "aria-label" in chart.attributes
+    ] == titles
+    means, differences = section.all("table")
+    rows = [[each.attributes["value"] for each in row.all("data")] for row in means.all("tr")[1:]]
+    assert rows[0][:2] == ["1.0", "1.0"]
+    assert all(a == floor and a != b for a, b, floor in rows[1:])
+    assert len(differences.all("tr")) == 1 + len(titles)
