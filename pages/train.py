@@ -28,7 +28,10 @@ def ask_run(entries: list[Entry], studies: list[Study]) -> Entry | Study | None:
     options = [NEW, *known]
     wanted = st.query_params.get("run") or address.first_default("run", live or next(iter(known), NEW))
     if wanted not in options:
-        st.warning(f"There is no run {plain(wanted)} in {checkpoints_dir()}; it may have been moved or deleted.")
+        if wanted.startswith(f"{STUDIES}/"):
+            study_view.say_missing(wanted.split("/")[1])
+        else:
+            st.warning(f"There is no run {plain(wanted)} in {checkpoints_dir()}; it may have been moved or deleted.")
         wanted = NEW
     # Without a key: once labels or choices change, the box takes what the query string says.
     chosen = st.selectbox("Run", options, options.index(wanted), format_func=lambda name: label(known.get(name)))

@@ -32,11 +32,12 @@ def show_job(progress: JobProgress, doing: str, waiting: str, unit: str) -> None
     st.progress(progress.share, f"{doing}: {amount}{left}")
 
 
-def show_stop(folder: Path) -> None:
-    """Draw the button that asks a job to end."""
-    is_asked = jobs.is_stop_requested(folder)
+def show_stop(*folders: Path) -> None:
+    """Draw the button that asks jobs to end."""
+    is_asked = all(map(jobs.is_stop_requested, folders))
     if st.button(
-        "Stopping …" if is_asked else "Stop", key=f"stop {folder.name}", icon=":material/stop:", disabled=is_asked
+        "Stopping …" if is_asked else "Stop", key=f"stop {folders[0].name}", icon=":material/stop:", disabled=is_asked
     ):
-        jobs.request_stop(folder)
+        for folder in folders:
+            jobs.request_stop(folder)
         st.rerun()

@@ -11,17 +11,15 @@ from core.errors import RunError
 from core.jobs import is_held
 from core.study import estimate
 from core.study.document import document as document_of
-from core.study.folder import DONE, Study, create_study, open_study
+from core.study.folder import DONE, CellState, Study, create_study, is_made, merged, open_study
 from core.study.plan import Plan, make_plan
-from core.study.work import Worker, waits_for
-from core.terminal import TrainingProgress, progress_bar, say
+from core.study.work import AGAIN, Worker, waits_for
+from core.terminal import TrainingProgress, reporting, say
 from core.training.estimate import stored_estimates
 from core.training.run.folders import Run
 from core.training.run.records import Record, RunEnded
 from core.training.settings.presets import parse_settings, usual_preset
 from core.wording import count, duration
-
-AGAIN = "Start the study again to try them again, or delete a run's folder first to train it from the start."
 
 MADE_WITH = ("preset", "set", "vary", "folds", "fractions")
 """Options of a new study, beside --data and --seeds."""
@@ -77,12 +75,26 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _estimate(arguments: argparse.Namespace) -> Document:
     """Time the recipes, and report how long the study would take and what would halve it; nothing is written."""
-    there = None if arguments.data else open_study(arguments.name)
-    plan, states = (there.plan, there.cells()) if there else (_plan(arguments), [])
+    plan, states = _planned(arguments)
     give_way()
     stored_estimates.refuse_if_training()
-    with progress_bar("timing", "recipe") as on_progress:
-        return estimate.document(plan, states, estimate.measure(plan, on_progress))
+    with reporting("timing", "recipe", arguments.job) as on_progress:
+        found = estimate.document(plan, states, estimate.measure(plan, on_progress))
+        if arguments.job:
+            stored_estimates.store(arguments.job, found, plan.data)
+        return found
+
+
+def _planned(arguments: argparse.Namespace) -> tuple[Plan, list[CellState]]:
+    """Return the plan of a study, and the states of its trainings if it is made already."""
+    asked = _plan(arguments) if arguments.data else None
+    if asked and not is_made(asked):
+        return asked, []
+    there = open_study(arguments.name)
+    if arguments.seeds and not asked:
+        asked = _with_seeds(there.plan, arguments.seeds)
+    there = replace(there, plan=merged(there.plan, asked or there.plan))
+    return there.plan, there.cells()
 
 
 class _Shown:
@@ -115,7 +127,7 @@ def show_study(document: Document) -> str:
     if document["floor"] is not None:
         lines.append(f"  {'background everywhere':<32}{_percents([document['floor']]):>8}")
     sentences = [each["sentence"] for each in (*document["verdicts"], *(document["learning_curve"] or ()))]
-    return "\n".join(lines + [f"{sentence}." for sentence in sentences])
+    return "\n".join([*lines, *(f"{sentence}." for sentence in sentences), *document["notes"]])
 
 
 def _interval(recipe: Document) -> str:

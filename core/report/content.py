@@ -1,7 +1,8 @@
 """The content of a report: run folders and the evaluations stored in them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,7 @@ from core.training.run.milestones import epoch_of
 from core.training.run.openings import Opening, openings, openings_of
 from core.training.run.records import Epoch, RunStarted
 from core.training.run.robustness import Robustness, on_same_photos
+from core.training.run.trained_on import num_test_photos
 from core.voc import BACKGROUND
 from core.windows import command_line
 
@@ -130,6 +132,8 @@ class Content:
     openings      those of the data's test split; None without one
     study         the results of the study that the runs belong to; None without one
     trust         robustness and trust; None unless asked for
+    gone_study    its name, where its data can no longer be read; else ""
+    test_photos   on the split test, by the name of a run how many of its photos it trained on, None if not known
     """
 
     runs: tuple[ReportedRun, ...]
@@ -143,6 +147,8 @@ class Content:
     openings: tuple[Opening, ...] | None
     study: Findings | None = None
     trust: Trust | None = None
+    gone_study: str = ""
+    test_photos: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> Evaluation:
@@ -243,7 +249,9 @@ def gather(checkpoints: Sequence[ReportedCheckpoint], *, with_trust: bool = Fals
     opened = _opened(data)
     if opened is None and evaluation.split == TEST:  # its data have changed or are gone
         opened = openings(evaluation.fingerprint)
-    study = study_of(runs[0].path)
+    study, found = study_of(runs[0].path), None
+    with suppress(DataError):  # said in the report
+        found = find(study) if study else None
     class_names = [entry.name for entry in evaluation.scores.classes]
     return Content(
         runs=reported,
@@ -255,8 +263,12 @@ def gather(checkpoints: Sequence[ReportedCheckpoint], *, with_trust: bool = Fals
         data=data,
         classes=data.classes if data else logged,
         openings=None if opened is None else tuple(opened),
-        study=find(study) if study else None,
+        study=found,
         trust=_trust(checkpoints) if with_trust else None,
+        gone_study=study.name if study and not found else "",
+        test_photos={
+            each.name: num_test_photos(each.run, data) for each in reported if data and evaluation.split == TEST
+        },
     )
 
 

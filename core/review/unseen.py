@@ -19,7 +19,7 @@ from core.review.proposing import checkpoint_label
 from core.training.run.folders import Run, list_runs, open_run, run_state
 from core.training.run.log import read_log
 from core.training.run.milestones import milestones
-from core.training.run.trained_on import photos_of, trained_on
+from core.training.run.trained_on import began_from_starter, photos_of, trained_on
 from core.wording import count
 
 
@@ -116,10 +116,8 @@ def _models(source: Path) -> list[_Model]:
 def _model_of(run: Run, checkpoint: Path | None) -> _Model | None:
     if not checkpoint:
         return None
-    log = read_log(run.log_path)
-    init = log.legs[0].init if log.legs else ""  # older logs lack it
-    is_from_starter = (init or run.config.init) == starter.NAME
-    return _Model(checkpoint, trained_on(run), run_state(run, log) == "finished", is_from_starter)
+    is_finished = run_state(run, read_log(run.log_path)) == "finished"
+    return _Model(checkpoint, trained_on(run), is_finished, began_from_starter(run))
 
 
 def _last(run: Run) -> Path | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.study.findings import Findings, find, learning_curves
+from core.study.findings import STARTER_SAW, Findings, find, learning_curves
 from core.study.folder import Study
 from core.study.learning_curve import sentence as answer
 from core.study.results import RecipeScores
@@ -21,6 +21,7 @@ def document(study: Study) -> dict[str, Any]:
         "verdicts": [_verdict(labels[0], *each) for each in zip(labels[1:], found.comparisons, strict=True)],
         "learning_curve": _curves(found) or None,
         "floor": found.floor,
+        "notes": [STARTER_SAW["en"]] if found.began_from_starter else [],
         "trainings": len(found.states),
         "done": found.num_done,
     }
@@ -39,7 +40,7 @@ def _curves(found: Findings) -> list[dict[str, Any]]:
 
 
 def _score(found: RecipeScores) -> RecipeScore | None:
-    return recipe_score([seed.counts_NKK for seed in found.seeds]) if found.seeds else None
+    return recipe_score([seed.counts_3NK for seed in found.seeds]) if found.seeds else None
 
 
 def _recipe(found: RecipeScores, score: RecipeScore | None) -> dict[str, Any]:

@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.metrics.comparison import CONFIDENCE
-from core.metrics.scores import floor
+from core.metrics.scores import floor_of_pixels
 from core.study.folder import DONE, CellState, Study
 from core.study.learning_curve import LearningCurve, fit_curve
 from core.study.plan import Recipe
 from core.study.results import RecipeScores, gather
 from core.study.verdict import RecipeComparison, RecipeScore, compare_recipes, recipe_score, sentence
+from core.training.run.trained_on import began_from_starter
+
+STARTER_SAW = {
+    "en": "The runs began from the starter model, which was trained on photos of PASCAL VOC's training splits: where "
+    "the folds hold some of them, their scores are too high.",
+    "pt": "Os treinos partiram do modelo inicial (starter), treinado com fotos das partições de treino do PASCAL VOC: "
+    "onde as dobras contêm algumas delas, as pontuações são altas demais.",
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Findings:
     comparisons   each of the others against the first of them; their intervals hold together (Bonferroni)
     by_share      the recipes at every share of the photos, complete or not
     floor         mIoU of predicting background everywhere on the same photos; None without a complete seed
+
+    `began_from_starter`: the folds hold photos that the starter may have been trained on (`STARTER_SAW`).
     """
 
     study: Study
@@ -31,6 +41,7 @@ class Findings:
     comparisons: tuple[RecipeComparison, ...]
     by_share: tuple[RecipeScores, ...]
     floor: float | None
+    began_from_starter: bool
 
     @property
     def num_done(self) -> int:
@@ -44,7 +55,7 @@ def find(study: Study) -> Findings:
     by_share = gather(study, states)
     largest = max(study.plan.fractions)
     recipes = [each for each in by_share if each.fraction == largest and each.seeds]
-    counts = [[seed.counts_NKK for seed in each.seeds] for each in recipes]
+    counts = [[seed.counts_3NK for seed in each.seeds] for each in recipes]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(recipes) - 1)
     return Findings(
         study=study,
@@ -53,7 +64,9 @@ def find(study: Study) -> Findings:
         scores=tuple(recipe_score(runs) for runs in counts),
         comparisons=tuple(compare_recipes(counts[0], runs, confidence=confidence) for runs in counts[1:]),
         by_share=tuple(by_share),
-        floor=floor(counts[0][0].sum(axis=0)).miou if counts else None,
+        began_from_starter=bool(study.plan.folds)
+        and any(began_from_starter(each.run) for each in states if each.state == DONE and each.run),
+        floor=floor_of_pixels(counts[0][0][1].sum(axis=0)).miou if counts else None,
     )
 
 

@@ -191,18 +191,29 @@ def create_study(plan: Plan, folder: Path | None = None) -> Study:
     return Study(path.resolve(), plan)
 
 
+def is_made(plan: Plan) -> bool:
+    """Return whether `studies/` has a study of the plan's name."""
+    return (studies_dir() / plan.name / FILE).exists()
+
+
 def _going_on(there: Study, plan: Plan) -> Study:
-    wanted = replace(plan, created_s=there.plan.created_s, fingerprint=there.plan.fingerprint)
-    others = [key for key, value in vars(wanted).items() if value != getattr(there.plan, key) and key != "seeds"]
-    if others or len(plan.seeds) < len(there.plan.seeds):
-        raise ConfigError(
-            f"There is a study {plan.name} with other {', '.join(others or ['seeds'])}; name a new one, or give its "
-            "name alone to go on with it."
-        )
+    wanted = merged(there.plan, plan)
     if wanted == there.plan:
         return there
     write_json(there.path / FILE, wanted.as_dict())
     return replace(there, plan=wanted)
+
+
+def merged(there: Plan, plan: Plan) -> Plan:
+    """Return the plan of a study with the seeds of `plan`; if that differs in anything else, raise `ConfigError`."""
+    wanted = replace(plan, created_s=there.created_s, fingerprint=there.fingerprint)
+    others = [key for key, value in vars(wanted).items() if value != getattr(there, key) and key != "seeds"]
+    if others or len(plan.seeds) < len(there.seeds):
+        raise ConfigError(
+            f"There is a study {plan.name} with other {', '.join(others or ['seeds'])}; name a new one, or give its "
+            "name alone to go on with it."
+        )
+    return wanted
 
 
 def open_study(path: Path | str) -> Study:
@@ -239,9 +250,20 @@ def _readable(folder: Path) -> Iterator[Study]:
             yield open_study(path.parent.resolve())
 
 
+def working_jobs(study: Study) -> list[Path]:
+    """Return the folders of the living jobs that train the study's runs, or wait to: the study's own, and its parts'.
+
+    Those of another user, whose lock cannot be opened, are among them.
+    """
+    return [job for job in (study.path, *sorted(entries(study.path / "parts", "*"))) if _is_held(job)]
+
+
+def _is_held(job: Path) -> bool:
+    with suppress(RunError):
+        return is_held(job)
+    return True
+
+
 def is_working(study: Study) -> bool:
     """Return whether a living process trains the study's runs, or waits to."""
-    jobs = [study.path, *entries(study.path / "parts", "*")]
-    with suppress(RunError):
-        return any(map(is_held, jobs))
-    return True  # another user's lock
+    return bool(working_jobs(study))

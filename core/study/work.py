@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core import jobs
 from core.data.dataset import open_dataset
-from core.errors import CoreError
+from core.errors import CheckpointError, CoreError
 from core.study.estimate import expected_seconds
 from core.study.folder import DONE, INVALID, MISSING, TRAINING, UNSCORED, CellState, Study, is_working
 from core.study.plan import Cell, part
@@ -26,6 +26,8 @@ from core.wording import count
 
 BEGUN = "begun.jsonl"
 """The runs that were ever begun, a line each: what is missing of them was deleted by hand."""
+
+AGAIN = "Start the study again to try them again, or delete a run's folder first to train it from the start."
 
 PARTS = 1000
 """Progress counts thousandths of the expected time."""
@@ -73,7 +75,7 @@ class Worker:
             while (states := self._left()) and not self._is_ending():
                 self._tried.add(states[0].cell)
                 try:
-                    self._train(states[0].cell, on_progress)
+                    self._train_or_anew(states[0], on_progress)
                 except CoreError as error:
                     self.failures.append(f"{states[0].cell.label}: {error}")
                     self.on_note(f"{self.failures[-1]}")
@@ -91,6 +93,17 @@ class Worker:
         for name, label in _begun(self.study).items():
             if not (self.study.runs_dir / name).exists() and label in _labels(states, MISSING):
                 self.on_note(f"The run {name} ({label}) was deleted; it is trained again.")
+
+    def _train_or_anew(self, state: CellState, on_progress: jobs.OnProgress) -> None:
+        """Train a run; if its last.pt cannot be resumed from, say so and train a new one in its place."""
+        try:
+            self._train(state.cell, on_progress)
+        except CheckpointError as error:
+            if state.state == UNSCORED or not state.run or not (state.run.path / "last.pt").exists():
+                raise
+            self.on_note(f"{state.cell.label}: {error} Its folder stays, and another run is trained in its place.")
+            new_run(self.study, state.cell)
+            self._train(state.cell, on_progress)
 
     def _train(self, cell: Cell, on_progress: jobs.OnProgress) -> None:
         run = self._run_of(cell)

@@ -1,15 +1,21 @@
 """Studies on Train, Compare and Home, and in the report: set up, followed, compared, each run opened."""
 
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from core import jobs
+from core.model.architectures import EFFICIENTNET
 from core.report.content import ReportedCheckpoint, gather
 from core.report.html.page import render
-from core.study import findings
+from core.study import findings, work
+from core.study.document import document
+from core.study.findings import STARTER_SAW
 from core.study.folder import Study, list_studies, open_study
 from core.study.learning_curve import sentence
+from core.training.estimate import stored_estimates
 from tests.app.conftest import MakeRun, Visit, button, links, texts, write_records
 from tests.unit.study.trained import fail, finish, study_of, worse_with
 
@@ -86,6 +92,43 @@ def test_a_study_is_followed_stopped_and_gone_on_with(visit: Visit, demo_data: P
     assert links(app)["**Results**"].endswith("study=first")
 
 
+def test_parts_show_their_progress_and_are_stopped_too(visit: Visit, demo_data: Path) -> None:
+    """*Stop* asked the study's own job, which no part reads, and "Stopping" stayed for ever."""
+    made = study_of(demo_data)
+    parts = [work.job_folder(made, number, 2) for number in (1, 2)]
+    with jobs.running(parts[0]) as first, jobs.running(parts[1]) as second:
+        first(25, 100)
+        second(50, 100)
+        app = visit("train", run="studies/first")
+        assert not app.exception
+        assert "Part 1 of 2" in texts(app)
+        assert "Part 2 of 2" in texts(app)
+        button(app, "Stop").click().run()
+        assert all(map(jobs.is_stop_requested, parts))
+        assert not jobs.is_stop_requested(made.path)
+
+
+def test_how_long_a_study_takes_is_timed_on_request(visit: Visit, demo_data: Path, launched: list[list[str]]) -> None:
+    app = visit("train", run="new", source="Demo")
+    app.text_area(key="study vary").set_value("epochs=1,2").run()
+    button(app, "How long will the study take?").click().run()
+    assert not app.exception
+    assert launched[0][:2] == ["study", "demo-study"]
+    assert {"--vary=epochs=1,2", "--seeds=3", "--estimate"} <= set(launched[0])
+    job = Path(launched[0][-1])
+    timed = {"seconds": 7200.0, "trainings": 6, "halve": [
+        {"change": "--set image_size=64", "seconds": 1800.0, "gives_up": "detail"},
+        {"change": "--part 1/2 here", "seconds": 3600.0, "gives_up": "nothing"}]}  # fmt: skip
+    stored_estimates.store(job, timed, demo_data)
+    app = visit("train", run="new", source="Demo")
+    app.text_area(key="study vary").set_value("epochs=1,2").run()
+    assert "##### About 2 h for 6 trainings" in texts(app)
+    assert "image_size=64: 30 min; gives up detail" in texts(app)
+    assert "1/2" not in texts(app)
+    app.number_input(key="study seeds").set_value(2).run()
+    assert button(app, "How long will the study take?"), "other trainings are not timed yet"
+
+
 def test_the_recipes_are_compared_with_every_run_and_the_floor(visit: Visit, study: Study) -> None:
     app = visit("compare", study="first")
     assert not app.exception
@@ -130,7 +173,8 @@ def test_a_damaged_or_missing_study_is_one_sentence(visit: Visit, study: Study) 
     assert "study.json cannot be read" in visit("compare", study="first").error[0].value
     app = visit("train", run="studies/first")
     assert not app.exception
-    assert "There is no run studies/first" in app.warning[0].value
+    assert "study.json cannot be read" in app.error[0].value
+    assert "has no study nowhere" in visit("train", run="studies/nowhere").error[0].value
 
 
 @pytest.mark.parametrize(("language", "heading"), [("en", "Study"), ("pt", "Estudo")])
@@ -142,10 +186,38 @@ def test_the_report_of_a_run_of_a_study_has_a_section_on_it(study: Study, langua
     ]
     content = gather(checkpoints)
     page = render(content, language)
+    assert STARTER_SAW[language] not in unescape(page)
+    saw = replace(content.study, began_from_starter=True) if content.study else None
+    assert STARTER_SAW[language] in unescape(render(replace(content, study=saw), language))
     assert f"</span>{heading}</h2>" in page
     assert content.study
     for score in content.study.scores:
         assert f'<data value="{score.miou}">' in page
+
+
+def test_the_report_says_where_the_data_of_a_study_are_gone(study: Study, demo_data: Path) -> None:
+    """The report on a run of it was refused, though its own scores are stored."""
+    state = study.cells()[0]
+    assert state.run
+    assert state.evaluation
+    demo_data.rename(demo_data.with_name("elsewhere"))
+    content = gather([ReportedCheckpoint(state.run, state.run.path / state.evaluation.checkpoint, state.evaluation)])
+    assert (content.study, content.gone_study) == (None, "first")
+    assert "belong to the study first. Its data can no longer be read" in render(content, "en")
+
+
+def test_runs_from_the_starter_say_that_it_may_have_seen_their_folds(visit: Visit, demo_data: Path) -> None:
+    """Out-of-fold scores of such runs on voc-animals were too high, and nothing said so."""
+    for name, folds in (("folds", 2), ("seeds", 0)):
+        made = study_of(
+            demo_data, name, seeds=1, folds=folds, changes={"init": "starter", "architecture": EFFICIENTNET}
+        )
+        for cell in made.plan.cells():
+            finish(made, cell)
+        app = visit("compare", study=name)
+        assert not app.exception
+        assert (STARTER_SAW["en"] in texts(app)) is (folds > 0)
+        assert document(made)["notes"] == ([STARTER_SAW["en"]] if folds else [])
 
 
 def test_shares_of_the_photos_give_a_learning_curve_with_its_answer(visit: Visit, demo_data: Path) -> None:

@@ -20,7 +20,7 @@ from scipy.special import expit
 from core.metrics.comparison import compare
 from core.metrics.confusion import Counts, iou
 from core.study.learning_curve import fit_curve
-from core.study.verdict import compare_recipes
+from core.study.verdict import compare_recipes, reduced
 from tests.bench._rounds import print_figures
 
 POOL, PIXELS = 10_000, 40_000
@@ -191,7 +191,8 @@ def coverage(world: World, num_runs: Sequence[int], trials: int) -> dict[str, fl
     random, (truth, seed_sd) = np.random.default_rng(1), world.truth()
     for trial in range(trials):
         a, b = world.draw(max(num_runs), random)
-        found = {f"{number} runs": compare_recipes(a[:number], b[:number]) for number in num_runs}
+        a_runs, b_runs = list(map(reduced, a)), list(map(reduced, b))
+        found = {f"{number} runs": compare_recipes(a_runs[:number], b_runs[:number]) for number in num_runs}
         for name, each in {"file": compare(a[0], b[0], resamples=RESAMPLES, seed=trial), **found}.items():
             assert each.low is not None
             assert each.high is not None

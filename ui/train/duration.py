@@ -98,7 +98,7 @@ def offer_estimate(data: Path, preset_name: str, config: TrainingConfig, use: Ca
     """
     job = stored_estimates.estimate_job_dir(data, config)
     if jobs.is_held(job):
-        st.fragment(_show_measuring, run_every=POLL_S)(job)
+        st.fragment(show_measuring, run_every=POLL_S)(job)
         return
     if found := stored_estimates.find_estimate(data, config):
         _show(found, use)
@@ -118,7 +118,8 @@ def offer_estimate(data: Path, preset_name: str, config: TrainingConfig, use: Ca
             st.rerun()
 
 
-def _show_measuring(job: Path) -> None:
+def show_measuring(job: Path) -> None:
+    """Draw how far the job is that measures an estimate; rerun the page at its end."""
     with showing_errors():
         progress = jobs.progress(job)
         if progress is None:

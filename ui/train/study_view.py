@@ -1,6 +1,7 @@
 """A study on Train and on Home: set up from the form's settings, its progress over all trainings, stop, go on."""
 
 import time
+from collections.abc import Callable
 from math import prod
 
 import streamlit as st
@@ -9,8 +10,19 @@ from core import jobs
 from core.data.dataset import Dataset
 from core.errors import ConfigError
 from core.study import work
-from core.study.folder import DONE, FAILED, INVALID, Study, create_study, is_working
-from core.study.plan import MAX_SEEDS, make_plan
+from core.study.folder import (
+    DONE,
+    FAILED,
+    INVALID,
+    CellState,
+    Study,
+    create_study,
+    is_working,
+    open_study,
+    working_jobs,
+)
+from core.study.plan import MAX_SEEDS, Plan, make_plan
+from core.training.estimate import stored_estimates
 from core.training.run.log import read_log
 from core.training.run.records import RunEnded
 from core.training.settings.config import TrainingConfig
@@ -20,6 +32,7 @@ from ui import address
 from ui.checkpoints import STUDIES, address_of
 from ui.job_view import POLL_S, show_stop
 from ui.page import link_to, showing_errors
+from ui.train.duration import show_measuring
 from ui.words import percent, plain
 
 RECIPES_HELP = "One setting a line with its values, as in `epochs=10,50`; every combination is a recipe."
@@ -44,17 +57,48 @@ def offer_study(data: Dataset, preset_name: str, config: TrainingConfig) -> None
         fractions = [text for text in shares.split(",") if text.strip()]
         trainings = prod(line.count(",") + 1 for line in vary) * max(1, len(fractions)) * seeds * max(1, folds)
         name = st.text_input("Name of the study", f"{preset_name}-study", key="study name", max_chars=50, width=460)
+        changes = _changes(config, preset_name, vary)
+
+        def planned() -> Plan:
+            return make_plan(
+                name, data, preset_name=preset_name, changes=changes, vary=vary, seeds=seeds, folds=folds,
+                fractions=[_share(text) for text in fractions],
+            )  # fmt: skip
+
+        options = [f"--data={data.root}", f"--preset={preset_name}", f"--seeds={seeds}", f"--folds={folds}",
+                   *(f"--set={key}={value}" for key, value in changes.items()), *(f"--vary={line}" for line in vary),
+                   *([f"--fractions={','.join(fractions)}"] if fractions else [])]  # fmt: skip
+        _offer_estimate(name, data, options, planned)
         if st.button(f"Start the study: {count(trainings, 'training')}", icon=":material/science:"):
             with showing_errors(), st.spinner("Starting …"):
-                study = create_study(
-                    make_plan(
-                        name, data, preset_name=preset_name, changes=_changes(config, preset_name, vary), vary=vary,
-                        seeds=seeds, folds=folds, fractions=[_share(text) for text in fractions],
-                    )
-                )  # fmt: skip
+                study = create_study(planned())
                 address.show(run=f"{STUDIES}/{study.name}")
                 work.start(study)
                 st.rerun()
+
+
+def _offer_estimate(name: str, data: Dataset, options: list[str], planned: Callable[[], Plan]) -> None:
+    """Show how long a study of these options takes, or the progress of timing it, or offer to time it."""
+    job = stored_estimates.job_dir(["study", *options])
+    if jobs.is_held(job):
+        st.fragment(show_measuring, run_every=POLL_S)(job)
+        return
+    if found := stored_estimates.find_stored(job, data.root):
+        with st.container(border=True):
+            st.markdown(f"##### About {duration(found['seconds'])} for {count(found['trainings'], 'training')}")
+            for each in found["halve"]:
+                if not each["change"].startswith("--part"):  # of the command alone
+                    change = each["change"].removeprefix("--set ").removeprefix("--")
+                    st.caption(f"{plain(change)}: {duration(each['seconds'])}; gives up {plain(each['gives_up'])}")
+        return
+    if error := jobs.error(job):
+        st.error(plain(error), icon=":material/error:")
+    if st.button("How long will the study take?", icon=":material/timer:", help="Times a few batches of each recipe."):
+        with showing_errors(), st.spinner("Starting …"):
+            planned()  # what cannot be planned is not timed
+            stored_estimates.refuse_if_training()
+            jobs.start(job, ["study", name, *options, "--estimate"])
+            st.rerun()
 
 
 def _changes(config: TrainingConfig, preset_name: str, vary: list[str]) -> dict[str, object]:
@@ -69,6 +113,12 @@ def _share(text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"'{text.strip()}' is not a share of the photos; write 0.5 for half of them.") from None
+
+
+def say_missing(name: str) -> None:
+    """Say why the address `studies/NAME` shows no study: it is missing, or damaged."""
+    with showing_errors():
+        open_study(name)
 
 
 def label_of(study: Study) -> str:
@@ -104,9 +154,9 @@ def _show_live(study: Study, *, is_live: bool) -> None:
         states = study.cells()
         num_done = sum(each.state == DONE for each in states)
         show_progress(study, num_done)
-        if is_live:
-            show_stop(study.path)
-            if jobs.is_stop_requested(study.path):
+        if working := working_jobs(study):
+            show_stop(*working)
+            if any(map(jobs.is_stop_requested, working)):
                 st.caption("Asked to stop: the run that is trained saves and ends; *Go on* resumes it.")
         elif num_done < len(states):
             if error := jobs.error(study.path):
@@ -117,9 +167,7 @@ def _show_live(study: Study, *, is_live: bool) -> None:
                 st.rerun()
         if any(each.state == INVALID for each in states) and (changed := study.changed_data(states)):
             st.warning(f"{plain(changed)} Runs from before are *invalid* and are trained again.")
-        for each in states:
-            if each.state == FAILED and each.run and isinstance(last := read_log(each.run.log_path).last, RunEnded):
-                st.error(f"{plain(each.cell.label)}: {plain(last.reason)}", icon=":material/error:")
+        _show_failures([each for each in states if each.state == FAILED])
         rows = [
             {"Training": each.cell.label, "State": each.state,
              "mIoU": percent(each.evaluation.scores.miou) if each.evaluation else ""}
@@ -127,6 +175,14 @@ def _show_live(study: Study, *, is_live: bool) -> None:
         ]  # fmt: skip
         st.dataframe(rows, hide_index=True, key="trainings", alt="Every training of the study and its state")
         _offer_run({address_of(each.run): each.cell.label for each in states if each.run})
+
+
+def _show_failures(failed: list[CellState]) -> None:
+    for each in failed:
+        if each.run and isinstance(last := read_log(each.run.log_path).last, RunEnded):
+            st.error(f"{plain(each.cell.label)}: {plain(last.reason)}", icon=":material/error:")
+    if failed:
+        st.caption(work.AGAIN)
 
 
 def _offer_run(labels: dict[str, str]) -> None:
@@ -141,12 +197,15 @@ def show_progress(study: Study, num_done: int | None = None) -> None:
     """Draw how far a study is, with the time that is left, or that it waits for another training."""
     total = len(study.plan.cells())
     done = "" if num_done is None else f"{num_done} of {count(total, 'training')} done"
-    if not is_working(study):
+    working, waiting = working_jobs(study), work.waits_for(study)
+    if not working:
         st.caption(done or f"{count(total, 'training')} planned")
-    elif waiting := work.waits_for(study):
+    elif waiting:
         st.info(plain(waiting), icon=":material/hourglass_top:")
         st.caption(done)
-    elif progress := jobs.progress(study.path):
-        remaining_s = progress.remaining_s(time.time())
-        left = f" · about {duration(remaining_s)} left" if remaining_s else ""
-        st.progress(progress.share, f"{done or 'Training'}{left}")
+    for job in [] if waiting else working:
+        if progress := jobs.progress(job):
+            remaining_s = progress.remaining_s(time.time())
+            left = f" · about {duration(remaining_s)} left" if remaining_s else ""
+            part = "" if job == study.path else f"Part {job.name.replace('-', ' ')} · "
+            st.progress(progress.share, f"{part}{done or 'Training'}{left}")

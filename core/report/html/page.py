@@ -14,6 +14,7 @@ from core.report.html.charts import NUM_COLORS
 from core.report.html.figures import colors_of, photos_of
 from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
+from core.study.findings import STARTER_SAW
 
 SECTIONS = (
     "data",
@@ -76,7 +77,9 @@ def render(
         title=cover.title or ", ".join(reported.name for reported in content.runs),
         byline=[part for part in (cover.author, cover.course, cover.date) if part],
         sections=[
-            each for each in SECTIONS if {"study": content.study, "trust": content.trust is not None}.get(each, True)
+            each
+            for each in SECTIONS
+            if {"study": content.study or content.gone_study, "trust": content.trust is not None}.get(each, True)
         ],
         labels=labels,
         a=a,
@@ -89,6 +92,7 @@ def render(
             if not checkpoint.evaluation.is_by_content
         ],
         study_curves=sections.study_curves(content, words),
+        starter_saw=STARTER_SAW[words.language],
         study_verdicts=sections.study_verdicts(content, words),
         robustness=trust.robustness(content, words),
         missing=trust.missing(content),

@@ -1,6 +1,6 @@
 """Estimates on disk: the job that measures one, how long it stays valid, and the copy that a run keeps. No torch.
 
-cache/estimate-HASH/            one job (see `core.jobs`) for each data set and settings
+cache/estimate-HASH/            one job (see `core.jobs`) for each data set and settings, or study's plan
 estimate.json               its result
 checkpoints/RUN/estimate.json   the estimate from before the run, to compare with the time it took
 """
@@ -138,8 +138,13 @@ def machine_key() -> str:
 
 def estimate_job_dir(data: Path | str, config: TrainingConfig) -> Path:
     """Return the folder of the job that measures these settings on this data."""
-    asked = json.dumps([str(Path(data).resolve()), config.as_dict()], sort_keys=True)
-    return home() / "cache" / f"estimate-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+    return job_dir([str(Path(data).resolve()), config.as_dict()])
+
+
+def job_dir(asked: list[Any]) -> Path:
+    """Return the folder of the job that measures what is asked, JSON types."""
+    text = json.dumps(asked, sort_keys=True)
+    return home() / "cache" / f"estimate-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def start_estimate(data: Path | str, preset_name: str, config: TrainingConfig) -> None:
@@ -171,11 +176,30 @@ def find_estimate(data: Path | str, config: TrainingConfig) -> Estimate | None:
     It is valid for a day, on the same machine with the same torch, while no file of the data changes.
     """
     found = _read(estimate_job_dir(data, config) / FILE)
-    if not found or found.machine != machine_key() or not 0 <= time.time() - found.created_s <= MAX_AGE_S:
-        return None
+    return found if found and _is_valid(vars(found), data) else None
+
+
+def _is_valid(found: dict[str, Any], data: Path | str) -> bool:
+    if found["machine"] != machine_key() or not 0 <= time.time() - found["created_s"] <= MAX_AGE_S:
+        return False
     with suppress(DataError):  # the data set is gone
-        return found if found.files_key == files_key(data) else None
-    return None
+        return bool(found["files_key"] == files_key(data))
+    return False
+
+
+def store(job: Path, document: dict[str, Any], data: Path | str) -> None:
+    """Store the estimate of a study in its job's folder; it is valid as any other."""
+    valid_for = {"machine": machine_key(), "created_s": time.time(), "files_key": files_key(data)}
+    write_json(job / FILE, {"schema": SCHEMA, "document": document} | valid_for)
+
+
+def find_stored(job: Path, data: Path | str) -> dict[str, Any] | None:
+    """Return the valid document that was stored in a job's folder, or None."""
+    try:
+        found = json.loads((job / FILE).read_text(encoding="utf-8"))
+        return dict(found["document"]) if found["schema"] == SCHEMA and _is_valid(found, data) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def copy_to_run(run: Run) -> Estimate | None:

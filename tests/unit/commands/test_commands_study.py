@@ -12,7 +12,7 @@ from core.study.plan import Plan, Recipe
 from tests.unit.commands.calls import Command
 from tests.unit.study.trained import finish, study_of, worse_with
 
-KEYS = {"study", "recipes", "verdicts", "learning_curve", "floor", "trainings", "done"}
+KEYS = {"study", "recipes", "verdicts", "learning_curve", "floor", "notes", "trainings", "done"}
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,6 @@ def test_an_estimate_counts_what_is_left_and_says_what_would_halve_it(
     assert shown.startswith("7 min for 7 trainings\n  output_stride=8")
     assert "Half of it: --part 1/2" in shown
     assert "--seeds 2" not in shown, "the plan of a study that is made does not change"
+    assert "--seeds 2" not in core(*asked, "--estimate").out, "nor if it is named with its data"
+    assert core("study", "first", "--seeds", "5", "--estimate", "--json").document()["trainings"] == 10
+    assert "with other preset" in core(*asked[:4], "--preset", "demo", "--estimate").err

@@ -207,3 +207,11 @@ def test_the_openings_of_a_test_split_and_a_choice_on_val_are_reported(
     said = render(gather(content.checkpoints), language, now=NOW)
     assert once in said
     assert f"{run.path.name}/best.pt" in said
+    assert not content.test_photos, "val is not a matter of test"
+    tested = store_milestone(run, 4, lambda truth_HW, _: truth_HW * 0, file="best.pt", split="test")
+    content = gather([ReportedCheckpoint(run, run.path / "best.pt", tested)])
+    assert list(content.test_photos.values()) == [None], "its log is of other lists"
+    for seen, key in ((None, "test unknown"), (1, "test trained on"), (0, "")):
+        said = render(replace(content, test_photos={"mine": seen}), language, now=NOW)
+        texts = {each: Words(language)(each, run="mine", count=seen) for each in ("test unknown", "test trained on")}
+        assert [each for each, text in texts.items() if text in said] == [key] * bool(key)

@@ -1,6 +1,7 @@
 """The verdict about recipes: the formula by a loop, coverage, what decides nothing, and the sentence."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,17 @@ import pytest
 from scipy import stats
 
 from core.metrics.confusion import Counts, iou
-from core.study.verdict import RecipeComparison, RecipeScore, compare_recipes, recipe_score, sentence
+from core.study import verdict
+from core.study.verdict import RecipeComparison, RecipeScore, reduced, sentence
 from tests.bench.study_intervals import Setting, World, coverage
+
+
+def compare_recipes(a: Iterable[Counts], b: Iterable[Counts], **options: float) -> RecipeComparison:
+    return verdict.compare_recipes(map(reduced, a), map(reduced, b), **options)
+
+
+def recipe_score(runs: Iterable[Counts], **options: float) -> RecipeScore:
+    return verdict.recipe_score(map(reduced, runs), **options)
 
 
 def drawn(num_runs: int, *, gap: float = 1.0, num_photos: int = 40) -> tuple[list[Counts], list[Counts]]:

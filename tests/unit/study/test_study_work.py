@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core import jobs
-from core.errors import DataError, RunError
+from core.errors import CheckpointError, DataError, RunError
 from core.home import checkpoints_dir
 from core.study import work
 from core.study.folder import Study, is_working
@@ -34,9 +34,12 @@ class StandIn:
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.fails: set[int] = set()
+        self.damaged = Path()
         self.after_step: Callable[[Run], None] = lambda _: None
 
     def __call__(self, run: Run, *, was_ended: Callable[[], bool]) -> Iterator[Record]:
+        if run.path == self.damaged:
+            raise CheckpointError("last.pt cannot be opened.")
         self.trained.append(f"{run.config.epochs} epochs, seed {run.config.seed}")
         assert jobs.is_held(run.path)
         with pytest.raises(machine.BusyError):
@@ -181,6 +184,18 @@ def test_a_run_that_fails_does_not_end_the_others_and_is_tried_again_next_time(s
     assert stand_in.trained == ALL
     worked(study)
     assert (stand_in.trained[4:], states_of(study)) == ([ALL[1]], ["done"] * 4)
+
+
+def test_a_run_whose_last_pt_is_torn_is_trained_anew(stand_in: StandIn, study: Study) -> None:
+    """It was resumed at every start, failed the same way each time, and its training was never done."""
+    torn = fail(study, study.plan.cells()[0], "last.pt cannot be opened.")
+    (torn.path / "last.pt").write_bytes(b"torn")
+    stand_in.damaged = torn.path
+    worker, notes = worked(study)
+    assert (worker.failures, states_of(study)) == ([], ["done"] * 4)
+    assert ["another run is trained in its place" in note for note in notes].count(True) == 1
+    assert (torn.path / "last.pt").read_bytes() == b"torn"
+    assert len(study.runs()) == 5
 
 
 def test_a_run_whose_evaluation_was_deleted_is_evaluated_and_not_trained(
