@@ -92,6 +92,7 @@ def render(
             if not checkpoint.evaluation.is_by_content
         ],
         study_curves=sections.study_curves(content, words),
+        test_photos=content.test_photos.items(),
         starter_saw=STARTER_SAW[words.language],
         study_verdicts=sections.study_verdicts(content, words),
         robustness=trust.robustness(content, words),
