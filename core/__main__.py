@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.commands import checkpoints, data, evaluation, explaining, review, segmenting, study, training
+from core.commands import checkpoints, data, evaluation, explaining, review, segmenting, study, training, trust
 from core.commands.document import Document
 from core.errors import CoreError, DataError
 from core.terminal import closed_pipe_ignored, say
@@ -22,7 +22,7 @@ from core.terminal import closed_pipe_ignored, say
 EMPTY = re.compile(r"(--[\w-]+=)?")
 """Refused as a mistake: an empty path would be the current folder, an empty name no name."""
 
-FAMILIES = (training, study, data, evaluation, checkpoints, segmenting, explaining, review)
+FAMILIES = (training, study, data, evaluation, trust, checkpoints, segmenting, explaining, review)
 
 
 def main() -> int:

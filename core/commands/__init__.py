@@ -4,6 +4,7 @@ training.py     demo, train, estimate
 study.py        study
 data.py         doctor, stats, download, import
 evaluation.py   evaluate, compare, report, bench
+trust.py        trust
 checkpoints.py  inspect, export, models
 segmenting.py   segment
 explaining.py   explain

@@ -5,11 +5,14 @@ run/            the run folder and its files; no torch, no streamlit
 distributed.py  several processes under torchrun: ranks and communication
 evaluation.py   evaluates a model on whole images
 corrupted.py    evaluates a model on corrupted photos
+held_out.py     computes the figures for trust: a pass over held-out photos, and one over training photos
+trust.py        those figures as they are stored; no torch
 features.py     stored features of a frozen backbone, and training the head on them
 loss.py         cross-entropy without void, also of logits coarser than the mask; class weights
 loop/           the training itself
 estimate/       how long a training will take
 demo_run.py     the demo: data, then 10 epochs, then 50
 
-Imports go one way: estimate -> loop -> corrupted -> evaluation -> features, loss, distributed -> run -> settings.
+Imports go one way: estimate -> loop -> corrupted -> evaluation, held_out -> features, loss, distributed, trust ->
+run -> settings.
 """

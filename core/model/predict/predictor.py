@@ -51,7 +51,7 @@ class Predictor:
 
     def logits(self, photos: Sequence[Image.Image]) -> Tensor:
         """Return logits_NKSS, float32, of RGB photos in the model's square of side S, padding included."""
-        return self.logits_of(torch.stack([photo_in_square(photo, self.image_size, self.geometry) for photo in photos]))
+        return self.logits_of(torch.stack([self._in_square(photo) for photo in photos]))
 
     def logits_of(self, photos_N3SS: Tensor) -> Tensor:
         """Return logits_NKSS, float32, of photos in a square of any side S (uint8, `transforms.photo_in_square`)."""
@@ -74,11 +74,26 @@ class Predictor:
 
     def described(self, photo: Image.Image) -> tuple[Tensor, Tensor]:
         """Return logits_Khw of a photo in its part of the square, and the mean of the backbone's features, (C,)."""
-        size, seen = (photo.height, photo.width), list[Tensor]()
+        logits_KSS, features_C = self.described_square(self._in_square(photo), (photo.height, photo.width))
+        return self.part_of(logits_KSS, (photo.height, photo.width)), features_C
+
+    def described_square(self, photo_3SS: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return logits_KSS of a photo of (height, width) in the square, padding included, and `features` of it."""
+        seen = list[Tensor]()
         backbone = self._model.get_submodule("backbone")
         with backbone.register_forward_hook(lambda _module, _inputs, output: seen.append(output["out"])):
-            logits_Khw = self.part_of(self.logits([photo])[0], size)
-        return logits_Khw, self.part_of(seen[0][0], size).float().mean(dim=(1, 2))
+            logits_KSS = self.logits_of(photo_3SS[None])[0]
+        return logits_KSS, self._mean_of(seen[0], size)
+
+    def features(self, photo: Image.Image) -> Tensor:
+        """Return the mean of the backbone's features over an RGB photo, (C,), float32, without its logits."""
+        return self._mean_of(self.features_of(self._in_square(photo)[None]), (photo.height, photo.width))
+
+    def _mean_of(self, features_1Chw: Tensor, size: tuple[int, int]) -> Tensor:
+        return self.part_of(features_1Chw[0], size).float().mean(dim=(1, 2))
+
+    def _in_square(self, photo: Image.Image) -> Tensor:
+        return photo_in_square(photo, self.image_size, self.geometry)
 
     def predict(self, photo: Image.Image, *, with_confidence: bool = False, with_runner_up: bool = False) -> Prediction:
         """Segment an RGB photo at its own size, in one pass; `tiling.segment` has test-time augmentation."""

@@ -2,6 +2,7 @@
 
     checkpoints/starter/model.safetensors           an exported checkpoint
     checkpoints/starter/model.safetensors.sha256    its SHA-256, as `sha256sum` writes it
+    checkpoints/starter/trust.npz                   figures of held-out photos (`core.training.trust`)
     core/samples/                                   the photos, credits.json with their authors, and the starter's masks
 
 The model lies beside the code, wherever `$ATROUS_HOME` is: it is part of the project and no run.
@@ -33,6 +34,11 @@ RESTORE = "restore it (git checkout checkpoints/starter), or take another checkp
 def starter_path() -> Path:
     """Return the path of the starter's file."""
     return FOLDER / FILE_NAME
+
+
+def trust_path() -> Path:
+    """Return the path of the starter's figures of held-out photos."""
+    return FOLDER / "trust.npz"
 
 
 def is_there() -> bool:

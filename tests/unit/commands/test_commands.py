@@ -14,7 +14,7 @@ from tests.unit.commands.calls import Command, core_process, files_under
 
 COMMANDS = (
     "demo", "doctor", "train", "estimate", "stats", "download", "import", "evaluate", "inspect", "segment", "bench",
-    "report", "export", "models", "export-labels", "study", "explain",
+    "report", "export", "models", "export-labels", "study", "explain", "trust",
 )  # fmt: skip
 
 # --- usage ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from core.data.corruptions import CORRUPTIONS
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
 from core.training.run import openings
+from core.training.trust import read
 from tests.unit.commands.calls import Command, files_under
 
 
@@ -176,3 +177,17 @@ def test_each_evaluation_on_test_is_recorded_before_it_is_shown(
     assert "opened 3 times" in said[-1]
     openings.path().write_text("damaged")
     assert "Line 1 of" in core(*evaluate, "test").sentence()
+
+
+def test_trust_prints_the_promised_keys(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trust.npz"
+    document = core("trust", checkpoint, "--data", tiny_voc, "--out", out, "--json").document()
+    promised = """checkpoint checkpoint_hash split fingerprint class_names number_format num_trained_on schema photos
+        promises no_promise_for calibration distance"""
+    assert set(document) == set(promised.split())
+    assert (document["photos"], document["num_trained_on"]) == (2, 4)
+    assert [each["aim"] for each in document["promises"]] == [0.9, 0.95, 0.99]
+    assert document["promises"][1]["promise"] == 0.95 - 0.95 / 3, "two photos allow no more"
+    assert read(out).as_dict() == document
+    assert "trust.npz" in core("trust", checkpoint, "--data", tiny_voc, "--out", out).sentence()
+    assert "2 photos of val, held out" in core("trust", checkpoint, "--data", tiny_voc).out

@@ -1,0 +1,153 @@
+"""Stored figures for trust: of held-out photos and of a checkpoint's training photos, by photo. No torch.
+
+eval/trust-val-3f1c90ab12de-77aa01b2c3d4.npz    split, hash of the checkpoint file, hash of the data
+checkpoints/starter/trust.npz                   the starter's, which come with Atrous
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import RunError
+from core.files import entries, replacing
+from core.metrics import temperature
+from core.metrics.confusion import Counts
+from core.metrics.risk import AIMS, Promise, RiskCurve, promised, risk_curve
+from core.metrics.temperature import Temperature
+from core.metrics.unlikeness import Reference
+from core.model.weights import starter
+from core.training.run import evaluations
+
+SCHEMA = 1
+"""Version of the format and of its rules: raise it when either changes. Files of another version are not read."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Of what the figures are; `num_trained_on` photos, of all that the model trained on, are its reference."""
+
+    checkpoint: str
+    checkpoint_hash: str
+    split: str
+    fingerprint: str
+    class_names: tuple[str, ...]
+    number_format: str
+    num_trained_on: int
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Figures of N held-out photos and a reference of training photos.
+
+    truth_K     pixels of each class in the held-out masks
+    counts_N2L  pixels and right ones by confidence (`risk.confidence_counts`)
+    nll_2T, bins_2T3B  by half and temperature (`temperature.fit`)
+    distance_N  each held-out photo's distance from the reference
+    """
+
+    about: About
+    names: tuple[str, ...]
+    truth_K: Counts
+    counts_N2L: Counts
+    nll_2T: NDArray[np.float64]
+    bins_2T3B: NDArray[np.float64]
+    distance_N: NDArray[np.float64]
+    reference: Reference
+
+    @cached_property
+    def curve(self) -> RiskCurve:
+        """The held-out photos' risk-coverage curve."""
+        return risk_curve(self.counts_N2L)
+
+    def promise(self, aim: float) -> Promise | None:
+        """Return the threshold for a share to be right, None without a counted pixel."""
+        return promised(self.curve, aim)
+
+    def temperature(self) -> Temperature | None:
+        """Return the fitted temperature, None without a counted pixel."""
+        return temperature.fit(self.nll_2T, self.bins_2T3B)
+
+    @property
+    def unpromised(self) -> tuple[str, ...]:
+        """The classes that occur in no held-out mask: nothing is promised of them."""
+        return tuple(name for name, pixels in zip(self.about.class_names, self.truth_K, strict=True) if not pixels)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document that `trust --json` prints."""
+        promises, fitted = [self.promise(aim) for aim in AIMS], self.temperature()
+        calibration = fitted and {
+            "temperature": fitted.value,
+            "ece_before": fitted.before.ece,
+            "ece_after": fitted.after.ece,
+        }
+        return asdict(self.about) | {
+            "class_names": list(self.about.class_names),
+            "photos": len(self.names),
+            "promises": [asdict(each) | {"confidence": each.confidence} for each in promises if each],
+            "no_promise_for": list(self.unpromised),
+            "calibration": calibration,
+            "distance": {str(p): float(np.percentile(self.distance_N, p)) for p in (50, 90, 99)},
+        }
+
+
+def write(file: Path, trust: Trust) -> None:
+    """Write figures whole, in place of earlier ones; if the folder was deleted, raise `RunError`."""
+    arrays = {each.name: getattr(trust, each.name) for each in fields(Trust)} | trust.reference.arrays()
+    arrays |= {"about": np.array(json.dumps(asdict(trust.about))), "names": np.array(trust.names)}
+    try:
+        with replacing(file) as target:
+            np.savez_compressed(target, **{name: array for name, array in arrays.items() if name != "reference"})
+    except OSError as error:
+        raise RunError(f"{file} cannot be written: {error.strerror}; check that its folder is there.") from error
+
+
+def read(file: Path) -> Trust:
+    """Read stored figures; a damaged file, or one of another version, raises `RunError`."""
+    try:
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as stored:
+            about: dict[str, Any] = json.loads(str(stored["about"]))
+            if about["schema"] != SCHEMA:
+                raise ValueError(f"it is of version {about['schema']}, not {SCHEMA}")
+            values = {each.name: stored[each.name] for each in fields(Trust) if each.name in stored}
+            values |= {
+                "about": About(**about | {"class_names": tuple(about["class_names"])}),
+                "names": tuple(str(name) for name in stored["names"]),
+                "reference": Reference.of_arrays(stored),
+            }
+        return Trust(**values)
+    except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
+        raise RunError(
+            f"The figures {file} cannot be read ({error}); delete the file and compute them again."
+        ) from error
+
+
+def place(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> Path:
+    """Return the file of the figures of a checkpoint on data."""
+    return eval_dir / f"trust-{evaluations.key(split, checkpoint_hash, fingerprint)}.npz"
+
+
+def file_of(checkpoint: Path, checkpoint_hash: str) -> Path | None:
+    """Return the file of the newest figures of a checkpoint file; None if it has none.
+
+    A run's file has them in the run's `eval/`, the starter beside itself.
+    """
+    if checkpoint == starter.starter_path():
+        found = [starter.trust_path()] if starter.trust_path().is_file() else []
+    else:
+        beginning = checkpoint_hash[: evaluations.HASH_LENGTH]
+        found = entries(checkpoint.resolve().parent / "eval", f"trust-*-{beginning}-*.npz")
+    return max(found, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def find(checkpoint: Path, checkpoint_hash: str) -> Trust | None:
+    """Return the newest figures of this very checkpoint file, None if it has none; damaged ones raise `RunError`."""
+    file = file_of(checkpoint, checkpoint_hash)
+    found = read(file) if file else None
+    return found if found and found.about.checkpoint_hash == checkpoint_hash else None

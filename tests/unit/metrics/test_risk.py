@@ -1,0 +1,98 @@
+"""Promises: golden thresholds, and the theorem itself on photos that fail in every way."""
+
+import numpy as np
+import pytest
+
+from core.metrics.confusion import Counts
+from core.metrics.risk import KEEPS_NOTHING, LEVELS, RiskCurve, confidence_counts, promised, risk_curve
+from ui.segment.cached_segments import Answers
+from ui.segment.photo_look import Look
+
+
+def photo(*levels: tuple[int, int, int]) -> Counts:
+    """Return counts_2L of a photo with so many pixels, and right ones, at some levels."""
+    counts_2L = np.zeros((2, LEVELS), np.int64)
+    for level, pixels, right in levels:
+        counts_2L[:, level] = pixels, right
+    return counts_2L
+
+
+def test_golden_curve() -> None:
+    """By hand: from 200 on 10 of 20 pixels are kept, 2 of them wrong; a photo without a counted pixel is left out."""
+    curve = risk_curve(np.array([photo((100, 10, 5), (200, 10, 8)), photo()]))
+    assert curve.kept_NT.shape == (1, LEVELS + 1)
+    assert [curve.kept_NT[0, t] for t in (0, 100, 101, 200, 201, 256)] == [1, 1, 0.5, 0.5, 0, 0]
+    np.testing.assert_allclose([curve.loss_NT[0, t] for t in (0, 101, 201)], [7 / 20, 2 / 10, 0])
+
+
+def test_the_loss_that_is_controlled_never_rises_with_the_threshold() -> None:
+    """What this photo is surest of is wrong, so its loss rises to 1 before it falls to 0."""
+    controlled_T = risk_curve(np.array([photo((10, 90, 90), (250, 10, 0))])).controlled()
+    assert [controlled_T[t] for t in (0, 11, 250, 251)] == [1, 1, 1, 0]
+
+
+GOOD, HALF = photo((100, 10, 0), (250, 90, 90)), photo((100, 50, 0), (250, 50, 50))
+
+
+@pytest.mark.parametrize(
+    ("photos", "aim", "threshold", "promise"),
+    [
+        # 19 photos are the least for 95 %, 9 for 90 %: (n x 0 + 1) / (n + 1) is then 1 - aim.
+        ([GOOD] * 19, 0.95, 101, 0.95),
+        ([GOOD] * 18, 0.95, 101, 0.95 - 0.95 / 19),
+        ([GOOD] * 9, 0.9, 101, 0.9),
+        # Mean loss 0.1 at 0: (n x 0.1 + 1) / (n + 1) is above 0.1, so from 101 on; for 80 %, 9 photos do: 0.19.
+        ([GOOD] * 99, 0.9, 101, 0.9),
+        ([GOOD] * 9, 0.8, 0, 0.8),
+        ([HALF] * 99, 0.9, 101, 0.9),
+        # All that it is sure of is wrong: nothing is kept.
+        ([photo((250, 10, 0))] * 99, 0.9, KEEPS_NOTHING, 0.9 - 0.9 / 100),
+        # Keeping nothing would keep any promise: no threshold above all confidences is offered.
+        ([photo((100, 10, 5))] * 99, 0.9, KEEPS_NOTHING, 0.9 - 0.9 / 100),
+    ],
+)
+def test_golden_thresholds(photos: list[Counts], aim: float, threshold: int, promise: float) -> None:
+    found = promised(risk_curve(np.array(photos)), aim)
+    assert found
+    assert (found.threshold, found.num_photos) == (threshold, len(photos))
+    assert found.promise == pytest.approx(promise)
+    assert (found.right is None) == (found.kept == 0) == (threshold == KEEPS_NOTHING)
+
+
+def test_without_a_counted_pixel_there_is_no_promise() -> None:
+    assert promised(risk_curve(np.array([photo()])), 0.9) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("aim", [0.7, 0.9, 0.95])
+def test_a_promise_holds_for_a_new_photo(seed: int, aim: float) -> None:
+    """The theorem, exactly: each photo in turn is new, and the others are held out; the mean of its loss is bounded.
+
+    Some photos are all wrong, some are wrong where they are surest, and the mean loss crosses 1 - aim.
+    """
+    random = np.random.default_rng(seed)
+    skill_N = random.choice([0.0, 0.6, 0.97, 1.0], 30, p=[0.05, 0.15, 0.4, 0.4])
+    pixels_NL = random.integers(0, 50, (30, LEVELS))
+    right_NL = random.binomial(pixels_NL, np.clip(skill_N[:, None] * (0.8 + np.arange(LEVELS) / LEVELS / 4), 0, 1))
+    counts_N2L = np.stack([pixels_NL, right_NL], axis=1)
+    curve = risk_curve(counts_N2L)
+    losses, promise = [], aim
+    for new in range(30):
+        others = np.arange(30) != new
+        found = promised(RiskCurve(curve.kept_NT[others], curve.loss_NT[others]), aim)
+        assert found
+        losses.append(curve.loss_NT[new, found.threshold])
+        promise = min(promise, found.promise)
+    assert np.mean(losses) <= 1 - promise + 1e-12
+
+
+def test_confidence_is_counted_as_a_page_cuts_it() -> None:
+    """The page keeps what is at least `Promise.confidence` of what it stored as bytes: the very pixels counted."""
+    confidence_HW = np.random.default_rng(0).random((50, 40), dtype=np.float32)
+    counts_2L = confidence_counts(confidence_HW, np.ones_like(confidence_HW, bool))
+    answers = Answers(*(np.zeros((50, 40), np.uint8),) * 3)._replace(
+        confidence_HW=np.rint(255 * confidence_HW).astype(np.uint8)
+    )
+    for threshold in (1, 128, 255):
+        kept = Look(threshold=(threshold - 0.5) / 255).abstaining(answers) == 0
+        assert kept.sum() == counts_2L[0, threshold:].sum()

@@ -1,0 +1,45 @@
+"""Unlikeness: distances by the full matrix, few and many training photos, and what lies outside their directions."""
+
+import numpy as np
+import pytest
+
+from core.metrics.unlikeness import MAX_DIRECTIONS, Reference, percentile
+
+
+def unit(features: np.ndarray) -> np.ndarray:
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def test_the_distance_is_that_of_the_shrunk_covariance() -> None:
+    """Against the formulas of Ledoit and Wolf 2004 (section 3.2) with whole matrices."""
+    random = np.random.default_rng(0)
+    usual = random.normal(1, np.linspace(0.05, 0.5, 12), (30, 12)).astype(np.float32)
+    strange = random.normal(0, 1, (5, 12)).astype(np.float32)
+    mean = unit(usual).mean(0)
+    centred = unit(usual) - mean
+    sample = centred.T @ centred / 30
+    target = np.trace(sample) / 12 * np.eye(12)
+    noise = np.mean([((np.outer(row, row) - sample) ** 2).sum() for row in centred]) / 30
+    weight = min(1, noise / ((sample - target) ** 2).sum())
+    away = unit(strange) - mean
+    inverse = np.linalg.inv((1 - weight) * sample + weight * target)
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", away, inverse, away))
+    np.testing.assert_allclose(Reference.of(usual).distance(strange), expected, rtol=0.01)  # float16
+
+
+@pytest.mark.parametrize(("photos", "features"), [(1, 3), (6, 8), (20, 300), (300, 200)])
+def test_a_strange_photo_is_farther_than_a_usual_one(photos: int, features: int) -> None:
+    random = np.random.default_rng(0)
+    usual = np.abs(random.normal(1, 0.1, (photos + 20, features))).astype(np.float32)
+    reference = Reference.of(usual[:photos])
+    assert reference.directions_CD.shape[1] <= MAX_DIRECTIONS
+    held_out_N = reference.distance(usual[photos:])
+    strange = usual[:1] * np.where(np.arange(features) % 2, 3, 0.2).astype(np.float32)
+    assert percentile(float(reference.distance(strange)[0]), held_out_N) == 1
+    again = Reference.of_arrays({name: np.asarray(array) for name, array in reference.arrays().items()})
+    np.testing.assert_array_equal(again.distance(strange), reference.distance(strange))
+
+
+def test_photos_that_are_all_alike_or_without_a_feature_have_a_distance() -> None:
+    reference = Reference.of(np.ones((4, 3), np.float32))
+    assert np.isfinite(reference.distance(np.array([[0, 0, 0], [1, 1, 1], [1, 2, 1]], np.float32))).all()

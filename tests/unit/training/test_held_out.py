@@ -1,0 +1,82 @@
+"""Figures for trust: the very pixels and calibration of an evaluation, stored beside it, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.dataset import open_dataset
+from core.errors import DataError, RunError
+from core.metrics.temperature import AT_ONE
+from core.model.photo import open_photo_file
+from core.model.predict.predictor import open_predictor
+from core.training import trust
+from core.training.evaluation import evaluate_checkpoint
+from core.training.held_out import trust_checkpoint
+from core.training.run import evaluations
+from core.training.run.folders import Run, create_run
+from core.training.settings.config import TrainingConfig
+from tests.small_data import write_list
+from tests.small_models import save_lively_model
+
+
+@pytest.fixture
+def run(tiny_voc: Path) -> Run:
+    run = create_run("one", tiny_voc, "report", TrainingConfig())
+    save_lively_model(run.path / "epoch_010.pt")
+    return run
+
+
+def test_the_figures_are_those_of_the_evaluation_and_are_stored_once(run: Run, tiny_voc: Path) -> None:
+    file, data, seen = run.path / "epoch_010.pt", open_dataset(tiny_voc), list[tuple[int, int]]()
+    assert trust.find(file, evaluations.file_hash(file)) is None
+    found = trust_checkpoint(file, data, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 6) for done in range(1, 7)]
+
+    evaluated = evaluate_checkpoint(file, data, "val")
+    assert found.names == tuple(result.name for result in evaluated.results)
+    for counts_2L, result in zip(found.counts_N2L, evaluated.results, strict=True):
+        assert counts_2L.sum(axis=1).tolist() == [result.counts_KK.sum(), np.trace(result.counts_KK)]
+    np.testing.assert_array_equal(found.truth_K, sum(each.counts_KK.sum(axis=1) for each in evaluated.results))
+    bins_3B = sum(each.bins_3B for each in evaluated.results)
+    np.testing.assert_allclose(found.bins_2T3B[:, AT_ONE].sum(axis=0), bins_3B, rtol=1e-4)
+
+    predictor, _ = open_predictor(file)
+    photo = open_photo_file(data.split("val")[0].photo).photo
+    logits_Khw, features_C = predictor.described(photo)
+    np.testing.assert_array_equal(predictor.features(photo), features_C)
+    np.testing.assert_array_equal(found.reference.distance(features_C[None].numpy()), found.distance_N[:1])
+    assert len(logits_Khw) == 21
+
+    stored = trust.find(file, evaluations.file_hash(file))
+    assert stored
+    assert stored.as_dict() == found.as_dict()
+    assert trust_checkpoint(file, data, on_progress=lambda *_: pytest.fail("it is stored")).as_dict() == found.as_dict()
+    save_lively_model(file, seed=1)
+    assert trust.find(file, evaluations.file_hash(file)) is None, "the file is another one now"
+
+
+def test_what_was_trained_on_is_not_held_out(run: Run, tiny_voc: Path) -> None:
+    """Lists of train and val may overlap: a promise from photos that the model learned would be too high."""
+    file, names = run.path / "epoch_010.pt", [sample.name for sample in open_dataset(tiny_voc).split("val")]
+    write_list(tiny_voc, "train", ["photo_0", names[0]])
+    assert trust_checkpoint(file, open_dataset(tiny_voc)).names == (names[1],)
+    for split, said in (("train", "trained on every photo of train"), ("test", "for the last question")):
+        with pytest.raises(DataError, match=said):
+            trust_checkpoint(file, open_dataset(tiny_voc), split)
+    of_all = trust_checkpoint(file, open_dataset(tiny_voc), trained_on=[tiny_voc])
+    assert of_all.about.num_trained_on == 1, "val of another data set is not what it trained on"
+
+
+def test_a_damaged_file_and_one_of_another_version_are_said(run: Run, tiny_voc: Path) -> None:
+    file = run.path / "epoch_010.pt"
+    trust_checkpoint(file, open_dataset(tiny_voc))
+    (place,) = run.eval_dir.glob("trust-*.npz")
+    whole = trust.read(place)
+    trust.write(place, replace(whole, about=replace(whole.about, schema=trust.SCHEMA + 1)))
+    for content in (place.read_bytes(), place.read_bytes()[:100], b""):
+        place.write_bytes(content)
+        with pytest.raises(RunError, match="compute them again"):
+            trust.find(file, evaluations.file_hash(file))
+    assert evaluations.stored(run.eval_dir) == [], "it is not taken for an evaluation"
