@@ -27,6 +27,7 @@ from ui.segment.models import (
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
 from ui.segment.photo_view import Photo, ask_stretch, show_pair, show_pictures, show_scale
+from ui.segment.trust import figures_of, show_trust
 from ui.words import plain
 
 
@@ -54,9 +55,9 @@ def say_what_there_is(models: Sequence[ModelOption]) -> None:
 def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> None:
     """Draw a photo segmented by one model, or by two under a slider; its classes and downloads."""
     results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in chosen]
-    classes = results[0].classes
+    classes, tta = results[0].classes, None
     with places.settings:
-        look = ask_look(classes)
+        look = ask_look(classes, figures_of(chosen))
         table = st.container()
         alike = [each for each in results if each.classes.names == classes.names]
         ask_classes([area.id for each in alike for area in each.areas], classes)
@@ -82,6 +83,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
                 st.markdown(f"**{letter}**: {plain(name)}")
             show_areas(shown_areas(result, look), look.colors(result.classes))
         st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s.")
+        show_trust(chosen, look.promise, photo, shown_areas(results[0], look), tta)
     with places.end:
         show_downloads(photo, results[0], look)
 
@@ -90,9 +92,8 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
     """Draw every photo small, as a contact sheet; offer one zip of all."""
     meta = cached_segments.loaded_model(model.source).meta
     with places.settings:
-        look = ask_look(meta.classes)
-        legend = st.container()
-        tta = ask_tta(meta.image_size)
+        look = ask_look(meta.classes, figures_of([model]))
+        legend, tta = st.container(), ask_tta(meta.image_size)
     there = list(show_sheet(model.source, photos, look, tta))
     if look.kind == CONFIDENCE:
         show_scale()

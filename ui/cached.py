@@ -26,8 +26,10 @@ from core.data.statistics.split_stats import SplitStats
 from core.errors import DataError
 from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
+from core.training import trust as trust_files
 from core.training.run import evaluations
 from core.training.run.log import RunLog
+from core.training.trust import Trust
 from ui.charts import Curve
 from ui.pictures import framed, reduced, reduced_mask, strip, titled
 
@@ -271,6 +273,17 @@ def _figure(name: str, key: object, _draw: Callable[[Any], go.Figure], _subject:
 
 
 # --- checkpoints and evaluations ------------------------------------------------------------------------------------
+
+
+def trust(checkpoint: Path) -> Trust | None:
+    """Return the newest figures for trust of a checkpoint file, None if it has none; damaged ones raise `RunError`."""
+    return _trust(stamp(checkpoint), tuple(map(stamp, trust_files.files_of(checkpoint))))
+
+
+@st.cache_resource(max_entries=16, ttl=DAY_S, show_spinner=False)
+def _trust(checkpoint: Stamp, files: tuple[Stamp, ...]) -> Trust | None:
+    path = Path(checkpoint.path)
+    return trust_files.find(path, file_hash(path)) if files else None
 
 
 def file_hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How far a job is that runs in a process of its own."""
+"""How far a job is that runs in a process of its own, and the offer to count what a promise of right pixels needs."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,11 @@ import streamlit as st
 
 from core import jobs
 from core.jobs import JobProgress
+from core.training import trust
+from core.training.run.folders import Run
 from core.wording import count, duration, megabytes
+from ui.page import showing_errors
+from ui.words import code, plain
 
 POLL_S = 1.0
 """How often a page that shows a job looks again."""
@@ -41,3 +45,35 @@ def show_stop(*folders: Path) -> None:
         for folder in folders:
             jobs.request_stop(folder)
         st.rerun()
+
+
+def is_counting(run: Run, checkpoint: Path) -> bool:
+    """Return whether a job counts what a promise of this checkpoint needs."""
+    return jobs.is_held(trust.job_folder(run.eval_dir, checkpoint))
+
+
+def offer_figures(run: Run, checkpoint: Path) -> None:
+    """Offer to count what a promise needs, in a process of its own, and show its progress."""
+    folder = trust.job_folder(run.eval_dir, checkpoint)
+    if is_counting(run, checkpoint):
+        st.fragment(_show_progress, run_every=POLL_S)(folder)
+        return
+    if error := jobs.error(folder):
+        st.error(plain(error), icon=":material/error:")
+    st.caption(
+        "What share is right from which confidence on, and what its training photos look like, is not counted yet: "
+        f"{code(f'python -m core trust {checkpoint} --data {run.data}')}, or"
+    )
+    if st.button("Count on val", key=f"trust {checkpoint}", icon=":material/fact_check:"):
+        with st.spinner("Starting …"), showing_errors():
+            trust.start(run.eval_dir, checkpoint, run.data)
+        st.rerun()
+
+
+def _show_progress(folder: Path) -> None:
+    with showing_errors():
+        progress = jobs.progress(folder)
+        if progress is None:
+            st.rerun()
+        show_job(progress, "Counting", "opening the checkpoint", "photo")
+        show_stop(folder)

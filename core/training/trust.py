@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from core import jobs
 from core.errors import RunError
 from core.files import entries, replacing
 from core.metrics import temperature
@@ -133,21 +134,33 @@ def place(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) ->
     return eval_dir / f"trust-{evaluations.key(split, checkpoint_hash, fingerprint)}.npz"
 
 
-def file_of(checkpoint: Path, checkpoint_hash: str) -> Path | None:
-    """Return the file of the newest figures of a checkpoint file; None if it has none.
+def job_folder(eval_dir: Path, checkpoint: Path) -> Path:
+    """Return the folder of the dashboard's job (`core.jobs`) that computes a checkpoint's figures on val."""
+    return eval_dir / f"job-trust-{checkpoint.stem}"
+
+
+def start(eval_dir: Path, checkpoint: Path, data: str) -> None:
+    """Compute the figures of a run's checkpoint on val in a process of its own, unless one is already running."""
+    jobs.start(job_folder(eval_dir, checkpoint), ["trust", str(checkpoint), "--data", data])
+
+
+def files_of(checkpoint: Path) -> list[Path]:
+    """Return the files of figures beside a checkpoint, newest first; those of other checkpoints of its run too.
 
     A run's file has them in the run's `eval/`, the starter beside itself.
     """
     if checkpoint == starter.starter_path():
-        found = [starter.trust_path()] if starter.trust_path().is_file() else []
-    else:
-        beginning = checkpoint_hash[: evaluations.HASH_LENGTH]
-        found = entries(checkpoint.resolve().parent / "eval", f"trust-*-{beginning}-*.npz")
-    return max(found, key=lambda file: file.stat().st_mtime, default=None)
+        return [starter.trust_path()] if starter.trust_path().is_file() else []
+    found = entries(checkpoint.resolve().parent / "eval", "trust-*.npz")
+    return sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
 
 
 def find(checkpoint: Path, checkpoint_hash: str) -> Trust | None:
     """Return the newest figures of this very checkpoint file, None if it has none; damaged ones raise `RunError`."""
-    file = file_of(checkpoint, checkpoint_hash)
-    found = read(file) if file else None
-    return found if found and found.about.checkpoint_hash == checkpoint_hash else None
+    is_starter = checkpoint == starter.starter_path()
+    for file in files_of(checkpoint):
+        if is_starter or f"-{checkpoint_hash[: evaluations.HASH_LENGTH]}-" in file.name:
+            found = read(file)
+            if found.about.checkpoint_hash == checkpoint_hash:
+                return found
+    return None

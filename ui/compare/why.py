@@ -13,6 +13,7 @@ from ui import address
 from ui.clickable import ONLY, Chart, show_chart
 from ui.compare import cached_comparison as cached
 from ui.compare.image_filter import parse
+from ui.compare.risk import show_risk
 from ui.compare.robustness import show_robustness
 from ui.compare.scores import Side
 from ui.compare.why_charts import (
@@ -27,7 +28,7 @@ from ui.compare.why_charts import (
 )
 from ui.words import percent, plain
 
-VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness")
+VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness", "Trust")
 CLICK = "Click a mark to see its images below, with its pixels lit."
 ERRORS_MEANING = (
     "*False negative*: an object predicted as background. *False positive*: background predicted as an object. "
@@ -42,7 +43,8 @@ SIZE_MEANING = (
 
 def show_why(a: Side, b: Side) -> None:
     """Draw the chosen view; only that one is computed."""
-    views = dict(zip(VIEWS, (_classes, _confusion, _images, _errors, _confidence, _size, _robustness), strict=True))
+    shown = (_classes, _confusion, _images, _errors, _confidence, _size, _robustness, show_risk)
+    views = dict(zip(VIEWS, shown, strict=True))
     chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
     _offer_by_name(views[chosen](a, b), a, b)
 

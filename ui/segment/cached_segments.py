@@ -193,3 +193,14 @@ def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
         notes=noted.notes,
         seconds=seconds,
     )
+
+
+def features(source: Source, photo: bytes, name: str) -> NDArray[np.float32]:
+    """Return the mean of a model's backbone features over a photo, (C,)."""
+    return _features(_key(source), photo, name)
+
+
+@st.cache_data(max_entries=256, ttl=3600, show_spinner=False)
+def _features(key: ModelKey, data: bytes, name: str) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = _model(key).predictor.features(open_photo(data, name)).cpu().numpy()
+    return found

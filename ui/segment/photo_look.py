@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.classes import Classes
-from core.model.output.render import colorize, confidence_map, overlay, shade
+from core.metrics.risk import Promise
+from core.model.output.render import colorize, confidence_map, hatch, overlay, shade
 from core.model.predict.tta import FLIP_AND_SCALES, NO_TTA, TTA
 from core.palettes import OWN, PALETTES, SAFE, recolored
+from core.training.trust import Trust
 from core.voc import BACKGROUND, VOID
 from core.wording import count, duration
 from ui import address
 from ui.segment.cached_segments import Answers
+from ui.segment.trust import ask_promise
 
 OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence", "Slider", "Side by side"
 KINDS = {
@@ -38,7 +41,10 @@ TILES_FROM = 2
 
 
 class Look(NamedTuple):
-    """How to draw a photo. `opacity` is a fraction, `threshold` the confidence below which the model abstains."""
+    """How to draw a photo. `opacity` is a fraction, `threshold` the confidence below which the model abstains.
+
+    `promise` is what the threshold was chosen for, if it was.
+    """
 
     kind: str = OVERLAY
     opacity: float = 0.6
@@ -47,6 +53,7 @@ class Look(NamedTuple):
     palette: str = OWN
     hidden: tuple[int, ...] = ()
     threshold: float = 0.0
+    promise: Promise | None = None
 
     def colors(self, classes: Classes) -> Classes:
         """Return the classes in the chosen colours."""
@@ -65,7 +72,9 @@ class Look(NamedTuple):
         """Return an RGB photo with its classes over it; photo and answers have one size."""
         outline_px = max(1, round(OUTLINE_SHARE * max(photo.size))) if self.has_outlines else 0
         palette_2563 = self.colors(classes).palette
-        covered = overlay(photo, self.shown_mask(answers), palette_2563, self.opacity, outline_px)
+        mask_HW = self.shown_mask(answers)
+        covered = overlay(photo, mask_HW, palette_2563, self.opacity, outline_px)
+        covered = hatch(covered, mask_HW == VOID) if self.threshold else covered
         return shade(covered, answers.sureness) if self.is_shaded else covered
 
     def picture(self, photo: Image.Image, answers: Answers, classes: Classes) -> Image.Image:
@@ -77,8 +86,11 @@ class Look(NamedTuple):
         return self.laid_over(photo, answers, classes)
 
 
-def ask_look(classes: Classes) -> Look:
-    """Ask how to draw photos; `ask_classes` asks which classes to draw, once those in them are known."""
+def ask_look(classes: Classes, figures: Trust | None = None) -> Look:
+    """Ask how to draw photos; `ask_classes` asks which classes to draw, once those in them are known.
+
+    With a model's figures the threshold is that of a promise, else a bare number.
+    """
     kind = address.ask_one(
         "View", list(KINDS), "view", OVERLAY,
         help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
@@ -87,14 +99,16 @@ def ask_look(classes: Classes) -> Look:
         "Opacity", 0, 100, step=5, format="%d %%", **address.keyed("opacity", address.spelled(range(0, 101, 5)), 60),
         disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",
     )  # fmt: skip
+    promise = ask_promise(figures) if figures else None
     with st.popover("More", icon=":material/tune:", width="stretch"):
-        outlines, is_shaded, palette, threshold = _ask_more()
+        outlines, is_shaded, palette = _ask_more()
+        threshold = promise.confidence if promise else 0.0 if figures else _ask_threshold()
     names = address.held(HIDDEN, classes.names[1:], [])
     hidden = tuple(class_id for class_id, name in enumerate(classes.names) if name in names)
-    return Look(kind, opacity / 100, outlines, is_shaded, palette, hidden, threshold / 100)
+    return Look(kind, opacity / 100, outlines, is_shaded, palette, hidden, threshold, promise)
 
 
-def _ask_more() -> tuple[bool, bool, str, int]:
+def _ask_more() -> tuple[bool, bool, str]:
     is_on = address.spelled([True, False])
     outlines = st.toggle("Outlines", **address.keyed("outlines", is_on, default=True),
                          help="Draw the edge of every object in full colour.")  # fmt: skip
@@ -106,13 +120,17 @@ def _ask_more() -> tuple[bool, bool, str, int]:
         help="The data set's own (VOC's), or twenty that people with any colour vision can distinguish. Index "
         "masks keep their own palette.",
     )  # fmt: skip
-    threshold = st.slider(
+    return outlines, is_shaded, palette or OWN
+
+
+def _ask_threshold() -> float:
+    percent = st.slider(
         "Abstain below", 0, 95, step=5, format="%d %%",
         **address.keyed("threshold", address.spelled(range(0, 96, 5)), 0),
         help="Where the confidence is lower, the mask is *void* (255). Models are often too sure; Compare shows by how "
         "much.",
     )  # fmt: skip
-    return outlines, is_shaded, palette or OWN, threshold
+    return float(percent) / 100
 
 
 def ask_classes(class_ids: Iterable[int], classes: Classes) -> None:

@@ -64,6 +64,15 @@ def outline(mask_HW: NDArray[np.uint8], width_px: int = 1) -> NDArray[np.bool_]:
     return is_edge_HW
 
 
+def hatch(picture: Image.Image, is_hatched_HW: NDArray[np.bool_]) -> Image.Image:
+    """Return an RGB picture with diagonal stripes, darkened by half, over some of its pixels."""
+    period_px = max(6, max(picture.size) // 60)
+    diagonal_HW = np.add.outer(np.arange(picture.height), np.arange(picture.width)) % period_px
+    hatched = np.array(picture)
+    hatched[is_hatched_HW & (diagonal_HW < period_px // 3)] //= 2
+    return Image.fromarray(hatched)
+
+
 def shade(picture: Image.Image, confidence_HW: NDArray[np.float32]) -> Image.Image:
     """Return an RGB picture darkened by confidence: unchanged at 1, black at 0."""
     shaded = np.array(picture)

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from core import jobs
+from core.data.dataset import open_dataset
 from core.model.photo import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
+from core.training.held_out import trust_checkpoint
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
@@ -284,3 +286,20 @@ def test_a_photo_is_written_nowhere(visit: Visit, run: Run, home: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
     upload(visit("segment"), ("cat.jpg", photo_bytes()))
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
+
+
+def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: Run) -> None:
+    """Without stored figures the page offers to count them; with them, the bare threshold gives way to a promise."""
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    assert "python -m core trust" in "".join(caption.value for caption in app.caption)
+    assert [each.label for each in app.expander] == ["May I trust it?"]
+
+    file = run.path / "epoch_003.pt"
+    trust_checkpoint(file, open_dataset(Path(run.data)))
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
+    assert not [each for each in app.slider if each.key == "threshold"]
+    app.segmented_control(key="right").set_value("90 %").run()
+    assert not app.exception
+    said = "\n".join(each.value for each in (*app.caption, *app.warning))
+    assert "unlike the training photos than" in said
+    assert "of this photo.**" in said

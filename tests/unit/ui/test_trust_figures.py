@@ -1,0 +1,65 @@
+"""What Segment and Compare say of stored figures for trust."""
+
+import numpy as np
+import pytest
+
+from core.metrics.calibration import BINS
+from core.metrics.risk import LEVELS, Promise
+from core.metrics.temperature import TEMPERATURES
+from core.metrics.unlikeness import Reference
+from core.training.trust import About, Trust
+from ui.compare.risk import promise_table, risk_figure
+from ui.segment.trust import said, unlikeness
+
+
+def made_trust(num_photos: int = 99) -> Trust:
+    """Return figures of photos of which 10 of 100 pixels, those of least confidence, are wrong."""
+    counts_N2L = np.zeros((num_photos, 2, LEVELS), np.int64)
+    counts_N2L[:, 0, [100, 250]], counts_N2L[:, 1, [100, 250]] = (10, 90), (0, 90)
+    return Trust(
+        About("epoch_003.pt", "hash", "val", "content:0", ("background", "cat", "dog"), "fp32", 4),
+        tuple(f"photo_{n}" for n in range(num_photos)), np.array([9, 1, 0]), counts_N2L,
+        np.zeros((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS)), np.arange(num_photos) / 10,
+        Reference.of(np.eye(4, dtype=np.float32)),
+    )  # fmt: skip
+
+
+PROMISED, LESS = Promise(0.95, 0.95, 200, 150, 0.8, 0.96), Promise(0.99, 0.983, 255, 150, 0.5, 0.991)
+NOTHING = Promise(0.99, 0.98, 256, 150, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("promise", "is_unlike", "is_one_pass", "words"),
+    [
+        (PROMISED, False, True, "Promised for photos like the 150 held-out photos: on average, at least 95 %"),
+        (
+            LESS,
+            False,
+            True,
+            "99 % cannot be promised from 150 photos: of what this kept of the 150 held-out photos, 99.1",
+        ),
+        (NOTHING, False, True, "At no confidence was 99 % right on the 150 held-out photos, so nothing is kept."),
+        (PROMISED, True, True, "No promise for a photo so unlike"),
+        (PROMISED, False, False, "No promise with test-time augmentation or tiles"),
+    ],
+)
+def test_a_promise_is_said_with_what_it_holds_for(
+    promise: Promise, is_unlike: bool, is_one_pass: bool, words: str
+) -> None:
+    assert said(promise, is_unlike=is_unlike, is_one_pass=is_one_pass).startswith(words)
+
+
+def test_unlikeness_is_said_in_photos() -> None:
+    assert unlikeness(0.993, 150) == "More unlike the training photos than 99 of 100 held-out photos"
+    assert unlikeness(1.0, 150) == "More unlike the training photos than each of the 150 held-out photos"
+
+
+def test_compare_draws_the_curve_and_lists_the_promises() -> None:
+    table = promise_table([("A: one", made_trust()), ("B: few", made_trust(3))])
+    assert list(table["Promised"]) == ["90.0 %", "95.0 %", "99.0 %", "67.5 %", "71.2 %", "74.2 %"]
+    assert list(table["Keeps"]) == ["90.0 %"] * 3 + ["100.0 %"] + ["90.0 %"] * 2, "10 % wrong is 90 % right"
+    line, marks = risk_figure([("A: one", made_trust())]).data
+    assert (line.x[0], line.y[0]) == (1, pytest.approx(0.9))
+    assert (line.x[-1], line.y[-1]) == (pytest.approx(0.9), 1)
+    assert len(marks.x) == 3
+    assert made_trust().unpromised == ("dog",)
