@@ -201,7 +201,7 @@ def film(
     return _film(stamp(photo), stamp(truth), frames, classes.colors, size_px)
 
 
-@st.cache_data(max_entries=12, ttl=DAY_S, show_spinner="Putting the film together …")
+@st.cache_data(max_entries=12, ttl=DAY_S, show_spinner=False)
 def _film(
     photo: Stamp, truth: Stamp, predicted: tuple[tuple[Stamp, str], ...], colors: tuple[str, ...], size_px: int
 ) -> bytes:

@@ -127,13 +127,16 @@ def show_samples(run: Run) -> None:
     shown = [mask for mask in sorted(entries(folder, "*.png"), key=by_number) if mask.stem in samples]
     film = [each for each in thin(folders, FILM_FRAMES) if all((each / mask.name).exists() for mask in shown)]
     with place:
+        heading = st.empty()
+        if is_film:
+            heading.markdown("Putting the film together …")
         # All are made before the first is drawn, and of the same epochs, so that films run in step.
         strips = [
             _strip(samples[mask.stem], mask, data.classes, _frames(film if is_film else [], mask, scores))
             for mask in shown
         ]
         after = "epoch by epoch" if is_film else f"after epoch {epoch_of(folder)}"
-        st.markdown(f"**Photo, truth, prediction** {after}")
+        heading.markdown(f"**Photo, truth, prediction** {after}")
         for first in range(0, len(strips), 2):
             for column, (picture, alt) in zip(st.columns(2), strips[first : first + 2], strict=False):
                 column.image(picture, width="stretch", alt=alt)
