@@ -16,7 +16,7 @@ from ui.words import plain
 
 NUMBER = "number"
 """The number of the photo that is shown large, in the query string; without one the sheet is shown."""
-HEIGHT_PX = 112
+HEIGHT_PX, FEW = 112, 4
 """Three landscape photos fit into a row of a narrow window."""
 _SEEN = "photos seen"
 
@@ -63,19 +63,20 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, tta: TTA) ->
     """Segment photos one after the other and draw each as soon as it is there; yield those that can be segmented."""
     line = st.empty()
     kind = OVERLAY if look.kind in (SLIDER, SIDE_BY_SIDE) else look.kind
+    height_px = HEIGHT_PX if len(photos) > FEW else 2 * HEIGHT_PX
     with st.container(horizontal=True, key="cards"):
         for number, photo in enumerate(photos, start=1):
             line.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
             with showing_errors():
                 small = segmented_small(source, photo.data, photo.name, tta)
-                _show_card(number, photo, small, look._replace(kind=kind))
+                _show_card(number, photo, small, look._replace(kind=kind), height_px)
                 yield photo, small
     line.caption(f"{count(len(photos), 'photo')}. Click on one to see it large.")
 
 
-def _show_card(number: int, photo: Photo, small: Small, look: Look) -> None:
+def _show_card(number: int, photo: Photo, small: Small, look: Look, height_px: int) -> None:
     picture = picture_file(small.photo(), small.answers(), small.classes, look)
     show_card(
         picture, photo.name, ALTS[look.kind].format(photo.name), key=f"card {number} {photo.id}",
-        on_open=lambda: open_number(str(number)), height_px=HEIGHT_PX,
+        on_open=lambda: open_number(str(number)), height_px=height_px,
     )  # fmt: skip
