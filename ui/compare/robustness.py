@@ -1,6 +1,7 @@
 """A and B on corrupted photos: mIoU against the level, the floor, and a photo at a level with both masks."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -74,7 +75,8 @@ def _offer(
             elif error := jobs.error(_job_of(side)):
                 st.error(plain(error), icon=":material/error:")
         if not any(going_on.values()):
-            _ask(sides, stored, shown)
+            with st.expander("Another number of photos") if shown else nullcontext():
+                _ask(sides, stored, shown)
 
 
 def _ask(sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], shown: Robustness | None) -> None:
@@ -144,7 +146,7 @@ def _table(rows: Sequence[tuple[str, Difference]]) -> pd.DataFrame:
             "Corruption": [label for label, _ in rows],
             "A": [percent(each.a) for _, each in rows],
             "B": [percent(each.b) for _, each in rows],
-            "B - A": [_change(each) for _, each in rows],
+            "B - A [95 % interval]": [_change(each) for _, each in rows],
         }
     ).set_index("Corruption")
 
@@ -174,5 +176,5 @@ def _show_photo(a: Side, b: Side, stored: tuple[Robustness, Robustness], name: s
     captions = ("Photo", "Truth", f"A: {a.label}", f"B: {b.label}")
     with st.container(horizontal=True):
         for picture, caption in zip(pictures, captions, strict=True):
-            show_picture(picture, plain(caption), f"{photo}, {name} level {level}: {caption}", height_px=190)
+            show_picture(picture, plain(caption), f"{photo}, {name} level {level}: {caption}")
     show_legend(shown, data.classes)

@@ -136,7 +136,7 @@ def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run
     (table,) = (table.value for table in app.table if table.value.index.name == "Corruption")
     assert list(table.index) == ["None", *(each.label for each in CORRUPTIONS.values())]
     assert table.loc["None", "B"] == table.loc["None", "A"] == "100.0 %"
-    assert table.loc["Blur", "B - A"].startswith("+")
+    assert table.loc["Blur", "B - A [95 % interval]"].startswith("+")
     assert "**Rotation, 20 degrees**" in texts(app)
     (figure,) = (json.loads(chart.proto.spec) for chart in app.get("plotly_chart") if "levels" in chart.proto.id)
     marks = [trace.get("customdata") for trace in figure["data"]]
