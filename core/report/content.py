@@ -17,6 +17,7 @@ from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
 from core.study.findings import Findings, find
 from core.study.folder import study_of
+from core.training import trust
 from core.training.run import evaluations, robustness
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, run_names
@@ -26,6 +27,7 @@ from core.training.run.openings import Opening, openings, openings_of
 from core.training.run.records import Epoch, RunStarted
 from core.training.run.robustness import Robustness, on_same_photos
 from core.training.run.trained_on import num_test_photos
+from core.training.trust import Trust
 from core.voc import BACKGROUND
 from core.windows import command_line
 
@@ -110,13 +112,15 @@ class ReportedRun:
 
 
 @dataclass(frozen=True)
-class Trust:
+class TrustContent:
     """What is stored about the checkpoints beyond their scores.
 
-    `robustness` has one store for each of them, all on the same photos; it is empty unless all have one.
+    `robustness` has one store for each of them, all on the same photos; it is empty unless all have one. `held_out` has
+    the figures of each, None where there are none.
     """
 
     robustness: tuple[Robustness, ...]
+    held_out: tuple[Trust | None, ...]
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class Content:
     classes: Classes
     openings: tuple[Opening, ...] | None
     study: Findings | None = None
-    trust: Trust | None = None
+    trust: TrustContent | None = None
     gone_study: str = ""
     test_photos: Mapping[str, int | None] = field(default_factory=dict)
 
@@ -272,17 +276,18 @@ def gather(checkpoints: Sequence[ReportedCheckpoint], *, with_trust: bool = Fals
     )
 
 
-def _trust(checkpoints: Sequence[ReportedCheckpoint]) -> Trust:
+def _trust(checkpoints: Sequence[ReportedCheckpoint]) -> TrustContent:
     evaluated = [(each.run.eval_dir, each.evaluation) for each in checkpoints]
-    return Trust(
-        robustness=tuple(
+    return TrustContent(
+        tuple(
             on_same_photos(
                 [
                     robustness.find(eval_dir, each.checkpoint_hash, each.split, each.fingerprint)
                     for eval_dir, each in evaluated
                 ]
             )
-        )
+        ),
+        tuple(trust.find(each.file, each.evaluation.checkpoint_hash) for each in checkpoints),
     )
 
 

@@ -37,7 +37,7 @@ def show_exports(sides: Sequence[Side]) -> None:
     cover = ask_cover()
     with_trust = st.checkbox(
         "With robustness and trust", key="report trust",
-        help="One more section, from what is stored (*Why*, *Robustness*); what is missing is said there.",
+        help="One more section, from what is stored of them; it says how to count what is missing.",
     )  # fmt: skip
     with st.container(horizontal=True):
         offer(

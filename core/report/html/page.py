@@ -96,6 +96,7 @@ def render(
         starter_saw=STARTER_SAW[words.language],
         study_verdicts=sections.study_verdicts(content, words),
         robustness=trust.robustness(content, words),
+        promises=trust.promises(content, words),
         missing=trust.missing(content),
         openings=sections.openings(content, words),
         chosen_labels=sections.chosen_labels(content, words),

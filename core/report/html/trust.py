@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from core.data.corruptions import CORRUPTIONS
 from core.metrics.comparison import Difference, compare_levels
 from core.metrics.confusion import iou, mean, mean_over_classes
+from core.metrics.risk import AIMS, Promise
 from core.metrics.scores import floor
 from core.report.content import Content
 from core.report.html.charts import NUM_COLORS, Line, LineChart
 from core.report.language.words import Words
 from core.report.tables import Row, ScoreTable
+from core.training.trust import Trust
 from core.windows import command_line
 
 
@@ -55,12 +57,52 @@ def _known(scores: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(score) else float(score) for score in scores]
 
 
-def missing(content: Content) -> list[str]:
-    """Return the commands that count what the section lacks."""
-    if content.trust is None or content.trust.robustness:
-        return []
+@dataclass(frozen=True)
+class PromisesPart:
+    """By checkpoint with figures: its label and figures; and their risk-coverage curves."""
+
+    figures: tuple[tuple[str, Trust], ...]
+    chart: LineChart
+
+    @property
+    def rows(self) -> list[tuple[str, str, Promise]]:
+        """The promises of each checkpoint, with its label and the split of its held-out photos."""
+        return [
+            (label, each.about.split, found)
+            for label, each in self.figures
+            for aim in AIMS
+            if (found := each.promise(aim))
+        ]
+
+
+def promises(content: Content, words: Words) -> PromisesPart | None:
+    """Return the part on held-out photos; None if not asked for, or stored for no checkpoint."""
+    held_out = content.trust.held_out if content.trust else ()
+    if not any(held_out):
+        return None
+    labels = words.labels(content)
+    lines = [Line(k % NUM_COLORS, _risk(each)) for k, each in enumerate(held_out) if each]
+    return PromisesPart(
+        tuple((label, each) for label, each in zip(labels, held_out, strict=True) if each), LineChart(lines)
+    )
+
+
+def _risk(figures: Trust) -> list[tuple[float, float | None]]:
+    """Return the mean share of wrong pixels over the mean share kept, in percent, by threshold."""
+    curve = figures.curve
+    kept_T, wrong_T = 100 * curve.kept_NT.mean(axis=0), curve.loss_NT.mean(axis=0)
+    return [(float(kept), float(wrong)) for kept, wrong in zip(kept_T, wrong_T, strict=True) if kept]
+
+
+def missing(content: Content) -> dict[str, list[str]]:
+    """Return the commands that count what the section lacks, by part."""
+    if content.trust is None:
+        return {}
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
-    return [
-        f"{command_line(['python', '-m', 'core', 'evaluate', each.file])} {on} --corruptions"
-        for each in content.checkpoints
-    ]
+    files = [command_line([each.file]) for each in content.checkpoints]
+    corrupted = [f"python -m core evaluate {file} {on} --corruptions" for file in files]
+    held_out = zip(files, content.trust.held_out, strict=True)
+    return {
+        "robustness": [] if content.trust.robustness else corrupted,
+        "promises": [f"python -m core trust {file} {on}" for file, found in held_out if not found],
+    }

@@ -5,11 +5,16 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
 from core.data.corruptions import CORRUPTIONS
 from core.home import demo_dir
+from core.metrics.calibration import BINS
+from core.metrics.risk import LEVELS
+from core.metrics.temperature import TEMPERATURES
+from core.metrics.unlikeness import Reference
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
 from core.report.html.page import SECTIONS, TEMPLATES, render
@@ -17,10 +22,13 @@ from core.report.html.sections import commands
 from core.report.language.words import LANGUAGES, Words
 from core.report.tables import SCORE_NAMES
 from core.report.verdicts import decide
+from core.training import trust
 from core.training.demo_run import _FIRST_SETTINGS
+from core.training.run import evaluations
 from core.training.run.folders import Run
 from core.training.settings.config import TrainingConfig, with_settings
 from core.training.settings.presets import preset
+from core.voc import CLASS_NAMES
 from tests.app.stored import store_corrupted
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
@@ -277,24 +285,55 @@ def test_every_score_is_defined_with_a_formula(page: Element) -> None:
 # --- robustness and trust -------------------------------------------------------------------------------------------
 
 
+def store_figures(run: Run, epoch: int) -> None:
+    """Store figures of 40 held-out photos: 90 of 100 pixels at confidence 1 and right, 5 of 10 at 100 / 255."""
+    checkpoint = run.path / f"epoch_{epoch:03d}.pt"
+    (found,) = (e for path in evaluations.stored(run.eval_dir) if (e := evaluations.load(path)).epoch == epoch)
+    counts_2L = np.zeros((2, LEVELS), dtype=np.int64)
+    counts_2L[:, 255], counts_2L[:, 100] = 90, (10, 5)
+    bins_3B = np.zeros((3, BINS))
+    bins_3B[:, 13] = 100, 90, 80
+    digest = evaluations.file_hash(checkpoint)
+    figures = trust.Trust(
+        trust.About(checkpoint.name, digest, "val", found.fingerprint, CLASS_NAMES, "fp32", 9),
+        names=tuple(map(str, range(40))), truth_K=np.array([1] * 20 + [0]), counts_N2L=np.stack([counts_2L] * 40),
+        nll_2T=np.ones((2, len(TEMPERATURES))), bins_2T3B=np.tile(bins_3B, (2, len(TEMPERATURES), 1, 1)),
+        distance_N=np.zeros(40), reference=Reference.of(np.eye(3, dtype=np.float32)),
+    )  # fmt: skip
+    trust.write(trust.place(run.eval_dir, digest, "val", found.fingerprint), figures)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_robustness_is_shown_where_asked_for_or_the_commands_that_count_it(run: Run, language: Any) -> None:
-    checkpoints = evaluated_checkpoints([run], "val")
-    words = Words(language)
-    lacking = read(render(gather(checkpoints, with_trust=True), language, now=NOW))
-    (section,) = (each for each in lacking.all("section") if each.attributes["id"] == "trust")
-    assert words("robustness missing") in section.text
-    assert section.all("pre")[0].text.count("--corruptions") == 2
-    store_corrupted(run, 2, 1)
-    store_corrupted(run, 4, 4)
-    page = read(render(gather(checkpoints, with_trust=True), language, now=NOW))
-    (section,) = (each for each in page.all("section") if each.attributes["id"] == "trust")
-    titles = [words(name) for name in CORRUPTIONS]
-    assert [
-        chart.attributes["aria-label"] for chart in section.all("svg") if "aria-label" in chart.attributes
-    ] == titles
-    means, differences = section.all("table")
-    rows = [[each.attributes["value"] for each in row.all("data")] for row in means.all("tr")[1:]]
-    assert rows[0][:2] == ["1.0", "1.0"]
-    assert all(a == floor and a != b for a, b, floor in rows[1:])
-    assert len(differences.all("tr")) == 1 + len(titles)
+def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_count_them(
+    run: Run, language: Any
+) -> None:
+    checkpoints, words = evaluated_checkpoints([run], "val"), Words(language)
+
+    def section() -> Element:
+        page = read(render(gather(checkpoints, with_trust=True), language, now=NOW))
+        return next(each for each in page.all("section") if each.attributes["id"] == "trust")
+
+    def values(table: Element) -> list[list[float]]:
+        return [[float(each.attributes["value"]) for each in row.all("data")] for row in table.all("tr")[1:]]
+
+    lacking = section()
+    assert words("robustness missing") in lacking.text
+    assert words("promises missing") in lacking.text
+    assert [each.text.count("python -m core") for each in lacking.all("pre")] == [2, 2]
+    for epoch, level in ((2, 1), (4, 4)):
+        store_corrupted(run, epoch, level)
+        store_figures(run, epoch)
+    whole = section()
+    assert not whole.all("pre")
+    titles = [*(words(name) for name in CORRUPTIONS), words("risk figure")]
+    assert [each.attributes["aria-label"] for each in whole.all("svg") if "aria-label" in each.attributes] == titles
+    means, differences, promises, temperatures = whole.all("table")
+    rows = values(means)
+    assert rows[0][:2] == [1, 1]
+    assert all(a == floor and b > a for a, b, floor in rows[1:])
+    assert len(values(differences)) == len(CORRUPTIONS)
+    # 40 photos: (40 x 0.05 + 1) / 41 is below 0.1; (0 + 1) / 41 is below 0.05 but not 0.01: 0.99 x 40 / 41 is promised.
+    wanted = [[0.9, 0.9, 0, 1, 0.95], [0.95, 0.95, 100.5 / 255, 0.9, 1], [0.99, 0.99 * 40 / 41, 100.5 / 255, 0.9, 1]]
+    assert values(promises) == [pytest.approx(row) for row in wanted] * 2
+    assert [row[1:] for row in values(temperatures)] == [pytest.approx([0.1, 0.1])] * 2
+    assert words("no promise", label=words.labels(gather(checkpoints))[0], names="tvmonitor") in whole.text
