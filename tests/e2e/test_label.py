@@ -166,6 +166,7 @@ def draw_with_regions(page: Page) -> None:
     """Take the regions of an animal and of a vehicle."""
     for class_id in (1, 2):
         press_key(page, "r", str(class_id))
+        expect(page.get_by_text("Finding the regions")).to_be_hidden()
         stroke(page, SCENES[2], class_id, half=12)
         expect(page.locator(".state")).to_have_text("Saved")
     finish(page)
