@@ -47,6 +47,11 @@ class Recipe:
         named = [count(value, "epoch") if key == "epochs" else f"{key}={value}" for key, value in self.settings]
         return ", ".join(named) or "the preset"
 
+    @property
+    def key(self) -> str:
+        """The settings as a study's files name them: `epochs=10, output_stride=8`."""
+        return ", ".join(f"{key}={value}" for key, value in self.settings) or "the preset"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -60,9 +65,17 @@ class Cell:
     @property
     def label(self) -> str:
         """The cell as text for a line of progress."""
+        return self._named(self.recipe.label)
+
+    @property
+    def key(self) -> str:
+        """The cell as a study's files name it."""
+        return self._named(self.recipe.key)
+
+    def _named(self, recipe: str) -> str:
         fold = "" if self.fold is None else f", fold {self.fold}"
         share = "" if self.fraction == 1 else f", {100 * self.fraction:g} % of the photos"
-        return f"{self.recipe.label}, seed {self.seed}{fold}{share}"
+        return f"{recipe}, seed {self.seed}{fold}{share}"
 
 
 @dataclass(frozen=True, kw_only=True)

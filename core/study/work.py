@@ -90,9 +90,10 @@ class Worker:
         states = self.states()
         if changed := self.study.changed_data(states):
             self.on_note(f"{changed} {_validity(states)}")
-        for name, label in _begun(self.study).items():
-            if not (self.study.runs_dir / name).exists() and label in _labels(states, MISSING):
-                self.on_note(f"The run {name} ({label}) was deleted; it is trained again.")
+        missing = {each.cell.key: each.cell.label for each in states if each.state == MISSING}
+        for name, key in _begun(self.study).items():
+            if not (self.study.runs_dir / name).exists() and key in missing:
+                self.on_note(f"The run {name} ({missing[key]}) was deleted; it is trained again.")
 
     def _train_or_anew(self, state: CellState, on_progress: jobs.OnProgress) -> None:
         """Train a run; if its last.pt cannot be resumed from, say so and train a new one in its place."""
@@ -177,7 +178,7 @@ def new_run(study: Study, cell: Cell) -> Run:
     name = f"{study.name}_{cell.seed}{fold}"
     run = create_run(name, study.data(cell.fold), plan.preset, plan.config(cell), folder=study.runs_dir)
     with (study.path / BEGUN).open("ab") as file:
-        file.write(json.dumps({"run": run.path.name, "cell": cell.label}).encode() + b"\n")
+        file.write(json.dumps({"run": run.path.name, "cell": cell.key}).encode() + b"\n")
     return run
 
 
@@ -203,7 +204,7 @@ def _validity(states: Collection[CellState]) -> str:
 
 
 def _begun(study: Study) -> dict[str, str]:
-    """Return the label of the cell of every run that was ever begun, by the name of its folder."""
+    """Return the key of the cell of every run that was ever begun, by the name of its folder."""
     found = {}
     with suppress(FileNotFoundError):
         for line in (study.path / BEGUN).read_text(encoding="utf-8").splitlines():

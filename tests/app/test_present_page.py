@@ -14,7 +14,7 @@ from tests.app.conftest import Visit, links, make_pairs, texts, write_records
 from tests.app.segment.photos import photo_bytes, upload
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_models import save_lively_model
-from tests.unit.study.trained import study_of
+from tests.unit.study.trained import finish, study_of
 
 STEPS = ("data", "training", "verdict", "gain", "median", "loss", "random", "yours", "meaning")
 
@@ -125,7 +125,10 @@ def test_the_meaning(visit: Visit, run: Run, ids: list[str]) -> None:
     assert "points above it" in said
     assert "does not cover another seed or another training" in said
     assert "A study with several seeds does (Train, Repeat with seeds)." in said
-    study_of(Path(run.data))
+    study = study_of(Path(run.data), seeds=2)
+    for cell in study.plan.cells():
+        assert "“first”" not in texts(visit("present", checkpoint=ids, step="meaning")), "two seeds must be done"
+        finish(study, cell)
     assert "several seeds does: “first”, on Compare." in texts(visit("present", checkpoint=ids, step="meaning"))
 
 

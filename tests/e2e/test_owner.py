@@ -101,7 +101,7 @@ def test_a_folder_is_chosen_by_keyboard_and_its_photos_fill_their_rows(dashboard
     page = visit.page
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
-    page.goto(f"{dashboard.url}/dataset?source=A+folder")
+    page.goto(f"{dashboard.url}/dataset?source=A+folder&look=Content")
     page.get_by_role("button", name="Browse").press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="mine").press("Enter")
     expect(page.get_by_role("dialog").get_by_role("button", name="images")).to_be_visible()

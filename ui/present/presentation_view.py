@@ -1,6 +1,7 @@
 """The steps of a presentation, in type and pictures that grow with the screen."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data.images import jpeg_bytes
+from core.errors import CoreError
 from core.metrics.comparison import Comparison
 from core.model.output.render import overlay
 from core.model.photo import SUFFIXES, open_photo
@@ -16,7 +18,8 @@ from core.report.html import sections
 from core.report.html.charts import LineChart
 from core.report.html.figures import caption
 from core.report.language.words import Words
-from core.study.folder import list_studies
+from core.study.folder import Study, list_studies
+from core.study.results import gather as gather_seeds
 from core.training import demo_run
 from core.voc import VOID
 from ui import cached
@@ -213,10 +216,17 @@ def _show_yours(story: Story) -> None:
 
 def _show_meaning(story: Story) -> None:
     st.title(story.words("slide meaning"), anchor=False)
-    data = story.content.evaluation.data
-    study = next((each.name for each in list_studies() if Path(each.plan.data) == Path(data)), None)
+    data = Path(story.content.evaluation.data)
+    study = next((each.name for each in list_studies() if Path(each.plan.data) == data and _has_seeds(each)), None)
     sentences = meaning_sentences(story.content, story.found, story.words, study)
     st.markdown("\n\n".join(map(plain, sentences)))
+
+
+def _has_seeds(study: Study) -> bool:
+    """Return whether two seeds of a recipe are done at least."""
+    with suppress(CoreError):
+        return any(len(each.seeds) > 1 for each in gather_seeds(study, study.cells()))
+    return False
 
 
 STEPS: dict[str, Callable[[Story], None]] = {

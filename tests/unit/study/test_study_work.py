@@ -112,7 +112,7 @@ def test_every_training_is_done_once_in_order_and_a_second_call_trains_nothing(
     stand_in.after_step = lambda _: shares.append(jobs.progress(study.path))
     _, notes = worked(study)
     assert stand_in.trained == ALL
-    assert notes[:2] == ["Training 1 of 4: epochs=1, seed 0", "Training 2 of 4: epochs=2, seed 0"]
+    assert notes[:2] == ["Training 1 of 4: 1 epoch, seed 0", "Training 2 of 4: 2 epochs, seed 0"]
     assert states_of(study) == ["done"] * 4
     assert all(run.path.parent == study.path / "runs" for run in study.runs())
     begun = [each.share for each in shares]
@@ -179,7 +179,7 @@ def test_a_run_begun_in_another_place_is_trained_anew_and_scored_here(
 def test_a_run_that_fails_does_not_end_the_others_and_is_tried_again_next_time(stand_in: StandIn, study: Study) -> None:
     stand_in.fails = {2}
     worker, notes = worked(study)
-    assert worker.failures == ["epochs=2, seed 0: a photo is damaged; restore it."]
+    assert worker.failures == ["2 epochs, seed 0: a photo is damaged; restore it."]
     assert worker.failures[0] in notes
     assert stand_in.trained == ALL
     worked(study)
@@ -255,7 +255,7 @@ def test_parts_are_jobs_of_their_own_and_together_the_study(
     with jobs.hold(study.path):  # which would be another machine's
         first, notes = worked(study, number=1, parts=2)
         assert is_working(study)
-    assert notes == ["Training 1 of 2: epochs=1, seed 0", "Training 2 of 2: epochs=1, seed 1"]
+    assert notes == ["Training 1 of 2: 1 epoch, seed 0", "Training 2 of 2: 1 epoch, seed 1"]
     assert first.folder == study.path / "parts" / "1-of-2"
     assert states_of(study) == ["done", "missing", "done", "missing"]
     worked(study, number=2, parts=2)
@@ -268,7 +268,8 @@ def test_a_run_deleted_by_hand_is_said_and_trained_again(stand_in: StandIn, stud
     assert gone
     shutil.rmtree(gone.path)
     _, notes = worked(study)
-    assert notes[0] == f"The run {gone.path.name} (epochs=2, seed 0) was deleted; it is trained again."
+    assert notes[0] == f"The run {gone.path.name} (2 epochs, seed 0) was deleted; it is trained again."
+    assert '"cell": "epochs=2, seed 0"' in (study.path / "begun.jsonl").read_text(), "as studies of old have it"
     assert stand_in.trained == [*ALL, ALL[1]]
     assert worked(study)[1] == []
 
