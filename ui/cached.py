@@ -8,6 +8,7 @@ import copy
 import io
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +24,10 @@ from core.data.dataset import fingerprint as compute_fingerprint
 from core.data.images import jpeg_bytes, png_bytes, read_mask, read_photo
 from core.data.split_view import SPLIT_FILE, data_of
 from core.data.statistics.split_stats import SplitStats
-from core.errors import DataError
+from core.errors import DataError, RunError
 from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
-from core.training import trust as trust_files
+from core.training import trust as stored_trust
 from core.training.run import evaluations
 from core.training.run.log import RunLog
 from core.training.trust import Trust
@@ -275,15 +276,17 @@ def _figure(name: str, key: object, _draw: Callable[[Any], go.Figure], _subject:
 # --- checkpoints and evaluations ------------------------------------------------------------------------------------
 
 
-def trust(checkpoint: Path) -> Trust | None:
-    """Return the newest figures for trust of a checkpoint file, None if it has none; damaged ones raise `RunError`."""
-    return _trust(stamp(checkpoint), tuple(map(stamp, trust_files.files_of(checkpoint))))
+def trust(file: Path, checkpoint_hash: str | None) -> Trust | None:
+    """Return stored figures for trust; None if there are none of this checkpoint that can be read."""
+    return _trust(stamp(file), checkpoint_hash)
 
 
 @st.cache_resource(max_entries=16, ttl=DAY_S, show_spinner=False)
-def _trust(checkpoint: Stamp, files: tuple[Stamp, ...]) -> Trust | None:
-    path = Path(checkpoint.path)
-    return trust_files.find(path, file_hash(path)) if files else None
+def _trust(file: Stamp, checkpoint_hash: str | None) -> Trust | None:
+    with suppress(RunError):  # the page offers to count it again
+        found = stored_trust.read(Path(file.path))
+        return found if found.about.checkpoint_hash == checkpoint_hash else None
+    return None
 
 
 def file_hash(path: Path) -> str:

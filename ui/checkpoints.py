@@ -9,13 +9,16 @@ import streamlit as st
 
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError, RunError
+from core.files import entries
 from core.home import home, studies_dir
 from core.study.folder import open_study
+from core.training import trust
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_names
 from core.training.run.log import RunLog
 from core.training.run.milestones import CHOSEN, epoch_of, is_chosen
+from core.training.trust import Trust
 from ui import cached
 from ui.words import percent
 
@@ -203,3 +206,11 @@ def evaluated_before(choice: Choice, split: str, data: str | None) -> tuple[Choi
                  ((choice, choice.is_unfinished), (found, found.step_in_epoch > 0)))  # fmt: skip
     label = choice.label.removesuffix(now) + then
     return replace(choice, label=label, epoch=found.epoch, is_unfinished=found.step_in_epoch > 0, miou=None), found
+
+
+def trust_of(choice: Choice, split: str, data: str | None) -> Trust | None:
+    """Return the stored figures for trust of a checkpoint on data of a fingerprint, None if there are none."""
+    if data is None or not entries(choice.run.eval_dir, "trust-*"):
+        return None
+    digest = cached.file_hash(choice.file)
+    return cached.trust(trust.place(choice.run.eval_dir, digest, split, data), digest)

@@ -1,11 +1,13 @@
 """The command trust."""
 
 import argparse
+import math
 from pathlib import Path
 
 from core.commands.checkpoints import NAMED, find_checkpoint
 from core.commands.document import Add, Document, add_job
 from core.data.dataset import open_dataset
+from core.errors import RunError
 from core.files import refuse_existing
 from core.terminal import reporting, say
 from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
@@ -19,11 +21,13 @@ def trust(arguments: argparse.Namespace) -> Document:
 
     if arguments.out:
         refuse_existing(arguments.out)
+        if not arguments.out.resolve().parent.is_dir():
+            raise RunError(f"The folder of {arguments.out} does not exist; make it, or choose another place.")
     with reporting("counting", "photo", arguments.job) as on_progress:
         dataset = open_dataset(arguments.data)
         find_checkpoint(arguments.checkpoint)  # shows the progress of a download
         found = trust_checkpoint(
-            arguments.checkpoint, dataset, arguments.split, arguments.trained_on, on_progress=on_progress
+            arguments.checkpoint, dataset, arguments.split, arguments.trained_on, on_progress=on_progress, on_note=say
         )
     if arguments.out:
         write(arguments.out, found)
@@ -52,9 +56,11 @@ def show_trust(document: Document) -> str:
 def _line(each: Document) -> str:
     if each["right"] is None:
         return f"{each['aim']:.0%} right: at no confidence"
+    empty = f", {count(each['num_empty'], 'photo')} keeping nothing" if each["num_empty"] else ""
     return (
-        f"{each['aim']:.0%} right: from a confidence of {each['confidence']:.1%} on, which keeps {each['kept']:.1%} of "
-        f"the pixels; {each['right']:.1%} of them were right, {each['promise']:.1%} is promised"
+        f"{each['aim']:.0%} right: {each['promise']:.1%} is promised from a confidence of "
+        f"{math.ceil(1e4 * each['confidence']) / 1e4:.4f} on, which keeps {each['kept']:.1%} of a held-out photo, "
+        f"{each['right']:.1%} of it right{empty}"
     )
 
 
@@ -66,7 +72,7 @@ def add_to(add: Add) -> None:
     command.add_argument("--split", metavar="S", default="val", help="split of held-out photos (default: val)")
     command.add_argument(
         "--trained-on", type=Path, nargs="+", default=[], metavar="DIR",
-        help="data sets that the model trained on, outside val and test (default: its run's, else train of --data)",
+        help="data sets that the model trained on, outside val and test (default: what its run trained on)",
     )  # fmt: skip
     command.add_argument("--out", type=Path, metavar="FILE.npz", help="new file for the figures, as well")
     add_job(command)

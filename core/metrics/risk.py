@@ -8,9 +8,10 @@ t at which, over n held-out photos,
     (n x mean loss(t) + 1) / (n + 1) <= 1 - promise.
 
 If a new photo is exchangeable with them, its expected loss at t is at most 1 - promise. The expectation is over the
-held-out photos and the new one together: nothing is promised of a single photo, class or pixel. The 1 stands for a new
-photo that is all wrong, so few photos allow no high promise. Where one cannot be made, t is chosen by mean loss(t) <=
-1 - promise, which is the same rule for a promise lower by promise / (n + 1); that lower one is then made.
+held-out photos and the new one together, where what keeps nothing counts as right: nothing is promised of a single
+photo, class or pixel. The 1 stands for a new photo that is all wrong, so few photos allow no high promise. Where one
+cannot be made, t is chosen by mean loss(t) <= 1 - promise, which is the same rule for a promise lower by
+promise / (n + 1); that lower one is then made.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.confusion import Counts
+from core.metrics.confusion import Counts, ratio
 
 LEVELS = 256
 """Confidence is counted as a page stores it: rounded to a byte, 255 is 1."""
@@ -28,7 +29,7 @@ AIMS = (0.90, 0.95, 0.99)
 MEANING = (
     "Less sure pixels are left void. From which confidence on, held-out photos say, by conformal risk control "
     "(Angelopoulos et al. 2022). The promise is for the average over photos like them, in one pass: not for one photo, "
-    "class or pixel."
+    "class or pixel. A photo that keeps nothing counts as right, and what masks leave void is not counted."
 )
 
 
@@ -56,6 +57,10 @@ class RiskCurve:
         mean_T: NDArray[np.float64] = highest_NT.mean(axis=0)
         return mean_T
 
+    def right(self) -> NDArray[np.float64]:
+        """Return, by threshold, the mean share right over the photos of which something is kept, NaN without one."""
+        return 1 - ratio(self.loss_NT.sum(axis=0), (self.kept_NT > 0).sum(axis=0).astype(np.float64))
+
 
 def risk_curve(counts_N2L: Counts) -> RiskCurve:
     """Return the curve of photos; those without a counted pixel are left out."""
@@ -70,14 +75,15 @@ def risk_curve(counts_N2L: Counts) -> RiskCurve:
 class Promise:
     """A threshold for an aim, a share to be right, and the share that it promises, the aim or lower; fractions.
 
-    `threshold` is a byte: pixels from it on are kept, none at 256. `kept` and `right` are the mean share that the
-    held-out photos kept, and the mean share of it that was right, None where nothing is kept.
+    `threshold` is a byte: pixels from it on are kept, none at 256. Of the `num_photos` held out, `num_empty` keep
+    nothing; `kept` is the mean share kept, `right` that which is right of photos that keep something, None without one.
     """
 
     aim: float
     promise: float
     threshold: int
     num_photos: int
+    num_empty: int
     kept: float
     right: float | None
 
@@ -88,14 +94,19 @@ class Promise:
 
 
 def promised(curve: RiskCurve, aim: float) -> Promise | None:
-    """Return the threshold for an aim in (0, 1) by conformal risk control; None without a photo."""
+    """Return the threshold for an aim in (0, 1) by conformal risk control; None without a photo.
+
+    The threshold is raised further, which the theorem allows, until the aim is met by the photos that keep something.
+    """
     n = len(curve.loss_NT)
     if not n:
         return None
+    controlled_T, right_T = curve.controlled(), curve.right()
+    is_right_T = np.nan_to_num(right_T) >= aim - 1e-12
     for promise in (aim, aim - aim / (n + 1)):
-        is_enough_T = (n * curve.controlled() + 1) / (n + 1) <= 1 - promise + 1e-12  # 1 - 0.9 is not quite 0.1
-        t = int(is_enough_T.argmax())
-        if is_enough_T[t] and curve.kept_NT[:, t].any():
-            right = 1 - float(curve.loss_NT[:, t].mean())
-            return Promise(aim, promise, t, n, float(curve.kept_NT[:, t].mean()), right)
-    return Promise(aim, promise, KEEPS_NOTHING, n, 0.0, None)
+        is_enough_T = (n * controlled_T + 1) / (n + 1) <= 1 - promise + 1e-12  # 1 - 0.9 is not quite 0.1
+        if (is_enough_T & is_right_T).any():
+            t = int((is_enough_T & is_right_T).argmax())
+            num_empty = int((curve.kept_NT[:, t] == 0).sum())
+            return Promise(aim, promise, t, n, num_empty, float(curve.kept_NT[:, t].mean()), float(right_T[t]))
+    return Promise(aim, promise, KEEPS_NOTHING, n, n, 0.0, None)

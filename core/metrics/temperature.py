@@ -26,13 +26,13 @@ class Temperature:
 
 
 def fit(nll_2T: NDArray[np.float64], bins_2T3B: NDArray[np.float64]) -> Temperature | None:
-    """Return the fitted temperature; None without a counted pixel.
+    """Return the fitted temperature; None unless both halves have a counted pixel.
 
     Args:
         nll_2T: summed negative log-likelihood of each half's pixels at each temperature.
         bins_2T3B: summed `calibration_bins` of each half at each temperature.
     """
-    if not bins_2T3B.any():
+    if not bins_2T3B.any(axis=(1, 2, 3)).all():
         return None
     of_other = [int(nll_T.argmin()) for nll_T in nll_2T[::-1]]
     after: Bins = sum((bins_2T3B[half, index] for half, index in enumerate(of_other)), np.zeros(bins_2T3B.shape[2:]))

@@ -18,6 +18,8 @@ MAX_REFERENCE = 1000
 MAX_DIRECTIONS = 128
 """The number of directions of largest variance that are stored; the others share their mean variance."""
 LEAST_VARIANCE = 1e-8
+UNLIKE = 0.05
+"""The share of photos like the held-out ones that are called unlike all the same."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,11 @@ def _unit(features_NC: NDArray[np.float32]) -> NDArray[np.float64]:
 def percentile(distance: float, held_out_N: NDArray[np.float64]) -> float:
     """Return the share of held-out photos whose distance is smaller."""
     return float((held_out_N < distance).mean())
+
+
+def is_unlike(distance: float, held_out_N: NDArray[np.float64]) -> bool:
+    """Return whether a photo is farther than all but `UNLIKE` of photos like the held-out ones: a conformal test.
+
+    Of n held-out photos and a new one like them, it is the farthest in 1 of n + 1 cases: below 19 photos none is called unlike.
+    """
+    return float((1 + (held_out_N >= distance).sum()) / (len(held_out_N) + 1)) <= UNLIKE

@@ -13,6 +13,6 @@ loop/           the training itself
 estimate/       how long a training will take
 demo_run.py     the demo: data, then 10 epochs, then 50
 
-Imports go one way: estimate -> loop -> corrupted -> evaluation, held_out -> features, loss, distributed, trust ->
+Imports go one way: estimate -> loop -> corrupted, held_out -> evaluation -> features, loss, distributed, trust ->
 run -> settings.
 """

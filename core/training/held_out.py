@@ -1,6 +1,6 @@
 """Computes the figures of `core.training.trust`: one pass over held-out photos, one over training photos."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +13,22 @@ from core.data.dataset import TEST, Dataset, Sample, fingerprint, open_dataset
 from core.data.hashing import hashes
 from core.data.images import read_photo
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
-from core.data.seeding import fraction_of
-from core.errors import DataError
+from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
 from core.metrics.calibration import BINS, Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.metrics.risk import confidence_counts
 from core.metrics.temperature import TEMPERATURES
 from core.metrics.unlikeness import MAX_REFERENCE, Reference
-from core.model.predict.predictor import Predictor, open_predictor
+from core.model.predict.predictor import Predictor
 from core.model.predict.upsampling import resolve
-from core.model.weights.pretrained import checkpoint_file, open_named
+from core.model.weights.pretrained import checkpoint_file
 from core.training import trust
+from core.training.evaluation import open_for
 from core.training.run import evaluations
 from core.training.run.folders import Run, open_run
+from core.training.run.trained_on import began_from_starter
+from core.training.run.trained_on import trained_on as trained_on_hashes
 from core.training.trust import About, Trust
 from core.voc import VOID
 
@@ -51,7 +53,6 @@ def held_out(predictor: Predictor, pair: WholePair, num_classes: int) -> HeldOut
     logits_KSS, features_C = predictor.described_square(pair.photo_3SS, size)
     found = resolve(predictor.part_of(logits_KSS, size), size, with_confidence=True)
     assert found.confidence_HW is not None  # noqa: S101 - it was asked for
-    # Diverged weights have a confidence of NaN: the lowest.
     confidence_HW, is_counted_HW = np.nan_to_num(found.confidence_HW), pair.truth_HW != VOID
     is_right_HW = found.mask_HW == pair.truth_HW
     return HeldOut(
@@ -84,29 +85,44 @@ def _by_temperature(logits_KSS: Tensor, truth_SS: Tensor) -> tuple[NDArray[np.fl
 
 def trust_checkpoint(
     checkpoint: Path | str, dataset: Dataset, split: str = "val", trained_on: Sequence[Path] = (), *,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress | None = None, on_note: Callable[[str], None] = lambda _: None,
 ) -> Trust:  # fmt: skip
     """Return a checkpoint's figures on a split: the stored ones of this file on this data, else new ones.
 
-    Those of a run's checkpoint are stored in the run's `eval/`. `trained_on` are data sets whose photos outside val and
-    test the model trained on; without any, they are the run's own, or those of the split train of `dataset`.
+    Those of a run's checkpoint, whose log says what it trained on, are stored in the run's `eval/`. `trained_on` names
+    data sets instead, whose photos outside val and test the model trained on; such figures are not stored.
     """
     if split == TEST:
         raise DataError("Thresholds are chosen on val; the split test is for the last question. Leave --split out.")
     file = checkpoint_file(checkpoint)
-    checkpoint_hash, folder = evaluations.file_hash(file), file.resolve().parent
-    run = open_run(folder) if (folder / "config.json").exists() else None
-    place = trust.place(folder / "eval", checkpoint_hash, split, fingerprint(dataset.split(split)))
-    if run and not trained_on and place.exists():
-        return trust.read(place)
-    samples = [each for path in trained_on for each in _outside(open_dataset(path))] or _usual(dataset, run)
-    found = compute_trust(
-        checkpoint, dataset, split, samples, checkpoint_hash, on_progress or (lambda _done, _of: None)
-    )
+    eval_dir = file.resolve().parent / "eval"
+    run = open_run(eval_dir.parent) if (eval_dir.parent / "config.json").exists() and not trained_on else None
     if run:
-        place.parent.mkdir(exist_ok=True)
-        trust.write(place, found)
+        data_fingerprint = fingerprint(dataset.split(split))
+        if stored := trust.stored(eval_dir, evaluations.file_hash(file), split, data_fingerprint):
+            return stored
+    elif not trained_on:
+        raise DataError(f"What {checkpoint} trained on is not known here; name its data sets with --trained-on.")
+    samples = _of_run(run) if run else [each for path in trained_on for each in _outside(open_dataset(path))]
+    if run and began_from_starter(run):
+        on_note("It began from the starter: held-out photos that the starter trained on make its promises too high.")
+    found = compute_trust(file, dataset, split, samples, on_progress or (lambda _done, _of: None))
+    if run:
+        trust.write(trust.place(eval_dir, found.about.checkpoint_hash, split, found.about.fingerprint), found)
     return found
+
+
+def _of_run(run: Run) -> list[Sample]:
+    """Return the photos that a run trained on by its log; if they are not known, raise `DataError`."""
+    known, dataset = trained_on_hashes(run), open_dataset(Path(run.data))
+    if known is None:
+        raise DataError(
+            f"What {run.name} trained on is not known any more: the lists, photos or masks of {run.data} have changed "
+            "since. Name data sets with --trained-on."
+        )
+    everything = list({each.photo: each for its in dataset.splits.values() for each in its}.values())
+    digests = hashes([each.photo for each in everything])
+    return [each for each, digest in zip(everything, digests, strict=True) if digest in known]
 
 
 def _outside(dataset: Dataset) -> list[Sample]:
@@ -115,26 +131,17 @@ def _outside(dataset: Dataset) -> list[Sample]:
     return [each for its in dataset.splits.values() for each in its if each.photo not in closed]
 
 
-def _usual(dataset: Dataset, run: Run | None) -> list[Sample]:
-    if run is None:
-        return list(dataset.split("train"))
-    samples = open_dataset(Path(run.data)).split("train")
-    return list(fraction_of(samples, run.config.train_fraction, run.config.seed))
-
-
 def compute_trust(
-    checkpoint: Path | str, dataset: Dataset, split: str, trained_on: Sequence[Sample], checkpoint_hash: str,
-    on_progress: OnProgress,
-) -> Trust:  # fmt: skip
+    file: Path, dataset: Dataset, split: str, trained_on: Sequence[Sample], on_progress: OnProgress
+) -> Trust:
     """Return a checkpoint's figures on a split.
 
     Photos of the split that the model trained on are left out; at most `MAX_REFERENCE` of `trained_on`, evenly spaced,
     are the reference. One photo at a time is in memory. `on_progress` counts the photos of both.
     """
+    opened = open_for(file, dataset, split, by="command")
+    predictor = opened.predictor
     samples, trained = _apart(dataset, split, trained_on)
-    predictor, opened = open_predictor(open_named(checkpoint))
-    if not dataset.is_of(opened.meta.class_names):
-        raise DataError(f"{checkpoint} has other classes than {dataset.root}; take data with its own classes.")
     reference = trained[:: -(-len(trained) // MAX_REFERENCE)]
     total = len(samples) + len(reference)
     pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
@@ -151,10 +158,13 @@ def compute_trust(
     for sample in reference:
         features.append(predictor.features(read_photo(sample.photo)).cpu().numpy())
         on_progress(len(features), total)
+    opened.refuse_changed(dataset, file)
+    if not np.isfinite(features).all():
+        raise CheckpointError(f"{file.name} computes features that are not finite; train it again.")
     photos = Reference.of(np.array(features[len(samples) :]))
     about = About(
-        Path(checkpoint).name, checkpoint_hash, split, fingerprint(dataset.split(split)),
-        tuple(dataset.class_names), predictor.precision, len(trained),
+        file.name, opened.checkpoint_hash, split, opened.fingerprint, tuple(dataset.class_names), predictor.precision,
+        len(trained),
     )  # fmt: skip
     names, distance_N = tuple(each.name for each in samples), photos.distance(np.array(features[: len(samples)]))
     return Trust(about, names, truth_K, np.array(counts), nll_2T, bins_2T3B, distance_N, photos)

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from core import jobs
 from core.errors import RunError
-from core.files import entries, replacing
+from core.files import replacing
 from core.metrics import temperature
 from core.metrics.confusion import Counts
 from core.metrics.risk import AIMS, Promise, RiskCurve, promised, risk_curve
 from core.metrics.temperature import Temperature
 from core.metrics.unlikeness import Reference
-from core.model.weights import starter
 from core.training.run import evaluations
 
 SCHEMA = 1
@@ -103,6 +102,7 @@ def write(file: Path, trust: Trust) -> None:
     arrays = {each.name: getattr(trust, each.name) for each in fields(Trust)} | trust.reference.arrays()
     arrays |= {"about": np.array(json.dumps(asdict(trust.about))), "names": np.array(trust.names)}
     try:
+        file.parent.mkdir(exist_ok=True)
         with replacing(file) as target:
             np.savez_compressed(target, **{name: array for name, array in arrays.items() if name != "reference"})
     except OSError as error:
@@ -141,26 +141,13 @@ def job_folder(eval_dir: Path, checkpoint: Path) -> Path:
 
 def start(eval_dir: Path, checkpoint: Path, data: str) -> None:
     """Compute the figures of a run's checkpoint on val in a process of its own, unless one is already running."""
+    evaluations.refuse_deleted(checkpoint)
     jobs.start(job_folder(eval_dir, checkpoint), ["trust", str(checkpoint), "--data", data])
 
 
-def files_of(checkpoint: Path) -> list[Path]:
-    """Return the files of figures beside a checkpoint, newest first; those of other checkpoints of its run too.
-
-    A run's file has them in the run's `eval/`, the starter beside itself.
-    """
-    if checkpoint == starter.starter_path():
-        return [starter.trust_path()] if starter.trust_path().is_file() else []
-    found = entries(checkpoint.resolve().parent / "eval", "trust-*.npz")
-    return sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
-
-
-def find(checkpoint: Path, checkpoint_hash: str) -> Trust | None:
-    """Return the newest figures of this very checkpoint file, None if it has none; damaged ones raise `RunError`."""
-    is_starter = checkpoint == starter.starter_path()
-    for file in files_of(checkpoint):
-        if is_starter or f"-{checkpoint_hash[: evaluations.HASH_LENGTH]}-" in file.name:
-            found = read(file)
-            if found.about.checkpoint_hash == checkpoint_hash:
-                return found
-    return None
+def stored(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> Trust | None:
+    """Return the stored figures of a checkpoint on data; None if there are none that can be read."""
+    try:
+        return read(place(eval_dir, checkpoint_hash, split, fingerprint))
+    except RunError:
+        return None  # they are computed again

@@ -25,7 +25,7 @@ ROOMS = ("api", "report", "review", "study", "training", "explain", "model", "da
 """The rooms of core, each of which may import itself and those to its right; "" is the modules in no room but `api`."""
 
 TRAINING = (
-    "demo_run", "estimate", "loop", "corrupted", "evaluation", "held_out", "features", "loss", "distributed", "trust",
+    "demo_run", "estimate", "loop", "corrupted", "held_out", "evaluation", "features", "loss", "distributed", "trust",
     "run", "settings", "",
 )  # fmt: skip
 """The same within training."""

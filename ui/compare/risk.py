@@ -9,8 +9,8 @@ import streamlit as st
 from core.metrics.calibration import Reliability
 from core.metrics.risk import AIMS, MEANING
 from core.training.trust import Trust
-from ui import cached
-from ui.charts import NEUTRAL, THEME_COLORS, blank
+from ui.charts import NEUTRAL, THEME_COLORS, blank, literal
+from ui.checkpoints import trust_of
 from ui.clickable import Chart, show_chart
 from ui.compare.scores import Side
 from ui.job_view import offer_figures
@@ -22,19 +22,20 @@ NO_CLASSES = "Nothing is promised of classes that no held-out photo shows: {}."
 def show_risk(a: Side, b: Side) -> list[go.Figure]:
     """Draw both checkpoints' curves and promises; offer to count what is missing."""
     sides = [("A", a)] if a.choice.id == b.choice.id else [("A", a), ("B", b)]
-    there = [
-        (f"{letter}: {side.label}", figures) for letter, side in sides if (figures := cached.trust(side.choice.file))
-    ]
+    there = [(f"{letter}: {side.label}", figures) for letter, side in sides if (figures := _figures_of(side))]
     for letter, side in sides:
-        if not cached.trust(side.choice.file):
+        if not _figures_of(side):
             st.markdown(f"**{letter}**: {plain(side.label)}")
-            offer_figures(side.choice.run, side.choice.file)
+            if side.evaluation.split == "val":
+                offer_figures(side.choice.run, side.choice.file)
+            else:
+                st.caption("Promises are counted on val; choose it above.")
     if not there:
         return []
     show_chart(Chart("risk", "**Right of what is kept**", risk_figure(there), "Share right over share kept"))
     st.caption(
-        "To the left only the surest pixels are kept, to the right all: means over held-out photos. The marks are the "
-        "thresholds below."
+        "To the left only the surest pixels are kept, to the right all: means over held-out photos that keep "
+        "something. The marks are the thresholds below."
     )
     st.dataframe(promise_table(there), hide_index=True)
     st.caption(MEANING)
@@ -42,6 +43,11 @@ def show_risk(a: Side, b: Side) -> list[go.Figure]:
         st.caption(plain(NO_CLASSES.format(", ".join(missing))))
     show_temperature(there)
     return []
+
+
+def _figures_of(side: Side) -> Trust | None:
+    """Return the figures of a checkpoint on the very photos of the comparison."""
+    return trust_of(side.choice, side.evaluation.split, side.evaluation.fingerprint)
 
 
 def color_of(label: str) -> str:
@@ -53,11 +59,11 @@ def risk_figure(there: Sequence[tuple[str, Trust]]) -> go.Figure:
     """Draw the share right over the share kept, with a mark for each promise."""
     figure = blank(height=360, x_title="Share of the pixels kept", y_title="Share of them that is right")
     for label, figures in there:
-        kept_T, right_T = figures.curve.kept_NT.mean(axis=0), 1 - figures.curve.loss_NT.mean(axis=0)
+        kept_T, right_T = figures.curve.kept_NT.mean(axis=0), figures.curve.right()
         is_some = kept_T > 0
         color = color_of(label)
         figure.add_scatter(
-            name=label, x=kept_T[is_some], y=right_T[is_some], mode="lines", line={"color": color, "width": 2},
+            name=literal(label), x=kept_T[is_some], y=right_T[is_some], mode="lines", line={"color": color, "width": 2},
             hovertemplate="%{x:.0%} kept, %{y:.1%} right<extra></extra>",
         )  # fmt: skip
         marks = [found for aim in AIMS if (found := figures.promise(aim)) and found.right is not None]
@@ -85,8 +91,8 @@ def promise_table(there: Sequence[tuple[str, Trust]]) -> pd.DataFrame:
                     "Checkpoint": label, "To be right": f"{100 * aim:.0f} %",
                     "Promised": percent(found.promise) if is_kept else "nothing",
                     "From confidence": percent(found.confidence) if is_kept else MISSING,
-                    "Keeps": percent(found.kept), "Right on held-out photos": percent(found.right),
-                    "Photos": found.num_photos,
+                    "Keeps": percent(found.kept), "Right of it": percent(found.right),
+                    "Held-out photos": found.num_photos, "Of them keep nothing": found.num_empty,
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -120,7 +126,7 @@ def temperature_figure(curves: Sequence[tuple[str, Reliability, str]]) -> go.Fig
                        showlegend=False)  # fmt: skip
     for label, curve, dash in curves:
         figure.add_scatter(
-            name=label, x=curve.confidence_B, y=curve.accuracy_B, mode="lines+markers",
+            name=literal(label), x=curve.confidence_B, y=curve.accuracy_B, mode="lines+markers",
             line={"color": color_of(label), "width": 2, "dash": dash},
             hovertemplate="%{x:.0%} sure, %{y:.1%} right<extra></extra>",
         )  # fmt: skip

@@ -90,6 +90,7 @@ class Segmented:
     """The mask of a photo and more, as PNG files of the photo's own size, and notes on the photo.
 
     `confidence_png` is grey, 255 for probability 1; `runner_up_png` holds the ids of the second-best classes.
+    `features_C` describes the photo (`Predictor.features`), with test-time augmentation its first pass.
     """
 
     mask_png: bytes
@@ -99,6 +100,7 @@ class Segmented:
     classes: Classes
     notes: tuple[str, ...]
     seconds: float
+    features_C: NDArray[np.float32]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -179,7 +181,8 @@ def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
     noted = open_noted(data, name)
     model = _model(key)
     began_s = time.perf_counter()
-    prediction = segment(model.predictor, noted.photo, tta, with_confidence=True, with_runner_up=True)
+    with model.predictor.watching((noted.photo.height, noted.photo.width)) as features:
+        prediction = segment(model.predictor, noted.photo, tta, with_confidence=True, with_runner_up=True)
     seconds = time.perf_counter() - began_s
     mask_HW, confidence_HW, runner_up_HW = prediction.mask_HW, prediction.confidence_HW, prediction.runner_up_HW
     assert confidence_HW is not None  # noqa: S101 - both were asked for
@@ -192,15 +195,5 @@ def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
         classes=model.meta.classes,
         notes=noted.notes,
         seconds=seconds,
+        features_C=features[0].cpu().numpy(),
     )
-
-
-def features(source: Source, photo: bytes, name: str) -> NDArray[np.float32]:
-    """Return the mean of a model's backbone features over a photo, (C,)."""
-    return _features(_key(source), photo, name)
-
-
-@st.cache_data(max_entries=256, ttl=3600, show_spinner=False)
-def _features(key: ModelKey, data: bytes, name: str) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = _model(key).predictor.features(open_photo(data, name)).cpu().numpy()
-    return found

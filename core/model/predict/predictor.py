@@ -5,8 +5,10 @@ is stored or shown, photos therefore go through the model one at a time, in the 
 validation between epochs batches them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 import torch
 import torch.nn.functional as F
@@ -79,11 +81,21 @@ class Predictor:
 
     def described_square(self, photo_3SS: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return logits_KSS of a photo of (height, width) in the square, padding included, and `features` of it."""
-        seen = list[Tensor]()
-        backbone = self._model.get_submodule("backbone")
-        with backbone.register_forward_hook(lambda _module, _inputs, output: seen.append(output["out"])):
+        with self.watching(size) as seen:
             logits_KSS = self.logits_of(photo_3SS[None])[0]
-        return logits_KSS, self._mean_of(seen[0], size)
+        return logits_KSS, seen[0]
+
+    @contextmanager
+    def watching(self, size: tuple[int, int]) -> Iterator[list[Tensor]]:
+        """Yield a list that gets the `features` of each photo of (height, width) that this thread predicts."""
+        seen, thread = list[Tensor](), get_ident()
+
+        def note(_module: nn.Module, _inputs: object, output: dict[str, Tensor]) -> None:
+            if get_ident() == thread:  # a dashboard's sessions share the model
+                seen.append(self._mean_of(output["out"], size))
+
+        with self._model.get_submodule("backbone").register_forward_hook(note):
+            yield seen
 
     def features(self, photo: Image.Image) -> Tensor:
         """Return the mean of the backbone's features over an RGB photo, (C,), float32, without its logits."""

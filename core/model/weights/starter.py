@@ -46,6 +46,14 @@ def is_there() -> bool:
     return starter_path().is_file()
 
 
+def shipped_hash() -> str | None:
+    """Return the SHA-256 beside the starter's file, with which it is compared before it is opened; None without one."""
+    try:
+        return "".join(starter_path().with_name(FILE_NAME + HASH_SUFFIX).read_text(encoding="ascii").split()[:1])
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def starter_file() -> Path:
     """Return the starter's file; if it is missing, or its hash is not the shipped one, raise `CheckpointError`."""
     file = starter_path()

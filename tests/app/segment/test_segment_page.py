@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from core import jobs
-from core.data.dataset import open_dataset
+from core.data.dataset import fingerprint, open_dataset
 from core.model.photo import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
 from core.training.held_out import trust_checkpoint
 from core.training.run.folders import Run, create_run
 from core.training.settings.presets import preset
+from core.training.trust import place, write
 from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, append, button, epoch_record, links, make_pairs, started, texts
 from tests.app.segment.photos import helps, photo_bytes, pictures, upload
@@ -295,10 +296,13 @@ def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: R
     assert [each.label for each in app.expander] == ["May I trust it?"]
 
     file = run.path / "epoch_003.pt"
-    trust_checkpoint(file, open_dataset(Path(run.data)))
+    data = open_dataset(Path(run.data))
+    found = trust_checkpoint(file, data, trained_on=[Path(run.data)])
+    run.eval_dir.mkdir(exist_ok=True)
+    write(place(run.eval_dir, found.about.checkpoint_hash, "val", fingerprint(data.split("val"))), found)
     app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
     assert not [each for each in app.slider if each.key == "threshold"]
-    app.segmented_control(key="right").set_value("90 %").run()
+    app.segmented_control(key="right").set_value("90").run()
     assert not app.exception
     said = "\n".join(each.value for each in (*app.caption, *app.warning))
     assert "unlike the training photos than" in said

@@ -180,8 +180,8 @@ def test_each_evaluation_on_test_is_recorded_before_it_is_shown(
 
 
 def test_trust_prints_the_promised_keys(core: Command, checkpoint: Path, tiny_voc: Path, tmp_path: Path) -> None:
-    out = tmp_path / "trust.npz"
-    document = core("trust", checkpoint, "--data", tiny_voc, "--out", out, "--json").document()
+    out, of_checkpoint = tmp_path / "trust.npz", (checkpoint, "--data", tiny_voc, "--trained-on", tiny_voc)
+    document = core("trust", *of_checkpoint, "--out", out, "--json").document()
     promised = """checkpoint checkpoint_hash split fingerprint class_names number_format num_trained_on schema photos
         promises no_promise_for calibration distance"""
     assert set(document) == set(promised.split())
@@ -189,5 +189,6 @@ def test_trust_prints_the_promised_keys(core: Command, checkpoint: Path, tiny_vo
     assert [each["aim"] for each in document["promises"]] == [0.9, 0.95, 0.99]
     assert document["promises"][1]["promise"] == 0.95 - 0.95 / 3, "two photos allow no more"
     assert read(out).as_dict() == document
-    assert "trust.npz" in core("trust", checkpoint, "--data", tiny_voc, "--out", out).sentence()
-    assert "2 photos of val, held out" in core("trust", checkpoint, "--data", tiny_voc).out
+    assert "trust.npz" in core("trust", *of_checkpoint, "--out", out).sentence()
+    assert "does not exist" in core("trust", *of_checkpoint, "--out", tmp_path / "none" / "trust.npz").sentence()
+    assert "2 photos of val, held out" in core("trust", *of_checkpoint).out

@@ -59,6 +59,19 @@ def test_golden_thresholds(photos: list[Counts], aim: float, threshold: int, pro
     assert (found.right is None) == (found.kept == 0) == (threshold == KEEPS_NOTHING)
 
 
+def test_photos_that_keep_nothing_do_not_make_the_others_right() -> None:
+    """90 of 99 photos kept nothing, half of what the others kept was wrong, and 95 % right was promised."""
+    photos = [photo((100, 10, 10))] * 90 + [photo((100, 10, 10), (250, 10, 5))] * 9
+    curve = risk_curve(np.array(photos))
+    assert curve.right()[250] == 0.5
+    found = promised(curve, 0.95)
+    assert found
+    assert (found.threshold, found.num_empty) == (0, 0)
+    alone = promised(risk_curve(np.array([photo((10, 10, 0))] * 90 + [photo((10, 10, 0), (250, 10, 10))] * 9)), 0.95)
+    assert alone
+    assert (alone.threshold, alone.num_empty, alone.right) == (11, 90, 1)
+
+
 def test_without_a_counted_pixel_there_is_no_promise() -> None:
     assert promised(risk_curve(np.array([photo()])), 0.9) is None
 

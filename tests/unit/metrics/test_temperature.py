@@ -32,4 +32,7 @@ def test_logits_multiplied_by_a_factor_need_it_as_their_temperature(factor: floa
 
 def test_one_is_on_the_grid_and_nothing_counted_has_no_temperature() -> None:
     assert TEMPERATURES[AT_ONE] == 1
-    assert fit(np.zeros((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS))) is None
+    bins_2T3B = np.zeros((2, len(TEMPERATURES), 3, BINS))
+    assert fit(np.zeros((2, len(TEMPERATURES))), bins_2T3B) is None
+    bins_2T3B[0] = 1
+    assert fit(np.zeros((2, len(TEMPERATURES))), bins_2T3B) is None, "one photo is in one half alone"

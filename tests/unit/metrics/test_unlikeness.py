@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.metrics.unlikeness import MAX_DIRECTIONS, Reference, percentile
+from core.metrics.unlikeness import MAX_DIRECTIONS, Reference, is_unlike, percentile
 
 
 def unit(features: np.ndarray) -> np.ndarray:
@@ -38,6 +38,12 @@ def test_a_strange_photo_is_farther_than_a_usual_one(photos: int, features: int)
     assert percentile(float(reference.distance(strange)[0]), held_out_N) == 1
     again = Reference.of_arrays({name: np.asarray(array) for name, array in reference.arrays().items()})
     np.testing.assert_array_equal(again.distance(strange), reference.distance(strange))
+
+
+@pytest.mark.parametrize(("photos", "distance", "said"), [(19, 19, True), (19, 18, False), (18, 1000, False)])
+def test_few_held_out_photos_call_no_photo_unlike(photos: int, distance: float, said: bool) -> None:
+    """With 4 held-out photos every fifth ordinary photo is the farthest, and was called unlike."""
+    assert is_unlike(distance, np.arange(photos, dtype=np.float64)) is said
 
 
 def test_photos_that_are_all_alike_or_without_a_feature_have_a_distance() -> None:

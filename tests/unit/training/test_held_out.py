@@ -1,12 +1,13 @@
 """Figures for trust: the very pixels and calibration of an evaluation, stored beside it, and what is refused."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.data.dataset import open_dataset
+from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.errors import DataError, RunError
 from core.metrics.temperature import AT_ONE
 from core.model.photo import open_photo_file
@@ -16,21 +17,38 @@ from core.training.evaluation import evaluate_checkpoint
 from core.training.held_out import trust_checkpoint
 from core.training.run import evaluations
 from core.training.run.folders import Run, create_run
+from core.training.run.log import LogWriter
 from core.training.settings.config import TrainingConfig
 from tests.small_data import write_list
 from tests.small_models import save_lively_model
+from tests.unit.ui.made_logs import leg
+
+
+def logged(path: Path, voc: Path) -> None:
+    """Write that a run begins on data as they are."""
+    data, log = open_dataset(voc), LogWriter(path)
+    digest = fingerprint((*data.split("train"), *data.split("val")))
+    log.write(leg(config=TrainingConfig().as_dict(), fingerprint=digest))
+    log.close()
 
 
 @pytest.fixture
 def run(tiny_voc: Path) -> Run:
     run = create_run("one", tiny_voc, "report", TrainingConfig())
     save_lively_model(run.path / "epoch_010.pt")
+    logged(run.log_path, tiny_voc)
     return run
+
+
+def found_in(run: Run, data: Dataset) -> trust.Trust | None:
+    """Return the stored figures of the checkpoint as it is now."""
+    digest = evaluations.file_hash(run.path / "epoch_010.pt")
+    return trust.stored(run.eval_dir, digest, "val", fingerprint(data.split("val")))
 
 
 def test_the_figures_are_those_of_the_evaluation_and_are_stored_once(run: Run, tiny_voc: Path) -> None:
     file, data, seen = run.path / "epoch_010.pt", open_dataset(tiny_voc), list[tuple[int, int]]()
-    assert trust.find(file, evaluations.file_hash(file)) is None
+    assert found_in(run, data) is None
     found = trust_checkpoint(file, data, on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 6) for done in range(1, 7)]
 
@@ -49,34 +67,48 @@ def test_the_figures_are_those_of_the_evaluation_and_are_stored_once(run: Run, t
     np.testing.assert_array_equal(found.reference.distance(features_C[None].numpy()), found.distance_N[:1])
     assert len(logits_Khw) == 21
 
-    stored = trust.find(file, evaluations.file_hash(file))
+    stored = found_in(run, data)
     assert stored
     assert stored.as_dict() == found.as_dict()
     assert trust_checkpoint(file, data, on_progress=lambda *_: pytest.fail("it is stored")).as_dict() == found.as_dict()
     save_lively_model(file, seed=1)
-    assert trust.find(file, evaluations.file_hash(file)) is None, "the file is another one now"
+    assert found_in(run, data) is None, "the file is another one now"
 
 
 def test_what_was_trained_on_is_not_held_out(run: Run, tiny_voc: Path) -> None:
-    """Lists of train and val may overlap: a promise from photos that the model learned would be too high."""
+    """A promise from photos that the model learned would be too high: the log says which, not the lists of today."""
     file, names = run.path / "epoch_010.pt", [sample.name for sample in open_dataset(tiny_voc).split("val")]
-    write_list(tiny_voc, "train", ["photo_0", names[0]])
-    assert trust_checkpoint(file, open_dataset(tiny_voc)).names == (names[1],)
     for split, said in (("train", "trained on every photo of train"), ("test", "for the last question")):
         with pytest.raises(DataError, match=said):
             trust_checkpoint(file, open_dataset(tiny_voc), split)
     of_all = trust_checkpoint(file, open_dataset(tiny_voc), trained_on=[tiny_voc])
-    assert of_all.about.num_trained_on == 1, "val of another data set is not what it trained on"
+    assert of_all.about.num_trained_on == 4, "val of another data set is not what it trained on"
+    assert found_in(run, open_dataset(tiny_voc)) is None, "the next call would take them for the run's own"
+
+    write_list(tiny_voc, "train", ["photo_0", names[0]])
+    with pytest.raises(DataError, match="not known any more"):
+        trust_checkpoint(file, open_dataset(tiny_voc))
+    run.log_path.unlink()
+    logged(run.log_path, tiny_voc)
+    assert trust_checkpoint(file, open_dataset(tiny_voc)).names == (names[1],)
+    alone = save_lively_model(tiny_voc.parent / "alone.pt")
+    with pytest.raises(DataError, match="name its data sets with --trained-on"):
+        trust_checkpoint(alone, open_dataset(tiny_voc))
 
 
-def test_a_damaged_file_and_one_of_another_version_are_said(run: Run, tiny_voc: Path) -> None:
-    file = run.path / "epoch_010.pt"
-    trust_checkpoint(file, open_dataset(tiny_voc))
+def test_figures_that_cannot_be_read_are_counted_again(run: Run, tiny_voc: Path) -> None:
+    file, data = run.path / "epoch_010.pt", open_dataset(tiny_voc)
+    trust_checkpoint(file, data)
     (place,) = run.eval_dir.glob("trust-*.npz")
     whole = trust.read(place)
     trust.write(place, replace(whole, about=replace(whole.about, schema=trust.SCHEMA + 1)))
     for content in (place.read_bytes(), place.read_bytes()[:100], b""):
         place.write_bytes(content)
+        assert found_in(run, data) is None
         with pytest.raises(RunError, match="compute them again"):
-            trust.find(file, evaluations.file_hash(file))
+            trust.read(place)
     assert evaluations.stored(run.eval_dir) == [], "it is not taken for an evaluation"
+    assert trust_checkpoint(file, data).as_dict() == whole.as_dict()
+    shutil.rmtree(run.path)
+    with pytest.raises(RunError, match="cannot be written"):
+        trust.write(place, whole)

@@ -7,6 +7,7 @@ from core.metrics.calibration import BINS
 from core.metrics.risk import LEVELS, Promise
 from core.metrics.temperature import TEMPERATURES
 from core.metrics.unlikeness import Reference
+from core.model.predict.tta import FLIP_AND_SCALES, NO_TTA, TTA
 from core.training.trust import About, Trust
 from ui.compare.risk import promise_table, risk_figure
 from ui.segment.trust import said, unlikeness
@@ -24,29 +25,28 @@ def made_trust(num_photos: int = 99) -> Trust:
     )  # fmt: skip
 
 
-PROMISED, LESS = Promise(0.95, 0.95, 200, 150, 0.8, 0.96), Promise(0.99, 0.983, 255, 150, 0.5, 0.991)
-NOTHING = Promise(0.99, 0.98, 256, 150, 0.0, None)
+PROMISED, LESS = Promise(0.95, 0.95, 200, 150, 0, 0.8, 0.96), Promise(0.99, 0.983, 255, 150, 2, 0.5, 0.991)
+NOTHING = Promise(0.99, 0.98, 256, 150, 150, 0.0, None)
 
 
 @pytest.mark.parametrize(
-    ("promise", "is_unlike", "is_one_pass", "words"),
+    ("promise", "tta", "is_far", "words"),
     [
-        (PROMISED, False, True, "Promised for photos like the 150 held-out photos: on average, at least 95 %"),
+        (PROMISED, NO_TTA, False, "Promised for photos like the 150 held-out photos: on average, at least 95 %"),
         (
             LESS,
+            None,
             False,
-            True,
             "99 % cannot be promised from 150 photos: of what this kept of the 150 held-out photos, 99.1",
         ),
-        (NOTHING, False, True, "At no confidence was 99 % right on the 150 held-out photos, so nothing is kept."),
-        (PROMISED, True, True, "No promise for a photo so unlike"),
-        (PROMISED, False, False, "No promise with test-time augmentation or tiles"),
+        (NOTHING, None, False, "At no confidence was 99 % right on the 150 held-out photos, so nothing is kept."),
+        (PROMISED, NO_TTA, True, "No promise for a photo so unlike"),
+        (PROMISED, FLIP_AND_SCALES, False, "No promise with test-time augmentation or tiles"),
     ],
 )
-def test_a_promise_is_said_with_what_it_holds_for(
-    promise: Promise, is_unlike: bool, is_one_pass: bool, words: str
-) -> None:
-    assert said(promise, is_unlike=is_unlike, is_one_pass=is_one_pass).startswith(words)
+def test_a_promise_is_said_with_what_it_holds_for(promise: Promise, tta: TTA | None, is_far: bool, words: str) -> None:
+    assert said(promise, tta, is_far=is_far).startswith(words)
+    assert "2 of them keep nothing." in said(LESS, None)
 
 
 def test_unlikeness_is_said_in_photos() -> None:
