@@ -84,6 +84,6 @@ def percentile(distance: float, held_out_N: NDArray[np.float64]) -> float:
 def is_unlike(distance: float, held_out_N: NDArray[np.float64]) -> bool:
     """Return whether a photo is farther than all but `UNLIKE` of photos like the held-out ones: a conformal test.
 
-    Of n held-out photos and a new one like them, it is the farthest in 1 of n + 1 cases: below 19 photos none is called unlike.
+    Of n held-out photos and a new one like them, it is the farthest in 1 of n + 1 cases: 18 call no photo unlike.
     """
     return float((1 + (held_out_N >= distance).sum()) / (len(held_out_N) + 1)) <= UNLIKE

@@ -287,7 +287,9 @@ def _trust(checkpoints: Sequence[ReportedCheckpoint]) -> TrustContent:
                 ]
             )
         ),
-        tuple(trust.find(each.file, each.evaluation.checkpoint_hash) for each in checkpoints),
+        tuple(
+            trust.stored(eval_dir, each.checkpoint_hash, each.split, each.fingerprint) for eval_dir, each in evaluated
+        ),
     )
 
 

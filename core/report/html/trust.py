@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.corruptions import CORRUPTIONS
+from core.data.dataset import TEST
 from core.metrics.comparison import Difference, compare_levels
 from core.metrics.confusion import iou, mean, mean_over_classes
 from core.metrics.risk import AIMS, Promise
@@ -90,7 +91,7 @@ def promises(content: Content, words: Words) -> PromisesPart | None:
 def _risk(figures: Trust) -> list[tuple[float, float | None]]:
     """Return the mean share of wrong pixels over the mean share kept, in percent, by threshold."""
     curve = figures.curve
-    kept_T, wrong_T = 100 * curve.kept_NT.mean(axis=0), curve.loss_NT.mean(axis=0)
+    kept_T, wrong_T = 100 * curve.kept_NT.mean(axis=0), 1 - curve.right()
     return [(float(kept), float(wrong)) for kept, wrong in zip(kept_T, wrong_T, strict=True) if kept]
 
 
@@ -104,5 +105,7 @@ def missing(content: Content) -> dict[str, list[str]]:
     held_out = zip(files, content.trust.held_out, strict=True)
     return {
         "robustness": [] if content.trust.robustness else corrupted,
-        "promises": [f"python -m core trust {file} {on}" for file, found in held_out if not found],
+        "promises": [
+            f"python -m core trust {file} {on}" for file, found in held_out if not found and content.split != TEST
+        ],
     }
