@@ -26,7 +26,7 @@ from ui.segment.models import (
 )
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
-from ui.segment.photo_view import Photo, ask_stretch, show_pair, show_pictures, show_scale
+from ui.segment.photo_view import Photo, ask_stretch, show_results, show_scale
 from ui.segment.trust import figures_of, said, show_trust
 from ui.words import plain
 
@@ -66,7 +66,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
             tta = ask_tta(image_size, results[0].size, results[0].seconds)
             results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, tta)]
     names = [model.label for model in chosen]
-    show_pictures(photo, results[0], look) if len(results) == 1 else show_pair(photo, results, names, look)
+    show_results(photo, results, names, look)
     for model, result in zip(chosen, results, strict=True):
         say_nothing_found(model, result.areas)
     if not photo.truth:

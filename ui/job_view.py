@@ -40,7 +40,7 @@ def show_stop(*folders: Path) -> None:
     """Draw the button that asks jobs to end."""
     is_asked = all(map(jobs.is_stop_requested, folders))
     if st.button(
-        "Stopping …" if is_asked else "Stop", key=f"stop {folders[0].name}", icon=":material/stop:", disabled=is_asked
+        "Stopping …" if is_asked else "Stop", key=f"stop {folders[0]}", icon=":material/stop:", disabled=is_asked
     ):
         for folder in folders:
             jobs.request_stop(folder)

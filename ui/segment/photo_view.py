@@ -78,6 +78,14 @@ def _stretched(photo: Photo) -> Photo:
     return photo._replace(data=png_bytes(open_photo(photo.data, photo.name, stretch=True)))
 
 
+def show_results(photo: Photo, results: Sequence[Segmented], names: Sequence[str], look: Look) -> None:
+    """Draw a photo segmented by one model, or by two of these names."""
+    if len(results) == 1:
+        show_pictures(photo, results[0], look)
+    else:
+        show_pair(photo, results, names, look)
+
+
 def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
     """Draw the photo as `look` asks."""
     small = small_photo(photo)

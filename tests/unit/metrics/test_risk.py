@@ -64,6 +64,8 @@ def test_photos_that_keep_nothing_do_not_make_the_others_right() -> None:
     photos = [photo((100, 10, 10))] * 90 + [photo((100, 10, 10), (250, 10, 5))] * 9
     curve = risk_curve(np.array(photos))
     assert curve.right()[250] == 0.5
+    few = [photo((100, 100, 50))] * 135 + [photo((250, 100, 50))] * 10 + [photo((100, 50, 0), (250, 50, 50))] * 5
+    assert getattr(promised(risk_curve(np.array(few)), 0.95), "threshold", None) == KEEPS_NOTHING
     found = promised(curve, 0.95)
     assert found
     assert (found.threshold, found.num_empty) == (0, 0)
