@@ -87,7 +87,7 @@ def _untrained(hits: Sequence[FloorHit]) -> tuple[str, str] | None:
     if not hits:
         return None
     if all(hit.name == "pixel_accuracy" for hit in hits):
-        return "objects everywhere", ("it gets about as many background pixels wrong as object pixels right, or more")
+        return "objects everywhere", "it takes background for an object about as often as it finds an object"
     return "untrained", (
         "it has learned too little: too few steps, a learning rate that is too high or too low, or photos that are "
         "not normalized as in training"

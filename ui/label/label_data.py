@@ -157,7 +157,8 @@ def say_findings(label_set: LabelSet) -> None:
         more = len(found.kinds) - len(named)
         said = "; ".join([*named, *([f"{more} more"] if more else [])]) or "nothing wrong"
         of = f"{found.examined} of {found.done} masks" if found.examined < found.done else count(found.done, "mask")
-        st.caption(f"Doctor, {of} that are done: {said}.", width="content")
+        are = "is" if of == "1 mask" else "are"
+        st.caption(f"Doctor, {of} that {are} done: {said}.", width="content")
         with showing_errors(), suppress(UnlabelledError):  # a mask without a photo is none of a photo that is done
             cached.dataset(label_set.root)
     link_to("Dataset", "What the doctor finds", source=FOLDER, data=str(label_set.root), look="Findings")

@@ -121,7 +121,7 @@ def test_a_model_that_finds_objects_has_learned_something() -> None:
     assert found is not None
     assert [hit.name for hit in found.on_floor] == ["pixel_accuracy"]
     assert found.kind == "objects everywhere"
-    assert "background pixels wrong" in found.cause
+    assert "background for an object" in found.cause
 
 
 def test_a_model_that_takes_dogs_for_cats_is_weak_but_not_shuffled() -> None:
