@@ -100,7 +100,7 @@ class Worker:
         try:
             self._train(state.cell, on_progress)
         except CheckpointError as error:
-            if state.state == UNSCORED or not state.run or not (state.run.path / "last.pt").exists():
+            if state.state == UNSCORED or not state.run or not _is_torn(state.run.path / "last.pt"):
                 raise
             self.on_note(f"{state.cell.label}: {error} Its folder stays, and another run is trained in its place.")
             new_run(self.study, state.cell)
@@ -170,6 +170,19 @@ class Worker:
                 with suppress(jobs.StopRequestedError):  # the trainer sees the request itself, and saves
                     share = (done_s + expected[cell] * min(1.0, record.step / steps)) / total_s
                     on_progress(round(PARTS * share), PARTS)
+
+
+def _is_torn(last: Path) -> bool:
+    """Return whether the content of a last.pt is damaged; not for one that is missing, or cannot be read just now."""
+    from core.model.checkpoint.checkpoint_file import open_checkpoint
+
+    try:
+        with last.open("rb"):
+            return not open_checkpoint(last).training
+    except OSError:
+        return False
+    except CheckpointError as error:
+        return not isinstance(error.__cause__, OSError)
 
 
 def new_run(study: Study, cell: Cell) -> Run:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from core.__main__ import main
 from core.data.dataset import Dataset, fingerprint, open_dataset
@@ -15,6 +16,7 @@ from core.data.repair.repaired_copy import repair
 from core.data.seeding import fraction_of
 from core.data.split_view import write_view
 from core.errors import DataError
+from core.review import label_review
 from core.review.label_errors import SelfConfidence, Suspicion, suspicions
 from core.review.label_review import read_review, review_labels
 from core.review.unseen import unseen_by
@@ -82,6 +84,32 @@ def test_what_is_no_error() -> None:
     bare = np.where(scene() == VOID, 0, scene()).astype(np.uint8)
     outline = [each.score for each in doubted(bare, np.roll(bare, 2, axis=1))]
     assert max(outline, default=0) < 0.3
+
+
+def quality(mask_HW: NDArray[np.uint8], seen_HW: NDArray[np.uint8]) -> float:
+    sure = SelfConfidence(len(NAMES))
+    sure.add(seen_HW, probabilities(seen_HW))
+    return suspicions(("a", "key"), mask_HW, probabilities(seen_HW), sure.thresholds(), NAMES)[1]
+
+
+def test_a_mask_in_the_wrong_place_is_worse_than_an_outline_drawn_wide() -> None:
+    """Both differ by strips of 4 px; the shifted one differs in less than half as many pixels."""
+    bare = np.where(scene() == VOID, 0, scene()).astype(np.uint8)
+    wide = ndimage.binary_dilation(bare, iterations=4).astype(np.uint8)
+    shifted = [quality(np.roll(bare, 4, axis=axis), bare) for axis in (0, 1, (0, 1))]
+    assert max(shifted) < quality(wide, bare) - 0.1
+    assert quality(bare, bare) == 1
+
+
+def test_a_small_part_that_is_surely_wrong_outranks_a_large_one_that_is_hardly_doubted() -> None:
+    """By sums over pixels whatever a model knows badly came first, such as all sofas."""
+    mask_HW, seen_HW = np.zeros((2, 100, 100), np.uint8)
+    seen_HW[10:26, 10:26], seen_HW[40:90, 40:90] = 2, 1
+    sure = np.where(seen_HW == 1, 0.72, 0.999)
+    other = (1 - sure) / 2
+    p_Khw = np.where(np.arange(3)[:, None, None] == seen_HW, sure, other).astype(np.float32)
+    found, _ = suspicions(("a", ""), mask_HW, p_Khw, np.full(3, 0.9), NAMES)
+    assert [each.region.class_suggested for each in found] == ["dog", "cat"]
 
 
 def test_a_large_mask_is_compared_small_and_its_region_is_of_its_own_size() -> None:
@@ -177,6 +205,7 @@ def test_the_command_prints_findings_and_the_page_reads_them(
     data: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_on(data)
+    monkeypatch.setattr(label_review, "LEAST_SCORE", 0.05)  # the model has drawn weights, and is sure of little
     monkeypatch.setattr("sys.argv", ["core", "doctor", str(data.root), "--labels", str(run), "--json"])
     assert main() == 0
     document = json.loads(capsys.readouterr().out)

@@ -198,6 +198,17 @@ def test_a_run_whose_last_pt_is_torn_is_trained_anew(stand_in: StandIn, study: S
     assert len(study.runs()) == 5
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_another_failure_of_a_checkpoint_begins_no_new_run(stand_in: StandIn, study: Study, is_there: bool) -> None:
+    """A full disk, or a last.pt that cannot be read for a moment: every start began another run from epoch 0."""
+    stand_in.damaged = fail(study, study.plan.cells()[0], "no space left").path
+    if is_there:
+        (stand_in.damaged / "last.pt").mkdir()  # cannot be read
+    worker, _ = worked(study)
+    assert [each.endswith(": last.pt cannot be opened.") for each in worker.failures] == [True]
+    assert len(study.runs()) == 4
+
+
 def test_a_run_whose_evaluation_was_deleted_is_evaluated_and_not_trained(
     stand_in: StandIn, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
