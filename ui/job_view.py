@@ -9,6 +9,7 @@ from core import jobs
 from core.jobs import JobProgress
 from core.training import trust
 from core.training.run.folders import Run
+from core.windows import command_line
 from core.wording import count, duration, megabytes
 from ui.page import showing_errors
 from ui.words import code, plain
@@ -62,7 +63,7 @@ def offer_figures(run: Run, checkpoint: Path) -> None:
         st.error(plain(error), icon=":material/error:")
     st.caption(
         "What share is right from which confidence on, and what its training photos look like, is not counted yet: "
-        f"{code(f'python -m core trust {checkpoint} --data {run.data}')}, or"
+        f"{code('python -m core ' + command_line(['trust', str(checkpoint), '--data', run.data]))}, or"
     )
     if st.button("Count on val", key=f"trust {checkpoint}", icon=":material/fact_check:"):
         with st.spinner("Starting …"), showing_errors():

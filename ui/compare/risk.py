@@ -110,6 +110,8 @@ def show_temperature(there: Sequence[tuple[str, Trust]]) -> None:
                 help="Logits are divided by the temperature (Guo et al. 2017), which changes no class. It is fitted on "
                 "half of the held-out photos, and the error is that of the other half, both ways.",
             )  # fmt: skip
+    if any((found.after.ece or 0) > (found.before.ece or 0) for _, found in fitted):
+        st.caption("Where the error is larger after than before, the temperature does not calibrate: do not use it.")
     curves = [
         (f"{label}, {when}", curve, dash)
         for label, found in fitted

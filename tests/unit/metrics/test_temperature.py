@@ -36,3 +36,14 @@ def test_one_is_on_the_grid_and_nothing_counted_has_no_temperature() -> None:
     assert fit(np.zeros((2, len(TEMPERATURES))), bins_2T3B) is None
     bins_2T3B[0] = 1
     assert fit(np.zeros((2, len(TEMPERATURES))), bins_2T3B) is None, "one photo is in one half alone"
+
+
+def test_no_half_is_measured_at_its_own_temperature() -> None:
+    nll_2T, bins_2T3B = np.ones((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS))
+    nll_2T[0, 3] = nll_2T[1, 20] = 0
+    bins_2T3B[:, :, :, 7] = 10, 5, 5
+    for half, own in ((0, 3), (1, 20)):
+        bins_2T3B[half, own, 2, 7] = 0  # nothing is right there
+    found = fit(nll_2T, bins_2T3B)
+    assert found
+    assert found.after.ece == 0
