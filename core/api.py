@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from core.data.corruptions import CLEAN
 from core.data.dataset import TEST, Dataset, open_dataset
 from core.data.srgb import to_srgb
 from core.errors import CoreError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from core.model.predict.upsampling import Prediction
     from core.training.evaluation import Scored
 
-__all__ = ["TTA", "Given", "Model", "compare", "evaluate", "new_run", "open_model", "start_run"]
+__all__ = ["TTA", "Given", "Model", "compare", "evaluate", "evaluate_corrupted", "new_run", "open_model", "start_run"]
 
 OnNote = Callable[[str], None]
 """Takes one sentence at a time."""
@@ -153,6 +154,37 @@ def evaluate(
     _note(checkpoint, evaluated.repairs, document, on_note)
     _say_opened(dataset, split, [checkpoint], on_note)
     return document | evaluated.speed()
+
+
+def evaluate_corrupted(
+    checkpoint: str | Path,
+    data: str | Path | Dataset,
+    split: str = "val",
+    *,
+    photos: int | None = None,
+    given: Given = NOTHING,
+    on_progress: OnProgress | None = None,
+    on_note: OnNote = _ignore,
+    by: str = "python",
+) -> dict[str, Any]:
+    """Score a checkpoint under corruptions; return what `evaluate --corruptions --json` prints (docs/robustness.md).
+
+    `photos` is the size of the sample, 50 by default; the other arguments and the errors are those of `evaluate`. What
+    is stored is not counted again; if `on_progress` raises, the finished cells stay.
+    """
+    from core.metrics.scores import score
+    from core.training import corrupted
+    from core.training.run.robustness import PHOTOS
+
+    dataset = _opened(data)
+    stored = corrupted.evaluate_corrupted(
+        checkpoint_file(checkpoint), dataset, split, on_progress, given, photos=PHOTOS if photos is None else photos,
+        on_note=on_note, by=by,
+    )  # fmt: skip
+    classes = score(stored.counts(CLEAN, 0), stored.class_names).as_dict()["classes"]
+    _note(checkpoint, (), {"split": split, "classes": classes}, on_note)
+    _say_opened(dataset, split, [checkpoint], on_note)
+    return stored.as_dict() | {"checkpoint": str(checkpoint)}
 
 
 def compare(

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from core import api, terminal
@@ -15,7 +16,6 @@ from core.data.dataset import Dataset, open_dataset
 from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
 from core.home import PROJECT_ROOT
-from core.jobs import OnProgress
 from core.terminal import progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 from core.training.run.robustness import PHOTOS
@@ -28,16 +28,22 @@ WITH_FULL = ("label_errors", "labelling", "study_intervals")
 
 def evaluate(arguments: argparse.Namespace) -> Document:
     """Score a checkpoint on a split: whole images at the masks' own size; or on corrupted photos."""
+    if arguments.photos is not None and not arguments.corruptions:
+        raise ConfigError("--photos is a sample for --corruptions; leave --photos out, or add --corruptions.")
+    if arguments.masks and arguments.corruptions:
+        raise ConfigError("--masks is for photos as they are; leave --masks or --corruptions out.")
     with reporting("evaluating", "photo", arguments.job) as on_progress:
         dataset = open_dataset(arguments.data)
-        file = find_checkpoint(arguments.checkpoint)  # shows the progress of a download
-        if arguments.corruptions:
-            return _evaluate_corrupted(arguments, file, dataset, on_progress)
-        document = api.evaluate(
+        find_checkpoint(arguments.checkpoint)  # shows the progress of a download
+        evaluated = (
+            partial(api.evaluate_corrupted, photos=arguments.photos)
+            if arguments.corruptions
+            else partial(api.evaluate, masks=arguments.masks)
+        )
+        document: Document = evaluated(
             arguments.checkpoint,
             dataset,
             arguments.split,
-            masks=arguments.masks,
             given=given_by(arguments),
             on_progress=on_progress,
             on_note=say,
@@ -45,20 +51,6 @@ def evaluate(arguments: argparse.Namespace) -> Document:
         )
     say_unnamed(dataset)
     return document
-
-
-def _evaluate_corrupted(
-    arguments: argparse.Namespace, file: Path, dataset: Dataset, on_progress: OnProgress
-) -> Document:
-    from core.training.corrupted import evaluate_corrupted
-
-    if arguments.masks:
-        raise ConfigError("--masks is for photos as they are; leave --masks or --corruptions out.")
-    stored = evaluate_corrupted(
-        file, dataset, arguments.split, on_progress, given_by(arguments), photos=arguments.photos, on_note=say,
-        by="page" if arguments.job else "command",
-    )  # fmt: skip
-    return stored.as_dict() | {"checkpoint": str(arguments.checkpoint)}
 
 
 def compare(arguments: argparse.Namespace) -> Document:
@@ -161,7 +153,7 @@ def add_to(add: Add) -> None:
         help="score it on photos with blur, noise, JPEG, brightness, contrast, rotation and scale, at five levels each",
     )  # fmt: skip
     command.add_argument(
-        "--photos", type=int, default=PHOTOS, metavar="N",
+        "--photos", type=int, metavar="N",
         help=f"with --corruptions: a seeded sample of N photos of the split (default: {PHOTOS})",
     )  # fmt: skip
     add_job(command)

@@ -15,19 +15,17 @@ from core.data.split_view import data_of, is_view
 from core.errors import DataError, RunError
 from core.metrics.confusion import Counts
 from core.metrics.scores import Scores, score
+from core.report.trust_content import TrustContent, trust_content
 from core.study.findings import Findings, find
 from core.study.folder import study_of
-from core.training import trust
-from core.training.run import evaluations, robustness
+from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, run_names
 from core.training.run.log import RunLog, read_log
 from core.training.run.milestones import epoch_of
 from core.training.run.openings import Opening, openings, openings_of
 from core.training.run.records import Epoch, RunStarted
-from core.training.run.robustness import Robustness, on_same_photos
 from core.training.run.trained_on import num_test_photos
-from core.training.trust import Trust
 from core.voc import BACKGROUND
 from core.windows import command_line
 
@@ -109,18 +107,6 @@ class ReportedRun:
             ReportedLeg(started, tuple(e for e in self.log.epochs if started.epochs_done < e.epoch <= end))
             for started, end in zip(self.log.legs, ends, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class TrustContent:
-    """What is stored about the checkpoints beyond their scores.
-
-    `robustness` has one store for each of them, all on the same photos; it is empty unless all have one. `held_out` has
-    the figures of each, None where there are none.
-    """
-
-    robustness: tuple[Robustness, ...]
-    held_out: tuple[Trust | None, ...]
 
 
 @dataclass(frozen=True)
@@ -268,28 +254,11 @@ def gather(checkpoints: Sequence[ReportedCheckpoint], *, with_trust: bool = Fals
         classes=data.classes if data else logged,
         openings=None if opened is None else tuple(opened),
         study=found,
-        trust=_trust(checkpoints) if with_trust else None,
+        trust=trust_content(checkpoints) if with_trust else None,
         gone_study=study.name if study and not found else "",
         test_photos={
             each.name: num_test_photos(each.run, data) for each in reported if data and evaluation.split == TEST
         },
-    )
-
-
-def _trust(checkpoints: Sequence[ReportedCheckpoint]) -> TrustContent:
-    evaluated = [(each.run.eval_dir, each.evaluation) for each in checkpoints]
-    return TrustContent(
-        tuple(
-            on_same_photos(
-                [
-                    robustness.find(eval_dir, each.checkpoint_hash, each.split, each.fingerprint)
-                    for eval_dir, each in evaluated
-                ]
-            )
-        ),
-        tuple(
-            trust.stored(eval_dir, each.checkpoint_hash, each.split, each.fingerprint) for eval_dir, each in evaluated
-        ),
     )
 
 

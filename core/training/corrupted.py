@@ -14,8 +14,7 @@ from core.data.dataset import Dataset, Sample
 from core.data.images import mask_image, png_bytes
 from core.data.seeding import fraction_of
 from core.errors import ConfigError
-from core.files import by_last_use, delete_folder
-from core.home import home
+from core.files import by_last_use, delete_folder, entries
 from core.jobs import OnProgress
 from core.metrics.confusion import Counts, confusion_counts
 from core.model.checkpoint.stated import NOTHING, Given
@@ -54,9 +53,8 @@ def evaluate_corrupted(
     folder, checkpoint_hash = path.resolve().parent, opened.checkpoint_hash
     eval_dir = folder / "eval"
     if given != NOTHING or not (folder / "config.json").exists():
-        eval_dir = home() / "cache" / "robustness"
+        eval_dir = robustness.cache()
         checkpoint_hash = hashlib.sha256(f"{checkpoint_hash} {given}".encode()).hexdigest()
-        _make_room(eval_dir)
     about = Robustness(
         path=eval_dir,
         checkpoint=path.name,
@@ -70,18 +68,23 @@ def evaluate_corrupted(
         split_images=len(samples),
     )
     store = robustness.open_store(eval_dir, about)
+    for repair in opened.repairs:
+        on_note(f"{path.name}: {repair}.")
     if not store.is_complete:
         on_note(_cost(store, eval_dir))
+    if eval_dir == robustness.cache():
+        _forget_others(eval_dir, store.path)
     for corruption, level, counts_NKK, masks in _counted(store, opened.predictor, sampled, on_progress):
         opened.refuse_changed(dataset, path)
         store.store(corruption, level, counts_NKK, masks)
     return store
 
 
-def _make_room(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in by_last_use(folder.iterdir())[: -CACHED + 1]:
-        delete_folder(old)
+def _forget_others(folder: Path, kept: Path) -> None:
+    """Keep the newest evaluations of the cache, and this one."""
+    for old in by_last_use(entries(folder, "robustness-*"))[:-CACHED]:
+        if old != kept:
+            delete_folder(old)
 
 
 def _cost(store: Robustness, eval_dir: Path) -> str:
@@ -102,15 +105,15 @@ def _counted(
     if on_progress:
         on_progress(num_done, total)
     for corruption, level in missing:
-        counted, masks = [], []
+        counted, masks = list[Counts](), list[bytes]()
         for sample in samples:
             counts_KK, mask_png = _predicted(predictor, sample, corruption, level, len(store.class_names))
             counted.append(counts_KK)
-            masks.append(mask_png)
+            masks += [mask_png] if len(masks) < MAX_MASKS else []
             num_done += 1
             if on_progress:
                 on_progress(num_done, total)
-        yield corruption, level, np.array(counted, dtype=np.int64), masks[:MAX_MASKS]
+        yield corruption, level, np.array(counted, dtype=np.int64), masks
 
 
 def _predicted(

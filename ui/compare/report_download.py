@@ -9,6 +9,7 @@ from core.report import exports
 from core.report.content import ReportedCheckpoint, gather
 from core.report.html.page import Cover, file_name, render
 from core.report.language.words import LANGUAGES
+from core.report.trust_content import trust_content
 from core.report.verdicts import decide
 from ui.compare.scores import Side
 from ui.downloads import offer
@@ -36,9 +37,10 @@ def show_exports(sides: Sequence[Side]) -> None:
     )  # fmt: skip
     cover = ask_cover()
     with_trust = st.checkbox(
-        "With robustness and trust", key="report trust",
-        help="One more section, from what is stored of them; it says how to count what is missing.",
-    )  # fmt: skip
+        "With robustness and trust", key="report trust", help="One more section, from what is stored of them."
+    )
+    if with_trust:
+        _say_missing(checkpoints)
     with st.container(horizontal=True):
         offer(
             "Report",
@@ -48,6 +50,14 @@ def show_exports(sides: Sequence[Side]) -> None:
         )  # fmt: skip
         for name, (label, media_type) in TABLES.items():
             offer(label, partial(_table, name, checkpoints, language), name, media_type, icon=":material/table:")
+
+
+def _say_missing(checkpoints: Sequence[ReportedCheckpoint]) -> None:
+    stored = trust_content(checkpoints)
+    lacking = [] if stored.robustness else ["curves under corruptions (*Why*, *Robustness*)"]
+    lacking += [] if all(stored.held_out) else ["promises (*Why*, *Trust*)"]
+    if lacking:
+        st.caption(f"Not stored for all of them yet: {' and '.join(lacking)}. The report says how to count them.")
 
 
 def ask_cover() -> Cover:

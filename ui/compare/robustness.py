@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import jobs
 from core.data.corruptions import CELLS, CLEAN, CORRUPTIONS, LEVELS, Corruption
+from core.errors import RunError
 from core.metrics.comparison import Difference
 from core.metrics.image_scores import most_hurt
 from core.training.run import robustness
@@ -31,29 +32,40 @@ PURPOSE = (
     "mIoU under seven corruptions at five levels each: blur, noise, JPEG, brightness and contrast of Hendrycks and "
     "Dietterich 2019, and rotation and scale of photo and mask."
 )
-LOWEST = 5
-"""Fewest photos that can be asked for here."""
-
 PICTURE_PX = 360
+
+
+Shown = dict[str, tuple[Side, Robustness]]
+"""What is drawn: A as `a`, B as `b`, or the one of them that has curves."""
 
 
 def show_robustness(a: Side, b: Side) -> None:
     """Draw the curves of what is stored, and offer to evaluate what is not."""
+    sides = {"a": a, "b": b}
     stored = [
         robustness.find(each.choice.run.eval_dir, each.evaluation.checkpoint_hash, each.evaluation.split,
                         each.evaluation.fingerprint)
-        for each in (a, b)
+        for each in sides.values()
     ]  # fmt: skip
     pair = robustness.on_same_photos(stored)
-    if pair:
-        _show_curves(a, b, *pair)
-    else:
-        st.caption(PURPOSE)
-    sides = list({side.choice.id: side for side in (a, b)}.values())
-    is_live = any(jobs.is_held(_job_of(side)) for side in sides)
+    found = [[each] for each in pair] or [robustness.on_same_photos([of_side]) for of_side in stored]
+    shown = {key: (sides[key], each[0]) for key, each in zip(sides, found, strict=True) if each}
+    is_damaged = False
+    try:
+        if shown:
+            # Each alone has a number of photos of its own: only one of them is drawn.
+            _show_curves(shown if pair else dict([*shown.items()][:1]))
+        else:
+            st.caption(PURPOSE)
+    except RunError as error:  # a cell is damaged: the buttons below count it again
+        st.error(plain(str(error)), icon=":material/error:")
+        is_damaged = True
+    is_live = any(jobs.is_held(_job_of(side)) for side in sides.values())
+    sizes = [len(each.names) for of_side in stored for each in of_side]
     st.fragment(_offer, run_every=POLL_S if is_live else None)(
-        sides, stored, pair[0] if pair else None, was_live=is_live
-    )
+        (a, b), stored, len(pair[0].names) if pair else max(sizes, default=PHOTOS),
+        is_whole=bool(pair) and not is_damaged, is_damaged=is_damaged, was_live=is_live,
+    )  # fmt: skip
 
 
 def _job_of(side: Side) -> Path:
@@ -61,8 +73,9 @@ def _job_of(side: Side) -> Path:
 
 
 def _offer(
-    sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], shown: Robustness | None, *, was_live: bool
-) -> None:
+    sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], usual: int,
+    *, is_whole: bool, is_damaged: bool, was_live: bool,
+) -> None:  # fmt: skip
     """Draw the progress of running evaluations, and what starts others."""
     with showing_errors():
         going_on = {side.choice.id: jobs.progress(_job_of(side)) for side in sides}
@@ -75,22 +88,21 @@ def _offer(
             elif error := jobs.error(_job_of(side)):
                 st.error(plain(error), icon=":material/error:")
         if not any(going_on.values()):
-            with st.expander("Another number of photos") if shown else nullcontext():
-                _ask(sides, stored, shown)
+            with st.expander("Another number of photos") if is_whole else nullcontext():
+                _ask(sides, stored, usual, is_damaged=is_damaged)
 
 
-def _ask(sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], shown: Robustness | None) -> None:
+def _ask(sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], usual: int, *, is_damaged: bool) -> None:
     """Ask for the number of photos; a button starts each checkpoint that lacks them."""
     split_images = sides[0].evaluation.scores.images
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = min(split_images, len(shown.names) if shown else PHOTOS)
         photos = st.number_input(
-            "Photos", min(LOWEST, split_images), split_images, wanted, key="robustness photos", width=120,
+            "Photos", 1, split_images, min(split_images, usual), key="robustness photos", width=120,
             help=f"A sample of the split's {split_images:,}, drawn with a fixed seed: the same for A and B. "
             f"Each is predicted {len(CELLS)} times.",
         )  # fmt: skip
         for side, of_side in zip(sides, stored, strict=False):
-            if not any(len(each.names) == photos and each.is_complete for each in of_side):
+            if is_damaged or not any(len(each.names) == photos and each.is_complete for each in of_side):
                 _offer_one(side, int(photos), of_side)
 
 
@@ -112,43 +124,47 @@ def _offer_one(side: Side, photos: int, of_side: Sequence[Robustness]) -> None:
         st.rerun()
 
 
-def _show_curves(a: Side, b: Side, of_a: Robustness, of_b: Robustness) -> None:
+def _show_curves(shown: Shown) -> None:
     """Draw the table of all corruptions, the curves of one, and a photo at a level."""
-    compared, floors = cached_comparison.levels(of_a.path, of_b.path)
+    stored = [each for _, each in shown.values()]
+    compared, floors = cached_comparison.levels(stored[0].path, stored[-1].path)
+    labels = {key: side.label for key, (side, _) in shown.items()}
+    lacking = f" Of {plain(next(iter(labels.values())))} alone so far." if len(shown) == 1 else ""
     st.caption(
-        f"{PURPOSE} {count(len(of_a.names), 'photo')} of the {of_a.split_images:,} of {plain(of_a.split)}; in the "
-        "table, the mean over the five levels."
+        f"{PURPOSE} {count(len(stored[0].names), 'photo')} of the {stored[0].split_images:,} of "
+        f"{plain(stored[0].split)}; in the table, the mean over the five levels.{lacking}"
     )
     rows = [("None", next(iter(compared.values()))[0][0])]
     rows += [(CORRUPTIONS[name].label, whole) for name, (_, whole) in compared.items()]
-    st.table(_table(rows))
-    worst = {side: min(compared, key=lambda name: _score(compared[name][1], side)) for side in "ab"}
-    labels = {name: each.label for name, each in CORRUPTIONS.items()}
-    name = address.ask_one("Corruption", labels, "corruption", worst["b"])
-    levels = compared[name][0]
-    figure = levels_figure(levels, floors[name], CORRUPTIONS[name], (a.label, b.label))
-    chart = Chart(f"levels {name}", "", figure, f"mIoU under {labels[name]} by level, {a.label} and {b.label}")
-    show_chart(chart, on_mark=lambda level: address.hold("level", level))
+    st.table(_table(rows, list(shown)))
+    worst = min(compared, key=lambda name: _score(compared[name][1]))
+    name = address.ask_one("Corruption", {key: each.label for key, each in CORRUPTIONS.items()}, "corruption", worst)
+    levels, corruption = compared[name][0], CORRUPTIONS[name]
+    figure = levels_figure(levels, floors[name], corruption, labels)
+    alt = f"mIoU under {corruption.label} by level, {' and '.join(labels.values())}"
+    show_chart(Chart(f"levels {name}", "", figure, alt), on_mark=_choose_level)
     level = int(address.ask_one("Level", [str(each) for each in range(LEVELS + 1)], "level", "3"))
-    st.markdown(_sentence(CORRUPTIONS[name], level, levels[level]))
+    st.markdown(_sentence(corruption, level, levels[level], list(shown)))
     with showing_errors():
-        _show_photo(a, b, (of_a, of_b), name, level)
+        _show_photo(shown, name, level)
 
 
-def _score(difference: Difference, side: str) -> float:
-    score: float | None = getattr(difference, side)
-    return 1.0 if score is None else score
+def _choose_level(level: str) -> None:
+    if level:  # a click beside the marks chooses none
+        address.hold("level", level)
 
 
-def _table(rows: Sequence[tuple[str, Difference]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "Corruption": [label for label, _ in rows],
-            "A": [percent(each.a) for _, each in rows],
-            "B": [percent(each.b) for _, each in rows],
-            "B - A [95 % interval]": [_change(each) for _, each in rows],
-        }
-    ).set_index("Corruption")
+def _score(difference: Difference) -> float:
+    return 1.0 if difference.b is None else difference.b
+
+
+def _table(rows: Sequence[tuple[str, Difference]], keys: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"Corruption": [label for label, _ in rows]})
+    for key in keys:
+        table[key.upper()] = [percent(getattr(each, key)) for _, each in rows]
+    if len(keys) > 1:
+        table["B - A [95 % interval]"] = [_change(each) for _, each in rows]
+    return table.set_index("Corruption")
 
 
 def _change(each: Difference) -> str:
@@ -158,23 +174,26 @@ def _change(each: Difference) -> str:
     return f"{points(each.delta)} [{100 * each.low:+.1f}, {100 * each.high:+.1f}]"
 
 
-def _sentence(corruption: Corruption, level: int, each: Difference) -> str:
+def _sentence(corruption: Corruption, level: int, each: Difference, keys: Sequence[str]) -> str:
     what = f"{corruption.label}, {corruption.strength(level)}" if level else "The photos as they are"
-    return f"**{what}**: A {percent(each.a)}, B {percent(each.b)}; B - A {plain(_change(each))}, 95 % interval."
+    said = ", ".join(f"{key.upper()} {percent(getattr(each, key))}" for key in keys)
+    change = f"; B - A {plain(_change(each))}, 95 % interval" if len(keys) > 1 else ""
+    return f"**{what}**: {said}{change}."
 
 
-def _show_photo(a: Side, b: Side, stored: tuple[Robustness, Robustness], name: str, level: int) -> None:
-    """Draw a photo at a level, its truth, and both masks; those that lose most come first."""
+def _show_photo(shown: Shown, name: str, level: int) -> None:
+    """Draw a photo at a level, its truth, and the masks; those that lose most come first."""
+    side, stored = next(iter(shown.values()))[0], [each for _, each in shown.values()]
     order = most_hurt([(each.counts(CLEAN, 0), each.counts(name if level else CLEAN, level)) for each in stored])
     photo = st.selectbox(
         "Photo", [stored[0].names[index] for index in order if index < MAX_MASKS], key=f"hurt {name} {level}",
-        help="The photos that lose most from level 0, A and B together, come first.",
+        help="The photos that lose most from level 0 come first.",
     )  # fmt: skip
-    data = cached.dataset(a.evaluation.data)
-    (sample,) = require_samples(data, a.evaluation.split, [photo])
-    pictures, shown = cached_comparison.level_pictures(sample, stored, name, level, data.classes, PICTURE_PX)
-    captions = ("Photo", "Truth", f"A: {a.label}", f"B: {b.label}")
+    data = cached.dataset(side.evaluation.data)
+    (sample,) = require_samples(data, side.evaluation.split, [photo])
+    pictures, ids = cached_comparison.level_pictures(sample, stored, name, level, data.classes, PICTURE_PX)
+    captions = ("Photo", "Truth", *(f"{key.upper()}: {each.label}" for key, (each, _) in shown.items()))
     with st.container(horizontal=True):
         for picture, caption in zip(pictures, captions, strict=True):
             show_picture(picture, plain(caption), f"{photo}, {name} level {level}: {caption}")
-    show_legend(shown, data.classes)
+    show_legend(ids, data.classes)

@@ -221,13 +221,14 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classe
 
 
 def levels_figure(
-    levels: Sequence[Difference], floors: Sequence[float | None], corruption: Corruption, labels: tuple[str, str]
+    levels: Sequence[Difference], floors: Sequence[float | None], corruption: Corruption, labels: dict[str, str]
 ) -> go.Figure:
-    """Draw the mIoU of two checkpoints and of the floor against the level of a corruption; a mark chooses its level."""
+    """Draw the mIoU of checkpoints (`a`, `b`) and of the floor against a corruption's level; marks choose a level."""
     figure = blank(height=320, x_title=f"Level of {corruption.label}", y_title="Mean IoU")
     numbers = list(range(len(levels)))
     hover = ["as it is", *(corruption.strength(level) for level in numbers[1:])]
-    for side, label, color in zip(SIDES, labels, THEME_COLORS, strict=False):
+    for side, label in labels.items():
+        color = THEME_COLORS[SIDES.index("a" if side == "a" else "b")]
         figure.add_scatter(
             x=numbers, y=[getattr(each, side) for each in levels], name=f"{side.upper()}: {literal(label)}",
             mode="lines+markers", marker={"size": 10, "symbol": "circle" if side == "a" else "diamond"},

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from core.data.corruptions import CORRUPTIONS
 from core.data.dataset import TEST
 from core.metrics.comparison import Difference, compare_levels
-from core.metrics.confusion import iou, mean, mean_over_classes
+from core.metrics.confusion import iou, mean_over_classes
 from core.metrics.risk import AIMS, Promise
 from core.metrics.scores import floor
 from core.report.content import Content
@@ -46,7 +46,7 @@ def robustness(content: Content, words: Words) -> RobustnessPart | None:
         if not rows:
             rows.append(Row(words("level 0"), (*_known(miou_CL[:, 0]), floors[0])))
         floor_L = np.array(floors[1:], dtype=np.float64)
-        rows.append(Row(words(name), (*(mean(miou_L[1:]) for miou_L in miou_CL), mean(floor_L))))
+        rows.append(Row(words(name), tuple(_known(np.array([*(miou_CL[:, 1:].mean(axis=1)), floor_L.mean()])))))
         if len(stored) > 1:
             differences.append((words(name), compare_levels(counts_CLNKK[0], counts_CLNKK[-1])[1]))
     columns = (*words.labels(content), words("floor"))

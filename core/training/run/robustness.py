@@ -11,7 +11,7 @@ A cell is written whole as soon as it is counted, so what was stopped goes on wh
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -25,6 +25,7 @@ from core.data.corruptions import CELLS, CLEAN, CORRUPTIONS, LEVELS, LONGEST_PX
 from core.data.dataset import TEST
 from core.errors import RunError
 from core.files import delete_folder, entries, replacing, write_json
+from core.home import home
 from core.metrics.confusion import Counts, iou, mean
 from core.metrics.scores import floor
 from core.training.run import evaluations, openings
@@ -86,7 +87,7 @@ class Robustness:
         return np.stack([self.counts(corruption if level else CLEAN, level) for level in range(LEVELS + 1)])
 
     def store(self, corruption: str, level: int, counts_NKK: Counts, masks: list[bytes]) -> None:
-        """Write a cell; if the run was deleted meanwhile, raises `RunError`."""
+        """Write a cell; if that fails, as on a full disk or in a deleted run, raises `RunError`."""
         try:
             with replacing(self._file(corruption, level)) as file:
                 np.savez_compressed(
@@ -95,8 +96,19 @@ class Robustness:
                     masks_B=np.frombuffer(b"".join(masks), dtype=np.uint8),
                     mask_ends=np.cumsum([len(each) for each in masks], dtype=np.int64),
                 )
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} was deleted meanwhile; evaluate again.") from error
+        except OSError as error:
+            raise RunError(
+                f"{self._file(corruption, level)} cannot be written: {error.strerror}; make room, see that the run is "
+                "there, and start again: the finished cells stay."
+            ) from error
+
+    def discard_damaged(self) -> None:
+        """Delete the cells that cannot be read, so that they are counted again."""
+        for corruption, level in self.done:
+            try:
+                self.counts(corruption, level)
+            except RunError:
+                self._file(corruption, level).unlink(missing_ok=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document that `evaluate --corruptions --json` prints; every cell must be stored."""
@@ -114,11 +126,11 @@ class Robustness:
     def _corruption(self, name: str) -> dict[str, Any]:
         corruption = CORRUPTIONS[name]
         levels = [_scores(counts_NKK) for counts_NKK in self.counts_of(name)[1:]]
-        scored = [each["miou"] for each in levels if each["miou"] is not None]
+        scores = [each["miou"] for each in levels if each["miou"] is not None]
         return {
             "name": name,
             "source": "Hendrycks and Dietterich 2019" if corruption.is_published else "Atrous",
-            "mean_miou": sum(scored) / len(scored) if scored else None,
+            "mean_miou": sum(scores) / LEVELS if len(scores) == LEVELS else None,
             "levels": [
                 {"level": level, "strength": corruption.strength(level)} | each for level, each in enumerate(levels, 1)
             ],
@@ -142,24 +154,37 @@ def _scores(counts_NKK: Counts) -> dict[str, Any]:
     return {"miou": mean(iou(counts_NKK.sum(axis=0))), "floor": asdict(floor(counts_NKK))}
 
 
+def cache() -> Path:
+    """Return the folder for checkpoints outside run folders."""
+    return home() / "cache" / "robustness"
+
+
 def open_store(eval_dir: Path, about: Robustness) -> Robustness:
     """Make the folder of an evaluation of robustness, or go on with the one there; of another version it is replaced.
 
     `about.path` is ignored. A folder that cannot be written raises `RunError`.
     """
     place = eval_dir / _key(about.split, about.checkpoint_hash, about.fingerprint, len(about.names))
-    wanted = Robustness(**vars(about) | {"path": place})
-    if _load(place) == wanted:
+    wanted = replace(about, path=place)
+    # The name of the file and the place of the data may differ: the key has the hashes of their content.
+    found = _load(place)
+    if found and _counted(found) == _counted(wanted):
+        found.discard_damaged()
         return wanted
     try:
         delete_folder(place)
-        place.mkdir(parents=eval_dir.parent.is_dir(), exist_ok=True)
+        place.mkdir(parents=eval_dir.parent.is_dir() or eval_dir == cache(), exist_ok=True)
         write_json(place / ABOUT, {"schema": SCHEMA} | asdict(wanted) | {"path": None})
     except OSError as error:
         raise RunError(
             f"The folder {place} cannot be written: {error.strerror}; check that its run is there."
         ) from error
     return wanted
+
+
+def _counted(about: Robustness) -> tuple[object, ...]:
+    """Return what the counts are of."""
+    return about.checkpoint_hash, about.split, about.fingerprint, about.class_names, about.names
 
 
 def find(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> list[Robustness]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data.corruptions import CORRUPTIONS
@@ -129,6 +130,12 @@ def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run
     offers = [button.label for button in asked.button if "corrupted photos" in button.label]
     assert [label.split(" on ")[0] for label in offers] == ["Evaluate 1 epoch", "Evaluate 3 epochs"]
     store_corrupted(run, 1, 1)
+    alone = visit("compare", why="Robustness")
+    (table,) = (table.value for table in alone.table if table.value.index.name == "Corruption")
+    assert list(table.columns) == ["A"]
+    assert [button.label.split(" on ")[0] for button in alone.button if "corrupted photos" in button.label] == [
+        "Evaluate 3 epochs"
+    ]
     store_corrupted(run, 3, 4)
     app = visit("compare", why="Robustness", corruption="rotation", level="3")
     assert not app.exception
@@ -143,3 +150,11 @@ def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run
     assert marks == [[str(level) for level in range(6)]] * 2 + [None]
     alts = [picture.alt for image in app.image for picture in image.proto.imgs if "rotation level 3" in picture.alt]
     assert [alt.split(": ")[1] for alt in alts] == ["Photo", "Truth", "A", "B"]
+    (cell,) = next(run.eval_dir.glob("robustness-*")).glob("noise-2.npz")
+    cell.write_bytes(b"torn")
+    st.cache_data.clear()
+    torn = visit("compare", why="Robustness")
+    assert not torn.exception
+    assert "noise-2.npz cannot be read" in torn.error[0].value
+    assert sum("corrupted photos" in button.label for button in torn.button) == 2
+    assert gallery(torn), "the rest of the page is there"
