@@ -26,8 +26,9 @@ from ui.segment.models import (
 )
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
-from ui.segment.photo_view import Photo, ask_stretch, show_results, show_scale
+from ui.segment.photo_view import Photo, ask_stretch, show_scale
 from ui.segment.trust import figures_of, said, show_trust
+from ui.segment.why_here import show_results
 from ui.words import plain
 
 
@@ -66,7 +67,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
             tta = ask_tta(image_size, results[0].size, results[0].seconds)
             results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, tta)]
     names = [model.label for model in chosen]
-    show_results(photo, results, names, look)
+    show_results(chosen[0].source, photo, results, names, look)
     for model, result in zip(chosen, results, strict=True):
         say_nothing_found(model, result.areas)
     if not photo.truth:
@@ -75,9 +76,9 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
     for note in results[0].notes:
         st.caption(f"{plain(photo.name)}: {plain(note)}")
     with table:
-        for letter, name, result in zip("AB", names, results, strict=False):
+        for letter, model, result in zip("AB", chosen, results, strict=False):
             if len(results) > 1:
-                st.markdown(f"**{letter}**: {plain(name)}")
+                st.markdown(f"**{letter}**: {plain(model.label)}")
             show_areas(shown_areas(result, look), look.colors(result.classes))
         st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s.")
         show_trust(chosen, look.promise, photo, shown_areas(results[0], look), tta)

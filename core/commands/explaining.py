@@ -1,6 +1,7 @@
 """The command explain: why a pixel of a photo got its class."""
 
 import argparse
+import re
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from core.terminal import say
 def explain(arguments: argparse.Namespace) -> Document:
     """Say why a pixel of a photo got its class: pictures of the evidence, and figures; nothing is overwritten."""
     from core.data.images import png_bytes
-    from core.explain.evidence import KINDS, evidence
+    from core.explain.evidence import evidence
     from core.explain.explaining import explain as explained_at
+    from core.explain.kinds import KINDS
     from core.explain.tracing import explainable
     from core.model.output.file_names import file_stem
     from core.model.predict.predictor import open_predictor
@@ -73,6 +75,8 @@ def show_explain(document: Document) -> str:
 
 
 def _pixel(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"\d+,\d+", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a pixel; give X,Y, such as 200,150")
     x, y = (int(part) for part in text.split(","))
     return x, y
 

@@ -5,5 +5,6 @@ tracing.py     one pass forwards and one backwards, which all parts of an explan
 maps.py        where evidence for a class lies, the check of that map, how far the receptive field reaches
 taps.py        where on a photo the taps of each atrous rate fall
 branches.py    what each branch of ASPP contributes to a logit
+kinds.py       the names of the parts, without torch
 evidence.py    an explanation as pictures, each with what it shows and what it does not
 """

@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from core.explain.explaining import Explanation
-from core.explain.maps import CHECKED_SHARE
+from core.explain.kinds import BRANCHES, CLASS_MAP, RECEPTIVE_FIELD, TAPS
+from core.explain.maps import CHECKED_SHARE, LEAST_GAIN
 from core.explain.taps import PHOTO, Tap
 from core.model.output.render import ONLY_A_COLOR, ONLY_B_COLOR, confidence_map
 
-CLASS_MAP, RECEPTIVE_FIELD, TAPS, BRANCHES = "class-map", "receptive-field", "taps", "branches"
-KINDS = (CLASS_MAP, RECEPTIVE_FIELD, TAPS, BRANCHES)
-
 PICTURE_PX = 800
 """The longer side of the photo in every picture."""
-ROW_PX, FONT_PX, MARK_PX = 30, 18, 9
+ROW_PX, FONT_PX, MARK_PX = 36, 22, 9
 STRENGTH = 0.6
 BRIGHTEST_PERCENTILE = 99.5
 """Of a receptive field: single pixels far above the others would leave the rest black."""
@@ -48,6 +46,10 @@ def evidence(explanation: Explanation, photo: Image.Image) -> tuple[Evidence, ..
     )
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def _what(explanation: Explanation) -> str:
     return "this pixel" if explanation.object_HW is None else "this object"
 
@@ -55,13 +57,14 @@ def _what(explanation: Explanation) -> str:
 def _class_map(explanation: Explanation, shown: Image.Image) -> Evidence:
     where, best_random = f"{explanation.class_name} at {_what(explanation)}", max(explanation.check.by_random)
     sharp = (
-        f"With the brightest {CHECKED_SHARE:.0%} of a blurred photo left sharp its probability is "
-        f"{explanation.check.by_map:.0%}, with as much at random {best_random:.0%} at most"
+        f"With the brightest {_percent(CHECKED_SHARE)} of the photo left sharp and the rest blurred the probability is "
+        f"{_percent(explanation.check.by_map)}, with as much left at random {_percent(best_random)} at most"
     )
     if explanation.map_HW is None:
         return Evidence(
             CLASS_MAP,
-            f"Nothing. {sharp}, so the map finds no evidence for {where} and is not offered.",
+            f"No map. {sharp}. A map of the evidence for {where} is shown only if it is {_percent(LEAST_GAIN)} better "
+            "than every random one.",
             "This does not mean that the class is wrong: a model can be sure of it from many places at once, or, as of "
             "background, because nothing speaks for another.",
             None,
@@ -106,7 +109,7 @@ def _taps(explanation: Explanation, shown: Image.Image, scale: float) -> Evidenc
         "Each square is a cell of the backbone's last map that an atrous rate reads for this pixel, drawn around the "
         "centre of what the cell sees; taps that fall outside the map read zeros.",
         f"A cell sees far more of the photo than its square, and the logit mixes several cells: the one whose taps "
-        f"these are weighs {explanation.cell_share:.0%}, and the last convolution mixes its neighbours in.",
+        f"these are weighs {_percent(explanation.cell_share)}, and the last convolution mixes its neighbours in.",
         _marked(picture, explanation, shown.size),
     )
 
@@ -121,7 +124,7 @@ def _branches(explanation: Explanation) -> Evidence:
     name, runner_up = explanation.class_name, explanation.runner_up_name
     return Evidence(
         BRANCHES,
-        f"What each branch of ASPP adds to the logit of {name}, which rises from {explanation.silent:.2f} with all of "
+        f"What each branch of ASPP adds to the logit of {name}, which goes from {explanation.silent:.2f} with all of "
         f"them off to {explanation.logit:.2f}; beside it what it adds to that of {runner_up}, the second best class.",
         "A branch's share is the mean over all orders of switching them on (Shapley value), since what one adds "
         "depends on the others; it does not say how a model trained without it would do.",

@@ -105,6 +105,15 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
     picture.hover(position={"x": 5, "y": 5})
     expect(picture.locator(".readout")).to_be_visible()
 
+    page.get_by_text("Why here", exact=True).click()
+    expect(page.get_by_text("Click a place in the photo")).to_be_visible()
+    picture.click(position={"x": 0, "y": 0})
+    explained = page.get_by_text("at 0, 0: probability")
+    expect(explained).to_be_visible()
+    expect(page.get_by_role("img", name="Where the atrous taps fall in holiday.png")).to_be_visible()
+    page.get_by_text("Why here", exact=True).click()
+    expect(explained).to_be_hidden()
+
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Index mask").click()
     assert downloading.value.suggested_filename == "holiday_mask.png"

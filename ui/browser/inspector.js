@@ -3,7 +3,7 @@ const POINTED = "atrous pointed";
 let hasPointed = false;
 try { hasPointed = localStorage.getItem(POINTED) !== null; } catch { /* the browser stores nothing */ }
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
   const photo = find(".photo"), image = find("img"), cross = find(".cross"), readout = find(".readout");
   const hint = find(".hint");
@@ -53,15 +53,19 @@ export default function ({ parentElement, data }) {
   const hide = () => { readout.hidden = cross.hidden = true; };
   const inside = (value) => Math.min(0.9999, Math.max(0, value));
 
-  photo.onpointermove = photo.onpointerdown = (event) => {
+  const placeOf = (event) => {
     const box = photo.getBoundingClientRect();
-    show(inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height));
+    return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
   };
+  const ask = (at) => { if (data.asks) setTriggerValue("pointed", at); };
+  photo.onpointermove = photo.onpointerdown = (event) => show(...placeOf(event));
+  photo.onclick = (event) => ask(placeOf(event));
   photo.onpointerleave = hide;
   photo.onblur = hide;
   photo.onkeydown = (event) => {
     const by = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
     if (event.key === "Escape") hide();
+    if (event.key === "Enter") ask(place);
     if (!by) return;
     event.preventDefault();
     show(inside(place[0] + by[0]), inside(place[1] + by[1]));

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ SMALL_PX = 400
 """The largest side of a photo on a contact sheet."""
 LEAST_FREE_SHARE = 0.15
 """Share of free memory below which open models are dropped before another one is opened."""
+
+_explaining = threading.Lock()
+"""One explanation at a time: it takes a second model, and up to 2.5 GB with ResNet-50."""
 
 
 class GivenFile(NamedTuple):
@@ -197,3 +201,44 @@ def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
         seconds=seconds,
         features_C=features[0].cpu().numpy(),
     )
+
+
+class Part(NamedTuple):
+    """A part of an explanation: its kind, two sentences, and its picture as a file, where there is one."""
+
+    kind: str
+    shows: str
+    does_not_show: str
+    picture: bytes | None
+
+
+class Why(NamedTuple):
+    """Why a pixel got its class."""
+
+    class_name: str
+    runner_up_name: str
+    probability: float
+    parts: tuple[Part, ...]
+
+
+def explained(source: Source, photo: bytes, name: str, at: tuple[int, int], *, whole_object: bool) -> Why:
+    """Return why a pixel (x, y) of a photo got its class, or the object that it is part of."""
+    return _explained(_key(source), photo, name, at, whole_object=whole_object)
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner="Looking for what made the model see this here …")
+def _explained(key: ModelKey, data: bytes, name: str, at: tuple[int, int], *, whole_object: bool) -> Why:
+    from core.explain.evidence import evidence
+    from core.explain.explaining import explain
+    from core.explain.tracing import explainable
+    from core.model.weights.pretrained import open_named
+
+    photo, predictor = open_photo(data, name), _model(key).predictor
+    with _explaining:
+        model = explainable(open_named(key.source, given=key.given), predictor)
+        found = explain(model, photo, at, whole_object=whole_object)
+    parts = tuple(
+        Part(part.kind, part.shows, part.does_not_show, part.picture and jpeg_bytes(part.picture))
+        for part in evidence(found, photo)
+    )
+    return Why(found.class_name, found.runner_up_name, found.probability, parts)

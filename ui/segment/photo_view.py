@@ -4,7 +4,7 @@ The inspector's class, confidence and runner-up are the three channels of one PN
 pixels from it, without a request to the server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +48,9 @@ UNDECIDED = "Void: below the threshold"
 
 _mount = component("photo_inspector", "inspector")
 
+OnPoint = Callable[[tuple[float, float]], None]
+"""What a click on a picture calls, with the place as shares of its width and height."""
+
 
 COLORS = {
     "object in A only": ONLY_A_COLOR,
@@ -78,16 +81,8 @@ def _stretched(photo: Photo) -> Photo:
     return photo._replace(data=png_bytes(open_photo(photo.data, photo.name, stretch=True)))
 
 
-def show_results(photo: Photo, results: Sequence[Segmented], names: Sequence[str], look: Look) -> None:
-    """Draw a photo segmented by one model, or by two of these names."""
-    if len(results) == 1:
-        show_pictures(photo, results[0], look)
-    else:
-        show_pair(photo, results, names, look)
-
-
-def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
-    """Draw the photo as `look` asks."""
+def show_pictures(photo: Photo, result: Segmented, look: Look, on_point: OnPoint | None = None) -> None:
+    """Draw the photo as `look` asks; a click on one picture alone calls `on_point`."""
     small = small_photo(photo)
     answers = result.answers().reduced(*small.size)
     if look.kind == SIDE_BY_SIDE:
@@ -101,7 +96,7 @@ def show_pictures(photo: Photo, result: Segmented, look: Look) -> None:
         shown = answers._replace(mask_HW=look.abstaining(answers))
         show_inspector(
             picture_file(small, answers, result.classes, look), shown.png(), class_names=result.classes.names,
-            alt=ALTS[look.kind].format(photo.name), key="inspector", width=fitting(small),
+            alt=ALTS[look.kind].format(photo.name), key="inspector", width=fitting(small), on_point=on_point,
         )  # fmt: skip
         if look.kind == CONFIDENCE:
             show_scale()
@@ -153,9 +148,18 @@ def _show_beside(photo: Photo, small: Image.Image, answers: Answers, result: Seg
 
 
 def show_inspector(
-    picture: bytes, answers: bytes, *, class_names: Sequence[str], alt: str, key: str, width: str
-) -> None:
-    """Draw a picture (JPEG or PNG) with an inspector of its pixels; `answers` is `Answers.png()`, of any size."""
+    picture: bytes, answers: bytes, *, class_names: Sequence[str], alt: str, key: str, width: str,
+    on_point: OnPoint | None = None,
+) -> None:  # fmt: skip
+    """Draw a picture (JPEG or PNG) with an inspector of its pixels; `answers` is `Answers.png()`, of any size.
+
+    A click, or Enter at the cursor, calls `on_point`.
+    """
+
+    def point() -> None:
+        if on_point:
+            on_point(tuple(st.session_state[key].pointed))
+
     _mount(
         key=key,
         data={
@@ -166,7 +170,9 @@ def show_inspector(
             "undecided": UNDECIDED,
             "alt": alt,
             "width": width,
+            "asks": on_point is not None,
         },
+        on_pointed_change=point,
     )
 
 

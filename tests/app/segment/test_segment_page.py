@@ -21,6 +21,7 @@ from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, append, button, epoch_record, links, make_pairs, started, texts
 from tests.app.segment.photos import helps, photo_bytes, pictures, upload
 from tests.small_models import ship_stand_in
+from ui.segment.why_here import PLACE, TAPS, TITLES
 
 
 def test_nothing_yet_leads_to_train_or_to_a_model_on_offer(visit: Visit) -> None:
@@ -49,6 +50,24 @@ def test_without_a_run_the_starter_stands_first_with_samples_in_sight_a_click_ea
     app.segmented_control(key="shipped sample").set_value("person").run()
     assert pictures(app) == ["person.jpg with its classes laid over it"]
     assert pictures(visit("segment", photo="Sample", sample="person")) == ["person.jpg with its classes laid over it"]
+
+
+def test_why_here_is_computed_when_asked_and_a_single_pixel_is_not_explained(visit: Visit) -> None:
+    ship_stand_in()
+    app = upload(visit("segment"), ("a photo.jpg", photo_bytes()))
+    assert TITLES[TAPS] not in texts(app)
+    app.toggle(key="why").set_value(True).run()
+    assert "Click a place in the photo" in texts(app)
+    app.session_state[PLACE] = ("a photo.jpg", hash(photo_bytes())), (49, 33)
+    app.run()
+    assert not app.exception
+    assert "at 49, 33: probability" in texts(app)
+    assert all(title in texts(app) for title in TITLES.values())
+    single = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(single, format="PNG")
+    app = upload(visit("segment"), ("one.png", single.getvalue()))
+    app.toggle(key="why").set_value(True).run()
+    assert "The photo is a single pixel" in texts(app)
 
 
 @pytest.mark.parametrize(

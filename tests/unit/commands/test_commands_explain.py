@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.explain.evidence import KINDS
+from core.explain.kinds import KINDS
 from tests.small_data import draw_pair
 from tests.small_models import save_lively_model
 from tests.unit.commands.calls import Command

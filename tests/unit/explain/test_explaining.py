@@ -18,8 +18,9 @@ from core.data.geometry import FIT, RESIZE, place_of
 from core.data.loading.transforms import photo_in_square
 from core.errors import PhotoError
 from core.explain.branches import branch_names, contributions
-from core.explain.evidence import KINDS, evidence
+from core.explain.evidence import evidence
 from core.explain.explaining import explain, target_at
+from core.explain.kinds import KINDS
 from core.explain.maps import ranks
 from core.explain.taps import OUTSIDE, PADDING, PHOTO, axis_of, taps_at
 from core.explain.tracing import Explainable, trace
@@ -252,4 +253,4 @@ def test_a_map_that_marks_nothing_of_use_is_not_offered(mobilenet_to_explain: Ex
     assert explanation.map_HW is None
     part = evidence(explanation, draw_pair(0)[0])[0]
     assert part.picture is None
-    assert part.shows.startswith("Nothing. ")
+    assert part.shows.startswith("No map. ")
