@@ -238,7 +238,7 @@ def _explained(key: ModelKey, data: bytes, name: str, at: tuple[int, int], *, wh
         model = explainable(open_named(key.source, given=key.given), predictor)
         found = explain(model, photo, at, whole_object=whole_object)
     parts = tuple(
-        Part(part.kind, part.shows, part.does_not_show, part.picture and jpeg_bytes(part.picture))
+        Part(part.kind, part.shows, part.does_not_show, jpeg_bytes(part.picture) if part.picture else None)
         for part in evidence(found, photo)
     )
     return Why(found.class_name, found.runner_up_name, found.probability, parts)
