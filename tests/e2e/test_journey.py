@@ -12,7 +12,7 @@ from core.data.demo import write_demo
 from core.training.settings.presets import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, PALETTE
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import choose, go_to, pick, set_number
+from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, set_number
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -81,6 +81,31 @@ def test_look_at_data(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
     log = dashboard.log.read_text()
     assert "Traceback" not in log
     assert "Exception" not in log
+
+
+def test_repeat_with_seeds(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
+    """A study of two recipes and two seeds: started, seen at work, stopped, gone on with, its verdict on Compare."""
+    page = visit.page
+    page.set_default_timeout(PAGE_MS)
+    expect.set_options(timeout=PAGE_MS)
+    page.goto(f"{dashboard.url}/train?run=new&source=A+folder&data={scenes}&preset=demo")
+    expect(page.get_by_text(PRESET_HELP["demo"])).to_be_visible()
+    set_number(page, "Image size (px)", "64")
+    rest(page)
+    page.get_by_text("Repeat with seeds, or folds").click()
+    set_number(page, "Seeds", "2")
+    recipes = page.get_by_role("textbox", name="Compare recipes")
+    recipes.fill("epochs=1,2")
+    recipes.press("Control+Enter")
+    page.get_by_role("button", name="Start the study: 4 trainings").click()
+    expect(page.get_by_text("0 of 4 trainings done")).to_be_visible()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").click(timeout=TRAINING_MS)
+    expect(page.get_by_text("4 of 4 trainings done")).to_be_visible(timeout=TRAINING_MS)
+    go_to(page, "Results")
+    verdict = "2 runs each are too few for a verdict on 2 epochs and 1 epoch"
+    expect(page.get_by_role("heading", name=verdict)).to_be_visible()
+    expect_no_trouble(dashboard, visit)
 
 
 def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
