@@ -208,9 +208,14 @@ def evaluated_before(choice: Choice, split: str, data: str | None) -> tuple[Choi
     return replace(choice, label=label, epoch=found.epoch, is_unfinished=found.step_in_epoch > 0, miou=None), found
 
 
+def has_figures(choice: Choice) -> bool:
+    """Return whether figures for trust are stored of any checkpoint of a run, on whatever data."""
+    return bool(entries(choice.run.eval_dir, "trust-*"))
+
+
 def trust_of(choice: Choice, split: str, data: str | None) -> Trust | None:
     """Return the stored figures for trust of a checkpoint on data of a fingerprint, None if there are none."""
-    if data is None or not entries(choice.run.eval_dir, "trust-*"):
+    if data is None or not has_figures(choice):
         return None
     digest = cached.file_hash(choice.file)
     return cached.trust(trust.place(choice.run.eval_dir, digest, split, data), digest)

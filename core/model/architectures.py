@@ -15,7 +15,8 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from core.errors import ConfigError
 from core.model.efficientnet import NUM_AUX_FEATURES, NUM_FEATURES, efficientnet_lite0
-from core.model.fast.convolutions import DepthwiseConv2d, DilatedConv2d, is_depthwise
+from core.model.fast.convolutions import DilatedConv2d
+from core.model.fast.depthwise import DepthwiseConv2d, is_depthwise
 
 RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
 MOBILENET = "deeplabv3_mobilenet_v3_large"

@@ -47,18 +47,20 @@ def report_model(num_classes: int) -> nn.Module:
 
 
 def report_loop(
-    samples: tuple[Sample, ...], num_classes: int, size_px: int, batch_size: int, device: torch.device
-) -> tuple[Callable[[], None], nn.Module]:
-    """Return what trains an epoch, and the model it trains."""
-    model = report_model(num_classes).to(device).train()
+    samples: tuple[Sample, ...], model: nn.Module, size_px: int, batch_size: int, device: torch.device, *,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Callable[[], None]:  # fmt: skip
+    """Return what trains a model for an epoch."""
+    model = model.to(device, memory_format=memory_format).train()  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loader = DataLoader(ReportPairs(samples, size_px), batch_size=batch_size, shuffle=True, drop_last=True)
 
     def train_epoch() -> None:
         for images, masks in loader:
-            loss = F.cross_entropy(model(images.to(device))["out"], masks.to(device), ignore_index=VOID)
+            on_device = images.to(device, memory_format=memory_format)
+            loss = F.cross_entropy(model(on_device)["out"], masks.to(device), ignore_index=VOID)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
-    return train_epoch, model
+    return train_epoch

@@ -16,7 +16,7 @@ from core.data.demo import write_demo
 from core.home import PROJECT_ROOT
 from core.model.device import choose_device, choose_precision
 from core.training.loop.memory import peak_memory_bytes
-from tests.bench._report_loop import report_loop
+from tests.bench._report_loop import report_loop, report_model
 from tests.bench._rounds import print_figures
 from tests.bench.training import SIZE_PX, epochs_of, our_loop, prepare
 
@@ -50,7 +50,8 @@ def train(kind: str, folder: str) -> None:
     """Train two epochs, and print the peak memory of this process in MB."""
     device, dataset = choose_device(), open_dataset(folder)
     if kind == "report":
-        train_epoch, _ = report_loop(dataset.split("train"), dataset.num_classes, SIZE_PX, BATCH_SIZE, device)
+        model = report_model(dataset.num_classes)
+        train_epoch = report_loop(dataset.split("train"), model, SIZE_PX, BATCH_SIZE, device)
     else:
         loop = our_loop(dataset, precision=kind, output_stride=8, batch_size=BATCH_SIZE)
         prepare(loop)

@@ -24,7 +24,7 @@ from core.training.evaluation import evaluate
 from core.training.run import folders
 from core.training.run.log import RunLog, read_log
 from core.training.run.records import seconds_between
-from tests.bench._report_loop import report_loop
+from tests.bench._report_loop import report_loop, report_model
 from tests.bench._rounds import print_figures, seconds_of
 
 REPORT_S = float(os.environ.get("BENCH_REPORT_S", "140"))
@@ -60,7 +60,8 @@ def best_of_report(dataset: Dataset) -> tuple[float, float]:
     """Return the best mIoU of the report's loop and the seconds of training until then."""
     device = choose_device()
     samples, num_classes = dataset.split("train"), dataset.num_classes
-    train_epoch, model = report_loop(samples, num_classes, REPORT_PX, REPORT_BATCH_SIZE, device)
+    model = report_model(num_classes)
+    train_epoch = report_loop(samples, model, REPORT_PX, REPORT_BATCH_SIZE, device)
     pairs = SquarePairs(dataset.split("val"), num_classes, REPORT_PX)
     trained_s = best_s = best_miou = 0.0
     while trained_s < REPORT_S:

@@ -2,7 +2,8 @@
 
 Whole epochs with loading, of the same photos at the report's size, 256 px, in batches of 16. Ours are timed from the
 second epoch on: what is decoded, or computed by a frozen backbone, once for all epochs stands on its own. One process,
-all in turn, medians. The ratios are images per second over those of the report's loop.
+all in turn, medians. The ratios are images per second over those of the report's loop; those of the light architecture
+are over eager PyTorch's of the same model in fp32 and `channels_last`, in the same loop.
 """
 
 import dataclasses
@@ -11,12 +12,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+from torch import nn
+from torchvision.models.segmentation import DeepLabV3
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+
 from core.data.dataset import Dataset, open_dataset
 from core.data.demo import write_demo
+from core.model.architectures import ATROUS_RATES, EFFICIENTNET, Stages
 from core.model.device import choose_device, choose_precision
+from core.model.efficientnet import NUM_FEATURES, efficientnet_lite0
 from core.training.loop.loop import TrainingLoop
 from core.training.settings.config import TrainingConfig
-from tests.bench._report_loop import report_loop
+from tests.bench._report_loop import report_loop, report_model
 from tests.bench._rounds import median_seconds, print_figures, seconds_of
 
 SIZE_PX = int(os.environ.get("BENCH_SIZE_PX", "256"))
@@ -32,21 +40,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATROUS_HOME"] = folder
         dataset = open_dataset(write_demo(Path(folder), num_train=IMAGES, num_val=2))
-        train_as_report, _ = report_loop(
-            dataset.split("train"), dataset.num_classes, SIZE_PX, BATCH_SIZE, choose_device()
-        )
+        given = (SIZE_PX, BATCH_SIZE, choose_device())
+        samples, num_classes = dataset.split("train"), dataset.num_classes
         loops = {name: our_loop(dataset, **settings) for name, settings in OURS.items()}
         once_s = {f"{name}_once_s": seconds_of(lambda loop=loop: prepare(loop)) for name, loop in loops.items()}
-        acts: dict[str, Callable[[], None]] = {"report": train_as_report}
+        acts: dict[str, Callable[[], None]] = {
+            "report": report_loop(samples, report_model(num_classes), *given),
+            "light_eager": report_loop(
+                samples, plain_light_model(num_classes), *given, memory_format=torch.channels_last
+            ),
+        }
         acts |= {name: epochs_of(loop, HEAD_EPOCHS if loop.features else 1) for name, loop in loops.items()}
         seconds = median_seconds(acts, ROUNDS)
     figures = {f"{name}_images_per_second": IMAGES / value for name, value in seconds.items()}
     for name, loop in loops.items():
         figures[f"{name}_images_per_second"] *= HEAD_EPOCHS if loop.features else 1
-    yardstick = figures["report_images_per_second"]
-    print_figures(
-        "training", figures | once_s, {name: figures[f"{name}_images_per_second"] / yardstick for name in loops}
-    )
+    ratios = {
+        name: figures[f"{name}_images_per_second"]
+        / figures["light_eager_images_per_second" if name.startswith("light") else "report_images_per_second"]
+        for name in loops
+    }
+    print_figures("training", figures | once_s, ratios)
 
 
 OURS: dict[str, dict[str, object]] = {
@@ -55,9 +69,20 @@ OURS: dict[str, dict[str, object]] = {
     "fp32_head_stride16": {
         "precision": "fp32", "output_stride": 16, "freeze": "backbone", "store_features": True, "flip": True,
     },
+    "light_fp32": {"precision": "fp32", "output_stride": 16, "architecture": EFFICIENTNET},
+    "light_fp32_late_stages": {
+        "precision": "fp32", "output_stride": 16, "architecture": EFFICIENTNET, "freeze": "early",
+        "store_features": True, "flip": True,
+    },
 }  # fmt: skip
 if choose_precision("auto", choose_device()) == "bf16":
     OURS |= {name.replace("fp32", "bf16"): settings | {"precision": "bf16"} for name, settings in list(OURS.items())}
+
+
+def plain_light_model(num_classes: int) -> nn.Module:
+    """Return the light architecture as PyTorch computes it, with random weights."""
+    backbone = Stages(efficientnet_lite0(16), {"stage7": "out"})
+    return DeepLabV3(backbone, DeepLabHead(NUM_FEATURES, num_classes, ATROUS_RATES[16]))
 
 
 def our_loop(dataset: Dataset, **settings: object) -> TrainingLoop:

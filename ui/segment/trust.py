@@ -15,7 +15,7 @@ from core.training.trust import Trust
 from core.voc import VOID
 from core.wording import count
 from ui import address, cached
-from ui.checkpoints import fingerprint_of, trust_of
+from ui.checkpoints import fingerprint_of, has_figures, trust_of
 from ui.job_view import is_counting, offer_figures
 from ui.segment import cached_segments
 from ui.segment.models import ModelOption
@@ -32,7 +32,9 @@ def figures_of(models: Sequence[ModelOption]) -> Trust | None:
         return None
     if models[0].is_starter:
         return cached.trust(starter.trust_path(), starter.shipped_hash())
-    return trust_of(choice, "val", fingerprint_of(choice.run.data, "val")) if choice else None
+    if choice is None or not has_figures(choice):  # before the photos of val are read for their fingerprint
+        return None
+    return trust_of(choice, "val", fingerprint_of(choice.run.data, "val"))
 
 
 def ask_promise(figures: Trust) -> Promise | None:

@@ -1,14 +1,10 @@
-"""Faster convolutions that give the same numbers but for rounding: dilated ones, and depthwise ones in training.
+"""Dilated convolutions that are faster than oneDNN's and give the same numbers but for rounding.
 
-A dilated convolution skips what falls into the padding, tap by tap, where that is faster. At an ASPP rate of 24 on a
+A convolution skips what falls into the padding, tap by tap, where that is faster. At an ASPP rate of 24 on a
 map of 32 x 32, three quarters of what a 3 x 3 kernel meets beside its centre is padding; at 36 all of it. oneDNN skips
 padding forwards and for the gradient of the inputs, but not for the gradient of the weights: at rate 36 that took
 twenty times as long as for a 1 x 1 convolution. On processors with matrix units (AMX) its bf16 code for 2048 channels
 is slow forwards too: three such convolutions took three quarters of a whole model's time.
-
-In bf16 oneDNN takes three times as long for the gradient of a depthwise kernel as in fp32 with both casts. For the
-gradient of a dilated convolution's input it takes many times as long as for the equal convolution with the mirrored
-kernel. EfficientNet-Lite0's last stages train 1.6 times as fast with both replaced.
 """
 
 import functools
@@ -34,8 +30,6 @@ PROBE_REPEATS = 3
 
 Slices = tuple[slice, slice, slice]
 """Images, rows and columns of images_NHWC."""
-
-Pair = tuple[int, int]
 
 
 class DilatedConv2d(nn.Conv2d):
@@ -176,79 +170,3 @@ def _meetings(offset: int, length: int) -> tuple[slice, slice] | None:
     """Return the pixels along a side that a tap at an offset meets and the outputs they reach; None for none."""
     first, end = max(0, -offset), min(length, length - offset)
     return (slice(first + offset, end + offset), slice(first, end)) if first < end else None
-
-
-class DepthwiseConv2d(nn.Conv2d):
-    """A convolution of each channel by itself, without bias."""
-
-    @classmethod
-    def of(cls, convolution: nn.Conv2d) -> "DepthwiseConv2d":
-        """Return a convolution that shares the weights and the shape of another; draws no random number."""
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-        shape: dict[str, Any] = {name: getattr(convolution, name) for name in names}
-        with torch.device("meta"):
-            own = cls(**shape, bias=False)
-        own.weight = convolution.weight
-        return own
-
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Return the convolution of the images."""
-        dtype, weight = computed_in(images_NCHW), self.weight
-        if not (self.training and weight.requires_grad and torch.is_grad_enabled() and dtype == torch.bfloat16):
-            return super().forward(images_NCHW)
-        how = (self.stride, self.padding, self.dilation)
-        convolved: Tensor = _Depthwise.apply(images_NCHW.to(dtype), weight.to(dtype), *how)
-        return convolved
-
-
-def is_depthwise(module: nn.Module) -> bool:
-    """Return whether a module is a convolution that `DepthwiseConv2d` can compute."""
-    return (
-        isinstance(module, nn.Conv2d)
-        and module.groups == module.in_channels == module.out_channels > 1
-        and module.bias is None
-        and not isinstance(module.padding, str)
-        and module.padding_mode == "zeros"
-    )
-
-
-class _Depthwise(torch.autograd.Function):
-    """A depthwise convolution in bf16; the gradient of its kernel is computed in fp32."""
-
-    @staticmethod
-    def forward(ctx: Any, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair) -> Tensor:
-        ctx.save_for_backward(images_NCHW, weight_C1kk)
-        ctx.how = (stride, padding, rate)
-        return F.conv2d(images_NCHW, weight_C1kk, None, stride, padding, rate, len(weight_C1kk))
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
-        images_NCHW, weight_C1kk = ctx.saved_tensors
-        (gradient_NCHW,) = outer
-        of_images = (
-            _images_gradient(gradient_NCHW, images_NCHW, weight_C1kk, *ctx.how) if ctx.needs_input_grad[0] else None
-        )
-        whole = (gradient_NCHW.float(), images_NCHW.float(), weight_C1kk.float())
-        return of_images, _gradients(*whole, *ctx.how, of_images=False), None, None, None
-
-
-def _images_gradient(
-    gradient_NCHW: Tensor, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair
-) -> Tensor:
-    """Return the gradient of the images; as a convolution with the mirrored kernel where the size is kept."""
-    spans = [each * (size - 1) for each, size in zip(rate, weight_C1kk.shape[2:], strict=True)]
-    if stride == (1, 1) and spans == [2 * each for each in padding]:
-        return F.conv2d(gradient_NCHW, weight_C1kk.flip(2, 3), None, 1, padding, rate, len(weight_C1kk))
-    return _gradients(gradient_NCHW, images_NCHW, weight_C1kk, stride, padding, rate, of_images=True)
-
-
-def _gradients(
-    gradient_NCHW: Tensor, images_NCHW: Tensor, weight_C1kk: Tensor, stride: Pair, padding: Pair, rate: Pair, *,
-    of_images: bool,
-) -> Tensor:  # fmt: skip
-    """Return the gradient of the images, or else of the kernel, as PyTorch computes it."""
-    both: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient_NCHW, images_NCHW, weight_C1kk, bias_sizes=None, stride=stride, padding=padding, dilation=rate,
-        transposed=False, output_padding=[0, 0], groups=len(weight_C1kk), output_mask=[of_images, not of_images, False],
-    )  # fmt: skip
-    return both[0] if of_images else both[1]
