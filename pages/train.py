@@ -10,14 +10,12 @@ from ui import address
 from ui.checkpoints import STUDIES, address_of, asked_study_runs
 from ui.page import open_page, showing_errors
 from ui.train import run_view, study_view
-from ui.train.actions import ask_action, edit_run, show_next_steps
+from ui.train.actions import DELETED, ask_action, edit_run, show_next_steps
 from ui.train.details import show_details, show_samples, show_settings
 from ui.train.duration import show_prediction
-from ui.train.new_run import ask_new_run
+from ui.train.new_run import NEW, ask_new_run
 from ui.train.run_view import Entry
 from ui.words import plain, without_pictures
-
-NEW = "new"
 
 
 def ask_run(entries: list[Entry], studies: list[Study]) -> Entry | Study | None:
@@ -86,6 +84,8 @@ def show_live(run: Run, state: str, runs_there: list[Run]) -> None:
 def main() -> None:
     """Ask for a run, then set one up or follow it."""
     st.title("Train", anchor=False)
+    if deleted := st.session_state.pop(DELETED, None):
+        st.success(f"{plain(deleted)} was deleted.", icon=":material/delete_forever:")
     entries, broken = run_view.read_runs()
     for sentence in broken:
         st.warning(plain(sentence), icon=":material/folder_off:")

@@ -34,7 +34,9 @@ END = "\N{NO-BREAK SPACE}"
 
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
-BAR_HEIGHT_PX = 24
+BAR_HEIGHT_PX, BAR_MARGIN_PX = 24, 70
+LEAST_BARS = 5
+"""A lower chart has no room for the numbers and the title of its axis beside the buttons."""
 MAX_COLUMNS = 200
 SHADES = ((0.0, "rgba(21,130,150,0.06)"), (0.5, "#158296"), (1.0, "#e6c46a"))
 """From 0 to 1, in two hues of different lightness, so that lightness alone can be read."""
@@ -107,7 +109,7 @@ def class_growth_figure(log: RunLog) -> go.Figure:
     classes, epochs = log.legs[-1].classes, thin(log.epochs, MAX_COLUMNS)
     rows = {k: [e.iou[k] if k < len(e.iou) else None for e in epochs] for k in range(len(classes))}
     present = [k for k, row in rows.items() if any(row) or None not in row]
-    figure = blank(height=70 + BAR_HEIGHT_PX * len(present), x_title="Epoch")
+    figure = blank(height=BAR_MARGIN_PX + BAR_HEIGHT_PX * max(len(present), LEAST_BARS), x_title="Epoch")
     figure.add_heatmap(
         x=[epoch.epoch for epoch in epochs], y=[literal(classes.names[k]) for k in present],
         z=[rows[k] for k in present],
@@ -125,7 +127,7 @@ def class_bars(
     values: Sequence[tuple[int, float]], classes: Classes, title: str, *, counts: Sequence[int] | None = None
 ) -> go.Figure:
     """Draw horizontal bars of (class id, fraction), one colour a class, the value (or the count) written at its end."""
-    figure = blank(height=70 + BAR_HEIGHT_PX * len(values), x_title=title)
+    figure = blank(height=BAR_MARGIN_PX + BAR_HEIGHT_PX * max(len(values), LEAST_BARS), x_title=title)
     written = (
         [f"{END}{number:,}" for number in counts] if counts else [f"{END}{100 * value:.1f} %" for _, value in values]
     )

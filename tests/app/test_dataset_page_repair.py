@@ -15,6 +15,8 @@ from core.data.repair.repaired_copy import repair
 from core.home import demo_dir
 from core.review.label_errors import Suspicion
 from core.review.label_review import Review, store
+from core.training.run.folders import create_run
+from core.training.settings.config import TrainingConfig
 from tests.app.conftest import MakeRun, Visit, button, make_pairs, texts
 
 # --- findings and repair --------------------------------------------------------------------------------------------
@@ -218,3 +220,15 @@ def test_a_review_is_started_by_a_run(
     app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
     button(app, "Review again").click().run()
     assert launched[0][:4] == ["doctor", str(reviewed), "--labels", str(run.path)]
+
+
+def test_models_of_this_data_come_first_and_others_are_said_to_be_of_other_data(
+    visit: Visit, reviewed: Path, make_run: MakeRun, demo_data: Path
+) -> None:
+    of_scenes, own = make_run("scenes"), create_run("own", reviewed, "report", TrainingConfig())
+    for run in (own, of_scenes):
+        (run.path / "epoch_001.pt").touch()
+    app = visit("dataset", source="A folder", data=str(reviewed), look="Findings", about="Labels")
+    assert app.selectbox(key="labels by").options == [
+        f"Run {own.path.name}", f"Run {of_scenes.path.name}, trained on other data",
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -443,3 +444,12 @@ def test_other_pages_lead_here(visit: Visit, photos: Path, pets: LabelSet, tmp_p
     large = visit("dataset", source="A folder", data=str(root), photo="photo_1")
     assert "photo=photo_1" in links(large)["Open in Label"]
     assert "Photos without masks: label them here" in links(visit("dataset", source="Bring data"))
+
+
+def test_home_leads_back_to_what_is_being_labelled(visit: Visit, pets: LabelSet) -> None:
+    """A set of photos without a run stood nowhere on Home: the next morning its path had to be remembered."""
+    draw(pets, "pet_0")
+    app = visit()
+    assert not app.exception
+    assert "**pets**: 1 of 5 photos done" in texts(app)
+    assert links(app)["Go on labelling"].partition("?")[2] == urlencode({"source": "A folder", "data": pets.root})

@@ -120,8 +120,8 @@ def test_own_photos_start_from_installed_weights_and_random_ones_are_a_warning(v
 
 def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, demo_data: Path) -> None:
     app = visit("train", source="A folder", data=str(home / "nowhere"))
-    button(app, "Start training").click().run()
     assert "There is no folder" in app.error[0].value
+    assert button(app, "Start training").disabled, "it was offered, and failed once it was pressed"
     assert folders.list_runs() == []
 
 

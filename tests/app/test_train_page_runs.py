@@ -21,15 +21,17 @@ def test_a_run_can_be_renamed_and_noted(visit: Visit, make_run: MakeRun, demo_da
 
 
 def test_a_run_is_deleted_only_once_that_is_confirmed(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:
-    run = make_run("first")
+    run, other = make_run("first"), make_run("other")
     write_records(run, 3, ended="finished")
-    app = visit("train")
+    app = visit("train", run=run.path.name)
     assert button(app, "Delete the run").disabled
     app.checkbox(key=f"{run.path.name}.sure").check().run()
     button(app, "Delete the run").click().run()
     assert not app.exception
-    assert folders.list_runs() == []
+    assert [each.path for each in folders.list_runs()] == [other.path]
     assert not run.path.exists()
+    assert app.success[0].value == "first was deleted."
+    assert "Delete the run" not in [each.label for each in app.button], "it stood there for the next run"
 
 
 def test_random_weights_on_photos_are_warned_of_and_on_drawn_scenes_are_not(

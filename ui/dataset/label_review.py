@@ -14,11 +14,12 @@ from core import jobs
 from core.data.dataset import Dataset, Sample
 from core.data.images import jpeg_bytes, read_mask, read_photo
 from core.data.repair.label_decisions import Action, LabelRegion, decide, decided, pair_keys, read_decisions
+from core.data.split_view import data_of
 from core.errors import DataError
-from core.home import studies_dir
 from core.model.output.render import overlay
 from core.review.label_errors import Suspicion
 from core.review.label_review import Review, job_dir, read_review
+from core.study.folder import list_studies
 from core.training.run.folders import list_runs
 from core.wording import count
 from ui.job_view import POLL_S, show_job
@@ -58,9 +59,10 @@ def _show_progress(job: Path) -> None:
 
 def _offer_review(data: Dataset, *, is_again: bool) -> None:
     """Ask for the study or run whose models review the labels."""
-    studies = sorted(studies_dir().glob("[!.]*/study.json"))
-    sources = {f"Study {file.parent.name}": file.parent for file in studies}
-    sources |= {f"Run {run.path.name}": run.path for run in list_runs() if run.checkpoints()}
+    trained = [(f"Study {study.name}", study.path, study.plan.data) for study in list_studies()]
+    trained += [(f"Run {run.path.name}", run.path, run.data) for run in list_runs() if run.checkpoints()]
+    by_other = {label: data_of(Path(path)).resolve() != data.root.resolve() for label, _, path in trained}
+    sources = {label: path for label, path, _ in sorted(trained, key=lambda each: by_other[each[0]])}
     st.markdown(
         "A model that did not train on a photo is compared with its mask. A study with folds covers every photo; "
         "a run covers those that are not in its split train. Photos of the split test are left out."
@@ -70,7 +72,10 @@ def _offer_review(data: Dataset, *, is_again: bool) -> None:
         link_to("Train", "Train on this data", run="new")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = st.selectbox("Reviewed by", list(sources), key="labels by")
+        source = st.selectbox(
+            "Reviewed by", list(sources), key="labels by",
+            format_func=lambda label: f"{label}, trained on other data" if by_other[label] else label,
+        )  # fmt: skip
         if st.button("Review again" if is_again else "Review the labels", icon=":material/fact_check:"):
             with st.spinner("Starting …"):
                 jobs.start(job_dir(data.root), ["doctor", str(data.root), "--labels", str(sources[source])])

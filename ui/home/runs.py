@@ -1,5 +1,6 @@
 """The newest runs as cards, all of them as a table, and the data sets that they used."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
@@ -8,12 +9,16 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.data.dataset import LABELLING, UnlabelledError
 from core.data.demo import drawn_as
+from core.data.labelling import State, open_label_set
 from core.errors import DataError
-from core.home import demo_dir
+from core.files import by_last_use, entries
+from core.home import datasets_dir, demo_dir
 from core.study.folder import DONE, Study
 from core.training.run.milestones import CHOSEN_ON_VAL
 from core.training.settings.config import TrainingConfig
+from core.wording import count
 from ui import cached
 from ui.checkpoints import STUDIES
 from ui.page import link_to, showing_errors
@@ -119,11 +124,12 @@ def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100 * fraction
 
 
-def show_data_sets(entries: Sequence[Entry]) -> None:
-    """Draw the demo if it is made, and the data of the newest runs; of copies of the demo, as of a copied home, one."""
-    used = [Path(entry.run.data) for entry in entries]
+def show_data_sets(runs: Sequence[Entry]) -> None:
+    """Draw what is being labelled, the data of the newest runs, and the demo if it is made; of copies of it one."""
+    used = [Path(entry.run.data) for entry in runs]
     made = [demo_dir()] if demo_dir().is_dir() else []
-    paths = list({drawn_as(path) or path: path for path in [*used, *made]}.values())
+    labelled = [folder.parent for folder in reversed(by_last_use(entries(datasets_dir(), f"*/{LABELLING}")))]
+    paths = list({drawn_as(path) or path: path for path in [*labelled, *used, *made]}.values())
     if paths:
         st.subheader("Data", anchor=False)
     for path in paths[:MAX_DATA_SETS]:
@@ -132,9 +138,13 @@ def show_data_sets(entries: Sequence[Entry]) -> None:
 
 
 def show_data_set(path: Path) -> None:
-    """Draw the splits of a data set and a few photos with their masks; say if it cannot be opened."""
+    """Draw how far its labelling is, its splits and a few photos with their masks; say if it cannot be opened."""
+    if (path / LABELLING).is_dir():
+        show_labelling(path)
     try:
         data = cached.dataset(path)
+    except UnlabelledError:
+        return  # how far it is stands above
     except DataError as error:
         st.caption(plain(str(error)))
         return
@@ -148,3 +158,13 @@ def show_data_set(path: Path) -> None:
         for sample in data.split("val")[:NUM_THUMBNAILS]:
             picture = cached.thumbnail(sample.photo, sample.mask, classes=data.classes, view="overlay")
             show_picture(picture, "", f"{sample.name} with its mask laid over it", height_px=HEIGHT_PX)
+
+
+def show_labelling(path: Path) -> None:
+    """Say how many photos of a data set are done, and lead back to Label."""
+    states = Counter(open_label_set(path, is_to_write=False).states().values())
+    said = f"{states[State.DONE]:,} of {count(states.total(), 'photo')} done"
+    said += f", {count(states[State.PROPOSED], 'proposal')}" if states[State.PROPOSED] else ""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{plain(title_of(path))}**: {said}")
+        link_to("Label", "Go on labelling", source=FOLDER, data=str(path))

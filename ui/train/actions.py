@@ -14,7 +14,10 @@ from ui import address
 from ui.checkpoints import best_first, list_choices
 from ui.downloads import offer
 from ui.page import link_to, showing_errors
+from ui.train.new_run import NEW
 from ui.words import plain
+
+DELETED = "name of the run that was deleted"
 
 
 def ask_action(run: Run, log: RunLog, state: str) -> None:
@@ -114,5 +117,6 @@ def _offer_deletion(run: Run, *, is_live: bool) -> None:
     )  # fmt: skip
     if st.button("Delete the run", icon=":material/delete_forever:", disabled=is_live or not is_sure):
         edits.delete(run)
-        address.show(run=None)
+        st.session_state[DELETED] = run.name
+        address.show(run=NEW)  # no other run: its own form would stand where this one was, a click from deleting it too
         st.rerun()

@@ -23,6 +23,8 @@ from ui.train.duration import offer_estimate
 from ui.train.study_view import offer_study
 from ui.words import plain
 
+NEW = "new"
+"""A new run, as the address names it."""
 MAIN_WIDTH_PX, MORE_WIDTH_PX = 190, 290
 """The widths of the inputs in view, and of the others, whose labels are longer."""
 
@@ -42,9 +44,9 @@ def ask_new_run() -> None:
     config = None
     with showing_errors():  # of settings that exclude each other; the rest of the form stays
         config = settings_form(preset(name), key=name)
-    is_usable = False
+    is_usable = is_to_draw = is_demo(path) and not path.is_dir()
     with showing_errors():
-        if path.is_dir() and config:
+        if config and not is_to_draw:
             _show_start(path, config)
             is_usable = True
             offer_estimate(cached.dataset(path).root, name, config, functools.partial(_use, name))
@@ -52,7 +54,8 @@ def ask_new_run() -> None:
     live = [run.name for run in folders.live_runs()] or [each.name for each in list_studies() if is_working(each)]
     if live:
         st.info(f"{live[0]} is training. One run trains at a time: wait for it, or stop it first.")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(live) or not config):
+    can_start = config and is_usable and not live
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=not can_start):
         if is_demo(path):
             make_demo_data()
         with st.spinner("Starting the trainer …"):
@@ -65,7 +68,7 @@ def ask_new_run() -> None:
             folders.start(run)
         st.rerun()
     with showing_errors():
-        if is_usable and config:  # else why not is said above
+        if config and is_usable and not is_to_draw:  # else why not is said above
             offer_study(cached.dataset(path), name, config)
 
 
