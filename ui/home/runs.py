@@ -139,7 +139,8 @@ def show_data_sets(runs: Sequence[Entry]) -> None:
 
 def show_data_set(path: Path) -> None:
     """Draw how far its labelling is, its splits and a few photos with their masks; say if it cannot be opened."""
-    if (path / LABELLING).is_dir():
+    is_labelled = (path / LABELLING).is_dir()
+    if is_labelled:
         show_labelling(path)
     try:
         data = cached.dataset(path)
@@ -149,7 +150,7 @@ def show_data_set(path: Path) -> None:
         st.caption(plain(str(error)))
         return
     listed = ", ".join(f"{len(data.splits[name]):,} {name}" for name in ("train", "val") if name in data.splits)
-    st.markdown(f"**{plain(title_of(path))}**: {listed}")
+    st.markdown(listed if is_labelled else f"**{plain(title_of(path))}**: {listed}")
     if not is_demo(path):
         st.caption(code(path))
     where = {"source": DEMO} if is_demo(path) else {"source": FOLDER, "data": str(path)}

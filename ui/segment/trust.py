@@ -41,7 +41,7 @@ def ask_promise(figures: Trust) -> Promise | None:
     """Ask what share shall be right of what is kept; None to keep everything."""
     aims = {f"{100 * aim:.0f}": aim for aim in AIMS}
     chosen = st.segmented_control(
-        "Abstain until % right", list(aims), **address.keyed("right", aims, None), help=MEANING
+        "Abstain until % right", list(aims), **address.keyed("right", aims, None), help=MEANING, width="stretch",
     )  # fmt: skip
     return figures.promise(aims[chosen]) if chosen else None
 
