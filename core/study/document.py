@@ -5,6 +5,7 @@ from typing import Any
 from core.study.findings import STARTER_SAW, Findings, find, learning_curves
 from core.study.folder import Study
 from core.study.learning_curve import sentence as answer
+from core.study.plan import Recipe
 from core.study.results import RecipeScores
 from core.study.verdict import RecipeComparison, RecipeScore, recipe_score, sentence
 
@@ -14,11 +15,11 @@ def document(study: Study) -> dict[str, Any]:
     found = find(study)
     known = dict(zip(map(id, found.recipes), found.scores, strict=True))
     scores = [known.get(id(each)) or _score(each) for each in found.by_share]
-    labels = [each.recipe.label for each in found.recipes]
+    recipes = [each.recipe for each in found.recipes]
     return {
         "study": str(study.path),
         "recipes": [_recipe(*each) for each in zip(found.by_share, scores, strict=True)],
-        "verdicts": [_verdict(labels[0], *each) for each in zip(labels[1:], found.comparisons, strict=True)],
+        "verdicts": [_verdict(recipes[0], *each) for each in zip(recipes[1:], found.comparisons, strict=True)],
         "learning_curve": _curves(found) or None,
         "floor": found.floor,
         "notes": [STARTER_SAW["en"]] if found.began_from_starter else [],
@@ -58,14 +59,14 @@ def _recipe(found: RecipeScores, score: RecipeScore | None) -> dict[str, Any]:
     }
 
 
-def _verdict(a: str, b: str, compared: RecipeComparison) -> dict[str, Any]:
+def _verdict(a: Recipe, b: Recipe, compared: RecipeComparison) -> dict[str, Any]:
     return {
-        "a": a,
-        "b": b,
+        "a": a.key,
+        "b": b.key,
         "delta_miou": compared.delta_miou,
         "interval": None if compared.low is None else [compared.low, compared.high],
         "confidence": compared.confidence,
         "images": compared.images,
         "verdict": compared.verdict,
-        "sentence": sentence(compared, a, b),
+        "sentence": sentence(compared, a.label, b.label),
     }

@@ -308,3 +308,9 @@ def test_the_unit_tests_have_the_folders_of_what_they_test() -> None:
     tested |= {folder.relative_to(PROJECT_ROOT) for folder in PACKAGES}
     folders = {file.parent.relative_to(unit) for file in unit.rglob("test_*.py")}
     assert folders - {Path()} - tested == set()
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Tests are no packages: pytest refuses the second of two files of one name, and its tests never run."""
+    names = Counter(file.name for file in (PROJECT_ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == []

@@ -60,7 +60,7 @@ def show_trust(
         is_far = is_unlike(distance, figures.distance_N)
         words = f"{unlikeness(percentile(distance, figures.distance_N), len(figures.names))}."
         if is_far:
-            st.warning(words, icon=":material/help_center:")
+            st.warning(plain(words), icon=":material/help_center:")
         else:
             st.caption(words)
         if promise:
