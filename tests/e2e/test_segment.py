@@ -19,7 +19,7 @@ from core.training.run.folders import Run, create_run
 from core.training.settings.config import TrainingConfig
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import expect_no_trouble, go_to, pick
+from tests.e2e.hands import AT_REST, expect_no_trouble, go_to, pick
 from tests.small_models import save_lively_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -113,6 +113,7 @@ def test_point_at_a_photo_take_its_mask_and_set_two_models_against_each_other(
     expect(page.get_by_role("img", name="Where the atrous taps fall in holiday.png")).to_be_visible()
     page.get_by_text("Why here", exact=True).click()
     expect(explained).to_be_hidden()
+    page.wait_for_selector(AT_REST)  # a click on a button that is about to be drawn anew is lost
 
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Index mask").click()
