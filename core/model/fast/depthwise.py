@@ -105,7 +105,10 @@ def kernel_gradient(gradient_NCHW: Tensor, images_NCHW: Tensor, kernel: Pair, ra
     height, width = kernel
 
     def columns(shift: int, count: int) -> Tensor:
-        """Return columns around the one `shift` right of the kernel's middle; the middle itself lacks pixels then."""
+        """Return `count` columns of the kernel's gradient, centred `shift` columns right of its middle.
+
+        A shift cuts a column of outputs off, so the kernel's middle column is right only without one.
+        """
         shifted_NCHW = F.pad(gradient_NCHW, (shift, -shift)) if shift else gradient_NCHW
         weight_C1kk = images_NCHW.new_empty((images_NCHW.shape[1], 1, height, count))
         how = ((1, 1), (height // 2, count // 2), (1, 1))
