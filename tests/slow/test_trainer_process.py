@@ -245,7 +245,7 @@ def test_a_damaged_photo_is_found_before_the_first_step(make_run: Callable[..., 
 def test_every_score_of_evaluate_follows_from_the_masks_it_wrote(extended: Run, data: Path, tmp_path: Path) -> None:
     shake(extended.path / "epoch_004.pt", tmp_path / "shaken.pt", data)
     out = tmp_path / "masks"
-    command = [sys.executable, "-m", "core", "evaluate", str(tmp_path / "shaken.pt"), "--data", str(data)]
+    command = [sys.executable, "-m", jobs.PROGRAM, "evaluate", str(tmp_path / "shaken.pt"), "--data", str(data)]
     command += ["--split", "train", "--masks", str(out), "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
     document = json.loads(ended.stdout)

@@ -16,6 +16,11 @@ from tests.small_data import draw_pair
 from tests.unit.commands.calls import MOBILE, Command, Ended
 
 
+@pytest.fixture(scope="module", autouse=True)
+def thin(thin_networks: None) -> None:
+    """Commands read, write and say the same of a network of 40 layers as of one of 150."""
+
+
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command in this process."""
