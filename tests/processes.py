@@ -64,6 +64,16 @@ def until_record(run: Run, kind: type[Record], count: int = 1) -> None:
     until(is_written, f"{count} {kind.kind} of {run.path.name}")
 
 
+def finish_here(run: Run, extend_to: int | None = None) -> None:
+    """Train a leg to its end in this process, which has torch already, and check that the run is finished."""
+    from core.training.loop.trainer import train
+
+    with jobs.hold(run.path):
+        for _ in train(run, extend_to=extend_to):
+            pass
+    assert run_state(run, read_log(run.log_path)) == "finished"
+
+
 def epochs_told(run: Run) -> list[int]:
     """Return the epochs of a run's log in order."""
     return [record.epoch for record in read_log(run.log_path).epochs]

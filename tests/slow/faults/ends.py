@@ -4,11 +4,10 @@ from pathlib import Path
 
 from core import jobs
 from core.model.checkpoint.checkpoint_file import open_checkpoint
-from core.training.loop.trainer import train
-from core.training.run.folders import Run, run_state
+from core.training.run.folders import Run
 from core.training.run.log import read_log
 from core.training.run.records import RunEnded
-from tests.processes import epochs_told, until_state
+from tests.processes import epochs_told, finish_here, until_state
 
 
 def reason(run: Run) -> str:
@@ -31,10 +30,7 @@ def goes_on(run: Run) -> None:
         open_checkpoint(file).build()
     target = read_log(run.log_path).epochs[-1].epoch + 1
     legs = len(read_log(run.log_path).legs)
-    with jobs.hold(run.path):
-        for _ in train(run, extend_to=target):
-            pass
-    assert run_state(run, read_log(run.log_path)) == "finished"
+    finish_here(run, target)
     assert len(read_log(run.log_path).legs) == legs + 1
     assert epochs_told(run) == list(range(1, target + 1))
     steps = [record.step for record in read_log(run.log_path).steps]

@@ -15,7 +15,7 @@ from core.training.run import folders
 from core.training.run.folders import Run, run_state
 from core.training.run.log import read_log
 from core.training.run.records import Preparing
-from tests.processes import epochs_told, trainers, until_record, until_state
+from tests.processes import epochs_told, finish_here, trainers, until_record, until_state
 from tests.slow.faults.ends import goes_on, reason
 
 pytestmark = [
@@ -85,8 +85,7 @@ def test_terminated_before_its_first_step_a_run_has_stopped(
     assert process.wait() == 0
     assert reason(run) == "asked to stop"
     assert run.checkpoints() == []
-    folders.start(run)
-    until_state(run, "finished")
+    finish_here(run)
     assert epochs_told(run) == [1]
 
 
@@ -98,8 +97,7 @@ def test_killed_while_it_gets_ready_a_run_begins_anew(make_run: Callable[..., Ru
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run_state(run, read_log(run.log_path)) == "crashed"
-    folders.start(run)
-    until_state(run, "finished")
+    finish_here(run)
     assert not list(run.path.glob(".*"))
 
 
