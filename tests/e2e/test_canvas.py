@@ -125,7 +125,8 @@ class Hand:
         self.stage.evaluate(
             "async stage => { const photo = stage.querySelector('canvas.photo');"
             "const frame = () => new Promise(done => requestAnimationFrame(done));"
-            "const isDrawn = () => photo.getContext('2d').getImageData(photo.width / 2, photo.height / 2, 1, 1).data[3];"
+            "const [x, y] = [photo.width / 2, photo.height / 2];"
+            "const isDrawn = () => photo.getContext('2d').getImageData(x, y, 1, 1).data[3];"
             "do await frame(); while (!isDrawn()); await frame(); await frame(); }"
         )
 
