@@ -14,7 +14,7 @@ from core.training.run.folders import Run, run_state
 from core.training.run.log import read_log
 from core.training.run.records import Record
 
-DEADLINE_S = 120.0
+DEADLINE_S = 240.0
 SETTINGS: dict[str, Any] = {
     "architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32, "batch_size": 2,
     "precision": "fp32", "checkpoint_seconds": 0.0,
