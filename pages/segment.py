@@ -27,7 +27,7 @@ from ui.segment.models import (
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
 from ui.segment.photo_view import Photo, ask_stretch, show_scale
-from ui.segment.trust import calibration, figures_of, said, show_trust
+from ui.segment.trust import figures_of, say_of_sheet, show_trust
 from ui.segment.why_here import show_results
 from ui.words import plain
 
@@ -97,10 +97,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         show_scale()
     warn_of_demo([model])
     warn_of_weak([model])
-    if look.temperature and (figures := figures_of([model])):
-        st.caption(calibration(figures, tta))
-    if look.promise:
-        st.caption(f"{said(look.promise, tta)} Photos unlike the training photos are not covered.")
+    say_of_sheet(model, look, tta)
     with legend:
         class_ids = sorted({area.id for _, small in there for area in small.areas})
         show_legend(class_ids, look.colors(meta.classes))

@@ -99,6 +99,14 @@ def show_trust(
             offer_figures(choice.run, choice.file)
 
 
+def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
+    """Say what is promised of the photos of a contact sheet, and what calibrated confidence is worth."""
+    if look.temperature and (figures := figures_of([model])):
+        st.caption(calibration(figures, tta))
+    if look.promise:
+        st.caption(f"{said(look.promise, tta)} Photos unlike the training photos are not covered.")
+
+
 def unlikeness(share: float, num_photos: int) -> str:
     """Return a percentile among held-out photos in words, without a full stop."""
     if share == 1:
