@@ -181,7 +181,7 @@ def _show_image(shown: Shown, story: Story) -> None:
             st.title(title, anchor=False)
             counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
             present = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
-            show_legend([*present, VOID], classes)
+            show_legend([*present, VOID], words.named(classes))
             a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
             st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
 
@@ -211,7 +211,7 @@ def _show_yours(story: Story) -> None:
             covered = jpeg_bytes(overlay(photo, mask_HW, found.classes.palette))
             column.image(covered, f"{name} · {plain(label)}", width="stretch", alt=f"{file.name}: {name}")
             present |= {area.id for area in found.areas}
-        show_legend(present, content.classes)
+        show_legend(present, words.named(content.classes))
 
 
 def _show_meaning(story: Story) -> None:

@@ -108,7 +108,7 @@ def render(
         class_tables=tables.class_tables(content, words),
         conventions=tables.conventions_table(content, words),
         warnings=sections.warnings(content, words),
-        bars=sections.bars(content),
+        bars=sections.bars(content, words),
         num_colors=NUM_COLORS,
         photos=photos,
         colors=colors_of(photos, content, words),

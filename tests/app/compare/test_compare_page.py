@@ -281,8 +281,14 @@ def test_a_query_string_from_elsewhere_opens_no_file(visit: Visit, run: Run) -> 
     assert not app.exception
     assert list(scores_of(app).index) == ["1 epoch", "3 epochs", "Floor"]
     assert app.warning[0].value.startswith(f"There is no checkpoint ../../etc/passwd and no {run.path.name}/../x in ")
+    assert app.query_params["checkpoint"] == [f"{run.path.name}/epoch_{epochs:03}.pt" for epochs in (1, 3)]
     app.selectbox(key="checkpoint first").set_value(f"{run.path.name}/epoch_003.pt").run()
     assert "There is no checkpoint" not in texts(app), "the address names what is shown"
+    assert not app.toast
+    (run.path / "epoch_003.pt").unlink()  # in another tab, while this one is scrolled down
+    app.run()
+    assert app.toast[0].value == app.warning[0].value
+    assert not app.exception
 
 
 def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:
