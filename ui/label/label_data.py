@@ -10,19 +10,18 @@ from core.classes import Classes
 from core.data import voc2012
 from core.data.dataset import LAYOUTS, PLACES, UnlabelledError
 from core.data.exporters.export import NEXT_STEPS, export_labels
-from core.data.images import jpeg_bytes
 from core.data.importers.incoming import proposed_name
 from core.data.labelling import LabelSet, mask_findings, new_label_set, photos_in
 from core.errors import CoreError, DataError
 from core.files import unused
 from core.home import datasets_dir, demo_dir
-from core.model.photo import SUFFIXES, open_photo
+from core.model.photo import SUFFIXES
 from core.palettes import new_colors
 from core.wording import count
 from ui import address, cached
 from ui.downloads import exports_folder
 from ui.page import link_to, showing_errors
-from ui.pictures import reduced, show_picture
+from ui.pictures import show_picture
 from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
 from ui.words import code, plain
 
@@ -136,20 +135,15 @@ def show_some(photos: Sequence[Path] | Sequence[tuple[str, bytes]]) -> None:
     shown = []
     for photo in photos[:NUM_SHOWN]:
         with suppress(CoreError):
-            name = photo.name if isinstance(photo, Path) else photo[0]
-            picture = cached.any_thumbnail(photo, size_px=SHOWN_PX) if isinstance(photo, Path) else _small(*photo)
-            shown.append((picture, name))
+            if isinstance(photo, Path):
+                shown.append((photo.name, cached.any_thumbnail(photo, size_px=SHOWN_PX)))
+            else:
+                shown.append((photo[0], cached.upload_thumbnail(*photo, SHOWN_PX)))
     with st.container(horizontal=True, key="first photos"):
-        for picture, name in shown:
+        for name, picture in shown:
             show_picture(picture, "", plain(name), height_px=SHOWN_PX // 2)
         if len(photos) > len(shown):
             st.caption(f"and {len(photos) - len(shown):,} more", width="content")
-
-
-@st.cache_data(max_entries=2 * NUM_SHOWN, ttl=cached.DAY_S, show_spinner=False)
-def _small(name: str, data: bytes) -> bytes:
-    """Return an uploaded photo as a small JPEG file."""
-    return jpeg_bytes(reduced(open_photo(data, name), SHOWN_PX))
 
 
 def named_classes(names: Iterable[str]) -> Classes:
