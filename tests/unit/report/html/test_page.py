@@ -339,4 +339,5 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
     wanted = [[0.9, 0.9, 0, 1, 0.95], [0.95, 0.95, 100.5 / 255, 0.9, 1], [0.99, 0.99 * 40 / 41, 100.5 / 255, 0.9, 1]]
     assert values(promises) == [pytest.approx(row) for row in wanted] * 2
     assert [row[1:] for row in values(temperatures)] == [pytest.approx([0.1, 0.1])] * 2
-    assert words("no promise", label=words.labels(gather(checkpoints))[0], names=words.class_name("tvmonitor")) in whole.text
+    label = words.labels(gather(checkpoints))[0]
+    assert words("no promise", label=label, names=words.class_name("tvmonitor")) in whole.text
