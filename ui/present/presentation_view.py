@@ -25,6 +25,7 @@ from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
 from ui.components import style
+from ui.internals import uploader_style
 from ui.legend import show_legend
 from ui.pictures import reduced
 from ui.present.presentation import SEED, Shown, data_sentences, data_title, meaning_sentences, training_sentence
@@ -190,6 +191,8 @@ def _show_yours(story: Story) -> None:
     """Ask for a photo of the audience's, and draw it beside what both checkpoints see in it."""
     content, words = story.content, story.words
     st.title(words("slide yours"), anchor=False)
+    if words.language != "en":
+        st.html(uploader_style(words("choose photo")))
     file = st.file_uploader(
         words("slide yours"), type=SUFFIXES, max_upload_size=MAX_PHOTO_MB, key="photo of the audience",
         label_visibility="collapsed",
