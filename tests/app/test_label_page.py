@@ -431,7 +431,7 @@ def test_other_pages_lead_here(visit: Visit, photos: Path, pets: LabelSet, tmp_p
     assert not app.error
     assert "holds photos without masks" in app.info[0].value
     assert "my+pets" in links(app)["Label these photos"]
-    assert {"Segment a photo", "Bring it as an export of another tool"} <= links(app).keys()
+    assert {"Segment a photo", "Import it as another tool's export"} <= links(app).keys()
     app = visit("dataset", source="A folder", data=str(pets.root))
     assert not app.exception
     assert not app.error
