@@ -92,7 +92,7 @@ def colors_of(photos: Sequence[PhotoFigure], content: Content, words: Words) -> 
     """Return the colours in the masks of photos, and void's, with their meanings."""
     present = sorted({VOID}.union(*(photo.ids for photo in photos)))
     names = content.classes.names
-    return [(content.classes.css_color(k), words("void") if k == VOID else names[k]) for k in present]
+    return [(content.classes.css_color(k), words("void") if k == VOID else words.class_name(names[k])) for k in present]
 
 
 def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> PhotoFigure:
@@ -103,7 +103,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
     mious = [score_images([name], one_NKK, one_NKK)[0].b or 0.0 for one_NKK in images_CNKK]
 
     def shown(mask_HW: Mask) -> str:
-        return words.listed([classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID])
+        return words.listed_classes(classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID)
 
     photo = read_photo(sample.photo)
     photo.thumbnail((LONGEST_PX, LONGEST_PX))

@@ -69,6 +69,9 @@ def test_portuguese_speaks_portuguese(content: Content) -> None:
     assert [heading.text for heading in page.all("h2")][:4] == ["1 Dados", "2 Modelo", "3 Treino", "4 Avaliação"]
     assert "7 de março de 2026, 09:05" in page.text
     assert "4 épocas contra 2 épocas:" in page.all("header")[0].text
+    said = " ".join(page.with_id(key).text for key in ("data", "evaluation", "figures", "verdict"))
+    assert re.findall(r"\b(?:cat|dog|person|background)\b", said) == [], "the classes are named in Portuguese too"
+    assert "gato" in said
     shown = [cell.text for cell in page.with_id("evaluation").all("data")]
     assert shown
     assert all(re.fullmatch(r"\d{1,3},\d|–", text) for text in shown)
@@ -336,4 +339,5 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
     wanted = [[0.9, 0.9, 0, 1, 0.95], [0.95, 0.95, 100.5 / 255, 0.9, 1], [0.99, 0.99 * 40 / 41, 100.5 / 255, 0.9, 1]]
     assert values(promises) == [pytest.approx(row) for row in wanted] * 2
     assert [row[1:] for row in values(temperatures)] == [pytest.approx([0.1, 0.1])] * 2
-    assert words("no promise", label=words.labels(gather(checkpoints))[0], names="tvmonitor") in whole.text
+    label = words.labels(gather(checkpoints))[0]
+    assert words("no promise", label=label, names=words.class_name("tvmonitor")) in whole.text
