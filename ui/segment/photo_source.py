@@ -58,9 +58,9 @@ def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
     if lost := address.lost_uploads(len(photos)):
-        were = "photo that was here was" if lost == 1 else f"{lost} photos that were here were"
+        are, them = ("photo that was here is", "it") if lost == 1 else (f"{lost} photos that were here are", "them")
         st.info(
-            f"The {were} in the memory of the page alone and is gone since it was loaded anew; choose it again.",
+            f"The {are} gone, because a page that is loaded anew forgets its uploads; choose {them} again.",
             icon=":material/refresh:",
         )
     if not photos:
