@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-STRIP_PIXELS = {"cpu": 1 << 17, "cuda": 1 << 24}
+from core.model.device import ACCELERATORS
+
+STRIP_PIXELS = {"cpu": 1 << 17} | dict.fromkeys(ACCELERATORS, 1 << 24)
 """Number of pixels that are ranked at a time."""
 
 ScoresOf = Callable[[int, int], Iterable[Tensor]]
@@ -115,11 +117,12 @@ def upsampled_rows(
         cut_off: the number of rows missing at the top of `logits_KSS`; the rows asked for must not need them.
     """
     (height, width), num_rows = size, logits_KSS.shape[1] + cut_off
-    row_h = torch.arange(first, end, device=logits_KSS.device, dtype=torch.float64)
+    row_h = torch.arange(first, end, dtype=torch.float64)  # on the CPU: Apple's GPUs have no float64
     place_h = ((row_h + 0.5) * (num_rows / height) - 0.5).clamp_(0, num_rows - 1)
     upper_h = place_h.floor().long()
     lower_h = (upper_h + 1).clamp_(max=num_rows - 1)
-    share_h1 = (place_h - upper_h).to(torch.float32)[:, None]
+    share_h1 = (place_h - upper_h).to(torch.float32)[:, None].to(logits_KSS.device)
+    upper_h, lower_h = upper_h.to(logits_KSS.device), lower_h.to(logits_KSS.device)
     for logits_SS in logits_KSS:
         upper_hS, lower_hS = (logits_SS[row_h - cut_off].float() for row_h in (upper_h, lower_h))
         rows_hS = torch.lerp(upper_hS, lower_hS, share_h1)

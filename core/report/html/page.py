@@ -14,7 +14,6 @@ from core.report.html.charts import NUM_COLORS
 from core.report.html.figures import colors_of, photos_of
 from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
-from core.study.findings import STARTER_SAW
 
 SECTIONS = (
     "data",
@@ -93,7 +92,6 @@ def render(
         ],
         study_curves=sections.study_curves(content, words),
         test_photos=content.test_photos.items(),
-        starter_saw=STARTER_SAW[words.language],
         study_verdicts=sections.study_verdicts(content, words),
         robustness=trust.robustness(content, words),
         promises=trust.promises(content, words),
