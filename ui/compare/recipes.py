@@ -75,7 +75,7 @@ def show_study(study: Study) -> None:
         st.table(recipe_table(found))
         st.caption(f"mIoU on {_photos(found)}; the floor is what predicting background everywhere scores on them.")
         if found.began_from_starter:
-            st.caption(f":material/warning: {findings.STARTER_SAW['en']}")
+            st.caption(f":material/warning: {findings.STARTER_SAW}")
     if curves := [each for each in findings.learning_curves(found) if each[1].photos]:
         for recipe, curve in curves:
             of = f" ({plain(recipe.label)})" if len(curves) > 1 else ""

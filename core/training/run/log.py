@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import RunError
+from core.files import Stamp, stamp
 from core.training.run.records import (
     Checkpoint,
     Epoch,
@@ -254,6 +255,17 @@ def read_log(path: Path) -> RunLog:
     log = RunLog(path)
     log.read_new()
     return log
+
+
+def known_log(path: Path) -> RunLog:
+    """Return a whole log as `read_log` does; an unchanged file is not read again. It is shared: leave it as it is."""
+    file = stamp(path)
+    return _known(file) if file.mtime_ns else read_log(path)
+
+
+@functools.lru_cache(maxsize=64)
+def _known(file: Stamp) -> RunLog:
+    return read_log(Path(file.path))
 
 
 def thin(points: Sequence[T], limit: int = 2000) -> list[T]:
