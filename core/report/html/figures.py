@@ -107,7 +107,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
 
     photo = read_photo(sample.photo)
     photo.thumbnail((LONGEST_PX, LONGEST_PX))
-    pictures = [Picture(_photo_uri(photo), words("input"), words("photo alt", name=name))]
+    pictures = [Picture(photo_uri(photo), words("input"), words("photo alt", name=name))]
     for label, mask_HW, miou in zip(labels, masks, mious, strict=True):
         alt = words("output alt", label=label, name=name, classes=shown(mask_HW))
         pictures.append(
@@ -116,7 +116,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
                 words("output", label=label),
                 alt,
                 miou,
-                _overlay_uri(photo, mask_HW, classes.palette),
+                overlay_uri(photo, mask_HW, classes.palette),
             )
         )
     alt = words("truth alt", name=name, classes=shown(truth_HW))
@@ -125,7 +125,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
             _mask_uri(truth_HW, classes.palette),
             words("truth"),
             alt,
-            overlay_uri=_overlay_uri(photo, truth_HW, classes.palette),
+            overlay_uri=overlay_uri(photo, truth_HW, classes.palette),
         )
     )
     if len(masks) > 1:
@@ -145,14 +145,15 @@ def caption(reason: str, name: str, change: float | None, words: Words) -> str:
     return words("photo caption", reason=words(keys.get(reason, reason)), name=name, change=words.points(change))
 
 
-def _photo_uri(photo: Image.Image) -> str:
+def photo_uri(photo: Image.Image) -> str:
+    """Return a small photo as a data URI."""
     return _uri(jpeg_bytes(photo, JPEG_QUALITY), "jpeg")
 
 
-def _overlay_uri(photo: Image.Image, mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
+def overlay_uri(photo: Image.Image, mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
     """Return a small photo with a mask laid over it as a data URI."""
     small_HW = np.asarray(Image.fromarray(mask_HW).resize(photo.size, Image.Resampling.NEAREST))
-    return _photo_uri(overlay(photo, small_HW, palette_2563))
+    return photo_uri(overlay(photo, small_HW, palette_2563))
 
 
 def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:

@@ -338,3 +338,8 @@ def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: R
     said = "\n".join(each.value for each in (*app.caption, *app.warning))
     assert "unlike the training photos than" in said
     assert "of this photo.**" in said
+    kept = next(each.value for each in app.caption if "of this photo.**" in each.value)
+    app.toggle(key="calibrated").set_value(True).run()
+    assert not app.exception
+    assert "calibration error" in "".join(each.value for each in app.caption)
+    assert kept in [each.value for each in app.caption], "the same pixels are kept, and the promise stands"

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 from jinja2 import UndefinedError
 
 from core.data.corruptions import CORRUPTIONS
+from core.explain.tracing import explainable
 from core.home import demo_dir
 from core.metrics.calibration import BINS
 from core.metrics.risk import LEVELS
 from core.metrics.temperature import TEMPERATURES
 from core.metrics.unlikeness import Reference
+from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.model.predict.predictor import open_predictor
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
+from core.report.html import why
 from core.report.html.page import SECTIONS, TEMPLATES, render
 from core.report.html.sections import commands
 from core.report.language.words import LANGUAGES, Words
@@ -30,6 +35,7 @@ from core.training.settings.config import TrainingConfig, with_settings
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.app.stored import store_corrupted
+from tests.small_models import save_lively_model
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 
@@ -308,7 +314,7 @@ def store_figures(run: Run, epoch: int) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_count_them(
-    run: Run, language: Any
+    run: Run, language: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoints, words = evaluated_checkpoints([run], "val"), Words(language)
 
@@ -320,14 +326,19 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
         return [[float(each.attributes["value"]) for each in row.all("data")] for row in table.all("tr")[1:]]
 
     lacking = section()
+    assert words("evidence missing") in lacking.text, "the checkpoint is no file that opens"
     assert words("robustness missing") in lacking.text
     assert words("promises missing") in lacking.text
     assert [each.text.count("python -m core") for each in lacking.all("pre")] == [2, 2]
     for epoch, level in ((2, 1), (4, 4)):
         store_corrupted(run, epoch, level)
         store_figures(run, epoch)
+    opened = open_checkpoint(save_lively_model(tmp_path / "lively.pt"))
+    monkeypatch.setattr(why, "explainable_of", lambda _: explainable(opened, open_predictor(opened)[0]))
     whole = section()
     assert not whole.all("pre")
+    assert len(whole.all("img")) >= 2 * why.NUM_PHOTOS
+    assert words("evidence note") in whole.text
     titles = [*(words(name) for name in CORRUPTIONS), words("risk figure")]
     assert [each.attributes["aria-label"] for each in whole.all("svg") if "aria-label" in each.attributes] == titles
     means, differences, promises, temperatures = whole.all("table")
