@@ -57,6 +57,12 @@ def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
+    if lost := address.lost_uploads(len(photos)):
+        were = "photo that was here was" if lost == 1 else f"{lost} photos that were here were"
+        st.info(
+            f"The {were} in the memory of the page alone and is gone since it was loaded anew; choose it again.",
+            icon=":material/refresh:",
+        )
     if not photos:
         offer_samples(choice, is_starter=is_starter)
     return photos
@@ -88,7 +94,7 @@ def ask_validation_photo(data_path: str) -> Photo:
     samples = {sample.name: sample for sample in data.split("val")}
     name = st.selectbox(
         "Validation photo", list(samples), **address.keyed("sample", samples, next(iter(samples))),
-        help="No checkpoint was trained on these.",
+        help="From the validation split of this run's data.",
     )  # fmt: skip
     path, mask = samples[name].photo, samples[name].mask
     truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)
