@@ -198,7 +198,8 @@ def _shift(
 ) -> tuple[float, NDArray[np.uint8]]:
     """Return the weighted gain of the likeliest shift, 0 where none is likelier, and the mask shifted by it."""
     now_hw = _probability_of(small_hw, logs_Khw)
-    side, best, best_gain = max(small_hw.shape), (0, 0), 0.0
+    side: int = max(small_hw.shape)
+    best, best_gain = (0, 0), 0.0
     for down, right in ((round(share * side * y), round(share * side * x)) for share in SHIFTS for y, x in DIRECTIONS):
         moved_hw = _moved(small_hw, down, right)
         counts_hw = (small_hw != VOID) & (moved_hw != VOID)
