@@ -198,7 +198,7 @@ def _shift(
 ) -> tuple[float, NDArray[np.uint8]]:
     """Return the weighted gain of the likeliest shift, 0 where none is likelier, and the mask shifted by it."""
     now_hw = _probability_of(small_hw, logs_Khw)
-    side: int = max(small_hw.shape)
+    side = max(small_hw.shape)
     best, best_gain = (0, 0), 0.0
     for down, right in ((round(share * side * y), round(share * side * x)) for share in SHIFTS for y, x in DIRECTIONS):
         moved_hw = _moved(small_hw, down, right)
@@ -208,7 +208,7 @@ def _shift(
             best, best_gain = (down, right), gain
     scale = max(given_hw.shape) / side
     moved_hw = _moved(given_hw, round(scale * best[0]), round(scale * best[1]))
-    near_share = max(1, np.count_nonzero(_distances(small_hw) <= CONTOUR_SHARE * side)) / small_hw.size
+    near_share = max(1 / small_hw.size, float((_distances(small_hw) <= CONTOUR_SHARE * side).mean()))
     return SHIFT_WEIGHT * best_gain / near_share, moved_hw
 
 
