@@ -33,7 +33,8 @@ run: .venv/.installed ## open the dashboard
 	$(python) -m streamlit run streamlit_app.py $(ARGS)
 
 test: .venv/.installed-dev ## every test that needs no browser
-	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --durations=20 $(ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	  --durations=20 $(ARGS)
 
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
 	OMP_NUM_THREADS=1 $(python) -m pytest -m e2e -n $(JOBS) --dist loadfile $(ARGS)

@@ -103,9 +103,14 @@ def test_a_folder_of_photos_becomes_a_new_data_set(visit: Visit, photos: Path, h
     assert "Type a folder of photos" in texts(app)
     app.text_input(key="data").set_value(str(photos)).run()
     assert "**5 photos**" in texts(app)
-    button(app, "Start labelling").click().run()
-    assert [error.value for error in app.error] == ["Name at least one class, for instance cat, dog."]
-    assert not datasets_dir().exists()
+    assert [each.alt for image in app.get("image") for each in image.proto.imgs] == [
+        f"pet_{number}.jpg" for number in range(5)
+    ], "before it asks"
+    classes = app.text_input(key=f"classes of {photos}")
+    assert (classes.value, button(app, "Start labelling").disabled) == ("object", False)
+    classes.set_value(" , background").run()
+    assert "Name at least one class, for instance cat, dog." in texts(app)
+    assert button(app, "Start labelling").disabled
     app.text_input(key=f"classes of {photos}").set_value("cat, dog ,background").run()
     button(app, "Start labelling").click().run()
     assert not app.exception
@@ -223,6 +228,7 @@ def test_the_starter_proposes_in_a_process_of_its_own(
     draw(pets, "pet_2")
     app = look()
     assert "What it finds is" not in [box.label for box in app.selectbox], "it knows cats and dogs by name"
+    assert "Not classes of the data set, so background:" in texts(app), "what the starter also finds"
     button(app, "Propose").click().run()
     assert not app.exception
     arguments = launched[0]

@@ -58,18 +58,19 @@ def test_a_study_is_set_up_from_the_form_and_started_as_a_job(
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [("study vary", "epoch=1,2", "epoch"), ("study vary", "seed=1,2", "--seeds"),
+     ("study vary", "epochs=ten", "epochs is 'ten'; it must be a whole number."),
      ("study shares", "half", "'half' is not a share"),
      ("study name", "a/b", "cannot name a study")],
 )  # fmt: skip
-def test_what_cannot_be_planned_is_said_and_starts_nothing(
+def test_what_cannot_be_planned_is_said_at_once_and_cannot_be_started(
     visit: Visit, demo_data: Path, launched: list[list[str]], key: str, value: str, why: str
 ) -> None:
     app = visit("train", run="new", source="Demo")
     kind = app.text_area if key == "study vary" else app.text_input
     kind(key=key).set_value(value).run()
-    next(each for each in app.button if each.label.startswith("Start the study")).click().run()
     assert not app.exception
     assert why in app.error[0].value
+    assert next(each for each in app.button if each.label.startswith("Start the study")).disabled
     assert (list_studies(), launched) == ([], [])
 
 

@@ -22,7 +22,7 @@ from core.uploads import bring
 from core.voc import BACKGROUND, CLASS_NAMES
 from core.wording import count, megabytes
 from ui import address, cached
-from ui.checkpoints import Choice, best_first, list_choices, scored_label
+from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
@@ -105,6 +105,7 @@ def _offer_label(offer: PretrainedModel) -> str:
 def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
     """Ask for a model; None until a file is uploaded. The query string holds the choice."""
     by_id = {model.id: model for model in models} | {UPLOADED: ModelOption(UPLOADED, "Upload a checkpoint file …", "")}
+    say_unknown(by_id)
     chosen = st.selectbox(
         "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
         format_func=lambda model_id: by_id[model_id].label,
@@ -118,6 +119,7 @@ def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
 def ask_other(models: Sequence[ModelOption], first: ModelOption) -> ModelOption | None:
     """Ask for a second model to compare with the first, or None."""
     by_id = {model.id: model for model in models if model.id != first.id}
+    say_unknown({*by_id, first.id}, "against")
     chosen = st.selectbox(
         "Against", list(by_id), index=None, **address.keyed("against", by_id, None),
         format_func=lambda model_id: by_id[model_id].label, placeholder="nothing: one model alone",

@@ -57,6 +57,12 @@ def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
+    if lost := address.lost_uploads(len(photos)):
+        were = "photo that was here was" if lost == 1 else f"{lost} photos that were here were"
+        st.info(
+            f"The {were} in the memory of the page alone and is gone since it was loaded anew; choose it again.",
+            icon=":material/refresh:",
+        )
     if not photos:
         offer_samples(choice, is_starter=is_starter)
     return photos
