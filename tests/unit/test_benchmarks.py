@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import CPU
 from tests.bench import gpu
-from tests.small_models import make_mobilenet_thin
+from tests.small_models import make_networks_thin
 
 
 def test_without_the_tests_there_is_nothing_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_every_part_of_the_gpu_s_benchmark_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """On the CPU, with a small model for torchvision's, and in this process: nobody who wrote it had a GPU."""
-    make_mobilenet_thin(monkeypatch)
+    make_networks_thin(monkeypatch)
     monkeypatch.setattr(gpu, "report_model", lambda num_classes: build_model(MOBILENET, num_classes, output_stride=16))
     compiled: list[str] = []
     monkeypatch.setattr(nn.Module, "compile", lambda _module, backend: compiled.append(backend))
