@@ -83,11 +83,10 @@ def _thinned(lines: Sequence[bytes]) -> list[bytes]:
 
 
 def _ends_whole(path: Path) -> bool:
-    """Return whether a log is empty or ends with a whole line."""
+    """Return whether a log, which is not empty, ends with a whole line."""
     with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - 1))
-        return file.read(1) in (b"", b"\n")
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def _blocks_of_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -110,8 +109,8 @@ class LogWriter:
         self._path = path
         self._reserve = path.with_name(f".{path.name}.reserve")
         try:
+            is_torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
             self._file = path.open("ab", buffering=0)
-            is_torn = not _ends_whole(path)
             self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
             if is_torn:
                 self._append(b"\n")
