@@ -33,7 +33,7 @@ def offer_ways(path: Path) -> None:
             photos_in(path)
             link_to("Label", "Label these photos", source=FOLDER, data=str(path))
             link_to("Segment", "Segment a photo")
-        link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
+        link_to("Dataset", "Import it as another tool's export", source=BRING, **{"from": str(path)})
 
 
 def open_data(path: Path) -> Dataset | None:

@@ -177,7 +177,7 @@ def test_the_page_opens_what_is_to_be_done_and_filters(look: Callable[..., AppTe
 
 def test_an_order_by_a_model_says_its_reason(look: Callable[..., AppTest], pets: LabelSet) -> None:
     orders = next(group for group in look().get("button_group") if group.key == "order")
-    assert orders.options == ["At random", "As they lie"]
+    assert orders.options == ["At random", "In file order"]
     write_proposal(pets, "pet_4", np.ones(SIZE[::-1], np.uint8), {})
     write_ranking(pets, "hash", [{"name": "pet_4", "score": 0.9, "reason": "unsure between cat and dog"}])
     app = look(order="unsure first")
@@ -227,7 +227,7 @@ def test_the_starter_proposes_in_a_process_of_its_own(
     ship_stand_in()
     draw(pets, "pet_2")
     app = look()
-    assert "What it finds is" not in [box.label for box in app.selectbox], "it knows cats and dogs by name"
+    assert "Its objects become" not in [box.label for box in app.selectbox], "it knows cats and dogs by name"
     assert "Not classes of the data set, so background:" in texts(app), "what the starter also finds"
     button(app, "Propose").click().run()
     assert not app.exception
@@ -437,7 +437,7 @@ def test_other_pages_lead_here(visit: Visit, photos: Path, pets: LabelSet, tmp_p
     assert not app.error
     assert "holds photos without masks" in app.info[0].value
     assert "my+pets" in links(app)["Label these photos"]
-    assert {"Segment a photo", "Bring it as an export of another tool"} <= links(app).keys()
+    assert {"Segment a photo", "Import it as another tool's export"} <= links(app).keys()
     app = visit("dataset", source="A folder", data=str(pets.root))
     assert not app.exception
     assert not app.error

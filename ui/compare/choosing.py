@@ -35,7 +35,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     )
     others = more.multiselect(
         "More", ids, **between, format_func=lambda each: by_id[each].label, placeholder="other checkpoints",
-        help="They have their rows in the tables; the photos are of A and B.",
+        help="They appear in the tables. Photos and charts under *Why* show A and B only.",
     )  # fmt: skip
     chosen = list(dict.fromkeys([a, *(each for each in others if each != b), *([b] if b else [])]))
     splits = splits_of([by_id[each] for each in chosen])

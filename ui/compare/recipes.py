@@ -59,7 +59,7 @@ def show_study(study: Study) -> None:
     found = findings.find(study)
     _say_state(found)
     if not found.recipes:
-        st.info("No recipe has a seed that is complete yet; its points appear here as they are done.")
+        st.info("No recipe has a seed that is complete yet; points appear as seeds finish.")
     else:
         for text in findings.sentences(found, [each.recipe.label for each in found.recipes]):
             st.subheader(plain(text), anchor=False, help=METHOD)
@@ -198,7 +198,7 @@ def _show_runs(found: Findings) -> None:
         for name, each in known.items()
     }
     chosen = st.selectbox(
-        "One run of it", list(known), format_func=labels.__getitem__,
+        "A run of this study", list(known), format_func=labels.__getitem__,
         **address.keyed(RUN, list(known), next(iter(known)), key="run of the study"),
     )  # fmt: skip
     state = known[chosen]

@@ -121,7 +121,7 @@ def ask_proposals(label_set: LabelSet, states: Mapping[str, State], names: Seque
         for note in mapping.notes:
             st.caption(plain(note))
     if about := proposals_about(label_set):
-        st.caption(f"The proposals that are there are by {code(about['checkpoint'])}.")
+        st.caption(f"Current proposals are from {code(about['checkpoint'])}.")
     if is_wanted:
         propose(label_set, helper.checkpoint, waiting, class_name)
 
@@ -133,7 +133,7 @@ def _ask_class(label_set: LabelSet, helper: Helper) -> str | None:
         return None
     options = [*([BY_NAME] if set(own) & set(helper.class_names) else []), *own]
     chosen = st.selectbox(
-        "What it finds is", options, key=f"objects are {' '.join(own)} {helper.checkpoint}", width=180,
+        "Its objects become", options, key=f"objects are {' '.join(own)} {helper.checkpoint}", width=180,
         help="By name: the classes that both know. Or everything that it takes for an object is of one class.",
     )  # fmt: skip
     return None if chosen == BY_NAME else chosen
@@ -197,7 +197,7 @@ def _show_last(entry: Entry) -> None:
 
 
 def follow_up(label_set: LabelSet, entry: Entry | None, waiting: Sequence[str]) -> None:
-    """After a training that this tab started, start its proposals; after another one, offer them."""
+    """After a training that this tab started, start its proposals."""
     if entry is None or entry.is_live or not (checkpoint := model_of(entry.run)).exists() or not waiting:
         return
     is_ours = st.session_state.get(_TRAINED) == entry.run.path.name

@@ -174,8 +174,8 @@ def _show_image(shown: Shown, story: Story) -> None:
         pictures[name] = cached.thumbnail(sample.photo, mask, classes=classes, view="overlay", size_px=PICTURE_PX)
     with st.container(key="pictures"):
         left, right = st.columns([5, 2], gap="medium")
-        shelf = list(pictures.items())
-        for row in (shelf[:2], shelf[2:]):
+        four = list(pictures.items())
+        for row in (four[:2], four[2:]):
             for column, (name, picture) in zip(left.columns(2, gap="small"), row, strict=True):
                 column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
         with right:

@@ -136,7 +136,7 @@ def _ask_file() -> ModelOption | None:
     )  # fmt: skip
     if file is None:
         return None
-    path = bring(home() / "cache" / "brought", file.name, file.getvalue(), SUFFIXES)
+    path = bring(home() / "cache" / "checkpoint-uploads", file.name, file.getvalue(), SUFFIXES)
     try:
         opened = cached_segments.loaded_model(path)
         given = ask_given(opened.meta) if opened.format in FOREIGN_FORMATS else NOTHING  # ours describe themselves
@@ -175,7 +175,7 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         if progress is None:
             st.rerun()
         show_job(progress, offer.name, "asking the server", BYTES)
-        st.caption("It goes on when this page or the server is closed.")
+        st.caption("It continues if you close this page or stop the server.")
 
 
 def describe(model: ModelOption) -> None:

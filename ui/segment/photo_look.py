@@ -35,7 +35,7 @@ PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
 OUTLINE_SHARE = 1 / 400
 """The width of an outline as a share of the picture's longer side."""
 
-ONE_PASS, FLIPPED_AND_SCALED = "One pass", "Mirrored, three sizes"
+OFF, FLIPPED_AND_SCALED = "Off", "Mirrored, three sizes"
 TILES_FROM = 2
 """Tiles are offered for photos whose longer side is at least this multiple of the model's image size."""
 
@@ -158,9 +158,9 @@ def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float
     `size` is the width and height of the photo, None for photos of several sizes, `seconds` the time of one pass.
     """
     with st.popover("Test-time augmentation", icon=":material/layers:", width="stretch"):
-        ways = [ONE_PASS, FLIPPED_AND_SCALED]
+        ways = [OFF, FLIPPED_AND_SCALED]
         kind = st.radio(
-            "The photo goes through the model", ways, **address.keyed("passes", ways, ONE_PASS),
+            "Test-time augmentation", ways, **address.keyed("passes", ways, OFF),
             help="The mean over the photo and its mirror image, each at 0.75, 1 and 1.25 times the size: "
             "smoother outlines.",
         )  # fmt: skip

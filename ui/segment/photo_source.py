@@ -94,7 +94,7 @@ def ask_validation_photo(data_path: str) -> Photo:
     samples = {sample.name: sample for sample in data.split("val")}
     name = st.selectbox(
         "Validation photo", list(samples), **address.keyed("sample", samples, next(iter(samples))),
-        help="No checkpoint was trained on these.",
+        help="From the validation split of this run's data.",
     )  # fmt: skip
     path, mask = samples[name].photo, samples[name].mask
     truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)

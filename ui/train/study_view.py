@@ -197,7 +197,7 @@ def _offer_run(labels: dict[str, str]) -> None:
     """Offer to open one of the runs."""
     if labels:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = st.selectbox("One run of it", list(labels), key="run of it", format_func=labels.__getitem__)
+            chosen = st.selectbox("A run of this study", list(labels), key="run of it", format_func=labels.__getitem__)
             link_to("Train", "Open the run", run=chosen or "")
 
 

@@ -55,6 +55,18 @@ def test_a_program_for_another_runtime_is_not_explained(
     assert not (tmp_path / "out").exists()
 
 
+def test_without_room_for_a_second_model_nothing_is_begun(
+    core: Command, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.explain.tracing.free_bytes", lambda: 1_000_000)
+    checkpoint, out = save_lively_model(tmp_path / "best.pt"), tmp_path / "out"
+    assert (
+        "close other programs"
+        in core("explain", photo, "--checkpoint", checkpoint, "--at", "0,0", "--out", out).sentence()
+    )
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("at", ["1", "1,2,3", "a,b", "1.5,2", ""])
 def test_what_is_not_a_pixel_is_wrong_usage(core: Command, photo: Path, tmp_path: Path, at: str) -> None:
     assert core("explain", photo, "--checkpoint", "c.pt", "--out", tmp_path / "out", f"--at={at}").code == 2
