@@ -66,6 +66,11 @@ class Model:
     tta: TTA
     _predictor: "Predictor"
 
+    @property
+    def number_format(self) -> str:
+        """fp32 or bf16, or int8 for a file that was calibrated for it, where that is faster."""
+        return self._predictor.precision
+
     def segment(self, photo: str | Path | Image.Image) -> NDArray[np.uint8]:
         """Return mask_HW of a photo: class ids, uint8, at the upright photo's own size.
 
