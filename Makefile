@@ -5,10 +5,12 @@
 #   make test ARGS="-k scores -x"             more arguments for pytest or streamlit
 #   make test JOBS=4                          on so many processes; each wants a core and up to 3 GB
 #   make bench BENCH=name                     one benchmark
+#   make bench-gpu DATA=folder                a GPU, trained on that folder
 
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+DATA ?=
 JOBS ?= 2
 MINUTES ?= 30
 
@@ -17,11 +19,11 @@ python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check audit format e2e bench soak image lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench bench-gpu soak image lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.installed ## make the demo data, train on it in the background, open the dashboard
 	-$(python) -m core demo --background
@@ -31,7 +33,8 @@ run: .venv/.installed ## open the dashboard
 	$(python) -m streamlit run streamlit_app.py $(ARGS)
 
 test: .venv/.installed-dev ## every test that needs no browser
-	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --durations=20 $(ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -m "not e2e" -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	  --durations=20 $(ARGS)
 
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
 	OMP_NUM_THREADS=1 $(python) -m pytest -m e2e -n $(JOBS) --dist loadfile $(ARGS)
@@ -52,6 +55,9 @@ format: .venv/.installed-dev ## rewrite the code into the project's format
 
 bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
 	$(python) -m core bench $(BENCH)
+
+bench-gpu: .venv/.installed-dev ## what the GPU here is worth, in at most 8 minutes; DATA=DIR trains on your photos
+	$(python) -m tests.bench.gpu $(if $(DATA),--data "$(DATA)")
 
 soak: .venv/.installed-dev ## everything a person does, again and again, for MINUTES=30
 	$(python) -m tests.soak.soak --minutes $(MINUTES)

@@ -1,7 +1,7 @@
 """The command line: `python -m core COMMAND --help` shows a command with an example.
 
-Exit code 0: done; 1: a `CoreError`, one line on stderr; 2: wrong usage. Progress goes to stderr; with `--json` stdout
-holds exactly one JSON document.
+Exit code 0: done; 1: a `CoreError`, one line on stderr; 2: wrong usage; 130: interrupted. Progress goes to
+stderr; with `--json` stdout holds exactly one JSON document.
 """
 
 import argparse

@@ -25,7 +25,7 @@ from core.metrics.image_scores import losers, score_images, summarize, winners
 from core.metrics.verdict import sentence
 from core.model.checkpoint.stated import NOTHING, Given
 from core.model.photo import open_photo_file
-from core.model.predict.tta import NO_TTA, TTA
+from core.model.predict.tta import NO_TTA, TTA, refuse_temperature
 from core.model.weights.pretrained import checkpoint_file, open_named
 from core.model.weights.starter import KNOWN_TEXT, is_starter, unknown_classes
 from core.training.run import folders, openings, trained_on
@@ -59,12 +59,14 @@ class Model:
     meta     architecture, classes, image size and whatever else the file says
     repairs  what was mended in a file from elsewhere, in words
     tta      test-time augmentation
+    temperature  what logits are divided by for calibrated confidence; None for none
     """
 
     meta: "CheckpointMeta"
     repairs: tuple[str, ...]
     tta: TTA
     _predictor: "Predictor"
+    temperature: float | None = None
 
     @property
     def number_format(self) -> str:
@@ -83,7 +85,10 @@ class Model:
         return self._predict(photo).mask_HW
 
     def predict(self, photo: str | Path | Image.Image) -> "Prediction":
-        """Return mask_HW as `segment` does, and confidence_HW: the probability of that class, float32 in [0, 1]."""
+        """Return mask_HW as `segment` does, and confidence_HW: the probability of that class, float32 in [0, 1].
+
+        With a temperature, calibrated_HW is that probability calibrated; nothing else changes.
+        """
         return self._predict(photo, with_confidence=True)
 
     def _predict(self, photo: str | Path | Image.Image, *, with_confidence: bool = False) -> "Prediction":
@@ -94,25 +99,34 @@ class Model:
             rgb = to_srgb(photo if is_upright else ImageOps.exif_transpose(photo))  # which copies a photo in any case
         else:
             rgb = open_photo_file(Path(photo)).photo
-        return segment(self._predictor, rgb, self.tta, with_confidence=with_confidence)
+        temperature = self.temperature if with_confidence else None
+        return segment(self._predictor, rgb, self.tta, with_confidence=with_confidence, temperature=temperature)
 
 
-def open_model(checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTHING) -> Model:
+def open_model(
+    checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTHING, temperature: float | str | None = None
+) -> Model:
     """Open a checkpoint and make it ready to segment, on the GPU if there is one.
 
     Args:
         checkpoint: a file, `starter`, or the name of a model on offer, which is downloaded once.
         tta: test-time augmentation and tiles; none by default.
         given: what a file from elsewhere does not say itself.
+        temperature: above 0, for calibrated confidence; `auto` for that fitted by `trust` on held-out photos.
 
     Raises:
         CheckpointError: the file is not a checkpoint that opens here.
         WeightsError: a model on offer cannot be downloaded.
+        ConfigError: the temperature is no such number, or is asked for with test-time augmentation.
+        RunError: no temperature is fitted.
     """
     from core.model.predict.predictor import open_predictor
+    from core.training import trust
 
+    value = trust.temperature_for(checkpoint, temperature)
+    refuse_temperature(tta, value)
     predictor, opened = open_predictor(open_named(checkpoint, given=given), tta)
-    return Model(opened.meta, opened.repairs, tta, predictor)
+    return Model(opened.meta, opened.repairs, tta, predictor, value)
 
 
 def evaluate(

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -115,14 +115,43 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     refuse_existing(path)
     whole = _temporary(path)
     try:
-        with replacing(whole) as file:
-            yield file
-        if not take_name(whole, path):  # another process has just written it
-            refuse_existing(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+        with _in_words(path):
+            with replacing(whole) as file:
+                yield file
+            if not take_name(whole, path):  # another process has just written it
+                refuse_existing(path)
     finally:
         whole.unlink(missing_ok=True)
+
+
+def write_all_new(contents: Mapping[Path, bytes]) -> None:
+    """Write files that the user named, all of them or none; errors as in `write_new`."""
+    wholes, taken = {path: _temporary(path) for path in contents}, list[Path]()
+    try:
+        for path, whole in wholes.items():
+            refuse_existing(path)
+            with _in_words(path), replacing(whole) as file:
+                file.write(contents[path])
+        for path, whole in wholes.items():
+            with _in_words(path):
+                if not take_name(whole, path):  # another process has just written it
+                    refuse_existing(path)
+            taken.append(path)
+    except BaseException:
+        for path in taken:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for whole in wholes.values():
+            whole.unlink(missing_ok=True)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
 
 
 def unused(path: Path) -> Path:

@@ -25,6 +25,9 @@ from core.files import write_json
 from core.home import PROJECT_ROOT
 from core.windows import detached, is_locked
 
+PROGRAM = "core"
+"""The module that a job runs; tests name one that builds smaller networks and then does the same."""
+
 START_TIMEOUT_S = 60.0
 """Waiting ends as soon as the process holds its lock. 30 s were too few on a machine at five times its load."""
 
@@ -131,7 +134,7 @@ def launch(arguments: list[str], path: Path) -> None:
         with output.open("ab") as file:
             begin = file.tell()
             process = subprocess.Popen(
-                [sys.executable, "-m", "core", *arguments], stdin=subprocess.DEVNULL, stdout=file,
+                [sys.executable, "-m", PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=file,
                 stderr=subprocess.STDOUT, cwd=PROJECT_ROOT, **detached(),
             )  # fmt: skip
     except OSError as error:

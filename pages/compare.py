@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.report.content import require_same_data
 from core.training.run import folders
-from ui.checkpoints import Choice, list_choices
+from ui.checkpoints import Choice, list_choices, say_unknown
 from ui.compare.choosing import act, ask
 from ui.compare.gallery import show_first_photos, show_gallery
 from ui.compare.recipes import ask_study, show_study
@@ -70,13 +70,14 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
 
 with open_page("Compare"):
     st.title("Compare", anchor=False)
-    study = ask_study()
-    there = [] if study else list_choices()
-    if study:
+    if study := ask_study():
         show_study(study)
-    elif len(there) < 2:
-        say_what_is_missing(there)
     else:
-        checkpoints, on_split = ask(there)
-        if evaluated := act(checkpoints, on_split):
-            show(evaluated, checkpoints)
+        there = list_choices()
+        say_unknown([choice.id for choice in there])
+        if len(there) < 2:
+            say_what_is_missing(there)
+        else:
+            checkpoints, on_split = ask(there)
+            if evaluated := act(checkpoints, on_split):
+                show(evaluated, checkpoints)

@@ -11,12 +11,11 @@ from core.data import analysis
 from core.data.dataset import Dataset, UnlabelledError, read_contents
 from core.data.labelling import photos_in
 from core.errors import DataError
-from core.wording import count
 from ui import address, cached
 from ui.dataset.bring_data import bring_data, show_import_notes
 from ui.dataset.browser import browse, say_chosen
 from ui.dataset.class_names import offer_names
-from ui.dataset.findings import show_findings, show_repairs, show_unopened, summary
+from ui.dataset.findings import lead_on, show_findings, show_repairs, show_unopened
 from ui.dataset.splits import show_splits
 from ui.dataset.statistics import show_charts, show_facts
 from ui.job_view import POLL_S, show_job
@@ -34,7 +33,7 @@ def offer_ways(path: Path) -> None:
             photos_in(path)
             link_to("Label", "Label these photos", source=FOLDER, data=str(path))
             link_to("Segment", "Segment a photo")
-        link_to("Dataset", "Bring it as an export of another tool", source=BRING, **{"from": str(path)})
+        link_to("Dataset", "Import it as another tool's export", source=BRING, **{"from": str(path)})
 
 
 def open_data(path: Path) -> Dataset | None:
@@ -102,12 +101,7 @@ def show_content(data: Dataset, found: analysis.Analysis | None, top: DeltaGener
 def show(data: Dataset, found: analysis.Analysis | None, top: DeltaGenerator) -> None:
     """Draw the chosen view, at first the findings if there are errors; only that one is computed."""
     num_errors = sum(finding.severity == "error" for finding in found.report.findings) if found else 0
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        if found:
-            icon = ":material/error:" if found.report.findings else ":material/check:"
-            st.caption(f"{icon} The doctor found {summary(found.report)}.")
-        label = f"Train despite {count(num_errors, 'error')}" if num_errors else "Train on this data"
-        link_to("Train", label, run="new")
+    lead_on(found.report if found else None)
     if found and not data.has_named_classes:
         offer_names(data, [cached.split_stats(found, split) for split in data.splits])
     usual = FINDINGS if num_errors else CONTENT

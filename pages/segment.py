@@ -27,7 +27,7 @@ from ui.segment.models import (
 from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
 from ui.segment.photo_view import Photo, ask_stretch, show_scale
-from ui.segment.trust import figures_of, said, show_trust
+from ui.segment.trust import figures_of, say_of_sheet, show_trust
 from ui.segment.why_here import show_results
 from ui.words import plain
 
@@ -65,7 +65,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
         if len(results) == 1:
             image_size = cached_segments.loaded_model(chosen[0].source).meta.image_size
             tta = ask_tta(image_size, results[0].size, results[0].seconds)
-            results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, tta)]
+            results = [cached_segments.segmented(chosen[0].source, photo.data, photo.name, tta, look.temperature)]
     names = [model.label for model in chosen]
     show_results(chosen[0].source, photo, results, names, look)
     for model, result in zip(chosen, results, strict=True):
@@ -82,7 +82,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
             show_areas(shown_areas(result, look), look.colors(result.classes))
         whole = ", in int8" if cached_segments.is_in_int8(chosen[0].source) else ""
         st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s{whole}.")
-        show_trust(chosen, look.promise, photo, shown_areas(results[0], look), tta)
+        show_trust(chosen, look, photo, shown_areas(results[0], look), tta)
     with places.end:
         show_downloads(photo, results[0], look)
 
@@ -98,8 +98,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         show_scale()
     warn_of_demo([model])
     warn_of_weak([model])
-    if look.promise:
-        st.caption(f"{said(look.promise, tta)} Photos unlike the training photos are not covered.")
+    say_of_sheet(model, look, tta)
     with legend:
         class_ids = sorted({area.id for _, small in there for area in small.areas})
         show_legend(class_ids, look.colors(meta.classes))
@@ -108,7 +107,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         with places.end:
             offer_all(
                 [photo for photo, _ in there], look,
-                lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, tta),
+                lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, tta, look.temperature),
             )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A clean home for every test, and the data they share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,12 @@ from tests.small_data import write_voc
 VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes: at the end one process would work on them while the others wait."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the real runs, data and pretrained weights, and from the model that is shipped."""
@@ -19,6 +25,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ATROUS_HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def thin_networks() -> Iterator[None]:
+    """Build networks of few layers in this process: what is done with them is the same, and takes a third."""
+    from tests.small_models import make_networks_thin  # torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_networks_thin(patch)
+        yield
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 from torchvision.models.segmentation import DeepLabV3, deeplabv3
 
 from core.errors import CheckpointError
-from core.model import architectures
+from core.model import architectures, efficientnet
 from core.model.architectures import LAST_EARLY_STAGES, MOBILENET, build_model
 from core.model.checkpoint import fitting
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint, save_checkpoint
@@ -46,10 +46,18 @@ THIN_BLOCKS = (
 """Of every kind that MobileNetV3 has: with and without squeeze and excitation, strided, dilated, a shortcut."""
 
 
-def make_mobilenet_thin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process build MobileNet with 5 blocks instead of 15, and a tenth of the bytes: a run takes a third.
+THIN_STAGES = (
+    (1, 3, 1, 1, 8), (1, 3, 2, 2, 16), (1, 5, 2, 2, 16), (1, 3, 2, 2, 24), (2, 5, 1, 2, 32), (1, 5, 2, 2, 40),
+    (1, 3, 1, 2, 48),
+)  # fmt: skip
+"""EfficientNet-Lite0's kernels and strides."""
 
-    It has the strides, outputs and names of torchvision's. Where a test starts a process, that one builds the whole.
+
+def make_networks_thin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process build MobileNet with 5 blocks instead of 15, EfficientNet-Lite0 with 8 instead of 16.
+
+    They have a tenth of the bytes, and a run takes a third. Strides, outputs and names are those of the whole ones.
+    Where a test starts a process, that one builds the whole, unless it is `tests.programs.thin`.
     """
     blocks = [InvertedResidualConfig(*block, 1.0) for block in THIN_BLOCKS]
 
@@ -58,6 +66,9 @@ def make_mobilenet_thin(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(architectures, "deeplabv3_mobilenet_v3_large", build)
     monkeypatch.setitem(LAST_EARLY_STAGES, MOBILENET, "4")
+    monkeypatch.setattr(efficientnet, "STAGES", THIN_STAGES)
+    monkeypatch.setattr(architectures, "NUM_AUX_FEATURES", THIN_STAGES[4][-1])
+    monkeypatch.setattr(architectures, "NUM_FEATURES", THIN_STAGES[-1][-1])
     # What is remembered of the whole network must not serve for this one, nor the other way round.
     for module, name in ((memory, "_photo_bytes"), (fitting, "wanted_shapes")):
         monkeypatch.setattr(module, name, functools.lru_cache(getattr(module, name).__wrapped__))

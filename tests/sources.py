@@ -1,6 +1,7 @@
 """The project's sources, and which of them import what."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,19 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+FILES = {module_name(file): file for file in SOURCES}
+
+
+@functools.cache
+def tree_of(file: Path) -> ast.Module:
+    """Return a source file, parsed: all of them take seconds, and many tests want them."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def imports_of(file: Path) -> Iterator[str]:
     """Give the full name of everything a file imports, at the top or within a function."""
     package = module_name(file).split(".") if file.name == "__init__.py" else module_name(file).split(".")[:-1]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -16,9 +16,9 @@ internals.py    the parts of Streamlit that are not its public API, and the publ
 job_view.py     the progress of a job
 home/           Home
 dataset/        the Dataset page
-train/          the Train page; Home shows its runs too
+train/          the Train page; Home and Label show its runs too
 compare/        the Compare page; Home and Present use it too
 present/        the Present page
-segment/        the Segment page
+segment/        the Segment page; Home and Present use it too
 label/          the Label page
 """

@@ -4,6 +4,7 @@ Streamlit's `bind="query-params"` is not used: Streamlit 1.67 removes every para
 to other pages, and from Back.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ DATA = ("source", "data")
 
 _PAGE, _CHOSEN, _LEFT, _DATA = "page", "chosen", "left", "data choice"
 _IS_IN_USE, _HANDED = "page is in use", "runs with this value"
+
+UPLOADS = "uploads"
+"""The number of uploaded photos that a page shows, in the query string."""
 
 HANDED_RUNS = 2
 """The browser may skip the first of two script runs, so a new value is set in both."""
@@ -116,6 +120,20 @@ def kept(name: str, default: str = "") -> str:
     return value
 
 
+def lost_uploads(there: int) -> int:
+    """Note in the address how many uploads a page has; return how many are lost to a reload, since it was noted.
+
+    Those that were removed since the page was opened are not lost.
+    """
+    chosen = st.session_state[_CHOSEN]
+    if there or chosen.get(UPLOADS):
+        if chosen.get(UPLOADS) != str(there):
+            keep(uploads=str(there) if there else "")
+        return 0
+    noted = st.query_params.get(UPLOADS, "")
+    return int(noted) if re.fullmatch("[0-9]{1,4}", noted) else 0
+
+
 def spelled(values: Iterable[Any]) -> dict[Any, str]:
     """Return options that are not texts, numbers for instance, with the text by which the address names each."""
     return {value: str(value) for value in values}
@@ -175,6 +193,11 @@ def _keep(name: str, value: Any) -> None:
     st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
 
 
+def is_in_use() -> bool:
+    """Return whether something was chosen since the page was opened."""
+    return bool(st.session_state[_IS_IN_USE])
+
+
 def complete(**query: str | Sequence[str]) -> None:
     """Write the choices that the address does not hold yet, so that it can be passed on."""
     for name, value in query.items():
@@ -191,7 +214,7 @@ def _write(name: str, value: Any) -> None:
         st.query_params[name] = [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
-def show(**query: str | None) -> None:
+def show(**query: str | list[str] | None) -> None:
     """Change the address; None removes a parameter. Widgets follow from the next script run on."""
     for name, value in query.items():
         _write(name, value)

@@ -27,6 +27,7 @@ from core.data.statistics.split_stats import SplitStats
 from core.errors import DataError, RunError
 from core.files import Stamp, stamp
 from core.model.output.render import colorize, overlay, show_void
+from core.model.photo import open_photo
 from core.training import trust as stored_trust
 from core.training.run import evaluations
 from core.training.run.log import RunLog
@@ -142,6 +143,12 @@ def _read_small(photo: Stamp, size_px: int) -> Image.Image:
 def any_thumbnail(file: Path, *, size_px: int) -> bytes:
     """Return a photo or mask as JPEG at most `size_px` on a side; a mask keeps its own palette."""
     return _thumbnail(stamp(file), None, (), "photo", size_px)
+
+
+@st.cache_data(max_entries=50, ttl=DAY_S, show_spinner=False)
+def upload_thumbnail(name: str, data: bytes, size_px: int) -> bytes:
+    """Return an uploaded photo as JPEG at most `size_px` on a side; one that cannot be read raises `PhotoError`."""
+    return jpeg_bytes(reduced(open_photo(data, name), size_px))
 
 
 def class_example(photo: Path, mask: Path, class_id: int, *, num_classes: int) -> bytes:

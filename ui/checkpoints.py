@@ -1,6 +1,6 @@
 """The checkpoints to choose from, with their scores in the run's log; no weights are opened."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import streamlit as st
 from core.classes import VOC_CLASSES, Classes
 from core.errors import DataError, RunError
 from core.files import entries
-from core.home import home, studies_dir
+from core.home import checkpoints_dir, home, studies_dir
 from core.study.folder import open_study
 from core.training import trust
 from core.training.run import evaluations
@@ -19,8 +19,8 @@ from core.training.run.folders import Run, list_runs, run_names
 from core.training.run.log import RunLog
 from core.training.run.milestones import CHOSEN, epoch_of, is_chosen
 from core.training.trust import Trust
-from ui import cached
-from ui.words import percent
+from ui import address, cached
+from ui.words import percent, plain
 
 LAST = "last.pt"
 STUDIES, RUNS = "studies", "runs"
@@ -75,6 +75,18 @@ def asked_study_runs() -> list[Run]:
         with suppress(RunError):  # whoever shows the list says that it is missing
             found += open_study(name).runs()
     return found
+
+
+def say_unknown(known: Collection[str], name: str = "checkpoint") -> None:
+    """Warn of checkpoints that the address holds as `name` and that do not exist, and take them off the address."""
+    asked = st.query_params.get_all(name)
+    if unknown := [plain(each) for each in asked if each not in known]:
+        said = f"There is no checkpoint {' and no '.join(unknown)} in {checkpoints_dir()}"
+        said += f"; it may have been moved or deleted.{' Others are shown.' if known else ''}"
+        st.warning(said, icon=":material/warning:")
+        if address.is_in_use():  # whoever has scrolled down does not see the head of the page
+            st.toast(said, icon=":material/warning:", duration="long")
+        address.show(**{name: [each for each in asked if each in known]})
 
 
 def list_choices(of: Sequence[Run] | None = None) -> list[Choice]:

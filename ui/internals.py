@@ -1,9 +1,11 @@
 """What is used of Streamlit beyond its API, behind one switch.
 
-Without it the dashboard does the same with `st.download_button` and `st.query_params` alone, and has two faults: a file
-made on demand may be gone before the browser asks for it, and Back is taken for a rerun, so widgets keep their values.
+Without it the dashboard does the same with `st.download_button` and `st.query_params` alone, and has three faults: a
+file made on demand may be gone before the browser asks for it; Back is taken for a rerun, so widgets keep their values;
+and the uploader of a Portuguese presentation speaks English.
 """
 
+import json
 import threading
 
 from streamlit import runtime
@@ -16,6 +18,21 @@ IS_USED = True
 def is_back() -> bool:
     """Return whether this run of the script comes from the browser's Back or Forward."""
     return IS_USED and bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
+
+
+def uploader_style(label: str) -> str:
+    """Return a style that writes `label` on the uploader's button, and hides its line about size and kinds of files.
+
+    Streamlit has these words in English alone. Where it calls the parts otherwise, its own words stay.
+    """
+    text = json.dumps(label, ensure_ascii=False)
+    button = "[data-testid=stFileUploader] [data-testid=stFileUploaderDropzone] button p"  # before a page's own rules
+    rules = (
+        f"{button} {{ font-size: 0 !important; }}",
+        f"{button}::after {{ content: {text}; font-size: 1rem; }}",
+        "[data-testid=stFileUploaderDropzoneInstructions] { display: none; }",
+    )
+    return f"<style>{' '.join(rules)}</style>" if IS_USED else ""
 
 
 class DownloadHolder:

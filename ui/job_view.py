@@ -62,8 +62,9 @@ def offer_figures(run: Run, checkpoint: Path) -> None:
     if error := jobs.error(folder):
         st.error(plain(error), icon=":material/error:")
     st.caption(
-        "What share is right from which confidence on, and what its training photos look like, is not counted yet: "
-        f"{code('python -m core ' + command_line(['trust', str(checkpoint), '--data', run.data]))}, or"
+        "Not measured yet: how its confidence relates to being right, and what its training photos look like. "
+        f"Run {code('python -m core ' + command_line(['trust', str(checkpoint), '--data', run.data]))}, "
+        "or press *Count on val*."
     )
     if st.button("Count on val", key=f"trust {checkpoint}", icon=":material/fact_check:"):
         with st.spinner("Starting …"), showing_errors():

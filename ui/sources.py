@@ -250,5 +250,5 @@ def _show_download(folder: Path) -> None:
         if progress is None:
             st.rerun()
         show_job(progress, "VOC 2012", "asking the server", BYTES)
-        st.caption("It goes on when this page or the server is closed.")
+        st.caption("It continues if you close this page or stop the server.")
         show_stop(folder)

@@ -2,7 +2,7 @@
 
 training.py     demo, train, estimate
 study.py        study
-data.py         doctor, stats, download, import
+data.py         doctor, stats, download, import, export-labels
 evaluation.py   evaluate, compare, report, bench
 trust.py        trust
 checkpoints.py  inspect, export, models

@@ -8,7 +8,7 @@ from pathlib import Path
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
 from core.commands.segmenting import make_folder, refuse_all
-from core.files import write_new
+from core.files import write_all_new
 from core.model.photo import open_photo_file
 from core.terminal import say
 
@@ -40,9 +40,7 @@ def explain(arguments: argparse.Namespace) -> Document:
     seconds = time.perf_counter() - began_s
     parts = evidence(explanation, noted.photo)
     make_folder(arguments.out)
-    for part in parts:
-        if part.picture:
-            write_new(files[part.kind], png_bytes(part.picture))
+    write_all_new({files[part.kind]: png_bytes(part.picture) for part in parts if part.picture})
     return {
         "photo": str(arguments.photo),
         "size": list(noted.photo.size),

@@ -19,6 +19,7 @@ from core.files import refuse_existing, replacing, write_new
 from core.model.photo import open_photo_file
 from core.palettes import OWN, PALETTES, recolored
 from core.terminal import progress_bar, say
+from core.training.trust import AUTO, of_checkpoint
 
 POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
@@ -35,7 +36,11 @@ def segment(arguments: argparse.Namespace) -> Document:
         for note in open_photo_file(path, stretch=arguments.stretch).notes:
             say(f"{path}: {note}")
     find_checkpoint(arguments.checkpoint)  # shows the progress of a download
-    model = api.open_model(arguments.checkpoint, tta=tta, given=given_by(arguments))
+    model = api.open_model(
+        arguments.checkpoint, tta=tta, given=given_by(arguments), temperature=arguments.temperature
+    )  # fmt: skip
+    if arguments.temperature == AUTO:
+        _say_calibration(arguments.checkpoint)
     _refuse_existing_cutouts(arguments, stems, model.meta.classes)
     make_folder(arguments.out)
     for repair in model.repairs:
@@ -64,7 +69,8 @@ class _Segmenting:
             for path, stem in zip(self._arguments.photos, stems, strict=True):
                 photos.append(self._segment(path, stem))
                 on_progress(len(photos), len(stems))
-        return {"photos": photos} | self._write_for_all()
+        temperature = {} if self._model.temperature is None else {"temperature": self._model.temperature}
+        return {"photos": photos} | temperature | self._write_for_all()
 
     def _segment(self, path: Path, stem: str) -> Document:
         from core.model.output.results import cutouts, mask_and_overlay
@@ -75,8 +81,10 @@ class _Segmenting:
         prediction = self._model.predict(photo)
         mask_HW, confidence_HW = prediction.mask_HW, prediction.confidence_HW
         assert confidence_HW is not None  # noqa: S101 - it was asked for
-        if self._arguments.abstain is not None:
+        if self._arguments.abstain is not None:  # by the confidence in which `trust` counts thresholds
             mask_HW = abstain(mask_HW, confidence_HW, self._arguments.abstain)
+        if prediction.calibrated_HW is not None:
+            confidence_HW = prediction.calibrated_HW
         areas = class_areas(mask_HW, confidence_HW, self._classes.names)
         mask, overlay = self._write(mask_and_overlay(stem, photo, mask_HW, self._classes, self._shown))
         document: Document = {"file": str(path), "size": list(photo.size), "mask": mask, "overlay": overlay}
@@ -115,6 +123,13 @@ class _Segmenting:
                 raise PhotoError(f"{target} cannot be written: {error.strerror}; choose another place.") from error
             document["zip"] = str(target)
         return document
+
+
+def _say_calibration(checkpoint: Path) -> None:
+    """Say what the fitted temperature is worth on held-out photos."""
+    figures = of_checkpoint(checkpoint)
+    if fitted := figures.temperature():
+        say(fitted.said(len(figures.names)))
 
 
 def _refuse_existing(arguments: argparse.Namespace, stems: list[str]) -> None:
@@ -156,6 +171,10 @@ def _scales(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
+def _temperature(text: str) -> float | str:
+    return text if text == AUTO else float(text)
+
+
 def _fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
@@ -188,6 +207,11 @@ def add_to(add: Add) -> None:
     wanted.add_argument(
         "--abstain", type=_fraction, metavar="P", help="void (255) where the confidence is below P, 0 to 1"
     )
+    wanted.add_argument(
+        "--temperature", type=_temperature, metavar="T",
+        help=f"calibrated confidence in the tables: logits divided by T; {AUTO} for what trust has fitted; masks and "
+        "--abstain stay as they are",
+    )  # fmt: skip
     wanted.add_argument("--cutouts", action="store_true", help="each class cut out of its photo, as PNG with alpha")
     wanted.add_argument("--polygons", action="store_true", help=f"{POLYGONS_FILE}: the objects of all photos, as COCO")
     wanted.add_argument("--csv", action="store_true", help=f"{CSV_FILE}: the classes of all photos and their shares")

@@ -57,6 +57,11 @@ def _line(each: Document) -> str:
     if each["right"] is None:
         return f"{each['aim']:.0%} right: at no confidence"
     empty = f", {count(each['num_empty'], 'photo')} keeping nothing" if each["num_empty"] else ""
+    if each["threshold"] == 0:
+        return (
+            f"{each['aim']:.0%} right: {each['promise']:.1%} is promised of all pixels, {each['right']:.1%} of which "
+            "are right: the model alone keeps it, and nothing is abstained from"
+        )
     return (
         f"{each['aim']:.0%} right: {each['promise']:.1%} is promised from a confidence of "
         f"{math.ceil(1e4 * each['confidence']) / 1e4:.4f} on, which keeps {each['kept']:.1%} of a held-out photo, "

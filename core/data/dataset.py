@@ -28,6 +28,8 @@ TEST = "test"
 """The split that stays closed: nothing trains on it, and its scores are shown after an explicit, recorded opening."""
 LABELLING = "labelling"
 """The folder that Label keeps beside the photos and masks (`core.data.labelling`)."""
+LEAST_DONE = 3
+"""Photos from which on a model can be trained: two to train on, which BatchNorm needs, and one to validate."""
 UNFINISHED = Path(LABELLING) / "unfinished_change.json"
 """Stands there while classes are changed in all masks: some have the new ids, others still the old ones."""
 

@@ -194,11 +194,11 @@ def keep_lists(root: Path) -> None:
             shutil.copytree(folder, before, dirs_exist_ok=True)
 
 
-def set_aside_test(root: Path, share: float, seed: int = 0) -> None:
+def set_aside_test(root: Path, share: float, seed: int = 0) -> int:
     """Write a random share of the photos of train and of val as the list test, and take them off all other lists.
 
-    Where there were no lists, train and val are written too (`write_lists`). A `test.txt` that exists, a share outside
-    (0, 1), or too few photos for it raise `DataError`.
+    Return the number of these photos. Where there were no lists, train and val are written too (`write_lists`). A
+    `test.txt` that exists, a share outside (0, 1), or too few photos for it raise `DataError`.
     """
     data = open_dataset(root, seed=seed)
     if (list_there := data.root / LISTS / f"{TEST}.txt").exists():
@@ -216,6 +216,7 @@ def set_aside_test(root: Path, share: float, seed: int = 0) -> None:
         raise DataError(f"{data.root} has too few photos ({sizes}) for a test split of {share:.0%}; choose another.")
     split[TEST] = taken
     write_lists(data.root, {part: sorted(samples, key=lambda each: each.name) for part, samples in split.items()})
+    return len(taken)
 
 
 def _take_off(folder: Path, names: Collection[str], is_of: Callable[[str], bool]) -> None:

@@ -14,9 +14,16 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import Classes
 from core.data.loading.transforms import normalize
+from core.errors import CheckpointError
+from core.free_memory import free_bytes
 from core.model.architectures import AlignedDeepLabV3
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint
 from core.model.predict.predictor import Predictor
+from core.wording import megabytes
+
+PIXEL_BYTES, RESNET_PIXEL_BYTES = 2_500, 8_000
+"""Memory of a second model and its passes per pixel of the square. Seen: 0.2 GB with EfficientNet-Lite0 at 320 px; with
+ResNet-50 at 520 px and stride 8 a whole process of 2.9 GB, about 1 GB of it before."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,18 @@ class Explainable:
 
 
 def explainable(opened: OpenedCheckpoint, predictor: Predictor) -> Explainable:
-    """Return a checkpoint's model, ready to be explained; weights that do not fit raise `CheckpointError`."""
+    """Return a checkpoint's model, ready to be explained.
+
+    Weights that do not fit raise `CheckpointError`, and so does a memory in which model and passes have no room.
+    """
+    if predictor.device.type == "cpu":
+        pixel_bytes = RESNET_PIXEL_BYTES if "resnet" in opened.meta.architecture else PIXEL_BYTES
+        needed, free = pixel_bytes * predictor.image_size**2, free_bytes()
+        if needed > free:
+            raise CheckpointError(
+                f"An explanation at {predictor.image_size} px takes about {megabytes(needed)} of memory, and "
+                f"{megabytes(free)} are free; close other programs."
+            )
     model = opened.build().requires_grad_(requires_grad=False).to(predictor.device)
     model.aux_classifier = None
     return Explainable(model, predictor, opened.meta.classes)

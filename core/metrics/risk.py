@@ -92,6 +92,11 @@ class Promise:
         """The lowest confidence that is kept, as a fraction; above 1 where nothing is."""
         return max(0.0, (self.threshold - 0.5) / 255)
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the model keeps the promise with every pixel, so that nothing is abstained from."""
+        return self.threshold == 0
+
 
 def promised(curve: RiskCurve, aim: float) -> Promise | None:
     """Return the threshold for an aim in (0, 1) by conformal risk control; None without a photo.

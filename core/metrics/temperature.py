@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.calibration import Bins, Reliability, reliability
+from core.wording import count
 
 TEMPERATURES = np.geomspace(0.25, 4, 33)
 AT_ONE = 16
@@ -23,6 +24,20 @@ class Temperature:
     value: float
     before: Reliability
     after: Reliability
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the error is smaller after than before."""
+        return (self.after.ece or 0) < (self.before.ece or 0)
+
+    def said(self, num_photos: int) -> str:
+        """Return in words what it is worth on as many held-out photos."""
+        before, after = (100 * (each.ece or 0) for each in (self.before, self.after))
+        advice = "" if self.is_better else " It does not calibrate here: leave it off."
+        return (
+            f"Temperature {self.value:.2f}: calibration error {before:.1f} % before, {after:.1f} % after, on "
+            f"{count(num_photos, 'held-out photo')}.{advice}"
+        )
 
 
 def fit(nll_2T: NDArray[np.float64], bins_2T3B: NDArray[np.float64]) -> Temperature | None:

@@ -1,4 +1,8 @@
-"""The device and the number format in which a model runs."""
+"""The device and the number format in which a model runs.
+
+NVIDIA's GPUs are `cuda`, Apple's `mps`, Intel's `xpu`. Nobody who wrote this ever saw one at work, so a training tries
+it before it is used (`core.training.loop.trial`), and what came out is kept (`device_verdict`).
+"""
 
 import functools
 import time
@@ -9,22 +13,44 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import ConfigError
+from core.model import device_verdict
 from core.wording import count
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
+CPU = torch.device("cpu")
+ACCELERATORS = ("cuda", "mps", "xpu")
+"""PyTorch's names of the GPUs that a training tries, in this order."""
+
 PROBE_REPEATS = 3
 
 
+def accelerator() -> torch.device | None:
+    """Return the GPU that PyTorch finds here, or None."""
+    found = (kind for kind in ACCELERATORS if getattr(torch, kind).is_available())
+    return next(map(torch.device, found), None)
+
+
 def choose_device() -> torch.device:
-    """Return the GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device for prediction: the GPU unless a training's trial was against it, else the CPU.
+
+    Apple's and Intel's GPUs are used only after a trial that was for them: on those, more operations are missing.
+    """
+    found = accelerator()
+    if found is None:
+        return CPU
+    verdict = device_verdict.read(device_name(found))
+    is_used = verdict.is_used if verdict else found.type == "cuda"
+    return found if is_used else CPU
 
 
 def device_name(device: torch.device) -> str:
     """Return the device's name for people."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.type in ("cuda", "xpu"):
+        name: str = getattr(torch, device.type).get_device_name(device)
+        return name
+    if device.type == "mps":
+        return "Apple GPU"
     return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')} ({count(torch.get_num_threads(), 'thread')})"
 
 
@@ -44,6 +70,10 @@ def _has_fast_bf16(device_type: str) -> bool:
     """
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device_type == "xpu":
+        return bool(torch.xpu.is_bf16_supported())
+    if device_type == "mps":  # the first of Apple's chips have none
+        return False
     return convolution_time(torch.bfloat16) < convolution_time(torch.float32)
 
 
@@ -70,6 +100,22 @@ def dtype_of(precision: str) -> torch.dtype:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Return a context in which convolutions and matrix products run in `precision`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype_of(precision) == torch.bfloat16)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    getattr(torch, device.type).synchronize()
+
+
+def forget_freed_memory(device: torch.device) -> None:
+    """Give a GPU's memory back that PyTorch keeps for later."""
+    if device.type != "cpu":
+        getattr(torch, device.type).empty_cache()
+
+
+def sums_type(device: torch.device) -> torch.dtype:
+    """Return the number format of long sums: float64, which Apple's GPUs do not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def computed_in(images_NCHW: Tensor) -> torch.dtype:

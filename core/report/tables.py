@@ -61,7 +61,10 @@ def _class_table(content: Content, sides: Sequence[tuple[str, Scores]], words: W
         (*((label, len(names)) for label, _ in sides), (words("floor"), 1)),
         (*(name for _ in sides for name in names), words("iou")),
         tuple(
-            Row(content.floor.classes[k].name, _class_values([scores.classes[k] for _, scores in sides], content, k))
+            Row(
+                words.class_name(content.floor.classes[k].name),
+                _class_values([scores.classes[k] for _, scores in sides], content, k),
+            )
             for k in scored_classes(content)
         ),
     )

@@ -22,7 +22,7 @@ def document(study: Study) -> dict[str, Any]:
         "verdicts": [_verdict(recipes[0], *each) for each in zip(recipes[1:], found.comparisons, strict=True)],
         "learning_curve": _curves(found) or None,
         "floor": found.floor,
-        "notes": [STARTER_SAW["en"]] if found.began_from_starter else [],
+        "notes": [STARTER_SAW] if found.began_from_starter else [],
         "trainings": len(found.states),
         "done": found.num_done,
     }

@@ -61,16 +61,16 @@ def measure(plan: Plan, on_progress: OnProgress) -> dict[tuple[Recipe, float], f
 
     A machine that trains already, and data that cannot be trained on, raise `CoreError`.
     """
-    from core.model.device import choose_device
     from core.training.estimate import timing
     from core.training.estimate.training_time import parts_of, preparation_time
+    from core.training.loop.trial import training_device
 
     dataset, found = open_dataset(plan.data), {}
     of_all = len(dataset.split("train")) + len(dataset.split("val"))
     for number, recipe in enumerate(plan.recipes):
         on_progress(number, len(plan.recipes))
         config = plan.config(Cell(recipe, max(plan.fractions), 0, None))
-        costs = timing.measure(config, dataset, choose_device(), limits=timing.ALTERNATIVE)
+        costs = timing.measure(config, dataset, training_device(config.device)[0], limits=timing.ALTERNATIVE)
         num_val = of_all / plan.folds if plan.folds else len(dataset.split("val"))
         for fraction in plan.fractions:
             part = with_settings(config, {"train_fraction": fraction})

@@ -12,12 +12,10 @@ from core.study.results import RecipeScores, gather
 from core.study.verdict import RecipeComparison, RecipeScore, compare_recipes, recipe_score, sentence
 from core.training.run.trained_on import began_from_starter
 
-STARTER_SAW = {
-    "en": "The runs began from the starter model, which was trained on photos of PASCAL VOC's training splits: where "
-    "the folds hold some of them, their scores are too high.",
-    "pt": "Os treinos partiram do modelo inicial (starter), treinado com fotos das partições de treino do PASCAL VOC: "
-    "onde as dobras contêm algumas delas, as pontuações são altas demais.",
-}
+STARTER_SAW = (
+    "The runs began from the starter model, which was trained on photos of PASCAL VOC's training splits: where "
+    "the folds hold some of them, their scores are too high."
+)
 
 
 @dataclass(frozen=True)

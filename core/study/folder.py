@@ -28,7 +28,7 @@ from core.study.plan import NAME, SAME_RESULT, Cell, Plan, photos_of, photos_to_
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_state
-from core.training.run.log import RunLog, read_log
+from core.training.run.log import RunLog, known_log
 from core.training.run.milestones import milestone
 from core.training.settings.config import TrainingConfig
 from core.wording import count
@@ -133,7 +133,7 @@ class _Photos:
 
 
 def _looked_at(cell: Cell, run: Run, photos: _Photos) -> CellState:
-    log = read_log(run.log_path)
+    log = known_log(run.log_path)
     expected = (photos.fingerprint(run.config), photos.num_classes)
     if any((leg.fingerprint, len(leg.classes)) != expected for leg in log.legs):
         return CellState(cell, INVALID, run)

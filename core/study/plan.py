@@ -8,7 +8,7 @@ import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,6 +156,18 @@ def make_plan(
     `changes` are the settings that differ from the preset, `vary` texts such as `epochs=10,50`. Without `fractions`,
     the share of the photos is that of the settings.
     """
+    plan = draft_plan(
+        name, dataset, preset_name=preset_name, changes=changes, vary=vary, seeds=seeds, folds=folds,
+        fractions=fractions,
+    )  # fmt: skip
+    return replace(plan, fingerprint=fingerprint(photos_of(dataset)))
+
+
+def draft_plan(
+    name: str, dataset: Dataset, *, preset_name: str, changes: Mapping[str, Any], vary: Sequence[str] = (),
+    seeds: int = 3, folds: int = 0, fractions: Sequence[float] = (),
+) -> Plan:  # fmt: skip
+    """Return the plan that `make_plan` makes, without its fingerprint: no photo is read."""
     if not NAME.fullmatch(name):
         raise ConfigError(f"'{name}' cannot name a study; use up to 50 letters, digits and . _ + - without a space.")
     settings, varied = with_settings(preset(preset_name), changes), _varied(vary)
@@ -172,7 +184,7 @@ def make_plan(
         folds=folds,
         fractions=tuple(map(float, fractions)) or (settings.train_fraction,),
         created_s=time.time(),
-        fingerprint=fingerprint(samples),
+        fingerprint="",
     )
     cells = plan.cells()
     if len(cells) > MAX_CELLS:

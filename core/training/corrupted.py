@@ -14,7 +14,6 @@ from core.data.dataset import Dataset, Sample
 from core.data.images import mask_image, png_bytes
 from core.data.seeding import fraction_of
 from core.errors import ConfigError
-from core.files import by_last_use, delete_folder, entries
 from core.jobs import OnProgress
 from core.metrics.confusion import Counts, confusion_counts
 from core.model.checkpoint.stated import NOTHING, Given
@@ -23,9 +22,6 @@ from core.training.evaluation import open_for
 from core.training.run import evaluations, robustness
 from core.training.run.robustness import MAX_MASKS, PHOTOS, Robustness
 from core.wording import count, duration
-
-CACHED = 20
-"""Evaluations of checkpoints outside run folders that the cache keeps."""
 
 
 def evaluate_corrupted(
@@ -72,19 +68,11 @@ def evaluate_corrupted(
         on_note(f"{path.name}: {repair}.")
     if not store.is_complete:
         on_note(_cost(store, eval_dir))
-    if eval_dir == robustness.cache():
-        _forget_others(eval_dir, store.path)
+    robustness.forget_others(store)
     for corruption, level, counts_NKK, masks in _counted(store, opened.predictor, sampled, on_progress):
         opened.refuse_changed(dataset, path)
         store.store(corruption, level, counts_NKK, masks)
     return store
-
-
-def _forget_others(folder: Path, kept: Path) -> None:
-    """Keep the newest evaluations of the cache, and this one."""
-    for old in by_last_use(entries(folder, "robustness-*"))[:-CACHED]:
-        if old != kept:
-            delete_folder(old)
 
 
 def _cost(store: Robustness, eval_dir: Path) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from core.data.dataset import Sample
 from core.data.images import read_mask
+from core.model.device import sums_type
 from core.voc import VOID
 
 BLOCK_BYTES = 2 * 1024**2
@@ -74,7 +75,7 @@ def _loss_and_gradient(coarse_Khw: Tensor, mask_SS: Tensor, class_weights_K: Ten
     columns_Sw = upsampling_matrix(width, mask_SS.shape[1], mask_SS.device)
     wide_KhS = coarse_Khw.float() @ columns_Sw.T
     gradient_KhS = torch.zeros_like(wide_KhS)
-    loss = torch.zeros((), dtype=torch.float64, device=mask_SS.device)
+    loss = torch.zeros((), dtype=sums_type(mask_SS.device), device=mask_SS.device)
     step = len(mask_SS)
     if mask_SS.device.type == "cpu":
         step = max(1, BLOCK_BYTES // (4 * num_classes * mask_SS.shape[1]))
@@ -95,7 +96,7 @@ def _softmax_less_truth(logits_KrS: Tensor, mask_rS: Tensor, class_weights_K: Te
     of_truth_rS = logits_KrS.gather(0, ids_1rS)[0]
     logits_KrS.exp_()
     sum_rS = logits_KrS.sum(0)
-    loss = ((sum_rS.log() - of_truth_rS) * weight_rS).sum(dtype=torch.float64)
+    loss = ((sum_rS.log() - of_truth_rS) * weight_rS).sum(dtype=sums_type(mask_rS.device))
     logits_KrS *= weight_rS / sum_rS
     logits_KrS.scatter_add_(0, ids_1rS, -weight_rS[None])
     return loss, logits_KrS

@@ -5,6 +5,7 @@ checkpoints/starter/trust.npz                   the starter's, which come with A
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,17 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import jobs
-from core.errors import RunError
-from core.files import replacing
+from core.errors import ConfigError, RunError
+from core.files import by_last_use, entries, replacing
 from core.metrics import temperature
 from core.metrics.confusion import Counts
 from core.metrics.risk import AIMS, Promise, RiskCurve, promised, risk_curve
 from core.metrics.temperature import Temperature
 from core.metrics.unlikeness import Reference
+from core.model.weights import starter
+from core.model.weights.pretrained import checkpoint_file
+from core.model.weights.starter import is_starter
 from core.training.run import evaluations
 
 SCHEMA = 1
 """Version of the format and of its rules: raise it when either changes. Files of another version are not read."""
+
+AUTO = "auto"
+"""Asks for the temperature that was fitted."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,37 @@ def start(eval_dir: Path, checkpoint: Path, data: str) -> None:
     """Compute the figures of a run's checkpoint on val in a process of its own, unless one is already running."""
     evaluations.refuse_deleted(checkpoint)
     jobs.start(job_folder(eval_dir, checkpoint), ["trust", str(checkpoint), "--data", data])
+
+
+def of_checkpoint(checkpoint: Path | str) -> Trust:
+    """Return the stored figures of a checkpoint on val, the newest; the starter's are those that come with it.
+
+    Without any, raise `RunError`, which says how to count them.
+    """
+    file = checkpoint_file(checkpoint)
+    digest = evaluations.file_hash(file)
+    eval_dir = file.resolve().parent / "eval"
+    begins = f"trust-val-{digest[: evaluations.HASH_LENGTH]}-*.npz"
+    places = [starter.trust_path()] if is_starter(checkpoint) else by_last_use(entries(eval_dir, begins))[::-1]
+    for each in places:
+        with suppress(RunError):  # a damaged file is counted again
+            if (found := read(each)).about.checkpoint_hash == digest:
+                return found
+    raise RunError(
+        f"No figures of {checkpoint} on held-out photos are stored; count them with python -m core trust {checkpoint} "
+        "--data DIR, or give the temperature that it prints as a number."
+    )
+
+
+def temperature_for(checkpoint: Path | str, asked: float | str | None) -> float | None:
+    """Return a temperature that a user asks for as a number, `AUTO` being the one fitted on held-out photos."""
+    if asked != AUTO:
+        if isinstance(asked, str) or (asked is not None and not 0 < asked < float("inf")):
+            raise ConfigError(f"The temperature is {asked}; give a number above 0, or {AUTO}.")
+        return asked
+    if fitted := of_checkpoint(checkpoint).temperature():
+        return fitted.value
+    raise RunError(f"The held-out photos of {checkpoint} are too few to fit a temperature; give more, or a number.")
 
 
 def stored(eval_dir: Path, checkpoint_hash: str, split: str, fingerprint: str) -> Trust | None:

@@ -29,6 +29,11 @@ FLOOR = {"pixel_accuracy": 0.7, "miou": 0.035}
 CAT = CLASS_NAMES.index("cat")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def thin(thin_networks: None) -> None:
+    """Pages show the same of a network of 40 layers as of one of 150."""
+
+
 @pytest.fixture
 def visit() -> Iterator[Callable[..., AppTest]]:
     """Open a page as a person does; afterwards session state must hold ids and choices alone."""

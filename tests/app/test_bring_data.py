@@ -106,7 +106,7 @@ def test_a_folder_that_is_no_data_set_can_be_brought(visit: Visit, export: Path)
     app = visit("dataset", source="A folder", data=str(export))
     assert not app.exception
     assert len(app.error) == 1
-    assert "from=" in links(app)["Bring it as an export of another tool"]
+    assert "from=" in links(app)["Import it as another tool's export"]
 
 
 @pytest.mark.parametrize("name", ["../out", "demo", "taken"])

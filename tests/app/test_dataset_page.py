@@ -331,6 +331,9 @@ def test_a_test_split_is_set_aside_once_and_stays_closed(visit: Visit, demo: Pat
     assert len(after["test"]) == sum(before) - len(after["train"]) - len(after["val"]) > 0
     assert launched[0][0] == "stats", "the files are read again, by their new lists"
     analyse(demo)
-    app = visit("dataset", look="Splits")
+    assert (
+        app.run().success[0].value
+        == f"{len(after['test'])} photos of train and val are set aside as the split test now."
+    )
     assert "The test split was never opened." in texts(app)
     assert "Set aside" not in [each.label for each in app.button]

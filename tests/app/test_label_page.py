@@ -103,9 +103,14 @@ def test_a_folder_of_photos_becomes_a_new_data_set(visit: Visit, photos: Path, h
     assert "Type a folder of photos" in texts(app)
     app.text_input(key="data").set_value(str(photos)).run()
     assert "**5 photos**" in texts(app)
-    button(app, "Start labelling").click().run()
-    assert [error.value for error in app.error] == ["Name at least one class, for instance cat, dog."]
-    assert not datasets_dir().exists()
+    assert [each.alt for image in app.get("image") for each in image.proto.imgs] == [
+        f"pet_{number}.jpg" for number in range(5)
+    ], "before it asks"
+    classes = app.text_input(key=f"classes of {photos}")
+    assert (classes.value, button(app, "Start labelling").disabled) == ("object", False)
+    classes.set_value(" , background").run()
+    assert "Name at least one class, for instance cat, dog." in texts(app)
+    assert button(app, "Start labelling").disabled
     app.text_input(key=f"classes of {photos}").set_value("cat, dog ,background").run()
     button(app, "Start labelling").click().run()
     assert not app.exception
@@ -123,12 +128,14 @@ def test_uploads_become_a_new_data_set_and_a_file_that_is_no_photo_is_named(visi
     app = visit("label", source="Upload photos")
     files = [(file.name, file.read_bytes(), "image/jpeg") for file in sorted(photos.iterdir())[:2]]
     app.file_uploader[0].set_value([*files, ("torn.jpg", b"no photo", "image/jpeg")]).run()
+    assert "3 photos that were here are gone" in texts(visit("label", **app.query_params)), "after a reload"
     key = next(box.key for box in app.text_input if box.key.startswith("classes of"))
     app.text_input(key=key).set_value("cat").run()
     button(app, "Start labelling").click().run()
     assert not app.exception
     assert states(app) == ["All 2", "Unlabelled 2"]
     assert "torn.jpg" in texts(app)
+    assert "uploads" not in app.query_params
 
 
 @pytest.mark.parametrize(("inside", "sentence"), [("", "photo"), ("notes.txt", "photo"), (None, "There is no")])
@@ -172,7 +179,7 @@ def test_the_page_opens_what_is_to_be_done_and_filters(look: Callable[..., AppTe
 
 def test_an_order_by_a_model_says_its_reason(look: Callable[..., AppTest], pets: LabelSet) -> None:
     orders = next(group for group in look().get("button_group") if group.key == "order")
-    assert orders.options == ["At random", "As they lie"]
+    assert orders.options == ["At random", "In file order"]
     write_proposal(pets, "pet_4", np.ones(SIZE[::-1], np.uint8), {})
     write_ranking(pets, "hash", [{"name": "pet_4", "score": 0.9, "reason": "unsure between cat and dog"}])
     app = look(order="unsure first")
@@ -222,7 +229,8 @@ def test_the_starter_proposes_in_a_process_of_its_own(
     ship_stand_in()
     draw(pets, "pet_2")
     app = look()
-    assert "What it finds is" not in [box.label for box in app.selectbox], "it knows cats and dogs by name"
+    assert "Its objects become" not in [box.label for box in app.selectbox], "it knows cats and dogs by name"
+    assert "Not classes of the data set, so background:" in texts(app), "what the starter also finds"
     button(app, "Propose").click().run()
     assert not app.exception
     arguments = launched[0]
@@ -431,7 +439,7 @@ def test_other_pages_lead_here(visit: Visit, photos: Path, pets: LabelSet, tmp_p
     assert not app.error
     assert "holds photos without masks" in app.info[0].value
     assert "my+pets" in links(app)["Label these photos"]
-    assert {"Segment a photo", "Bring it as an export of another tool"} <= links(app).keys()
+    assert {"Segment a photo", "Import it as another tool's export"} <= links(app).keys()
     app = visit("dataset", source="A folder", data=str(pets.root))
     assert not app.exception
     assert not app.error

@@ -10,6 +10,7 @@ from core import jobs
 from core.model.architectures import EFFICIENTNET
 from core.report.content import ReportedCheckpoint, gather
 from core.report.html.page import render
+from core.report.language.words import Words
 from core.study import findings, work
 from core.study.document import document
 from core.study.findings import STARTER_SAW
@@ -57,18 +58,19 @@ def test_a_study_is_set_up_from_the_form_and_started_as_a_job(
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [("study vary", "epoch=1,2", "epoch"), ("study vary", "seed=1,2", "--seeds"),
+     ("study vary", "epochs=ten", "epochs is 'ten'; it must be a whole number."),
      ("study shares", "half", "'half' is not a share"),
      ("study name", "a/b", "cannot name a study")],
 )  # fmt: skip
-def test_what_cannot_be_planned_is_said_and_starts_nothing(
+def test_what_cannot_be_planned_is_said_at_once_and_cannot_be_started(
     visit: Visit, demo_data: Path, launched: list[list[str]], key: str, value: str, why: str
 ) -> None:
     app = visit("train", run="new", source="Demo")
     kind = app.text_area if key == "study vary" else app.text_input
     kind(key=key).set_value(value).run()
-    next(each for each in app.button if each.label.startswith("Start the study")).click().run()
     assert not app.exception
     assert why in app.error[0].value
+    assert next(each for each in app.button if each.label.startswith("Start the study")).disabled
     assert (list_studies(), launched) == ([], [])
 
 
@@ -186,9 +188,9 @@ def test_the_report_of_a_run_of_a_study_has_a_section_on_it(study: Study, langua
     ]
     content = gather(checkpoints)
     page = render(content, language)
-    assert STARTER_SAW[language] not in unescape(page)
+    assert Words(language)("study starter") not in unescape(page)
     saw = replace(content.study, began_from_starter=True) if content.study else None
-    assert STARTER_SAW[language] in unescape(render(replace(content, study=saw), language))
+    assert Words(language)("study starter") in unescape(render(replace(content, study=saw), language))
     assert f"</span>{heading}</h2>" in page
     assert content.study
     for score in content.study.scores:
@@ -216,8 +218,8 @@ def test_runs_from_the_starter_say_that_it_may_have_seen_their_folds(visit: Visi
             finish(made, cell)
         app = visit("compare", study=name)
         assert not app.exception
-        assert (STARTER_SAW["en"] in texts(app)) is (folds > 0)
-        assert document(made)["notes"] == ([STARTER_SAW["en"]] if folds else [])
+        assert (STARTER_SAW in texts(app)) is (folds > 0)
+        assert document(made)["notes"] == ([STARTER_SAW] if folds else [])
 
 
 def test_shares_of_the_photos_give_a_learning_curve_with_its_answer(visit: Visit, demo_data: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from core import jobs
 from core.data.analysis import files_key
 from core.files import write_json
+from core.model.device_verdict import machine_key
 from core.training.estimate import stored_estimates
 from core.training.estimate.stored_estimates import Alternative, Estimate
 from core.training.settings.presets import preset
@@ -27,7 +28,7 @@ def estimate_for(data: Path, **changes: Any) -> Estimate:
                                   total_seconds=40.0, ratio=0.33, gives_up="Nearly everything.",
                                   is_extrapolated=False),),
         created_s=time.time(), data=str(data), files_key=files_key(data), settings=preset("demo").as_dict(),
-        machine=stored_estimates.machine_key(), others_share=0.0, **changes,
+        machine=machine_key(), others_share=0.0, **changes,
     )  # fmt: skip
 
 

@@ -16,9 +16,12 @@ HALVINGS = 50
 
 
 def outcome(curve: RiskCurve, aim: float) -> dict[str, float]:
-    """Return the promise, what came of it over the halvings (mean, lowest, standard error), and the share kept."""
+    """Return the promise, what came of it over the halvings (mean, lowest, standard error), and the share kept.
+
+    `abstains` is the share of the halvings in which the promise needs a threshold at all.
+    """
     random, num_photos = np.random.default_rng(0), len(curve.loss_NT)
-    right, kept, promises = list[float](), list[float](), list[float]()
+    right, kept, promises, abstains = list[float](), list[float](), list[float](), list[bool]()
     for _ in range(HALVINGS):
         order_N = random.permutation(num_photos)
         chosen_on, other = order_N[: num_photos // 2], order_N[num_photos // 2 :]
@@ -27,19 +30,21 @@ def outcome(curve: RiskCurve, aim: float) -> dict[str, float]:
         promises.append(found.promise)
         right.append(1 - curve.loss_NT[other, found.threshold].mean())
         kept.append(curve.kept_NT[other, found.threshold].mean())
+        abstains.append(found.threshold > 0)
     return {
         "promised": max(promises),
         "right": float(np.mean(right)),
         "lowest": min(right),
         "error": float(np.std(right) / HALVINGS**0.5),
         "kept": float(np.mean(kept)),
+        "abstains": float(np.mean(abstains)),
     }
 
 
 def main() -> None:
     """Print a row for each share to be right, and the figures."""
     curve = trust.read(starter.trust_path()).curve
-    print("| to be right | promised | right, mean | lowest of 50 | standard error | kept |")
+    print("| to be right | promised | right, mean | lowest of 50 | standard error | kept | halvings that abstain |")
     figures = {}
     for aim in AIMS:
         found = outcome(curve, aim)

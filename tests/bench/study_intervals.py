@@ -20,7 +20,7 @@ from scipy.special import expit
 from core.metrics.comparison import compare
 from core.metrics.confusion import Counts, iou
 from core.study.learning_curve import fit_curve
-from core.study.verdict import compare_recipes, reduced
+from core.study.verdict import compare_recipes
 from tests.bench._rounds import print_figures
 
 POOL, PIXELS = 10_000, 40_000
@@ -35,6 +35,8 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 Seed = tuple[float, float]
 Floats = NDArray[np.float64]
+Shares = tuple[Floats, Floats]
+"""Of a photo's objects that a run finds, (2, N), and of its background that it calls an object, (N,)."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,17 @@ class World:
         self.class_2K = random.normal(0, 0.6, num) + random.normal(0, 0.15, (2, num))
         self.apart_K = random.choice([-0.7, 0.7], num)
 
-    def draw(self, num_runs: int, random: np.random.Generator) -> tuple[list[Counts], list[Counts]]:
-        """Draw photos, and counts_NKK of so many runs of each recipe on them."""
+    def draw(self, num_runs: int, random: np.random.Generator) -> tuple[NDArray[np.int64], list[list[Shares]]]:
+        """Draw photos, and the shares that so many runs of each recipe find and spill on them."""
         photos, size = random.integers(0, POOL, self.setting.photos), self.setting.interaction
-        sides: tuple[list[Counts], list[Counts]] = ([], [])
+        sides: list[list[Shares]] = [[], []]
         for recipe, side in enumerate(sides):
             for seed in self._seeds(recipe, num_runs, random):
                 found_2N, spilled_N = self._logits(photos, recipe, seed)
                 found_2N = expit(found_2N + random.normal(0, size, found_2N.shape))
                 spilled_N = expit(spilled_N + random.normal(0, size, spilled_N.shape))
-                side.append(self._counts(photos, found_2N, spilled_N))
-        return sides
+                side.append((found_2N, spilled_N))
+        return photos, sides
 
     def truth(self) -> tuple[float, float]:
         """Return B's mean mIoU on the pool, over all seeds, less A's; and the standard deviation of A's."""
@@ -148,19 +150,36 @@ class World:
         found_2N = hard_N + self.class_2K[recipe][class_2N] + seed[1] * self.apart_K[class_2N]
         return found_2N, -3 - 0.3 * hard_N
 
-    def _counts(self, photos: NDArray[np.int64], found_2N: Floats, spilled_N: Floats) -> Counts:
-        """Return counts_NKK: what is not found is called background, and three tenths of it the next class."""
+    def _cells(
+        self, photos: NDArray[np.int64], found_2N: Floats, spilled_N: Floats
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        """Return true class, predicted class and pixels, each (8, N), of every cell of the counts that is not empty.
+
+        What is not found is called background, and three tenths of it the next class.
+        """
         num, class_2N, pixels_2N = self.setting.classes, self.class_2P[:, photos], self.pixels_2P[:, photos]
         background_N = PIXELS - pixels_2N.sum(axis=0)
         spilled_N = np.rint(spilled_N * background_N)
         hits_2N = np.rint(found_2N * pixels_2N)
         next_2N = np.rint(0.3 * (pixels_2N - hits_2N))
-        row_N = np.arange(len(photos)) * num**2
-        cells = [row_N, row_N + class_2N[0], *(row_N + class_2N * (num + 1)), *(row_N + class_2N * num),
-            *(row_N + class_2N * num + class_2N % (num - 1) + 1)]  # fmt: skip
-        pixels = [background_N - spilled_N, spilled_N, *hits_2N, *(pixels_2N - hits_2N - next_2N), *next_2N]
-        counts = np.bincount(np.concatenate(cells), np.concatenate(pixels), len(photos) * num**2)
-        return counts.astype(np.int64).reshape(len(photos), num, num)
+        none_2N = np.zeros_like(class_2N)
+        truth = np.concatenate([none_2N, class_2N, class_2N, class_2N])
+        predicted = np.concatenate([none_2N[:1], class_2N[:1], class_2N, none_2N, class_2N % (num - 1) + 1])
+        pixels = [(background_N - spilled_N)[None], spilled_N[None], hits_2N, pixels_2N - hits_2N - next_2N, next_2N]
+        return truth, predicted, np.concatenate(pixels)
+
+    def counts(self, photos: NDArray[np.int64], found_2N: Floats, spilled_N: Floats) -> Counts:
+        """Return counts_NKK."""
+        truth, predicted, pixels = self._cells(photos, found_2N, spilled_N)
+        num = self.setting.classes
+        return _summed(len(photos), num**2, truth * num + predicted, pixels).reshape(-1, num, num)
+
+    def reduced(self, photos: NDArray[np.int64], found_2N: Floats, spilled_N: Floats) -> Counts:
+        """Return `reduced` counts, which are many times faster than those of all pairs of classes."""
+        truth, predicted, pixels = self._cells(photos, found_2N, spilled_N)
+        num = self.setting.classes
+        hits = _summed(len(photos), num, truth, pixels * (truth == predicted))
+        return np.stack([hits, _summed(len(photos), num, truth, pixels), _summed(len(photos), num, predicted, pixels)])
 
     def _expected(self, recipe: int) -> tuple[float, float]:
         """Return the mean and the standard deviation, over seeds, of the mIoU of the pool."""
@@ -178,8 +197,14 @@ class World:
         for photos in np.array_split(np.arange(POOL), 10):
             parts = self._logits(photos, recipe, seed)
             shares = [sum(w * expit(part + size * x) for x, w in zip(NODES, WEIGHTS, strict=True)) for part in parts]
-            counts_KK += self._counts(photos, *shares).sum(axis=0)
+            counts_KK += self.counts(photos, *shares).sum(axis=0)
         return float(iou(counts_KK).mean())
+
+
+def _summed(num_photos: int, num: int, cells_8N: NDArray[np.int64], pixels_8N: Floats) -> Counts:
+    """Return the pixels of each photo in each of `num` cells, (N, num)."""
+    at_8N = np.arange(num_photos) * num + cells_8N
+    return np.bincount(at_8N.ravel(), pixels_8N.ravel(), num_photos * num).astype(np.int64).reshape(num_photos, num)
 
 
 def coverage(world: World, num_runs: Sequence[int], trials: int) -> dict[str, float]:
@@ -190,10 +215,11 @@ def coverage(world: World, num_runs: Sequence[int], trials: int) -> dict[str, fl
     covered, half_widths = defaultdict(list), defaultdict(list)
     random, (truth, seed_sd) = np.random.default_rng(1), world.truth()
     for trial in range(trials):
-        a, b = world.draw(max(num_runs), random)
-        a_runs, b_runs = list(map(reduced, a)), list(map(reduced, b))
+        photos, sides = world.draw(max(num_runs), random)
+        a_runs, b_runs = ([world.reduced(photos, *run) for run in side] for side in sides)
+        files = (world.counts(photos, *side[0]) for side in sides)
         found = {f"{number} runs": compare_recipes(a_runs[:number], b_runs[:number]) for number in num_runs}
-        for name, each in {"file": compare(a[0], b[0], resamples=RESAMPLES, seed=trial), **found}.items():
+        for name, each in {"file": compare(*files, resamples=RESAMPLES, seed=trial), **found}.items():
             assert each.low is not None
             assert each.high is not None
             covered[name].append(each.low <= truth <= each.high)

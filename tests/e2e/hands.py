@@ -44,6 +44,13 @@ def pick(page: Page, label: str, *, beside: str = "") -> None:
     page.get_by_test_id("stButtonGroup").filter(has_text=beside).get_by_text(label, exact=True).click()
 
 
+def click(button: Locator) -> None:
+    """Press a button once it is there and the page at rest: one that is about to be drawn anew hears nothing."""
+    expect(button).to_be_visible()
+    button.page.wait_for_selector(AT_REST)
+    button.click()
+
+
 def go_to(page: Page, name: str) -> None:
     """Follow the link to another page once this one is at rest.
 

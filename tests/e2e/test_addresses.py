@@ -16,7 +16,7 @@ from core.training.settings.presets import PRESET_HELP
 from tests.app.conftest import write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import expect_no_trouble, go_to, rest, type_into
+from tests.e2e.hands import click, expect_no_trouble, go_to, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -147,7 +147,7 @@ def test_the_data_set_goes_along_to_train_and_home(dashboard: Dashboard, visit: 
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     expect(folder).to_have_value(str(scenes))
     go_to(page, "Home")
-    page.get_by_role("link", name="Set up a run").click()
+    go_to(page, "Set up a run")
     expect(folder).to_have_value(str(scenes))
     page.go_back()
     expect(page.get_by_role("heading", name="Atrous", level=1)).to_be_visible()
@@ -185,7 +185,7 @@ def test_a_photo_that_is_open_large_is_whole_on_the_first_screen(
     page.set_viewport_size({"width": width, "height": height})
     query = {"source": "A folder", "data": str(scenes), "split": "val", "look": "Content"}
     page.goto(f"{dashboard.url}/dataset?{urlencode(query)}")
-    page.locator(".st-key-cards button").last.click()
+    click(page.locator(".st-key-cards button").last)
     large = page.locator(".st-key-large img")
     expect(large).to_be_visible()
     rest(page)

@@ -117,7 +117,18 @@ class Hand:
         expect(self.stage).to_have_attribute("aria-label", f"{name}, 501 x 333 pixels, with its mask")
         expect(page.locator(".state")).to_have_text("")
         self.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+        self.wait_for_photo()
         self.wanted: MASK = np.zeros((333, 501), np.uint8)
+
+    def wait_for_photo(self) -> None:
+        """Wait until the photo is on the screen and nothing is left to draw; a busy machine decodes it late."""
+        self.stage.evaluate(
+            "async stage => { const photo = stage.querySelector('canvas.photo');"
+            "const frame = () => new Promise(done => requestAnimationFrame(done));"
+            "const [x, y] = [photo.width / 2, photo.height / 2];"
+            "const isDrawn = () => photo.getContext('2d').getImageData(x, y, 1, 1).data[3];"
+            "do await frame(); while (!isDrawn()); await frame(); await frame(); }"
+        )
 
     def view(self) -> tuple[list[float], list[float], list[float]]:
         """Return scale, left, top in device pixels; the canvas's box in CSS pixels; its size in device pixels."""
@@ -168,6 +179,8 @@ class Hand:
     def fill(self, place: tuple[float, float], value: int) -> None:
         point = self.screen(*place)
         self.page.mouse.click(*point)
+        name = "void" if value == VOID else CLASSES.names[value]
+        expect(self.page.locator(".place")).to_contain_text(f": {name} ")  # at once, and not when the pointer moves
         x, y = self.pixel(point)
         self.wanted[flood(self.wanted, (y, x), connectivity=1)] = value
 
@@ -427,6 +440,7 @@ def test_a_full_disk_is_said_and_drawing_goes_on(open_canvas: Callable[..., Hand
     expect(hand.page.get_by_role("alert")).to_contain_text("The disk is full")
     hand.stroke([(100, 200), (200, 200)], 1, 12)
     hand.page.keyboard.press("n")
+    expect(hand.page.locator(".state")).to_have_text("Not saved yet")  # refused, before there is room again
     assert "0 odd" in str(hand.stage.get_attribute("aria-label")), "nobody moves on with what is not saved"
     (hand.server.folder / "full").unlink()
     expect(hand.page.locator(".state")).to_have_text("Saved")

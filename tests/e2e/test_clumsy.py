@@ -18,7 +18,7 @@ from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import preset
 from tests.app.conftest import write_records
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import AT_REST, expect_no_trouble, pick, set_number, type_into
+from tests.e2e.hands import AT_REST, click, expect_no_trouble, pick, set_number, type_into
 from tests.processes import SETTINGS, trainers, until
 from tests.small_models import Malicious, save_lively_model
 
@@ -134,7 +134,7 @@ def enter_wrong_settings(page: Page) -> None:
     expect(batch_size).to_have_value("2")
     name = page.get_by_label("Name of the run")
     type_into(name, "../../etc")
-    page.get_by_role("button", name="Start training").click()
+    click(page.get_by_role("button", name="Start training"))
     expect_error(page, "cannot name a run")
 
 
@@ -229,10 +229,13 @@ def test_two_clicks_a_second_run_and_a_folder_that_vanishes(
 ) -> None:
     home = dashboard.home / "checkpoints"
     page.goto(f"{dashboard.url}/train?run=new&source=A+folder&data={quote(str(scenes))}&preset=demo")
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.wait_for_selector(AT_REST)
     pick(page, "Demo", beside="Best accuracy")
     set_number(page, "Epochs", "500")
     set_number(page, "Batch size", "2")
     set_number(page, "Image size (px)", "64")
+    page.wait_for_selector(AT_REST)
     page.get_by_role("button", name="Start training").dblclick()
     expect(page.get_by_text("of 500 epochs")).to_be_visible()
     assert len(trainers(home)) == 1
@@ -244,11 +247,11 @@ def test_two_clicks_a_second_run_and_a_folder_that_vanishes(
     expect(page.get_by_role("button", name="Start training")).to_be_disabled()
     waiting = make_run("waiting")
     page.goto(f"{dashboard.url}/train?run={waiting.path.name}")
-    page.get_by_role("button", name="Start", exact=True).click()
+    click(page.get_by_role("button", name="Start", exact=True))
     expect_error(page, f"{first.path.name} is being trained; wait for it or stop it first.")
 
     shutil.rmtree(waiting.path)
-    page.get_by_role("button", name="Start", exact=True).click()
+    click(page.get_by_role("button", name="Start", exact=True))
     expect_error(page, f"There is no run {waiting.path.name}")
 
     page.goto(f"{dashboard.url}/train?run={first.path.name}")

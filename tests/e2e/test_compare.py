@@ -14,7 +14,7 @@ from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from tests.app.conftest import write_records
 from tests.app.stored import Mask, guess_background, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import pick, press, rest, type_into
+from tests.e2e.hands import click, pick, press, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -52,11 +52,13 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     sofa = page.get_by_test_id("stPlotlyChart").nth(3)  # after the two curves and A's matrix, B's
     cells = sofa.locator(".points path")
     expect(cells).not_to_have_count(0)
+    rest(page)
     cells.last.click(force=True)
     expect(page.get_by_text("Only images with")).to_contain_text("that 2 epochs")
     expect(page.get_by_alt_text("pixels lit:").first).to_be_visible()
 
-    page.get_by_test_id("stButtonGroup").get_by_text("Slider", exact=True).click()
+    rest(page)
+    pick(page, "Slider")
     slider = page.get_by_role("slider", name="how much of A: 1 epoch is shown").first
     expect(slider).to_have_value("50")
     slider.press("ArrowRight")
@@ -65,7 +67,7 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     right = page.get_by_alt_text(": B: 2 epochs").first
     expect(right).to_have_css("clip-path", "inset(0px 0px 0px 0%)")
 
-    page.get_by_role("button", name="All images").click()
+    click(page.get_by_role("button", name="All images"))
     expect(page.get_by_text("of 12 images of val")).to_be_visible()
     assert visit.complaints == []
     log = dashboard.log.read_text()
@@ -91,18 +93,20 @@ def test_from_a_finished_run_to_its_presentation_and_report_in_portuguese(
     expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
     press(page, "ArrowLeft")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
-    page.get_by_role("button", name="Português").click()
+    click(page.get_by_role("button", name="Português"))
     expect(page.get_by_role("heading", name="Treino")).to_be_visible()
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_role("heading", name="pontos de mIoU")).to_be_visible()
     page.get_by_role("link", name="Sair").click()
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    rest(page)
     pick(page, "Português")
+    rest(page)
     page.get_by_text("Title, author, course, date").click()
     type_into(page.get_by_label("Author"), "A. Student")
     rest(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Report", exact=True).click()
+        click(page.get_by_role("button", name="Report", exact=True))
     assert download.value.suggested_filename == f"{run.path.name}-report-pt.html"
     report = Path(download.value.path()).read_text(encoding="utf-8")
     assert '<html lang="pt">' in report

@@ -1,6 +1,7 @@
 """One person's way through the dashboard, in a real browser, with a real training."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from core.data.demo import write_demo
 from core.training.settings.presets import PRESET_HELP, PRESETS
 from core.voc import CLASS_NAMES, PALETTE
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, set_number
+from tests.e2e.hands import choose, click, expect_no_trouble, go_to, pick, press, rest, set_number, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -57,20 +58,24 @@ def test_look_at_data(dashboard: Dashboard, visit: Visit, scenes: Path) -> None:
     page.goto(f"{dashboard.url}/dataset?source=A+folder&data={scenes}")
     expect(page.get_by_text("The doctor found 4 warnings.")).to_be_visible()  # val is small
     expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
+    rest(page)
     presence = page.get_by_test_id("stPlotlyChart").first
     presence.locator(".bars .point path").first.click(force=True)
     expect(page.get_by_text("photos of train with aeroplane")).to_be_visible()
-    page.locator("button.card").first.click()
+    click(page.locator("button.card").first)
     expect(page.get_by_text("1 of ")).to_be_visible()
+    rest(page)
     first = page.url
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_text("2 of ")).to_be_visible()
-    assert first != page.url, "the address names the photo"
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Take it off").click()
+    expect(page).not_to_have_url(first)  # it names the photo
+    press(page, "Escape")
+    click(page.get_by_role("button", name="Take it off"))
     expect(page.get_by_text("16 photos of train", exact=True)).to_be_visible()
+    rest(page)
     pick(page, "Together")
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)  # the two of the tab before are gone
+    rest(page)
     page.get_by_test_id("stPlotlyChart").first.locator(".points path").nth(1).click(force=True)
     expect(page.get_by_text("of train with aeroplane and")).to_be_visible()
     for view in ("Where", "Objects", "Sizes and light", "Findings", "Splits"):
@@ -94,13 +99,15 @@ def test_repeat_with_seeds(dashboard: Dashboard, visit: Visit, scenes: Path) -> 
     rest(page)
     page.get_by_text("Repeat with seeds, or folds").click()
     set_number(page, "Seeds", "2")
+    rest(page)
     recipes = page.get_by_role("textbox", name="Compare recipes")
     recipes.fill("epochs=1,2")
     recipes.press("Control+Enter")
-    page.get_by_role("button", name="Start the study: 4 trainings").click()
-    expect(page.get_by_text("0 of 4 trainings done")).to_be_visible()
-    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Go on").click(timeout=TRAINING_MS)
+    click(page.get_by_role("button", name="Start the study: 4 trainings"))
+    expect(page.get_by_text(re.compile("[0-3] of 4 trainings done"))).to_be_visible()
+    click(page.get_by_test_id("stMain").get_by_role("button", name="Stop"))
+    expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=TRAINING_MS)
+    click(page.get_by_role("button", name="Go on"))
     expect(page.get_by_text("4 of 4 trainings done")).to_be_visible(timeout=TRAINING_MS)
     go_to(page, "Results")
     verdict = "2 runs each are too few for a verdict on 2 epochs and 1 epoch"
@@ -112,10 +119,9 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     """Open the page first of all on a fresh server, start a run of one epoch, and watch it to its end."""
     page.goto(f"{dashboard.url}/train")
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
-    page.get_by_test_id("stButtonGroup").get_by_text("A folder", exact=True).click()
-    folder = page.get_by_label("Folder on this computer")
-    folder.fill(str(scenes))
-    folder.press("Enter")
+    rest(page)
+    pick(page, "A folder")
+    type_into(page.get_by_label("Folder on this computer"), str(scenes))
     # Of the presets: while those were still being drawn, the demo among the data sets was the last one.
     presets = page.get_by_test_id("stButtonGroup").filter(has_text="Best accuracy")
     presets.get_by_text("Demo", exact=True).click()
@@ -123,8 +129,8 @@ def train(page: Page, dashboard: Dashboard, scenes: Path) -> None:
     expect(page.get_by_label("Image size (px)", exact=True).first).to_have_value(str(PRESETS["demo"].image_size))
     set_number(page, "Epochs", "1")
     set_number(page, "Image size (px)", "64")
-    page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text("0 of 1 epoch")).to_be_visible()
+    click(page.get_by_role("button", name="Start training"))
+    expect(page.get_by_text(re.compile("[01] of 1 epoch"))).to_be_visible()
     expect(page.get_by_text("1 of 1 epoch done")).to_be_visible(timeout=TRAINING_MS)
 
 
@@ -134,7 +140,7 @@ def compare(page: Page) -> None:
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
     expect(page.get_by_alt_text("what 1 epoch predicted").first).to_be_visible()
     choose(page, "B, compared with A", "last (1 epoch)")
-    page.get_by_role("button", name="Evaluate last").click()
+    click(page.get_by_role("button", name="Evaluate last"))
     expect(page.get_by_role("heading", name="cannot be told apart on 4 images")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_alt_text("true mask").first).to_be_visible()
 
@@ -146,7 +152,7 @@ def segment(page: Page, photo: Path) -> None:
     page.locator("input[type=file]").set_input_files(photo)
     expect(page.get_by_alt_text("holiday 1.jpg with its classes laid over it")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Index mask").click()
+        click(page.get_by_role("button", name="Index mask"))
     assert download.value.suggested_filename == "holiday 1_mask.png"
     mask = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert (mask.mode, mask.size) == ("P", PHOTO_SIZE)

@@ -20,7 +20,7 @@ from core.data.images import read_mask
 from core.data.labelling import LabelSet, State, history, new_label_set, open_label_set, read_label, save_label
 from core.voc import CLASS_NAMES
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, type_into
+from tests.e2e.hands import choose, click, expect_no_trouble, go_to, pick, rest, type_into
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -86,11 +86,11 @@ def begin(page: Page, dashboard: Dashboard, photos: Path) -> None:
     type_into(page.get_by_label("Folder on this computer"), str(photos))
     expect(page.get_by_text("12 photos")).to_be_visible()
     type_into(page.get_by_role("textbox", name="Classes, between commas"), "cow, bus")
-    page.get_by_role("button", name="Start labelling").click()
+    click(page.get_by_role("button", name="Start labelling"))
     expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("pixels"))
     rest(page)
-    pick(page, "As they lie")
-    expect(page.get_by_role("radio", name="As they lie")).to_be_checked()
+    pick(page, "In file order")
+    expect(page.get_by_role("radio", name="In file order")).to_be_checked()
     rest(page)
     page.get_by_role("button", name=f"{name_of(SCENES[0])}, unlabelled").click()
     expect_open(page, SCENES[0], "Unlabelled")
@@ -138,7 +138,7 @@ def press_key(page: Page, *keys: str) -> None:
 
 def finish(page: Page) -> None:
     """Press *Done*."""
-    page.get_by_role("button", name="Done", exact=True).click()
+    click(page.get_by_role("button", name="Done", exact=True))
 
 
 def draw_with_brush(page: Page) -> None:
@@ -175,9 +175,9 @@ def draw_with_regions(page: Page) -> None:
 
 def train(page: Page, num_done: int, *, proposed: int) -> None:
     """Train on what is done, for two epochs; the page goes on, and the proposals follow by themselves."""
-    page.get_by_role("button", name=f"Train on these {num_done}").click()
+    click(page.get_by_role("button", name=f"Train on these {num_done}"))
     expect(page.get_by_text(re.compile(r"^([2-9]|\d\d) of \d+ epochs"))).to_be_visible(timeout=TRAINING_MS)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    click(page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True))
     expect(page.get_by_text(f"{num_done}_photos/best.pt")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_role("radio", name=f"Proposed {proposed}")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_role("link", name="Segment with it")).to_be_visible(timeout=TRAINING_MS)
@@ -186,7 +186,7 @@ def train(page: Page, num_done: int, *, proposed: int) -> None:
 def correct(page: Page, number: int) -> None:
     """Accept a proposal, draw on it, and call it done."""
     expect_open(page, number, "Proposed")
-    page.get_by_role("button", name="Accept").click()
+    click(page.get_by_role("button", name="Accept"))
     expect_open(page, number, "Started")
     class_id = 1 if (truth_of(number) == 1).any() else 2
     press_key(page, "b", str(class_id))
@@ -243,16 +243,16 @@ def test_what_is_drawn_while_another_tab_removes_a_class_keeps_its_classes(
     mine, other = open_tab(), open_tab()
     open_at(mine.page, dashboard, farm, SCENES[0])
     open_at(other.page, dashboard, farm, SCENES[1])
-    other.page.get_by_role("button", name="Classes").click()
+    click(other.page.get_by_role("button", name="Classes"))
     choose(other.page, "Class", "cow")
     other.page.get_by_text("Remove cow", exact=True).click()
-    other.page.get_by_role("button", name="Remove it").click()
+    click(other.page.get_by_role("button", name="Remove it"))
     buttons = mine.page.locator(".classes button > :last-child")
     expect(other.page.locator(".classes button > :last-child")).to_have_text(["background", "bus", "tree", "void"])
     draw_line(mine.page, "tree", 200)
     mine.page.get_by_role("button", name="Keep mine").wait_for()
     assert buttons.all_text_contents() == ["background", "cow", "bus", "tree", "void"], "the classes of this mask"
-    mine.page.get_by_role("button", name="Keep mine").click()
+    click(mine.page.get_by_role("button", name="Keep mine"))
     draw_line(mine.page, "bus", 160)
     expect(buttons).to_have_text(["background", "bus", "tree", "void"])
     draw_line(mine.page, "tree", 140)

@@ -12,6 +12,7 @@ from core.training.run.folders import Run, create_run, run_state
 from core.training.run.log import read_log
 from core.training.settings.config import TrainingConfig
 from tests.e2e.conftest import Dashboard, Visit
+from tests.e2e.hands import click
 from tests.processes import SETTINGS, epochs_told, trainers, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -71,7 +72,7 @@ def until_more_epochs(run: Run) -> None:
 
 def press(page: Page, label: str) -> None:
     """Press a button of ours: while a script runs, Streamlit's bar has a *Stop* too."""
-    page.get_by_test_id("stMain").get_by_role("button", name=label, exact=True).click()
+    click(page.get_by_test_id("stMain").get_by_role("button", name=label, exact=True))
 
 
 def expect_state(page: Page, state: str) -> None:

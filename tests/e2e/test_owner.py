@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from core.classes import classes_of
 from core.training.settings.presets import PRESET_HELP
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import choose, expect_no_trouble, go_to, pick, rest, set_number, type_into
+from tests.e2e.hands import choose, click, expect_no_trouble, go_to, pick, rest, set_number, type_into
 from tests.small_data import roboflow_export, write_pairs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -77,12 +77,14 @@ def test_an_export_is_brought_in_three_clicks(dashboard: Dashboard, visit: Visit
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
     page.goto(f"{dashboard.url}/dataset")
+    expect(page.get_by_role("heading", name="Dataset", exact=True)).to_be_visible()
+    rest(page)
     pick(page, "Bring data")
     page.get_by_test_id("stFileUploaderDropzone").locator("input").set_input_files(tmp_path / "Leaves.v2.coco.zip")
     expect(page.get_by_text("The category 'plants' left out")).to_be_visible()
     expect(page.get_by_role("img", name="Masks over").first).to_be_visible()
     assert not (dashboard.home / "datasets").exists()
-    page.get_by_role("button", name="Import", exact=True).click()
+    click(page.get_by_role("button", name="Import", exact=True))
     out = dashboard.home / "datasets" / "Leaves.v2.coco"
     expect(page).to_have_url(re.compile(re.escape(quote_plus(str(out)))))
     expect(page.get_by_text("The doctor found")).to_be_visible()
@@ -146,9 +148,12 @@ def test_from_a_folder_with_faults_to_a_segmented_photo(
 def read(page: Page, dashboard: Dashboard, folder: Path) -> None:
     """Type the folder and let the doctor read it."""
     page.goto(f"{dashboard.url}/dataset")
+    expect(page.get_by_role("heading", name="Dataset", exact=True)).to_be_visible()
+    rest(page)
     pick(page, "A folder")
     type_into(page.get_by_label("Folder on this computer"), str(folder))
     expect(page.get_by_text("The doctor found")).to_contain_text("errors")
+    rest(page)
     pick(page, "Findings")
     kinds = page.get_by_test_id("stButtonGroup").filter(has_text="colour mask")
     for kind in ("colour mask", "size mismatch (1)", "rotated photo (1)", "unreadable photo (1)"):
@@ -158,7 +163,7 @@ def read(page: Page, dashboard: Dashboard, folder: Path) -> None:
 def repair(page: Page, out: Path) -> None:
     """Make a mended copy, look at it, and find it sound but for what was set aside."""
     type_into(page.get_by_label("New folder for the copy"), str(out))
-    page.get_by_role("button", name="Make a repaired copy").click()
+    click(page.get_by_role("button", name="Make a repaired copy"))
     expect(page.get_by_label("Folder on this computer")).to_have_value(str(out))
     expect(page).to_have_url(re.compile(re.escape(quote_plus(str(out)))))
     expect(page.get_by_text("The doctor found 1 warning.")).to_be_visible()  # fewer than ten validation photos
@@ -168,13 +173,15 @@ def repair(page: Page, out: Path) -> None:
 def train(page: Page) -> None:
     """Go on to Train with the copy, ask for a small run, and wait until it is done."""
     go_to(page, "Train on this data")
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
+    rest(page)
     pick(page, "Demo", beside="Best accuracy")
     expect(page.get_by_text(PRESET_HELP["demo"])).to_be_visible()
     for label, value in {"Epochs": "2", "Batch size": "4", "Image size (px)": "64"}.items():
         set_number(page, label, value)
     page.get_by_text("More settings").click()
     choose(page, "Architecture", "deeplabv3_efficientnet_lite0")
-    page.get_by_role("button", name="Start training").click()
+    click(page.get_by_role("button", name="Start training"))
     expect(page.get_by_text("2 of 2 epochs done")).to_be_visible(timeout=TRAINING_MS)
     chart = page.get_by_test_id("stPlotlyChart").filter(has_text="red apple").first
     expect(chart).to_contain_text("leaf")
@@ -189,7 +196,7 @@ def segment(page: Page, photo: Path) -> None:
     assert names
     assert set(names) <= set(CLASSES.names)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Index mask").click()
+        click(page.get_by_role("button", name="Index mask"))
     mask = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert (mask.mode, mask.size) == ("P", SIZE)
     assert np.reshape(mask.getpalette() or [], (-1, 3))[: len(CLASSES)].tolist() == CLASSES.palette[:3].tolist()

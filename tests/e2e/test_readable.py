@@ -26,7 +26,7 @@ from core.training.settings.presets import preset
 from tests.app.conftest import write_records
 from tests.app.stored import guess_background, guess_half, store_milestone
 from tests.e2e.conftest import Dashboard, Visit
-from tests.e2e.hands import AT_REST, press, rest
+from tests.e2e.hands import AT_REST, click, press, rest
 from tests.e2e.readable import tab_stops, unreadable, without_alt
 from tests.faulty_data import FAULTS, Patient
 from tests.small_data import roboflow_export
@@ -117,7 +117,7 @@ def test_home_and_what_leads_to_data(dashboard: Dashboard, page: Page, tmp_path:
     brought = {"source": "Bring data", "from": str(export), "called": export.name}
     visit_all(page, dashboard.url, [*sources, brought], name="dataset")
     page.goto(f"{dashboard.url}/dataset?source=A+folder")
-    page.get_by_role("button", name="Browse").click()
+    click(page.get_by_role("button", name="Browse"))
     expect(page.get_by_role("dialog").get_by_role("button", name="Use this folder")).to_be_visible()
     expect_readable(page, "folders")
     visit_all(page, dashboard.url, [{}], name="train")

@@ -1,4 +1,4 @@
-"""The command line, but a process has a trouble of its own in its third step, or in `STEP`.
+"""The command line with thin networks, but a process has a trouble of its own in its third step, or in `STEP`.
 
     TROUBLE=signal python -m torch.distributed.run --nproc-per-node 2 -m tests.programs.troubled train ...
     TROUBLE=stop STEP=22 python -m tests.programs.troubled train RUN_DIR
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from core import jobs
-from core.__main__ import main
 from core.training.loop.step import TrainingStep
+from tests.programs.thin import run
 
 
 def make_trouble(kind: str) -> None:
@@ -48,4 +48,4 @@ def trouble_in_step(number: int) -> None:
 if __name__ == "__main__":
     if os.environ.get("RANK", "1") == "1":
         trouble_in_step(int(os.environ.get("STEP", "3")))
-    sys.exit(main())
+    sys.exit(run())

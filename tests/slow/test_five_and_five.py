@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from core import jobs
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.training.run.folders import Run, create_run, run_state
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 AUGMENTED: dict[str, Any] = SETTINGS | {
     "optimizer": "adamw", "weight_decay": 0.01, "schedule": "one-cycle", "schedule_epochs": 10,
     "flip": True, "scale_min": 0.5, "scale_max": 1.5, "checkpoint_seconds": 1000.0,
-    "architecture": "deeplabv3_efficientnet_lite0", "init": "imagenet", "freeze": "early", "freeze_batchnorm": True,
+    "architecture": "deeplabv3_efficientnet_lite0", "freeze": "early", "freeze_batchnorm": True,
     "backbone_lr_mult": 0.2,
 }  # fmt: skip
 """The recipe for own photos: all that is drawn at random (the dropout is DeepLab's own), an optimizer with a state and
@@ -51,7 +52,7 @@ def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def trained(run: Run, *arguments: str, trouble: str = "", step: int = 0) -> int:
     """Train a leg in a process of its own, which may have trouble in a step, and return how it ended."""
-    program = "tests.programs.troubled" if trouble else "core"
+    program = "tests.programs.troubled" if trouble else jobs.PROGRAM
     command = [sys.executable, "-m", program, "train", *arguments, str(run.path)]
     environment = os.environ | {"TROUBLE": trouble, "STEP": str(step)}
     ended = subprocess.run(command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.data.images import write_mask
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
@@ -47,7 +48,7 @@ def orchard(tmp_path: Path) -> Path:
 def core(*arguments: object) -> Any:
     """Run a command as a person does and return its document."""
     ended = subprocess.run(
-        [sys.executable, "-m", "core", *map(str, arguments), "--json"],
+        [sys.executable, "-m", jobs.PROGRAM, *map(str, arguments), "--json"],
         capture_output=True, text=True, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core import jobs
 from core.home import PROJECT_ROOT
 from core.study.folder import open_study
 from tests.small_data import write_voc
@@ -24,8 +25,9 @@ def studied(home: Path, *arguments: object, kill_after: str = "") -> dict[str, A
     """Run the command in a home and return its JSON; with `kill_after`, kill it once it has printed this to stderr."""
     environment = os.environ | {"ATROUS_HOME": str(home)}
     with subprocess.Popen(
-        [sys.executable, "-m", "core", "study", *map(str, arguments), "--json"], cwd=PROJECT_ROOT, env=environment,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", jobs.PROGRAM, "study", *map(str, arguments), "--json"],
+        cwd=PROJECT_ROOT, env=environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core import jobs
 from core.data.dataset import open_dataset
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
@@ -91,7 +92,7 @@ def test_a_signal_to_one_ends_all_at_one_step_and_a_second_leg_finishes_the_run(
     assert training is not None
     assert training["progress"]["steps_done"] == 3
 
-    ended = under_torchrun("core", "train", "--json", str(run.path))
+    ended = under_torchrun(jobs.PROGRAM, "train", "--json", str(run.path))
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
     assert (document["outcome"], document["epochs_done"]) == ("finished", 2)

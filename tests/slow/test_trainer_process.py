@@ -31,7 +31,7 @@ from core.training.run.log import read_log
 from core.training.run.records import Checkpoint, Record, RunEnded, Step
 from core.training.settings.config import TrainingConfig
 from core.voc import CLASS_NAMES
-from tests.processes import SETTINGS, epochs_told, trainers, until, until_record, until_state
+from tests.processes import SETTINGS, epochs_told, finish_here, trainers, until_record, until_state
 from tests.slow.by_loops import boundary_by_loops, classes_by_loops, counted_by_loops, scores_by_loops
 from tests.small_data import write_voc
 
@@ -101,25 +101,11 @@ def test_a_stop_saves_and_the_run_goes_on_later(make_run: Callable[..., Run]) ->
     assert not jobs.is_stop_requested(run.path)
 
     target = opened.training["progress"]["epochs_done"] + 2
-    folders.start(run, extend_to=target)
-    until_state(run, "finished")
+    finish_here(run, target)
     assert epochs_told(run) == list(range(1, target + 1))
     log = read_log(run.log_path)
     assert [leg.steps_done for leg in log.legs] == [0, steps_done]
     assert (run.path / f"epoch_{target:03d}.pt").exists()
-
-
-def test_a_trainer_gives_way_to_other_sessions_too(make_run: Callable[..., Run], tmp_path: Path) -> None:
-    """Its niceness alone did nothing: Linux shares the processors among sessions, and a trainer has its own."""
-    run = make_run(epochs=200)
-    folders.start(run)
-    until_record(run, Step)
-    (trainer,) = trainers(tmp_path)
-    autogroup = Path(f"/proc/{trainer.pid}/autogroup")
-    if not autogroup.exists():
-        pytest.skip("this kernel shares the processors among processes alone")
-    assert trainer.nice() == NICENESS
-    assert autogroup.read_text().split()[-1] == str(NICENESS)
 
 
 def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[..., Run], tmp_path: Path) -> None:
@@ -138,19 +124,24 @@ def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[
     target = log.epochs[-1].epoch + 1
     assert 1 <= epochs_done < target
 
-    folders.start(run, extend_to=target)
-    until_state(run, "finished")
+    finish_here(run, target)
     assert epochs_told(run) == list(range(1, target + 1))
     steps = [record.step for record in read_log(run.log_path).steps]
     assert steps == sorted(set(steps))
     assert steps[-1] == 4 * target
 
 
-def test_a_terminated_trainer_saves_first(make_run: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_trainer_gives_way_to_other_sessions_too_and_when_terminated_saves_first(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Its niceness alone did nothing: Linux shares the processors among sessions, and a trainer has its own."""
     run = make_run(epochs=500)
     folders.start(run)
     until_record(run, Step)
     (process,) = trainers(tmp_path)
+    assert process.nice() == NICENESS
+    autogroup = Path(f"/proc/{process.pid}/autogroup")  # some kernels share the processors among processes alone
+    assert not autogroup.exists() or autogroup.read_text().split()[-1] == str(NICENESS)
     process.terminate()
     until_state(run, "stopped")
     assert process.wait() == 0
@@ -175,9 +166,7 @@ def extended(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = create_run("extended", data, "report", TrainingConfig(**SETTINGS, epochs=2), folder=folder)
     folders.start(run)
     until_state(run, "finished")
-    folders.start(run, extend_to=4)
-    until(lambda: len(read_log(run.log_path).legs) == 2, "the second leg")
-    until_state(run, "finished")
+    finish_here(run, 4)
     return run
 
 
@@ -245,7 +234,7 @@ def test_a_damaged_photo_is_found_before_the_first_step(make_run: Callable[..., 
 def test_every_score_of_evaluate_follows_from_the_masks_it_wrote(extended: Run, data: Path, tmp_path: Path) -> None:
     shake(extended.path / "epoch_004.pt", tmp_path / "shaken.pt", data)
     out = tmp_path / "masks"
-    command = [sys.executable, "-m", "core", "evaluate", str(tmp_path / "shaken.pt"), "--data", str(data)]
+    command = [sys.executable, "-m", jobs.PROGRAM, "evaluate", str(tmp_path / "shaken.pt"), "--data", str(data)]
     command += ["--split", "train", "--masks", str(out), "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
     document = json.loads(ended.stdout)

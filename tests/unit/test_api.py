@@ -16,6 +16,8 @@ from core.training.settings.config import TrainingConfig
 from tests.small_data import draw_pair
 from tests.small_models import save_lively_model
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

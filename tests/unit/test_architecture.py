@@ -1,6 +1,7 @@
 """The rules of the house, read from the source: who may import whom, and what must stay out of pages."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.home import PROJECT_ROOT
-from tests.sources import APP, IMPORTS, SOURCES, importers_of, imports_of, module_name
+from tests.sources import APP, FILES, IMPORTS, SOURCES, importers_of, imports_of, module_name, tree_of
 
 PACKAGES = sorted({file.parent for file in SOURCES if file.name == "__init__.py"})
 MODULES = [file for file in SOURCES if file.name != "__init__.py"]
@@ -144,26 +145,21 @@ def test_what_reads_runs_and_evaluations_imports_no_torch() -> None:
     assert ended.stdout.strip() == "[]"
 
 
+@functools.cache
 def reached_from(module: str) -> set[str]:
     """Return every module of ours that importing this one loads, imports within functions left out."""
     seen, waiting = set(), [module]
     while waiting:
         name = waiting.pop()
-        file = next((file for file in SOURCES if module_name(file) == name), None)
-        if name in seen or file is None:
+        if name in seen or name not in FILES:
             continue
         seen.add(name)
-        top = ast.Module([node for node in ast.parse(file.read_text()).body if _is_import(node)], [])
-        for node in ast.walk(top):
+        for node in tree_of(FILES[name]).body:
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return seen
-
-
-def _is_import(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
 @pytest.mark.parametrize("page", [APP, *sorted((PROJECT_ROOT / "pages").glob("*.py"))], ids=lambda file: file.stem)
@@ -183,8 +179,7 @@ def test_a_page_that_draws_charts_has_pandas_whole(page: Path) -> None:
 
 
 def _imports_at_top(module: str, wanted: set[str]) -> bool:
-    file = next(file for file in SOURCES if module_name(file) == module)
-    top = [node for node in ast.parse(file.read_text()).body if _is_import(node)]
+    top = tree_of(FILES[module]).body
     names = {node.module for node in top if isinstance(node, ast.ImportFrom)}
     names |= {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
     return bool(names & wanted)
@@ -217,7 +212,7 @@ def test_nothing_is_opened_as_a_pickle() -> None:
     calls = [
         (ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
         for file in SOURCES
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(file))
         if isinstance(node, ast.Call)
     ]
     loads = [keywords for name, keywords in calls if name == "torch.load"]
@@ -236,7 +231,7 @@ def test_private_operations_of_torch_are_called_in_one_module() -> None:
     private = re.compile(r"(torch|torchvision)(\.\w+)*\._(?!_)\w+")
     users = set()
     for file in SOURCES:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(file)):
             names = [ast.unparse(node)] if isinstance(node, ast.Attribute) else []
             if isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -275,7 +270,7 @@ def _room(file: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda folder: str(folder.relative_to(PROJECT_ROOT)))
 def test_the_docstring_of_a_package_is_the_map_of_its_modules(package: Path) -> None:
-    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    docstring = ast.get_docstring(tree_of(package / "__init__.py")) or ""
     mapped = re.findall(r"^(\w+(?:\.py|/))  +\S", docstring, re.M)
     modules = [file.name for file in MODULES if file.parent == package]
     folders = [f"{folder.name}/" for folder in PACKAGES if folder.parent == package]

@@ -24,6 +24,7 @@ from core.files import (
     replacing,
     replacing_folder,
     take_name,
+    write_all_new,
     write_json,
     write_new,
 )
@@ -69,6 +70,29 @@ def test_a_named_file_that_appears_meanwhile_is_not_overwritten(
     given.touch()
     assert not take_name(given, file)
     assert file.read_bytes() == b"somebody else's"
+
+
+@pytest.mark.parametrize("fails", ["fsync", "link"])
+def test_several_named_files_are_all_written_or_none(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that was full at the third of four pictures left two of them."""
+    contents = {tmp_path / name: name.encode() for name in ("a.png", "b.png", "c.png")}
+    real, calls = getattr(os, fails), list[object]()
+
+    def full(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise DataError("the disk is full") if fails == "link" else OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, fails, full)
+        with pytest.raises(DataError):
+            write_all_new(contents)
+    assert names_in(tmp_path) == []
+    write_all_new(contents)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents
 
 
 def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:

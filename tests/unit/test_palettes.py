@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from core.classes import VOC_CLASSES, classes_of
 from core.errors import ConfigError
-from core.palettes import OWN, SAFE, recolored
+from core.palettes import OWN, SAFE, new_colors, recolored
 from core.voc import VOID
 
 # Machado, Oliveira and Fernandes 2009, "A physiologically-based model for simulation of color vision deficiency",
@@ -49,6 +49,17 @@ def test_names_stay_and_a_few_or_many_classes_have_colours() -> None:
     few, many = classes_of(["ground", "leaf"]), classes_of([f"class {number}" for number in range(40)])
     assert recolored(few, SAFE).colors == (few.colors[0], recolored(VOC_CLASSES, SAFE).colors[1])
     assert recolored(many, SAFE).colors[21:] == many.colors[21:]
+
+
+def test_new_classes_get_light_colours_far_from_the_others() -> None:
+    """The second class of a new data set was dark brown, which nobody saw on a dark photo."""
+    colors = new_colors(["#000000"], 10)
+    assert new_colors(["#000000", *colors[:3]], 1) == colors[3:4], "one by one as well"
+    rgb_N3 = np.array([[*bytes.fromhex(color[1:])] for color in colors])
+    assert (rgb_N3 @ [0.2126, 0.7152, 0.0722]).min() > 80
+    assert nearest(rgb_N3[:4].astype(np.uint8), "normal") > 60
+    assert len(set(new_colors(["#000000"], 20))) == 20
+    assert len(new_colors(["#000000"], 25)) == 25
 
 
 def test_a_palette_that_does_not_exist_is_told() -> None:

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.home import PROJECT_ROOT
-from tests.sources import SOURCES, importers_of
+from tests.sources import SOURCES, importers_of, tree_of
 from ui.words import plain, without_pictures
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
     """Give every call in the sources with where it is."""
     for file in SOURCES:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.Call):
                 yield f"{file.relative_to(PROJECT_ROOT)}:{node.lineno}", node
 
@@ -43,7 +43,7 @@ BANNED = frozenset(
 def test_nothing_that_runs_a_text_is_called() -> None:
     assert [f"{where} {called(call)}" for where, call in calls() if called(call) in BANNED] == []
     assert importers_of("dill", "joblib", "yaml", "shelve", "marshal") == {}
-    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in SOURCES]
+    trees = [tree_of(file) for file in SOURCES]
     read = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     used = {node.attr for node in read if ast.unparse(node.value) == "pickle"}
     assert used == {"UnpicklingError"}, "caught, and nothing else"

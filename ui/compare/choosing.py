@@ -1,7 +1,7 @@
 """The two ends of a comparison: A and B and what stands between, their split, and evaluations that are missing."""
 
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +9,6 @@ import streamlit as st
 from core import jobs
 from core.data.dataset import TEST
 from core.errors import CoreError, DataError
-from core.home import checkpoints_dir
 from core.training.run import evaluations, openings, trained_on
 from core.wording import duration
 from ui import address, cached
@@ -26,7 +25,6 @@ START_S = 5.0
 def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     """Ask for A, B, further checkpoints and a split. The query string holds them all, A first and B last."""
     by_id = {choice.id: choice for choice in choices}
-    say_unknown(by_id)
     pair = [choice.id for choice in default_pair(choices)]
     first, last, between = address.keyed_ends("checkpoint", by_id, pair)
     left, right, more = st.columns(3)
@@ -37,7 +35,7 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     )
     others = more.multiselect(
         "More", ids, **between, format_func=lambda each: by_id[each].label, placeholder="other checkpoints",
-        help="They have their rows in the tables; the photos are of A and B.",
+        help="They appear in the tables. Photos and charts under *Why* show A and B only.",
     )  # fmt: skip
     chosen = list(dict.fromkeys([a, *(each for each in others if each != b), *([b] if b else [])]))
     splits = splits_of([by_id[each] for each in chosen])
@@ -46,13 +44,6 @@ def ask(choices: Sequence[Choice]) -> tuple[list[Choice], str]:
     if TEST in splits:
         say_openings([by_id[each] for each in chosen], split)
     return [by_id[each] for each in chosen], split
-
-
-def say_unknown(known: Collection[str]) -> None:
-    """Warn of checkpoints that the address names and that do not exist."""
-    if unknown := [plain(each) for each in st.query_params.get_all("checkpoint") if each not in known]:
-        named = f"There is no checkpoint {' and no '.join(unknown)} in {checkpoints_dir()}"
-        st.warning(f"{named}; it may have been moved or deleted. Below are others.")
 
 
 TEST_MEANING = (

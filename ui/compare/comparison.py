@@ -34,7 +34,7 @@ SCORE_COLUMNS = {
     "miou": ScoreColumn("mIoU", "Mean over the classes of IoU = TP / (TP + FP + FN). A class that is neither in the "
                         "truth nor predicted is left out; one that is only predicted counts 0."),
     "pixel_accuracy": ScoreColumn("Pixel accuracy", "Share of the pixels that got their right class. Where most of "
-                                  "the picture is background, guessing background already scores high: see the floor."),
+                                  "the photo is background, predicting background already scores high: see the floor."),
     "precision": ScoreColumn("Precision", "Mean over the classes in the truth of TP / (TP + FP): how much of what was "
                              "called a class is that class. Never predicted counts 0."),
     "recall": ScoreColumn("Recall", "Mean over the classes in the truth of TP / (TP + FN): how much "

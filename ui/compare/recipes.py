@@ -59,7 +59,7 @@ def show_study(study: Study) -> None:
     found = findings.find(study)
     _say_state(found)
     if not found.recipes:
-        st.info("No recipe has a seed that is complete yet; its points appear here as they are done.")
+        st.info("No recipe has a seed that is complete yet; points appear as seeds finish.")
     else:
         for text in findings.sentences(found, [each.recipe.label for each in found.recipes]):
             st.subheader(plain(text), anchor=False, help=METHOD)
@@ -75,7 +75,7 @@ def show_study(study: Study) -> None:
         st.table(recipe_table(found))
         st.caption(f"mIoU on {_photos(found)}; the floor is what predicting background everywhere scores on them.")
         if found.began_from_starter:
-            st.caption(f":material/warning: {findings.STARTER_SAW['en']}")
+            st.caption(f":material/warning: {findings.STARTER_SAW}")
     if curves := [each for each in findings.learning_curves(found) if each[1].photos]:
         for recipe, curve in curves:
             of = f" ({plain(recipe.label)})" if len(curves) > 1 else ""
@@ -198,7 +198,7 @@ def _show_runs(found: Findings) -> None:
         for name, each in known.items()
     }
     chosen = st.selectbox(
-        "One run of it", list(known), format_func=labels.__getitem__,
+        "A run of this study", list(known), format_func=labels.__getitem__,
         **address.keyed(RUN, list(known), next(iter(known)), key="run of the study"),
     )  # fmt: skip
     state = known[chosen]

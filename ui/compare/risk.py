@@ -39,6 +39,8 @@ def show_risk(a: Side, b: Side) -> list[go.Figure]:
     )
     st.dataframe(promise_table(there), hide_index=True)
     st.caption(MEANING)
+    if any(found.keeps_all for _, figures in there for aim in AIMS if (found := figures.promise(aim))):
+        st.caption("From a confidence of 0 % on: the model alone keeps the promise, and nothing is abstained from.")
     if missing := sorted({name for _, figures in there for name in figures.unpromised}):
         st.caption(plain(NO_CLASSES.format(", ".join(missing))))
     show_temperature(there)

@@ -1,6 +1,6 @@
 """A and B on corrupted photos: mIoU against the level, the floor, and a photo at a level with both masks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,14 +25,15 @@ from ui.compare.why_charts import levels_figure
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.legend import show_legend
 from ui.page import showing_errors
-from ui.pictures import show_picture
 from ui.words import MISSING, percent, plain, points
 
 PURPOSE = (
     "mIoU under seven corruptions at five levels each: blur, noise, JPEG, brightness and contrast of Hendrycks and "
     "Dietterich 2019, and rotation and scale of photo and mask."
 )
-PICTURE_PX = 360
+PICTURE_PX = 480
+NEAR_FLOOR = 0.01
+"""Less than this above the floor is no more than it."""
 
 
 Shown = dict[str, tuple[Side, Robustness]]
@@ -137,6 +138,8 @@ def _show_curves(shown: Shown) -> None:
     rows = [("None", next(iter(compared.values()))[0][0])]
     rows += [(CORRUPTIONS[name].label, whole) for name, (_, whole) in compared.items()]
     st.table(_table(rows, list(shown)))
+    for said in at_the_floor(compared, floors, list(shown)):
+        st.caption(said)
     worst = min(compared, key=lambda name: _score(compared[name][1]))
     name = address.ask_one("Corruption", {key: each.label for key, each in CORRUPTIONS.items()}, "corruption", worst)
     levels, corruption = compared[name][0], CORRUPTIONS[name]
@@ -147,6 +150,27 @@ def _show_curves(shown: Shown) -> None:
     st.markdown(_sentence(corruption, level, levels[level], list(shown)))
     with showing_errors():
         _show_photo(shown, name, level)
+
+
+def at_the_floor(
+    compared: Mapping[str, tuple[Sequence[Difference], Difference]], floors: Mapping[str, Sequence[float | None]],
+    keys: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """Say under which corruptions, and from which level on, no checkpoint is better than background everywhere."""
+    from_levels = dict[int, list[str]]()
+    for name, (levels, _) in compared.items():
+        is_lost = [
+            floor is not None and all((getattr(each, key) or 0) < floor + NEAR_FLOOR for key in keys)
+            for each, floor in zip(levels, floors[name], strict=True)
+        ]
+        kept = max((level for level, lost in enumerate(is_lost) if not lost), default=-1)
+        if kept < LEVELS:
+            from_levels.setdefault(kept + 1, []).append(CORRUPTIONS[name].label)
+    who, that = ("neither A nor B is", ": their difference says nothing there") if len(keys) > 1 else ("it is not", "")
+    return [
+        f"{', '.join(labels)}, from level {level} on: {who} a point of mIoU above the floor{that}."
+        for level, labels in sorted(from_levels.items())
+    ]
 
 
 def _choose_level(level: str) -> None:
@@ -193,7 +217,8 @@ def _show_photo(shown: Shown, name: str, level: int) -> None:
     (sample,) = require_samples(data, side.evaluation.split, [photo])
     pictures, ids = cached_comparison.level_pictures(sample, stored, name, level, data.classes, PICTURE_PX)
     captions = ("Photo", "Truth", *(f"{key.upper()}: {each.label}" for key, (each, _) in shown.items()))
-    with st.container(horizontal=True):
-        for picture, caption in zip(pictures, captions, strict=True):
-            show_picture(picture, plain(caption), f"{photo}, {name} level {level}: {caption}")
+    with st.container(key="levels"):
+        for column, picture, caption in zip(st.columns(len(captions)), pictures, captions, strict=True):
+            alt = f"{photo}, {name} level {level}: {caption}"
+            column.image(picture, plain(caption), width="stretch", alt=alt)
     show_legend(ids, data.classes)

@@ -68,9 +68,9 @@ def side_of(choice: Choice, evaluation: Evaluation | None, split: str, data: str
 
 
 METHOD = (
-    "Paired bootstrap: 10,000 times, as many images as there are are drawn with replacement, and both checkpoints are "
-    "scored on them. The interval is the middle 95 % of the differences. It holds for these two checkpoints and images "
-    "like these, not for another training."
+    "Paired bootstrap: 10,000 times, draw as many photos as the split has, with replacement, and score both "
+    "checkpoints on them. The interval is the middle 95 % of the differences. It holds for these two checkpoints and "
+    "photos like these, not for another training."
 )
 
 

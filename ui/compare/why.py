@@ -50,7 +50,7 @@ def show_why(a: Side, b: Side) -> None:
 
 
 def _classes(a: Side, b: Side) -> list[go.Figure]:
-    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label, b.choice.classes)
+    figure = class_bars(a.evaluation.scores, b.evaluation.scores, a.label, b.label)
     show_chart(Chart("classes", "", figure, f"IoU of every class under {a.label} and {b.label}"))
     pairs = zip(a.evaluation.scores.classes, b.evaluation.scores.classes, strict=True)
     absent = [entry.name for entry, other in pairs if entry.iou is other.iou is None]

@@ -42,7 +42,6 @@ CHANGE_SCALE = (
 )  # fmt: skip
 """Brown is less, teal is more; colour-blind people can distinguish them."""
 
-PALE = 0.4
 BAR_PX = 18
 
 LEAST_SHOWN = 0.0005
@@ -196,22 +195,16 @@ def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> 
     return figure
 
 
-def class_bars(a: Scores, b: Scores, a_label: str, b_label: str, classes: Classes) -> go.Figure:
-    """Return the IoU of every class under A (pale) and B (full), B's largest gain on top.
+def class_bars(a: Scores, b: Scores, a_label: str, b_label: str) -> go.Figure:
+    """Return the IoU of every class under A and B, each in its own colour, B's largest gain on top.
 
     Classes that neither the truth nor a prediction has are left out.
     """
     pairs = [pair for pair in zip(a.classes, b.classes, strict=True) if not pair[0].iou is pair[1].iou is None]
     pairs.sort(key=lambda pair: _iou(pair[1]) - _iou(pair[0]))
     figure = blank(height=110 + 2 * BAR_PX * len(pairs), x_title="IoU")
-    sides: tuple[tuple[Literal["a", "b"], str, float, list[ClassScore]], ...] = (
-        ("b", b_label, 1.0, [b for _, b in pairs]),
-        ("a", a_label, PALE, [a for a, _ in pairs]),
-    )
-    for side, label, opacity, entries in sides:
-        figure.add_trace(_bars(label, opacity, entries, classes, side))
-        # Bars of many colours have no legend entry, so a grey one stands for them.
-        figure.add_trace(_legend_entry(label, opacity))
+    figure.add_trace(_bars(b_label, [b for _, b in pairs], "b"))  # plotly draws the first trace lowest
+    figure.add_trace(_bars(a_label, [a for a, _ in pairs], "a"))
     figure.update_layout(
         barmode="group", hovermode="closest", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed"
     )
@@ -249,32 +242,18 @@ def _iou(entry: ClassScore) -> float:
     return entry.iou or 0.0
 
 
-def _bars(
-    label: str, opacity: float, entries: Sequence[ClassScore], classes: Classes, side: Literal["a", "b"]
-) -> go.Bar:
+def _bars(label: str, entries: Sequence[ClassScore], side: Literal["a", "b"]) -> go.Bar:
     return go.Bar(
-        name=label,
+        name=f"{side.upper()}: {literal(label)}",
         orientation="h",
         x=[entry.iou for entry in entries],
         y=[literal(entry.name) for entry in entries],
-        marker={
-            "color": [classes.css_color(entry.id) for entry in entries],
-            "opacity": opacity,
-            # Black and navy bars would be invisible on the dark theme.
-            "line": {"color": NEUTRAL, "width": 1},
-        },
+        marker={"color": THEME_COLORS[SIDES.index(side)]},
         text=["" if entry.iou is None else f"{END}{100 * entry.iou:.1f} %" for entry in entries],
         textposition="outside",
         textfont={"size": 12},
         constraintext="none",
         cliponaxis=False,
-        showlegend=False,
         customdata=[ImageFilter("class", (entry.id,), side).text() for entry in entries],
         hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
     )
-
-
-def _legend_entry(label: str, opacity: float) -> go.Bar:
-    # A legend shows a bar's colour but not its opacity.
-    marker = {"color": f"rgba(138, 146, 155, {opacity})", "line": {"color": NEUTRAL, "width": 1}}
-    return go.Bar(name=label, x=[None], y=[None], orientation="h", marker=marker, hoverinfo="skip")

@@ -217,7 +217,7 @@ def _show_import(name: str) -> None:
         if progress is None:
             st.rerun()
         show_job(progress, f"Importing {plain(name)}", "reading the annotations", "photo")
-        st.caption("It goes on when this page or the server is closed.")
+        st.caption("It continues if you close this page or stop the server.")
         show_stop(job)
 
 

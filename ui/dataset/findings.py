@@ -10,7 +10,7 @@ import streamlit as st
 from core import jobs
 from core.data import analysis
 from core.data.dataset import Dataset
-from core.data.doctor.diagnosis import UNLABELLED, Finding, Report, report_csv
+from core.data.doctor.diagnosis import BEGUN, UNLABELLED, Finding, Report, report_csv
 from core.data.repair.repaired_copy import changes_of
 from core.errors import DataError
 from core.files import unused
@@ -42,6 +42,24 @@ def summary(report: Report) -> str:
     """Return in words how many errors and warnings there are."""
     numbers = {name: sum(found.severity == name for found in report.findings) for name in SEVERITIES}
     return " and ".join(count(number, name) for name, number in numbers.items() if number) or "nothing wrong"
+
+
+def lead_on(report: Report | None) -> None:
+    """Say in a row what the doctor found, and lead to Train, or back to Label where too few photos are labelled."""
+    findings = report.findings if report else ()
+    begun = next((found for found in findings if found.kind == BEGUN), None)
+    num_errors = sum(found.severity == "error" for found in findings)
+    if begun:
+        st.info(begun.detail, icon=":material/draw:")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        if report:
+            icon = ":material/error:" if findings else ":material/check:"
+            st.caption(f"{icon} The doctor found {summary(report)}.")
+        if report and begun and not num_errors:
+            link_to("Label", "Label more photos", source=FOLDER, data=str(report.root))
+        else:
+            label = f"Train despite {count(num_errors, 'error')}" if num_errors else "Train on this data"
+            link_to("Train", label, run="new")
 
 
 def show_unopened(report: Report) -> None:

@@ -22,6 +22,8 @@ from ui.page import showing_errors
 from ui.words import MISSING, percent
 
 SEED = 0
+_SAID = "splits written"
+"""What was written to a data set, to be said when its splits are drawn anew."""
 MEANING = (
     "A random split may leave few photos of a rare class for validation, and its score is then noise. A stratified "
     "split puts about a fifth of the photos of every class there (Sechidis et al. 2011)."
@@ -37,6 +39,9 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
          "Floor, mIoU": percent(each.floor.miou), "Left out": len(each.left_out)}
         for name, each in stats.items()
     ]  # fmt: skip
+    root, sentence = st.session_state.pop(_SAID, ("", ""))
+    if root == str(data.root):
+        st.success(sentence, icon=":material/check:")
     st.markdown(f"**As it is**: {data.split_source}")
     st.dataframe(rows, hide_index=True, width="content", alt="What each split holds")
     _show_test(data)
@@ -69,8 +74,9 @@ def _show_test(data: Dataset) -> None:
         is_sure = st.checkbox(f"Take these photos off train and val{is_kept}", key="set aside")
         if st.button("Set aside", icon=":material/lock:", disabled=not is_sure):
             with showing_errors():
-                set_aside_test(data.root, percents / 100, SEED)
-                st.rerun()
+                number = set_aside_test(data.root, percents / 100, SEED)
+                are = "is" if number == 1 else "are"
+                _say_next(data, f"{count(number, 'photo')} of train and val {are} set aside as the split test now.")
 
 
 def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
@@ -82,7 +88,14 @@ def _offer_lists(data: Dataset, splits: Mapping[str, Sequence[Sample]]) -> None:
     if st.button("Write the stratified split as lists", icon=":material/save:", disabled=not is_sure):
         with showing_errors():
             write_lists(data.root, splits)
-            st.rerun()
+            sizes = " and ".join(f"{count(len(samples), 'photo')} in {name}" for name, samples in splits.items())
+            _say_next(data, f"The lists are written: {sizes}.")
+
+
+def _say_next(data: Dataset, sentence: str) -> None:
+    """Draw the page again, with a sentence about what was written to the data set."""
+    st.session_state[_SAID] = (str(data.root), sentence)
+    st.rerun()
 
 
 def _show_preview(data: Dataset, preview: SplitPreview) -> None:

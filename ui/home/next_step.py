@@ -28,12 +28,16 @@ def show_next_step(entries: list[Entry]) -> None:
         show_progress(entry.run, entry.log, entry.state)
         if entry.log.epochs:
             show_best(entry.log)
-        st.caption("It goes on when this page or the server is closed.")
+        st.caption("It continues if you close this page or stop the server.")
         link_to("Train", "Watch it learn", run=entry.run.path.name)
     elif demo_run.is_demo(entry.run) and len(entry.log.epochs) < demo_run.MILESTONES[-1]:
-        st.markdown("#### The demo is half done\nIt goes on from its last checkpoint, to 10 epochs and then to 50.")
-        if st.button("Go on with the demo", type="primary", icon=ROCKET):
-            start_demo()
+        done = f"The demo has {len(entry.log.epochs)} of {demo_run.MILESTONES[-1]} epochs"
+        why = STATES[entry.state].meaning if entry.state in ("failed", "crashed") else ""
+        st.markdown(f"#### {done}\n{why} It goes on from its last checkpoint, to 10 epochs and then to 50.")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Go on with the demo", type="primary", icon=ROCKET):
+                start_demo()
+            link_to("Train", "See why" if why else "Open the run", run=entry.run.path.name)
     elif entry.state in ("failed", "crashed", "stopped", "new", "unknown"):
         state = STATES[entry.state]
         st.markdown(f"#### {name} is {state.label.lower()}\n{state.meaning}")
@@ -94,15 +98,15 @@ def show_doors(*, has_demo: bool, is_busy: bool) -> None:
         link_to("Train", "Set up a run", run="new")
     with demo:
         st.markdown(
-            "##### Demo\nTrain on 200 drawn scenes with exact masks, to 10 epochs and then to 50: about ten minutes on "
-            "two cores."
+            "##### Demo\n200 drawn scenes with exact masks. Trains to 10 epochs, then to 50: about ten minutes on two "
+            "cores."
         )
         if has_demo or is_busy:
             link_to("Dataset", "Look at its scenes", source=DEMO)
         elif st.button("Train the demo", icon=ROCKET, type="secondary" if starter.is_there() else "primary"):
             start_demo()
     with voc:
-        st.markdown("##### VOC 2012\nThe benchmark of the report: 2,913 photos with masks of 20 classes.")
+        st.markdown("##### VOC 2012\nThe benchmark of the student's report: 2,913 photos with masks of 20 classes.")
         link_to("Dataset", "Look at it" if voc2012.voc_dir().is_dir() else "Download it (2 GB)", source=VOC)
 
 

@@ -87,8 +87,8 @@ def show_table(entries: Sequence[Entry]) -> None:
     if ticked := st.session_state.pop(TICKED, None):
         st.switch_page("pages/train.py", query_params={"run": ticked})
     st.caption(
-        "Tick a row to open its run. Scores are of the validation photos; the floor is background everywhere. "
-        f"{CHOSEN_ON_VAL}"
+        "Tick a row to open its run. Scores are of the validation photos; the floor is the score of predicting "
+        f"background everywhere. {CHOSEN_ON_VAL}"
     )
 
 

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
 
 from core import jobs
+from core.data.dataset import LEAST_DONE
 from core.data.labelling import LabelSet, State, open_label_set
 from core.data.labelling.proposals import proposals_about, proposals_folder
+from core.errors import ConfigError
 from core.model.weights import starter
 from core.review import proposing
+from core.review.class_mapping import map_classes
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.milestones import BEST, CHOSEN, milestones
@@ -27,8 +31,6 @@ from ui.train.run_view import TICK_S, Entry, read_run, show_progress
 from ui.words import code, percent, plain
 
 PRESET = "own-photos"
-LEAST_DONE = 3
-"""Two to train on, which BatchNorm needs, and one to validate."""
 BY_NAME = "By name"
 HEARTBEAT_S = 10.0
 """How often a tab says that it still has its photo open."""
@@ -42,6 +44,8 @@ class Helper(NamedTuple):
     label: str
     checkpoint: str
     class_names: Sequence[str]
+    is_own: bool = False
+    """Whether it was trained on this data set."""
 
 
 def list_helpers(root: Path) -> dict[str, Helper]:
@@ -53,7 +57,8 @@ def list_helpers(root: Path) -> dict[str, Helper]:
     shipped = (
         {starter.NAME: Helper(f"Starter: {starter.KNOWN_TEXT}", starter.NAME, known)} if starter.is_there() else {}
     )
-    return {each.id: _helper(each) for each in own} | shipped | {each.id: _helper(each) for each in others}
+    trained = {each.id: _helper(each)._replace(is_own=True) for each in own}
+    return trained | shipped | {each.id: _helper(each) for each in others}
 
 
 def model_of(run: Run) -> Path:
@@ -109,8 +114,14 @@ def ask_proposals(label_set: LabelSet, states: Mapping[str, State], names: Seque
         helper = helpers[chosen]
         class_name = _ask_class(label_set, helper)
         is_wanted = st.button("Propose", icon=":material/auto_awesome:", disabled=not waiting)
+    with suppress(ConfigError):  # said by the job
+        mapping = map_classes(
+            helper.class_names, label_set.classes.names, has_same_numbers=helper.is_own, object_class=class_name
+        )
+        if mapping.notes:
+            st.caption(plain(" ".join(mapping.notes)))
     if about := proposals_about(label_set):
-        st.caption(f"The proposals that are there are by {code(about['checkpoint'])}.")
+        st.caption(f"Current proposals are from {code(about['checkpoint'])}.")
     if is_wanted:
         propose(label_set, helper.checkpoint, waiting, class_name)
 
@@ -122,7 +133,7 @@ def _ask_class(label_set: LabelSet, helper: Helper) -> str | None:
         return None
     options = [*([BY_NAME] if set(own) & set(helper.class_names) else []), *own]
     chosen = st.selectbox(
-        "What it finds is", options, key=f"objects are {' '.join(own)} {helper.checkpoint}", width=180,
+        "Its objects become", options, key=f"objects are {' '.join(own)} {helper.checkpoint}", width=180,
         help="By name: the classes that both know. Or everything that it takes for an object is of one class.",
     )  # fmt: skip
     return None if chosen == BY_NAME else chosen
@@ -186,7 +197,7 @@ def _show_last(entry: Entry) -> None:
 
 
 def follow_up(label_set: LabelSet, entry: Entry | None, waiting: Sequence[str]) -> None:
-    """After a training that this tab started, start its proposals; after another one, offer them."""
+    """After a training that this tab started, start its proposals."""
     if entry is None or entry.is_live or not (checkpoint := model_of(entry.run)).exists() or not waiting:
         return
     is_ours = st.session_state.get(_TRAINED) == entry.run.path.name

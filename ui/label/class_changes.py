@@ -8,7 +8,7 @@ import streamlit as st
 from core.data.labelling import LabelSet, add_class, recolor_class, remove_class, rename_class, usage_of
 from core.data.split_view import data_of
 from core.errors import DataError
-from core.palettes import SAFE_COLORS
+from core.palettes import new_colors
 from core.study.folder import is_working, list_studies
 from core.training.run.folders import live_runs
 from core.voc import BACKGROUND, VOID
@@ -37,7 +37,8 @@ def show_classes(label_set: LabelSet) -> None:
 def _ask_new(label_set: LabelSet) -> None:
     number = len(label_set.classes)
     name = st.text_input("Name", key=f"name of class {number}").strip()
-    color = st.color_picker("Colour", SAFE_COLORS[(number - 1) % len(SAFE_COLORS)], key=f"colour of class {number}")
+    (usual,) = new_colors(label_set.classes.colors, 1)
+    color = st.color_picker("Colour", usual, key=f"colour of class {number}")
     if st.button("Add the class", type="primary", icon=":material/add:", disabled=not name):
         add_class(label_set, name, color)
         st.rerun()

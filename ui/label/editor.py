@@ -174,7 +174,7 @@ def show_history(label_set: LabelSet, name: str) -> None:
     with showing_errors():
         st.image(_earlier(label_set, name, entries[chosen]), alt=f"{name} with this mask laid over it")
     with showing_errors():
-        if st.button("Restore", icon=":material/history:", help="The mask of now stays here too."):
+        if st.button("Restore", icon=":material/history:", help="The current mask is kept here too."):
             restore(label_set, name, entries[chosen])
             st.rerun()
 

@@ -12,15 +12,16 @@ from core.data.dataset import LAYOUTS, PLACES, UnlabelledError
 from core.data.exporters.export import NEXT_STEPS, export_labels
 from core.data.importers.incoming import proposed_name
 from core.data.labelling import LabelSet, mask_findings, new_label_set, photos_in
-from core.errors import DataError
+from core.errors import CoreError, DataError
 from core.files import unused
 from core.home import datasets_dir, demo_dir
 from core.model.photo import SUFFIXES
-from core.palettes import SAFE_COLORS
+from core.palettes import new_colors
 from core.wording import count
 from ui import address, cached
 from ui.downloads import exports_folder
-from ui.page import link_to, showing_errors
+from ui.page import link_to, say_lost_uploads, showing_errors
+from ui.pictures import show_picture
 from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
 from ui.words import code, plain
 
@@ -28,6 +29,11 @@ UPLOAD = "Upload photos"
 """Beside the usual sources."""
 MAX_UPLOADED, MAX_PHOTO_MB = 200, 30
 """Uploads are in memory until the data set is made; more photos come as a folder."""
+FIRST_CLASS, BLACK = "object", "#000000"
+"""The class that is proposed for photos of a person's own, and the colour of the background."""
+CLASSES_HELP = "Background and void are there already. Classes can be added and renamed at any time."
+NUM_SHOWN, SHOWN_PX = 8, 240
+"""Photos that are shown before anything is asked, and their longer side."""
 TOOLS = {"cvat": "CVAT", "label-studio": "Label Studio"}
 ENDINGS = {"cvat": ".zip", "label-studio": ".json"}
 MASKS, PROPOSALS = "Your masks", "Proposals"
@@ -97,6 +103,7 @@ def _ask_uploads() -> None:
         "Photos to label", type=SUFFIXES, accept_multiple_files=True, key=f"label uploads {number}",
         max_upload_size=MAX_PHOTO_MB, help=f"Up to {MAX_UPLOADED}; type the folder of more. They stay on this machine.",
     )  # fmt: skip
+    say_lost_uploads(len(files))
     if len(files) > MAX_UPLOADED:
         raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
     if files:
@@ -104,25 +111,48 @@ def _ask_uploads() -> None:
 
 
 def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], *, key: str) -> None:
-    """Ask for a name and the classes, and make the data set; the page then opens it."""
+    """Show some of the photos, ask for a name and the classes, and make the data set; the page then opens it."""
+    show_some(photos)
     proposed = proposed_name(proposed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
-        names = st.text_input("Classes, between commas", key=f"classes of {key}", placeholder="cat, dog", width=300,
-                              help="Background and void are there already. More can be added at any time.")  # fmt: skip
-        is_wanted = st.button("Start labelling", type="primary", icon=":material/draw:")
+        names = st.text_input("Classes, between commas", FIRST_CLASS, key=f"classes of {key}", placeholder="cat, dog",
+                              width=300, help=CLASSES_HELP).split(",")  # fmt: skip
+        problem = ""
+        try:
+            named_classes(names)
+        except DataError as error:
+            problem = str(error)
+        is_wanted = st.button("Start labelling", type="primary", icon=":material/draw:", disabled=bool(problem))
+    if problem:
+        st.caption(f":material/info: {plain(problem)}")
     st.caption(f"The photos are copied to {code(datasets_dir() / (name or proposed))}; nothing is overwritten.")
-    if is_wanted:
-        _make(name, photos, named_classes(names.split(",")))
+    if is_wanted and not problem:
+        _make(name, photos, named_classes(names))
+
+
+def show_some(photos: Sequence[Path] | Sequence[tuple[str, bytes]]) -> None:
+    """Draw the first photos in a row; those that cannot be read are named when the data set is made."""
+    shown = []
+    for photo in photos[:NUM_SHOWN]:
+        with suppress(CoreError):
+            if isinstance(photo, Path):
+                shown.append((photo.name, cached.any_thumbnail(photo, size_px=SHOWN_PX)))
+            else:
+                shown.append((photo[0], cached.upload_thumbnail(*photo, SHOWN_PX)))
+    with st.container(horizontal=True, key="first photos"):
+        for name, picture in shown:
+            show_picture(picture, "", plain(name), height_px=SHOWN_PX // 2)
+        if len(photos) > len(shown):
+            st.caption(f"and {len(photos) - len(shown):,} more", width="content")
 
 
 def named_classes(names: Iterable[str]) -> Classes:
-    """Return the background and classes of these names, each in a colour that any colour vision can tell apart."""
+    """Return the background and classes of these names, each in a colour that is told from the others on a photo."""
     named = [name.strip() for name in names if name.strip() and name.strip().lower() != "background"]
     if not named:
         raise DataError("Name at least one class, for instance cat, dog.")
-    colors = (SAFE_COLORS[place % len(SAFE_COLORS)] for place in range(len(named)))
-    return Classes(("background", *named), ("#000000", *colors))
+    return Classes(("background", *named), (BLACK, *new_colors([BLACK], len(named))))
 
 
 def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes) -> None:
@@ -135,7 +165,7 @@ def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], class
     made = new_label_set(name, photos, classes, show)
     st.session_state[_SKIPPED] = (str(made.root), made.skipped)
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1  # a new uploader holds nothing in memory
-    address.show(photo=None, only=None, order=None)
+    address.show(photo=None, only=None, order=None, uploads=None)
     address.keep(source=FOLDER, data=str(made.root))
     st.rerun()
 

@@ -46,7 +46,8 @@ def ask_filter(states: Mapping[str, State]) -> str:
 
 def ask_order(ranking: Mapping[str, RankedPhoto]) -> str:
     """Ask for the order; what a model is unsure of first only where one has looked at the photos."""
-    orders = {AT_RANDOM: "At random", AS_THEY_LIE: "As they lie"} | ({UNSURE_FIRST: "Unsure first"} if ranking else {})
+    orders = {AT_RANDOM: "At random", AS_THEY_LIE: "In file order"}
+    orders |= {UNSURE_FIRST: "Unsure first"} if ranking else {}
     usual = UNSURE_FIRST if IS_DEFAULT and ranking else AT_RANDOM
     return address.ask_one(
         "Order", orders, "order", usual, label_visibility="collapsed",

@@ -25,6 +25,7 @@ from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
 from ui.components import style
+from ui.internals import uploader_style
 from ui.legend import show_legend
 from ui.pictures import reduced
 from ui.present.presentation import SEED, Shown, data_sentences, data_title, meaning_sentences, training_sentence
@@ -173,15 +174,15 @@ def _show_image(shown: Shown, story: Story) -> None:
         pictures[name] = cached.thumbnail(sample.photo, mask, classes=classes, view="overlay", size_px=PICTURE_PX)
     with st.container(key="pictures"):
         left, right = st.columns([5, 2], gap="medium")
-        shelf = list(pictures.items())
-        for row in (shelf[:2], shelf[2:]):
+        four = list(pictures.items())
+        for row in (four[:2], four[2:]):
             for column, (name, picture) in zip(left.columns(2, gap="small"), row, strict=True):
                 column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
         with right:
             st.title(title, anchor=False)
             counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
             present = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
-            show_legend([*present, VOID], classes)
+            show_legend([*present, VOID], words.named(classes))
             a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
             st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
 
@@ -190,6 +191,8 @@ def _show_yours(story: Story) -> None:
     """Ask for a photo of the audience's, and draw it beside what both checkpoints see in it."""
     content, words = story.content, story.words
     st.title(words("slide yours"), anchor=False)
+    if words.language != "en":
+        st.html(uploader_style(words("choose photo")))
     file = st.file_uploader(
         words("slide yours"), type=SUFFIXES, max_upload_size=MAX_PHOTO_MB, key="photo of the audience",
         label_visibility="collapsed",
@@ -211,7 +214,7 @@ def _show_yours(story: Story) -> None:
             covered = jpeg_bytes(overlay(photo, mask_HW, found.classes.palette))
             column.image(covered, f"{name} · {plain(label)}", width="stretch", alt=f"{file.name}: {name}")
             present |= {area.id for area in found.areas}
-        show_legend(present, content.classes)
+        show_legend(present, words.named(content.classes))
 
 
 def _show_meaning(story: Story) -> None:

@@ -98,13 +98,15 @@ def _model(key: ModelKey) -> LoadedModel:
 class Segmented:
     """The mask of a photo and more, as PNG files of the photo's own size, and notes on the photo.
 
-    `confidence_png` is grey, 255 for probability 1; `runner_up_png` holds the ids of the second-best classes.
+    `confidence_png` is grey, 255 for probability 1; `runner_up_png` holds the ids of the second-best classes. `own_png`
+    is the model's own confidence, of which `confidence_png` is the calibrated one where that was asked for.
     `features_C` describes the photo (`Predictor.features`), with test-time augmentation its first pass.
     """
 
     mask_png: bytes
     confidence_png: bytes
     runner_up_png: bytes
+    own_png: bytes
     areas: tuple[ClassArea, ...]
     classes: Classes
     notes: tuple[str, ...]
@@ -118,17 +120,22 @@ class Segmented:
             return mask.size
 
     def answers(self) -> "Answers":
-        """Return all three as arrays."""
-        pngs = (self.mask_png, self.confidence_png, self.runner_up_png)
+        """Return all four as arrays."""
+        pngs = (self.mask_png, self.confidence_png, self.runner_up_png, self.own_png)
         return Answers(*(np.asarray(Image.open(io.BytesIO(png))) for png in pngs))
 
 
 class Answers(NamedTuple):
-    """For every pixel the id of its class, the confidence (255 is 1), and the id of the second-best class."""
+    """For every pixel the id of its class, the confidence (255 is 1), and the id of the second-best class.
+
+    Abstaining goes by own_HW, the model's own confidence, in which promises are counted; confidence_HW, which is shown,
+    may be calibrated. So calibrating changes no mask and no promise.
+    """
 
     mask_HW: NDArray[np.uint8]
     confidence_HW: NDArray[np.uint8]
     runner_up_HW: NDArray[np.uint8]
+    own_HW: NDArray[np.uint8]
 
     @property
     def sureness(self) -> NDArray[np.float32]:
@@ -136,8 +143,8 @@ class Answers(NamedTuple):
         return self.confidence_HW.astype(np.float32) / np.float32(255)
 
     def png(self) -> bytes:
-        """Return them as the channels of a PNG file."""
-        return png_bytes(Image.fromarray(np.dstack(self)))
+        """Return all but own_HW as the channels of an opaque PNG file."""
+        return png_bytes(Image.fromarray(np.dstack(self[:3])))
 
     def reduced(self, width: int, height: int) -> "Answers":
         """Return them resized to the nearest pixel, so ids stay ids."""
@@ -152,6 +159,7 @@ class Small:
 
     photo_jpeg: bytes
     answers_png: bytes
+    own_png: bytes
     areas: tuple[ClassArea, ...]
     classes: Classes
 
@@ -162,50 +170,65 @@ class Small:
     def answers(self) -> Answers:
         """Return the answers as arrays."""
         answers_HW3 = np.asarray(Image.open(io.BytesIO(self.answers_png)))
-        return Answers(*(answers_HW3[..., channel] for channel in range(3)))
+        own_HW = np.asarray(Image.open(io.BytesIO(self.own_png)))
+        return Answers(answers_HW3[..., 0], answers_HW3[..., 1], answers_HW3[..., 2], own_HW)
 
 
-def segmented_small(source: Source, photo: bytes, name: str, tta: TTA) -> Small:
+def segmented_small(source: Source, photo: bytes, name: str, tta: TTA, temperature: float | None) -> Small:
     """Return what a contact sheet needs of a photo, so that a sheet of large photos takes little memory."""
-    return _small(_key(source), photo, name, tta)
+    return _small(_key(source), photo, name, tta, temperature)
 
 
 @st.cache_data(max_entries=250, ttl=3600, show_spinner=False)
-def _small(key: ModelKey, data: bytes, name: str, tta: TTA) -> Small:
-    result = _segmented(key, data, name, tta)
+def _small(key: ModelKey, data: bytes, name: str, tta: TTA, temperature: float | None) -> Small:
+    result = _segmented(key, data, name, tta, temperature)
     photo = reduced(open_photo(data, name), SMALL_PX)
     answers = result.answers().reduced(*photo.size)
-    return Small(jpeg_bytes(photo), answers.png(), result.areas, result.classes)
+    own_png = png_bytes(Image.fromarray(answers.own_HW))
+    return Small(jpeg_bytes(photo), answers.png(), own_png, result.areas, result.classes)
 
 
-def segmented(source: Source, photo: bytes, name: str, tta: TTA = NO_TTA) -> Segmented:
-    """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`."""
-    return _segmented(_key(source), photo, name, tta)
+def segmented(
+    source: Source, photo: bytes, name: str, tta: TTA = NO_TTA, temperature: float | None = None
+) -> Segmented:
+    """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`.
+
+    A temperature calibrates the confidence of one pass; beside test-time augmentation it is left out.
+    """
+    return _segmented(_key(source), photo, name, tta, temperature if tta == NO_TTA else None)
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner="Segmenting …")  # more than the photos of one sheet
-def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA) -> Segmented:
+def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA, temperature: float | None) -> Segmented:
     from core.model.predict.tiling import segment
 
     noted = open_noted(data, name)
     model = _model(key)
     began_s = time.perf_counter()
     with model.predictor.watching((noted.photo.height, noted.photo.width)) as features:
-        prediction = segment(model.predictor, noted.photo, tta, with_confidence=True, with_runner_up=True)
+        prediction = segment(
+            model.predictor, noted.photo, tta, with_confidence=True, with_runner_up=True, temperature=temperature
+        )  # fmt: skip
     seconds = time.perf_counter() - began_s
     mask_HW, confidence_HW, runner_up_HW = prediction.mask_HW, prediction.confidence_HW, prediction.runner_up_HW
     assert confidence_HW is not None  # noqa: S101 - both were asked for
     assert runner_up_HW is not None  # noqa: S101
+    shown_HW = confidence_HW if prediction.calibrated_HW is None else prediction.calibrated_HW
     return Segmented(
         mask_png=png_bytes(mask_image(mask_HW, model.meta.classes.palette)),
-        confidence_png=png_bytes(Image.fromarray(np.rint(255 * confidence_HW).astype(np.uint8))),
+        confidence_png=_grey(shown_HW),
         runner_up_png=png_bytes(Image.fromarray(runner_up_HW)),
-        areas=class_areas(mask_HW, confidence_HW, model.meta.class_names),
+        own_png=_grey(confidence_HW),
+        areas=class_areas(mask_HW, shown_HW, model.meta.class_names),
         classes=model.meta.classes,
         notes=noted.notes,
         seconds=seconds,
         features_C=features[0].cpu().numpy(),
     )
+
+
+def _grey(share_HW: NDArray[np.float32]) -> bytes:
+    return png_bytes(Image.fromarray(np.rint(255 * share_HW).astype(np.uint8)))
 
 
 class Part(NamedTuple):

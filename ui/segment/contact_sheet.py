@@ -68,7 +68,7 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, tta: TTA) ->
         for number, photo in enumerate(photos, start=1):
             line.progress(number / len(photos), f"Segmenting {number} of {len(photos)} …")
             with showing_errors():
-                small = segmented_small(source, photo.data, photo.name, tta)
+                small = segmented_small(source, photo.data, photo.name, tta, look.temperature)
                 _show_card(number, photo, small, look._replace(kind=kind), height_px)
                 yield photo, small
     line.caption(f"{count(len(photos), 'photo')}. Click on one to see it large.")

@@ -22,7 +22,7 @@ from core.uploads import bring
 from core.voc import BACKGROUND, CLASS_NAMES
 from core.wording import count, megabytes
 from ui import address, cached
-from ui.checkpoints import Choice, best_first, list_choices, scored_label
+from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
@@ -105,6 +105,7 @@ def _offer_label(offer: PretrainedModel) -> str:
 def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
     """Ask for a model; None until a file is uploaded. The query string holds the choice."""
     by_id = {model.id: model for model in models} | {UPLOADED: ModelOption(UPLOADED, "Upload a checkpoint file …", "")}
+    say_unknown(by_id)
     chosen = st.selectbox(
         "Checkpoint", list(by_id), **address.keyed("checkpoint", by_id, next(iter(by_id)), stays=True),
         format_func=lambda model_id: by_id[model_id].label,
@@ -118,6 +119,7 @@ def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
 def ask_other(models: Sequence[ModelOption], first: ModelOption) -> ModelOption | None:
     """Ask for a second model to compare with the first, or None."""
     by_id = {model.id: model for model in models if model.id != first.id}
+    say_unknown({*by_id, first.id}, "against")
     chosen = st.selectbox(
         "Against", list(by_id), index=None, **address.keyed("against", by_id, None),
         format_func=lambda model_id: by_id[model_id].label, placeholder="nothing: one model alone",
@@ -134,7 +136,7 @@ def _ask_file() -> ModelOption | None:
     )  # fmt: skip
     if file is None:
         return None
-    path = bring(home() / "cache" / "brought", file.name, file.getvalue(), SUFFIXES)
+    path = bring(home() / "cache" / "checkpoint-uploads", file.name, file.getvalue(), SUFFIXES)
     try:
         opened = cached_segments.loaded_model(path)
         given = ask_given(opened.meta) if opened.format in FOREIGN_FORMATS else NOTHING  # ours describe themselves
@@ -173,7 +175,7 @@ def _show_download(folder: Path, offer: PretrainedModel) -> None:
         if progress is None:
             st.rerun()
         show_job(progress, offer.name, "asking the server", BYTES)
-        st.caption("It goes on when this page or the server is closed.")
+        st.caption("It continues if you close this page or stop the server.")
 
 
 def describe(model: ModelOption) -> None:

@@ -18,7 +18,7 @@ from core.voc import BACKGROUND, VOID
 from core.wording import count, duration
 from ui import address
 from ui.segment.cached_segments import Answers
-from ui.segment.trust import ask_promise
+from ui.segment.trust import ask_promise, ask_temperature
 
 OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence", "Slider", "Side by side"
 KINDS = {
@@ -35,7 +35,7 @@ PALETTE_LABELS = {OWN: "Own", SAFE: "Colour-blind safe"}
 OUTLINE_SHARE = 1 / 400
 """The width of an outline as a share of the picture's longer side."""
 
-ONE_PASS, FLIPPED_AND_SCALED = "One pass", "Mirrored, three sizes"
+OFF, FLIPPED_AND_SCALED = "Off", "Mirrored, three sizes"
 TILES_FROM = 2
 """Tiles are offered for photos whose longer side is at least this multiple of the model's image size."""
 
@@ -43,7 +43,7 @@ TILES_FROM = 2
 class Look(NamedTuple):
     """How to draw a photo. `opacity` is a fraction, `threshold` the confidence below which the model abstains.
 
-    `promise` is what the threshold was chosen for, if it was.
+    `promise` is what the threshold was chosen for, if it was; `temperature` calibrates the confidence that is shown.
     """
 
     kind: str = OVERLAY
@@ -54,6 +54,7 @@ class Look(NamedTuple):
     hidden: tuple[int, ...] = ()
     threshold: float = 0.0
     promise: Promise | None = None
+    temperature: float | None = None
 
     def colors(self, classes: Classes) -> Classes:
         """Return the classes in the chosen colours."""
@@ -61,7 +62,7 @@ class Look(NamedTuple):
 
     def abstaining(self, answers: Answers) -> NDArray[np.uint8]:
         """Return the mask, void where the model is less sure than the threshold."""
-        return np.where(answers.confidence_HW >= 255 * self.threshold, answers.mask_HW, np.uint8(VOID))
+        return np.where(answers.own_HW >= 255 * self.threshold, answers.mask_HW, np.uint8(VOID))
 
     def shown_mask(self, answers: Answers) -> NDArray[np.uint8]:
         """Return the mask without hidden classes, void where the model abstains."""
@@ -100,12 +101,13 @@ def ask_look(classes: Classes, figures: Trust | None = None) -> Look:
         disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",
     )  # fmt: skip
     promise = ask_promise(figures) if figures else None
+    temperature = ask_temperature(figures) if figures else None
     with st.popover("More", icon=":material/tune:", width="stretch"):
         outlines, is_shaded, palette = _ask_more()
         threshold = promise.confidence if promise else 0.0 if figures else _ask_threshold()
     names = address.held(HIDDEN, classes.names[1:], [])
     hidden = tuple(class_id for class_id, name in enumerate(classes.names) if name in names)
-    return Look(kind, opacity / 100, outlines, is_shaded, palette, hidden, threshold, promise)
+    return Look(kind, opacity / 100, outlines, is_shaded, palette, hidden, threshold, promise, temperature)
 
 
 def _ask_more() -> tuple[bool, bool, str]:
@@ -156,9 +158,9 @@ def ask_tta(image_size: int, size: tuple[int, int] | None = None, seconds: float
     `size` is the width and height of the photo, None for photos of several sizes, `seconds` the time of one pass.
     """
     with st.popover("Test-time augmentation", icon=":material/layers:", width="stretch"):
-        ways = [ONE_PASS, FLIPPED_AND_SCALED]
+        ways = [OFF, FLIPPED_AND_SCALED]
         kind = st.radio(
-            "The photo goes through the model", ways, **address.keyed("passes", ways, ONE_PASS),
+            "Test-time augmentation", ways, **address.keyed("passes", ways, OFF),
             help="The mean over the photo and its mirror image, each at 0.75, 1 and 1.25 times the size: "
             "smoother outlines.",
         )  # fmt: skip

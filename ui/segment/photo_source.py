@@ -14,6 +14,7 @@ from core.model.weights.starter import sample_photos
 from core.wording import count
 from ui import address, cached
 from ui.checkpoints import Choice
+from ui.page import say_lost_uploads
 from ui.segment.photo_view import SHOWN_PX, Photo
 from ui.words import plain
 
@@ -57,6 +58,7 @@ def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
+    say_lost_uploads(len(photos))
     if not photos:
         offer_samples(choice, is_starter=is_starter)
     return photos
@@ -88,7 +90,7 @@ def ask_validation_photo(data_path: str) -> Photo:
     samples = {sample.name: sample for sample in data.split("val")}
     name = st.selectbox(
         "Validation photo", list(samples), **address.keyed("sample", samples, next(iter(samples))),
-        help="No checkpoint was trained on these.",
+        help="From the validation split of this run's data.",
     )  # fmt: skip
     path, mask = samples[name].photo, samples[name].mask
     truth = cached.thumbnail(path, mask, classes=data.classes, view="mask", size_px=SHOWN_PX)

@@ -22,6 +22,7 @@ from ui.segment.models import ModelOption
 from ui.words import percent, plain
 
 if TYPE_CHECKING:
+    from ui.segment.photo_look import Look
     from ui.segment.photo_view import Photo
 
 
@@ -46,8 +47,29 @@ def ask_promise(figures: Trust) -> Promise | None:
     return figures.promise(aims[chosen]) if chosen else None
 
 
+def ask_temperature(figures: Trust) -> float | None:
+    """Ask whether to show calibrated confidence; return the temperature, None for the model's own confidence."""
+    fitted = figures.temperature()
+    is_on = st.toggle(
+        "Calibrated confidence", **address.keyed("calibrated", address.spelled([True, False]), default=False),
+        disabled=fitted is None, help="Shows confidence at the temperature that fits held-out photos best (Guo et al. "
+        "2017). Masks, and what is abstained from, stay as they are.",
+    )  # fmt: skip
+    return fitted.value if fitted and is_on else None
+
+
+def calibration(figures: Trust, tta: TTA | None) -> str:
+    """Return in words what calibrated confidence is worth."""
+    fitted = figures.temperature()
+    if tta not in (None, NO_TTA) or not fitted:
+        return "Confidence is the model's own: a temperature is fitted to one pass, without augmentation or tiles."
+    return (
+        f"{fitted.said(len(figures.names))} Masks, and what is abstained from, are those of the model's own confidence."
+    )
+
+
 def show_trust(
-    models: Sequence[ModelOption], promise: Promise | None, photo: "Photo", areas: Sequence[ClassArea], tta: TTA | None
+    models: Sequence[ModelOption], look: "Look", photo: "Photo", areas: Sequence[ClassArea], tta: TTA | None
 ) -> None:
     """Say of a model alone how unlike its training photos a photo is, and what is promised of what is kept of it.
 
@@ -63,7 +85,9 @@ def show_trust(
             st.warning(plain(words), icon=":material/help_center:")
         else:
             st.caption(words)
-        if promise:
+        if look.temperature:
+            st.caption(calibration(figures, tta))
+        if promise := look.promise:
             kept = 1 - sum(area.share for area in areas if area.id == VOID)
             st.caption(f"**Keeps {percent(kept)} of this photo.** {said(promise, tta, is_far=is_far)}")
             if missing := [area.name for area in areas if area.name in figures.unpromised]:
@@ -73,6 +97,14 @@ def show_trust(
     elif choice and len(models) == 1:
         with st.expander("May I trust it?", expanded=is_counting(choice.run, choice.file)):
             offer_figures(choice.run, choice.file)
+
+
+def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
+    """Say what is promised of the photos of a contact sheet, and what calibrated confidence is worth."""
+    if look.temperature and (figures := figures_of([model])):
+        st.caption(calibration(figures, tta))
+    if look.promise:
+        st.caption(f"{said(look.promise, tta)} Photos unlike the training photos are not covered.")
 
 
 def unlikeness(share: float, num_photos: int) -> str:
@@ -97,5 +129,11 @@ def said(promise: Promise, tta: TTA | None, *, is_far: bool = False) -> str:
             f"{aim} cannot be promised from {promise.num_photos} photos: of what this kept of {held_out}, "
             f"{percent(promise.right)} was right, and {percent(promise.promise)} is promised for photos like them, on "
             f"average.{empty}"
+        )
+    if promise.keeps_all:
+        return (
+            "The model alone keeps this promise, so nothing is abstained from: on average "
+            f"{percent(promise.right)} of all pixels of {held_out} is right, and at least {aim} is promised for photos "
+            "like them."
         )
     return f"Promised for photos like {held_out}: on average, at least {aim} of what it keeps is right.{empty}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.model import device_verdict
 from core.model.weights.available import start_in_words
 from core.study.folder import is_working, list_studies
 from core.training.estimate import stored_estimates
@@ -73,12 +74,15 @@ def ask_new_run() -> None:
 
 
 def _show_start(path: Path, config: TrainingConfig) -> None:
-    """Show the initial weights; random ones are a warning on photos."""
+    """Show the initial weights, of which random ones are a warning on photos, and what became of the GPU."""
     sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
     if config.init == "random" and not is_demo(path):
         st.warning(plain(sentence))
     else:
         st.caption(sentence)
+    verdict = device_verdict.read()
+    if verdict and config.device == "auto":
+        st.caption(plain(f"{verdict.sentence}."))
 
 
 def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import jobs
 from core.data.dataset import Dataset
-from core.errors import ConfigError
+from core.errors import ConfigError, CoreError
 from core.study import work
 from core.study.folder import (
     DONE,
@@ -21,7 +21,7 @@ from core.study.folder import (
     open_study,
     working_jobs,
 )
-from core.study.plan import MAX_SEEDS, Plan, make_plan
+from core.study.plan import MAX_SEEDS, Plan, draft_plan, make_plan
 from core.training.estimate import stored_estimates
 from core.training.run.log import read_log
 from core.training.run.records import RunEnded
@@ -59,8 +59,8 @@ def offer_study(data: Dataset, preset_name: str, config: TrainingConfig) -> None
         name = st.text_input("Name of the study", f"{preset_name}-study", key="study name", max_chars=50, width=460)
         changes = _changes(config, preset_name, vary)
 
-        def planned() -> Plan:
-            return make_plan(
+        def planned(plan: Callable[..., Plan] = make_plan) -> Plan:
+            return plan(
                 name, data, preset_name=preset_name, changes=changes, vary=vary, seeds=seeds, folds=folds,
                 fractions=[_share(text) for text in fractions],
             )  # fmt: skip
@@ -68,8 +68,16 @@ def offer_study(data: Dataset, preset_name: str, config: TrainingConfig) -> None
         options = [f"--data={data.root}", f"--preset={preset_name}", f"--seeds={seeds}", f"--folds={folds}",
                    *(f"--set={key}={value}" for key, value in changes.items()), *(f"--vary={line}" for line in vary),
                    *([f"--fractions={','.join(fractions)}"] if fractions else [])]  # fmt: skip
-        _offer_estimate(name, data, options, planned)
-        if st.button(f"Start the study: {count(trainings, 'training')}", icon=":material/science:"):
+        problem = ""
+        try:
+            planned(draft_plan)
+        except CoreError as error:
+            problem = str(error)
+            st.error(plain(problem), icon=":material/error:")
+        if not problem:
+            _offer_estimate(name, data, options, planned)
+        label = f"Start the study: {count(trainings, 'training')}"
+        if st.button(label, icon=":material/science:", disabled=bool(problem)):
             with showing_errors(), st.spinner("Starting …"):
                 study = create_study(planned())
                 address.show(run=f"{STUDIES}/{study.name}")
@@ -189,7 +197,7 @@ def _offer_run(labels: dict[str, str]) -> None:
     """Offer to open one of the runs."""
     if labels:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = st.selectbox("One run of it", list(labels), key="run of it", format_func=labels.__getitem__)
+            chosen = st.selectbox("A run of this study", list(labels), key="run of it", format_func=labels.__getitem__)
             link_to("Train", "Open the run", run=chosen or "")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.data.dataset import LISTS, Contents, Sample, no_masks, random_splits, unread_photos
+from core.data.dataset import LABELLING, LEAST_DONE, LISTS, Contents, Sample, no_masks, random_splits, unread_photos
 from core.data.doctor.pair_checks import ExaminedPair, examine_pair
 from core.data.doctor.problems import Entry, Problem, Severity, printable
 from core.data.doctor.set_checks import check_set, leaks
@@ -24,6 +24,9 @@ UNREAD_LISTS = ("train.txt", "val.txt", "trainval.txt")
 
 UNLABELLED = "no mask"
 """The kind of the finding about photos without a mask."""
+
+BEGUN = "labelling begun"
+"""The kind of the finding about a data set with too few labelled photos to train on: so far, not a fault."""
 
 MIN_VAL_PHOTOS = 10
 """With fewer photos in val the score is mostly chance."""
@@ -152,6 +155,15 @@ def _finding(contents: Contents, entry: Entry, problem: Problem) -> Finding:
 
 
 def _about_splits(contents: Contents, names_by_split: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    done = {name for names in names_by_split.values() for name in names}
+    if 0 < len(done) < LEAST_DONE <= len(contents.photos) and (contents.root / LABELLING).is_dir():
+        are = "is" if len(done) == 1 else "are"
+        detail = (
+            f"{len(done)} of {count(len(contents.photos), 'photo')} {are} labelled; press *Done* on "
+            f"{LEAST_DONE - len(done)} more on the page Label to train."
+        )
+        yield Finding(LISTS.as_posix(), None, BEGUN, detail, "warning")
+        return
     for split, names in names_by_split.items():
         if not names:
             file = (LISTS / f"{split}.txt").as_posix() if contents.lists else contents.mask_dir.name

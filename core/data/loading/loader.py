@@ -114,6 +114,7 @@ class TrainingBatches:
         self._seed = seed
         self._part = part
         self._device = device
+        self._is_pinned = device.type == "cuda"
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
@@ -130,7 +131,7 @@ class TrainingBatches:
         try:
             for pairs in self._loader(batches):
                 # Bytes are a quarter of the normalized floats; the copy overlaps with the device's computation.
-                photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=True) for each in pairs)
+                photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=self._is_pinned) for each in pairs)
                 yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
         except DataError as error:
             # A loader process sends its traceback as the message; the last line holds the sentence.
@@ -140,8 +141,7 @@ class TrainingBatches:
     def _loader(self, batches: list[list[tuple[int, int]]]) -> DataLoader[tuple[Tensor, Tensor]]:
         if self._pairs.is_resident:
             return DataLoader(self._pairs, batch_sampler=batches)
-        must_move = self._device.type == "cuda"
-        return DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers, pin_memory=must_move)
+        return DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers, pin_memory=self._is_pinned)
 
 
 class Waiting(Iterator[T], Generic[T]):

@@ -213,8 +213,9 @@ def _refuse_programs(path: Path, names: list[str]) -> None:
     for end, what, weights in PROGRAMS:
         if end in ends:
             raise CheckpointError(
-                f"{path} is {what}: code and weights in one, and the code stays closed. Where it was made, and if you "
-                f"trust it, save the weights alone: torch.save({weights.format(name=path.name)}, 'weights.pt')."
+                f"{path} is {what}: code and weights in one, and the code stays closed; open the checkpoint it was "
+                "exported from or, where it was made and if you trust it, save the weights alone: "
+                f"torch.save({weights.format(name=path.name)}, 'weights.pt')."
             )
     if "data.pkl" not in ends:
         arrays = " of NumPy arrays" if any(end.endswith(".npy") for end in ends) else ""

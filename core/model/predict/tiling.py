@@ -21,7 +21,7 @@ from torch import Tensor
 from core.data.geometry import place_of
 from core.data.loading.transforms import photo_in_square
 from core.model.predict.predictor import Predictor
-from core.model.predict.tta import NO_TTA, TTA
+from core.model.predict.tta import NO_TTA, TTA, refuse_temperature
 from core.model.predict.upsampling import Prediction, rank_rows, resolve, upsampled_rows
 
 MAX_LOGIT = 60_000.0
@@ -61,13 +61,20 @@ def segment(
     *,
     with_confidence: bool = False,
     with_runner_up: bool = False,
+    temperature: float | None = None,
 ) -> Prediction:
-    """Segment an RGB photo at its own size; without augmentation the result equals that of `Predictor.predict`."""
+    """Segment an RGB photo at its own size; without augmentation the result equals that of `Predictor.predict`.
+
+    A temperature, which adds calibrated_HW, is for one pass: `ConfigError` with augmentation.
+    """
+    refuse_temperature(tta, temperature)
     columns, rows = tta.spans(photo.width), tta.spans(photo.height)
     size = (photo.height, photo.width)
     if len(columns) == len(rows) == 1:
         logits_Khw = averaged_logits(predictor, photo, tta)
-        return resolve(logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up)
+        return resolve(
+            logits_Khw, size, with_confidence=with_confidence, with_runner_up=with_runner_up, temperature=temperature
+        )
     prediction = Prediction.empty(size, with_confidence=with_confidence, with_runner_up=with_runner_up)
     tiles: list[Tile] = []
     for (top, bottom), (end, _) in zip(rows, [*rows[1:], (photo.height, 0)], strict=True):

@@ -11,7 +11,7 @@ They combine, and each multiplies the number of forward passes. Imports no torch
 import math
 from dataclasses import dataclass
 
-from core.errors import PhotoError
+from core.errors import ConfigError, PhotoError
 
 OVERLAP_SHARE = 0.25
 """Smallest share of a tile that the next one covers."""
@@ -68,3 +68,11 @@ class TTA:
 NO_TTA = TTA()
 FLIP_AND_SCALES = TTA(flip=True, scales=(0.75, 1.0, 1.25))
 """As in papers: six passes that cost as much as 6.25 at the model's size."""
+
+
+def refuse_temperature(tta: TTA, temperature: float | None) -> None:
+    """Raise `ConfigError` for a temperature beside augmentation: it is fitted to the logits of one pass."""
+    if temperature is not None and tta != NO_TTA:
+        raise ConfigError(
+            "A temperature is fitted to one pass; leave out the test-time augmentation and tiles, or the temperature."
+        )

@@ -92,7 +92,7 @@ def colors_of(photos: Sequence[PhotoFigure], content: Content, words: Words) -> 
     """Return the colours in the masks of photos, and void's, with their meanings."""
     present = sorted({VOID}.union(*(photo.ids for photo in photos)))
     names = content.classes.names
-    return [(content.classes.css_color(k), words("void") if k == VOID else names[k]) for k in present]
+    return [(content.classes.css_color(k), words("void") if k == VOID else words.class_name(names[k])) for k in present]
 
 
 def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> PhotoFigure:
@@ -103,11 +103,11 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
     mious = [score_images([name], one_NKK, one_NKK)[0].b or 0.0 for one_NKK in images_CNKK]
 
     def shown(mask_HW: Mask) -> str:
-        return words.listed([classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID])
+        return words.listed_classes(classes.names[k] for k in np.unique(mask_HW).tolist() if k != VOID)
 
     photo = read_photo(sample.photo)
     photo.thumbnail((LONGEST_PX, LONGEST_PX))
-    pictures = [Picture(_photo_uri(photo), words("input"), words("photo alt", name=name))]
+    pictures = [Picture(photo_uri(photo), words("input"), words("photo alt", name=name))]
     for label, mask_HW, miou in zip(labels, masks, mious, strict=True):
         alt = words("output alt", label=label, name=name, classes=shown(mask_HW))
         pictures.append(
@@ -116,7 +116,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
                 words("output", label=label),
                 alt,
                 miou,
-                _overlay_uri(photo, mask_HW, classes.palette),
+                overlay_uri(photo, mask_HW, classes.palette),
             )
         )
     alt = words("truth alt", name=name, classes=shown(truth_HW))
@@ -125,7 +125,7 @@ def _photo(sample: Sample, chosen: Chosen, content: Content, words: Words) -> Ph
             _mask_uri(truth_HW, classes.palette),
             words("truth"),
             alt,
-            overlay_uri=_overlay_uri(photo, truth_HW, classes.palette),
+            overlay_uri=overlay_uri(photo, truth_HW, classes.palette),
         )
     )
     if len(masks) > 1:
@@ -145,14 +145,15 @@ def caption(reason: str, name: str, change: float | None, words: Words) -> str:
     return words("photo caption", reason=words(keys.get(reason, reason)), name=name, change=words.points(change))
 
 
-def _photo_uri(photo: Image.Image) -> str:
+def photo_uri(photo: Image.Image) -> str:
+    """Return a small photo as a data URI."""
     return _uri(jpeg_bytes(photo, JPEG_QUALITY), "jpeg")
 
 
-def _overlay_uri(photo: Image.Image, mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
+def overlay_uri(photo: Image.Image, mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:
     """Return a small photo with a mask laid over it as a data URI."""
     small_HW = np.asarray(Image.fromarray(mask_HW).resize(photo.size, Image.Resampling.NEAREST))
-    return _photo_uri(overlay(photo, small_HW, palette_2563))
+    return photo_uri(overlay(photo, small_HW, palette_2563))
 
 
 def _mask_uri(mask_HW: Mask, palette_2563: NDArray[np.uint8]) -> str:

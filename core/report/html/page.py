@@ -12,9 +12,9 @@ from core.report.content import Content
 from core.report.html import sections, trust
 from core.report.html.charts import NUM_COLORS
 from core.report.html.figures import colors_of, photos_of
+from core.report.html.why import why_here
 from core.report.language.words import Words
 from core.report.verdicts import Verdicts, decide
-from core.study.findings import STARTER_SAW
 
 SECTIONS = (
     "data",
@@ -93,11 +93,11 @@ def render(
         ],
         study_curves=sections.study_curves(content, words),
         test_photos=content.test_photos.items(),
-        starter_saw=STARTER_SAW[words.language],
         study_verdicts=sections.study_verdicts(content, words),
         robustness=trust.robustness(content, words),
         promises=trust.promises(content, words),
         missing=trust.missing(content),
+        why=why_here(content, words),
         openings=sections.openings(content, words),
         chosen_labels=sections.chosen_labels(content, words),
         model=sections.model(content, words),
@@ -108,7 +108,7 @@ def render(
         class_tables=tables.class_tables(content, words),
         conventions=tables.conventions_table(content, words),
         warnings=sections.warnings(content, words),
-        bars=sections.bars(content),
+        bars=sections.bars(content, words),
         num_colors=NUM_COLORS,
         photos=photos,
         colors=colors_of(photos, content, words),

@@ -131,17 +131,21 @@ def warnings(content: Content, words: Words) -> list[str]:
             said.append(words("suspicion", label=label, cause=words(f"cause {found.kind}")))
         only_predicted = [entry.name for entry in checkpoint.scores.classes if entry.is_only_predicted]
         if only_predicted:
-            said.append(words("invented", label=label, names=words.listed(only_predicted)))
+            said.append(words("invented", label=label, names=words.listed_classes(only_predicted)))
         if checkpoint.evaluation.is_old:
             said.append(words("old evaluation", label=label))
     return said
 
 
-def bars(content: Content) -> list[tuple[str, list[float | None], float | None]]:
+def bars(content: Content, words: Words) -> list[tuple[str, list[float | None], float | None]]:
     """Return for each scored class its name, the IoU of each checkpoint, and the floor's."""
     classes = content.floor.classes
     return [
-        (classes[k].name, [each.scores.classes[k].iou for each in content.checkpoints], classes[k].iou)
+        (
+            words.class_name(classes[k].name),
+            [each.scores.classes[k].iou for each in content.checkpoints],
+            classes[k].iou,
+        )
         for k in scored_classes(content)
     ]
 

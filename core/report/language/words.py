@@ -5,11 +5,12 @@ Percent exists only here; a missing number is a dash, never a zero. Spaces withi
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.classes import Classes
 from core.metrics.comparison import Comparison
 from core.metrics.verdict import sentence
 from core.report.content import Content, ReportedCheckpoint
@@ -37,6 +38,7 @@ class Words:
         self._months: list[str] = document["months"]
         labels = {field.name: str(field.metadata["label"]) for field in dataclasses.fields(TrainingConfig)}
         self.settings: dict[str, str] = document.get("settings", labels)
+        self._classes: dict[str, str] = document.get("classes", {})
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a text with its placeholders filled in."""
@@ -48,9 +50,22 @@ class Words:
             return self("yes" if value else "no")
         return f"{value:g}".replace(".", self.separators[0]) if isinstance(value, float) else str(value)
 
+    def class_name(self, name: str) -> str:
+        """Return the name of a class: VOC's, which the drawn scenes have too, in this language, any other as it is."""
+        return self._classes.get(name, name)
+
+    def named(self, classes: Classes) -> Classes:
+        """Return classes with their names in this language, as they are where two would then have the same."""
+        names = tuple(map(self.class_name, classes.names))
+        return Classes(names, classes.colors) if len(set(names)) == len(names) else classes
+
     def listed(self, names: list[str]) -> str:
         """Return `a, b and c`."""
         return self("and").join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+    def listed_classes(self, names: Iterable[str]) -> str:
+        """Return the names of classes in this language, as `listed`."""
+        return self.listed([self.class_name(name) for name in names])
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """Return a number with `digits` decimals: 1,464.5 in English, 1 464,5 in Portuguese."""

@@ -6,11 +6,8 @@ checkpoints/RUN/estimate.json   the estimate from before the run, to compare wit
 """
 
 import hashlib
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +19,7 @@ from core.data.analysis import files_key
 from core.errors import DataError, RunError
 from core.files import write_json
 from core.home import home
+from core.model.device_verdict import machine_key
 from core.training.run import machine
 from core.training.run.folders import Run, live_runs
 from core.training.run.log import RunLog
@@ -125,15 +123,6 @@ def from_dict(document: dict[str, Any]) -> Estimate:
             if declared.type in (float, int) and not (isinstance(value, int | float) and 0 <= value < math.inf):
                 raise ValueError(f"{declared.name} is {value!r}")
     return found
-
-
-def machine_key() -> str:
-    """Return a hash that identifies this machine and its torch, without its name."""
-    facts = (
-        platform.node(), platform.machine(), platform.system(), os.cpu_count(), importlib.metadata.version("torch"),
-        os.environ.get("CUDA_VISIBLE_DEVICES"),
-    )  # fmt: skip
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def estimate_job_dir(data: Path | str, config: TrainingConfig) -> Path:

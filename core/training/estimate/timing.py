@@ -20,6 +20,7 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.data.seeding import fraction_of
 from core.errors import RunError
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint, verify_checkpoint
+from core.model.device import synchronize
 from core.training.evaluation import evaluate
 from core.training.features import FeaturePairs, HeadPredictor
 from core.training.loop.loop import VALIDATION_BATCH_SIZE, TrainingLoop
@@ -159,8 +160,7 @@ class Stopwatch:
 
     def mark(self) -> bool:
         """Add a mark, and return whether enough was timed; the first interval warms up, unless it is very long."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        synchronize(self._device)
         self._marks_s.append(self._clock())
         times_s = [later - earlier for earlier, later in itertools.pairwise(self._marks_s)]
         if times_s and times_s[0] < SELF_WARMING_S:
@@ -194,8 +194,8 @@ def time_steps(build: Callable[[int], TrainingLoop], batch_size: int, limits: Li
 def _time_step(loop: TrainingLoop, enough_s: float, clock: Clock) -> Step:
     """Train until enough steps are timed, from one loaded batch to the next, over as many epochs as that takes."""
     watch = Stopwatch(loop.device, enough_s, clock)
-    if loop.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(loop.device)
+    if loop.device.type in ("cuda", "xpu"):
+        getattr(torch, loop.device.type).reset_peak_memory_stats(loop.device)
     while not watch.has_enough:
         loop.progress = RunProgress()
         for _ in loop.train_epoch(watch.mark):

@@ -14,10 +14,12 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.data.seeding import fraction_of
 from core.errors import RunError
 from core.jobs import OnProgress
-from core.model.device import choose_device, choose_precision, device_name
+from core.model.device import choose_precision, device_name
+from core.model.device_verdict import machine_key
 from core.training.estimate import timing
-from core.training.estimate.stored_estimates import Alternative, Estimate, Parts, machine_key
+from core.training.estimate.stored_estimates import Alternative, Estimate, Parts
 from core.training.estimate.timing import Clock, Costs, Limits
+from core.training.loop.trial import training_device
 from core.training.settings.config import TrainingConfig, with_settings
 
 TOTAL_S = 80.0
@@ -71,7 +73,7 @@ def estimate(
     """
     began_s = clock()
     on_progress(0, 1)
-    device, others = choose_device(), OtherWork()
+    (device, _), others = training_device(config.device), OtherWork()
     preparation_s = preparation_time(dataset, config, clock)
     costs = timing.measure(config, dataset, device, limits=limits or timing.CHOSEN, clock=clock)
     chosen = parts_of(costs, config, preparation_s)

@@ -36,7 +36,7 @@ WEIGHT_COPIES = 4
 
 MATTER_TO_MEMORY = ("architecture", "output_stride", "image_size", "aux_weight", "freeze", "freeze_batchnorm")
 
-OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
+OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -48,9 +48,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def available_bytes(device: torch.device) -> int:
     """Return the free bytes of the GPU, else of the machine or of its container, whichever has less."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + cached
+    if device.type in ("cuda", "xpu"):
+        of_kind = getattr(torch, device.type)
+        cached = of_kind.memory_reserved(device) - of_kind.memory_allocated(device)
+        return int(of_kind.mem_get_info(device)[0]) + int(cached)
+    if device.type == "mps":  # it shares the machine's memory
+        return min(free_bytes(), torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return free_bytes()
 
 
@@ -144,8 +147,10 @@ def residence(config: TrainingConfig, pairs: SquarePairs, device: torch.device) 
 
 def peak_memory_bytes(device: torch.device) -> int:
     """Return the peak memory in bytes: of the GPU if the training runs there, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+    if device.type in ("cuda", "xpu"):
+        return int(getattr(torch, device.type).max_memory_allocated(device))
+    if device.type == "mps":  # which keeps no peak, but gives little back
+        return torch.mps.driver_allocated_memory()
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     unit = 1 if sys.platform == "darwin" else 1024

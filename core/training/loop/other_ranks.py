@@ -12,10 +12,10 @@ from torch import Tensor
 
 from core.data.dataset import Dataset, fingerprint, open_dataset
 from core.errors import DataError
-from core.model.device import choose_device
 from core.training.distributed import Order, World, ended_together
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.preflight import cpu_copy, preflight_step
+from core.training.loop.trial import training_device
 from core.training.settings.config import TrainingConfig
 
 
@@ -62,7 +62,8 @@ def _loop_from(start: SharedStart, world: World) -> TrainingLoop:
             f"{start.data} holds other data for process {world.rank} than for process 0; copy it from there."
         )
     train, val = dataset.split("train"), dataset.split("val")
-    loop = TrainingLoop(start.config, train, val, dataset.classes, choose_device(), is_resumed=True, world=world)
+    device, _ = training_device(start.config.device, world)
+    loop = TrainingLoop(start.config, train, val, dataset.classes, device, is_resumed=True, world=world)
     loop.load_state(start.weights, start.state)
 
     loop.connect()

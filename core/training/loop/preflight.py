@@ -27,6 +27,7 @@ from core.data.loading.decoded_pairs import SquarePairs
 from core.data.pair_names import JPEG_SUFFIXES
 from core.data.statistics.split_stats import MAX_THREADS
 from core.errors import DataError, RunError
+from core.model.device import synchronize
 from core.model.predict.predictor import Predictor
 from core.training.distributed import Order
 from core.training.evaluation import evaluate
@@ -130,7 +131,9 @@ def _restoring(loop: TrainingLoop) -> Iterator[None]:
 
     The copy is in CPU memory, also where the loop is on a GPU.
     """
-    with torch.random.fork_rng(devices=[loop.device] if loop.device.type == "cuda" else []):
+    has_many = loop.device.type in ("cuda", "xpu")  # a generator each; every step seeds the others anew
+    devices, kind = ([loop.device], loop.device.type) if has_many else ([], "cuda")
+    with torch.random.fork_rng(devices=devices, device_type=kind):
         weights, state = cpu_copy(loop.model.state_dict()), cpu_copy(loop.state())
         try:
             yield
@@ -154,8 +157,7 @@ def _step(loop: TrainingLoop) -> tuple[float, list[Warned]]:
     loop.progress = RunProgress()  # the run's own may be at the end of an epoch
     began_s = time.perf_counter()
     records = list(loop.train_epoch(lambda: loop.progress.steps_done > 0))
-    if loop.device.type == "cuda":
-        torch.cuda.synchronize(loop.device)
+    synchronize(loop.device)
     return time.perf_counter() - began_s, [record for record in records if isinstance(record, Warned)]
 
 

@@ -1,6 +1,7 @@
 """One training step: forward, loss, gradients, update; in parts if a whole batch does not fit into memory."""
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,7 @@ from torchvision.models.segmentation import DeepLabV3
 from core.data.seeding import mixed_seed
 from core.errors import RunError
 from core.model.architectures import CoarseLogits
-from core.model.device import autocast, dtype_of
+from core.model.device import autocast, dtype_of, forget_freed_memory
 from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.memory import is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
@@ -82,6 +83,10 @@ class TrainingStep:
         """Synchronize gradients with the other processes from now on; all processes call this together."""
         self._trained = self._world.parallel(self._trained, self._device)
 
+    def compile(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Compile the model for the steps to come, which the next one does; the weights stay where they are."""
+        self._trained.compile(backend=backend)
+
     def take(self, images_N3SS: Tensor, masks_NSS: Tensor, *, steps_done: int, learning_rate: float) -> float:
         """Train on a batch of images or stored features, and return its loss; if not finite, raises `RunError`.
 
@@ -136,8 +141,7 @@ class TrainingStep:
                     ) from error
             # Not in the except block: there the error's traceback still holds the attempt's tensors.
             self.optimizer.zero_grad()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
+            forget_freed_memory(self._device)
             self.split(len(images_N3SS))
             for buffer, before in zip(self.model.buffers(), statistics, strict=True):
                 buffer.copy_(before)

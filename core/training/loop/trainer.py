@@ -14,11 +14,11 @@ from core.data.dataset import fingerprint, open_dataset
 from core.errors import CheckpointError, CoreError, DataError, RunError
 from core.jobs import is_stop_requested
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
-from core.model.device import choose_device
 from core.training.distributed import ALONE, World, ended_together
 from core.training.loop.leg import TrainingLeg
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.other_ranks import share_start
+from core.training.loop.trial import training_device
 from core.training.run.changes import changed_settings
 from core.training.run.folders import Run, next_target
 from core.training.run.log import LogWriter, RunLog, read_log
@@ -102,12 +102,11 @@ def _begin(run: Run, config: TrainingConfig, world: World) -> TrainingLeg:
     edits = changed_settings(run, last.meta.config, config) if last else []
     is_named_otherwise = last and last.meta.class_names != dataset.class_names
     classes = last.meta.classes if last and is_named_otherwise else dataset.classes
-    loop = TrainingLoop(
-        config, train_samples, val_samples, classes, choose_device(), is_resumed=last is not None, world=world
-    )
+    device, why = training_device(config.device, world)
+    loop = TrainingLoop(config, train_samples, val_samples, classes, device, is_resumed=last is not None, world=world)
     if last and last.training:
         loop.load_state(last.state, last.training)
-    loop.notes += edits
+    loop.notes += [*([why] if why else []), *edits]
     is_best_reset = loop.progress.score_on(fingerprint(val_samples))
     share_start(loop, dataset)
     return TrainingLeg(run, loop, dataset, last, is_best_reset=is_best_reset)

@@ -24,7 +24,7 @@ from core import jobs
 from core.data.corruptions import CELLS, CLEAN, CORRUPTIONS, LEVELS, LONGEST_PX
 from core.data.dataset import TEST
 from core.errors import RunError
-from core.files import delete_folder, entries, replacing, write_json
+from core.files import by_last_use, delete_folder, entries, replacing, write_json
 from core.home import home
 from core.metrics.confusion import Counts, iou, mean
 from core.metrics.scores import floor
@@ -36,6 +36,9 @@ SCHEMA = 1
 ABOUT = "about.json"
 PHOTOS = 50
 """Photos of the split that are used unless another number is asked for: a seeded sample."""
+
+STORED = 20
+"""Evaluations that a run keeps, and that the cache keeps of checkpoints outside run folders: up to 4 MB each."""
 
 MAX_MASKS = 50
 """Photos whose masks are stored, for the page: about 2 kB each, in each of 36 cells."""
@@ -180,6 +183,13 @@ def open_store(eval_dir: Path, about: Robustness) -> Robustness:
             f"The folder {place} cannot be written: {error.strerror}; check that its run is there."
         ) from error
     return wanted
+
+
+def forget_others(kept: Robustness) -> None:
+    """Delete all but the `STORED` newest evaluations beside this one, which stays: of checkpoints long replaced."""
+    for old in by_last_use(entries(kept.path.parent, "robustness-*"))[:-STORED]:
+        if old != kept.path:
+            delete_folder(old)
 
 
 def _counted(about: Robustness) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from core.data.seeding import fraction_of
 from core.errors import CoreError
 from core.model.weights import starter
 from core.training.run.folders import Run, open_run
-from core.training.run.log import read_log
+from core.training.run.log import known_log, read_log
 from core.wording import count
 
 
@@ -23,7 +23,7 @@ def trained_on(run: Run) -> frozenset[str] | None:
 
 def began_from_starter(run: Run) -> bool:
     """Return whether a run started from the starter's weights, whose training photos may be among its own."""
-    legs = read_log(run.log_path).legs
+    legs = known_log(run.log_path).legs
     return ((legs[0].init if legs else "") or run.config.init) == starter.NAME  # older logs lack it
 
 

@@ -14,7 +14,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
-from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.errors import CheckpointError
 from core.home import demo_dir
@@ -23,7 +22,7 @@ from core.training.run.folders import Run, create_run
 from core.training.run.milestones import BEST as BEST_FILE
 from core.training.run.milestones import CHOSEN_ON_VAL
 from core.training.run.records import Checkpoint
-from tests.app.conftest import CAT, MakeRun, Visit, append, button, links, make_pairs, texts, write_records
+from tests.app.conftest import MakeRun, Visit, append, button, links, make_pairs, texts, write_records
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_data import replace_quietly, with_last_bit_flipped
 from ui.compare.comparison import BEST, SCORE_COLUMNS
@@ -225,12 +224,6 @@ def test_numbers_from_elsewhere_are_explained(visit: Visit, run: Run) -> None:
     assert "Recall 112: above 1, and above 100 %: a sum" in texts(app)
 
 
-def test_the_class_bars_have_the_classes_own_colours(visit: Visit, run: Run) -> None:
-    bars = [trace for trace in figure(visit("compare"), "classes")["data"] if trace.get("name") == "3 epochs"]
-    cat = bars[0]["y"].index("cat")  # type: ignore[attr-defined]
-    assert bars[0]["marker"]["color"][cat] == VOC_CLASSES.css_color(CAT)  # type: ignore[index]
-
-
 def test_the_choice_is_kept_in_the_query_string(visit: Visit, run: Run) -> None:
     wanted = [f"{run.path.name}/epoch_003.pt", f"{run.path.name}/epoch_001.pt"]
     app = visit("compare", checkpoint=wanted)
@@ -281,8 +274,14 @@ def test_a_query_string_from_elsewhere_opens_no_file(visit: Visit, run: Run) -> 
     assert not app.exception
     assert list(scores_of(app).index) == ["1 epoch", "3 epochs", "Floor"]
     assert app.warning[0].value.startswith(f"There is no checkpoint ../../etc/passwd and no {run.path.name}/../x in ")
+    assert app.query_params["checkpoint"] == [f"{run.path.name}/epoch_{epochs:03}.pt" for epochs in (1, 3)]
     app.selectbox(key="checkpoint first").set_value(f"{run.path.name}/epoch_003.pt").run()
     assert "There is no checkpoint" not in texts(app), "the address names what is shown"
+    assert not app.toast
+    (run.path / "epoch_003.pt").unlink()  # in another tab, while this one is scrolled down
+    app.run()
+    assert app.toast[0].value == app.warning[0].value
+    assert not app.exception
 
 
 def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, tmp_path: Path) -> None:

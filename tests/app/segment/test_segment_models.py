@@ -99,7 +99,7 @@ def test_a_checkpoint_file_is_brought_opened_and_explained(visit: Visit, run: Ru
     ).run()
     assert not app.exception
     assert "'module.' is taken off" in texts(app)
-    assert len(list((home / "cache" / "brought").iterdir())) == 1
+    assert len(list((home / "cache" / "checkpoint-uploads").iterdir())) == 1
     app.file_uploader(key="photos").set_value([("cat.jpg", photo_bytes(), "image/jpeg")]).run()
     assert pictures(app) == ["cat.jpg with its classes laid over it"]
 

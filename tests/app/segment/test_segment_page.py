@@ -294,6 +294,18 @@ def test_choices_survive_a_reload(visit: Visit, run: Run) -> None:
     assert "hidden" not in again.query_params
 
 
+def test_after_a_reload_the_page_says_which_photos_it_lost(visit: Visit, run: Run) -> None:
+    """They were gone without a word: a page keeps its uploads in memory."""
+    app = upload(visit("segment"), ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
+    assert app.query_params["uploads"] == "2"
+    again = visit("segment", **app.query_params)
+    assert "The 2 photos that were here are gone" in again.info[0].value
+    assert "photos that were here" not in texts(upload(again, ("cat.jpg", photo_bytes())))
+    assert "uploads" not in again.file_uploader[0].set_value([]).run().query_params, "who removes a photo lost none"
+    assert "that were here" not in texts(again)
+    assert "that were here" not in texts(visit("segment", uploads="-1"))
+
+
 def test_a_text_file_is_one_sentence(visit: Visit, run: Run) -> None:
     app = upload(visit("segment"), ("notes.jpg", b"not a photo at all"))
     assert not app.exception
@@ -326,3 +338,8 @@ def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: R
     said = "\n".join(each.value for each in (*app.caption, *app.warning))
     assert "unlike the training photos than" in said
     assert "of this photo.**" in said
+    kept = next(each.value for each in app.caption if "of this photo.**" in each.value)
+    app.toggle(key="calibrated").set_value(True).run()
+    assert not app.exception
+    assert "calibration error" in "".join(each.value for each in app.caption)
+    assert kept in [each.value for each in app.caption], "the same pixels are kept, and the promise stands"

@@ -25,10 +25,10 @@ pytestmark = [
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 800 MB in memory, where this user may mount one."""
+    """A disk of 300 MB in memory, where this user may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    command = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=800m", "tmpfs", str(disk)]
+    command = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(disk)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_ends_a_run_in_words(make_run: Callable[..., Run], 
 
 
 def test_a_disk_too_small_is_told_before_an_epoch_is_spent(make_run: Callable[..., Run], small_disk: Path) -> None:
-    (small_disk / "filler").write_bytes(b"\1" * 600_000_000)
+    (small_disk / "filler").write_bytes(b"\1" * 200_000_000)
     run = make_run(folder=small_disk / "checkpoints")
     folders.start(run)
     until_state(run, "failed")

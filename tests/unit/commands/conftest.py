@@ -1,40 +1,21 @@
 """Commands that run in this process, a checkpoint for them, and what wrong inputs name."""
 
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from core.__main__ import main
 from core.model.architectures import MOBILENET, build_model
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint
 from core.voc import CLASS_NAMES
 from tests.small_data import draw_pair
-from tests.unit.commands.calls import MOBILE, Command, Ended
+from tests.unit.commands.calls import MOBILE
 
 
-@pytest.fixture
-def core(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process."""
-
-    monkeypatch.setattr(os, "nice", lambda _: 0)
-    # A proxy that nobody runs: no command of these tests gets out.
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            code = main()
-        except SystemExit as ending:
-            code = int(ending.code or 0)
-        said = capsys.readouterr()
-        return Ended(code, said.out, said.err)
-
-    return run
+@pytest.fixture(scope="module", autouse=True)
+def thin(thin_networks: None) -> None:
+    """Commands read, write and say the same of a network of 40 layers as of one of 150."""
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ def test_the_help_names_every_command(core: Command) -> None:
         [], ["dance"], ["stats"], ["stats", "a", "b"], ["evaluate", "c.pt"], ["segment", "p.jpg", "--out", "o"],
         ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--scales", "a,b"],
         ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--abstain", "2"],
+        ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--temperature", "warm"],
         ["segment", "p.jpg", "--checkpoint", "c.pt", "--out", "o", "--palette", "pastel"],
         ["train"], ["train", "run", "--new", "n"], ["train", "--new", "n"], ["train", "run", "--data", "d"],
         ["train", "run", "--set", "epochs=1"], ["train", "run", "--preset", "demo"],

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from core.explain.kinds import KINDS
@@ -39,13 +40,31 @@ def test_a_pixel_is_explained_in_pictures_words_and_figures(core: Command, photo
     assert said.out.startswith(f"{document['class']} at 30,20: probability ")
 
 
-def test_a_program_for_another_runtime_is_not_explained(core: Command, photo: Path, tmp_path: Path) -> None:
-    exported = tmp_path / "model.onnx"
-    exported.write_bytes(b"\x08\x08\x12\x07pytorch")
+@pytest.mark.parametrize(("name", "kind"), [("model.onnx", "ONNX program"), ("model.pt2", "program of torch.export")])
+def test_a_program_for_another_runtime_is_not_explained(
+    core: Command, photo: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    exported = tmp_path / name
+    if name.endswith(".onnx"):
+        exported.write_bytes(b"\x08\x08\x12\x07pytorch")
+    else:
+        torch.export.save(torch.export.export(torch.nn.ReLU(), (torch.zeros(1),)), exported)
     sentence = core("explain", photo, "--checkpoint", exported, "--at", "0,0", "--out", tmp_path / "out").sentence()
-    assert "ONNX program" in sentence
+    assert kind in sentence
     assert "open the checkpoint it was exported from" in sentence
     assert not (tmp_path / "out").exists()
+
+
+def test_without_room_for_a_second_model_nothing_is_begun(
+    core: Command, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.explain.tracing.free_bytes", lambda: 1_000_000)
+    checkpoint, out = save_lively_model(tmp_path / "best.pt"), tmp_path / "out"
+    assert (
+        "close other programs"
+        in core("explain", photo, "--checkpoint", checkpoint, "--at", "0,0", "--out", out).sentence()
+    )
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("at", ["1", "1,2,3", "a,b", "1.5,2", ""])

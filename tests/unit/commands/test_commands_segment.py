@@ -144,6 +144,25 @@ def test_a_model_that_is_never_sure_enough_leaves_void(core: Command, checkpoint
         assert (np.asarray(mask) == VOID).all()
 
 
+def test_a_temperature_changes_confidence_and_neither_masks_nor_what_is_abstained_from(
+    core: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    """A threshold that `trust` prints is of the model's own confidence, so it holds with a temperature too."""
+    draw_pair(0)[0].save(tmp_path / "photo.png")
+    arguments = ("segment", tmp_path / "photo.png", "--checkpoint", checkpoint, "--abstain", 0.1, "--json", "--out")
+    own, warm = (core(*arguments, tmp_path / name, *more).document() for name, more in (
+        ("own", ()), ("warm", ("--temperature", 2)),
+    ))  # fmt: skip
+    assert (warm.pop("temperature"), own.get("temperature")) == (2, None)
+    assert (tmp_path / "own" / "photo_mask.png").read_bytes() == (tmp_path / "warm" / "photo_mask.png").read_bytes()
+    before, after = ({c["name"]: c["mean_confidence"] for c in each["photos"][0]["classes"]} for each in (own, warm))
+    assert all(after[name] < before[name] for name in before if name != "void")
+    assert "python -m core trust" in core(*arguments, tmp_path / "none", "--temperature", "auto").sentence()
+    assert "above 0" in core(*arguments, tmp_path / "none", "--temperature", 0).sentence()
+    assert "one pass" in core(*arguments, tmp_path / "none", "--temperature", 2, "--flip").sentence()
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_is_decided_about_a_photo_is_said_beside_the_document(
     core: Command, checkpoint: Path, tmp_path: Path
 ) -> None:

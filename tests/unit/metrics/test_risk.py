@@ -102,11 +102,14 @@ def test_a_promise_holds_for_a_new_photo(seed: int, aim: float) -> None:
 
 
 def test_confidence_is_counted_as_a_page_cuts_it() -> None:
-    """The page keeps what is at least `Promise.confidence` of what it stored as bytes: the very pixels counted."""
+    """The page keeps what is at least `Promise.confidence` of what it stored as bytes: the very pixels counted.
+
+    Calibrated confidence, which is all 0 here, is shown and changes nothing of it.
+    """
     confidence_HW = np.random.default_rng(0).random((50, 40), dtype=np.float32)
     counts_2L = confidence_counts(confidence_HW, np.ones_like(confidence_HW, bool))
-    answers = Answers(*(np.zeros((50, 40), np.uint8),) * 3)._replace(
-        confidence_HW=np.rint(255 * confidence_HW).astype(np.uint8)
+    answers = Answers(*(np.zeros((50, 40), np.uint8),) * 4)._replace(
+        own_HW=np.rint(255 * confidence_HW).astype(np.uint8)
     )
     for threshold in (1, 128, 255):
         kept = Look(threshold=(threshold - 0.5) / 255).abstaining(answers) == 0

@@ -1,10 +1,8 @@
 """Proposals for the photos without a mask, and what to label next: files, order, resumption, refusals."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,14 +22,17 @@ from core.voc import CLASS_NAMES
 from tests.processes import until
 from tests.small_data import draw_pair, write_list
 from tests.small_models import save_lively_model
+from tests.unit.commands.calls import Command
+
+pytestmark = pytest.mark.usefixtures("thin_networks")
 
 VOC_CLASSES = classes_of(CLASS_NAMES)
 TWO = classes_of(("background", "thing"))
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return save_lively_model(tmp_path / "small.pt")
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_lively_model(tmp_path_factory.mktemp("models") / "small.pt", seed=2)
 
 
 def write_set(root: Path, names: list[str], classes: Classes = VOC_CLASSES, labelled: int = 1) -> LabelSet:
@@ -187,17 +188,9 @@ def test_a_run_s_folder_stands_for_its_best_checkpoint(tmp_path: Path) -> None:
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-def command(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "core", *map(str, words)], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
-    )
-
-
-def test_the_commands_print_one_json_document(tmp_path: Path, checkpoint: Path) -> None:
+def test_the_commands_print_one_json_document(core: Command, tmp_path: Path, checkpoint: Path) -> None:
     label_set = write_set(tmp_path / "set", NAMES)
-    ended = command("rank", label_set.root, "--checkpoint", checkpoint, "--json")
-    assert ended.returncode == 0, ended.stderr
-    document: dict[str, Any] = json.loads(ended.stdout)
+    document = core("rank", label_set.root, "--checkpoint", checkpoint, "--json").document()
     assert {"photos", "checkpoint", "hash", "data", "skipped"} == set(document)
     assert {"file", "score", "reason"} < set(document["photos"][0])
     assert not (label_set.root / "labelling").exists()
@@ -228,6 +221,9 @@ from core import jobs
 from core.data.labelling import open_label_set
 from core.data.labelling.proposals import proposals_folder
 from core.review import proposing
+from tests.programs.thin import build_thin
+
+build_thin()
 
 def hang(done, total):
     note(done, total)
@@ -242,7 +238,10 @@ with jobs.running(proposals_folder(label_set.root)) as note:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # a job outlives its starter
-def test_two_at_once_are_refused_and_a_killed_one_goes_on(tmp_path: Path, checkpoint: Path) -> None:
+def test_two_at_once_are_refused_and_a_killed_one_goes_on(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PROGRAM", "tests.programs.thin")
     label_set = write_set(tmp_path / "set", NAMES)
     folder = store.proposals_folder(label_set.root)
     with subprocess.Popen(

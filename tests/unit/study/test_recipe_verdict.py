@@ -25,7 +25,10 @@ def recipe_score(runs: Iterable[Counts], **options: float) -> RecipeScore:
 def drawn(num_runs: int, *, gap: float = 1.0, num_photos: int = 40) -> tuple[list[Counts], list[Counts]]:
     """Draw runs of two recipes on the same photos."""
     world = World(Setting(photos=num_photos, classes=5, seed_sd=0.1, gap=gap))
-    return world.draw(num_runs, np.random.default_rng(1))
+    photos, sides = world.draw(num_runs, np.random.default_rng(1))
+    a, b = ([world.counts(photos, *run) for run in side] for side in sides)
+    assert np.array_equal(world.reduced(photos, *sides[1][0]), reduced(b[0]))
+    return a, b
 
 
 def test_equals_the_formula_written_as_loops() -> None:

@@ -12,8 +12,11 @@ from core import jobs
 from core.data.dataset import open_dataset
 from core.errors import ConfigError, DataError, RunError
 from core.home import studies_dir
+from core.study.findings import find
 from core.study.folder import create_study, is_working, list_studies, open_study
 from core.study.plan import make_plan
+from core.training.run.log import RunLog
+from core.training.run.records import RunEnded, to_line
 from tests.small_data import replace_quietly, with_last_bit_flipped, write_voc
 from tests.unit.study.trained import begin, fail, finish, study_of
 
@@ -68,6 +71,23 @@ def test_the_state_of_each_training_follows_from_its_run(tiny_voc: Path) -> None
         assert is_working(study)
     done = study.cells()[0]
     assert (done.evaluation.epoch, done.run.config.seed) == (1, 0)  # type: ignore[union-attr]
+
+
+def test_a_log_is_read_again_only_after_a_change(tiny_voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rerun of a page read the logs of all runs, those of a study with folds twice."""
+    study = study_of(tiny_voc, folds=2, seeds=1)
+    first, second = study.plan.cells()
+    finish(study, first)
+    began, read = begin(study, second), list[Path]()
+    original = RunLog.read_new
+    monkeypatch.setattr(RunLog, "read_new", lambda log: read.append(log.path) or original(log))  # type: ignore[func-returns-value]
+    for _ in range(3):
+        assert [state.state for state in find(study).states] == ["done", "interrupted"]
+    assert Counter(read) == {run.log_path: 1 for run in study.runs()}
+    with began.log_path.open("a") as log:
+        log.write(to_line(RunEnded(outcome="failed", reason="", epochs_done=0, best_epoch=None, best_miou=None)) + "\n")
+    assert states_of(study) == ["done", "failed"]
+    assert read[2:] == [began.log_path]
 
 
 def test_a_run_is_known_by_its_settings_and_fold_whatever_its_folder(tiny_voc: Path, tmp_path: Path) -> None:

@@ -8,14 +8,12 @@ import pytest
 from core.training.run.folders import Run, create_run
 from core.training.settings.config import TrainingConfig
 from core.training.settings.presets import preset
-from tests.small_models import make_mobilenet_thin
 from tests.unit.training.loop.legs import SETTINGS
 
 
-@pytest.fixture(autouse=True)
-def thin_mobilenet(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def thin(thin_networks: None) -> None:
     """Training, saving and resuming are the same for a network of 40 layers as for one of 150."""
-    make_mobilenet_thin(monkeypatch)
 
 
 @pytest.fixture

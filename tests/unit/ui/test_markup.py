@@ -26,7 +26,7 @@ FIGURES = {
     "share": statistics_charts.share_figure(STATS, CLASSES),
     "together": statistics_charts.together_figure(STATS, CLASSES),
     "where": statistics_charts.where_figure(STATS, CLASSES),
-    "compared": why_charts.class_bars(SCORES, SCORES, "A", "B", CLASSES),
+    "compared": why_charts.class_bars(SCORES, SCORES, "A", "B"),
 }
 
 

@@ -337,6 +337,7 @@ class Canvas {
     this.find("[data-do=undo]").disabled = !history?.at || isReadOnly;
     this.find("[data-do=redo]").disabled = !history || history.at === history.steps.length || isReadOnly;
     this.find("[data-do=done]").disabled = isReadOnly;
+    this.showPlace(this.hands.cursor ?? this.hands.hover); // a stroke, undo or another mask has changed what is there
   }
 
   showPlace(at, isSpoken = false) {

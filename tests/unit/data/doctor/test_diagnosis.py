@@ -118,6 +118,19 @@ def test_a_single_pair_leaves_val_empty(tmp_path: Path) -> None:
     }
 
 
+def test_a_set_just_begun_on_label_has_no_error(tmp_path: Path) -> None:
+    """One photo was done, and Dataset called it an error that val was empty."""
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
+    (tmp_path / "labelling").mkdir()
+    write_list(tmp_path, "train", ["a"])
+    write_list(tmp_path, "val", [])
+    found = next(each for each in examine(tmp_path).findings if each.kind == "labelling begun")
+    assert found.detail == "1 of 3 photos is labelled; press *Done* on 2 more on the page Label to train."
+    assert "error" not in {each.severity for each in examine(tmp_path).findings}
+    write_list(tmp_path, "train", ["a", "b", "c"])
+    assert ("empty split", "error", "val", "ImageSets/Segmentation/val.txt") in found_in(examine(tmp_path))
+
+
 def test_a_name_in_both_splits_or_twice_in_one_is_a_duplicate(patient: Patient) -> None:
     patient.val.append("t2")
     patient.train.append("t5")

@@ -21,7 +21,7 @@ def test_resolving_equals_interpolate_softmax_and_sort(
     monkeypatch.setitem(upsampling.STRIP_PIXELS, "cpu", strip)
     logits_KSS = random_logits()
     whole_KHW = F.interpolate(logits_KSS[None].double(), size, mode="bilinear", align_corners=False)[0]
-    prediction = resolve(logits_KSS, size, with_confidence=True, with_runner_up=True)
+    prediction = resolve(logits_KSS, size, with_confidence=True, with_runner_up=True, temperature=1.7)
     assert prediction.mask_HW.dtype == np.uint8
     best_2HW = whole_KHW.argsort(dim=0, descending=True, stable=True)[:2]
     np.testing.assert_array_equal(prediction.mask_HW, best_2HW[0])
@@ -30,6 +30,8 @@ def test_resolving_equals_interpolate_softmax_and_sort(
     np.testing.assert_array_equal(prediction.runner_up_HW, best_2HW[1])
     assert prediction.confidence_HW is not None
     np.testing.assert_allclose(prediction.confidence_HW, whole_KHW.softmax(0).amax(0), atol=5e-6)
+    assert prediction.calibrated_HW is not None
+    np.testing.assert_allclose(prediction.calibrated_HW, (whole_KHW / 1.7).softmax(0).amax(0), atol=5e-6)
 
 
 def test_huge_logits_do_not_overflow_and_a_tie_goes_to_the_lower_id() -> None:
@@ -42,10 +44,14 @@ def test_huge_logits_do_not_overflow_and_a_tie_goes_to_the_lower_id() -> None:
 
 def test_what_is_not_asked_for_is_left_out_and_changes_nothing() -> None:
     plain, whole = (
-        resolve(random_logits(), (40, 30), with_confidence=asked, with_runner_up=asked) for asked in (False, True)
+        resolve(
+            random_logits(), (40, 30), with_confidence=asked, with_runner_up=asked, temperature=2.0 if asked else None
+        )
+        for asked in (False, True)
     )
     assert plain.confidence_HW is None
     assert plain.runner_up_HW is None
+    assert plain.calibrated_HW is None
     np.testing.assert_array_equal(plain.mask_HW, whole.mask_HW)
 
 

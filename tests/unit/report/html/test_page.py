@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 from jinja2 import UndefinedError
 
 from core.data.corruptions import CORRUPTIONS
+from core.explain.tracing import explainable
 from core.home import demo_dir
 from core.metrics.calibration import BINS
 from core.metrics.risk import LEVELS
 from core.metrics.temperature import TEMPERATURES
 from core.metrics.unlikeness import Reference
+from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.model.predict.predictor import open_predictor
 from core.report import exports
 from core.report.content import Content, evaluated_checkpoints, gather
+from core.report.html import why
 from core.report.html.page import SECTIONS, TEMPLATES, render
 from core.report.html.sections import commands
 from core.report.language.words import LANGUAGES, Words
@@ -30,6 +35,7 @@ from core.training.settings.config import TrainingConfig, with_settings
 from core.training.settings.presets import preset
 from core.voc import CLASS_NAMES
 from tests.app.stored import store_corrupted
+from tests.small_models import save_lively_model
 from tests.unit.report.conftest import NOW, MakeRun
 from tests.unit.report.reading import Element, read, table
 
@@ -69,6 +75,9 @@ def test_portuguese_speaks_portuguese(content: Content) -> None:
     assert [heading.text for heading in page.all("h2")][:4] == ["1 Dados", "2 Modelo", "3 Treino", "4 Avaliação"]
     assert "7 de março de 2026, 09:05" in page.text
     assert "4 épocas contra 2 épocas:" in page.all("header")[0].text
+    said = " ".join(page.with_id(key).text for key in ("data", "evaluation", "figures", "verdict"))
+    assert re.findall(r"\b(?:cat|dog|person|background)\b", said) == [], "the classes are named in Portuguese too"
+    assert "gato" in said
     shown = [cell.text for cell in page.with_id("evaluation").all("data")]
     assert shown
     assert all(re.fullmatch(r"\d{1,3},\d|–", text) for text in shown)
@@ -305,7 +314,7 @@ def store_figures(run: Run, epoch: int) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_count_them(
-    run: Run, language: Any
+    run: Run, language: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoints, words = evaluated_checkpoints([run], "val"), Words(language)
 
@@ -317,14 +326,19 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
         return [[float(each.attributes["value"]) for each in row.all("data")] for row in table.all("tr")[1:]]
 
     lacking = section()
+    assert words("evidence missing") in lacking.text, "the checkpoint is no file that opens"
     assert words("robustness missing") in lacking.text
     assert words("promises missing") in lacking.text
     assert [each.text.count("python -m core") for each in lacking.all("pre")] == [2, 2]
     for epoch, level in ((2, 1), (4, 4)):
         store_corrupted(run, epoch, level)
         store_figures(run, epoch)
+    opened = open_checkpoint(save_lively_model(tmp_path / "lively.pt"))
+    monkeypatch.setattr(why, "explainable_of", lambda _: explainable(opened, open_predictor(opened)[0]))
     whole = section()
     assert not whole.all("pre")
+    assert len(whole.all("img")) >= 2 * why.NUM_PHOTOS
+    assert words("evidence note") in whole.text
     titles = [*(words(name) for name in CORRUPTIONS), words("risk figure")]
     assert [each.attributes["aria-label"] for each in whole.all("svg") if "aria-label" in each.attributes] == titles
     means, differences, promises, temperatures = whole.all("table")
@@ -336,4 +350,5 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
     wanted = [[0.9, 0.9, 0, 1, 0.95], [0.95, 0.95, 100.5 / 255, 0.9, 1], [0.99, 0.99 * 40 / 41, 100.5 / 255, 0.9, 1]]
     assert values(promises) == [pytest.approx(row) for row in wanted] * 2
     assert [row[1:] for row in values(temperatures)] == [pytest.approx([0.1, 0.1])] * 2
-    assert words("no promise", label=words.labels(gather(checkpoints))[0], names="tvmonitor") in whole.text
+    label = words.labels(gather(checkpoints))[0]
+    assert words("no promise", label=label, names=words.class_name("tvmonitor")) in whole.text

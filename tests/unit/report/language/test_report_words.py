@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.classes import VOC_CLASSES, classes_of
 from core.metrics.guard import suspicion
 from core.report.language.words import LANGUAGES, Words
 from core.training.settings.config import SETTING_TYPES, TrainingConfig
+from core.voc import CLASS_NAMES
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 
@@ -112,3 +114,13 @@ def test_lists() -> None:
     assert Words("en").listed(["a", "b", "c"]) == "a, b and c"
     assert Words("pt").listed(["a", "b"]) == "a e b"
     assert Words("pt").listed([]) == ""
+
+
+def test_classes_that_voc_has_have_names_in_portuguese_and_others_keep_theirs() -> None:
+    pt, en = Words("pt"), Words("en")
+    assert set(pt._classes) == set(CLASS_NAMES)
+    assert len(set(pt.named(VOC_CLASSES).names)) == len(CLASS_NAMES)
+    assert en.named(VOC_CLASSES) == VOC_CLASSES
+    assert pt.listed_classes(["cat", "tractor", "dog"]) == "gato, tractor e cão"
+    both = classes_of(("background", "cat", "gato"))
+    assert pt.named(both) == both

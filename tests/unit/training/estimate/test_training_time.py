@@ -14,6 +14,7 @@ from core.data.analysis import files_key
 from core.data.dataset import open_dataset
 from core.errors import DataError
 from core.files import write_json
+from core.model.device_verdict import machine_key
 from core.training.estimate import stored_estimates, timing
 from core.training.estimate import training_time as estimates
 from core.training.estimate.stored_estimates import Estimate, estimate_job_dir, find_estimate
@@ -142,7 +143,7 @@ def kept(tiny_voc: Path) -> Path:
         data=str(tiny_voc),
         files_key=files_key(tiny_voc),
         settings=SMALL.as_dict(),
-        machine=stored_estimates.machine_key(),
+        machine=machine_key(),
     )
     folder = estimate_job_dir(tiny_voc, SMALL)
     folder.mkdir(parents=True)

@@ -15,7 +15,7 @@ from core.training.loop.preflight import data_warnings
 from core.voc import VOID
 from tests.faulty_data import examine
 from tests.small_data import CAT, write_voc
-from tests.unit.commands.calls import MOBILE, core_process
+from tests.unit.commands.calls import MOBILE, Command
 
 BACKGROUND_HW = np.zeros((40, 48), np.uint8)
 ALL_VOID_HW = np.full((40, 48), VOID, np.uint8)
@@ -138,21 +138,23 @@ def settings_of(epochs: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_train_ends_in_one_sentence_before_an_epoch_is_spent_on_void(tmp_path: Path) -> None:
+def test_train_ends_in_one_sentence_before_an_epoch_is_spent_on_void(core: Command, tmp_path: Path) -> None:
     root = write_voc(tmp_path / "VOC2012")
     for number in range(6):
         write_mask(root / "SegmentationClass" / f"photo_{number}.png", ALL_VOID_HW)
-    ended = core_process("train", "--new", "n", "--data", root, *settings_of(1))
+    ended = core("train", "--new", "n", "--data", root, *settings_of(1))
     assert "nothing to train on" in ended.sentence()
 
 
 @pytest.mark.slow
-def test_train_says_errors_before_the_first_epoch_and_health_when_it_changes_and_at_the_end(tmp_path: Path) -> None:
+def test_train_says_errors_before_the_first_epoch_and_health_when_it_changes_and_at_the_end(
+    core: Command, tmp_path: Path
+) -> None:
     """The page said that no object was found; the terminal showed epochs until it was "finished"."""
     root = write_voc(tmp_path / "VOC2012")
     for number in range(6):
         grey(BINARY_HW)(root / "SegmentationClass" / f"photo_{number}.png")
-    lines = core_process("train", "--new", "n", "--data", root, *settings_of(5)).err.splitlines()
+    lines = core("train", "--new", "n", "--data", root, *settings_of(5)).err.splitlines()
     epochs = [at for at, line in enumerate(lines) if line.startswith("epoch ")]
     mask_lines = [at for at, line in enumerate(lines) if line.startswith("  warning: In ")]
     health = {at: line for at, line in enumerate(lines) if line.startswith("  health: No object was found")}

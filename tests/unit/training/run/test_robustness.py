@@ -1,6 +1,7 @@
 """Stored scores on corrupted photos: found by hashes, whole or resumed, and refused in words once damaged."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,18 @@ def test_two_checkpoints_are_compared_on_as_many_shared_photos_as_there_are(eval
     assert robustness.on_same_photos([found, [other]]) == [small, other]
     assert robustness.on_same_photos([found]) == [large]
     assert robustness.on_same_photos([found, []]) == robustness.on_same_photos([]) == []
+
+
+def test_a_run_keeps_the_newest_evaluations_and_the_one_at_work(
+    eval_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each checkpoint that was trained anew, and each other number of photos, left a folder for ever."""
+    monkeypatch.setattr(robustness, "STORED", 2)
+    first, *others = (robustness.open_store(eval_dir, replace(ABOUT, checkpoint_hash=of * 64)) for of in "abcd")
+    for age, each in enumerate((first, *others)):
+        os.utime(each.path, (age, age))
+    robustness.forget_others(first)
+    assert {each.path for each in (first, *others[1:])} == set(eval_dir.iterdir())
 
 
 def test_scores_on_a_test_split_need_a_recorded_opening(eval_dir: Path) -> None:

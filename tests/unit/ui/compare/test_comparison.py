@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.classes import VOC_CLASSES
 from core.metrics.guard import suspicion
 from core.metrics.image_scores import ImageScore
 from core.metrics.scores import Scores, score
@@ -88,12 +87,13 @@ def test_a_random_order_has_a_seed() -> None:
 
 
 def test_bars_have_class_colours_and_leave_absent_classes_out() -> None:
-    figure = class_bars(FLOOR, GOOD, "A", "B", VOC_CLASSES)
-    bars = {trace.name: trace for trace in figure.data if trace.y[0] is not None}
-    assert bars["B"].y == ("background", "aeroplane")
-    assert bars["B"].marker.color == (VOC_CLASSES.css_color(0), VOC_CLASSES.css_color(1))
-    assert bars["B"].x == pytest.approx((85 / 92, 8 / 15))
-    assert bars["A"].x == pytest.approx((0.9, 0.0))
+    figure = class_bars(FLOOR, GOOD, "one", "other")
+    b, a = figure.data
+    assert (a.name, b.name) == ("A: one", "B: other")
+    assert b.y == ("background", "aeroplane")
+    assert (a.marker.color, b.marker.color) == THEME_COLORS[:2], "navy and black were not seen on the dark theme"
+    assert b.x == pytest.approx((85 / 92, 8 / 15))
+    assert a.x == pytest.approx((0.9, 0.0))
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
 
 
