@@ -106,7 +106,7 @@ class Model:
 def open_model(
     checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTHING, temperature: float | str | None = None
 ) -> Model:
-    """Open a checkpoint and make it ready to segment, on the GPU if there is one.
+    """Open a checkpoint and make it ready to segment, on the GPU if there is one and no trial was against it.
 
     Args:
         checkpoint: a file, `starter`, or the name of a model on offer, which is downloaded once.
