@@ -5,10 +5,12 @@
 #   make test ARGS="-k scores -x"             more arguments for pytest or streamlit
 #   make test JOBS=4                          on so many processes; each wants a core and up to 3 GB
 #   make bench BENCH=name                     one benchmark
+#   make bench-gpu DATA=folder                a GPU, trained on that folder
 
 PYTHON ?= python3
 ARGS ?=
 BENCH ?=
+DATA ?=
 JOBS ?= 2
 MINUTES ?= 30
 
@@ -17,11 +19,11 @@ python := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check audit format e2e bench soak image lock clean new-venv require-python
+.PHONY: help demo run test check audit format e2e bench bench-gpu soak image lock clean new-venv require-python
 .NOTPARALLEL: # two installs into one .venv would spoil each other
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.installed ## make the demo data, train on it in the background, open the dashboard
 	-$(python) -m core demo --background
@@ -53,6 +55,9 @@ format: .venv/.installed-dev ## rewrite the code into the project's format
 
 bench: .venv/.installed-dev ## the benchmarks; BENCH=name for one
 	$(python) -m core bench $(BENCH)
+
+bench-gpu: .venv/.installed-dev ## what the GPU here is worth, in at most 8 minutes; DATA=DIR trains on your photos
+	$(python) -m tests.bench.gpu $(if $(DATA),--data "$(DATA)")
 
 soak: .venv/.installed-dev ## everything a person does, again and again, for MINUTES=30
 	$(python) -m tests.soak.soak --minutes $(MINUTES)

@@ -26,9 +26,10 @@ def uploader_style(label: str) -> str:
     Streamlit has these words in English alone. Where it calls the parts otherwise, its own words stay.
     """
     text = json.dumps(label, ensure_ascii=False)
+    button = "[data-testid=stFileUploader] [data-testid=stFileUploaderDropzone] button p"  # before a page's own rules
     rules = (
-        "[data-testid=stFileUploaderDropzone] button p { font-size: 0 !important; }",
-        f"[data-testid=stFileUploaderDropzone] button p::after {{ content: {text}; font-size: 1rem; }}",
+        f"{button} {{ font-size: 0 !important; }}",
+        f"{button}::after {{ content: {text}; font-size: 1rem; }}",
         "[data-testid=stFileUploaderDropzoneInstructions] { display: none; }",
     )
     return f"<style>{' '.join(rules)}</style>" if IS_USED else ""

@@ -94,6 +94,16 @@ def showing_errors() -> Iterator[None]:
         st.error(plain(str(error)), icon=":material/error:")
 
 
+def say_lost_uploads(there: int) -> None:
+    """Say which uploads a page lost when it was loaded anew; `there` is the number of those that it has."""
+    if lost := address.lost_uploads(there):
+        are, them = ("photo that was here is", "it") if lost == 1 else (f"{lost} photos that were here are", "them")
+        st.info(
+            f"The {are} gone, because a page that is loaded anew forgets its uploads; choose {them} again.",
+            icon=":material/refresh:",
+        )
+
+
 def link_to(title: str, label: str, **query: str | list[str]) -> None:
     """Draw a link to the page called `title`. Its query string is `query` and the last data set."""
     page = PAGES[title]

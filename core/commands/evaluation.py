@@ -21,9 +21,11 @@ from core.training.run.evaluations import BY_SIZE
 from core.training.run.robustness import PHOTOS
 
 LANGUAGES = ("en", "pt")
-WITH_DATA = ("explain", "label_errors", "labelling")
+WITH_DATA = ("explain", "gpu", "label_errors", "labelling")
 WITH_FULL = ("label_errors", "labelling", "study_intervals")
 """The benchmarks that take --data, and those that take --full."""
+BY_NAME = ("gpu",)
+"""Those that run only if they are named: most machines have nothing to measure."""
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
@@ -107,6 +109,7 @@ def bench(arguments: argparse.Namespace) -> Document:
         raise ConfigError(f"{PROJECT_ROOT / 'tests' / 'bench'} has no benchmarks; run them from a clone.")
     if arguments.name and arguments.name not in programs:
         raise ConfigError(f"There is no benchmark '{arguments.name}'; choose one of {', '.join(programs)}.")
+    usual = [name for name in programs if name not in BY_NAME]
     options = [
         *(["--data", str(arguments.data.resolve())] if arguments.data else []),
         *(["--full"] if arguments.full else []),
@@ -114,7 +117,7 @@ def bench(arguments: argparse.Namespace) -> Document:
     for option, names in (("--data", WITH_DATA), ("--full", WITH_FULL)):
         if option in options and arguments.name not in names:
             raise ConfigError(f"{option} is for the benchmark {' or '.join(names)}; name it, or leave {option} out.")
-    results = [_run_program(name, options) for name in ([arguments.name] if arguments.name else programs)]
+    results = [_run_program(name, options) for name in ([arguments.name] if arguments.name else usual)]
     return {
         "name": arguments.name or "all",
         "device": results[0]["device"],

@@ -6,8 +6,10 @@ macOS writes an umlaut as two code points, other systems as one: names are compa
 import os
 import posixpath
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -16,6 +18,9 @@ CONVERTED_SUFFIXES = (".heic", ".heif", ".avif", ".gif")
 """Photos that Label reads and saves as JPEG: data sets hold no such files."""
 ENDING = re.compile(r"[ _.-](mask|label|seg|segmentation|gt|annotation)s?$")
 """Suffixes that other programs add to a photo's name to name its mask; for names in lower case."""
+
+SETTLED_NS = 2 * 10**9
+"""A folder whose last change is this old is settled: until then a second change can leave the same stamp."""
 
 
 def composed(name: str) -> str:
@@ -60,9 +65,26 @@ def near(files: Mapping[str, Path], others: Container[str] = ()) -> Callable[[st
 
 
 def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Return the files with one of these suffixes by name; of several with one name, the last. Only names are read."""
+    """Return the files with one of these suffixes by name; of several with one name, the last. Only names are read.
+
+    A folder's listing is remembered while its stamp stays: one run of the page Label asks for nine.
+    """
     if not folder.is_dir():
         return {}
+    if os.name != "posix":  # FAT there does not note when a folder gets a file
+        return _listed(folder, tuple(suffixes))
+    status = folder.stat()
+    if time.time_ns() - status.st_ctime_ns < SETTLED_NS:
+        return _listed(folder, tuple(suffixes))
+    return dict(_remembered(folder, tuple(suffixes), (status.st_dev, status.st_ino, status.st_ctime_ns)))
+
+
+@lru_cache(maxsize=16)
+def _remembered(folder: Path, suffixes: tuple[str, ...], _stamp: tuple[int, int, int]) -> dict[str, Path]:
+    return _listed(folder, suffixes)
+
+
+def _listed(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     # Taking names apart as text is three times as fast as with `Path`, and data sets have thousands of photos.
     parts = [(name, *os.path.splitext(name)) for name in sorted(os.listdir(folder)) if is_listable(name)]  # noqa: PTH122, PTH208
     return {composed(stem): folder / name for name, stem, suffix in parts if suffix.lower() in suffixes}

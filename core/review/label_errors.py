@@ -13,9 +13,16 @@ its evidence after a Gaussian of a 16th of the longer side. A small part that is
 the model is unsure of, which a sum over pixels would not do; what is thin or tiny stays low.
 
 A *shift* is a mask drawn in the wrong place: moved by 1.5, 3 or 4.5 % of the longer side, in one of eight directions,
-it is likelier. Its gain is the mean over the pixels of log p of the moved mask's class less that of the given one; ten
-times the best gain is added to what counts for the photo, and to regions of which the moved mask explains most. With e,
-what counts, the score is e / (e + 3). `bench label_errors` compares it with cleanlab.segmentation.
+it is likelier. Its gain is the mean over the pixels of log p of the moved mask's class less that of the given one,
+divided by the share of the photo within a 32nd of the side of a contour: only there can a shift gain. Three times the
+best gain is added to what counts for the photo, and to regions of which the moved mask explains most.
+
+A *misnamed class* has the name of another wherever the photo shows it. Its evidence is the mean of that above without w
+over the class's pixels, for the other class that makes it largest; less in proportion if they are under 2 % of the
+photo. What exceeds 2 is added to what counts for the photo, and to regions of these two classes. Like the soft
+minimum of Lad and Mueller 2023 (arXiv 2307.05080) it says something of a photo that no region says.
+
+With e, what counts, the score is e / (e + 3). `bench label_errors` compares it with cleanlab.segmentation.
 
 One photo is held at a time, at most 512 px on a side; of each photo at most 12 regions are kept.
 """
@@ -31,7 +38,7 @@ from scipy import ndimage
 
 from core.data.repair.label_decisions import LabelRegion, region_of
 from core.metrics.boundary import distance_px
-from core.voc import VOID
+from core.voc import BACKGROUND, VOID
 
 MAX_SIDE_PX = 512
 """A larger mask is reduced to this for the comparison; regions are of its own size again."""
@@ -41,10 +48,12 @@ LEAST_PROBABILITY = 1e-3
 """A smaller probability counts as this: how much smaller it is says nothing."""
 PEAK_SHARE = 1 / 16
 """Standard deviation of the Gaussian, as a share of the longer side."""
-SHIFTS, SHIFT_WEIGHT = (0.015, 0.03, 0.045), 10.0
-"""How far a mask may have been moved, as shares of the longer side; the weight of the gain."""
+SHIFTS, CONTOUR_SHARE, SHIFT_WEIGHT = (0.015, 0.03, 0.045), 1 / 32, 3.0
+"""How far a mask may have been moved, and what is near a contour, as shares of the longer side; the gain's weight."""
+LEAST_MISNAMED, LARGE_CLASS = 2.0, 0.02
+"""Evidence of a misnamed class that counts nothing, and the share of the photo from which it counts in full."""
 SMALL_SIDE_PX = 128
-"""Peaks and shifts are looked for at this size."""
+"""Peaks, shifts and misnamed classes are looked for at this size."""
 DIRECTIONS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 HALF_EVIDENCE = 3.0
 """The evidence whose score is one half."""
@@ -109,8 +118,10 @@ def suspicions(
     weight_hw = np.minimum(_distances(given_hw) / distance_px(given_hw.shape), 1)
     t_given_hw = thresholds_K[np.where(given_hw == VOID, 0, given_hw)]
     evidence_hw = weight_hw * _log_ratio(p_best_hw, thresholds_K[best_hw], p_given_hw, t_given_hw)
-    gain, moved_hw = _shift(given_hw, probabilities_Khw)
-    quality = 1 - _score(_peak(np.where(differs_hw, evidence_hw, 0)) + SHIFT_WEIGHT * gain)
+    small_hw, logs_Khw = _small(given_hw, probabilities_Khw)
+    gain, moved_hw = _shift(given_hw, small_hw, logs_Khw)
+    misnamed, pair = _misnamed(small_hw, logs_Khw - np.log(thresholds_K)[:, None, None])
+    quality = 1 - _score(_peak(np.where(differs_hw, evidence_hw, 0)) + gain + misnamed)
     found = []
     for given in np.unique(given_hw[is_doubted_hw]).tolist():
         parts_hw, _ = ndimage.label(is_doubted_hw & (given_hw == given))
@@ -123,7 +134,8 @@ def suspicions(
                 sides = zip(p_KP[[suggested, given]], thresholds_K[[suggested, given]], strict=True)
                 its_hw[box][inside] = weight_hw[box][inside] * _log_ratio(*(each for side in sides for each in side))
                 is_moved = 2 * np.count_nonzero(moved_hw[box][inside] == suggested) > np.count_nonzero(inside)
-                found.append((_peak(its_hw) + float(is_moved) * SHIFT_WEIGHT * gain, given, suggested, box, inside))
+                whole = float(is_moved) * gain + float(pair == (given, suggested)) * misnamed
+                found.append((_peak(its_hw) + whole, given, suggested, box, inside))
     found.sort(key=lambda each: -each[0])
     doubted = []
     for evidence, given, suggested, box, inside in found[:MAX_PER_PHOTO]:
@@ -172,13 +184,22 @@ def _peak(evidence_hw: Floats) -> float:
     return float(ndimage.gaussian_filter(small_hw, PEAK_SHARE * max(size)).max())
 
 
-def _shift(given_hw: NDArray[np.uint8], probabilities_Khw: NDArray[np.float32]) -> tuple[float, NDArray[np.uint8]]:
-    """Return the gain of the likeliest shift of the mask, 0 where none is likelier, and the mask shifted by it."""
+def _small(
+    given_hw: NDArray[np.uint8], probabilities_Khw: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return mask and log-probabilities at most `SMALL_SIDE_PX` large, by nearest neighbour."""
     height, width = _at_most(SMALL_SIDE_PX, given_hw.shape)
     at = np.ix_(np.arange(height) * given_hw.shape[0] // height, np.arange(width) * given_hw.shape[1] // width)
-    small_hw, logs_Khw = given_hw[at], np.log(np.maximum(probabilities_Khw[:, *at], LEAST_PROBABILITY))
+    return given_hw[at], np.log(np.maximum(probabilities_Khw[:, *at], LEAST_PROBABILITY))
+
+
+def _shift(
+    given_hw: NDArray[np.uint8], small_hw: NDArray[np.uint8], logs_Khw: NDArray[np.float32]
+) -> tuple[float, NDArray[np.uint8]]:
+    """Return the weighted gain of the likeliest shift, 0 where none is likelier, and the mask shifted by it."""
     now_hw = _probability_of(small_hw, logs_Khw)
-    side, best, best_gain = max(height, width), (0, 0), 0.0
+    side = max(small_hw.shape)
+    best, best_gain = (0, 0), 0.0
     for down, right in ((round(share * side * y), round(share * side * x)) for share in SHIFTS for y, x in DIRECTIONS):
         moved_hw = _moved(small_hw, down, right)
         counts_hw = (small_hw != VOID) & (moved_hw != VOID)
@@ -186,7 +207,25 @@ def _shift(given_hw: NDArray[np.uint8], probabilities_Khw: NDArray[np.float32]) 
         if gain > best_gain:
             best, best_gain = (down, right), gain
     scale = max(given_hw.shape) / side
-    return best_gain, _moved(given_hw, round(scale * best[0]), round(scale * best[1]))
+    moved_hw = _moved(given_hw, round(scale * best[0]), round(scale * best[1]))
+    near_share = max(1 / small_hw.size, float((_distances(small_hw) <= CONTOUR_SHARE * side).mean()))
+    return SHIFT_WEIGHT * best_gain / near_share, moved_hw
+
+
+def _misnamed(small_hw: NDArray[np.uint8], ratios_Khw: NDArray[np.floating[Any]]) -> tuple[float, tuple[int, int]]:
+    """Return what counts of the class that is likeliest another, with the two; `ratios_Khw` are log p / t.
+
+    The background is no such class: it is what no other class is.
+    """
+    best, pair = 0.0, (VOID, VOID)
+    for given in np.setdiff1d(small_hw, [BACKGROUND, VOID]).tolist():
+        is_given_hw = small_hw == given
+        mean_K = ratios_Khw[:, is_given_hw].mean(axis=1) - ratios_Khw[given, is_given_hw].mean()
+        mean_K[given] = 0
+        evidence = float(mean_K.max() * min(1, is_given_hw.mean() / LARGE_CLASS))
+        if evidence > best:
+            best, pair = evidence, (given, int(mean_K.argmax()))
+    return max(0.0, best - LEAST_MISNAMED), pair
 
 
 def _moved(ids_hw: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:

@@ -128,12 +128,14 @@ def test_uploads_become_a_new_data_set_and_a_file_that_is_no_photo_is_named(visi
     app = visit("label", source="Upload photos")
     files = [(file.name, file.read_bytes(), "image/jpeg") for file in sorted(photos.iterdir())[:2]]
     app.file_uploader[0].set_value([*files, ("torn.jpg", b"no photo", "image/jpeg")]).run()
+    assert "3 photos that were here are gone" in texts(visit("label", **app.query_params)), "after a reload"
     key = next(box.key for box in app.text_input if box.key.startswith("classes of"))
     app.text_input(key=key).set_value("cat").run()
     button(app, "Start labelling").click().run()
     assert not app.exception
     assert states(app) == ["All 2", "Unlabelled 2"]
     assert "torn.jpg" in texts(app)
+    assert "uploads" not in app.query_params
 
 
 @pytest.mark.parametrize(("inside", "sentence"), [("", "photo"), ("notes.txt", "photo"), (None, "There is no")])

@@ -136,7 +136,8 @@ def test_the_meaning(visit: Visit, run: Run, ids: list[str]) -> None:
     ("step", "said"),
     [
         ("data", "Imagens: 4 para treino, 12 para avaliação"), ("training", "Treino"), ("verdict", "pontos de mIoU"),
-        ("gain", "Maior ganho: "), ("random", "Ao acaso: "), ("meaning", "O que significa"),
+        ("gain", "Maior ganho: "), ("random", "Ao acaso: "), ("yours", "A sua fotografia"),
+        ("meaning", "O que significa"),
     ],
 )  # fmt: skip
 def test_it_speaks_portuguese_if_the_address_says_so(visit: Visit, ids: list[str], step: str, said: str) -> None:

@@ -9,7 +9,7 @@ fault counts. Of a kind's ranking, what hits faults of other kinds is left out. 
 right, which in real data they are not always.
 
 Without --data the photos are drawn scenes. --full takes 480 photos or more, 30 faults of each kind and 3 folds, about
-20 minutes; the default takes 160, 8 and 2.
+4 minutes of processor time; the default takes 160, 8 and 2.
 """
 
 import argparse
@@ -42,6 +42,8 @@ from core.voc import BACKGROUND, VOID
 KINDS = ("erased", "swapped", "shifted", "region")
 SIZE, MASK_SIZE, GRID, BATCH, EPOCHS, LEAST_STEPS, RATE = 256, 64, 128, 8, 8, 100, 1e-3
 SHIFT_PX, AT = 15, 50
+SEED = 4
+"""Of the faults. The constants of the review were chosen on those of the seeds 0 and 2."""
 LEAST_SHARE, LEAST_PHOTOS = 0.01, 0.05
 """Least share of its photo that an object covers into which a fault is planted; least share of photos with a class that
 another one is called."""
@@ -85,7 +87,7 @@ def read_photos(data: Dataset, count: int | None) -> tuple[NDArray[np.uint16], l
 
 def planted(masks: Sequence[Mask], num_classes: int, per_kind: int) -> tuple[list[Mask], dict[int, Fault]]:
     """Return the masks with faults of every kind, and the faults by the index of their photo."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(SEED)
     shown = np.bincount(np.concatenate([np.unique(mask) for mask in masks]), minlength=256)
     common = [k for k in range(1, num_classes) if shown[k] >= LEAST_PHOTOS * len(masks)]
     waiting = [kind for kind in KINDS for _ in range(per_kind)]

@@ -179,6 +179,8 @@ class Hand:
     def fill(self, place: tuple[float, float], value: int) -> None:
         point = self.screen(*place)
         self.page.mouse.click(*point)
+        name = "void" if value == VOID else CLASSES.names[value]
+        expect(self.page.locator(".place")).to_contain_text(f": {name} ")  # at once, and not when the pointer moves
         x, y = self.pixel(point)
         self.wanted[flood(self.wanted, (y, x), connectivity=1)] = value
 

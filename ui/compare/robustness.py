@@ -25,14 +25,13 @@ from ui.compare.why_charts import levels_figure
 from ui.job_view import POLL_S, show_job, show_stop
 from ui.legend import show_legend
 from ui.page import showing_errors
-from ui.pictures import show_picture
 from ui.words import MISSING, percent, plain, points
 
 PURPOSE = (
     "mIoU under seven corruptions at five levels each: blur, noise, JPEG, brightness and contrast of Hendrycks and "
     "Dietterich 2019, and rotation and scale of photo and mask."
 )
-PICTURE_PX = 360
+PICTURE_PX = 480
 NEAR_FLOOR = 0.01
 """Less than this above the floor is no more than it."""
 
@@ -218,7 +217,8 @@ def _show_photo(shown: Shown, name: str, level: int) -> None:
     (sample,) = require_samples(data, side.evaluation.split, [photo])
     pictures, ids = cached_comparison.level_pictures(sample, stored, name, level, data.classes, PICTURE_PX)
     captions = ("Photo", "Truth", *(f"{key.upper()}: {each.label}" for key, (each, _) in shown.items()))
-    with st.container(horizontal=True):
-        for picture, caption in zip(pictures, captions, strict=True):
-            show_picture(picture, plain(caption), f"{photo}, {name} level {level}: {caption}")
+    with st.container(key="levels"):
+        for column, picture, caption in zip(st.columns(len(captions)), pictures, captions, strict=True):
+            alt = f"{photo}, {name} level {level}: {caption}"
+            column.image(picture, plain(caption), width="stretch", alt=alt)
     show_legend(ids, data.classes)

@@ -118,8 +118,8 @@ def ask_proposals(label_set: LabelSet, states: Mapping[str, State], names: Seque
         mapping = map_classes(
             helper.class_names, label_set.classes.names, has_same_numbers=helper.is_own, object_class=class_name
         )
-        for note in mapping.notes:
-            st.caption(plain(note))
+        if mapping.notes:
+            st.caption(plain(" ".join(mapping.notes)))
     if about := proposals_about(label_set):
         st.caption(f"Current proposals are from {code(about['checkpoint'])}.")
     if is_wanted:

@@ -20,7 +20,7 @@ from core.palettes import new_colors
 from core.wording import count
 from ui import address, cached
 from ui.downloads import exports_folder
-from ui.page import link_to, showing_errors
+from ui.page import link_to, say_lost_uploads, showing_errors
 from ui.pictures import show_picture
 from ui.sources import DEMO, FOLDER, VOC, ask_source, checked_path, data_of, is_there, title_of
 from ui.words import code, plain
@@ -103,6 +103,7 @@ def _ask_uploads() -> None:
         "Photos to label", type=SUFFIXES, accept_multiple_files=True, key=f"label uploads {number}",
         max_upload_size=MAX_PHOTO_MB, help=f"Up to {MAX_UPLOADED}; type the folder of more. They stay on this machine.",
     )  # fmt: skip
+    say_lost_uploads(len(files))
     if len(files) > MAX_UPLOADED:
         raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
     if files:
@@ -164,7 +165,7 @@ def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], class
     made = new_label_set(name, photos, classes, show)
     st.session_state[_SKIPPED] = (str(made.root), made.skipped)
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1  # a new uploader holds nothing in memory
-    address.show(photo=None, only=None, order=None)
+    address.show(photo=None, only=None, order=None, uploads=None)
     address.keep(source=FOLDER, data=str(made.root))
     st.rerun()
 

@@ -14,6 +14,7 @@ from core.model.weights.starter import sample_photos
 from core.wording import count
 from ui import address, cached
 from ui.checkpoints import Choice
+from ui.page import say_lost_uploads
 from ui.segment.photo_view import SHOWN_PX, Photo
 from ui.words import plain
 
@@ -57,12 +58,7 @@ def ask_photos(choice: Choice | None, *, is_starter: bool) -> list[Photo]:
         taken = st.camera_input("Camera", key="camera", label_visibility="collapsed")
         return [Photo("camera.jpg", taken.getvalue())] if taken else []
     photos = _ask_own()
-    if lost := address.lost_uploads(len(photos)):
-        were = "photo that was here was" if lost == 1 else f"{lost} photos that were here were"
-        st.info(
-            f"The {were} in the memory of the page alone and is gone since it was loaded anew; choose it again.",
-            icon=":material/refresh:",
-        )
+    say_lost_uploads(len(photos))
     if not photos:
         offer_samples(choice, is_starter=is_starter)
     return photos

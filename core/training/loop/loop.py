@@ -134,9 +134,9 @@ class TrainingLoop:
         """Train together with the loops of the other processes from now on; all processes call this together."""
         self._step.connect()
 
-    def compile_step(self) -> None:
+    def compile_step(self, backend: str = "inductor") -> None:
         """Compile the training step; the first one to come takes long."""
-        self._step.compile()
+        self._step.compile(backend)
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:
         """Train up to the config's epochs and validate after each; `should_stop` ends it within a step.

@@ -299,7 +299,7 @@ def test_after_a_reload_the_page_says_which_photos_it_lost(visit: Visit, run: Ru
     app = upload(visit("segment"), ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
     assert app.query_params["uploads"] == "2"
     again = visit("segment", **app.query_params)
-    assert "The 2 photos that were here" in again.info[0].value
+    assert "The 2 photos that were here are gone" in again.info[0].value
     assert "photos that were here" not in texts(upload(again, ("cat.jpg", photo_bytes())))
     assert "uploads" not in again.file_uploader[0].set_value([]).run().query_params, "who removes a photo lost none"
     assert "that were here" not in texts(again)

@@ -101,6 +101,15 @@ def test_a_mask_in_the_wrong_place_is_worse_than_an_outline_drawn_wide() -> None
     assert quality(bare, bare) == 1
 
 
+def test_a_class_that_has_the_wrong_name_everywhere_is_worse_than_one_that_is_wrong_in_part() -> None:
+    """By the peak of the evidence alone both were about as bad."""
+    mask_HW, seen_HW = np.zeros((2, 100, 100), np.uint8)
+    mask_HW[10:90, 10:90], seen_HW[10:90, 10:90] = 2, 1
+    partly_HW = seen_HW.copy()
+    partly_HW[10:90, 10:45] = 2
+    assert quality(mask_HW, seen_HW) < quality(mask_HW, partly_HW) - 0.05
+
+
 def test_a_small_part_that_is_surely_wrong_outranks_a_large_one_that_is_hardly_doubted() -> None:
     """By sums over pixels whatever a model knows badly came first, such as all sofas."""
     mask_HW, seen_HW = np.zeros((2, 100, 100), np.uint8)

@@ -9,18 +9,15 @@ import torch
 from torch import Tensor
 
 from core.errors import RunError
-from core.home import PROJECT_ROOT
 from core.model import device as devices
 from core.model import device_verdict
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import CPU, choose_device
 from core.model.device_verdict import Verdict
-from core.model.fast import depthwise
-from core.model.weights import starter
 from core.training.distributed import World
 from core.training.loop import trainer, trial
 from core.training.loop.step import TrainingStep
-from core.training.loop.trial import TOLERANCES, Judged, StarterSteps, compiled_trial, judge, training_device
+from core.training.loop.trial import TOLERANCES, Judged, compiled_trial, judge, training_device
 from core.training.run.folders import Run
 from core.training.settings.config import TrainingConfig
 from tests.unit.training.loop.legs import leg, warnings_of
@@ -86,39 +83,6 @@ def test_a_device_is_used_only_if_it_is_right_and_faster(candidate: Callable[[Cl
     assert "\n" not in sentence
 
 
-@pytest.fixture
-def starter_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starter, "FOLDER", PROJECT_ROOT / "checkpoints" / "starter")
-
-
-def test_the_cpu_passes_and_with_a_wrong_gradient_it_does_not(
-    starter_here: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In bf16, which is nearer to the tolerance; the layer that is wrong has its kernel's gradient mirrored."""
-    monkeypatch.setattr(trial, "REPEATS", 1)
-    clock, kernel_gradient = Clock(), depthwise.kernel_gradient
-    truth = StarterSteps(CPU, "fp32")
-    losses, numbers = [truth.step()], truth.numbers()
-    losses.append(truth.step())
-
-    class Told(Steps):
-        def numbers(self) -> dict[str, Tensor]:
-            return dict(numbers)
-
-    def difference() -> str:
-        told = Told(clock, 1.0, (losses[0], losses[1]))
-        return judge(lambda: StarterSteps(CPU, "bf16"), lambda: told, lambda: told, TOLERANCES["bf16"], clock).reason
-
-    assert difference() == ""
-
-    def wrong(gradient: Tensor, images: Tensor, kernel: Any, rate: Any) -> Tensor:
-        found = kernel_gradient(gradient, images, kernel, rate)
-        return found.flip(-1) if rate == (2, 2) else found
-
-    monkeypatch.setattr(depthwise, "kernel_gradient", wrong)
-    assert "depthwise" in difference()
-
-
 def test_a_compiled_step_is_tried_like_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -160,7 +124,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     return found
 
 
-def test_a_gpu_that_fails_is_tried_once_and_said(gpu: torch.device, starter_here: None, monkeypatch: Any) -> None:
+def test_a_gpu_that_fails_is_tried_once_and_said(gpu: torch.device, monkeypatch: Any) -> None:
     device, why = training_device("auto")
     assert device == CPU
     assert why.startswith(f"{GPU} is not used, and the CPU is: in a trial, a training step there ends with ")

@@ -1,12 +1,15 @@
 """Step records are read once somebody looks, and thinned when there are very many."""
 
+import itertools
 import time
 from pathlib import Path
 
 import pytest
 
+from core.training.run import log as log_file
 from core.training.run.log import LIMIT, LogWriter, RunLog, read_log
 from core.training.run.records import RunStarted, Step, Warned, to_line
+from tests.reads import counted_reads
 
 STARTED = RunStarted(
     config={"epochs": 9}, device="cpu", precision="fp32", num_params=1, num_train_images=1, num_val_images=1,
@@ -56,6 +59,24 @@ def test_very_many_steps_are_thinned_but_not_the_latest(tmp_path: Path) -> None:
     assert len(log.steps) <= LIMIT
     assert log.steps[0] == step(1)
     assert log.steps[-2000:] == [step(number) for number in range(18_001, 20_001)]
+
+
+def test_a_million_steps_are_read_in_parts_and_leave_a_curve_of_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """160 MB were in memory at once, and the first and the last twenty thousand steps stayed. Here a tenth of both."""
+    monkeypatch.setattr(log_file, "BLOCK_BYTES", 100_000)
+    path = tmp_path / "log.jsonl"
+    path.write_text(to_line(STARTED) + "".join(to_line(step(number)) for number in range(1, 100_001)) + '{"kind":')
+    with counted_reads() as reads:
+        log = read_log(path)
+        assert reads["log.jsonl"] == path.stat().st_size
+    with path.open("rb") as file:
+        assert max(map(len, log_file._blocks_of_lines(file))) < 101_000
+    numbers = [each.step for each in log.steps]
+    assert numbers == sorted(numbers)
+    assert (numbers[0], numbers[-1], log.bad_lines) == (1, 100_000, [])
+    assert max(later - one for one, later in itertools.pairwise(numbers)) <= 128, "50 steps a point of 2,000, doubled"
 
 
 def test_a_step_line_of_another_form_is_left_out(tmp_path: Path) -> None:
