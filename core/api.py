@@ -68,6 +68,11 @@ class Model:
     _predictor: "Predictor"
     temperature: float | None = None
 
+    @property
+    def number_format(self) -> str:
+        """fp32 or bf16, or int8 for a file that was calibrated for it, where that is faster."""
+        return self._predictor.precision
+
     def segment(self, photo: str | Path | Image.Image) -> NDArray[np.uint8]:
         """Return mask_HW of a photo: class ids, uint8, at the upright photo's own size.
 
@@ -101,7 +106,7 @@ class Model:
 def open_model(
     checkpoint: str | Path, *, tta: TTA = NO_TTA, given: Given = NOTHING, temperature: float | str | None = None
 ) -> Model:
-    """Open a checkpoint and make it ready to segment, on the GPU if there is one.
+    """Open a checkpoint and make it ready to segment, on the GPU if there is one and no trial was against it.
 
     Args:
         checkpoint: a file, `starter`, or the name of a model on offer, which is downloaded once.

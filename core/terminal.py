@@ -240,8 +240,10 @@ def show_evaluate(document: Document) -> str:
     from core.metrics.guard import suspicion
     from core.metrics.scores import Scores
 
+    speed = f"{document['images_per_second']:.1f} a second"
+    speed += ", in int8" if document.get("number_format") == "int8" else ""
     lines = [
-        f"{count(document['images'], 'photo')} of {document['split']}, {document['images_per_second']:.1f} a second",
+        f"{count(document['images'], 'photo')} of {document['split']}, {speed}",
         f"{'mIoU':<16}{_percent(document['miou']):>8}{_floor_of(document)}",
         f"{'pixel accuracy':<16}{_percent(document['pixel_accuracy']):>8}{_floor_of(document, 'pixel_accuracy')}",
     ]

@@ -45,6 +45,8 @@ def segment(arguments: argparse.Namespace) -> Document:
     make_folder(arguments.out)
     for repair in model.repairs:
         say(f"{arguments.checkpoint.name}: {repair}.")
+    if model.number_format == "int8":
+        say(f"{arguments.checkpoint.name} predicts in int8, for which it was calibrated.")
     return _Segmenting(arguments, model).run(stems)
 
 

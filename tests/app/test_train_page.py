@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import shutil
+import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -15,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.data.images import write_mask
+from core.model import device_verdict
+from core.model.device_verdict import Verdict
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.records import Checkpoint, RunEnded, Validating, Warned
@@ -116,6 +119,15 @@ def test_own_photos_start_from_installed_weights_and_random_ones_are_a_warning(v
     assert not app.warning
     app.selectbox(key="own-photos.init").set_value("random").run()
     assert "needs thousands of photos" in app.warning[0].value
+
+
+def test_a_new_run_says_what_a_trial_found_out_about_the_gpu(visit: Visit, demo_data: Path) -> None:
+    said = "Imagined GPU is not used, and the CPU is: in a trial, a training step takes 2 s there and 1 s without it"
+    device_verdict.store(Verdict(device="Imagined GPU", is_used=False, sentence=said, created_s=time.time()))
+    app = visit("train")
+    assert f"{said}." in texts(app)
+    app.selectbox(key="demo.device").set_value("cpu").run()
+    assert said not in texts(app)
 
 
 def test_a_bad_name_and_missing_data_leave_no_folder(visit: Visit, home: Path, demo_data: Path) -> None:

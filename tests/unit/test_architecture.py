@@ -237,7 +237,7 @@ def test_private_operations_of_torch_are_called_in_one_module() -> None:
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             if any(map(private.match, names)):
                 users.add(module_name(file))
-    assert users == {"core.model.fast.inference"}
+    assert users == {"core.model.fast.packed"}
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ def loaded_model(source: Source) -> LoadedModel:
     return _model(_key(source))
 
 
+def is_in_int8(source: Source) -> bool:
+    """Return whether a model predicts in int8: its file was calibrated for that, and it is faster here."""
+    return loaded_model(source).predictor.precision == "int8"
+
+
 def _key(source: Source) -> ModelKey:
     path, given = source if isinstance(source, GivenFile) else (source, NOTHING)
     return ModelKey(str(path), stamp(checkpoint_path(path)), given)

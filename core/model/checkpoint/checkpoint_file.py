@@ -10,6 +10,7 @@ was assumed or mended is listed in words, and no model is loaded in part.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class CheckpointMeta:
     """What a checkpoint states about itself; `scores` are fractions, `lineage` the legs and weights it comes from.
 
     It was written after `epoch` epochs and `step_in_epoch` steps of the next one; in mid-epoch it has no scores.
+    `int8` holds what `quantization` found of the convolutions that can compute in int8, by their names.
     """
 
     architecture: str
@@ -67,6 +69,7 @@ class CheckpointMeta:
     lineage: tuple[str, ...] = ()
     class_colors: tuple[str, ...] = ()
     step_in_epoch: int = 0
+    int8: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def classes(self) -> Classes:
@@ -230,6 +233,8 @@ def meta_of(values: dict[str, Any]) -> CheckpointMeta:
     numbers = (*counts, *meta.image_mean, *meta.image_std)
     if not all(isinstance(value, str) for value in texts) or not all(isinstance(n, int | float) for n in numbers):
         raise TypeError("its meta holds values of other types than it should")
+    if not all(len(seen) > 2 and all(map(math.isfinite, seen)) for seen in meta.int8.values()):
+        raise ValueError("its calibration for int8 is not whole")
     if not 1 <= meta.image_size <= MAX_IMAGE_SIZE:
         raise ValueError(f"its image size is {meta.image_size}")
     if meta.geometry not in GEOMETRIES:

@@ -1,6 +1,8 @@
 """A model's function, computed cheaper.
 
-inference.py     a copy of a model for prediction: folded, packed by private operations behind one switch, fused
+inference.py     a copy of a model for prediction: folded, packed, fused
+packed.py        convolutions with packed weights, by private operations behind one switch
+int8.py          convolutions in whole numbers of 8 bits, calibrated on photos
 convolutions.py  dilated convolutions that skip padding
 depthwise.py     depthwise convolutions with faster gradients
 """

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
 from core.model.fast import convolutions
 from core.model.fast.convolutions import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
-from core.model.fast.inference import can_pack, ready_to_predict
+from core.model.fast.inference import ready_to_predict
+from core.model.fast.packed import can_pack
 
 
 def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Conv2d]:

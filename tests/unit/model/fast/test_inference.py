@@ -11,8 +11,9 @@ from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import inference
-from core.model.fast.inference import PackedConv2d, can_pack, ready_to_predict
+from core.model.fast import int8, packed
+from core.model.fast.inference import folded, ready_to_predict
+from core.model.fast.packed import PackedConv2d, can_pack
 from core.model.predict.predictor import open_predictor
 from core.model.weights.starter import sample_photos
 from tests.small_models import save_lively_model
@@ -43,7 +44,7 @@ def test_logits_are_the_same_at_any_size_and_in_any_batch(
     architecture: str, output_stride: int, is_packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_packed:
-        monkeypatch.setenv(inference.SWITCH, "0")
+        monkeypatch.setenv(packed.SWITCH, "0")
     model = model_with_statistics(architecture, output_stride)
     ready = ready_to_predict(model, (1, 3, SIZE, SIZE))
     assert any(isinstance(module, PackedConv2d) for module in ready.modules()) == (is_packed and can_pack())
@@ -69,10 +70,10 @@ def test_without_private_operations_masks_and_confidences_are_the_same(
     )
     found = []
     for switch in ("1", "0"):
-        monkeypatch.setenv(inference.SWITCH, switch)
+        monkeypatch.setenv(packed.SWITCH, switch)
         predictor, _ = open_predictor(checkpoint)
         is_packed = any(isinstance(module, PackedConv2d) for module in predictor._model.modules())
-        assert is_packed == (switch == "1" and inference._works())
+        assert is_packed == (switch == "1" and packed._works())
         found.append((predictor.logits([photo]), predictor.predict(photo, with_confidence=True)))
     (private_NKSS, private), (public_NKSS, public) = found
     assert len(np.unique(public.mask_HW)) > 3
@@ -95,13 +96,13 @@ def test_private_operations_that_changed_are_not_used(fault: str, monkeypatch: p
     if fault == "other numbers":
         monkeypatch.setattr(PackedConv2d, "forward", other_numbers)
     else:
-        monkeypatch.setattr(inference, "_pack", gone if fault == "gone" else lambda weight: weight)
-    inference._works.cache_clear()
+        monkeypatch.setattr(packed, "_pack", gone if fault == "gone" else lambda weight: weight)
+    packed._works.cache_clear()
     assert not can_pack()
     ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, SIZE, SIZE))
     assert not any(isinstance(module, PackedConv2d) for module in ready.modules())
     monkeypatch.undo()
-    inference._works.cache_clear()
+    packed._works.cache_clear()
 
 
 def test_the_model_itself_is_left_as_it_is_and_may_change_afterwards() -> None:
@@ -161,3 +162,22 @@ def test_in_bf16_everything_is_bf16() -> None:
     ready = ready_to_predict(model_with_statistics(MOBILENET, 16), (1, 3, 32, 32), precision="bf16")
     with torch.inference_mode():
         assert ready(torch.zeros(1, 3, 32, 32, dtype=torch.bfloat16))["out"].dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not int8.can_compute(), reason="this PyTorch has no convolutions in int8")
+@pytest.mark.parametrize("architecture", ["deeplabv3_resnet50", "deeplabv3_efficientnet_lite0", MOBILENET])
+def test_in_int8_logits_are_near_at_any_size_and_in_any_batch(architecture: str) -> None:
+    model = model_with_statistics(architecture, 16)
+    images = [torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+    seen = int8.calibrate(folded(model), images)
+    ready = ready_to_predict(model, (1, 3, SIZE, SIZE), int8=seen)
+    whole = [module for module in ready.modules() if isinstance(module, int8.Int8Conv2d)]
+    assert len(whole) == len(seen) > 45
+    hand_on = sum(each.emits is not None for each in whole)
+    assert hand_on > 0.3 * len(whole) or architecture == MOBILENET, "many results stay in 8 bits"
+    for shape in ((1, 3, SIZE, SIZE), (3, 3, SIZE, SIZE), (1, 3, 48, 80)):
+        seen_NCHW = torch.randn(shape, generator=torch.Generator().manual_seed(9)).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            exact, logits = (each(seen_NCHW)["out"] for each in (model, ready))
+        spread = exact.std()
+        assert float((logits - exact).square().mean().sqrt()) < 0.2 * spread, (float(spread), shape)

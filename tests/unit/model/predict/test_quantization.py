@@ -1,0 +1,69 @@
+"""A file calibrated for int8 predicts so where that is faster, and is not written where masks would change."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import CheckpointError, DataError
+from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.model.checkpoint.export import export
+from core.model.fast import int8
+from core.model.photo import open_photo_file
+from core.model.predict import predictor, quantization
+from core.model.predict.quantization import calibrated
+from core.model.weights.starter import sample_photos
+from tests.small_models import save_lively_model
+
+pytestmark = pytest.mark.skipif(not int8.can_compute(), reason="this PyTorch has no convolutions in int8")
+
+
+def test_what_was_calibrated_is_stored_and_used_where_it_is_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks of random weights change more than those of trained ones; the trial is told to allow it."""
+    monkeypatch.setattr(quantization, "SAME_MASK", 0.3)
+    photos = [sample_photos()[0].file, sample_photos()[1].file] * 2
+    opened, share = calibrated(open_checkpoint(save_lively_model(tmp_path / "best.pt")), photos, photos)
+    assert 0.3 < share <= 1
+    file = export(opened, "safetensors", tmp_path / "int8.safetensors", half=True).file
+    photo, masks = open_photo_file(photos[0]).photo, {}
+    for is_faster in (True, False):
+        monkeypatch.setattr(predictor, "is_faster", lambda *_, is_faster=is_faster: is_faster)
+        ready, again = predictor.open_predictor(file)
+        assert again.meta.int8 == opened.meta.int8
+        masks[ready.precision] = ready.predict(photo).mask_HW
+    assert set(masks) > {"int8"}
+    assert 0.3 < np.mean(masks["int8"] == next(masks[name] for name in masks if name != "int8")) < 1
+
+    broken = dict(again.meta.int8, **{next(iter(again.meta.int8)): [0.0, 1.0, 0.5]})
+    again.meta.int8.update(broken)
+    with pytest.raises(CheckpointError, match="export it again with --int8"):
+        predictor.open_predictor(again)
+
+
+def test_where_masks_change_or_photos_lack_nothing_is_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, photo = open_checkpoint(save_lively_model(tmp_path / "best.pt")), sample_photos()[0].file
+    with pytest.raises(DataError, match="3 validation photos; there are 2"):
+        calibrated(opened, [photo] * 3, [photo] * 2)
+    monkeypatch.setattr(quantization, "SAME_MASK", 1.1)
+    with pytest.raises(CheckpointError, match="keep their class, too few"):
+        calibrated(opened, [photo] * 3, [photo] * 3)
+
+
+def test_the_faster_of_two_is_found_by_a_picture() -> None:
+    class Busy:
+        image_size = 8
+
+        def __init__(self, size: int) -> None:
+            self._square = torch.rand(size, size)
+
+        def logits_of(self, _picture: torch.Tensor) -> torch.Tensor:
+            return self._square @ self._square
+
+    small, large = Busy(4), Busy(1500)
+    assert predictor.is_faster(small, large)  # type: ignore[arg-type]
+    assert not predictor.is_faster(large, small)  # type: ignore[arg-type]
