@@ -32,6 +32,9 @@ TEXT, WHITE = "#000037", "#ffffff"
 END = "\N{NO-BREAK SPACE}"
 """Before a number at the end of its bar, which it would touch."""
 
+ROOM = 1.3
+"""How far an axis reaches, as a multiple of the longest bar: on a phone, too, the number at its end is not cut."""
+
 CLEAR = "rgba(0,0,0,0)"
 UNUSED_BUTTONS = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "reset"]
 BAR_HEIGHT_PX, BAR_MARGIN_PX = 24, 70
@@ -141,7 +144,7 @@ def class_bars(
     )  # fmt: skip
     highest = max((value for _, value in values), default=0.0)
     figure.update_layout(hovermode="closest", bargap=0.3)
-    figure.update_xaxes(tickformat=".0%", range=[0, 1.18 * highest or 1], showgrid=True)
+    figure.update_xaxes(tickformat=".0%", range=[0, ROOM * highest or 1], showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, title=None, ticksuffix=" ")
     return figure
 

@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def under_torchrun(module: str, *arguments: str, trouble: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program in two processes, which have two minutes, and each one thread."""
+    """Run a program in two processes, which have four minutes, and each one thread."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
         [sys.executable, *launcher, "-m", module, *arguments],
@@ -43,7 +43,7 @@ def under_torchrun(module: str, *arguments: str, trouble: str = "") -> subproces
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

@@ -20,7 +20,7 @@ from core.metrics.image_scores import ImageScore
 from core.metrics.object_size import SizeScore
 from core.metrics.scores import ClassScore, Scores
 from core.wording import count
-from ui.charts import END, NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, literal
+from ui.charts import END, NEUTRAL, ROOM, TEXT, THEME_COLORS, WHITE, blank, literal
 from ui.compare.image_filter import ImageFilter, size_words
 
 Share = Literal["Counts", "Of the truth", "Of the prediction"]
@@ -150,7 +150,7 @@ def errors_figure(shares: Sequence[Sequence[float]], labels: Sequence[str]) -> g
         )  # fmt: skip
     figure.update_layout(barmode="group", hovermode="closest", legend={"traceorder": "normal"})
     longest = max(share for side in shares for share in side)
-    figure.update_xaxes(tickformat=".1%", range=[0, 1.2 * longest or 1])  # with room for the number at the longest bar
+    figure.update_xaxes(tickformat=".1%", range=[0, ROOM * longest or 1])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
@@ -208,7 +208,7 @@ def class_bars(a: Scores, b: Scores, a_label: str, b_label: str) -> go.Figure:
     figure.update_layout(
         barmode="group", hovermode="closest", bargap=0.3, bargroupgap=0.06, legend_traceorder="reversed"
     )
-    figure.update_xaxes(tickformat=".0%", range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    figure.update_xaxes(tickformat=".0%", range=[0, ROOM], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
     figure.update_yaxes(showgrid=False, categoryorder="array", categoryarray=[literal(a.name) for a, _ in pairs])
     return figure
 

@@ -13,7 +13,7 @@ from core.classes import Classes
 from core.data.statistics.split_stats import VOC_SHARES, ClassStats, SplitStats
 from core.voc import BACKGROUND
 from core.wording import count
-from ui.charts import NEUTRAL, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal
+from ui.charts import NEUTRAL, ROOM, TEXT, THEME_COLORS, WHITE, blank, class_bars, literal
 from ui.dataset.browser import PhotoFilter
 
 HEAT_COLUMNS = 6
@@ -66,7 +66,7 @@ def _beside_voc(figure: go.Figure, entries: Sequence[ClassStats], voc: Sequence[
             x=voc, y=[literal(entry.name) for entry in entries], orientation="h", name="VOC 2012", **VOC_LANE,
             marker={"color": NEUTRAL}, hovertemplate="%{y} in VOC 2012: %{x:.1%}<extra></extra>",
         )  # fmt: skip
-        figure.update_xaxes(range=[0, 1.18 * max(*bars.x, *(share or 0 for share in voc))])
+        figure.update_xaxes(range=[0, ROOM * max(*bars.x, *(share or 0 for share in voc))])
         figure.update_layout(barmode="overlay", margin_t=40)
     return figure
 
