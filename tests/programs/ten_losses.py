@@ -17,6 +17,7 @@ from core.data.dataset import open_dataset
 from core.training.distributed import World, joined
 from core.training.loop.loop import TrainingLoop
 from core.training.settings.config import TrainingConfig
+from tests.programs.thin import build_thin
 
 SETTINGS: dict[str, Any] = {
     "architecture": "deeplabv3_efficientnet_lite0", "output_stride": 16, "image_size": 32, "batch_size": 4,
@@ -64,6 +65,7 @@ def models(loop: TrainingLoop) -> tuple[torch.nn.Module, torch.nn.Module]:
 
 
 if __name__ == "__main__":
+    build_thin()
     with joined(World.from_environment(os.environ)) as world:
         found = ten_losses(Path(sys.argv[1]), world)
         if world.is_rank_0:
