@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # a trainer outlives its starter
 def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jobs, "PROGRAM", "core")  # the page's run begins from ImageNet, whose weights fit the whole network
+    monkeypatch.setattr(jobs, "PROGRAM", "core")  # ImageNet weights fit the whole network
     ship_stand_in()
     save_lively_model(tmp_path / "mine.pt", seed=1)
     shutil.copy(SAMPLES / "cat.jpg", "photo.jpg")
