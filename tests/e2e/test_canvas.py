@@ -185,8 +185,9 @@ class Hand:
         self.wanted[flood(self.wanted, (y, x), connectivity=1)] = value
 
     def take_region(self, place: tuple[float, float], value: int, level: int) -> None:
-        point = self.screen(*place)
+        expect(self.page.get_by_role("button", name="Region", exact=True)).to_have_attribute("aria-pressed", "true")
         expect(self.page.get_by_text("Finding the regions")).to_be_hidden()
+        point = self.screen(*place)
         self.page.mouse.click(*point)
         labels_HW, levels = regions_in(read_photo(self.photo))
         x, y = self.pixel(point)
