@@ -15,7 +15,7 @@ from core.wording import count
 
 
 def trust(arguments: argparse.Namespace) -> Document:
-    """Report what share of the pixels above which confidence is right: promised, from held-out photos."""
+    """Report the confidence above which 90, 95 and 99 % of the pixels are right, as held-out photos promise."""
     from core.training.held_out import trust_checkpoint
     from core.training.trust import write
 

@@ -27,8 +27,8 @@ KEEPS_NOTHING = LEVELS
 AIMS = (0.90, 0.95, 0.99)
 """The shares to be right that are offered."""
 MEANING = (
-    "Less sure pixels are left void. From which confidence on, held-out photos say, by conformal risk control "
-    "(Angelopoulos et al. 2022). The promise is for the average over photos like them, in one pass: not for one photo, "
+    "Pixels below a confidence threshold become void. The threshold is chosen on held-out photos, by conformal risk "
+    "control (Angelopoulos et al. 2022). The promise is a mean over photos like them, in one pass: not for one photo, "
     "class or pixel. A photo that keeps nothing counts as right, and what masks leave void is not counted."
 )
 

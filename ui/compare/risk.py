@@ -32,7 +32,7 @@ def show_risk(a: Side, b: Side) -> list[go.Figure]:
                 st.caption("Promises are counted on val; choose it above.")
     if not there:
         return []
-    show_chart(Chart("risk", "**Right of what is kept**", risk_figure(there), "Share right over share kept"))
+    show_chart(Chart("risk", "**Accuracy of the kept pixels**", risk_figure(there), "Share right over share kept"))
     st.caption(
         "To the left only the surest pixels are kept, to the right all: means over held-out photos that keep "
         "something. The marks are the thresholds below."
@@ -93,8 +93,8 @@ def promise_table(there: Sequence[tuple[str, Trust]]) -> pd.DataFrame:
                     "Checkpoint": label, "To be right": f"{100 * aim:.0f} %",
                     "Promised": percent(found.promise) if is_kept else "nothing",
                     "From confidence": percent(found.confidence) if is_kept else MISSING,
-                    "Keeps": percent(found.kept), "Right of it": percent(found.right),
-                    "Held-out photos": found.num_photos, "Of them keep nothing": found.num_empty,
+                    "Keeps": percent(found.kept), "Right of these": percent(found.right),
+                    "Held-out photos": found.num_photos, "Photos with nothing kept": found.num_empty,
                 })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -122,7 +122,7 @@ def _confidence(a: Side, b: Side) -> list[go.Figure]:
                 "(Guo et al. 2017), at the size the model works at.",
             )  # fmt: skip
     figure = reliability_figure(curves, labels)
-    show_chart(Chart("confidence", "**Is it as sure as it is right?**", figure, "Share right over confidence"))
+    show_chart(Chart("confidence", "**Does confidence match accuracy?**", figure, "Share right over confidence"))
     st.caption(f"On the line, of the pixels a model is 80 % sure of, 80 % are right; below it is too sure. {CLICK}")
     return [figure]
 

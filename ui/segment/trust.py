@@ -110,15 +110,15 @@ def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
 def unlikeness(share: float, num_photos: int) -> str:
     """Return a percentile among held-out photos in words, without a full stop."""
     if share == 1:
-        return f"More unlike the training photos than each of the {num_photos} held-out photos"
-    return f"More unlike the training photos than {int(100 * share)} of 100 held-out photos"
+        return f"Less like the training photos than each of the {num_photos} held-out photos"
+    return f"Less like the training photos than {int(100 * share)} of 100 held-out photos"
 
 
 def said(promise: Promise, tta: TTA | None, *, is_far: bool = False) -> str:
     """Return what is promised, in words; `is_far` says that the photo is unlike the training photos."""
     aim, held_out = f"{100 * promise.aim:.0f} %", f"the {promise.num_photos} held-out photos"
     if promise.right is None:
-        return f"At no confidence was {aim} right on {held_out}, so nothing is kept."
+        return f"No threshold reached {aim} right on {held_out}, so nothing is kept."
     if is_far:
         return "No promise for a photo so unlike the training photos."
     if tta not in (None, NO_TTA):

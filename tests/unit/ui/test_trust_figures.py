@@ -39,7 +39,7 @@ NOTHING = Promise(0.99, 0.98, 256, 150, 150, 0.0, None)
             False,
             "99 % cannot be promised from 150 photos: of what this kept of the 150 held-out photos, 99.1",
         ),
-        (NOTHING, None, False, "At no confidence was 99 % right on the 150 held-out photos, so nothing is kept."),
+        (NOTHING, None, False, "No threshold reached 99 % right on the 150 held-out photos, so nothing is kept."),
         (PROMISED, NO_TTA, True, "No promise for a photo so unlike"),
         (PROMISED, FLIP_AND_SCALES, False, "No promise with test-time augmentation or tiles"),
     ],
@@ -50,8 +50,8 @@ def test_a_promise_is_said_with_what_it_holds_for(promise: Promise, tta: TTA | N
 
 
 def test_unlikeness_is_said_in_photos() -> None:
-    assert unlikeness(0.993, 150) == "More unlike the training photos than 99 of 100 held-out photos"
-    assert unlikeness(1.0, 150) == "More unlike the training photos than each of the 150 held-out photos"
+    assert unlikeness(0.993, 150) == "Less like the training photos than 99 of 100 held-out photos"
+    assert unlikeness(1.0, 150) == "Less like the training photos than each of the 150 held-out photos"
 
 
 def test_compare_draws_the_curve_and_lists_the_promises() -> None:
