@@ -47,6 +47,7 @@ from core.voc import VOID
 from tests.bench._report_loop import ReportPairs, report_model
 
 TOTAL_S = 470.0
+PROGRAM = (sys.executable, "-m", "tests.bench.gpu")
 SHARES = {"trial": 0.08, "training": 0.26, "evaluation": 0.12, "prediction": 0.08, "run": 0.26, "compiled": 0.20}
 """The parts in their order, and their shares of the time; what one leaves is the next one's."""
 STARTING_S = 12.0
@@ -143,7 +144,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run_part(part: str, options: list[str], budget_s: float, folder: Path) -> tuple[dict[str, float], str]:
     """Run a part in a process of its own; return its figures, and why there are not all of them."""
-    command = [sys.executable, "-m", "tests.bench.gpu", *options, "--part", part, "--seconds", str(budget_s)]
+    command = [*PROGRAM, *options, "--part", part, "--seconds", str(budget_s)]
     home = folder / f"home-{part}"
     home.mkdir()
     with (folder / f"{part}.txt").open("w+", encoding="utf-8") as output:

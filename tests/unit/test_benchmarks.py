@@ -48,7 +48,7 @@ def test_every_part_of_the_gpu_s_benchmark_runs(
     make_networks_thin(monkeypatch)
     monkeypatch.setattr(gpu, "report_model", lambda num_classes: build_model(MOBILENET, num_classes, output_stride=16))
     compiled: list[str] = []
-    monkeypatch.setattr(nn.Module, "compile", lambda _module, backend: compiled.append(backend))
+    monkeypatch.setattr(nn.Module, "compile", lambda _module, backend, **_: compiled.append(backend))
     asked = {}
 
     def run_here(part: str, options: list[str], budget_s: float, _folder: Path) -> tuple[dict[str, float], str]:
@@ -71,10 +71,8 @@ def test_every_part_of_the_gpu_s_benchmark_runs(
 
 
 def test_a_part_that_takes_too_long_leaves_what_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho '[\"a\", 2.5]'\necho '[\"b\", null]'\nexec sleep 60\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    assert gpu._run_part("run", ["x"], 1.0, tmp_path) == ({"a": 2.5}, "its 1 s were over")
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    slow = """import time; print('["a", 2.5]\\n["b", null]', flush=True); time.sleep(600)"""
+    monkeypatch.setattr(gpu, "PROGRAM", (sys.executable, "-S", "-c", slow))
+    assert gpu._run_part("run", ["x"], 4.0, tmp_path) == ({"a": 2.5}, "its 4 s were over")
+    monkeypatch.setattr(gpu, "PROGRAM", (sys.executable, "-S", "-c", "raise SystemExit(1)"))
     assert gpu._run_part("trial", ["x"], 60.0, tmp_path) == ({}, "it ended with exit code 1; see above")
