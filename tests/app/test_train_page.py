@@ -125,7 +125,7 @@ def test_a_new_run_says_what_a_trial_found_out_about_the_gpu(visit: Visit, demo_
     said = "Imagined GPU is not used, and the CPU is: in a trial, a training step takes 2 s there and 1 s without it"
     device_verdict.store(Verdict(device="Imagined GPU", is_used=False, sentence=said, created_s=time.time()))
     app = visit("train")
-    assert f"{said}." in texts(app)
+    assert f"When a GPU was last tried here ({time.strftime('%Y-%m-%d')}): {said}." in texts(app)
     app.selectbox(key="demo.device").set_value("cpu").run()
     assert said not in texts(app)
 

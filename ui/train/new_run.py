@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def _show_start(path: Path, config: TrainingConfig) -> None:
         st.caption(sentence)
     verdict = device_verdict.read()
     if verdict and config.device == "auto":
-        st.caption(plain(f"{verdict.sentence}."))
+        tried = time.strftime("%Y-%m-%d", time.localtime(verdict.created_s))
+        st.caption(plain(f"When a GPU was last tried here ({tried}): {verdict.sentence}."))
 
 
 def settings_form(base: TrainingConfig, key: str) -> TrainingConfig:
