@@ -84,6 +84,16 @@ class World:
             )
         return share
 
+    def take_gpu(self) -> None:
+        """Make this process use its own GPU; raises `RunError` if the machine has fewer than processes."""
+        count = torch.cuda.device_count()
+        if self.local_size > count:
+            raise RunError(
+                f"{self.local_size} processes were started on a machine with {count} GPU{'s'[: count != 1]}; start one "
+                "for each, or train on the CPU with device=cpu."
+            )
+        torch.cuda.set_device(self.local_rank)
+
     def any_of(self, flag: bool) -> bool:  # noqa: FBT001 (the flag is the value)
         """Return whether the flag is set in any process."""
         return bool(self.summed(torch.tensor(int(flag))))
@@ -170,7 +180,6 @@ def joined(world: World) -> Iterator[World]:
     backend = "gloo"
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
-        _take_gpu(world)
     store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=LONGEST_WAIT))
     dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=LONGEST_WAIT)
     yield replace(world, store=store)
@@ -185,16 +194,6 @@ def _exit_at_once() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def _take_gpu(world: World) -> None:
-    count = torch.cuda.device_count()
-    if world.local_size > count:
-        raise RunError(
-            f"{world.local_size} processes were started on a machine with {count} GPU{'s'[: count != 1]}; start one "
-            "for each, or hide the GPUs with CUDA_VISIBLE_DEVICES= and train on the CPU."
-        )
-    torch.cuda.set_device(world.local_rank)
 
 
 @contextmanager

@@ -22,10 +22,10 @@ from core.metrics.scores import floor_of_pixels
 from core.model.architectures import count_parameters
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint
 from core.model.device import device_name
+from core.training.loop.compiled import compile_if_worth
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.preflight import data_warnings, preflight
 from core.training.loop.saving import Snapshot, rename_old_best, save, write
-from core.training.loop.trial import compile_if_worth
 from core.training.run import evaluations, machine
 from core.training.run.changes import CHANGED_MEANWHILE, changed_data, stretched_schedule
 from core.training.run.folders import Run
@@ -107,7 +107,7 @@ class TrainingLeg:
             if isinstance(record, Preflight):
                 self._step_seconds = record.step_seconds
             yield record
-        compile_if_worth(self._loop, self._step_seconds)
+        yield from compile_if_worth(self._loop, self._step_seconds)
         yield from _once_a_second(COMPUTING, self._loop.compute_features())
 
     def _read_pairs(self) -> Iterator[Record]:

@@ -134,8 +134,8 @@ class TrainingLoop:
         """Train together with the loops of the other processes from now on; all processes call this together."""
         self._step.connect()
 
-    def compile_step(self, backend: str = "inductor") -> None:
-        """Compile the training step; the first one to come takes long."""
+    def compile_step(self, backend: str | None = "inductor") -> None:
+        """Compile the training step, with None no longer; the first one to come takes long."""
         self._step.compile(backend)
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[Record]:

@@ -4,6 +4,7 @@ It takes one real step, writes and reopens a checkpoint, evaluates whole photos,
 then restores weights, statistics, optimizer, progress and random numbers: the training is bit for bit the same.
 """
 
+import itertools
 import math
 import shutil
 import time
@@ -40,6 +41,9 @@ from core.wording import count, megabytes
 
 NUM_PHOTOS = 2
 """The most validation photos that the preflight evaluates."""
+
+NUM_STEPS = 3
+"""Steps after which the seconds of one are known; the first of a process takes longer than the others."""
 
 PROBE = ".preflight.pt"
 
@@ -96,6 +100,23 @@ def preflight_step(loop: TrainingLoop) -> None:
     """Take part in the preflight's step in a process that is not rank 0, and restore the loop."""
     with _restoring(loop):
         _step(loop)
+
+
+def seconds_of_step(loop: TrainingLoop) -> float:
+    """Take a few steps, restore the loop, and return the seconds of the fastest with the loading of its batch."""
+    times_s: list[float] = []
+
+    def is_enough() -> bool:
+        synchronize(loop.device)
+        times_s.append(time.perf_counter())
+        return len(times_s) > NUM_STEPS
+
+    with _restoring(loop):
+        loop.progress = RunProgress()
+        for _ in loop.train_epoch(is_enough):
+            pass
+        is_enough()  # the epoch may be shorter
+    return min(after - before for before, after in itertools.pairwise(times_s[: NUM_STEPS + 1]))
 
 
 def _act(number: int) -> Preparing:

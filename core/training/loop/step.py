@@ -49,7 +49,8 @@ class TrainingStep:
         self.parts = 1
         self.notes: list[str] = []
         self._world = world
-        self._trained: nn.Module = CoarseLogits(model, stages if config.store_features else None)
+        self._stages = stages if config.store_features else None
+        self._trained: nn.Module = CoarseLogits(model, self._stages)
         self._config = config
         self._device = device
         self._precision = precision
@@ -83,9 +84,15 @@ class TrainingStep:
         """Synchronize gradients with the other processes from now on; all processes call this together."""
         self._trained = self._world.parallel(self._trained, self._device)
 
-    def compile(self, backend: str | Callable[..., Any] = "inductor") -> None:
-        """Compile the model for the steps to come, which the next one does; the weights stay where they are."""
-        self._trained.compile(backend=backend)
+    def compile(self, backend: str | Callable[..., Any] | None = "inductor") -> None:
+        """Compile the model for the steps to come, which the next one does; with None, compile it no longer.
+
+        For one process alone: what `connect` wrapped the model in would be lost.
+        Each shape is compiled for itself: trials and training differ in theirs, and code for any shape is slower.
+        """
+        self._trained = CoarseLogits(self.model, self._stages)
+        if backend:
+            self._trained.compile(backend=backend, dynamic=False)
 
     def take(self, images_N3SS: Tensor, masks_NSS: Tensor, *, steps_done: int, learning_rate: float) -> float:
         """Train on a batch of images or stored features, and return its loss; if not finite, raises `RunError`.

@@ -1,4 +1,4 @@
-"""The trial of a GPU, and of compiled code on it: a real training step has to give what the CPU gives, and sooner.
+"""The trial of a GPU: a real training step has to give what the CPU gives, and sooner.
 
 The step is one of the starter model on the two photos that come with Atrous, with BatchNorm statistics frozen in the
 backbone, as on own photos. Its gradients hardly feel rounding: against fp32 they move by 3 % in TF32 and by 11 % in
@@ -8,15 +8,14 @@ in TF32 (dev/LOG.md), so they would tell nothing about a device.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from core.data.loading.transforms import normalize, photo_in_square
-from core.errors import RunError
+from core.errors import CoreError, RunError
 from core.home import PROJECT_ROOT
 from core.model import device_verdict
 from core.model.architectures import EFFICIENTNET
@@ -26,27 +25,25 @@ from core.model.predict.predictor import Predictor
 from core.model.predict.upsampling import resolve
 from core.model.weights.pretrained import open_named
 from core.training.distributed import ALONE, World
-from core.training.loop.step import TrainingStep
+from core.training.loop.memory import is_out_of_memory
+from core.training.loop.step import LESS_MEMORY, TrainingStep
 from core.training.settings.config import TrainingConfig
 from core.voc import BACKGROUND, VOID
-
-if TYPE_CHECKING:
-    from core.training.loop.loop import TrainingLoop
 
 Clock = Callable[[], float]
 
 SIZE_PX = 96
+"""The size of the photos of the steps that are compared."""
+SPEED_PX, SPEED_COPIES = 256, 2
+"""A timed step is nearer to a real one, on eight larger photos: on four small ones a GPU waits for its orders."""
 LEARNING_RATE = 1e-4
 REPEATS = 3
-"""Timed steps, after the two that are compared, which warm up."""
+"""Timed steps, after one that warms up."""
+ENOUGH_S = 3.0
+"""No step is timed again after this long: on a CPU one may take seconds."""
 
 LEAST_NORM = 0.01
 """A layer's gradient is compared with at least this share of all gradients: some are zero but for rounding."""
-
-LONG_S = 30 * 60.0
-"""A training that would take longer than this on a GPU has its step compiled, if a trial is for it."""
-WORTH = 2.0
-"""How many times the seconds of compiling a compiled training has to save."""
 
 
 class Stepper(Protocol):
@@ -54,6 +51,10 @@ class Stepper(Protocol):
 
     def step(self) -> float:
         """Take a training step, wait until it is done, and return its loss."""
+        ...
+
+    def speed_step(self) -> None:
+        """Take a step on more and larger photos, and wait until it is done."""
         ...
 
     def numbers(self) -> dict[str, Tensor]:
@@ -74,11 +75,15 @@ TOLERANCES = {"fp32": Tolerance(0.01, 0.1, 0.5), "bf16": Tolerance(0.03, 0.4, 0.
 
 
 class Judged(NamedTuple):
-    """Why the candidate is not used, empty if it is; the seconds of a step of the candidate and of the usual one."""
+    """Why the candidate is not used, empty if it is; the seconds of a step of the candidate and of the usual one.
+
+    A reason that is not `lasting` says nothing about the candidate: memory was short, or the starter is damaged.
+    """
 
     reason: str
     seconds: float = 0.0
     usual_seconds: float = 0.0
+    lasting: bool = True
 
 
 def judge(
@@ -90,35 +95,47 @@ def judge(
 ) -> Judged:
     """Return whether a candidate takes the steps that `exact` takes, and takes them faster than `usual` does.
 
-    Whatever goes wrong in the candidate is a reason not to use it.
+    Whatever goes wrong in the candidate is a reason not to use it; what goes wrong before it is no lasting one.
     """
+    try:
+        truth, other = exact(), usual()
+        expected_losses, expected = [truth.step()], truth.numbers()
+        expected_losses.append(truth.step())
+        other.speed_step()
+    except (CoreError, OSError, RuntimeError, MemoryError) as error:
+        return Judged(f"without it a training step ends with {in_words(error)}", lasting=False)
     try:
         tried = candidate()
         losses, numbers = [tried.step()], tried.numbers()
         losses.append(tried.step())
+        if reason := _difference(losses, expected_losses, numbers, expected, tolerance):
+            return Judged(reason)
+        seconds, usual_seconds = _timed(tried, other, clock)
     except Exception as error:  # noqa: BLE001 - a driver may raise anything, and its words are kept
-        return Judged(f"a training step there ends with {type(error).__name__}: {_first_line(error)}")
-    truth = exact()
-    expected_losses, expected = [truth.step()], truth.numbers()
-    expected_losses.append(truth.step())
-    if reason := _difference(losses, expected_losses, numbers, expected, tolerance):
-        return Judged(reason)
-    other = usual()
-    other.step()
+        lacks_memory = is_out_of_memory(error) or LESS_MEMORY in str(error)
+        return Judged(f"a training step there ends with {in_words(error)}", lasting=not lacks_memory)
+    slow = f"a training step takes {seconds:.3g} s there and {usual_seconds:.3g} s without it"
+    return Judged(slow if seconds >= usual_seconds else "", seconds, usual_seconds)
+
+
+def _timed(tried: Stepper, other: Stepper, clock: Clock) -> tuple[float, float]:
+    """Return the seconds of a step of each, the least of a few."""
+    tried.speed_step()
     seconds: list[float] = []
-    usual_seconds: list[float] = []
-    for _ in range(REPEATS):  # in turn: other programs slow both down
-        for stepper, taken in ((tried, seconds), (other, usual_seconds)):
+    other_seconds: list[float] = []
+    while len(seconds) < REPEATS and sum(seconds) + sum(other_seconds) < ENOUGH_S:
+        for stepper, taken in ((tried, seconds), (other, other_seconds)):  # in turn: other programs slow both down
             began_s = clock()
-            stepper.step()
+            stepper.speed_step()
             taken.append(clock() - began_s)
-    of_each = (min(seconds), min(usual_seconds))
-    slow = f"a training step takes {of_each[0]:.3g} s there and {of_each[1]:.3g} s without it"
-    return Judged(slow if of_each[0] >= of_each[1] else "", *of_each)
+    return min(seconds), min(other_seconds)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")
+def in_words(error: Exception) -> str:
+    """Return an error's kind and the first line of what it says, without the advice of a training's error."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    line = line.partition(";")[0] if isinstance(error, RunError) else line
+    return f"{type(error).__name__}: {line.rstrip('.')}"
 
 
 def _difference(
@@ -167,13 +184,24 @@ class StarterSteps:
         self._step = TrainingStep(model, config, device, precision)
         if compiled_by:
             self._step.compile(compiled_by)
-        self._photos, self._masks = _batch()
+        self._photos, self._masks = _batch(SIZE_PX)
         self._images = normalize(self._photos.to(device))
+        speed_photos, self._speed_masks = _batch(SPEED_PX, SPEED_COPIES)
+        self._speed_images = normalize(speed_photos.to(device))
 
     def step(self) -> float:
         """Take a training step, and return its loss."""
-        loss = self._step.take(self._images, self._masks, steps_done=0, learning_rate=LEARNING_RATE)
+        return self._take(self._images, self._masks)
+
+    def speed_step(self) -> None:
+        """Take a step on more and larger photos."""
+        self._take(self._speed_images, self._speed_masks)
+
+    def _take(self, images_N3SS: Tensor, masks_NSS: Tensor) -> float:
+        loss = self._step.take(images_N3SS, masks_NSS, steps_done=0, learning_rate=LEARNING_RATE)
         synchronize(self._device)
+        if self._step.parts > 1:
+            raise MemoryError(f"{len(images_N3SS)} photos of {images_N3SS.shape[-1]} px do not fit in memory")
         return loss
 
     def numbers(self) -> dict[str, Tensor]:
@@ -190,7 +218,7 @@ class StarterSteps:
         return gradients | {"logits": logits_KSS.cpu()}
 
 
-def _batch() -> tuple[Tensor, Tensor]:
+def _batch(size_px: int, copies: int = 1) -> tuple[Tensor, Tensor]:
     """Return the sample photos, also darker (uint8), and masks (int64) of void above and background below.
 
     The starter finds a cat and a person in them, so all its layers get gradients that point one way: with the photos'
@@ -199,10 +227,10 @@ def _batch() -> tuple[Tensor, Tensor]:
     photos = []
     for file in sorted((PROJECT_ROOT / "core" / "samples").glob("*.jpg")):
         with Image.open(file) as photo:
-            photos.append(photo_in_square(photo.convert("RGB"), SIZE_PX))
-    photos_N3SS = torch.stack([*photos, *(photo_3SS // 2 for photo_3SS in photos)])
-    masks_NSS = torch.full((len(photos_N3SS), SIZE_PX, SIZE_PX), BACKGROUND)
-    masks_NSS[:, : SIZE_PX // 8] = VOID
+            photos.append(photo_in_square(photo.convert("RGB"), size_px))
+    photos_N3SS = torch.stack([*photos, *(photo_3SS // 2 for photo_3SS in photos)] * copies)
+    masks_NSS = torch.full((len(photos_N3SS), size_px, size_px), BACKGROUND)
+    masks_NSS[:, : size_px // 8] = VOID
     return photos_N3SS, masks_NSS
 
 
@@ -216,16 +244,21 @@ def training_device(wanted: str, world: World = ALONE) -> tuple[torch.device, st
         raise RunError(f"device={wanted} asks for a GPU that PyTorch does not find on this machine; set device=auto.")
     if wanted == "cpu" or found is None:
         return CPU, ""
+    if world.size > 1 and found.type == "cuda":
+        world.take_gpu()
+        return found, ""
+    if world.size > 1 and wanted != "auto":
+        raise RunError(f"device={wanted} trains in one process; start it without torchrun, or set device=cpu.")
     if wanted != "auto":
         return found, ""
     if world.size > 1:
-        return (found if found.type == "cuda" else CPU), ""
+        return CPU, ""
     verdict = device_verdict.read(device_name(found)) or _tried(found)
     return (found, "") if verdict.is_used else (CPU, verdict.sentence)
 
 
 def _tried(device: torch.device) -> Verdict:
-    """Try a GPU, and keep the verdict."""
+    """Try a GPU, and keep the verdict, unless it is about something else."""
     precision, name = choose_precision("auto", device), device_name(device)
     judged = judge(
         lambda: StarterSteps(device, precision),
@@ -234,56 +267,19 @@ def _tried(device: torch.device) -> Verdict:
         TOLERANCES[precision],
     )
     verdict = verdict_of(name, judged)
-    device_verdict.store(verdict)
+    if judged.lasting:
+        device_verdict.store(verdict)
     return verdict
 
 
 def verdict_of(name: str, judged: Judged) -> Verdict:
     """Return the verdict on the GPU of this name, in words."""
-    if judged.reason:
+    if not judged.lasting:
+        sentence = f"{name} could not be tried, and the CPU is used: {judged.reason}; the next training tries it again"
+    elif judged.reason:
         sentence = f"{name} is not used, and the CPU is: in a trial, {judged.reason}"
     else:
         faster = judged.usual_seconds / judged.seconds
         same = "a training step gave the loss and the gradients that it gives on the CPU"
         sentence = f"{name} is used: in a trial, {same}, {faster:.1f} times as fast"
     return Verdict(device=name, is_used=not judged.reason, sentence=sentence, created_s=time.time())
-
-
-def compile_if_worth(loop: "TrainingLoop", step_seconds: float) -> None:
-    """Compile the steps of a long training on an NVIDIA GPU if a trial, made once, says that this saves time."""
-    left_s = step_seconds * (loop.config.epochs * loop.steps_per_epoch - loop.progress.steps_done)
-    if loop.device.type != "cuda" or loop.world.size > 1 or left_s < LONG_S:
-        return
-    verdict = device_verdict.read(device_name(loop.device))
-    if verdict and verdict.compiled_ratio is None:
-        verdict = with_compiled(verdict, *compiled_trial(loop.device, loop.precision, "inductor"))
-        device_verdict.store(verdict)
-    if verdict and is_worth_compiling(verdict, left_s):
-        loop.compile_step()
-        loop.notes.append(
-            f"Training steps are compiled: in a trial they were {verdict.compiled_ratio:.2f} times as fast"
-        )
-
-
-def compiled_trial(device: torch.device, precision: str, backend: str) -> tuple[Judged, float]:
-    """Try compiled steps against those that are not, on one device; return also the seconds that compiling takes."""
-    began_s = time.perf_counter()
-    judged = judge(
-        lambda: StarterSteps(device, precision, compiled_by=backend),
-        lambda: StarterSteps(device, "fp32"),
-        lambda: StarterSteps(device, precision),
-        TOLERANCES[precision],
-    )
-    return judged, time.perf_counter() - began_s
-
-
-def with_compiled(verdict: Verdict, judged: Judged, compile_seconds: float) -> Verdict:
-    """Return a verdict that also says what compiling is worth."""
-    ratio = 0.0 if judged.reason else judged.usual_seconds / judged.seconds
-    return replace(verdict, compiled_ratio=ratio, compile_seconds=compile_seconds)
-
-
-def is_worth_compiling(verdict: Verdict, seconds_left: float) -> bool:
-    """Return whether compiled steps save `WORTH` times the seconds of compiling them in the rest of a training."""
-    ratio = verdict.compiled_ratio or 0.0
-    return ratio > 1 and seconds_left * (1 - 1 / ratio) > WORTH * verdict.compile_seconds

@@ -22,7 +22,10 @@ class Told:
         self._losses, self._numbers = list(losses), numbers
 
     def step(self) -> float:
-        return self._losses.pop(0) if self._losses else 0.0
+        return self._losses.pop(0)
+
+    def speed_step(self) -> None:
+        pass
 
     def numbers(self) -> dict[str, Tensor]:
         return dict(self._numbers)
