@@ -70,7 +70,7 @@ class Model:
 
     @property
     def number_format(self) -> str:
-        """fp32 or bf16, or int8 for a file that was calibrated for it, where that is faster."""
+        """The number format: fp32 or bf16, or int8 for a file that was calibrated for it, where that is faster."""
         return self._predictor.precision
 
     def segment(self, photo: str | Path | Image.Image) -> NDArray[np.uint8]:

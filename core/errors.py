@@ -6,7 +6,8 @@
     |- PhotoError           a photo that cannot be segmented
     |- WeightsError         pretrained weights that cannot be found or downloaded
     |- CheckpointError      a checkpoint that cannot be opened, does not fit, or failed its verification;
-    |                       `MisfitError` (core.model.checkpoint.fitting) lists the weights that do not fit
+    |                       `MisfitError` (core.model.checkpoint.fitting) lists the weights that do not fit,
+    |                       `NoRoomError` is too little memory
     `- RunError             a run folder that cannot be created, read, started or extended
 
 Any other exception is a bug.
@@ -35,6 +36,10 @@ class WeightsError(CoreError):
 
 class CheckpointError(CoreError):
     """A checkpoint that cannot be opened, does not fit, or failed its verification."""
+
+
+class NoRoomError(CheckpointError):
+    """A checkpoint that opens, but for which too little memory is free."""
 
 
 class RunError(CoreError):

@@ -46,11 +46,12 @@ def recolored(classes: Classes, palette: str) -> Classes:
 def new_colors(taken: Sequence[str], number: int) -> tuple[str, ...]:
     """Return colours for further classes: each the light safe colour farthest from void's and from all before it.
 
-    Where none of these is left come the dark ones, and then any again.
+    Where none of these is left come the dark ones, and then those that were taken least often.
     """
     found = [VOC_CLASSES.css_color(VOID), *taken]
     for _ in range(number):
-        free = [color for color in SAFE_COLORS if color not in found] or SAFE_COLORS
+        least = min(map(found.count, SAFE_COLORS))
+        free = [color for color in SAFE_COLORS if found.count(color) == least]
         light = [color for color in free if _lab(color)[0] >= LEAST_LIGHTNESS]
         found.append(max(light or free, key=lambda color: min(math.dist(_lab(color), _lab(each)) for each in found)))
     return tuple(found[1 + len(taken) :])

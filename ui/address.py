@@ -22,7 +22,7 @@ DATA = ("source", "data")
 """The parameters shared by the pages that ask for a data set."""
 
 _PAGE, _CHOSEN, _LEFT, _DATA = "page", "chosen", "left", "data choice"
-_IS_IN_USE, _HANDED = "page is in use", "runs with this value"
+_IS_IN_USE, _HANDED, _NOTES = "page is in use", "runs with this value", "notes"
 
 UPLOADS = "uploads"
 """The number of uploaded photos that a page shows, in the query string."""
@@ -38,7 +38,7 @@ def arrive(title: str) -> None:
     """Begin a script run of the page called `title`. After a link or Back, widgets follow the address."""
     if st.session_state.get(_PAGE) != title or HERE in st.query_params or is_back():
         st.session_state[_PAGE], st.session_state[_CHOSEN], st.session_state[_HANDED] = title, {}, {}
-        st.session_state[_IS_IN_USE] = False
+        st.session_state[_IS_IN_USE], st.session_state[_NOTES] = False, {}
         if HERE in st.query_params:
             del st.query_params[HERE]  # the browser then shows the rest of the query
     st.session_state.setdefault(_LEFT, {})[title] = _query()
@@ -187,7 +187,7 @@ def _choose_ends(name: str, keys: Sequence[str]) -> None:
 
 
 def _keep(name: str, value: Any) -> None:
-    st.session_state[_IS_IN_USE] = True
+    st.session_state[_IS_IN_USE], st.session_state[_NOTES] = True, {}
     st.session_state[_CHOSEN][name] = value
     _write(name, value)
     st.session_state[_LEFT][st.session_state[_PAGE]] = _query()
@@ -196,6 +196,12 @@ def _keep(name: str, value: Any) -> None:
 def is_in_use() -> bool:
     """Return whether something was chosen since the page was opened."""
     return bool(st.session_state[_IS_IN_USE])
+
+
+def notes() -> dict[str, str]:
+    """Return what the page says of its address, by name; empty once something is chosen or the page is left."""
+    said: dict[str, str] = st.session_state[_NOTES]
+    return said
 
 
 def complete(**query: str | Sequence[str]) -> None:

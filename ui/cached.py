@@ -146,9 +146,12 @@ def any_thumbnail(file: Path, *, size_px: int) -> bytes:
 
 
 @st.cache_data(max_entries=50, ttl=DAY_S, show_spinner=False)
-def upload_thumbnail(name: str, data: bytes, size_px: int) -> bytes:
-    """Return an uploaded photo as JPEG at most `size_px` on a side; one that cannot be read raises `PhotoError`."""
-    return jpeg_bytes(reduced(open_photo(data, name), size_px))
+def upload_thumbnail(file_id: str, name: str, _data: bytes, size_px: int) -> bytes:  # noqa: ARG001 - the cache's key
+    """Return an uploaded photo as JPEG at most `size_px` on a side; one that cannot be read raises `PhotoError`.
+
+    Streamlit's id of the upload stands for its bytes, which would be hashed in every script run.
+    """
+    return jpeg_bytes(reduced(open_photo(_data, name), size_px))
 
 
 def class_example(photo: Path, mask: Path, class_id: int, *, num_classes: int) -> bytes:

@@ -77,16 +77,21 @@ def asked_study_runs() -> list[Run]:
     return found
 
 
-def say_unknown(known: Collection[str], name: str = "checkpoint") -> None:
-    """Warn of checkpoints that the address holds as `name` and that do not exist, and take them off the address."""
+def say_unknown(known: Collection[str], name: str = "checkpoint", instead: str = "Others are shown.") -> None:
+    """Warn of checkpoints that the address holds as `name` and that do not exist, and take them off the address.
+
+    The warning stays until something is chosen or the page is left.
+    """
     asked = st.query_params.get_all(name)
     if unknown := [plain(each) for each in asked if each not in known]:
         said = f"There is no checkpoint {' and no '.join(unknown)} in {checkpoints_dir()}"
-        said += f"; it may have been moved or deleted.{' Others are shown.' if known else ''}"
-        st.warning(said, icon=":material/warning:")
+        said += f"; it may have been moved or deleted. {instead if known else ''}".rstrip()
+        address.notes()[name] = said
         if address.is_in_use():  # whoever has scrolled down does not see the head of the page
             st.toast(said, icon=":material/warning:", duration="long")
         address.show(**{name: [each for each in asked if each in known]})
+    if said := address.notes().get(name, ""):
+        st.warning(said, icon=":material/warning:")
 
 
 def list_choices(of: Sequence[Run] | None = None) -> list[Choice]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.commands.document import Add, Document, add_job
 from core.data.geometry import GEOMETRIES, HOW
 from core.errors import ConfigError
+from core.files import refuse_existing
 from core.model.weights import starter
 from core.terminal import progress_bar, reporting, say
 from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
@@ -65,6 +66,7 @@ def export(arguments: argparse.Namespace) -> Document:
     from core.model.checkpoint.export import export as write
     from core.model.weights.pretrained import open_named
 
+    refuse_existing(arguments.out)  # before a model is downloaded, or calibrated
     find_checkpoint(arguments.checkpoint)
     opened = open_named(arguments.checkpoint, given=given_by(arguments))
     for repair in opened.repairs:
@@ -95,7 +97,8 @@ def _calibrated(arguments: argparse.Namespace, opened: "OpenedCheckpoint") -> tu
         raise ConfigError(f"int8 is for {' and '.join(WEIGHTS)} alone; export {arguments.format} without --int8.")
     dataset = open_dataset(arguments.int8)
     train, val = ([sample.photo for sample in dataset.split(split)] for split in ("train", "val"))
-    return calibrated(opened, train, val)
+    with progress_bar("calibrating", "photo") as on_progress:
+        return calibrated(opened, train, val, on_progress)
 
 
 def models(arguments: argparse.Namespace) -> Document:

@@ -21,6 +21,8 @@ ENDING = re.compile(r"[ _.-](mask|label|seg|segmentation|gt|annotation)s?$")
 
 SETTLED_NS = 2 * 10**9
 """A folder whose last change is this old is settled: until then a second change can leave the same stamp."""
+LISTED_S = 30
+"""A listing is remembered no longer than this: some network mounts change no stamp when a folder gets a file."""
 
 
 def composed(name: str) -> str:
@@ -67,7 +69,7 @@ def near(files: Mapping[str, Path], others: Container[str] = ()) -> Callable[[st
 def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Return the files with one of these suffixes by name; of several with one name, the last. Only names are read.
 
-    A folder's listing is remembered while its stamp stays: one run of the page Label asks for nine.
+    A folder's listing is remembered for a while, if its stamp stays: one run of the page Label asks for nine.
     """
     if not folder.is_dir():
         return {}
@@ -76,11 +78,12 @@ def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     status = folder.stat()
     if time.time_ns() - status.st_ctime_ns < SETTLED_NS:
         return _listed(folder, tuple(suffixes))
-    return dict(_remembered(folder, tuple(suffixes), (status.st_dev, status.st_ino, status.st_ctime_ns)))
+    now = int(time.monotonic() // LISTED_S)
+    return dict(_remembered(folder, tuple(suffixes), (status.st_dev, status.st_ino, status.st_ctime_ns, now)))
 
 
 @lru_cache(maxsize=16)
-def _remembered(folder: Path, suffixes: tuple[str, ...], _stamp: tuple[int, int, int]) -> dict[str, Path]:
+def _remembered(folder: Path, suffixes: tuple[str, ...], _stamp: tuple[int, ...]) -> dict[str, Path]:
     return _listed(folder, suffixes)
 
 

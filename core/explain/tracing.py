@@ -14,7 +14,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import Classes
 from core.data.loading.transforms import normalize
-from core.errors import CheckpointError
+from core.errors import NoRoomError
 from core.free_memory import free_bytes
 from core.model.architectures import AlignedDeepLabV3
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint
@@ -38,13 +38,13 @@ class Explainable:
 def explainable(opened: OpenedCheckpoint, predictor: Predictor) -> Explainable:
     """Return a checkpoint's model, ready to be explained.
 
-    Weights that do not fit raise `CheckpointError`, and so does a memory in which model and passes have no room.
+    Weights that do not fit raise `CheckpointError`, a memory in which model and passes have no room `NoRoomError`.
     """
     if predictor.device.type == "cpu":
         pixel_bytes = RESNET_PIXEL_BYTES if "resnet" in opened.meta.architecture else PIXEL_BYTES
         needed, free = pixel_bytes * predictor.image_size**2, free_bytes()
         if needed > free:
-            raise CheckpointError(
+            raise NoRoomError(
                 f"An explanation at {predictor.image_size} px takes about {megabytes(needed)} of memory, and "
                 f"{megabytes(free)} are free; close other programs."
             )

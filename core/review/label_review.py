@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from core.model.predict.predictor import Predictor
 
-SCHEMA = 1
+SCHEMA = 2
+"""Version of the format and of the score: raise it when either changes. Decisions are kept elsewhere, and stay."""
 LOOKED_AT = 300
 """Photos from which the self-confidence of the classes is taken, drawn by a hash of their names."""
 LEAST_SCORE, MOST = 0.3, 500

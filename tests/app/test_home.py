@@ -58,6 +58,9 @@ def test_one_click_trains_the_demo(visit: Visit, demo_data: Path, monkeypatch: p
     assert launched == [["demo"]]
     assert not app.exception
     assert app.title[0].value == "Train"
+    assert "It begins anew, to 10 epochs" in texts(visit()), "there is no checkpoint to go on from"
+    (folders.list_runs()[0].path / "last.pt").touch()
+    assert "It goes on from its last checkpoint" in texts(visit())
     assert "demo" in texts(app)
 
 

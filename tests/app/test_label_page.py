@@ -128,6 +128,8 @@ def test_uploads_become_a_new_data_set_and_a_file_that_is_no_photo_is_named(visi
     app = visit("label", source="Upload photos")
     files = [(file.name, file.read_bytes(), "image/jpeg") for file in sorted(photos.iterdir())[:2]]
     app.file_uploader[0].set_value([*files, ("torn.jpg", b"no photo", "image/jpeg")]).run()
+    assert "Cannot be read, and will be left out: torn.jpg." in texts(app)
+    assert "more" not in [caption.value.rpartition(" ")[2] for caption in app.caption], "all three are shown or named"
     assert "3 photos that were here are gone" in texts(visit("label", **app.query_params)), "after a reload"
     key = next(box.key for box in app.text_input if box.key.startswith("classes of"))
     app.text_input(key=key).set_value("cat").run()

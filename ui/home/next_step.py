@@ -33,7 +33,8 @@ def show_next_step(entries: list[Entry]) -> None:
     elif demo_run.is_demo(entry.run) and len(entry.log.epochs) < demo_run.MILESTONES[-1]:
         done = f"The demo has {len(entry.log.epochs)} of {demo_run.MILESTONES[-1]} epochs"
         why = STATES[entry.state].meaning if entry.state in ("failed", "crashed") else ""
-        st.markdown(f"#### {done}\n{why} It goes on from its last checkpoint, to 10 epochs and then to 50.")
+        goes_on = "goes on from its last checkpoint" if entry.run.checkpoints() else "begins anew"
+        st.markdown(f"#### {done}\n{why} It {goes_on}, to 10 epochs and then to 50.")
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Go on with the demo", type="primary", icon=ROCKET):
                 start_demo()
@@ -106,7 +107,7 @@ def show_doors(*, has_demo: bool, is_busy: bool) -> None:
         elif st.button("Train the demo", icon=ROCKET, type="secondary" if starter.is_there() else "primary"):
             start_demo()
     with voc:
-        st.markdown("##### VOC 2012\nThe benchmark of the student's report: 2,913 photos with masks of 20 classes.")
+        st.markdown("##### VOC 2012\nA public benchmark: 2,913 photos with masks of 20 classes.")
         link_to("Dataset", "Look at it" if voc2012.voc_dir().is_dir() else "Download it (2 GB)", source=VOC)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -40,6 +41,14 @@ MASKS, PROPOSALS = "Your masks", "Proposals"
 MOST_NAMED = 3
 """Findings that a line names."""
 _SKIPPED, _UPLOADS = "skipped photos", "label uploads"
+
+
+class Upload(NamedTuple):
+    """An uploaded photo, with Streamlit's id of it."""
+
+    id: str
+    name: str
+    data: bytes
 
 
 def chosen() -> Path | None:
@@ -94,6 +103,7 @@ def _offer_copy(path: Path) -> None:
     """Offer to make a data set of a folder of photos."""
     photos = photos_in(path)
     st.markdown(f"**{count(len(photos), 'photo')}** in {code(path)}, without masks.")
+    show_some(photos)
     _ask_new(path.name, photos, key=str(path))
 
 
@@ -107,12 +117,13 @@ def _ask_uploads() -> None:
     if len(files) > MAX_UPLOADED:
         raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
     if files:
-        _ask_new("photos", [(file.name, file.getvalue()) for file in files], key=f"uploads {number}")
+        uploads = [Upload(file.file_id, file.name, file.getvalue()) for file in files]
+        show_some(uploads)
+        _ask_new("photos", [(upload.name, upload.data) for upload in uploads], key=f"uploads {number}")
 
 
 def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], *, key: str) -> None:
-    """Show some of the photos, ask for a name and the classes, and make the data set; the page then opens it."""
-    show_some(photos)
+    """Ask for a name and the classes, and make the data set; the page then opens it."""
     proposed = proposed_name(proposed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
@@ -131,20 +142,25 @@ def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]]
         _make(name, photos, named_classes(names))
 
 
-def show_some(photos: Sequence[Path] | Sequence[tuple[str, bytes]]) -> None:
-    """Draw the first photos in a row; those that cannot be read are named when the data set is made."""
-    shown = []
-    for photo in photos[:NUM_SHOWN]:
-        with suppress(CoreError):
-            if isinstance(photo, Path):
-                shown.append((photo.name, cached.any_thumbnail(photo, size_px=SHOWN_PX)))
-            else:
-                shown.append((photo[0], cached.upload_thumbnail(*photo, SHOWN_PX)))
+def show_some(photos: Sequence[Path] | Sequence[Upload]) -> None:
+    """Draw the first photos in a row, and name those among them that cannot be read."""
+    unreadable = []
     with st.container(horizontal=True, key="first photos"):
-        for name, picture in shown:
-            show_picture(picture, "", plain(name), height_px=SHOWN_PX // 2)
-        if len(photos) > len(shown):
-            st.caption(f"and {len(photos) - len(shown):,} more", width="content")
+        for photo in photos[:NUM_SHOWN]:
+            try:
+                show_picture(_thumbnail(photo), "", plain(photo.name), height_px=SHOWN_PX // 2)
+            except CoreError:
+                unreadable.append(plain(photo.name))
+        if len(photos) > NUM_SHOWN:
+            st.caption(f"and {len(photos) - NUM_SHOWN:,} more", width="content")
+    if unreadable:
+        st.caption(f":material/info: Cannot be read, and will be left out: {', '.join(unreadable)}.")
+
+
+def _thumbnail(photo: Path | Upload) -> bytes:
+    if isinstance(photo, Path):
+        return cached.any_thumbnail(photo, size_px=SHOWN_PX)
+    return cached.upload_thumbnail(*photo, SHOWN_PX)
 
 
 def named_classes(names: Iterable[str]) -> Classes:

@@ -176,7 +176,7 @@ class Small:
 
 def segmented_small(source: Source, photo: bytes, name: str, tta: TTA, temperature: float | None) -> Small:
     """Return what a contact sheet needs of a photo, so that a sheet of large photos takes little memory."""
-    return _small(_key(source), photo, name, tta, temperature)
+    return _small(_key(source), photo, name, tta, _fitting(temperature, tta))
 
 
 @st.cache_data(max_entries=250, ttl=3600, show_spinner=False)
@@ -191,11 +191,13 @@ def _small(key: ModelKey, data: bytes, name: str, tta: TTA, temperature: float |
 def segmented(
     source: Source, photo: bytes, name: str, tta: TTA = NO_TTA, temperature: float | None = None
 ) -> Segmented:
-    """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`.
+    """Return the mask of a photo by a model; a file that is not a photo raises `PhotoError`."""
+    return _segmented(_key(source), photo, name, tta, _fitting(temperature, tta))
 
-    A temperature calibrates the confidence of one pass; beside test-time augmentation it is left out.
-    """
-    return _segmented(_key(source), photo, name, tta, temperature if tta == NO_TTA else None)
+
+def _fitting(temperature: float | None, tta: TTA) -> float | None:
+    """Return the temperature, which is fitted to one pass; None beside test-time augmentation."""
+    return temperature if tta == NO_TTA else None
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner="Segmenting …")  # more than the photos of one sheet

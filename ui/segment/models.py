@@ -119,7 +119,7 @@ def ask_model(models: Sequence[ModelOption]) -> ModelOption | None:
 def ask_other(models: Sequence[ModelOption], first: ModelOption) -> ModelOption | None:
     """Ask for a second model to compare with the first, or None."""
     by_id = {model.id: model for model in models if model.id != first.id}
-    say_unknown({*by_id, first.id}, "against")
+    say_unknown({*by_id, first.id}, "against", instead="")
     chosen = st.selectbox(
         "Against", list(by_id), index=None, **address.keyed("against", by_id, None),
         format_func=lambda model_id: by_id[model_id].label, placeholder="nothing: one model alone",

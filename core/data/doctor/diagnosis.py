@@ -159,7 +159,7 @@ def _about_splits(contents: Contents, names_by_split: Mapping[str, Sequence[str]
     if 0 < len(done) < LEAST_DONE <= len(contents.photos) and (contents.root / LABELLING).is_dir():
         are = "is" if len(done) == 1 else "are"
         detail = (
-            f"{len(done)} of {count(len(contents.photos), 'photo')} {are} labelled; press *Done* on "
+            f"{len(done)} of {count(len(contents.photos), 'photo')} {are} labelled; press Done on "
             f"{LEAST_DONE - len(done)} more on the page Label to train."
         )
         yield Finding(LISTS.as_posix(), None, BEGUN, detail, "warning")

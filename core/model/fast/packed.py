@@ -2,9 +2,9 @@
 
 PyTorch packs a convolution's weights for oneDNN in every call, which for one photo takes as long as the multiplication.
 Its compiler (`torch._inductor`) packs them once, by operations that have no public name and may change with any
-release. This module and int8.py alone call them. `ATROUS_PRIVATE_OPERATIONS=0` switches them off, and a PyTorch without
-them, or in which they compute something else, has the same effect: models then keep `nn.Conv2d`, which is usually
-slower.
+release. This module and int8.py alone call them, which a test checks. `ATROUS_PRIVATE_OPERATIONS=0` switches them
+off, and a PyTorch without them, or in which they compute something else, has the same effect: models then keep
+`nn.Conv2d`, which is usually slower.
 """
 
 import functools

@@ -5,9 +5,11 @@ is stored or shown, photos therefore go through the model one at a time, in the 
 validation between epochs batches them.
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -19,8 +21,11 @@ from torch import Tensor, nn
 
 from core.data.geometry import RESIZE, place_of
 from core.data.loading.transforms import normalize, photo_in_square
+from core.files import write_json
+from core.home import home
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
+from core.model.device_verdict import machine_key
 from core.model.fast import int8 as whole_numbers
 from core.model.fast.inference import ready_to_predict
 from core.model.predict.tta import NO_TTA, TTA
@@ -124,7 +129,8 @@ class Predictor:
 def open_predictor(checkpoint: Path | OpenedCheckpoint, tta: TTA = NO_TTA) -> tuple[Predictor, OpenedCheckpoint]:
     """Open a checkpoint for prediction, in the number format that keeps its masks; raises `CheckpointError`.
 
-    A file that was calibrated for int8 (`quantization`) predicts so where it is faster.
+    A file that was calibrated for int8 (`quantization`) predicts so where it is faster, which is tried once on a
+    machine: a busy moment must not give the same file other masks.
     """
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
     model, device, meta = opened.build(), choose_device(), opened.meta
@@ -137,9 +143,23 @@ def open_predictor(checkpoint: Path | OpenedCheckpoint, tta: TTA = NO_TTA) -> tu
     predictor = Predictor(model, precision=precision, **about)
     if meta.int8 and device.type == "cpu" and whole_numbers.can_compute():
         other = Predictor(model, precision="int8", int8=meta.int8, **about)
-        if is_faster(other, predictor):
+        about_int8 = (precision, meta.architecture, meta.image_size, sorted(meta.int8.items()))
+        if _was_faster(hashlib.sha256(repr(about_int8).encode()).hexdigest()[:16], other, predictor):
             return other, opened
     return predictor, opened
+
+
+def _was_faster(key: str, one: Predictor, other: Predictor) -> bool:
+    """Return whether `one` was faster in the first trial of this name; on a full disk it is tried again."""
+    file = home() / "cache" / f"int8-{machine_key()}-{key}.json"
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8"))["is_faster"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged
+        verdict = is_faster(one, other)
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"is_faster": verdict})
+    return verdict
 
 
 def is_faster(one: Predictor, other: Predictor) -> bool:

@@ -5,7 +5,7 @@ backbone, whose rounding reaches everything after them, return to fp32 one after
 pixels keep their class, by the mean of the tried photos less its standard error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from core.data.images import read_photo
 from core.data.loading.transforms import normalize, photo_in_square
 from core.errors import CheckpointError, ConfigError, DataError
+from core.jobs import OnProgress
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint
 from core.model.fast import int8
 from core.model.fast.inference import folded
@@ -24,8 +25,12 @@ MOST_PHOTOS = 24
 FEWEST_PHOTOS = 3
 
 
-def calibrated(opened: OpenedCheckpoint, train: Sequence[Path], val: Sequence[Path]) -> tuple[OpenedCheckpoint, float]:
+def calibrated(
+    opened: OpenedCheckpoint, train: Sequence[Path], val: Sequence[Path], on_progress: OnProgress | None = None
+) -> tuple[OpenedCheckpoint, float]:
     """Return a checkpoint with its calibration for int8, and the share of the tried pixels that keep their class.
+
+    Progress counts photos that went through the model; each stage that returns to fp32 has all of one kind tried again.
 
     Raises:
         CheckpointError: fewer than `SAME_MASK` of the pixels do.
@@ -39,14 +44,24 @@ def calibrated(opened: OpenedCheckpoint, train: Sequence[Path], val: Sequence[Pa
             raise DataError(f"A calibration for int8 needs {FEWEST_PHOTOS} {kind} photos; there are {len(photos)}.")
     meta, model = opened.meta, opened.build()
     seen_3SS, tried_3SS = ([_square(photo, meta) for photo in _spread(photos)] for photos in (train, val))
-    seen = int8.calibrate(folded(model), (normalize(square_3SS)[None] for square_3SS in seen_3SS))
+    done, total = 0, len(seen_3SS) + 2 * len(tried_3SS)
+
+    def counted(squares: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        nonlocal done
+        for square_3SS in squares:
+            yield square_3SS[None]
+            done += 1
+            if on_progress:
+                on_progress(done, max(done, total))
+
+    seen = int8.calibrate(folded(model), map(normalize, counted(seen_3SS)))
 
     def masks(precision: str, found: dict[str, list[float]]) -> torch.Tensor:
         predictor = Predictor(
             model, image_size=meta.image_size, geometry=meta.geometry, device=torch.device("cpu"), precision=precision,
             int8=found,
         )  # fmt: skip
-        return torch.cat([predictor.logits_of(square_3SS[None]).argmax(1) for square_3SS in tried_3SS])
+        return torch.cat([predictor.logits_of(square_13SS).argmax(1) for square_13SS in counted(tried_3SS)])
 
     exact_NSS, best = masks("fp32", {}), 0.0
     stages = list(dict.fromkeys(name.split(".")[1] for name in seen if name.startswith("backbone.")))
@@ -57,7 +72,7 @@ def calibrated(opened: OpenedCheckpoint, train: Sequence[Path], val: Sequence[Pa
         share = float(same_N.mean())
         if share - float(same_N.std()) / len(tried_3SS) ** 0.5 >= SAME_MASK:
             return replace(opened, meta=replace(meta, int8=found)), share
-        best = max(best, share)
+        best, total = max(best, share), total + len(tried_3SS)
     raise CheckpointError(
         f"In int8 {100 * best:.1f} % of the pixels of {len(tried_3SS)} photos keep their class, too few to be sure of "
         f"{100 * SAME_MASK:.1f} %; export {opened.path.name} without --int8."

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from core.data.dataset import Sample
 from core.data.images import read_mask, read_photo
-from core.errors import CheckpointError
+from core.errors import CheckpointError, NoRoomError
 from core.explain.kinds import CLASS_MAP
 from core.metrics.image_scores import score_images
 from core.report.content import Content
@@ -36,16 +36,29 @@ class WhyFigure:
     found: str
 
 
-def why_here(content: Content, words: Words) -> tuple[WhyFigure, ...]:
+@dataclass(frozen=True)
+class WhyHere:
+    """The figures of a report, and the key of the sentence that says why there are none."""
+
+    figures: tuple[WhyFigure, ...] = ()
+    missing: str = "evidence missing"
+
+
+def why_here(content: Content, words: Words) -> WhyHere:
     """Return maps of the last checkpoint, for the middle photos first; none if not asked for, or where none opens."""
     if content.trust is None or content.data is None:
-        return ()
+        return WhyHere()
     try:
         model = explainable_of(content.checkpoints[-1].file)
+    except NoRoomError:
+        return WhyHere(missing="evidence no room")
     except CheckpointError:
-        return ()  # the section says so; the rest of a report needs no checkpoint
-    return tuple(
-        _figure(model, sample, mask_HW, content, words) for sample, mask_HW in islice(_with_object(content), NUM_PHOTOS)
+        return WhyHere()  # the section says so; the rest of a report needs no checkpoint
+    return WhyHere(
+        tuple(
+            _figure(model, sample, mask_HW, content, words)
+            for sample, mask_HW in islice(_with_object(content), NUM_PHOTOS)
+        )
     )
 
 
@@ -95,7 +108,7 @@ def _figure(model: "Explainable", sample: Sample, mask_HW: Mask, content: Conten
     drawn = next(part.picture for part in evidence(explanation, photo) if part.kind == CLASS_MAP)
     small = photo.copy()
     small.thumbnail((LONGEST_PX, LONGEST_PX))
-    name, label = explanation.class_name, words.labels(content)[-1]
+    name, label = words.class_name(explanation.class_name), words.labels(content)[-1]
     pictures = [
         Picture(photo_uri(small), words("input"), words("photo alt", name=sample.name)),
         Picture(

@@ -21,7 +21,7 @@ from core.files import by_number, entries, regular, write_json
 from core.home import checkpoints_dir
 from core.jobs import held_since, is_held, launch
 from core.training.run import machine
-from core.training.run.log import RunLog, read_log
+from core.training.run.log import RECENT, RunLog, read_log
 from core.training.run.milestones import milestones
 from core.training.run.records import Preparing, Record, RunEnded, seconds_between
 from core.training.settings.config import TrainingConfig, from_dict
@@ -210,7 +210,7 @@ def _is_stalled(log: RunLog, began_s: float, now: Record) -> bool:
         return False
     if isinstance(log.last, Preparing) and log.last.epochs:
         return False  # the first record of a leg; a download of weights, without records, may follow
-    steps = [step for step in log.steps[-20:] if step.time_s >= began_s]
+    steps = [step for step in log.steps[-RECENT:] if step.time_s >= began_s]
     usual_s = max((seconds_between(*pair) for pair in itertools.pairwise(steps)), default=30.0)
     is_of_this_leg = log.last.time_s >= began_s
     silent_s = seconds_between(log.last, now) if is_of_this_leg else now.time_s - began_s

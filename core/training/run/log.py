@@ -32,6 +32,8 @@ from core.training.run.records import (
 BEGIN = b'{"kind":"step",'
 NUMBER = re.compile(rb'"step":(\d+)')
 
+RECENT = 20
+"""Steps by which a stalled run is known."""
 LIMIT = 6000
 """Step lines in memory: with more, the newest third stays, and of the others a third; curves draw 2,000 points."""
 
@@ -222,6 +224,10 @@ class RunLog:
         """The steps so far; of very many, fewer of the older ones."""
         return list(_steps(self._step_lines))
 
+    def forget_steps(self) -> None:
+        """Drop all but the `RECENT` steps, which are most of a log."""
+        self._step_lines = self._step_lines[-RECENT:]
+
     @property
     def last(self) -> Record | None:
         """The last record that could be read."""
@@ -294,14 +300,16 @@ def read_log(path: Path) -> RunLog:
 
 
 def known_log(path: Path) -> RunLog:
-    """Return a whole log as `read_log` does; an unchanged file is not read again. It is shared: leave it as it is."""
+    """Return a log with its `RECENT` steps alone; an unchanged file is not read again. Shared: leave it as it is."""
     file = stamp(path)
     return _known(file) if file.mtime_ns else read_log(path)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)  # the runs of the largest study: with fewer, each would push out the next
 def _known(file: Stamp) -> RunLog:
-    return read_log(Path(file.path))
+    log = read_log(Path(file.path))
+    log.forget_steps()
+    return log
 
 
 def thin(points: Sequence[T], limit: int = 2000) -> list[T]:

@@ -11,6 +11,7 @@ A cell is written whole as soon as it is counted, so what was stopped goes on wh
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from core import jobs
 from core.data.corruptions import CELLS, CLEAN, CORRUPTIONS, LEVELS, LONGEST_PX
 from core.data.dataset import TEST
-from core.errors import RunError
+from core.errors import CheckpointError, RunError
 from core.files import by_last_use, delete_folder, entries, replacing, write_json
 from core.home import home
 from core.metrics.confusion import Counts, iou, mean
@@ -186,8 +187,19 @@ def open_store(eval_dir: Path, about: Robustness) -> Robustness:
 
 
 def forget_others(kept: Robustness) -> None:
-    """Delete all but the `STORED` newest evaluations beside this one, which stays: of checkpoints long replaced."""
-    for old in by_last_use(entries(kept.path.parent, "robustness-*"))[:-STORED]:
+    """Delete all but `STORED` evaluations, and never this one: those of replaced checkpoints first, then the oldest.
+
+    Outside run folders it is not known which checkpoints were replaced.
+    """
+    stored = by_last_use(entries(kept.path.parent, "robustness-*"))
+    if len(stored) <= STORED:
+        return
+    present = set()
+    for file in entries(kept.path.parent.parent, "*.pt"):
+        with suppress(CheckpointError):
+            present.add(evaluations.file_hash(file))
+    of = {path: about.checkpoint_hash for path in stored if (about := _load(path))}
+    for old in sorted(stored, key=lambda path: of.get(path) in present)[:-STORED]:  # equal ones stay by age
         if old != kept.path:
             delete_folder(old)
 

@@ -38,6 +38,8 @@ def test_a_against_b_shows_where_two_models_disagree(visit: Visit, run: Run, wei
     app.selectbox(key="against").select_index(0).run()
     assert not app.exception
     assert app.query_params["against"] == f"{run.path.name}/epoch_001.pt"
+    gone = visit("segment", against="gone/epoch_001.pt")
+    assert gone.warning[0].value.endswith("it may have been moved or deleted."), "nothing stands in for it"
     assert pictures(app) == ["cat.jpg: B: 1 epoch · mIoU 10.0 %"]
     assert "Where they disagree" in texts(app)
     assert app.image[0].proto.imgs[0].alt == "Where A and B disagree on cat.jpg"

@@ -336,10 +336,14 @@ def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: R
     app.segmented_control(key="right").set_value("90").run()
     assert not app.exception
     said = "\n".join(each.value for each in (*app.caption, *app.warning))
-    assert "unlike the training photos than" in said
+    assert "Less like the training photos than" in said
     assert "of this photo.**" in said
     kept = next(each.value for each in app.caption if "of this photo.**" in each.value)
     app.toggle(key="calibrated").set_value(True).run()
     assert not app.exception
     assert "calibration error" in "".join(each.value for each in app.caption)
     assert kept in [each.value for each in app.caption], "the same pixels are kept, and the promise stands"
+    app = upload(app, ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
+    app.radio(key="passes").set_value("Mirrored, three sizes").run()
+    assert not app.error, "the temperature was passed on to a sheet of augmented photos, and refused"
+    assert "Confidence is the model's own" in texts(app)

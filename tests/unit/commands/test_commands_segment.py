@@ -49,7 +49,9 @@ def test_the_starter_opens_by_its_name_in_every_command_that_takes_a_checkpoint(
     assert core("inspect", "starter", "--json").document()["meta"]["image_size"] == 64
     segmented = core("segment", photo, "--checkpoint", "starter", "--out", tmp_path / "out", "--json")
     assert (segmented.document()["photos"][0]["size"], segmented.err) == ([451, 300], "")
-    assert core("export", "starter", "--format", "state-dict", "--out", tmp_path / "weights.pt").code == 0
+    export = ("export", "starter", "--format", "state-dict", "--out", tmp_path / "weights.pt")
+    assert core(*export).code == 0
+    assert "exists already" in core(*export, "--int8", tmp_path / "missing").sentence(), "before photos are read"
     evaluated = core("evaluate", "starter", *data, "--json")
     assert (evaluated.document()["checkpoint"], evaluated.err) == ("starter", "")
     compared = core("compare", checkpoint, "starter", *data, "--json").document()

@@ -125,7 +125,7 @@ def test_a_set_just_begun_on_label_has_no_error(tmp_path: Path) -> None:
     write_list(tmp_path, "train", ["a"])
     write_list(tmp_path, "val", [])
     found = next(each for each in examine(tmp_path).findings if each.kind == "labelling begun")
-    assert found.detail == "1 of 3 photos is labelled; press *Done* on 2 more on the page Label to train."
+    assert found.detail == "1 of 3 photos is labelled; press Done on 2 more on the page Label to train."
     assert "error" not in {each.severity for each in examine(tmp_path).findings}
     write_list(tmp_path, "train", ["a", "b", "c"])
     assert ("empty split", "error", "val", "ImageSets/Segmentation/val.txt") in found_in(examine(tmp_path))

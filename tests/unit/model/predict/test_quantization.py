@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.errors import CheckpointError, DataError
+from core.home import home
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.model.checkpoint.export import export
 from core.model.fast import int8
@@ -25,13 +26,20 @@ def test_what_was_calibrated_is_stored_and_used_where_it_is_faster(
     """Masks of random weights change more than those of trained ones; the trial is told to allow it."""
     monkeypatch.setattr(quantization, "SAME_MASK", 0.3)
     photos = [sample_photos()[0].file, sample_photos()[1].file] * 2
-    opened, share = calibrated(open_checkpoint(save_lively_model(tmp_path / "best.pt")), photos, photos)
+    told: list[tuple[int, int]] = []
+    model = open_checkpoint(save_lively_model(tmp_path / "best.pt"))
+    opened, share = calibrated(model, photos, photos, lambda *progress: told.append(progress))
+    assert told == [(done, 12) for done in range(1, 13)], "of the first kind once, of the second in fp32 and in int8"
     assert 0.3 < share <= 1
     file = export(opened, "safetensors", tmp_path / "int8.safetensors", half=True).file
     photo, masks = open_photo_file(photos[0]).photo, {}
     for is_faster in (True, False):
         monkeypatch.setattr(predictor, "is_faster", lambda *_, is_faster=is_faster: is_faster)
         ready, again = predictor.open_predictor(file)
+        monkeypatch.setattr(predictor, "is_faster", lambda *_, is_faster=is_faster: not is_faster)
+        assert predictor.open_predictor(file)[0].precision == ready.precision, "a busy moment changes nothing"
+        (verdict,) = (home() / "cache").glob("int8-*.json")
+        verdict.unlink()
         assert again.meta.int8 == opened.meta.int8
         masks[ready.precision] = ready.predict(photo).mask_HW
     assert set(masks) > {"int8"}

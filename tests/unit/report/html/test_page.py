@@ -11,6 +11,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from core.data.corruptions import CORRUPTIONS
+from core.explain import tracing
 from core.explain.tracing import explainable
 from core.home import demo_dir
 from core.metrics.calibration import BINS
@@ -335,7 +336,13 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
         store_figures(run, epoch)
     opened = open_checkpoint(save_lively_model(tmp_path / "lively.pt"))
     monkeypatch.setattr(why, "explainable_of", lambda _: explainable(opened, open_predictor(opened)[0]))
+    with monkeypatch.context() as full:
+        full.setattr(tracing, "free_bytes", lambda: 0)
+        assert words("evidence no room") in section().text
     whole = section()
+    translated = [name for name in CLASS_NAMES if words.class_name(name) != name]
+    said = [each.text for each in whole.all("figcaption")] + [each.attributes["alt"] for each in whole.all("img")]
+    assert not [text for text in said for name in translated if re.search(rf"\b{name}\b", text)]
     assert not whole.all("pre")
     assert len(whole.all("img")) >= 2 * why.NUM_PHOTOS
     assert words("evidence note") in whole.text

@@ -13,7 +13,7 @@ from core.data.corruptions import CELLS, CORRUPTIONS
 from core.data.dataset import TEST
 from core.data.images import mask_image, png_bytes
 from core.errors import RunError
-from core.training.run import robustness
+from core.training.run import evaluations, robustness
 from core.training.run.robustness import Robustness
 
 ABOUT = Robustness(
@@ -99,11 +99,15 @@ def test_a_run_keeps_the_newest_evaluations_and_the_one_at_work(
 ) -> None:
     """Each checkpoint that was trained anew, and each other number of photos, left a folder for ever."""
     monkeypatch.setattr(robustness, "STORED", 2)
-    first, *others = (robustness.open_store(eval_dir, replace(ABOUT, checkpoint_hash=of * 64)) for of in "abcd")
+    (eval_dir.parent / "best.pt").write_bytes(b"weights")
+    present = evaluations.file_hash(eval_dir.parent / "best.pt")
+    hashes = ("a" * 64, present, "b" * 64, "c" * 64)
+    first, *others = (robustness.open_store(eval_dir, replace(ABOUT, checkpoint_hash=each)) for each in hashes)
     for age, each in enumerate((first, *others)):
         os.utime(each.path, (age, age))
     robustness.forget_others(first)
-    assert {each.path for each in (first, *others[1:])} == set(eval_dir.iterdir())
+    kept = {each.path for each in (first, others[0], others[2])}
+    assert kept == set(eval_dir.iterdir()), "the present checkpoint's is older than the one that went"
 
 
 def test_scores_on_a_test_split_need_a_recorded_opening(eval_dir: Path) -> None:

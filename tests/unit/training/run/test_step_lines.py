@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.training.run import log as log_file
-from core.training.run.log import LIMIT, LogWriter, RunLog, read_log
+from core.training.run.log import LIMIT, RECENT, LogWriter, RunLog, known_log, read_log
 from core.training.run.records import RunStarted, Step, Warned, to_line
 from tests.reads import counted_reads
 
@@ -33,6 +33,9 @@ def test_steps_are_those_that_were_written_in_order(tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", STARTED, *map(step, range(1, 50))))
     assert log.steps == [step(number) for number in range(1, 50)]
     assert log.last == step(49)
+    known = known_log(log.path)
+    assert known is known_log(log.path)
+    assert (known.legs, known.last, known.steps) == (log.legs, log.last, log.steps[-RECENT:])
 
 
 def test_what_comes_after_a_step_is_last(tmp_path: Path) -> None:
