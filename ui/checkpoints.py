@@ -83,15 +83,15 @@ def say_unknown(known: Collection[str], name: str = "checkpoint", instead: str =
     The warning stays until something is chosen or the page is left.
     """
     asked = st.query_params.get_all(name)
-    if unknown := [plain(each) for each in asked if each not in known]:
+    if unknown := [each for each in asked if each not in known]:
         said = f"There is no checkpoint {' and no '.join(unknown)} in {checkpoints_dir()}"
         said += f"; it may have been moved or deleted. {instead if known else ''}".rstrip()
         address.notes()[name] = said
         if address.is_in_use():  # whoever has scrolled down does not see the head of the page
-            st.toast(said, icon=":material/warning:", duration="long")
+            st.toast(plain(said), icon=":material/warning:", duration="long")
         address.show(**{name: [each for each in asked if each in known]})
     if said := address.notes().get(name, ""):
-        st.warning(said, icon=":material/warning:")
+        st.warning(plain(said), icon=":material/warning:")
 
 
 def list_choices(of: Sequence[Run] | None = None) -> list[Choice]:

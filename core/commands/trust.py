@@ -15,7 +15,7 @@ from core.wording import count
 
 
 def trust(arguments: argparse.Namespace) -> Document:
-    """Report the confidence above which 90, 95 and 99 % of the pixels are right, as held-out photos promise."""
+    """Report the confidence above which promised shares of the pixels are right, from held-out photos."""
     from core.training.held_out import trust_checkpoint
     from core.training.trust import write
 

@@ -242,8 +242,8 @@ def _trained(bench: Bench, name: str, epoch: Callable[[], None]) -> Figures:
 
 
 def _allow_tf32(*, is_allowed: bool) -> None:
-    torch.backends.cudnn.conv.fp32_precision = "tf32" if is_allowed else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = "tf32" if is_allowed else "ieee"
+    torch.backends.cudnn.allow_tf32 = is_allowed
+    torch.backends.cuda.matmul.allow_tf32 = is_allowed
 
 
 def reference_epoch(

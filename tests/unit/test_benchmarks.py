@@ -3,9 +3,11 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from core.commands import evaluation
@@ -40,7 +42,16 @@ def test_without_a_gpu_there_is_nothing_to_measure(
     assert said.err.count("\n") == 1
 
 
+@pytest.fixture
+def own_tf32() -> Iterator[None]:
+    """What the reference sets stays in its test."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_tf32")
 def test_every_part_of_the_gpu_s_benchmark_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

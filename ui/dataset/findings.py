@@ -50,7 +50,7 @@ def lead_on(report: Report | None) -> None:
     begun = next((found for found in findings if found.kind == BEGUN), None)
     num_errors = sum(found.severity == "error" for found in findings)
     if begun:
-        st.info(begun.detail, icon=":material/draw:")
+        st.info(plain(begun.detail), icon=":material/draw:")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if report:
             icon = ":material/error:" if findings else ":material/check:"

@@ -19,7 +19,7 @@ from core.training.run import openings
 from core.wording import count
 from ui.charts import NEUTRAL, THEME_COLORS, blank
 from ui.page import showing_errors
-from ui.words import MISSING, percent
+from ui.words import MISSING, percent, plain
 
 SEED = 0
 _SAID = "splits written"
@@ -41,7 +41,7 @@ def show_splits(data: Dataset, stats: dict[str, SplitStats]) -> None:
     ]  # fmt: skip
     root, sentence = st.session_state.pop(_SAID, ("", ""))
     if root == str(data.root):
-        st.success(sentence, icon=":material/check:")
+        st.success(plain(sentence), icon=":material/check:")
     st.markdown(f"**As it is**: {data.split_source}")
     st.dataframe(rows, hide_index=True, width="content", alt="What each split holds")
     _show_test(data)
