@@ -29,7 +29,7 @@ TEST = "test"
 LABELLING = "labelling"
 """The folder that Label keeps beside the photos and masks (`core.data.labelling`)."""
 LEAST_DONE = 3
-"""Photos from which on a model can be trained: two to train on, which BatchNorm needs, and one to validate."""
+"""The fewest labelled photos to train on: two for training, which BatchNorm needs, and one for validation."""
 UNFINISHED = Path(LABELLING) / "unfinished_change.json"
 """Stands there while classes are changed in all masks: some have the new ids, others still the old ones."""
 

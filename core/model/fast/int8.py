@@ -1,4 +1,4 @@
-"""Convolutions in whole numbers of 8 bits, twice as fast as fp32 with AVX2, and four times with VNNI.
+"""Convolutions in 8-bit integers, twice as fast as fp32 with AVX2, and four times with VNNI.
 
 A convolution's input becomes 0 to 255, by the range that it had in a calibration on photos; its weights, into which
 BatchNorm is folded, become -63 to 63, each output channel by its own largest. With more bits AVX2 would overflow: it
@@ -99,7 +99,7 @@ def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def calibrate(folded: nn.Module, images: Iterable[Tensor]) -> dict[str, Seen]:
-    """Return what the convolutions that int8 is for see in images_13SS, by their names.
+    """Return the inputs of the convolutions that int8 can replace, in images_13SS, by their names.
 
     Args:
         folded: a model after `inference.folded`.
