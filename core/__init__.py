@@ -2,7 +2,7 @@
 
 __main__.py     reads the command line and calls a command
 api.py          the same from Python, in five lines
-terminal.py     progress bars and tables
+terminal.py     progress bars and lines
 commands/       the functions behind each command
 report/         a run as a document
 review/         what a model says about photos that nobody has labelled yet

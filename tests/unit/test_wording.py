@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from core import terminal
+from core.commands import data, training
 from core.training.loop.progress import RunProgress
 from core.training.settings.config import TrainingConfig
 from core.wording import count, duration, megabytes, numbered
@@ -46,23 +46,23 @@ def test_a_taken_name_is_numbered() -> None:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (terminal.show_train({"outcome": "stopped", "epochs_done": 1, "scores": None, "run": "r"}), "after 1 epoch\n"),
+        (training.show_train({"outcome": "stopped", "epochs_done": 1, "scores": None, "run": "r"}), "after 1 epoch\n"),
         (
-            terminal.show_demo({"run": "r", "data": "d", "epochs": 1, "scores": {"1": {"miou": 0.2, "floor": FLOOR}}}),
+            training.show_demo({"run": "r", "data": "d", "epochs": 1, "scores": {"1": {"miou": 0.2, "floor": FLOOR}}}),
             "1 epoch done\n  after 1 epoch: mIoU",
         ),
         (
-            terminal.show_doctor({"images": 1, "masks": 1, "findings": [], "repaired": None}),
+            data.show_doctor({"images": 1, "masks": 1, "findings": [], "repaired": None}),
             "1 photo and 1 mask examined",
         ),
         (
-            terminal.show_stats(
+            data.show_stats(
                 {"images": 1, "pixels": 1, "void_share": 0.0, "floor": FLOOR, "classes": ONE_CLASS}
             ),
             "1 photo, 1 pixel, ",
         ),
-        (terminal.show_import({"images": 1, "classes": ["cat"], "notes": [], "data": "d"}), "1 photo of 1 class: cat"),
-        (terminal.show_download({"images": 1, "splits": {"val": 1}, "data": "d"}), "1 photo with masks"),
+        (data.show_import({"images": 1, "classes": ["cat"], "notes": [], "data": "d"}), "1 photo of 1 class: cat"),
+        (data.show_download({"images": 1, "splits": {"val": 1}, "data": "d"}), "1 photo with masks"),
         (RunProgress(epochs_done=1).end_reason(TrainingConfig(epochs=1)), "1 epoch done"),
     ],
 )  # fmt: skip

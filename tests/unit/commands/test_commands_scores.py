@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core import api, terminal
+from core import api
+from core.commands import evaluation
 from core.data.corruptions import CORRUPTIONS
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
@@ -40,7 +41,7 @@ def test_evaluate_under_corruptions_prints_the_promised_keys(core: Command, chec
     assert set(document) == set(promised.split())
     assert (document["images"], document["split_images"]) == (1, 2)
     assert {len(each["levels"]) for each in document["corruptions"]} == {5}
-    shown = terminal.show_evaluate(document).splitlines()
+    shown = evaluation.show_evaluate(document).splitlines()
     assert [line.split()[0] for line in shown[2:9]] == list(CORRUPTIONS)
 
 
