@@ -79,8 +79,8 @@ def report(arguments: argparse.Namespace) -> Document:
 
     runs = {path: open_run(path.parent if path.is_file() else path) for path in map(Path.resolve, arguments.runs)}
     chosen = [(run, each) for path, run in runs.items() for each in ([path] if path.is_file() else files_of(run))]
-    folder = chosen[0][0].path
-    file = arguments.out or unused(folder / file_name(folder.name, arguments.language))
+    first = chosen[0][0].path
+    file = arguments.out or unused(first / file_name(first.name, arguments.language))
     refuse_existing(file)  # before minutes are spent on evaluations
     content = gather(evaluated(list(dict.fromkeys(chosen)), arguments.split, _evaluate), with_trust=arguments.trust)
     verdicts = decide(content)
