@@ -168,7 +168,7 @@ def test_a_run_that_validates_says_so(visit: Visit, make_run: MakeRun, demo_data
     write_records(run, 1, extra_steps=4)
     append(run, Validating(epoch=2, image=1, images=2))
     with jobs.hold(run.path):
-        assert "Validating after epoch 2: image 1 of 2" in texts(visit("train"))
+        assert "Validating after epoch 2: photo 1 of 2" in texts(visit("train"))
 
 
 def test_a_trainer_that_tells_nothing_yet(visit: Visit, make_run: MakeRun) -> None:

@@ -31,7 +31,7 @@ TICK_S = 2.0
 """Seconds between two updates of a live run."""
 
 MIOU_HELP = (
-    "Mean over the classes of intersection over union on the validation photos, whole images, void left out. "
+    "Mean over the classes of intersection over union on the validation photos, whole photos, void left out. "
     "The floor is what predicting background everywhere scores on the same photos."
 )
 ACCURACY_HELP = (
