@@ -164,8 +164,9 @@ def offer_export(source: Source, stem: str, data: str | None) -> None:
         in_int8 = data is not None and st.checkbox(
             "Calibrated for int8", key="export int8", disabled=chosen not in FOR_INT8, help=INT8_HELP
         )
+        said = st.container()  # above the button, where the popover is scrolled to
         if st.button("Write the file", key="export", type="primary"):
-            with showing_errors():
+            with said, showing_errors():
                 _export(source, chosen, stem, data if in_int8 and chosen in FOR_INT8 else None)
 
 
