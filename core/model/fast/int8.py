@@ -101,7 +101,8 @@ class Int8Conv2d(PackedConv2d):
 
 def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return a kernel in int8, and the scale of each output channel."""
-    pairs = F.pad(weight, (0, 0, 0, 0, 0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
+    padded = F.pad(weight, (0, 0, 0, 0, 0, weight.shape[1] % 2))
+    pairs = padded.reshape(len(weight), -1, 2, *weight.shape[2:])
     largest_K = [(sign * pairs).clamp_min(0).sum(2).amax((1, 2, 3)) for sign in (1, -1)]
     scales_K = torch.maximum(*largest_K).clamp_min(1e-12) / LARGEST_WEIGHT
     return (weight / scales_K[:, None, None, None]).round().to(torch.int8), scales_K
