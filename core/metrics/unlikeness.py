@@ -1,11 +1,11 @@
 """How unlike the training photos a photo is: Mahalanobis distances of its features from theirs.
 
 After Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution Samples" (arXiv 1807.03888), with
-one Gaussian for all photos, of two kinds of features: the mean of the backbone's last map, divided by its length, which
-shows things, and mean and deviation of an early stage's channels, each divided by its deviation over the training
-photos, which show light, noise and sharpness. The covariance is shrunk towards a multiple of the identity, as much as
-Ledoit and Wolf 2004 find best, since there may be fewer photos than features. What distances mean is seen among
-held-out photos: a photo is as unlike as the larger of its two ranks.
+one Gaussian for all photos, of two kinds of features (`predictor.Features`): those of the backbone's last map, divided
+by their length, show things; those of an early stage, each divided by its deviation over the training photos, light,
+noise and sharpness. The covariance is shrunk towards a multiple of the identity, as much as Ledoit and Wolf 2004 find
+best, since there may be fewer photos than features. What distances mean is seen among held-out photos: a photo is as
+unlike as the larger of its two ranks.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ MAX_REFERENCE = 1000
 MAX_DIRECTIONS = 128
 """The number of directions of largest variance that are stored; the others share their mean variance."""
 LEAST_VARIANCE = 1e-8
+LEAST_SHRINKAGE = 0.1
+"""The least for whitened features: their directions of small variance say least about light and noise (dev/LOG.md)."""
 UNLIKE = 0.05
 """The share of photos like the held-out ones that are called unlike all the same."""
 
@@ -52,6 +54,7 @@ class Reference:
         distance = ((variance_C - mean_variance) ** 2).sum()
         noise = ((((scaled_MC - mean_C) ** 2).sum(axis=1) ** 2).mean() - (variance_C**2).sum()) / num_photos
         shrinkage = min(1.0, noise / distance) if distance > 0 else 1.0
+        shrinkage = max(shrinkage, LEAST_SHRINKAGE) if is_whitened else shrinkage
         variance_C = np.maximum((1 - shrinkage) * variance_C + shrinkage * mean_variance, LEAST_VARIANCE)
         kept = min(MAX_DIRECTIONS, len(singular_R))
         others = variance_C[kept:].mean() if kept < num_features else np.inf
@@ -98,17 +101,23 @@ class Unlikeness(NamedTuple):
     by_distance: tuple[float, ...]
     is_unlike: bool
 
+    @property
+    def far_by(self) -> tuple[bool, ...]:
+        """Whether it is far by each distance: by the one that ranks it highest, and where it would be unlike alone."""
+        least = min(1 - UNLIKE, max(self.by_distance))
+        return tuple(share >= least for share in self.by_distance)
+
 
 def unlikeness(distance_R: NDArray[np.float64], held_out_NR: NDArray[np.float64]) -> Unlikeness:
     """Return how unlike a photo at R distances is, among N held-out photos at theirs.
 
-    A photo's score is the largest of its ranks by each distance among all N + 1 photos. So all are treated alike, and
-    the test for `is_unlike` is a conformal one: of N + 1 photos like each other, at most `UNLIKE` are called unlike. Of
-    n held-out photos and a new one like them, it is the farthest in 1 of n + 1 cases: 18 call no photo unlike.
+    A photo's score is the largest of its ranks by each distance among all N + 1 photos, then their sum. So all are
+    treated alike, and the test for `is_unlike` is a conformal one: of N + 1 photos like each other, at most `UNLIKE`
+    are called unlike. A new photo like n held-out ones is the farthest in 1 of n + 1 cases: 18 call no photo unlike.
     """
     distance_MR = np.vstack([held_out_NR, distance_R])
     rank_MR = np.stack([np.searchsorted(np.sort(each_M), each_M) for each_M in distance_MR.T], axis=1)
-    score_M = rank_MR.max(axis=1)
+    score_M = rank_MR.max(axis=1) + rank_MR.sum(axis=1) / rank_MR.size  # less than a rank
     is_nearer_N = score_M[:-1] < score_M[-1]
     return Unlikeness(
         float(is_nearer_N.mean()),

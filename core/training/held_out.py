@@ -64,7 +64,7 @@ def held_out(predictor: Predictor, pair: WholePair, num_classes: int) -> HeldOut
 
 
 def _on_cpu(features: Features) -> tuple[NDArray[np.float32], ...]:
-    return tuple(each_C.cpu().numpy() for each_C in features)
+    return features.last_C.cpu().numpy(), features.early_C.cpu().numpy()
 
 
 def _by_temperature(logits_KSS: Tensor, truth_SS: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

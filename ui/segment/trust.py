@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.metrics.risk import AIMS, MEANING, Promise
-from core.metrics.unlikeness import UNLIKE, Unlikeness
+from core.metrics.unlikeness import Unlikeness
 from core.model.photo import ClassArea
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights import starter
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from ui.segment.photo_look import Look
     from ui.segment.photo_view import Photo
 
-OTHER = ": to the model it shows other things"
-TECHNICAL = ": darker, noisier or otherwise technically unlike them"
-BOTH = f"{OTHER}, and it is technically unlike them (light, noise, sharpness)"
+REASONS: dict[tuple[bool, ...], str] = {
+    (True, False): ": to the model it shows other things",
+    (False, True): ": darker, noisier or otherwise technically unlike them",
+    (True, True): ": to the model it shows other things, and it is technically unlike them (light, noise, sharpness)",
+}
+"""What is unlike about a photo, by `Unlikeness.far_by`; figures of version 1 cannot tell."""
 
 
 def figures_of(models: Sequence[ModelOption]) -> Trust | None:
@@ -112,10 +115,7 @@ def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
 def unlikeness(found: Unlikeness, num_photos: int) -> str:
     """Return in words how unlike a photo is, and what is unlike about one that is called so."""
     than = f"each of the {num_photos}" if found.share == 1 else f"{int(100 * found.share)} of 100"
-    about = ""
-    if found.is_unlike and len(found.by_distance) > 1:
-        is_other, is_technical = (share >= 1 - UNLIKE for share in found.by_distance)
-        about = OTHER if not is_technical else TECHNICAL if not is_other else BOTH
+    about = REASONS.get(found.far_by, "") if found.is_unlike else ""
     return f"Less like the training photos than {than} held-out photos{about}."
 
 

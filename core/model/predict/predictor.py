@@ -35,9 +35,16 @@ from core.model.predict.upsampling import Prediction, resolve
 SAME_MASK = 0.995
 """Share of the pixels that must keep their class for bf16 to be used."""
 
+LEAST_DEVIATION = 1e-3
+"""Added to deviations before their logarithm: a channel that is constant over a photo has none."""
+
 
 class Features(NamedTuple):
-    """A photo to a backbone, float32: mean of each channel of its last map; mean and deviation of an early stage's."""
+    """A photo to a backbone, float32.
+
+    `last_C` is the mean of each channel of its last map, `early_C` the mean of each channel of an early stage, and then
+    the logarithm of its deviation, in which less light or more noise is the same step for any photo.
+    """
 
     last_C: Tensor
     early_C: Tensor
@@ -113,7 +120,8 @@ class Predictor:
         def note_early(_module: nn.Module, _inputs: object, stage_1Chw: Tensor) -> None:
             if get_ident() == thread:  # a dashboard's sessions share the model
                 part_Chw = self.part_of(stage_1Chw[0], size).float()
-                early.append(torch.cat(torch.std_mean(part_Chw, dim=(1, 2), correction=0)[::-1]))
+                deviation_C, mean_C = torch.std_mean(part_Chw, dim=(1, 2), correction=0)
+                early.append(torch.cat([mean_C, (deviation_C + LEAST_DEVIATION).log()]))
 
         def note(_module: nn.Module, _inputs: object, output: dict[str, Tensor]) -> None:
             if get_ident() == thread:

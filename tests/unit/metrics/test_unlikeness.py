@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.metrics.unlikeness import MAX_DIRECTIONS, Reference, unlikeness
+from core.metrics.unlikeness import LEAST_SHRINKAGE, MAX_DIRECTIONS, Reference, unlikeness
 
 
 def unit(features: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def test_the_distance_is_that_of_the_shrunk_covariance(is_whitened: bool) -> Non
     sample = centred.T @ centred / 30
     target = np.trace(sample) / 12 * np.eye(12)
     noise = np.mean([((np.outer(row, row) - sample) ** 2).sum() for row in centred]) / 30
-    weight = min(1, noise / ((sample - target) ** 2).sum())
+    weight = max(min(1, noise / ((sample - target) ** 2).sum()), LEAST_SHRINKAGE if is_whitened else 0)
     away = scaled(strange) - mean
     inverse = np.linalg.inv((1 - weight) * sample + weight * target)
     expected = np.sqrt(np.einsum("ni,ij,nj->n", away, inverse, away))
@@ -54,7 +54,8 @@ def test_two_distances_call_no_more_of_usual_photos_unlike_than_one() -> None:
     """Each of 100 photos among the 99 others, by ranks counted one by one; far by either distance is far."""
     distance_NR = np.random.default_rng(0).gamma(3, size=(100, 2))
     found = [unlikeness(distance_NR[i], np.delete(distance_NR, i, axis=0)) for i in range(100)]
-    score_N = (distance_NR[:, None] > distance_NR).sum(axis=1).max(axis=1)
+    rank_NR = (distance_NR[:, None] > distance_NR).sum(axis=1)
+    score_N = rank_NR.max(axis=1) + 0.001 * rank_NR.sum(axis=1)
     for each, score in zip(found, score_N, strict=True):
         assert each.share == pytest.approx((score_N < score).sum() / 99)
         assert each.is_unlike == ((score_N >= score).sum() <= 5)

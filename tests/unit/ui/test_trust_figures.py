@@ -56,7 +56,7 @@ def test_unlikeness_is_said_in_photos() -> None:
     assert unlikeness(Unlikeness(0.9, (0.95, 0.2), False), 150).endswith("than 90 of 100 held-out photos.")
     for by_distance, said_of in (
         ((1, 0.9), "other things."),
-        ((0.9, 1), "noisier or otherwise technically unlike them."),
+        ((0.2, 0.94), "noisier or otherwise technically unlike them."),
         ((0.96, 0.98), "other things, and it is technically unlike them (light, noise, sharpness)."),
     ):
         words = unlikeness(Unlikeness(1.0, by_distance, True), 150)
