@@ -10,7 +10,6 @@ from ui.checkpoints import Choice, list_choices, say_unknown
 from ui.compare.choosing import act, ask
 from ui.compare.gallery import show_first_photos, show_gallery
 from ui.compare.recipes import ask_study, show_study
-from ui.compare.report_download import show_exports
 from ui.compare.scores import (
     Side,
     ask_number,
@@ -25,6 +24,7 @@ from ui.compare.scores import (
 )
 from ui.compare.why import show_why
 from ui.page import link_to, open_page, showing_errors
+from ui.report.form import offer_report
 
 
 def say_what_is_missing(choices: Sequence[Choice]) -> None:
@@ -45,7 +45,10 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     a, b = sides[0], sides[-1]
     if len(sides) > 1:
         show_verdict(a, b)
-        link_to("Present", "Present", checkpoint=[side.choice.id for side in sides], split=a.evaluation.split)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(sides) > 1:
+            link_to("Present", "Present", checkpoint=[side.choice.id for side in sides], split=a.evaluation.split)
+        offer_report(a.choice.run.path.name, lambda: [side.reported for side in sides])
     with showing_errors():  # the data may have moved
         show_first_photos([a] if len(sides) == 1 else [a, b])
     show_table(sides)
@@ -62,10 +65,9 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     if len(sides) > 1:
         st.subheader("Why", anchor=False)
         show_why(a, b)
-    st.subheader("Images", anchor=False)
+    st.subheader("Photos", anchor=False)
     with showing_errors():
         show_gallery(a, b)
-    show_exports(sides)
 
 
 with open_page("Compare"):

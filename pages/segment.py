@@ -8,10 +8,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.model.weights import starter
 from core.training.run import folders
-from ui.legend import show_areas, show_legend
+from ui.legend import show_areas
 from ui.page import link_to, open_page, showing_errors
 from ui.segment import cached_segments
-from ui.segment.contact_sheet import show_moves, show_sheet, shown_large
+from ui.segment.contact_sheet import show_moves, show_sheet, show_sheet_classes, shown_large
 from ui.segment.exports import offer_all, offer_export, show_downloads, shown_areas
 from ui.segment.models import (
     ModelOption,
@@ -20,21 +20,22 @@ from ui.segment.models import (
     describe,
     is_ready,
     list_models,
-    say_nothing_found,
+    say_what_it_knows,
     warn_of_demo,
     warn_of_weak,
 )
-from ui.segment.photo_look import CONFIDENCE, ask_classes, ask_look, ask_tta
+from ui.segment.photo_look import ask_classes, ask_look, ask_tta
 from ui.segment.photo_source import ask_photos
-from ui.segment.photo_view import Photo, ask_stretch, show_scale
+from ui.segment.photo_view import Photo, ask_stretch
 from ui.segment.trust import figures_of, say_of_sheet, show_trust
 from ui.segment.why_here import show_results
 from ui.words import plain
 
 
 class Places(NamedTuple):
-    """Where controls and downloads are drawn; pictures are drawn where the page is."""
+    """Where views, controls and downloads are drawn; pictures are drawn where the page is."""
 
+    views: DeltaGenerator
     settings: DeltaGenerator
     end: DeltaGenerator
 
@@ -58,10 +59,10 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
     results = [cached_segments.segmented(each.source, photo.data, photo.name) for each in chosen]
     classes, tta = results[0].classes, None
     with places.settings:
-        look = ask_look(classes, figures_of(chosen))
+        look = ask_look(classes, places.views, figures_of(chosen))
         table = st.container()
         alike = [each for each in results if each.classes.names == classes.names]
-        ask_classes([area.id for each in alike for area in each.areas], classes)
+        ask_classes([area.id for each in alike for area in shown_areas(each, look)], classes)
         if len(results) == 1:
             image_size = cached_segments.loaded_model(chosen[0].source).meta.image_size
             tta = ask_tta(image_size, results[0].size, results[0].seconds)
@@ -69,7 +70,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
     names = [model.label for model in chosen]
     show_results(chosen[0].source, photo, results, names, look)
     for model, result in zip(chosen, results, strict=True):
-        say_nothing_found(model, result.areas)
+        say_what_it_knows(model, shown_areas(result, look))
     if not photo.truth:
         warn_of_demo(chosen)
     warn_of_weak(chosen)
@@ -91,18 +92,14 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
     """Draw every photo small, as a contact sheet; offer one zip of all."""
     meta = cached_segments.loaded_model(model.source).meta
     with places.settings:
-        look = ask_look(meta.classes, figures_of([model]))
+        look = ask_look(meta.classes, places.views, figures_of([model]))
         legend, tta = st.container(), ask_tta(meta.image_size)
     there = list(show_sheet(model.source, photos, look, tta))
-    if look.kind == CONFIDENCE:
-        show_scale()
     warn_of_demo([model])
     warn_of_weak([model])
     say_of_sheet(model, look, tta)
     with legend:
-        class_ids = sorted({area.id for _, small in there for area in small.areas})
-        show_legend(class_ids, look.colors(meta.classes))
-        ask_classes(class_ids, meta.classes)
+        show_sheet_classes([small for _, small in there], look, meta.classes)
     if there:
         with places.end:
             offer_all(
@@ -116,9 +113,9 @@ def main() -> None:
     st.title("Segment", anchor=False)
     models = list_models()
     left, right = st.columns([7, 3], gap="medium")
-    pictures, sources = left.container(), left.container()
+    views, pictures, sources = left.container(key="views"), left.container(), left.container()
     choices = st.columns(2, gap="medium")
-    places = Places(settings=right.container(key="controls"), end=st.container(horizontal=True))
+    places = Places(views=views, settings=right.container(key="controls"), end=st.container(horizontal=True))
     with pictures, showing_errors():
         say_what_there_is(models)
         with choices[0]:

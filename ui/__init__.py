@@ -18,6 +18,7 @@ home/           Home
 dataset/        the Dataset page
 train/          the Train page; Home and Label show its runs too
 compare/        the Compare page; Home and Present use it too
+report/         the form of a report, on Compare and Train
 present/        the Present page
 segment/        the Segment page; Home and Present use it too
 label/          the Label page

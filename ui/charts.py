@@ -6,8 +6,10 @@ fractions; the axes show percent.
 """
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +19,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.classes import Classes
-from core.training.run.log import RunLog, thin
+from core.training.run.log import RunLog
 from core.training.run.records import Epoch
 
 NEUTRAL = "#8a929b"
@@ -43,6 +45,8 @@ LEAST_BARS = 5
 MAX_COLUMNS = 200
 SHADES = ((0.0, "rgba(21,130,150,0.06)"), (0.5, "#158296"), (1.0, "#e6c46a"))
 """From 0 to 1, in two hues of different lightness, so that lightness alone can be read."""
+
+T = TypeVar("T")
 
 
 def literal(name: str) -> str:
@@ -102,6 +106,15 @@ def class_iou_figure(log: RunLog) -> go.Figure:
     """Draw the latest IoU of each class that has one as a bar in the class's colour; absent classes are left out."""
     bars = [(k, value) for k, value in enumerate(log.epochs[-1].iou) if value is not None]
     return class_bars(bars, log.legs[-1].classes, "IoU")
+
+
+def thin(points: Sequence[T], limit: int = 2000) -> list[T]:
+    """Return at most about `limit` of the points, evenly spread, with the first and the last."""
+    if len(points) <= limit:
+        return list(points)
+    stride = math.ceil(len(points) / (limit - 1))
+    thinned = list(points[::stride])
+    return thinned if thinned[-1] is points[-1] else [*thinned, points[-1]]
 
 
 def class_growth_figure(log: RunLog) -> go.Figure:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import terminal
-from core.classes import CLASSES_FILE
+from core.classes import CLASSES_FILE, NUMBERED
 from core.commands.document import Add, Document, add_job
 from core.errors import DataError
 from core.files import write_json
-from core.terminal import progress_bar, reporting, say
+from core.terminal import percent, progress_bar, reporting, say
+from core.wording import count
 
 if TYPE_CHECKING:
     from core.data.analysis import Analysis
@@ -184,9 +184,65 @@ class _ImportFormats:
         return ", ".join(IMPORTERS)
 
 
+def show_doctor(document: Document) -> str:
+    """Return the findings, errors first, and the changes of the repaired copy, if there is one."""
+    examined = f"{count(document['images'], 'photo')} and {count(document['masks'], 'mask')} examined"
+    lines = [f"{examined}." if document["findings"] else f"{examined}: nothing found."]
+    for severity in ("error", "warning"):
+        found = [finding for finding in document["findings"] if finding["severity"] == severity]
+        lines += [count(len(found), severity)] if found else []
+        lines += [f"  {f['kind']:<24}{f['file']} ({f['split'] or 'no split'})\n{'':26}{f['detail']}" for f in found]
+    return "\n".join(lines + _repaired(document.get("repaired")))
+
+
+def _repaired(copy: Document | None) -> list[str]:
+    if copy is None:
+        return []
+    lines = [f"{count(copy['images'], 'pair')} in the repaired copy, {count(len(copy['changes']), 'change')}"]
+    lines += [f"  {c['action']:<18}{c['file']}: {c['detail']}" for c in copy["changes"]]
+    return [*lines, copy["data"]]
+
+
+def show_stats(document: Document) -> str:
+    """Return a table of the photos and classes of a split."""
+    floor = document["floor"]
+    photos, pixels = count(document["images"], "photo"), count(document["pixels"], "pixel")
+    lines = [
+        f"{photos}, {pixels}, {percent(document['void_share'])} void",
+        f"background everywhere: {percent(floor['pixel_accuracy'])} pixel accuracy, {percent(floor['miou'])} mIoU",
+        f"{'class':<16}{'photos':>8}{'objects':>9}{'share':>10}",
+    ]
+    lines += [
+        f"{c['name']:<16}{c['images']:>8}{c['objects'] or '-':>9}{percent(c['share']):>10}"
+        for c in document["classes"]
+        if c["images"]
+    ]
+    named = [] if [c["name"] for c in document["classes"]] == list(NUMBERED.names) else document["classes"]
+    absent = [c["name"] for c in named if not c["images"]]
+    return "\n".join(lines + ([f"absent: {', '.join(absent)}"] if absent else []))
+
+
+def show_download(document: Document) -> str:
+    """Return the place and splits of a downloaded data set."""
+    splits = ", ".join(f"{name} {images:,}" for name, images in document["splits"].items())
+    return f"{count(document['images'], 'photo')} with masks: {splits}\n{document['data']}"
+
+
+def show_import(document: Document) -> str:
+    """Return the classes, notes and place of an imported data set."""
+    classes = [one["name"] if isinstance(one, dict) else one for one in document["classes"]]
+    held = f"{count(document['images'], 'photo')} of {count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
+    return "\n".join([held, *(f"  {note}" for note in document["notes"]), document["data"]])
+
+
+def show_export_labels(document: Document) -> str:
+    """Return the place of the file for another tool, and what to do with it there."""
+    return f"{count(document['photos'], 'photo')} in {document['file']}\n{document['next']}"
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(doctor, terminal.show_doctor, "doctor datasets/demo --repair datasets/mended")
+    command = add(doctor, show_doctor, "doctor datasets/demo --repair datasets/mended")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--repair", type=Path, metavar="OUT", help="new folder for a mended copy")
     command.add_argument(
@@ -198,12 +254,12 @@ def add_to(add: Add) -> None:
     command.add_argument("--split-anew", action="store_true", help="split train and val of the copy again, stratified")
     add_job(command)
 
-    command = add(stats, terminal.show_stats, "stats datasets/demo --split val")
+    command = add(stats, show_stats, "stats datasets/demo --split val")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--split", metavar="S", help="count this split alone")
     add_job(command)
 
-    command = add(download, terminal.show_download, "download")
+    command = add(download, show_download, "download")
     source = command.add_mutually_exclusive_group()
     source.add_argument("--tar", type=Path, metavar="FILE", help="unpack this tar of VOC 2012 instead")
     source.add_argument(
@@ -211,7 +267,7 @@ def add_to(add: Add) -> None:
     )
     add_job(command)
 
-    command = add(import_, terminal.show_import, "import auto export.zip --out datasets/mine")
+    command = add(import_, show_import, "import auto export.zip --out datasets/mine")
     command.add_argument("format", metavar="FORMAT", help="auto, or one of %(default)s", default=_ImportFormats())
     command.add_argument("source", type=Path, metavar="SOURCE", help="file, folder, zip or tar of the annotations")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the data set")
@@ -229,9 +285,7 @@ def add_to(add: Add) -> None:
     )  # fmt: skip
     add_job(command)
 
-    command = add(
-        export_labels, terminal.show_export_labels, "export-labels datasets/mine --format cvat --out mine.zip"
-    )
+    command = add(export_labels, show_export_labels, "export-labels datasets/mine --format cvat --out mine.zip")
     command.add_argument("data", type=Path, metavar="DIR", help="data set")
     command.add_argument("--format", required=True, metavar="FORMAT", help="cvat or label-studio")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="new zip or JSON file")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.terminal import percent
+
 Document = dict[str, Any]
 """The JSON document that `--json` prints."""
 
@@ -15,3 +17,8 @@ Add = Callable[..., Any]
 def add_job(command: argparse.ArgumentParser) -> None:
     """Declare the hidden option for the job folder (`core.jobs`), in which the dashboard looks for progress."""
     command.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+
+
+def floor_of(scores: Document, name: str = "miou") -> str:
+    """Return the floor of a score, in brackets."""
+    return f" (background everywhere: {percent(scores['floor'][name])})"

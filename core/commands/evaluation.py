@@ -8,17 +8,18 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from core import api, terminal
+from core import api
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.data import say_unnamed
-from core.commands.document import Add, Document, add_job
+from core.commands.document import Add, Document, add_job, floor_of
 from core.data.dataset import Dataset, open_dataset
 from core.errors import ConfigError, CoreError
 from core.files import output_folder, refuse_existing, unused, write_new
 from core.home import PROJECT_ROOT
-from core.terminal import progress_bar, reporting, say
+from core.terminal import percent, progress_bar, reporting, say
 from core.training.run.evaluations import BY_SIZE
 from core.training.run.robustness import PHOTOS
+from core.wording import count
 
 LANGUAGES = ("en", "pt")
 WITH_DATA = ("explain", "gpu", "label_errors", "labelling")
@@ -29,7 +30,7 @@ BY_NAME = ("gpu",)
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
-    """Score a checkpoint on a split: whole images at the masks' own size; or on corrupted photos."""
+    """Score a checkpoint on a split: whole photos at the masks' own size; or on corrupted photos."""
     if arguments.photos is not None and not arguments.corruptions:
         raise ConfigError("--photos is a sample for --corruptions; leave --photos out, or add --corruptions.")
     if arguments.masks and arguments.corruptions:
@@ -56,7 +57,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
 
 
 def compare(arguments: argparse.Namespace) -> Document:
-    """Report whether checkpoint B is better than A on the same images; evaluates them if necessary."""
+    """Report whether checkpoint B is better than A on the same photos; evaluates them if necessary."""
     dataset = open_dataset(arguments.data)
     for checkpoint in (arguments.a, arguments.b):
         find_checkpoint(checkpoint)  # shows the progress of a download
@@ -69,17 +70,19 @@ def compare(arguments: argparse.Namespace) -> Document:
 
 
 def report(arguments: argparse.Namespace) -> Document:
-    """Report on runs in one self-contained HTML file; evaluates their checkpoints first if necessary."""
+    """Report on runs, or checkpoints of runs, in one self-contained HTML file; evaluates them first if necessary."""
     from core.report import exports
-    from core.report.content import evaluated_checkpoints, gather
+    from core.report.content import evaluated, files_of, gather
     from core.report.html.page import Cover, file_name, render
     from core.report.verdicts import decide
     from core.training.run.folders import open_run
 
-    runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
-    file = arguments.out or unused(runs[0].path / file_name(runs[0].path.name, arguments.language))
+    runs = {path: open_run(path.parent if path.is_file() else path) for path in map(Path.resolve, arguments.runs)}
+    chosen = [(run, each) for path, run in runs.items() for each in ([path] if path.is_file() else files_of(run))]
+    first = chosen[0][0].path
+    file = arguments.out or unused(first / file_name(first.name, arguments.language))
     refuse_existing(file)  # before minutes are spent on evaluations
-    content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate), with_trust=arguments.trust)
+    content = gather(evaluated(list(dict.fromkeys(chosen)), arguments.split, _evaluate), with_trust=arguments.trust)
     verdicts = decide(content)
     cover = Cover(arguments.title, arguments.author, arguments.course, arguments.date)
     page = render(content, arguments.language, cover=cover, verdicts=verdicts)
@@ -141,11 +144,71 @@ def _run_program(name: str, options: list[str]) -> Document:
     return document
 
 
+def show_evaluate(document: Document) -> str:
+    """Return a table of scores beside the floor, and a warning if they are implausible."""
+    if "corruptions" in document:
+        return _show_corrupted(document)
+    from core.metrics.guard import suspicion
+    from core.metrics.scores import Scores
+
+    speed = f"{document['images_per_second']:.1f} a second"
+    speed += ", in int8" if document.get("number_format") == "int8" else ""
+    lines = [
+        f"{count(document['images'], 'photo')} of {document['split']}, {speed}",
+        f"{'mIoU':<16}{percent(document['miou']):>8}{floor_of(document)}",
+        f"{'pixel accuracy':<16}{percent(document['pixel_accuracy']):>8}{floor_of(document, 'pixel_accuracy')}",
+    ]
+    names = ("precision", "recall", "f1", "fw_iou", "boundary_iou", "boundary_f")
+    lines += [f"{name.replace('_', ' '):<16}{percent(document[name]):>8}" for name in names]
+    lines += [f"  {c['name']:<14}{percent(c['iou']):>8}" for c in document["classes"] if c["iou"] is not None]
+    if odd := suspicion(Scores.from_dict(document)):
+        lines.append(f"Do not believe these scores yet: {odd.cause}.")
+    return "\n".join(lines)
+
+
+def _show_corrupted(document: Document) -> str:
+    """Return mIoU by corruption and level, and which hurts most."""
+    clean, rows, of = (
+        document["clean"],
+        document["corruptions"],
+        f"the {document['split_images']:,} of {document['split']}",
+    )
+    lines = [
+        f"{count(document['images'], 'photo')} of {of}; level 0: mIoU {percent(clean['miou'])}{floor_of(clean)}",
+        f"{'level':<12}{'1':>8}{'2':>8}{'3':>8}{'4':>8}{'5':>8}{'mean':>8}",
+    ]
+    for row in rows:
+        values = [*(level["miou"] for level in row["levels"]), row["mean_miou"]]
+        lines.append(f"{row['name']:<12}" + "".join(f"{percent(value):>8}" for value in values))
+    if known := [row for row in rows if row["mean_miou"] is not None]:
+        lines.append(f"It loses most under {min(known, key=lambda row: row['mean_miou'])['name']}.")
+    return "\n".join([*lines, document["stored_in"]])
+
+
+def show_compare(document: Document) -> str:
+    """Return the verdict, both scores beside the floor, and the images that gained and lost most."""
+    lines = [f"{document['sentence']}."]
+    lines += [f"  {side.upper()}  {percent(document[side]['miou']):>8}{floor_of(document[side])}" for side in "ab"]
+    for kind in ("winners", "losers"):
+        lines.append(f"{kind}:" if document[kind] else f"no {kind}")
+        lines += [f"  {image['image']}  {percent(image['a'])} -> {percent(image['b'])}" for image in document[kind][:5]]
+    return "\n".join(lines)
+
+
+def show_report(document: Document) -> str:
+    """Return the files of the report."""
+    return "\n".join(document[key] for key in ("file", "tables") if key in document)
+
+
+def show_bench(document: Document) -> str:
+    """Return the ratios of the benchmarks; the last line is the JSON document."""
+    ratios = [f"{name:<32}{ratio:6.2f} x" for name, ratio in document["ratios"].items()]
+    return "\n".join([f"against the report's loop, on {document['device']}", *ratios, json.dumps(document)])
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(
-        evaluate, terminal.show_evaluate, "evaluate checkpoints/RUN/epoch_010.pt --data datasets/demo --split val"
-    )
+    command = add(evaluate, show_evaluate, "evaluate checkpoints/RUN/epoch_010.pt --data datasets/demo --split val")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=NAMED)
     add_given(command)
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
@@ -163,7 +226,7 @@ def add_to(add: Add) -> None:
 
     command = add(
         compare,
-        terminal.show_compare,
+        show_compare,
         "compare checkpoints/RUN/epoch_010.pt checkpoints/RUN/epoch_050.pt --data datasets/demo --split val",
     )
     command.add_argument("a", type=Path, metavar="A", help=f"the reference: {NAMED}")
@@ -171,8 +234,14 @@ def add_to(add: Add) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
 
-    command = add(report, terminal.show_report, "report checkpoints/RUN --out report.html --language pt")
-    command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder; several are shown side by side")
+    command = add(report, show_report, "report checkpoints/RUN --out report.html --language pt")
+    command.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="run folder, of which all milestones are shown, or a checkpoint in one; several are shown side by side",
+    )
     command.add_argument(
         "--out",
         type=Path,
@@ -190,7 +259,7 @@ def add_to(add: Add) -> None:
     )
     command.add_argument("--tables", type=Path, metavar="OUT", help="new folder for the tables as CSV, JSON and LaTeX")
 
-    command = add(bench, terminal.show_bench, "bench training --json")
+    command = add(bench, show_bench, "bench training --json")
     command.add_argument("name", nargs="?", metavar="NAME", help="one benchmark; all if left out")
     command.add_argument(
         "--data", type=Path, metavar="DIR", help=f"{' and '.join(WITH_DATA)}: a data set; drawn scenes if left out"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from core import api, terminal
+from core import api
 from core.classes import Classes
 from core.commands.checkpoints import NAMED, add_given, find_checkpoint, given_by
 from core.commands.document import Add, Document
@@ -18,7 +18,7 @@ from core.errors import PhotoError
 from core.files import refuse_existing, replacing, write_new
 from core.model.photo import open_photo_file
 from core.palettes import OWN, PALETTES, recolored
-from core.terminal import progress_bar, say
+from core.terminal import percent, progress_bar, say
 from core.training.trust import AUTO, of_checkpoint
 
 POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
@@ -182,9 +182,19 @@ def _fraction(text: str) -> float:
     return value
 
 
+def show_segment(document: Document) -> str:
+    """Return the classes in each photo, and the files written."""
+    lines = []
+    for photo in document["photos"]:
+        shares = ", ".join(f"{c['name']} {percent(c['share'])}" for c in photo["classes"])
+        files = [photo["mask"], photo["overlay"], *photo.get("cutouts", [])]
+        lines += [f"{photo['file']}: {shares}", *(f"  {file}" for file in files)]
+    return "\n".join(lines + [document[key] for key in ("polygons", "csv", "zip") if key in document])
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(segment, terminal.show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
+    command = add(segment, show_segment, "segment photo.jpg --checkpoint checkpoints/RUN/best.pt --out masks")
     command.add_argument("photos", type=Path, nargs="+", metavar="PHOTO", help="all are read before any is segmented")
     command.add_argument("--checkpoint", type=Path, metavar="C", required=True, help=NAMED)
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for masks and overlays")

@@ -1,7 +1,6 @@
 """The command study: trains and compares recipes over seeds, folds and shares of the photos."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from core.study.document import document as document_of
 from core.study.folder import DONE, CellState, Study, create_study, is_made, merged, open_study
 from core.study.plan import Plan, make_plan
 from core.study.work import AGAIN, Worker, waits_for
-from core.terminal import TrainingProgress, reporting, say
+from core.terminal import TrainingProgress, percent, reporting, say
 from core.training.estimate import stored_estimates
 from core.training.run.folders import Run
 from core.training.run.records import Record, RunEnded
@@ -42,7 +41,7 @@ def study(arguments: argparse.Namespace) -> Document:
             worker.work()
             shown.close()
     if worker.failures:
-        failed = f"{count(len(worker.failures), 'training')} of {found.name} failed"
+        failed = f"{count(len(worker.failures), 'run')} of {found.name} failed"
         raise RunError(f"{failed}, the first with: {worker.failures[0]} {AGAIN}")
     return document_of(found)
 
@@ -119,24 +118,24 @@ def show_study(document: Document) -> str:
     """Return the recipes with the points of their runs, the verdicts, and the learning curve; or the estimate."""
     if "halve" in document:
         return _show_estimate(document)
-    lines = [f"{document['done']} of {count(document['trainings'], 'training')} done: {document['study']}"]
+    lines = [f"{document['done']} of {count(document['trainings'], 'run')} done: {document['study']}"]
     lines += [
-        f"  {name:<32}{_percents([recipe['miou']]):>8}{_interval(recipe)}   by seed: {_points(recipe)}"
+        f"  {name:<32}{percent(recipe['miou']):>8}{_interval(recipe)}   by seed: {_points(recipe)}"
         for name, recipe in zip(_names(document), document["recipes"], strict=True)
     ]
     if document["floor"] is not None:
-        lines.append(f"  {'background everywhere':<32}{_percents([document['floor']]):>8}")
+        lines.append(f"  {'background everywhere':<32}{percent(document['floor']):>8}")
     sentences = [each["sentence"] for each in (*document["verdicts"], *(document["learning_curve"] or ()))]
     return "\n".join([*lines, *(f"{sentence}." for sentence in sentences), *document["notes"]])
 
 
 def _interval(recipe: Document) -> str:
-    return f" ({' to '.join(_percents([end]) for end in recipe['interval'])})" if recipe["interval"] else ""
+    return f" ({' to '.join(map(percent, recipe['interval']))})" if recipe["interval"] else ""
 
 
 def _show_estimate(document: Document) -> str:
     left = document["trainings"] - document["done"]
-    lines = [f"{duration(document['seconds'])} for {count(left, 'training')}"]
+    lines = [f"{duration(document['seconds'])} for {count(left, 'run')}"]
     lines += [
         f"  {name:<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
         for name, recipe in zip(_names(document), document["recipes"], strict=True)
@@ -161,11 +160,7 @@ def _names(document: Document) -> list[str]:
 
 
 def _points(recipe: Document) -> str:
-    return _percents([seed["miou"] for seed in recipe["seeds"]]) or "none yet"
-
-
-def _percents(fractions: Sequence[float | None]) -> str:
-    return "  ".join("-" if each is None else f"{100 * each:.1f} %" for each in fractions)
+    return "  ".join(percent(seed["miou"]) for seed in recipe["seeds"]) or "none yet"
 
 
 def _fractions(text: str) -> list[float]:

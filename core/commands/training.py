@@ -10,12 +10,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from core import api, jobs, terminal
+from core import api, jobs
 from core.commands.data import say_unnamed
-from core.commands.document import Add, Document, add_job
+from core.commands.document import Add, Document, add_job, floor_of
 from core.errors import CoreError
 from core.files import write_json
-from core.terminal import TrainingProgress, progress_bar, reporting, say
+from core.terminal import TrainingProgress, percent, progress_bar, reporting, say
 from core.training import demo_run
 from core.training.estimate import stored_estimates
 from core.training.run import evaluations, folders, machine
@@ -26,6 +26,7 @@ from core.training.run.milestones import milestone
 from core.training.run.records import Epoch, RunEnded, RunStarted
 from core.training.settings.config import SETTING_TYPES, with_settings
 from core.training.settings.presets import PRESET_HELP, parse_settings, preset, usual_preset
+from core.wording import count, duration
 
 if TYPE_CHECKING:
     from core.training.distributed import World
@@ -37,6 +38,9 @@ PRESET_OPTION = (
     "if left out, demo for its data, else own-photos"
 )
 SET_OPTION = f"change a setting of the preset; settings: {', '.join(SETTING_TYPES)}"
+
+NOTABLE_SHARE = 0.1
+"""Share of the processors that other programs take, from which on a timing mentions it."""
 
 
 def demo(arguments: argparse.Namespace) -> Document:
@@ -212,12 +216,50 @@ def estimate(arguments: argparse.Namespace) -> Document:
     return found
 
 
+def show_demo(document: Document) -> str:
+    """Return the demo's run, data and scores."""
+    lines = [f"Run   {document['run']}", f"Data  {document['data']}", f"{count(document['epochs'], 'epoch')} done"]
+    for epochs, scores in document["scores"].items():
+        lines.append(f"  after {count(int(epochs), 'epoch')}: mIoU {percent(scores['miou'])}{floor_of(scores)}")
+    return "\n".join(lines)
+
+
+def show_train(document: Document) -> str:
+    """Return how a training ended."""
+    scores = document["scores"]
+    result = f", mIoU {percent(scores['miou'])}{floor_of(scores)}" if scores else ""
+    return f"{document['outcome']} after {count(document['epochs_done'], 'epoch')}{result}\n{document['run']}"
+
+
+def show_estimate(document: Document) -> str:
+    """Return how long a training would take, and the alternatives with their drawbacks."""
+    step = f"{document['seconds_per_step']:.2f} s a step of {count(document['batch_size'], 'photo')}"
+    extrapolated = " (extrapolated from smaller batches)" if document["is_extrapolated"] else ""
+    photos = f"{document['num_train_images']:,} training and {count(document['num_val_images'], 'validation photo')}"
+    epochs = f"{count(document['epochs'], 'epoch')} of {duration(document['seconds_per_epoch'])}"
+    lines = [
+        f"{duration(document['total_seconds'])} for {epochs}: {photos}",
+        f"{step}{extrapolated}, {document['precision']} on {document['device']}",
+    ]
+    if document["alternatives"]:
+        lines.append(f"{'instead':<24}{'in all':>14}{'ratio':>8}  what it gives up")
+    lines += [
+        f"{a['label']:<24}{duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
+        for a in document["alternatives"]
+    ]
+    if document["left_out"]:
+        lines.append(f"not timed: {', '.join(document['left_out'])}")
+    if document["others_share"] > NOTABLE_SHARE:
+        lines.append(f"Other programs took {percent(document['others_share'])} of the processors meanwhile.")
+    return "\n".join(lines)
+
+
 def add_to(add: Add) -> None:
     """Declare the arguments."""
-    command = add(demo, terminal.show_demo, "demo --json")
+    command = add(demo, show_demo, "demo --json")
     command.add_argument("--background", action="store_true", help="train in a process of its own and return")
 
-    command = add(train, terminal.show_train, "train --new first --data datasets/demo --preset demo --set epochs=5")
+    command = add(train, show_train, "train --new first --data datasets/demo --preset demo --set epochs=5")
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("run", nargs="?", type=Path, metavar="RUN_DIR", help="resume this run")
     which.add_argument("--new", metavar="NAME", help="make a new run of this name")
@@ -226,7 +268,7 @@ def add_to(add: Add) -> None:
     command.add_argument("--extend", type=int, metavar="EPOCHS", help="train to this many epochs in all")
     command.add_argument("--beside", action="store_true", help="train even while another run is being trained here")
 
-    command = add(estimate, terminal.show_estimate, "estimate --data datasets/demo --preset demo --set image_size=128")
+    command = add(estimate, show_estimate, "estimate --data datasets/demo --preset demo --set image_size=128")
     command.add_argument("--data", type=Path, metavar="DIR", required=True, help="data set")
     _add_settings(command)
     add_job(command)

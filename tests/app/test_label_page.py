@@ -225,6 +225,21 @@ def test_a_proposal_is_accepted_or_discarded(look: Callable[..., AppTest], pets:
     assert pets.states()["pet_1"] == State.UNLABELLED
 
 
+def test_a_proposal_of_only_background_is_said_and_asked_about(look: Callable[..., AppTest], pets: LabelSet) -> None:
+    """It looked like the bare photo, and key A made an empty mask of a photo full of dogs."""
+    for name in ("pet_0", "pet_1"):
+        write_proposal(pets, name, np.full(SIZE[::-1], name == "pet_1", np.uint8), {})
+    assert "only background" not in texts(look(photo="pet_1"))
+    app = look(photo="pet_0")
+    assert "Proposal: only background" in texts(app)
+    button(app, "Accept").click().run()
+    assert not app.exception
+    assert pets.states()["pet_0"] == State.PROPOSED, "asked, not accepted"
+    button(app, "Yes, all of it").click().run()
+    assert pets.states()["pet_0"] == State.STARTED
+    assert not read_mask(pets.masks()["pet_0"], 3).any()
+
+
 def test_the_starter_proposes_in_a_process_of_its_own(
     look: Callable[..., AppTest], pets: LabelSet, launched: list[list[str]]
 ) -> None:

@@ -10,6 +10,5 @@ image_filter.py       a click on a mark -> images, and the pixels to light
 robustness.py         A and B on corrupted photos
 recipes.py            a study: recipes, their runs, the verdict
 gallery.py            three photos under the verdict; all images side by side
-report_download.py    the report and its tables, to download
 cached_comparison.py  bounded caches
 """

@@ -1,7 +1,6 @@
 """A study on Compare: its recipes with the point of every run, intervals, the verdict, and each run to open."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.data.dataset import TEST, open_dataset
-from core.report.content import ReportedCheckpoint, gather
-from core.report.html.page import file_name, render
-from core.report.language.words import LANGUAGES
+from core.report.content import ReportedCheckpoint
 from core.study import findings, learning_curve
 from core.study.findings import Findings
 from core.study.folder import DONE, INVALID, Study, list_studies, open_study
@@ -25,8 +22,8 @@ from ui import address
 from ui.charts import THEME_COLORS, add_floor, blank, literal
 from ui.checkpoints import STUDIES, address_of
 from ui.compare.comparison import FLOOR_LABEL
-from ui.downloads import offer
 from ui.page import link_to, showing_errors
+from ui.report.form import offer_report
 from ui.words import MISSING, percent, plain
 
 METHOD = (
@@ -97,11 +94,11 @@ def _photos(found: Findings) -> str:
 
 def _say_state(found: Findings) -> None:
     total, changed = len(found.states), sum(each.state == INVALID for each in found.states)
-    st.caption(f"{found.num_done} of {count(total, 'training')} done · preset {found.study.plan.preset}")
+    st.caption(f"{found.num_done} of {count(total, 'run')} done · preset {found.study.plan.preset}")
     if found.num_done < total:
         link_to("Train", "Follow it, or go on", run=f"{STUDIES}/{found.study.name}")
     if changed:
-        st.warning(f"{count(changed, 'training')} left out: the photos or the classes have changed since.")
+        st.warning(f"{count(changed, 'run')} left out: the photos or the classes have changed since.")
     data = open_dataset(found.study.plan.data)
     if data.splits.get(TEST):
         st.caption(f":material/lock: {openings.sentence(openings.openings_of(data) or [])}")
@@ -220,17 +217,5 @@ def _offer_report(found: Findings) -> None:
         for recipe in found.study.plan.recipes
         if (each := by_recipe.get(recipe)) and each.run and each.evaluation
     ]
-    if not checkpoints:
-        return
-    st.subheader("Report", anchor=False)
-    st.caption("One HTML file: the study, and one run of each recipe with its figures and settings.")
-    with st.container(horizontal=True):
-        for language, label in LANGUAGES.items():
-            offer(
-                label, partial(_report, checkpoints, language), file_name(found.study.name, language), "text/html",
-                icon=":material/description:",
-            )  # fmt: skip
-
-
-def _report(checkpoints: Sequence[ReportedCheckpoint], language: str) -> bytes:
-    return render(gather(checkpoints), language).encode()
+    if checkpoints:
+        offer_report(found.study.name, lambda: checkpoints)

@@ -109,7 +109,7 @@ def ask_proposals(label_set: LabelSet, states: Mapping[str, State], names: Seque
         chosen = st.selectbox(
             "Model", list(helpers), **address.keyed("helper", helpers, next(iter(helpers))),
             format_func=lambda key: helpers[key].label,
-            help="The models that were trained on these photos, the starter, and the best of other runs.", width=380,
+            help="The models that were trained on these photos, the starter, and the best of other runs.", width=440,
         )  # fmt: skip
         helper = helpers[chosen]
         class_name = _ask_class(label_set, helper)

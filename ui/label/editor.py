@@ -27,14 +27,14 @@ from core.data.labelling import (
     save_label,
     version_of,
 )
-from core.data.labelling.proposals import delete_proposal, proposal_file, read_proposal
+from core.data.labelling.proposals import delete_proposal, is_background_alone, proposal_file, read_proposal
 from core.data.labelling.regions import regions_of
 from core.errors import DataError
 from core.files import stamp
 from core.model.output.render import overlay
 from ui import address, cached
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
-from ui.label.queue import LABELS, beside, next_to_label
+from ui.label.queue import LABELS, ONLY_BACKGROUND, beside, next_to_label
 from ui.label.tab import hold, tab
 from ui.page import showing_errors
 from ui.pictures import reduced
@@ -42,6 +42,8 @@ from ui.words import plain
 
 PHOTO = "photo"
 """The name of the open photo in the query string."""
+_ASKED = "label asked"
+"""In session state, the proposal of only background whose *Accept* was pressed once."""
 SENT_PX, HISTORY_PX = 2048, 320
 """The longest side of the photo on the canvas, and of an earlier mask."""
 KINDS = {
@@ -79,14 +81,14 @@ def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -
     head = st.container(horizontal=True, vertical_alignment="center", width="content", key="label head")
     with head, showing_errors():
         st.markdown(f"**{plain(name)}**", width="content")
-        st.badge(LABELS[state], color=BADGES[state])
+        is_empty = state == State.PROPOSED and is_background_alone(label_set, name)
+        st.badge(f"Proposal: {ONLY_BACKGROUND}" if is_empty else LABELS[state], color=BADGES[state])
         if taken:
             if st.button("Take over", icon=":material/back_hand:", help=taken):
                 hold(label_set, name, take_over=True)
                 st.rerun()
         elif state == State.PROPOSED:
-            if st.button("Accept", type="primary", icon=":material/check:", shortcut="a",
-                         help="The proposal becomes your mask, to be corrected."):  # fmt: skip
+            if _ask_accept(label_set, name, is_empty=is_empty):
                 accept_proposal(label_set, name)
                 st.rerun()
             if st.button(
@@ -94,6 +96,23 @@ def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -
             ):
                 delete_proposal(label_set, name)
                 st.rerun()
+
+
+def _ask_accept(label_set: LabelSet, name: str, *, is_empty: bool) -> bool:
+    """Draw the button that accepts a proposal, and its key; one without an object takes a second button, without."""
+    asked = (str(label_set.root), name, stamp(proposal_file(label_set, name)))
+    if is_empty and st.session_state.get(_ASKED) == asked:
+        st.markdown("Is the whole photo background?", width="content")
+        return st.button("Yes, all of it", icon=":material/check:")
+    is_pressed = st.button(
+        "Accept", type="secondary" if is_empty else "primary", icon=":material/check:", shortcut="a",
+        help="The model found no object here: the whole photo would be background. You are asked first."
+        if is_empty else "The proposal becomes your mask, to be corrected.",
+    )  # fmt: skip
+    if is_pressed and is_empty:
+        st.session_state[_ASKED] = asked
+        st.rerun()
+    return is_pressed
 
 
 def _canvas_photo(label_set: LabelSet, name: str, state: State, taken: str | None) -> CanvasPhoto:

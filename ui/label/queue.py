@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.labelling import LabelSet, State
-from core.data.labelling.proposals import RankedPhoto, proposal_file
+from core.data.labelling.proposals import RankedPhoto, is_background_alone, proposal_file
 from core.errors import DataError
 from core.review.ranking import IS_DEFAULT, VERDICT, random_order
 from ui import address, cached
@@ -22,6 +22,8 @@ MEANINGS = (
     "Unlabelled: no mask. Proposed: a model's mask, which counts as nothing until you accept it. Started: your mask is "
     "saved, and not trained on yet. Done: in train or val."
 )
+ONLY_BACKGROUND = "only background"
+"""What is said of a proposal without an object, whose picture looks like the bare photo."""
 SLICE = 24
 """So many thumbnails are made and sent; the ends of the row lead to the others."""
 THUMBNAIL_PX = 184
@@ -110,9 +112,11 @@ def show_queue(
         state = states[name]
         mask = proposal_file(label_set, name) if state == State.PROPOSED else masks.get(name)
         picture = _thumbnail(label_set, name, mask)
+        is_empty = state == State.PROPOSED and is_background_alone(label_set, name)
+        also = f"{', ' + ONLY_BACKGROUND if is_empty else ''}{'' if picture else ', cannot be read'}"
         cards.append({
             "name": name, "picture": data_url(picture) if picture else None, "state": state,
-            "alt": f"{name}, {LABELS[state].lower()}{'' if picture else ', cannot be read'}",
+            "alt": f"{name}, {LABELS[state].lower()}{also}", "note": ONLY_BACKGROUND if is_empty else "",
             "reason": ranking[name].reason if name in ranking else "",
         })  # fmt: skip
     _mount(

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
+from core.classes import Classes
 from core.model.predict.tta import TTA
+from core.voc import VOID
 from core.wording import count
 from ui import address
+from ui.legend import show_legend
 from ui.page import showing_errors
 from ui.pictures import show_card
 from ui.segment.cached_segments import Small, Source, segmented_small
-from ui.segment.photo_look import OVERLAY, SIDE_BY_SIDE, SLIDER, Look
-from ui.segment.photo_view import ALTS, Photo, picture_file
+from ui.segment.photo_look import CONFIDENCE, OVERLAY, SIDE_BY_SIDE, SLIDER, Look, ask_classes
+from ui.segment.photo_view import ALTS, Photo, picture_file, show_scale
 from ui.words import plain
 
 NUMBER = "number"
@@ -72,6 +77,21 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, tta: TTA) ->
                 _show_card(number, photo, small, look._replace(kind=kind), height_px)
                 yield photo, small
     line.caption(f"{count(len(photos), 'photo')}. Click on one to see it large.")
+    if kind == CONFIDENCE:
+        show_scale(look)
+
+
+def show_sheet_classes(smalls: Sequence[Small], look: Look, classes: Classes) -> None:
+    """Draw the colours in the pictures of a sheet, and ask which of the classes that the model kept to draw."""
+    answers = [small.answers() for small in smalls]
+    if look.kind != CONFIDENCE:
+        show_legend(_ids([look.shown_mask(each) for each in answers]), look.colors(classes))
+    ask_classes(_ids([look.abstaining(each) for each in answers]), classes)
+
+
+def _ids(masks: Sequence[NDArray[np.uint8]]) -> list[int]:
+    counts_K = sum((np.bincount(mask_HW.ravel(), minlength=VOID + 1) for mask_HW in masks), np.zeros(VOID + 1, int))
+    return np.flatnonzero(counts_K).tolist()
 
 
 def _show_card(number: int, photo: Photo, small: Small, look: Look, height_px: int) -> None:

@@ -19,15 +19,17 @@ from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
 from core.training.run.learning import Advice, weakness
 from core.uploads import bring
-from core.voc import BACKGROUND, CLASS_NAMES
+from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from core.wording import count, megabytes
 from ui import address, cached
 from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored_label
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.words import code, percent, plain
+from ui.words import advised, code, percent, plain
 
+MOST_NAMED = 6
+"""So many classes of a model are named."""
 UPLOADED = "file"
 """The name of an uploaded file in the query string; a reload has to upload it again."""
 
@@ -205,7 +207,7 @@ def warn_of_weak(models: Sequence[ModelOption]) -> None:
     """Say of a checkpoint whose score is near the floor why, and what helps."""
     for model in models:
         if model.choice and (weak := _weak(model.choice)):
-            st.warning(plain(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
+            st.warning(advised(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
 
 
 def _weak(choice: Choice) -> Advice | None:
@@ -217,24 +219,37 @@ def _weak(choice: Choice) -> Advice | None:
     return weakness(log, choice.miou, is_drawn=demo_run.is_drawn(choice.run))
 
 
-def say_nothing_found(model: ModelOption, areas: Sequence[ClassArea]) -> None:
-    """If the starter found no object in a photo, say which classes it knows."""
-    if model.is_starter and all(area.id == BACKGROUND for area in areas):
+def say_what_it_knows(model: ModelOption, areas: Sequence[ClassArea]) -> None:
+    """If the starter found no object in a photo, or a class that it hardly saw, say which classes it is for."""
+    if not model.is_starter:
+        return
+    strange = [area.name for area in areas if area.id not in (BACKGROUND, VOID) and area.name not in starter.KNOWN]
+    if all(area.id in (BACKGROUND, VOID) for area in areas):
         st.info(
-            f"Nothing was found. The starter finds only {starter.KNOWN_TEXT}; anything else is background. For other "
-            "classes, train a model on your own photos on the Train page.",
+            f"Nothing was found. The starter is for {starter.KNOWN_TEXT}; other things are background to it, or get a "
+            "wrong name. For other classes, train a model on your own photos on the Train page.",
             icon=":material/search_off:",
+        )
+    elif strange:
+        st.info(
+            f"Do not trust *{plain(', '.join(strange))}* here: the starter is for {starter.KNOWN_TEXT}, and saw VOC's "
+            "other classes in too few photos.",
+            icon=":material/help:",
         )
 
 
 def _description(model: ModelOption) -> tuple[str, str | None]:
     """Return what a model is, and how it was trained where that is known."""
     if model.is_starter:
-        return "DeepLabV3 EfficientNet-Lite0", f"`{starter.NAME}`: trained on photos of {starter.KNOWN_TEXT} alone."
+        scarce = "It can name VOC's other classes too, but saw them in too few photos."
+        return (
+            f"DeepLabV3 EfficientNet-Lite0, for {starter.KNOWN_TEXT}. {scarce}",
+            f"`{starter.NAME}`: trained on photos of {starter.KNOWN_TEXT} alone.",
+        )
     if model.choice:
         return _description_of_choice(model.choice)
     if model.offer:
-        return f"torchvision's {OFFER_NAMES[model.offer.architecture]}", (
+        return f"torchvision's {OFFER_NAMES[model.offer.architecture]}. {can_name(CLASS_NAMES)}", (
             f"`{model.offer.name}`: trained on COCO photos of VOC's 20 classes; mIoU {percent(model.offer.miou)} on "
             "COCO's validation photos, by torchvision. Not a score on your data."
         )
@@ -244,15 +259,24 @@ def _description(model: ModelOption) -> tuple[str, str | None]:
         if meta.scores.get("miou") is not None
         else "no score is known"
     )
-    classes = count(len(meta.class_names), "class", "classes")
-    return f"{plain(model.label)}: {meta.architecture}, {classes}; {scores}.", None
+    return f"{plain(model.label)}: {meta.architecture}; {scores}. {can_name(meta.class_names)}", None
+
+
+def can_name(class_names: Sequence[str]) -> str:
+    """Return in a sentence which objects a model can name."""
+    if tuple(class_names) == CLASS_NAMES:
+        return "It can name VOC's 20 classes."
+    objects = class_names[1 : 1 + MOST_NAMED]
+    more = [f"{len(class_names) - 1 - MOST_NAMED} more"] if len(class_names) - 1 > MOST_NAMED else []
+    *first, last = [*objects, *more] or ["nothing but background"]
+    return plain(f"It can name {', '.join(first)}{' and ' if first else ''}{last}.")
 
 
 def _description_of_choice(choice: Choice) -> tuple[str, str]:
     log = cached.run_log(choice.run.log_path)
     num_photos = f"{count(log.legs[-1].num_train_images, 'photo')} of " if log.legs else ""
     return (
-        f"{choice.run.config.architecture} {_epochs_and_score(choice)}.",
+        f"{choice.run.config.architecture} {_epochs_and_score(choice)}. {can_name(choice.classes.names)}",
         f"{code(choice.id)}. Trained on {num_photos}{code(choice.run.data)}.",
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from core.classes import Classes
 from core.metrics.risk import Promise
@@ -21,13 +22,7 @@ from ui.segment.cached_segments import Answers
 from ui.segment.trust import ask_promise, ask_temperature
 
 OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE = "Overlay", "Mask", "Confidence", "Slider", "Side by side"
-KINDS = {
-    OVERLAY: "The classes laid over the photo",
-    MASK: "The classes alone",
-    CONFIDENCE: "The confidence of each pixel, from dark blue (low) to yellow (high)",
-    SLIDER: "The photo, and under a line that moves the overlay",
-    SIDE_BY_SIDE: "The photo, the overlay, the mask, and the truth where there is one",
-}
+KINDS = (OVERLAY, MASK, CONFIDENCE, SLIDER, SIDE_BY_SIDE)
 
 HIDDEN = "hidden"
 """The names of classes that are not drawn, in the query string."""
@@ -83,19 +78,18 @@ class Look(NamedTuple):
         if self.kind == MASK:
             return colorize(self.shown_mask(answers), self.colors(classes).palette)
         if self.kind == CONFIDENCE:
-            return confidence_map(answers.sureness)
+            drawn = confidence_map(answers.sureness)
+            return hatch(drawn, self.abstaining(answers) == VOID) if self.threshold else drawn
         return self.laid_over(photo, answers, classes)
 
 
-def ask_look(classes: Classes, figures: Trust | None = None) -> Look:
+def ask_look(classes: Classes, views: DeltaGenerator, figures: Trust | None = None) -> Look:
     """Ask how to draw photos; `ask_classes` asks which classes to draw, once those in them are known.
 
-    With a model's figures the threshold is that of a promise, else a bare number.
+    The view is asked for in `views`. With a model's figures the threshold is that of a promise, else a bare number.
     """
-    kind = address.ask_one(
-        "View", list(KINDS), "view", OVERLAY,
-        help=" ".join(f"*{name}*: {meaning}." for name, meaning in KINDS.items()),
-    )  # fmt: skip
+    with views:
+        kind = address.ask_one("View", KINDS, "view", OVERLAY, label_visibility="collapsed")
     opacity = st.slider(
         "Opacity", 0, 100, step=5, format="%d %%", **address.keyed("opacity", address.spelled(range(0, 101, 5)), 60),
         disabled=kind in (MASK, CONFIDENCE), help="How strongly the class colours cover the photo.",

@@ -33,7 +33,7 @@ from ui.segment.cached_segments import Answers, Segmented
 from ui.segment.photo_look import CONFIDENCE, MASK, OVERLAY, SIDE_BY_SIDE, SLIDER, Look
 from ui.words import percent, plain
 
-LEAST_SHOWN_PX, ABOVE_REM = 24, 13
+LEAST_SHOWN_PX, ABOVE_REM = 24, 16
 """The least width of a photo on the screen, and the height of what stands above it."""
 SHOWN_PX = 1280
 """The largest side of a photo on the screen; downloads have the photo's own size."""
@@ -99,7 +99,7 @@ def show_pictures(photo: Photo, result: Segmented, look: Look, on_point: OnPoint
             alt=ALTS[look.kind].format(photo.name), key="inspector", width=fitting(small), on_point=on_point,
         )  # fmt: skip
         if look.kind == CONFIDENCE:
-            show_scale()
+            show_scale(look)
 
 
 def picture_file(photo: Image.Image, answers: Answers, classes: Classes, look: Look) -> bytes:
@@ -113,8 +113,8 @@ def fitting(picture: Image.Image) -> str:
     return f"max({LEAST_SHOWN_PX}px, min(100%, calc((100vh - {ABOVE_REM}rem) * {picture.width / picture.height:.4f})))"
 
 
-def show_scale() -> None:
-    """Draw the colours of the confidence view from 0 to 100 %."""
+def show_scale(look: Look) -> None:
+    """Draw the colours of the confidence view from 0 to 100 %, and say what is striped."""
     colors = np.asarray(confidence_map(np.linspace(0, 1, 9, dtype=np.float32)[None]))[0]
     stops = ", ".join("rgb({}, {}, {})".format(*color) for color in colors)
     marks = "".join(f"<span>{share} %</span>" for share in (0, 25, 50, 75, 100))
@@ -124,6 +124,8 @@ def show_scale() -> None:
         f'background:linear-gradient(to right, {stops})"></div>'
         f'<div style="display:flex;justify-content:space-between">{marks}</div></div>'
     )
+    if look.threshold:
+        st.caption("Striped: void, where the model abstains.")
 
 
 def small_photo(photo: Photo) -> Image.Image:
@@ -186,7 +188,7 @@ def show_pair(photo: Photo, results: Sequence[Segmented], names: Sequence[str], 
     ends = (f"A: {names[0]}", f"B: {names[1]}")
     show_slider(*pictures, names=ends, image=photo.name, key="pair", width=fitting(small))
     if look.kind == CONFIDENCE:
-        show_scale()
+        show_scale(look)
     if results[0].classes.names != results[1].classes.names:
         st.info("The two models know different classes: compare the overlays by eye; where they differ is not shown.")
         return

@@ -13,7 +13,7 @@ from core.errors import DataError
 from core.files import by_number, entries
 from core.training.run import folders
 from core.training.run.folders import Run
-from core.training.run.log import RunLog, thin
+from core.training.run.log import RunLog
 from core.training.run.milestones import BEST, CHOSEN_ON_VAL, epoch_of, sample_folders
 from core.training.run.records import to_line
 from core.training.settings.config import TrainingConfig
@@ -125,7 +125,7 @@ def show_samples(run: Run) -> None:
     folder, is_film = _ask_epoch(folders)
     scores: dict[int | None, float | None] = {epoch.epoch: epoch.miou for epoch in cached.run_log(run.log_path).epochs}
     shown = [mask for mask in sorted(entries(folder, "*.png"), key=by_number) if mask.stem in samples]
-    film = [each for each in thin(folders, FILM_FRAMES) if all((each / mask.name).exists() for mask in shown)]
+    film = [each for each in charts.thin(folders, FILM_FRAMES) if all((each / mask.name).exists() for mask in shown)]
     with place:
         heading = st.empty()
         if is_film:

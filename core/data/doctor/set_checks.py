@@ -4,22 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.classes import ASSUMED, CLASSES_FILE
 from core.data.dataset import Contents
 from core.data.doctor.mask_checks import luminances
-from core.data.doctor.pair_checks import ExaminedPair, PhotoFacts
+from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import HIDDEN, Entry, Problem
+from core.data.doctor.similar_photos import first_similar
 from core.data.pair_names import PHOTO_SUFFIXES, composed
 from core.voc import BACKGROUND, VOID
-
-MAX_HASH_DISTANCE = 2
-MAX_GREY_DIFFERENCE = 8.0
-"""Largest distance of similar photos: in bits of the hash, and in mean grey levels of the 9 x 8 thumbnail."""
-AT_ONCE = 1024
-"""Photos of train that a photo of val is compared with at a time; the first similar one ends the search."""
 
 SPLIT_ANEW = "write stratified lists (Splits on the Dataset page, or `doctor DIR --repair OUT --split-anew`)"
 REPAIR_ANEW = "make a repaired copy, and write stratified lists there (`doctor DIR --repair OUT --split-anew`)"
@@ -97,50 +89,18 @@ def leaks(names_by_split: Mapping[str, Sequence[str]], pairs: Sequence[ExaminedP
     return {split: twins for split, twins in found.items() if twins}
 
 
-class _Looks:
-    """Hashes and thumbnails of all photos as arrays, to compare thousands."""
-
-    def __init__(self, photos: Sequence[PhotoFacts]) -> None:
-        self._hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
-        self._grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(-1, 8 * 9)
-        self._light_N = self._grey_NP.sum(axis=1, dtype=np.int32)
-        numbers: dict[bytes, int] = {}
-        self._bytes_N = np.array([numbers.setdefault(photo.digest, len(numbers)) for photo in photos], dtype=np.int64)
-
-    def same(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of the other photos have the same bytes, (M,)."""
-        is_same_M: NDArray[np.bool_] = self._bytes_N[others_M] == self._bytes_N[photo]
-        return is_same_M
-
-    def alike(self, photo: int, others_M: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of the other photos look the same, (M,); cheap tests rule most out before the expensive one."""
-        is_alike_M = np.zeros(len(others_M), dtype=np.bool_)
-        near = np.flatnonzero(np.bitwise_count(self._hash_N[others_M] ^ self._hash_N[photo]) <= MAX_HASH_DISTANCE)
-        near = near[np.abs(self._light_N[others_M[near]] - self._light_N[photo]) <= self._max_sum]
-        apart = np.abs(self._grey_NP[others_M[near]] - self._grey_NP[photo]).sum(axis=1, dtype=np.int32)
-        is_alike_M[near[apart <= self._max_sum]] = True
-        return is_alike_M
-
-    @property
-    def _max_sum(self) -> float:
-        return MAX_GREY_DIFFERENCE * self._grey_NP.shape[1]
-
-
 def _similar_photos(pairs: Sequence[ExaminedPair]) -> Found:
     """Yield each photo of val that looks like one of train and is not a copy."""
     seen = [(pair.entry, pair.photo) for pair in pairs if pair.photo and {"train", "val"} & set(pair.entry.splits)]
-    looks = _Looks([photo for _, photo in seen])
-    train = np.array([at for at, (entry, _) in enumerate(seen) if "train" in entry.splits], dtype=np.int64)
-    for at in (at for at, (entry, _) in enumerate(seen) if "val" in entry.splits):
-        for start in range(0, len(train), AT_ONCE):
-            some = train[start : start + AT_ONCE]
-            alike = some[looks.alike(at, some) & ~looks.same(at, some)]
-            if alike.size:
-                other = seen[alike[0]][0].name
-                remedy = "keep such photos in one split, if they are of one scene"
-                detail = f"{other} of train looks the same, so the score on val may be too good; {remedy}."
-                yield seen[at][0], Problem("similar photo", detail, "warning", is_of_mask=False, other=other)
-                break
+    train = [(entry, photo) for entry, photo in seen if "train" in entry.splits]
+    val = [(entry, photo) for entry, photo in seen if "val" in entry.splits]
+    found = first_similar([photo for _, photo in val], [photo for _, photo in train])
+    for (entry, _), at in zip(val, found, strict=True):
+        if at is not None:
+            other = train[at][0].name
+            remedy = "keep such photos in one split, if they are of one scene"
+            detail = f"{other} of train looks the same, so the score on val may be too good; {remedy}."
+            yield entry, Problem("similar photo", detail, "warning", is_of_mask=False, other=other)
 
 
 def _files_of_one_name(contents: Contents, entries: Iterable[Entry]) -> Found:

@@ -8,6 +8,7 @@ Nothing reads them as truth. The note (which checkpoint, how unsure it is) lies 
 are of one moment. A file of another size or encoding, or damaged, counts as no proposal: it is made again.
 """
 
+import functools
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +24,7 @@ from core.classes import Classes
 from core.data.dataset import LABELLING
 from core.data.images import mask_image, photo_size, read_mask
 from core.errors import DataError
-from core.files import replacing, write_json
+from core.files import Stamp, replacing, stamp, write_json
 
 SCHEMA = 1
 NOTE = "atrous"
@@ -91,6 +92,18 @@ def read_proposal(label_set: ProposedFor, name: str) -> NDArray[np.uint8] | None
         mask_HW = read_mask(proposal_file(label_set, name), len(label_set.classes))
         return mask_HW if mask_HW.shape[::-1] == photo_size(label_set.photos[name]) else None
     return None
+
+
+def is_background_alone(label_set: ProposedFor, name: str) -> bool:
+    """Return whether a photo's proposal holds no object; False without one that can be read."""
+    return _is_background_alone(stamp(proposal_file(label_set, name)), len(label_set.classes))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_background_alone(file: Stamp, num_classes: int) -> bool:
+    with suppress(DataError):
+        return not read_mask(Path(file.path), num_classes).any()
+    return False
 
 
 def proposal_note(label_set: ProposedFor, name: str) -> dict[str, Any] | None:

@@ -5,14 +5,13 @@ A reader keeps a byte offset, so that each look at a run reads only the new line
 
 import errno
 import functools
-import math
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from core.errors import RunError
 from core.files import Stamp, stamp
@@ -42,8 +41,6 @@ RESERVE_BYTES = 64 * 1024
 
 BLOCK_BYTES = 8 * 1024**2
 """A log is read in such parts: a million steps are 160 MB, and took 370 MB in memory at once."""
-
-T = TypeVar("T")
 
 
 @functools.lru_cache(maxsize=10 * LIMIT)
@@ -310,12 +307,3 @@ def _known(file: Stamp) -> RunLog:
     log = read_log(Path(file.path))
     log.forget_steps()
     return log
-
-
-def thin(points: Sequence[T], limit: int = 2000) -> list[T]:
-    """Return at most about `limit` of the points, evenly spread, with the first and the last."""
-    if len(points) <= limit:
-        return list(points)
-    stride = math.ceil(len(points) / (limit - 1))
-    thinned = list(points[::stride])
-    return thinned if thinned[-1] is points[-1] else [*thinned, points[-1]]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from core import jobs
+from core.classes import VOC_CLASSES
 from core.data.dataset import fingerprint, open_dataset
 from core.model.photo import open_photo
 from core.model.predict.predictor import Predictor, open_predictor
@@ -21,6 +23,8 @@ from core.voc import CLASS_NAMES
 from tests.app.conftest import MakeRun, Visit, append, button, epoch_record, links, make_pairs, started, texts
 from tests.app.segment.photos import helps, photo_bytes, pictures, upload
 from tests.small_models import ship_stand_in
+from ui.segment.cached_segments import Answers
+from ui.segment.photo_look import CONFIDENCE, Look
 from ui.segment.why_here import PLACE, TAPS, TITLES
 
 
@@ -110,7 +114,7 @@ def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:
     ship_stand_in(finds_nothing=True)
     app = visit("segment", photo="Sample")
     assert not app.exception
-    assert "Nothing was found. The starter finds only cats, dogs, horses, cows, sheep and people" in texts(app)
+    assert "Nothing was found. The starter is for cats, dogs, horses, cows, sheep and people" in texts(app)
 
 
 def test_a_starter_that_was_altered_is_one_sentence(visit: Visit) -> None:
@@ -253,6 +257,28 @@ def test_several_photos_are_a_sheet_each_a_way_to_its_large_view_and_back(visit:
     assert pictures(app) == []
     button_labels = [each.label for each in app.button]
     assert "Next" not in button_labels
+
+
+def test_the_legend_of_a_sheet_is_of_what_is_drawn(visit: Visit, run: Run) -> None:
+    """It listed classes of which nothing was kept, and not void, in which everything was."""
+    app = upload(visit("segment", threshold="95"), ("a.jpg", photo_bytes()), ("b.jpg", photo_bytes()))
+    assert not app.exception
+    legend = [each.proto.body for each in app.get("html") if "display:flex;flex-wrap:wrap" in each.proto.body]
+    assert [re.findall("</span>([a-z]+)</span>", each) for each in legend] == [["void"]]
+    assert "Classes shown" not in [each.label for each in app.get("button_group")]
+
+
+def test_the_confidence_view_is_striped_where_the_model_abstains() -> None:
+    """Abstaining changed nothing in it."""
+    own_HW = np.tile(np.repeat(np.uint8([100, 200]), 30), (20, 1))
+    answers = Answers(np.ones_like(own_HW), own_HW, np.zeros_like(own_HW), own_HW)
+    bare, striped = (
+        np.asarray(Look(CONFIDENCE, threshold=at).picture(Image.new("RGB", (60, 20)), answers, VOC_CLASSES))
+        for at in (0.0, 0.5)
+    )
+    changed_HW = (bare != striped).any(2)
+    assert changed_HW[:, :30].any()
+    assert not changed_HW[:, 30:].any()
 
 
 def test_a_file_on_the_sheet_that_is_no_photo_is_one_sentence_and_hides_no_other(visit: Visit, run: Run) -> None:

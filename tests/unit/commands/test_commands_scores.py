@@ -1,13 +1,17 @@
 """The commands that score checkpoints: one JSON document with the promised keys, and each evaluated once."""
 
 import json
+import re
+import shlex
 import shutil
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from core import api, terminal
+from core import api
+from core.commands import evaluation
 from core.data.corruptions import CORRUPTIONS
 from core.data.dataset import open_dataset
 from core.model.architectures import MOBILENET
@@ -40,7 +44,7 @@ def test_evaluate_under_corruptions_prints_the_promised_keys(core: Command, chec
     assert set(document) == set(promised.split())
     assert (document["images"], document["split_images"]) == (1, 2)
     assert {len(each["levels"]) for each in document["corruptions"]} == {5}
-    shown = terminal.show_evaluate(document).splitlines()
+    shown = evaluation.show_evaluate(document).splitlines()
     assert [line.split()[0] for line in shown[2:9]] == list(CORRUPTIONS)
 
 
@@ -55,7 +59,7 @@ def test_compare_tells_whether_b_is_better(core: Command, checkpoint: Path, tiny
     assert document["b"] | speed == single | speed
     assert (document["delta_miou"], document["interval"], document["verdict"]) == (0, [0, 0], "undecided")
     assert document["winners"] == document["losers"] == []
-    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 images")
+    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 photos")
     shown = core("compare", checkpoint, same, "--data", tiny_voc)
     assert shown.out.splitlines()[0] == document["sentence"] + "."
 
@@ -156,6 +160,16 @@ def test_report_evaluates_what_is_missing_and_writes_one_file(
         {"file": str(run.path / f"{run.path.name}-report-en{number}.html")} for number in ("", "-2")
     ]
     assert core("report", run.path, "--language", "fr").code == 2
+
+    asked = ("--language", "pt", "--title", "It's 50 > 10", "--author", "A. Student", "--date", "May")
+    first = Path(core("report", run.path / "epoch_001.pt", *asked, "--json").document()["file"])
+    (command,) = [line for line in unescape(first.read_text(encoding="utf-8")).split("\n") if "core report" in line]
+    again = shlex.split(command.replace("checkpoints/RUN", str(run.path)).removesuffix("</code></pre>"))[3:]
+    second = Path(core(*again, "--json").document()["file"])
+    said, said_again = (re.sub("(Gerado em)[^<]*", "", file.read_text(encoding="utf-8")) for file in (first, second))
+    assert said == said_again
+    assert '<p class="byline">A. Student · May</p>' in said
+    assert "is not a run folder" in core("report", checkpoint).sentence()
 
 
 def test_each_evaluation_on_test_is_recorded_before_it_is_shown(

@@ -1,5 +1,9 @@
 """Figures hold the numbers of the records, and nothing that only one theme can show."""
 
+import itertools
+
+import pytest
+
 from core.classes import VOC_CLASSES
 from tests.unit.ui.made_logs import epoch, leg, log_of, step
 from ui import charts
@@ -55,3 +59,15 @@ def test_a_class_that_is_only_predicted_once_has_no_row() -> None:
     assert heatmap.showscale is not False
     assert list(heatmap.colorbar.tickvals) == [0, 0.5, 1], "the shades have a scale"
     assert [list(row) for row in heatmap.z] == [[0.7, 0.7], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 1999, 2000, 2001, 4000, 123_457])
+def test_thinning_keeps_the_ends_and_spreads_evenly(count: int) -> None:
+    points = [(index,) for index in range(count)]
+    kept = charts.thin(points)
+    assert len(kept) <= 2000
+    assert len(kept) == count or len(kept) > 999
+    if count:
+        assert (kept[0], kept[-1]) == (points[0], points[-1])
+    gaps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(kept[:-1])}
+    assert len(gaps) <= 1

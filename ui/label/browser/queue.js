@@ -3,7 +3,7 @@ const SIGNS = { unlabelled: "", proposed: "?", started: "\u270e", done: "\u2713"
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const row = parentElement.querySelector(".row");
-  const card = ({ name, picture, alt, state, reason }) => {
+  const card = ({ name, picture, alt, state, note, reason }) => {
     const button = document.createElement("button"), image = document.createElement("img");
     const sign = document.createElement("span"), label = document.createElement("span");
     button.className = `card ${state}`;
@@ -14,9 +14,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
     sign.className = "sign";
     sign.textContent = SIGNS[state];
     sign.setAttribute("aria-hidden", "true");
+    const noted = document.createElement("span");
+    noted.className = "note";
+    noted.textContent = note;
+    noted.setAttribute("aria-hidden", "true");
     label.className = "name";
     label.textContent = name;
-    button.append(image, sign, label);
+    button.append(image, sign, noted, label);
     button.onclick = () => setTriggerValue("opened", name);
     return button;
   };

@@ -1,6 +1,5 @@
 """The log: every record survives, and a reader copes with whatever a killed writer leaves."""
 
-import itertools
 import json
 import math
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 
 from core.errors import RunError
 from core.home import PROJECT_ROOT
-from core.training.run.log import RESERVE_BYTES, LogWriter, RunLog, read_log, thin
+from core.training.run.log import RESERVE_BYTES, LogWriter, RunLog, read_log
 from core.training.run.records import (
     KINDS,
     Checkpoint,
@@ -204,18 +203,6 @@ def test_the_best_epoch_is_one_that_was_scored_on_the_photos_of_the_latest_leg(t
     assert log.best_epoch is not None
     assert log.best_epoch.epoch == 4
     assert [record.epoch for record in log.comparable_epochs] == [3, 4, 5]
-
-
-@pytest.mark.parametrize("count", [0, 1, 1999, 2000, 2001, 4000, 123_457])
-def test_thinning_keeps_the_ends_and_spreads_evenly(count: int) -> None:
-    points = [(index,) for index in range(count)]
-    kept = thin(points)
-    assert len(kept) <= 2000
-    assert len(kept) == count or len(kept) > 999
-    if count:
-        assert (kept[0], kept[-1]) == (points[0], points[-1])
-    gaps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(kept[:-1])}
-    assert len(gaps) <= 1
 
 
 # --- room, time and versions ----------------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""Photos that look the same, found without comparing all pairs.
+
+Two photos are similar if their hashes differ in at most 2 bits and their thumbnails by at most 8 grey levels in the
+mean. Of three blocks of the hash one is equal then (two bits lie in two blocks at most), and the sums of grey lie
+near: so photos are sorted by each block and the sum within it, and only the few between two bounds are compared.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.doctor.pair_checks import PhotoFacts
+
+MAX_HASH_DISTANCE = 2
+MAX_GREY_DIFFERENCE = 8.0
+"""Largest distance of similar photos: in bits of the hash, and in mean grey levels of the 9 x 8 thumbnail."""
+PIXELS = 9 * 8
+MAX_SUM = int(MAX_GREY_DIFFERENCE * PIXELS)
+BLOCKS = ((0, 21), (21, 21), (42, 22))
+"""First bit and number of bits: one block more than bits that may differ."""
+AT_ONCE = 1024
+"""If more are near, as of one scene, the first so many are tried before: mostly one is similar."""
+
+
+class _Looks:
+    """Hashes, thumbnails and their sums of photos as arrays."""
+
+    def __init__(self, photos: Sequence[PhotoFacts]) -> None:
+        self.hash_N = np.array([photo.hash for photo in photos], dtype=np.uint64)
+        self.grey_NP = np.array([photo.grey_89.ravel() for photo in photos], dtype=np.int16).reshape(-1, PIXELS)
+        self.sum_N = self.grey_NP.sum(axis=1, dtype=np.int64)
+
+    def keys(self, block: tuple[int, int]) -> NDArray[np.int64]:
+        """Return numbers that sort photos by a block of the hash, then by their sum of grey, (N,)."""
+        first, num_bits = block
+        bits_N = (self.hash_N >> np.uint64(first)) & np.uint64(2**num_bits - 1)
+        keys_N: NDArray[np.int64] = bits_N.astype(np.int64) * 2**16 + self.sum_N
+        return keys_N
+
+
+def first_similar(photos: Sequence[PhotoFacts], others: Sequence[PhotoFacts]) -> list[int | None]:
+    """Return for each photo where the first of the others is that looks the same and has other bytes."""
+    firsts: dict[bytes, int] = {}
+    for at, other in enumerate(others):
+        firsts.setdefault(other.digest, at)
+    numbers, places = {digest: number for number, digest in enumerate(firsts)}, list(firsts.values())
+    search = _Search(_Looks(photos), _Looks([others[at] for at in places]))
+    found = [search.first(number, numbers.get(photo.digest, -1)) for number, photo in enumerate(photos)]
+    return [None if number is None else places[number] for number in found]
+
+
+class _Search:
+    """The others, sorted by each block, and between which bounds each photo's lie."""
+
+    def __init__(self, photos: _Looks, others: _Looks) -> None:
+        self._photos, self._others = photos, others
+        self._sorted: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
+        for block in BLOCKS:
+            keys_N, keys_M = photos.keys(block), others.keys(block)
+            order_M = np.argsort(keys_M)
+            low_N = np.searchsorted(keys_M, keys_N - MAX_SUM, "left", order_M)
+            high_N = np.searchsorted(keys_M, keys_N + MAX_SUM, "right", order_M)
+            self._sorted.append((order_M, low_N, high_N))
+
+    def first(self, photo: int, copy: int) -> int | None:
+        """Return the first other that looks like a photo, but its copy; None if there is none."""
+        near = [order_M[low_N[photo] : high_N[photo]] for order_M, low_N, high_N in self._sorted]
+        num_near = sum(each.size for each in near)
+        if num_near > AT_ONCE:
+            first = self._first_alike(photo, np.arange(min(AT_ONCE, len(self._others.sum_N))), copy)
+            if first is not None:
+                return first
+        return self._first_alike(photo, np.concatenate(near), copy) if num_near else None
+
+    def _first_alike(self, photo: int, others_M: NDArray[np.int64], copy: int) -> int | None:
+        ours, theirs = self._photos, self._others
+        near = np.bitwise_count(theirs.hash_N[others_M] ^ ours.hash_N[photo]) <= MAX_HASH_DISTANCE
+        near &= np.abs(theirs.sum_N[others_M] - ours.sum_N[photo]) <= MAX_SUM
+        others_M = others_M[near & (others_M != copy)]
+        apart_M = np.abs(theirs.grey_NP[others_M] - ours.grey_NP[photo]).sum(axis=1, dtype=np.int32)
+        alike_M = others_M[apart_M <= MAX_SUM]
+        return int(alike_M.min()) if alike_M.size else None
