@@ -141,7 +141,8 @@ def test_what_reads_runs_and_evaluations_imports_no_torch() -> None:
     ]
     assert len(modules) > len(LIGHT), "the check would see it"
     program = (
-        f"import sys, {', '.join(modules)}\nprint([name for name in ('torch', 'streamlit') if name in sys.modules])"
+        f"import sys, core.__main__, {', '.join(modules)}\n"
+        "print([name for name in ('torch', 'streamlit', 'scipy.stats') if name in sys.modules])"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
