@@ -15,7 +15,7 @@ from torchvision.models.segmentation import DeepLabV3, deeplabv3
 
 from core.errors import CheckpointError
 from core.model import architectures, efficientnet
-from core.model.architectures import LAST_EARLY_STAGES, MOBILENET, build_model
+from core.model.architectures import LAST_EARLY_STAGES, MOBILENET, build_model, without_weights
 from core.model.checkpoint import fitting
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, open_checkpoint, save_checkpoint
 from core.model.checkpoint.export import export
@@ -128,7 +128,7 @@ def same_logits(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 
 def thin_state(**options: Any) -> dict[str, torch.Tensor]:
     """A whole DeepLabV3's state dict in which every weight is one number, repeated without being stored: 100 kB."""
-    with torch.device("meta"):
+    with without_weights():
         model: DeepLabV3 = build_model(MOBILENET, 3, output_stride=16, **options)
     return {
         key: torch.full((), 0.5 if value.is_floating_point() else 1, dtype=value.dtype).expand(value.shape)

@@ -5,9 +5,14 @@ stages and half the ASPP rates (arXiv 1706.05587), so both strides can load the 
 """
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models import resnet50, resnet101
 from torchvision.models.segmentation import DeepLabV3, deeplabv3_mobilenet_v3_large
 from torchvision.models.segmentation.deeplabv3 import ASPPConv, DeepLabHead
@@ -29,8 +34,34 @@ SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
 LAST_EARLY_STAGES = dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"}
 """The last stage that `freeze=early` freezes."""
 
+EARLY_STAGES = dict.fromkeys(RESNETS, "layer1") | {MOBILENET: "3", EFFICIENTNET: "stage2"}
+"""The last stage at a quarter of the photo's size: its features show light, noise and sharpness rather than things."""
+
 ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves new weights as they are."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the tensor that a function would fill with random numbers, and call any other function."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init" or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Build models on the meta device, where weights have a shape alone.
+
+    For random numbers there torch would import SymPy: 0.4 s.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
 
 
 def build_model(
@@ -145,6 +176,11 @@ def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn
     num_frozen = {"none": 0, "early": names.index(LAST_EARLY_STAGES[architecture]) + 1, "backbone": len(stages)}[freeze]
     frozen, trained = (OrderedDict(part) for part in (stages[:num_frozen], stages[num_frozen:]))
     return nn.Sequential(frozen), nn.Sequential(trained)
+
+
+def early_stage(backbone: nn.Module) -> nn.Module:
+    """Return the stage of `EARLY_STAGES` that a backbone of any of these architectures has."""
+    return next(stage for name, stage in backbone.named_children() if name in EARLY_STAGES.values())
 
 
 class CoarseLogits(nn.Module):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as fisher
+from scipy.special import fdtrc
 
 from core.metrics.comparison import CONFIDENCE
 from core.metrics.verdict import percent, points
@@ -193,7 +193,7 @@ def _fitted(
     spare, freedom = num_runs - len(size_P), len(size_P) - 3
     if spare and freedom and misfit_S.min() > num_runs * MISFIT**2:
         ratio = misfit_S.min() / freedom / max(within / spare, NO_SPREAD)
-        if fisher.sf(ratio, freedom, spare) < LACK_OF_FIT:
+        if fdtrc(freedom, spare, ratio) < LACK_OF_FIT:
             return None
     left_S = within + misfit_S + NO_SPREAD
     prior_S = np.repeat(-np.log([len(EXPONENTS), len(RATES)]), [len(EXPONENTS), len(RATES)])

@@ -141,12 +141,44 @@ def test_what_reads_runs_and_evaluations_imports_no_torch() -> None:
     ]
     assert len(modules) > len(LIGHT), "the check would see it"
     program = (
-        f"import sys, {', '.join(modules)}\nprint([name for name in ('torch', 'streamlit') if name in sys.modules])"
+        f"import sys, core.__main__, {', '.join(modules)}\n"
+        "print([name for name in ('torch', 'streamlit', 'scipy.stats') if name in sys.modules])"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+COMPILES_LATE = """
+import sys
+from core.training.loop import optimization, trainer
+from core.model.architectures import EFFICIENTNET, build_model, without_weights
+from core.training.settings.config import TrainingConfig
+import torch
+
+with without_weights():
+    build_model(EFFICIENTNET, 21, output_stride=16)
+weight = torch.nn.Linear(1, 1)
+weight.backbone = weight
+optimizer = optimization.build_optimizer(TrainingConfig(), weight)
+weight(torch.ones(1, 1)).sum().backward()
+optimizer.step()
+optimizer.zero_grad()
+print([name for name in ("torch._dynamo.eval_frame", "sympy") if name in sys.modules])
+if "whole" in sys.argv:
+    from torch._dynamo.eval_frame import OptimizedModule
+doubled = torch.compile(lambda number: number * 2, backend="eager")
+print(doubled(torch.ones(1)).item(), torch._dynamo.config.cache_size_limit > 0, torch._dynamo.utils.__file__[-8:])
+"""
+
+
+@pytest.mark.parametrize("asked_for", ["a function", "whole"])
+def test_what_compiles_is_imported_by_what_compiles_alone(asked_for: str) -> None:
+    """It took 1.8 s of every trainer, evaluation and first photo; afterwards it is the real one."""
+    command = [sys.executable, "-c", COMPILES_LATE, asked_for]
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines() == ["[]", "2.0 True utils.py"]
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from core.classes import VOC_CLASSES, Classes, classes_of
 from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import CheckpointError, ConfigError, DataError
 from core.files import replacing
-from core.model.architectures import SMP_PREFIX, build_model
+from core.model.architectures import SMP_PREFIX, build_model, without_weights
 from core.model.checkpoint.archive import SAFETENSORS, FileContent, read_weights_file
 from core.model.checkpoint.fitting import NO_KEYS, KeyLists, check_numbers, default_stride, is_finite, is_plain
 from core.model.checkpoint.foreign import Mended, mend
@@ -99,7 +99,7 @@ class OpenedCheckpoint:
         """Return a fresh model in evaluation mode with exactly these weights."""
         meta = self.meta
         try:
-            with torch.device("meta"):
+            with without_weights():
                 model = build_model(
                     meta.architecture,
                     len(meta.class_names),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.errors import CheckpointError
-from core.model.architectures import MOBILENET, build_model
+from core.model.architectures import MOBILENET, build_model, without_weights
 from core.model.checkpoint.closed_files import printable
 
 AUX = "aux_classifier."
@@ -79,7 +79,7 @@ def default_stride(architecture: str) -> int:
 @functools.lru_cache(maxsize=8)
 def wanted_shapes(architecture: str, num_classes: int) -> Shapes:
     """Return the shape of every weight of a model with an auxiliary head, without computing any."""
-    with torch.device("meta"):
+    with without_weights():
         stride = default_stride(architecture)
         model = build_model(architecture, num_classes, output_stride=stride, has_aux_head=True)
     return {key: tuple(value.shape) for key, value in model.state_dict().items()}

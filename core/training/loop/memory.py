@@ -15,7 +15,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.data.loading.decoded_pairs import SquarePairs
 from core.free_memory import free_bytes
-from core.model.architectures import CoarseLogits, build_model, split_backbone
+from core.model.architectures import CoarseLogits, build_model, split_backbone, without_weights
 from core.model.device import dtype_of
 from core.training.distributed import World
 from core.training.loss import segmentation_loss
@@ -67,7 +67,7 @@ def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int
 @functools.lru_cache(maxsize=32)
 def _photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:
     dtype, image_size = dtype_of(precision), config.image_size
-    with torch.device("meta"):
+    with without_weights():
         model = build_model(
             config.architecture,
             num_classes,

@@ -25,7 +25,7 @@ from core.model.architectures import EFFICIENTNET, build_model
 from core.model.checkpoint import export as exports
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint, save_checkpoint
 from core.model.checkpoint.export import FORMATS, HALF_TOLERANCE, TOLERANCE, export
-from tests.small_models import META, is_equal, same_logits
+from tests.small_models import META, is_equal, make_networks_thin, same_logits
 
 NAMES = ("background", "apple", "leaf")
 APPLES = replace(
@@ -177,11 +177,12 @@ def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
         open_checkpoint(exported("torch-export"))
 
 
-def test_padding_that_depends_on_the_size_stays_free(tmp_path: Path) -> None:
+def test_padding_that_depends_on_the_size_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """EfficientNet pads an odd side otherwise than an even one; `export` compares sizes of both kinds.
 
-    ONNX alone, which begins with torch.export: that needs half a minute for this model.
+    ONNX alone, which begins with torch.export, and of few layers, with each kernel and stride.
     """
+    make_networks_thin(monkeypatch)
     torch.manual_seed(0)
     model = build_model(EFFICIENTNET, 3, output_stride=16).eval()
     meta = replace(APPLES, architecture=EFFICIENTNET, has_aux_head=False)

@@ -308,7 +308,7 @@ def store_figures(run: Run, epoch: int) -> None:
         trust.About(checkpoint.name, digest, "val", found.fingerprint, CLASS_NAMES, "fp32", 9),
         names=tuple(map(str, range(40))), truth_K=np.array([1] * 20 + [0]), counts_N2L=np.stack([counts_2L] * 40),
         nll_2T=np.ones((2, len(TEMPERATURES))), bins_2T3B=np.tile(bins_3B, (2, len(TEMPERATURES), 1, 1)),
-        distance_N=np.zeros(40), reference=Reference.of(np.eye(3, dtype=np.float32)),
+        distance_NR=np.zeros((40, 2)), references=(Reference.of(np.eye(3, dtype=np.float32)),) * 2,
     )  # fmt: skip
     trust.write(trust.place(run.eval_dir, digest, "val", found.fingerprint), figures)
 
