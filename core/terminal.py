@@ -120,7 +120,7 @@ class TrainingProgress:
         floor = "" if self._floor is None else f" (floor {percent(self._floor)})"
         return (
             f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.train_loss:.3f}  "
-            f"mIoU {percent(epoch.miou)}{floor}  {epoch.images_per_second:.1f} images/s  {epoch.seconds:.0f} s"
+            f"mIoU {percent(epoch.miou)}{floor}  {epoch.images_per_second:.1f} photos/s  {epoch.seconds:.0f} s"
         )
 
 

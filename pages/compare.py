@@ -65,7 +65,7 @@ def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
     if len(sides) > 1:
         st.subheader("Why", anchor=False)
         show_why(a, b)
-    st.subheader("Images", anchor=False)
+    st.subheader("Photos", anchor=False)
     with showing_errors():
         show_gallery(a, b)
 

@@ -129,7 +129,8 @@ def main() -> None:
             with place:
                 describe(each)
         with choices[0]:
-            offer_export(chosen[0].source, chosen[0].stem)
+            trained_on = chosen[0].choice.run.data if chosen[0].choice else None
+            offer_export(chosen[0].source, chosen[0].stem, trained_on)
         with sources:
             photos = ask_stretch(ask_photos(chosen[0].choice, is_starter=chosen[0].is_starter))
         if not photos:

@@ -7,14 +7,15 @@ import streamlit as st
 
 from core.classes import Classes
 from core.model.photo import ClassArea
-from core.voc import VOID
+from core.voc import BACKGROUND, VOID
 from ui.charts import NEUTRAL
 from ui.words import percent
 
 
-def show_legend(class_ids: Iterable[int], classes: Classes) -> None:
-    """Draw a colour chip and a name for each class; id 255 is named void."""
-    chips = [_chip(classes.css_color(k), "void" if k == VOID else classes.names[k]) for k in sorted(set(class_ids))]
+def show_legend(class_ids: Iterable[int], classes: Classes, void: str = "void") -> None:
+    """Draw a colour chip and a name for each class but the background; id 255 is called `void`."""
+    ids = sorted(set(class_ids) - {BACKGROUND})
+    chips = [_chip(classes.css_color(k), void if k == VOID else classes.names[k]) for k in ids]
     _show_chips(chips)
 
 

@@ -44,7 +44,7 @@ PAGES: dict[str, Page] = {
     "Dataset": Page("pages/dataset.py", ":material/photo_library:", "Look at the photos and masks before training"),
     "Label": Page("pages/label.py", ":material/draw:", "Draw masks on your own photos, with a model's help"),
     "Train": Page("pages/train.py", ":material/model_training:", "Start a run and watch it learn"),
-    "Compare": Page("pages/compare.py", ":material/balance:", "Compare checkpoints on the same images"),
+    "Compare": Page("pages/compare.py", ":material/balance:", "Compare checkpoints on the same photos"),
     "Segment": Page("pages/segment.py", ":material/auto_awesome:", "Segment a photo of your own"),
     "Present": Page("pages/present.py", ":material/slideshow:", "Two checkpoints on a projector", is_listed=False),
 }

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from core.training.run.learning import WHAT_TO_DO, WHY
+
 MISSING = "\N{EN DASH}"
 
 
@@ -40,6 +42,11 @@ MARKDOWN = re.compile(r"([\\\[\]<$`*~])")
 def plain(text: str) -> str:
     """Return a text escaped for Markdown: names of files and classes may look like links or pictures."""
     return MARKDOWN.sub(r"\\\1", text)
+
+
+def advised(sentence: str) -> str:
+    """Return advice escaped for Markdown, with what its two parts begin with in bold."""
+    return re.sub(rf"\b({WHY}|{WHAT_TO_DO}):", r"**\1:**", plain(sentence))
 
 
 def code(text: object) -> str:

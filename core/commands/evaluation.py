@@ -22,7 +22,7 @@ from core.training.run.robustness import PHOTOS
 from core.wording import count
 
 LANGUAGES = ("en", "pt")
-WITH_DATA = ("explain", "gpu", "label_errors", "labelling")
+WITH_DATA = ("explain", "gpu", "label_errors", "labelling", "unlikeness")
 WITH_FULL = ("label_errors", "labelling", "study_intervals")
 """The benchmarks that take --data, and those that take --full."""
 BY_NAME = ("gpu",)
@@ -30,7 +30,7 @@ BY_NAME = ("gpu",)
 
 
 def evaluate(arguments: argparse.Namespace) -> Document:
-    """Score a checkpoint on a split: whole images at the masks' own size; or on corrupted photos."""
+    """Score a checkpoint on a split: whole photos at the masks' own size; or on corrupted photos."""
     if arguments.photos is not None and not arguments.corruptions:
         raise ConfigError("--photos is a sample for --corruptions; leave --photos out, or add --corruptions.")
     if arguments.masks and arguments.corruptions:
@@ -57,7 +57,7 @@ def evaluate(arguments: argparse.Namespace) -> Document:
 
 
 def compare(arguments: argparse.Namespace) -> Document:
-    """Report whether checkpoint B is better than A on the same images; evaluates them if necessary."""
+    """Report whether checkpoint B is better than A on the same photos; evaluates them if necessary."""
     dataset = open_dataset(arguments.data)
     for checkpoint in (arguments.a, arguments.b):
         find_checkpoint(checkpoint)  # shows the progress of a download
@@ -70,17 +70,19 @@ def compare(arguments: argparse.Namespace) -> Document:
 
 
 def report(arguments: argparse.Namespace) -> Document:
-    """Report on runs in one self-contained HTML file; evaluates their checkpoints first if necessary."""
+    """Report on runs, or checkpoints of runs, in one self-contained HTML file; evaluates them first if necessary."""
     from core.report import exports
-    from core.report.content import evaluated_checkpoints, gather
+    from core.report.content import evaluated, files_of, gather
     from core.report.html.page import Cover, file_name, render
     from core.report.verdicts import decide
     from core.training.run.folders import open_run
 
-    runs = [open_run(path) for path in dict.fromkeys(path.resolve() for path in arguments.runs)]
-    file = arguments.out or unused(runs[0].path / file_name(runs[0].path.name, arguments.language))
+    runs = {path: open_run(path.parent if path.is_file() else path) for path in map(Path.resolve, arguments.runs)}
+    chosen = [(run, each) for path, run in runs.items() for each in ([path] if path.is_file() else files_of(run))]
+    first = chosen[0][0].path
+    file = arguments.out or unused(first / file_name(first.name, arguments.language))
     refuse_existing(file)  # before minutes are spent on evaluations
-    content = gather(evaluated_checkpoints(runs, arguments.split, _evaluate), with_trust=arguments.trust)
+    content = gather(evaluated(list(dict.fromkeys(chosen)), arguments.split, _evaluate), with_trust=arguments.trust)
     verdicts = decide(content)
     cover = Cover(arguments.title, arguments.author, arguments.course, arguments.date)
     page = render(content, arguments.language, cover=cover, verdicts=verdicts)
@@ -233,7 +235,13 @@ def add_to(add: Add) -> None:
     command.add_argument("--split", metavar="S", default="val", help="split to compare on (default: val)")
 
     command = add(report, show_report, "report checkpoints/RUN --out report.html --language pt")
-    command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder; several are shown side by side")
+    command.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="run folder, of which all milestones are shown, or a checkpoint in one; several are shown side by side",
+    )
     command.add_argument(
         "--out",
         type=Path,

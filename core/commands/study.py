@@ -41,7 +41,7 @@ def study(arguments: argparse.Namespace) -> Document:
             worker.work()
             shown.close()
     if worker.failures:
-        failed = f"{count(len(worker.failures), 'training')} of {found.name} failed"
+        failed = f"{count(len(worker.failures), 'run')} of {found.name} failed"
         raise RunError(f"{failed}, the first with: {worker.failures[0]} {AGAIN}")
     return document_of(found)
 
@@ -118,7 +118,7 @@ def show_study(document: Document) -> str:
     """Return the recipes with the points of their runs, the verdicts, and the learning curve; or the estimate."""
     if "halve" in document:
         return _show_estimate(document)
-    lines = [f"{document['done']} of {count(document['trainings'], 'training')} done: {document['study']}"]
+    lines = [f"{document['done']} of {count(document['trainings'], 'run')} done: {document['study']}"]
     lines += [
         f"  {name:<32}{percent(recipe['miou']):>8}{_interval(recipe)}   by seed: {_points(recipe)}"
         for name, recipe in zip(_names(document), document["recipes"], strict=True)
@@ -135,7 +135,7 @@ def _interval(recipe: Document) -> str:
 
 def _show_estimate(document: Document) -> str:
     left = document["trainings"] - document["done"]
-    lines = [f"{duration(document['seconds'])} for {count(left, 'training')}"]
+    lines = [f"{duration(document['seconds'])} for {count(left, 'run')}"]
     lines += [
         f"  {name:<32}{count(recipe['runs_left'], 'run')} of {duration(recipe['seconds_per_run'])}"
         for name, recipe in zip(_names(document), document["recipes"], strict=True)

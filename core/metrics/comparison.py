@@ -216,12 +216,12 @@ def _stacked(counts: Sequence[Counts]) -> Counts:
     """Return counts_CNKK; if they are not of the same images, raise ValueError."""
     first = counts[0]
     if first.ndim != 3 or first.shape[1] != first.shape[2] or not len(first):
-        raise ValueError(f"counts have shape {first.shape}, expected (images, classes, classes) of at least one image")
+        raise ValueError(f"counts have shape {first.shape}, expected (images, classes, classes) of at least one photo")
     for other in counts[1:]:
         if other.shape != first.shape:
-            raise ValueError(f"counts of shape {first.shape} and {other.shape} are not of the same images and classes")
+            raise ValueError(f"counts of shape {first.shape} and {other.shape} are not of the same photos and classes")
         if not np.array_equal(other.sum(axis=2), first.sum(axis=2)):
-            raise ValueError("the images or their truth differ; score both on the same images, in the same order")
+            raise ValueError("the photos or their truth differ; score both on the same photos, in the same order")
     return np.stack(counts)
 
 

@@ -12,8 +12,8 @@ SENTENCES = {
         "few": "{b} and {a} cannot be told apart on {images}, which takes at least {least}: difference in mIoU "
         "{signed_delta} points",
         "nothing": "{b} and {a} cannot be compared: nothing in the masks is counted",
-        "one image": "1 image",
-        "images": "{number} images",
+        "one photo": "1 photo",
+        "photos": "{number} photos",
     },
     "pt": {
         "beat": "{winner} contra {loser}: {delta} pontos de mIoU a mais, intervalo de {confidence} % de {low} a {high}",
@@ -22,8 +22,8 @@ SENTENCES = {
         "few": "{b} e {a} não se distinguem em {images}, são necessárias ao menos {least}: diferença de mIoU de "
         "{signed_delta} pontos",
         "nothing": "{b} e {a} não podem ser comparados: nada nas máscaras é contado",
-        "one image": "1 imagem",
-        "images": "{number} imagens",
+        "one photo": "1 foto",
+        "photos": "{number} fotos",
     },
 }  # fmt: skip
 
@@ -79,7 +79,7 @@ def filled(text: str, comparison: _Compared, labels: tuple[str, str], language: 
         signed_low=points(low, language, "+"),
         signed_high=points(high, language, "+"),
         confidence=percent(comparison.confidence, language),
-        images=SENTENCES[language]["one image" if comparison.images == 1 else "images"].format(
+        images=SENTENCES[language]["one photo" if comparison.images == 1 else "photos"].format(
             number=comparison.images
         ),
         least=MIN_IMAGES,

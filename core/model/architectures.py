@@ -34,6 +34,9 @@ SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
 LAST_EARLY_STAGES = dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"}
 """The last stage that `freeze=early` freezes."""
 
+EARLY_STAGES = dict.fromkeys(RESNETS, "layer1") | {MOBILENET: "3", EFFICIENTNET: "stage2"}
+"""The last stage at a quarter of the photo's size: its features show light, noise and sharpness rather than things."""
+
 ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
 
@@ -173,6 +176,11 @@ def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn
     num_frozen = {"none": 0, "early": names.index(LAST_EARLY_STAGES[architecture]) + 1, "backbone": len(stages)}[freeze]
     frozen, trained = (OrderedDict(part) for part in (stages[:num_frozen], stages[num_frozen:]))
     return nn.Sequential(frozen), nn.Sequential(trained)
+
+
+def early_stage(backbone: nn.Module) -> nn.Module:
+    """Return the stage of `EARLY_STAGES` that a backbone of any of these architectures has."""
+    return next(stage for name, stage in backbone.named_children() if name in EARLY_STAGES.values())
 
 
 class CoarseLogits(nn.Module):

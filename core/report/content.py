@@ -173,19 +173,26 @@ class Content:
 def evaluated_checkpoints(
     runs: Sequence[Run], split: str, evaluate: Evaluate | None = None
 ) -> list[ReportedCheckpoint]:
-    """Return the milestones of each run, or else its best or last checkpoint, with their evaluations on a split.
+    """Return the milestones of each run, or else its best or last checkpoint, with their evaluations (`evaluated`)."""
+    return evaluated([(run, file) for run in runs for file in files_of(run)], split, evaluate)
+
+
+def evaluated(
+    files: Sequence[tuple[Run, Path]], split: str, evaluate: Evaluate | None = None
+) -> list[ReportedCheckpoint]:
+    """Return checkpoints of runs with their evaluations on a split.
 
     Where no evaluation of the data as it is now is stored, `evaluate` is called; without `evaluate`, `RunError` gives
     the command to run. Where the data is gone, a stored evaluation is used as it is.
     """
     return [
         ReportedCheckpoint(run, file, _stored(run, file, split) or _evaluated(run, file, split, evaluate))
-        for run in runs
-        for file in _files(run)
+        for run, file in files
     ]
 
 
-def _files(run: Run) -> list[Path]:
+def files_of(run: Run) -> list[Path]:
+    """Return the checkpoints that a report on a run shows; a run without one raises `RunError`."""
     files = run.checkpoints()
     milestones = [file for file in files if epoch_of(file) is not None]
     if not files:
@@ -280,7 +287,7 @@ def require_same_data(scored: Sequence[tuple[str, Evaluation]]) -> None:
             why = f"; {by_size[0]} {evaluations.BY_SIZE}" if by_size else ""
             raise DataError(
                 f"{first_label} and {label} were scored on different data ({where}{why}): their scores cannot be "
-                "compared. Choose checkpoints that were scored on the same images, or evaluate them again."
+                "compared. Choose checkpoints that were scored on the same photos, or evaluate them again."
             )
 
 

@@ -132,7 +132,7 @@ def _cheaper(plan: Plan, left: Mapping[Cell, float], *, is_made: bool) -> Iterat
         share = folds * (1 - 1 / folds) / (plan.folds * (1 - 1 / plan.folds))
         yield f"--folds {folds}", share * total, "each model trains on fewer photos, so scores are lower"
     if all("epochs" not in dict(cell.recipe.settings) for cell in left) and plan.settings.epochs > 1:
-        yield f"--set epochs={plan.settings.epochs // 2}", total / 2, "the question becomes one about shorter trainings"
+        yield f"--set epochs={plan.settings.epochs // 2}", total / 2, "the question becomes one about shorter runs"
     if all("image_size" not in dict(cell.recipe.settings) for cell in left) and plan.settings.image_size >= 64:
         half = plan.settings.image_size // 2
         yield (

@@ -188,7 +188,7 @@ def draft_plan(
     )
     cells = plan.cells()
     if len(cells) > MAX_CELLS:
-        raise ConfigError(f"This study has {len(cells):,} trainings, and {MAX_CELLS:,} is the most; vary less.")
+        raise ConfigError(f"This study has {len(cells):,} runs, and {MAX_CELLS:,} is the most; vary less.")
     for cell in cells:
         plan.config(cell)  # raises the error of settings that do not go together
     return plan

@@ -72,7 +72,7 @@ def gather(study: Study, states: Sequence[CellState] | None = None) -> list[Reci
 
 def _scores(state: CellState) -> RunScores:
     if state.run is None or state.evaluation is None:
-        raise TypeError("a training that is done has a run and an evaluation")
+        raise TypeError("a run that is done has a folder and an evaluation")
     names, counts_NKK = state.evaluation.counts()  # of 256 classes they are 0.8 GB a run, and reduced 9 MB
     runs, counts_3NK = (state.run.path.name,), reduced(counts_NKK)
     return RunScores(state.cell.seed, state.cell.fold, tuple(names), counts_3NK, _miou(counts_3NK), runs)

@@ -61,14 +61,14 @@ SENTENCES = {
     "pt": FILE_SENTENCES["pt"]
     | {
         "few images": FILE_SENTENCES["pt"]["few"],
-        "beat": "{winner} contra {loser}: {delta} pontos de mIoU médio a mais em {runs}, "
+        "beat": "{winner} contra {loser}: {delta} pontos de mIoU média a mais em {runs}, "
         "intervalo de {confidence} % de {low} a {high}",
-        "undecided": "estas {seeds} não distinguem {b} e {a}: diferença de mIoU médio de {signed_delta} pontos, "
+        "undecided": "estas {seeds} não distinguem {b} e {a}: diferença de mIoU média de {signed_delta} pontos, "
         "intervalo de {confidence} % de {signed_low} a {signed_high}",
         "few runs": "{runs} não bastam para comparar {b} e {a}, são necessários ao menos {least_runs}: "
-        "diferença de mIoU médio de {signed_delta} pontos",
+        "diferença de mIoU média de {signed_delta} pontos",
         "interval": ", intervalo de {confidence} % de {signed_low} a {signed_high}",
-        "one run": "um treino de cada compara dois arquivos, não as receitas {b} e {a}: "
+        "one run": "um treino de cada compara dois modelos, não as receitas {b} e {a}: "
         "diferença de mIoU de {signed_delta} pontos",
         "runs": "{a_runs} treinos de cada",
         "unequal runs": "{a_runs} e {b_runs} treinos",

@@ -137,7 +137,7 @@ class Worker:
         return next(each for each in self.states() if each.cell == cell)
 
     def _place(self, cell: Cell) -> str:
-        return f"Training {1 + self._cells.index(cell)} of {len(self._cells)}"
+        return f"Run {1 + self._cells.index(cell)} of {len(self._cells)}"
 
     def _enter_machine(self, held: ExitStack, run: Run) -> bool:
         """Wait for the machine, and return False if asked to end meanwhile."""

@@ -20,7 +20,7 @@ from core.metrics.confusion import Counts
 from core.metrics.risk import confidence_counts
 from core.metrics.temperature import TEMPERATURES
 from core.metrics.unlikeness import MAX_REFERENCE, Reference
-from core.model.predict.predictor import Predictor
+from core.model.predict.predictor import Features, Predictor
 from core.model.predict.upsampling import resolve
 from core.model.weights.pretrained import checkpoint_file
 from core.training import trust
@@ -44,13 +44,13 @@ class HeldOut:
     counts_2L: Counts
     nll_T: NDArray[np.float64]
     bins_T3B: NDArray[np.float64]
-    features_C: NDArray[np.float32]
+    features: tuple[NDArray[np.float32], ...]
 
 
 def held_out(predictor: Predictor, pair: WholePair, num_classes: int) -> HeldOut:
     """Segment a photo as `segment` does, and count."""
     size = pair.truth_HW.shape
-    logits_KSS, features_C = predictor.described_square(pair.photo_3SS, size)
+    logits_KSS, features = predictor.described_square(pair.photo_3SS, size)
     found = resolve(predictor.part_of(logits_KSS, size), size, with_confidence=True)
     assert found.confidence_HW is not None  # noqa: S101 - it was asked for
     confidence_HW, is_counted_HW = np.nan_to_num(found.confidence_HW), pair.truth_HW != VOID
@@ -59,8 +59,12 @@ def held_out(predictor: Predictor, pair: WholePair, num_classes: int) -> HeldOut
         np.bincount(pair.truth_HW[is_counted_HW], minlength=num_classes),
         confidence_counts(confidence_HW[is_counted_HW], is_right_HW[is_counted_HW]),
         *_by_temperature(logits_KSS, pair.mask_SS),
-        features_C.cpu().numpy(),
+        _on_cpu(features),
     )
+
+
+def _on_cpu(features: Features) -> tuple[NDArray[np.float32], ...]:
+    return features.last_C.cpu().numpy(), features.early_C.cpu().numpy()
 
 
 def _by_temperature(logits_KSS: Tensor, truth_SS: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,7 +141,7 @@ def compute_trust(
     """Return a checkpoint's figures on a split.
 
     Photos of the split that the model trained on are left out; at most `MAX_REFERENCE` of `trained_on`, evenly spaced,
-    are the reference. One photo at a time is in memory. `on_progress` counts the photos of both.
+    are the references. One photo at a time is in memory. `on_progress` counts the photos of both.
     """
     opened = open_for(file, dataset, split, by="command")
     predictor = opened.predictor
@@ -145,7 +149,8 @@ def compute_trust(
     reference = trained[:: -(-len(trained) // MAX_REFERENCE)]
     total = len(samples) + len(reference)
     pairs = SquarePairs(samples, dataset.num_classes, predictor.image_size, predictor.geometry)
-    truth_K, counts, features = np.zeros(dataset.num_classes, np.int64), list[Counts](), list[NDArray[np.float32]]()
+    truth_K, counts = np.zeros(dataset.num_classes, np.int64), list[Counts]()
+    features = list[tuple[NDArray[np.float32], ...]]()
     nll_2T, bins_2T3B = np.zeros((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS))
     for index in range(len(samples)):
         found = held_out(predictor, pairs.with_truth(index), dataset.num_classes)
@@ -153,21 +158,26 @@ def compute_trust(
         nll_2T[index % 2] += found.nll_T
         bins_2T3B[index % 2] += found.bins_T3B
         counts.append(found.counts_2L)
-        features.append(found.features_C)
+        features.append(found.features)
         on_progress(len(features), total)
     for sample in reference:
-        features.append(predictor.features(read_photo(sample.photo)).cpu().numpy())
+        features.append(_on_cpu(predictor.features(read_photo(sample.photo))))
         on_progress(len(features), total)
     opened.refuse_changed(dataset, file)
-    if not np.isfinite(features).all():
+    last_MC, early_MC = (np.array(each) for each in zip(*features, strict=True))
+    if not (np.isfinite(last_MC).all() and np.isfinite(early_MC).all()):
         raise CheckpointError(f"{file.name} computes features that are not finite; train it again.")
-    photos = Reference.of(np.array(features[len(samples) :]))
+    n = len(samples)
+    references = (Reference.of(last_MC[n:]), Reference.of(early_MC[n:], is_whitened=True))
     about = About(
         file.name, opened.checkpoint_hash, split, opened.fingerprint, tuple(dataset.class_names), predictor.precision,
         len(trained),
     )  # fmt: skip
-    names, distance_N = tuple(each.name for each in samples), photos.distance(np.array(features[: len(samples)]))
-    return Trust(about, names, truth_K, np.array(counts), nll_2T, bins_2T3B, distance_N, photos)
+    distance_NR = np.stack(
+        [of.distance(each[:n]) for of, each in zip(references, (last_MC, early_MC), strict=True)], axis=1
+    )
+    names = tuple(each.name for each in samples)
+    return Trust(about, names, truth_K, np.array(counts), nll_2T, bins_2T3B, distance_NR, references)
 
 
 def _apart(dataset: Dataset, split: str, trained_on: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:

@@ -5,6 +5,7 @@ checkpoints/starter/trust.npz                   the starter's, which come with A
 """
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -22,14 +23,17 @@ from core.metrics import temperature
 from core.metrics.confusion import Counts
 from core.metrics.risk import AIMS, Promise, RiskCurve, promised, risk_curve
 from core.metrics.temperature import Temperature
-from core.metrics.unlikeness import Reference
+from core.metrics.unlikeness import Reference, Unlikeness, unlikeness
 from core.model.weights import starter
 from core.model.weights.pretrained import checkpoint_file
 from core.model.weights.starter import is_starter
 from core.training.run import evaluations
 
-SCHEMA = 1
-"""Version of the format and of its rules: raise it when either changes. Files of another version are not read."""
+SCHEMA = 2
+"""Version of the format and of its rules: raise it when either changes. Of others only those of `read` are read."""
+
+PREFIXES = ("", "early_")
+"""What the names of the references' arrays begin with: that of the last map, and that of an early stage."""
 
 AUTO = "auto"
 """Asks for the temperature that was fitted."""
@@ -37,7 +41,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class About:
-    """Of what the figures are; `num_trained_on` photos, of all that the model trained on, are its reference."""
+    """Of what the figures are; `num_trained_on` photos, of all that the model trained on, are its references."""
 
     checkpoint: str
     checkpoint_hash: str
@@ -51,12 +55,12 @@ class About:
 
 @dataclass(frozen=True)
 class Trust:
-    """Figures of N held-out photos and a reference of training photos.
+    """Figures of N held-out photos and R references of training photos, of the last map and of an early stage.
 
     truth_K     pixels of each class in the held-out masks
     counts_N2L  pixels and right ones by confidence (`risk.confidence_counts`)
     nll_2T, bins_2T3B  by half and temperature (`temperature.fit`)
-    distance_N  each held-out photo's distance from the reference
+    distance_NR each held-out photo's distances from the references; version 1 knew that of the last map alone
     """
 
     about: About
@@ -65,8 +69,8 @@ class Trust:
     counts_N2L: Counts
     nll_2T: NDArray[np.float64]
     bins_2T3B: NDArray[np.float64]
-    distance_N: NDArray[np.float64]
-    reference: Reference
+    distance_NR: NDArray[np.float64]
+    references: tuple[Reference, ...]
 
     @cached_property
     def curve(self) -> RiskCurve:
@@ -80,6 +84,11 @@ class Trust:
     def temperature(self) -> Temperature | None:
         """Return the fitted temperature, None without a counted pixel."""
         return temperature.fit(self.nll_2T, self.bins_2T3B)
+
+    def unlikeness(self, features: Sequence[NDArray[np.float32]]) -> Unlikeness:
+        """Return how unlike the training photos a photo of these `predictor.Features` is."""
+        each = zip(self.references, features, strict=False)  # one reference in a file of version 1
+        return unlikeness(np.array([reference.distance(of_C[None])[0] for reference, of_C in each]), self.distance_NR)
 
     @property
     def unpromised(self) -> tuple[str, ...]:
@@ -100,34 +109,38 @@ class Trust:
             "promises": [asdict(each) | {"confidence": each.confidence} for each in promises if each],
             "no_promise_for": list(self.unpromised),
             "calibration": calibration,
-            "distance": {str(p): float(np.percentile(self.distance_N, p)) for p in (50, 90, 99)},
+            "distance": {str(p): float(np.percentile(self.distance_NR[:, 0], p)) for p in (50, 90, 99)},
         }
 
 
 def write(file: Path, trust: Trust) -> None:
     """Write figures whole, in place of earlier ones; if the folder was deleted, raise `RunError`."""
-    arrays = {each.name: getattr(trust, each.name) for each in fields(Trust)} | trust.reference.arrays()
+    arrays = {each.name: getattr(trust, each.name) for each in fields(Trust) if each.name != "references"}
+    for prefix, reference in zip(PREFIXES, trust.references, strict=False):
+        arrays |= reference.arrays(prefix)
     arrays |= {"about": np.array(json.dumps(asdict(trust.about))), "names": np.array(trust.names)}
     try:
         file.parent.mkdir(exist_ok=True)
         with replacing(file) as target:
-            np.savez_compressed(target, **{name: array for name, array in arrays.items() if name != "reference"})
+            np.savez_compressed(target, **arrays)
     except OSError as error:
         raise RunError(f"{file} cannot be written: {error.strerror}; check that its folder is there.") from error
 
 
 def read(file: Path) -> Trust:
-    """Read stored figures; a damaged file, or one of another version, raises `RunError`."""
+    """Read stored figures of version 2 or 1; a damaged file, or one of another version, raises `RunError`."""
     try:
         with file.open("rb") as content, np.load(content, allow_pickle=False) as stored:
             about: dict[str, Any] = json.loads(str(stored["about"]))
-            if about["schema"] != SCHEMA:
+            if about["schema"] not in (1, SCHEMA):
                 raise ValueError(f"it is of version {about['schema']}, not {SCHEMA}")
+            prefixes = PREFIXES if about["schema"] == SCHEMA else PREFIXES[:1]
             values = {each.name: stored[each.name] for each in fields(Trust) if each.name in stored}
             values |= {
+                "distance_NR": stored["distance_NR"] if about["schema"] == SCHEMA else stored["distance_N"][:, None],
                 "about": About(**about | {"class_names": tuple(about["class_names"])}),
                 "names": tuple(str(name) for name in stored["names"]),
-                "reference": Reference.of_arrays(stored),
+                "references": tuple(Reference.of_arrays(stored, prefix) for prefix in prefixes),
             }
         return Trust(**values)
     except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:

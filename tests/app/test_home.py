@@ -113,7 +113,7 @@ def test_two_evaluated_milestones_give_the_verdict_and_the_pictures_are_of_the_r
         shutil.copy(demo_data / "SegmentationClass" / f"{name}.png", samples)
     app = visit()
     assert not app.exception
-    assert "3 epochs and 2 epochs cannot be told apart on 2 images" in texts(app), "two photos decide nothing"
+    assert "3 epochs and 2 epochs cannot be told apart on 2 photos" in texts(app), "two photos decide nothing"
     assert "Best: 30.0 % mIoU after epoch 3, chosen on val, beside a floor of 3.5 %." in texts(app)
     assert "photo_4, a validation photo, segmented by first after epoch 3." in texts(app)
     asked = [links(app)[name] for name in ("Compare checkpoints", "Segment a photo")]

@@ -76,7 +76,7 @@ def test_the_buttons_go_through_the_story_and_the_address_keeps_the_step(visit: 
 
 def test_the_data(visit: Visit, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids)
-    assert app.title[0].value == "Images: 4 to train on, 12 to evaluate on"
+    assert app.title[0].value == "Photos: 4 to train on, 12 to evaluate on"
     said = spaced(texts(app))
     assert "Classes in the masks, the background apart: 1." in said
     assert "Predicting background everywhere already has a pixel accuracy of 51.3 % and a mean IoU of 25.6 %" in said
@@ -123,7 +123,7 @@ def test_the_meaning(visit: Visit, run: Run, ids: list[str]) -> None:
     said = texts(app)
     assert "of the split val: 12, each whole" in said
     assert "points above it" in said
-    assert "does not cover another seed or another training" in said
+    assert "does not cover another seed or another run" in said
     assert "A study with several seeds does (Train, Repeat with seeds)." in said
     study = study_of(Path(run.data), seeds=2)
     for cell in study.plan.cells():
@@ -135,8 +135,8 @@ def test_the_meaning(visit: Visit, run: Run, ids: list[str]) -> None:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("data", "Imagens: 4 para treino, 12 para avaliação"), ("training", "Treino"), ("verdict", "pontos de mIoU"),
-        ("gain", "Maior ganho: "), ("random", "Ao acaso: "), ("yours", "A sua fotografia"),
+        ("data", "Fotos: 4 para treino, 12 para avaliação"), ("training", "Treino"), ("verdict", "pontos de mIoU"),
+        ("gain", "Maior ganho: "), ("random", "Ao acaso: "), ("yours", "A sua foto"),
         ("meaning", "O que significa"),
     ],
 )  # fmt: skip
@@ -155,7 +155,7 @@ def test_the_language_stays_in_the_address(visit: Visit, ids: list[str]) -> None
     assert app.title[0].value == "O que significa"
     assert (app.query_params["language"], app.query_params["step"]) == ("pt", "meaning")
     app.button(key="Back").click().run()
-    assert app.title[0].value == "A sua fotografia"
+    assert app.title[0].value == "A sua foto"
     assert app.query_params["language"] == "pt"
 
 
@@ -246,7 +246,7 @@ def test_two_images_have_no_middle(visit: Visit, make_run: Callable[..., Run], d
     assert not app.exception
     assert "1 / 7" in texts(app)
     app = visit("present", step="meaning")
-    assert "These images do not decide between 1 epoch and 3 epochs" in texts(app)
+    assert "These photos do not decide between 1 epoch and 3 epochs" in texts(app)
 
 
 def test_different_data_is_refused_in_one_sentence(visit: Visit, run: Run, ids: list[str], tmp_path: Path) -> None:

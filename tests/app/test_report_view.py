@@ -45,7 +45,7 @@ def test_every_export_opens(visit: Visit, run: Run, offered: dict[str, Callable[
     assert list(offered) == names
     page, scores, classes, tex, document = (offered[name]() for name in names)
     assert page.startswith(b'<!DOCTYPE html>\n<html lang="en">')
-    assert "3 epochs and 1 epoch cannot be told apart on 2 images" in page.decode()
+    assert "3 epochs and 1 epoch cannot be told apart on 2 photos" in page.decode()
     assert [row["checkpoint"] for row in csv.DictReader(io.StringIO(scores.decode()))] == [
         "epoch_001.pt", "epoch_003.pt", "floor",
     ]  # fmt: skip

@@ -45,14 +45,14 @@ def test_a_study_is_set_up_from_the_form_and_started_as_a_job(
     app.number_input(key="study folds").set_value(3)
     app.text_input(key="study name").set_value("mine")
     app.text_area(key="study vary").set_value("epochs=1,2\noutput_stride=8,16").run()
-    button(app, "Start the study: 24 trainings").click().run()
+    button(app, "Start the study: 24 runs").click().run()
     assert not app.exception
     plan = open_study("mine").plan
     assert (plan.folds, plan.seeds, plan.settings.batch_size) == (3, (0, 1), 4)
     assert dict(plan.vary) == {"epochs": (1, 2), "output_stride": (8, 16)}
     assert launched[0][0] == "study"
     assert app.query_params["run"] == "studies/mine"
-    assert "0 of 24 trainings done" in texts(app)
+    assert "0 of 24 runs done" in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_a_study_is_followed_stopped_and_gone_on_with(visit: Visit, demo_data: P
     fail(made, cells[1], "a photo is gone")
     app = visit("train", run="studies/first")
     assert not app.exception
-    assert "1 of 3 trainings done" in texts(app)
+    assert "1 of 3 runs done" in texts(app)
     assert app.error[0].value == "the preset, seed 1: a photo is gone"
     button(app, "Go on").click().run()
     assert launched[0][0] == "study"
     with jobs.running(made.path) as on_progress:
         on_progress(50, 100)
         app = visit("train", run="studies/first")
-        assert "1 of 3 trainings done" in texts(app)
+        assert "1 of 3 runs done" in texts(app)
         button(app, "Stop").click().run()
         assert jobs.is_stop_requested(made.path)
     assert links(app)["**Results**"].endswith("study=first")
@@ -124,7 +124,7 @@ def test_how_long_a_study_takes_is_timed_on_request(visit: Visit, demo_data: Pat
     stored_estimates.store(job, timed, demo_data)
     app = visit("train", run="new", source="Demo")
     app.text_area(key="study vary").set_value("epochs=1,2").run()
-    assert "##### About 2 h for 6 trainings" in texts(app)
+    assert "##### About 2 h for 6 runs" in texts(app)
     assert "image_size=64: 30 min; gives up detail" in texts(app)
     assert "1/2" not in texts(app)
     app.number_input(key="study seeds").set_value(2).run()
@@ -164,7 +164,7 @@ def test_home_shows_a_study_in_one_row(visit: Visit, study: Study, make_run: Mak
     app = visit()
     assert not app.exception
     said = texts(app)
-    assert "6 of 6 trainings done" in said
+    assert "6 of 6 runs done" in said
     assert "first_0" not in said, "its runs are no runs of Home"
     assert links(app)["Results"].endswith("study=first")
 

@@ -168,7 +168,7 @@ def test_a_run_that_validates_says_so(visit: Visit, make_run: MakeRun, demo_data
     write_records(run, 1, extra_steps=4)
     append(run, Validating(epoch=2, image=1, images=2))
     with jobs.hold(run.path):
-        assert "Validating after epoch 2: image 1 of 2" in texts(visit("train"))
+        assert "Validating after epoch 2: photo 1 of 2" in texts(visit("train"))
 
 
 def test_a_trainer_that_tells_nothing_yet(visit: Visit, make_run: MakeRun) -> None:
@@ -216,7 +216,8 @@ def test_a_run_that_is_over_leads_to_compare_segment_and_the_report(
              if "checkpoint" in link}  # fmt: skip
     first, third = (f"{run.path.name}/epoch_{epoch:03d}.pt" for epoch in (1, 3))
     assert found == {"**Compare 1 with 3**": [first, third], "Segment a photo": [third]}
-    assert [each.proto.label for each in app.get("download_button")] == ["Report"]
+    assert "Save the report" in [each.proto.label for each in app.get("download_button")]
+    assert {"Title", "Author", "Course", "Date"} <= {each.label for each in app.text_input}, "as on Compare"
     assert "Extend" in {each.label for each in app.button}
 
 
@@ -276,7 +277,7 @@ def test_a_run_that_ends_near_the_floor_says_why_and_what_helps(
                                                best_miou=0.05))  # fmt: skip
     (said,) = (warning.value for warning in visit("train", run=run.path.name).warning)
     assert said.startswith("The mIoU of 5.0 % is 1.5 points above the floor of 3.5 %")
-    assert said.endswith("The likely cause: it was trained for 4 steps only. What helps: extend the run.")
+    assert said.endswith("**Why:** it was trained for 4 steps only. **What to do:** extend the run.")
 
 
 def test_a_checkpoint_of_mid_epoch_has_no_score_of_the_epoch_before(

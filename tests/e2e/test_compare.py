@@ -54,7 +54,7 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     expect(cells).not_to_have_count(0)
     rest(page)
     cells.last.click(force=True)
-    expect(page.get_by_text("Only images with")).to_contain_text("that 2 epochs")
+    expect(page.get_by_text("Only photos with")).to_contain_text("that 2 epochs")
     expect(page.get_by_alt_text("pixels lit:").first).to_be_visible()
 
     rest(page)
@@ -67,8 +67,8 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     right = page.get_by_alt_text(": B: 2 epochs").first
     expect(right).to_have_css("clip-path", "inset(0px 0px 0px 0%)")
 
-    click(page.get_by_role("button", name="All images"))
-    expect(page.get_by_text("of 12 images of val")).to_be_visible()
+    click(page.get_by_role("button", name="All photos"))
+    expect(page.get_by_text("of 12 photos of val")).to_be_visible()
     assert visit.complaints == []
     log = dashboard.log.read_text()
     assert "Traceback" not in log
@@ -84,7 +84,7 @@ def test_from_a_finished_run_to_its_presentation_and_report_in_portuguese(
     page.goto(f"{dashboard.url}/train?run={run.path.name}")
     page.get_by_role("link", name="Compare 1 with 2").click()
     page.get_by_role("link", name="Present").click()
-    expect(page.get_by_role("heading", name="Images: 4 to train on, 12 to evaluate on")).to_be_visible()
+    expect(page.get_by_role("heading", name="Photos: 4 to train on, 12 to evaluate on")).to_be_visible()
     press(page, "ArrowRight")
     expect(page.get_by_role("heading", name="Training")).to_be_visible()
     press(page, "ArrowRight")

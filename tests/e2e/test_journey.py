@@ -110,12 +110,12 @@ def test_repeat_with_seeds(dashboard: Dashboard, visit: Visit, scenes: Path) -> 
     recipes = page.get_by_role("textbox", name="Compare recipes")
     recipes.fill("epochs=1,2")
     recipes.press("Control+Enter")
-    click(page.get_by_role("button", name="Start the study: 4 trainings"))
-    expect(page.get_by_text(re.compile("[0-3] of 4 trainings done"))).to_be_visible()
+    click(page.get_by_role("button", name="Start the study: 4 runs"))
+    expect(page.get_by_text(re.compile("[0-3] of 4 runs done"))).to_be_visible()
     click(page.get_by_test_id("stMain").get_by_role("button", name="Stop"))
     expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=TRAINING_MS)
     click(page.get_by_role("button", name="Go on"))
-    expect(page.get_by_text("4 of 4 trainings done")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_text("4 of 4 runs done")).to_be_visible(timeout=TRAINING_MS)
     go_to(page, "Results")
     verdict = "2 runs each are too few for a verdict on 2 epochs and 1 epoch"
     expect(page.get_by_role("heading", name=verdict)).to_be_visible()
@@ -148,7 +148,7 @@ def compare(page: Page) -> None:
     expect(page.get_by_alt_text("what 1 epoch predicted").first).to_be_visible()
     choose(page, "B, compared with A", "last (1 epoch)")
     click(page.get_by_role("button", name="Evaluate last"))
-    expect(page.get_by_role("heading", name="cannot be told apart on 4 images")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_role("heading", name="cannot be told apart on 4 photos")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_alt_text("true mask").first).to_be_visible()
 
 

@@ -52,7 +52,7 @@ def test_killed_twice_and_resumed_it_has_the_numbers_of_one_left_alone(
     asked = ["stride", "--data", data, "--preset", "report", *settings, "--vary", "output_stride=8,16", "--seeds", "1"]
     left_alone = studied(alone, *asked)
     studied(killed, *asked, kill_after="epoch 1/2")
-    studied(killed, "stride", kill_after="Training 2 of 2")
+    studied(killed, "stride", kill_after="Run 2 of 2")
     resumed = studied(killed, "stride")
     assert (resumed["done"], resumed["trainings"]) == (2, 2)
     assert resumed["recipes"][0]["settings"] == {"output_stride": 8}

@@ -61,7 +61,7 @@ def test_the_verdict_is_about_the_scores_and_nothing_is_printed(
     assert done == [(1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert (verdict["a"]["confusion"], verdict["b"]["confusion"]) == (a["confusion"], b["confusion"])
     assert verdict["delta_miou"] == pytest.approx(b["miou"] - a["miou"])
-    assert verdict["sentence"].startswith("other.pt and lively.pt cannot be told apart on 2 images")
+    assert verdict["sentence"].startswith("other.pt and lively.pt cannot be told apart on 2 photos")
     said = capsys.readouterr()
     assert said.out + said.err == ""
 

@@ -1,5 +1,7 @@
 """Numbers with their nouns, sizes, times and free names; and one thing is not called by its plural."""
 
+import ast
+import re
 from itertools import islice
 
 import pytest
@@ -8,6 +10,7 @@ from core.commands import data, training
 from core.training.loop.progress import RunProgress
 from core.training.settings.config import TrainingConfig
 from core.wording import count, duration, megabytes, numbered
+from tests.sources import SOURCES, tree_of
 
 FLOOR = {"miou": 0.1, "pixel_accuracy": 0.7}
 ONE_CLASS = [{"name": "cat", "images": 1, "objects": 1, "share": 0.3, "iou": 0.2}]
@@ -69,3 +72,21 @@ def test_a_taken_name_is_numbered() -> None:
 def test_one_thing_is_singular(shown: str, expected: str) -> None:
     """A run of a single epoch ended with "1 epochs done", and so did every sentence with a number of its own."""
     assert expected in shown
+
+
+NO_PHOTO = re.compile(
+    r"image (size|pooling)|images (and|\+) masks|(mirror|few|COCO|<)\s?images?|\{images\}|\(images, ", re.I
+)
+"""What an image is called rightly: a tensor, a folder's name, a key."""
+
+
+def test_a_photo_and_a_run_have_one_word_each() -> None:
+    """Compare had "40 images" beside "12 photos", a study "6 trainings" beside its runs. Docstrings may; keys stay."""
+    words, wrong = re.compile(r"\bimages?\b|\btrainings\b", re.I), set[str]()
+    for file in SOURCES:
+        nodes = [] if "importers" in file.parts else list(ast.walk(tree_of(file)))
+        docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and node not in docstrings}
+        said = {text for text in texts if isinstance(text, str) and " " in text.strip()}
+        wrong |= {f"{file.name}: {text}" for text in said if words.search(NO_PHOTO.sub("", text))}
+    assert wrong == set()

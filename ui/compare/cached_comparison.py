@@ -49,7 +49,7 @@ def compared(a: Path, b: Path) -> Comparison:
     return _compared(stamp(a / COUNTS), stamp(b / COUNTS))
 
 
-@st.cache_data(max_entries=64, ttl=DAY_S, show_spinner="Drawing the images 10,000 times …")
+@st.cache_data(max_entries=64, ttl=DAY_S, show_spinner="Drawing the photos 10,000 times …")
 def _compared(a: Stamp, b: Stamp) -> Comparison:
     return comparison.compare(_counts(a), _counts(b))
 
@@ -59,7 +59,7 @@ def ranked(paths: Sequence[Path]) -> tuple[Ranked, ...]:
     return _ranked(tuple(stamp(path / COUNTS) for path in paths))
 
 
-@st.cache_data(max_entries=16, ttl=DAY_S, show_spinner="Drawing the images 10,000 times …")
+@st.cache_data(max_entries=16, ttl=DAY_S, show_spinner="Drawing the photos 10,000 times …")
 def _ranked(stamps: tuple[Stamp, ...]) -> tuple[Ranked, ...]:
     return comparison.ranking([_counts(each) for each in stamps])
 

@@ -94,7 +94,7 @@ def offer_evaluations(missing: Sequence[Choice], split: str, num_live: int) -> N
             st.rerun()
         for choice in missing:
             if progress := going_on[choice.id]:
-                show_job(progress, f"Evaluating {choice.label}", "opening the checkpoint", "image")
+                show_job(progress, f"Evaluating {choice.label}", "opening the checkpoint", "photo")
             else:
                 offer_evaluation(choice, split)
 

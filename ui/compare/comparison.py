@@ -42,11 +42,11 @@ SCORE_COLUMNS = {
     "f1": ScoreColumn("F1", "Mean over the classes in the truth of 2 TP / (2 TP + FP + FN), also called Dice."),
     "fw_iou": ScoreColumn("Frequency-weighted IoU", "IoU of the classes weighted by their share of the pixels; "
                           "the background weighs most."),
-    "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the image "
+    "boundary_iou": ScoreColumn("Boundary IoU", "mIoU of the pixels near the contours alone (within 2 % of the photo "
                                 "diagonal): how well outlines are followed. The floor's is not computed."),
     "boundary_f": ScoreColumn("Boundary F", "Mean over the classes of 2 P R / (P + R). P: share of the predicted "
-                              "outline that lies within 0.75 % of the image diagonal of the true one; R: the reverse. "
-                              "The image border is not an outline, and what is predicted in void does not count."),
+                              "outline that lies within 0.75 % of the photo diagonal of the true one; R: the reverse. "
+                              "The photo's border is not an outline, and what is predicted in void does not count."),
 }  # fmt: skip
 
 
@@ -58,11 +58,11 @@ CONVENTIONS = {
     "mmseg": ScoreColumn("mmseg", "Mean over the classes that occur (nanmean): the same as the headline."),
     "torchmetrics_jaccard": ScoreColumn("torchmetrics JaccardIndex", "Macro average; a class that occurs nowhere "
                                         "weighs nothing: the same as the headline."),
-    "torchmetrics_mean_iou_per_image": ScoreColumn("torchmetrics MeanIoU", "Mean over all pairs of an image and a "
-                                                   "class in it: images with many classes weigh more."),
+    "torchmetrics_mean_iou_per_image": ScoreColumn("torchmetrics MeanIoU", "Mean over all pairs of a photo and a "
+                                                   "class in it: photos with many classes weigh more."),
     "smp_macro": ScoreColumn("SMP macro", "A class that occurs nowhere counts as a perfect 1, which flatters."),
     "smp_micro": ScoreColumn("SMP micro", "All classes taken as one: the background decides."),
-    "mean_of_images": ScoreColumn("Mean of images", "Each image scored alone, then the mean over the images."),
+    "mean_of_images": ScoreColumn("Mean of photos", "Each photo scored alone, then the mean over the photos."),
 }  # fmt: skip
 """Label and meaning of each name in `core.metrics.conventions`."""
 

@@ -75,7 +75,7 @@ def show_gallery(a: Side, b: Side) -> None:
     ordered = images if only and order == _orders(gallery)[0] else in_order(images, order, seed)
     on_page = _page_of(ordered, f"{order} {wanted} {only.text() if only else ''}", gallery)
     if not on_page:
-        st.info("No image matches; *All images* shows the others.")
+        st.info("No photo matches; *All photos* shows the others.")
         return
     gallery = gallery._replace(shown=_ask_classes(gallery, on_page))
     samples = require_samples(data, a.evaluation.split, [image.name for image in on_page])
@@ -100,8 +100,8 @@ def _matching(gallery: Gallery) -> list[ImageScore]:
     chosen = [images[index] for index in np.argsort(-amount_N, kind="stable") if amount_N[index]]
     with st.container(horizontal=True, vertical_alignment="center"):
         words = gallery.only.words(gallery.data.classes, gallery.lit_side.label)
-        st.markdown(f"Only images with **{plain(words)}**: {count(len(chosen), 'image')}, most of it first")
-        if st.button("All images", icon=":material/filter_alt_off:"):
+        st.markdown(f"Only photos with **{plain(words)}**: {count(len(chosen), 'photo')}, most of it first")
+        if st.button("All photos", icon=":material/filter_alt_off:"):
             st.query_params[ONLY] = ""
             st.rerun()
     return chosen
@@ -118,7 +118,7 @@ def _ask(gallery: Gallery, counts_NKK: Counts) -> tuple[str, str, int, int | Non
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = address.ask_one("View", VIEWS, "view", VIEWS[0])
         order = st.selectbox(
-            "Sort by", _orders(gallery), key="order", width=180, help="By the mIoU of each image; gain: B - A."
+            "Sort by", _orders(gallery), key="order", width=180, help="By the mIoU of each photo; gain: B - A."
         )
         seed = 0
         if order == "Random":
@@ -126,7 +126,7 @@ def _ask(gallery: Gallery, counts_NKK: Counts) -> tuple[str, str, int, int | Non
                 st.number_input("Seed", 0, 9999, 0, key="seed", width=120, help="The same seed, the same order.")
             )
         wanted = st.selectbox(
-            "Class", [None, *present], key="class", width=180, help="Only images whose truth has this class.",
+            "Class", [None, *present], key="class", width=180, help="Only photos whose truth has this class.",
             format_func=lambda class_id: "All classes" if class_id is None else gallery.data.class_names[class_id],
         )  # fmt: skip
     return view, order, seed, wanted
@@ -138,7 +138,7 @@ def _page_of(images: Sequence[ImageScore], key: str, gallery: Gallery) -> list[I
     first = (page - 1) * PER_PAGE
     last = min(first + PER_PAGE, len(images))
     if images:
-        st.caption(f"Images {first + 1} to {last} of {count(len(images), 'image')} of {gallery.a.evaluation.split}")
+        st.caption(f"Photos {first + 1} to {last} of {count(len(images), 'photo')} of {gallery.a.evaluation.split}")
     return list(images[first:last])
 
 

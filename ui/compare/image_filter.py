@@ -86,7 +86,7 @@ class ImageFilter:
             case "bin":
                 words = f"pixels that {side_label} was {100 * first // BINS} to {100 * (first + 1) // BINS} % sure of"
             case "size":
-                words = f"an object class that covers {size_words(first)} of the image"
+                words = f"an object class that covers {size_words(first)} of the photo"
             case "image":
                 words = "the mark that was clicked"
         return words

@@ -94,11 +94,11 @@ def _photos(found: Findings) -> str:
 
 def _say_state(found: Findings) -> None:
     total, changed = len(found.states), sum(each.state == INVALID for each in found.states)
-    st.caption(f"{found.num_done} of {count(total, 'training')} done · preset {found.study.plan.preset}")
+    st.caption(f"{found.num_done} of {count(total, 'run')} done · preset {found.study.plan.preset}")
     if found.num_done < total:
         link_to("Train", "Follow it, or go on", run=f"{STUDIES}/{found.study.name}")
     if changed:
-        st.warning(f"{count(changed, 'training')} left out: the photos or the classes have changed since.")
+        st.warning(f"{count(changed, 'run')} left out: the photos or the classes have changed since.")
     data = open_dataset(found.study.plan.data)
     if data.splits.get(TEST):
         st.caption(f":material/lock: {openings.sentence(openings.openings_of(data) or [])}")

@@ -131,9 +131,11 @@ def _show_curves(shown: Shown) -> None:
     compared, floors = cached_comparison.levels(stored[0].path, stored[-1].path)
     labels = {key: side.label for key, (side, _) in shown.items()}
     lacking = f" Of {plain(next(iter(labels.values())))} alone so far." if len(shown) == 1 else ""
+    photos, split_photos = len(stored[0].names), stored[0].split_images
+    sample = " They are a sample, so *None* is not the mIoU on all of them." if photos < split_photos else ""
     st.caption(
-        f"{PURPOSE} {count(len(stored[0].names), 'photo')} of the {stored[0].split_images:,} of "
-        f"{plain(stored[0].split)}; in the table, the mean over the five levels.{lacking}"
+        f"{PURPOSE} {count(photos, 'photo')} of the {split_photos:,} of {plain(stored[0].split)}; in the table, the "
+        f"mean over the five levels.{sample}{lacking}"
     )
     rows = [("None", next(iter(compared.values()))[0][0])]
     rows += [(CORRUPTIONS[name].label, whole) for name, (_, whole) in compared.items()]
@@ -168,7 +170,8 @@ def at_the_floor(
             from_levels.setdefault(kept + 1, []).append(CORRUPTIONS[name].label)
     who, that = ("neither A nor B is", ": their difference says nothing there") if len(keys) > 1 else ("it is not", "")
     return [
-        f"{', '.join(labels)}, from level {level} on: {who} a point of mIoU above the floor{that}."
+        f"{', '.join(labels)}, {f'from level {level} on' if level < LEVELS else f'at level {level}'}: {who} a point of "
+        f"mIoU above the floor{that}."
         for level, labels in sorted(from_levels.items())
     ]
 

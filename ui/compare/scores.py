@@ -99,7 +99,7 @@ def show_ranking(sides: Sequence[Side]) -> None:
                 "intervals of all pairs hold together (Bonferroni)."
             ),
             "mIoU": st.column_config.NumberColumn(format="%.1f %%"),
-            "Interval": st.column_config.TextColumn(help="95 % interval of this mIoU alone, over images."),
+            "Interval": st.column_config.TextColumn(help="95 % interval of this mIoU alone, over photos."),
         },
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ def show_table(sides: Sequence[Side]) -> None:
         st.markdown("\n".join(f"- **{score.label}**: {score.meaning}" for score in SCORE_COLUMNS.values()))
     evaluation, best = sides[0].evaluation, f" {BEST} is the best of a row." if len(sides) > 1 else ""
     st.caption(
-        f"{count(evaluation.scores.images, 'image')} of {plain(evaluation.data)}, whole, at their masks' own size. "
+        f"{count(evaluation.scores.images, 'photo')} of {plain(evaluation.data)}, whole, at their masks' own size. "
         f"The floor is what predicting background everywhere scores on them.{best}"
     )
     if any(is_chosen(side.choice.file, evaluation.split) for side in sides):
@@ -196,7 +196,7 @@ TIMES_MEANING = (
     "*Minutes trained*: all epochs up to the checkpoint. *Seconds per epoch*: the median, with validation and saving, "
     "on the run's machine. Below them are the settings in which the runs differ."
 )
-SPEED_MEANING = " *Seconds per image*: from file to counted mask, one at a time, when it was evaluated."
+SPEED_MEANING = " *Seconds per photo*: from file to counted mask, one at a time, when it was evaluated."
 
 
 def show_runs(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
@@ -227,14 +227,14 @@ def _run_facts(choice: Choice, evaluation: Evaluation | None, best: float, *, ha
         "Minutes trained": f"{sum(until) / 60:.1f}" if until else MISSING,
         "Seconds per epoch": f"{statistics.median(until):.1f}" if until else MISSING,
     }
-    return facts | ({"Seconds per image": f"{1 / speed:.3f}" if speed else MISSING} if has_speed else {})
+    return facts | ({"Seconds per photo": f"{1 / speed:.3f}" if speed else MISSING} if has_speed else {})
 
 
 def show_published(sides: Sequence[Side]) -> None:
     """Draw published results on VOC 2012, and the share of their schedules that each checkpoint had."""
     st.caption(
         "mIoU on VOC 2012 val. They used other data, sizes and initial weights, so they are not a baseline for a "
-        "run here. Schedules are compared by the images seen in training."
+        "run here. Schedules are compared by the photos seen in training."
     )
     rows = []
     for entry in PUBLISHED:

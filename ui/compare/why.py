@@ -28,15 +28,17 @@ from ui.compare.why_charts import (
 )
 from ui.words import percent, plain
 
-VIEWS = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness", "Trust")
-CLICK = "Click a mark to see its images below, with its pixels lit."
+NAMES = ("Classes", "Confusion", "Images", "Errors", "Confidence", "Size", "Robustness", "Trust")
+VIEWS = {name: name for name in NAMES} | {"Images": "Photos"}
+"""Their labels by their names in the address."""
+CLICK = "Click a mark to see its photos below, with its pixels lit."
 ERRORS_MEANING = (
     "*False negative*: an object predicted as background. *False positive*: background predicted as an object. "
     "*Confusion*: an object predicted as another class. *Boundary*: any of these where the contour is off by at most "
-    "2 % of the image diagonal."
+    "2 % of the photo diagonal."
 )
 SIZE_MEANING = (
-    "An object here is all of one class in one image, and its IoU is that of the class in the image. The mean is over "
+    "An object here is all of one class in one photo, and its IoU is that of the class in the photo. The mean is over "
     "objects, large and small alike."
 )
 
@@ -45,7 +47,7 @@ def show_why(a: Side, b: Side) -> None:
     """Draw the chosen view; only that one is computed."""
     shown = (_classes, _confusion, _images, _errors, _confidence, _size, _robustness, show_risk)
     views = dict(zip(VIEWS, shown, strict=True))
-    chosen = address.ask_one("Why", VIEWS, "why", VIEWS[0], label_visibility="collapsed")
+    chosen = address.ask_one("Why", VIEWS, "why", NAMES[0], label_visibility="collapsed")
     _offer_by_name(views[chosen](a, b), a, b)
 
 
@@ -79,12 +81,12 @@ def _images(a: Side, b: Side) -> list[go.Figure]:
     images = cached.images(a.evaluation.path, b.evaluation.path)
     better = sum(image.gain > 0 for image in images)
     worse = sum(image.gain < 0 for image in images)
-    title = f"**mIoU of each image**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
+    title = f"**mIoU of each photo**: B is better on {better:,}, worse on {worse:,} of {len(images):,}"
     show_chart(
-        Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each image under A against B")
+        Chart("scatter", title, scatter_figure(images, a.label, b.label), "mIoU of each photo under A against B")
     )
     st.caption(f"Above the line B is better. {CLICK}")
-    return []  # each image is in the gallery by name
+    return []  # each photo is in the gallery by name
 
 
 def _errors(a: Side, b: Side) -> list[go.Figure]:
@@ -161,6 +163,6 @@ def _offer_by_name(figures: list[go.Figure], a: Side, b: Side) -> None:
     only = st.query_params.get(ONLY)
     st.session_state["mark"] = only if only in asked else None
     st.selectbox(
-        "Or choose a mark by name", list(asked), key="mark", on_change=choose, placeholder="Its images stand below",
+        "Or choose a mark by name", list(asked), key="mark", on_change=choose, placeholder="Its photos stand below",
         format_func=lambda mark: asked[mark].words(classes, labels[asked[mark].side]),
     )  # fmt: skip

@@ -179,7 +179,7 @@ def reliability_figure(curves: Sequence[Reliability], labels: Sequence[str]) -> 
 
 def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> go.Figure:
     """Draw the mean IoU of objects by their share of the image, A and B side by side."""
-    figure = blank(height=340, x_title="Share of the image that the class covers", y_title="Mean IoU")
+    figure = blank(height=340, x_title="Share of the photo that the class covers", y_title="Mean IoU")
     for index, (scores, label) in enumerate(zip(sizes, labels, strict=True)):
         figure.add_bar(
             name=f"{SIDES[index].upper()}: {label}", x=[size_words(score.index) for score in scores],

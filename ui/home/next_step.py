@@ -14,7 +14,7 @@ from ui.compare import cached_comparison
 from ui.page import link_to
 from ui.sources import BRING, DEMO, FOLDER, VOC, make_demo_data
 from ui.train.run_view import Entry, show_best, show_progress
-from ui.words import STATES, percent, plain
+from ui.words import STATES, advised, percent, plain
 
 ROCKET = ":material/rocket_launch:"
 
@@ -53,12 +53,13 @@ def show_result(entry: Entry) -> None:
     milestones = [choice for choice in choices if choice.is_milestone]
     ends = milestones[:1] + milestones[1:][-1:]
     compared, score = verdict_of(ends), score_of(entry)
-    done = f"{entry.run.name} is done: {score}" if score else f"{entry.run.name} is done"
+    weak = weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run))
+    done = f"{entry.run.name} is done{', but hardly learned' if weak else f': {score}' if score else ''}"
     st.markdown(f"#### {plain(compared or done)}")
     if compared and score:
         st.caption(f"Best: {score}.")
-    if weak := weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run)):
-        st.warning(plain(weak.sentence), icon=":material/warning:")
+    if weak:
+        st.warning(advised(weak.sentence), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
         link_to("Compare", "Compare checkpoints", **({"checkpoint": [each.id for each in ends]} if ends[1:] else {}))
         link_to(

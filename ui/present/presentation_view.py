@@ -21,7 +21,6 @@ from core.report.language.words import Words
 from core.study.folder import Study, list_studies
 from core.study.results import gather as gather_seeds
 from core.training import demo_run
-from core.voc import VOID
 from ui import cached
 from ui.charts import NEUTRAL, THEME_COLORS, add_floor, blank, literal
 from ui.components import style
@@ -180,9 +179,8 @@ def _show_image(shown: Shown, story: Story) -> None:
                 column.image(picture, plain(name), width="stretch", alt=f"{image.name}: {name}")
         with right:
             st.title(title, anchor=False)
-            counts_KK = content.counts_CNKK[:, image.index].sum(axis=0)
-            present = [k for k in range(len(classes)) if counts_KK[k].any() or counts_KK[:, k].any()]
-            show_legend([*present, VOID], words.named(classes))
+            present = cached.classes_in([*masks.values()], classes)
+            show_legend(present, words.named(classes), words("void"))
             a, b = (f"{name} ({plain(label)})" for name, label in zip("AB", words.labels(content), strict=True))
             st.caption(f"{words('figures intro', first=a, last=b)} {words('slide random', seed=SEED)}")
 

@@ -100,7 +100,7 @@ class Segmented:
 
     `confidence_png` is grey, 255 for probability 1; `runner_up_png` holds the ids of the second-best classes. `own_png`
     is the model's own confidence, of which `confidence_png` is the calibrated one where that was asked for.
-    `features_C` describes the photo (`Predictor.features`), with test-time augmentation its first pass.
+    `features` are the photo's to the backbone (`Predictor.features`), with test-time augmentation its first pass.
     """
 
     mask_png: bytes
@@ -111,7 +111,7 @@ class Segmented:
     classes: Classes
     notes: tuple[str, ...]
     seconds: float
-    features_C: NDArray[np.float32]
+    features: tuple[NDArray[np.float32], ...]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -225,7 +225,7 @@ def _segmented(key: ModelKey, data: bytes, name: str, tta: TTA, temperature: flo
         classes=model.meta.classes,
         notes=noted.notes,
         seconds=seconds,
-        features_C=features[0].cpu().numpy(),
+        features=tuple(each_C.cpu().numpy() for each_C in features[0]),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.metrics.risk import AIMS, MEANING, Promise
-from core.metrics.unlikeness import is_unlike, percentile
+from core.metrics.unlikeness import Unlikeness
 from core.model.photo import ClassArea
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights import starter
@@ -24,6 +24,13 @@ from ui.words import percent, plain
 if TYPE_CHECKING:
     from ui.segment.photo_look import Look
     from ui.segment.photo_view import Photo
+
+REASONS: dict[tuple[bool, ...], str] = {
+    (True, False): ": to the model it shows other things",
+    (False, True): ": darker, noisier or otherwise technically unlike them",
+    (True, True): ": to the model it shows other things, and it is technically unlike them (light, noise, sharpness)",
+}
+"""What is unlike about a photo, by `Unlikeness.far_by`; figures of version 1 cannot tell."""
 
 
 def figures_of(models: Sequence[ModelOption]) -> Trust | None:
@@ -77,11 +84,9 @@ def show_trust(
     """
     figures, choice = figures_of(models), models[0].choice
     if figures:
-        features_C = cached_segments.segmented(models[0].source, photo.data, photo.name).features_C
-        distance = float(figures.reference.distance(features_C[None])[0])
-        is_far = is_unlike(distance, figures.distance_N)
-        words = f"{unlikeness(percentile(distance, figures.distance_N), len(figures.names))}."
-        if is_far:
+        found = figures.unlikeness(cached_segments.segmented(models[0].source, photo.data, photo.name).features)
+        words = unlikeness(found, len(figures.names))
+        if found.is_unlike:
             st.warning(plain(words), icon=":material/help_center:")
         else:
             st.caption(words)
@@ -89,7 +94,7 @@ def show_trust(
             st.caption(calibration(figures, tta))
         if promise := look.promise:
             kept = 1 - sum(area.share for area in areas if area.id == VOID)
-            st.caption(f"**Keeps {percent(kept)} of this photo.** {said(promise, tta, is_far=is_far)}")
+            st.caption(f"**Keeps {percent(kept)} of this photo.** {said(promise, tta, is_far=found.is_unlike)}")
             if missing := [area.name for area in areas if area.name in figures.unpromised]:
                 st.caption(f"No promise for {plain(', '.join(missing))}: no held-out photo shows it.")
             if choice and is_chosen(choice.file, "val"):
@@ -107,11 +112,11 @@ def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
         st.caption(f"{said(look.promise, tta)} Photos unlike the training photos are not covered.")
 
 
-def unlikeness(share: float, num_photos: int) -> str:
-    """Return a percentile among held-out photos in words, without a full stop."""
-    if share == 1:
-        return f"Less like the training photos than each of the {num_photos} held-out photos"
-    return f"Less like the training photos than {int(100 * share)} of 100 held-out photos"
+def unlikeness(found: Unlikeness, num_photos: int) -> str:
+    """Return in words how unlike a photo is, and what is unlike about one that is called so."""
+    than = f"each of the {num_photos}" if found.share == 1 else f"{int(100 * found.share)} of 100"
+    about = REASONS.get(found.far_by, "") if found.is_unlike else ""
+    return f"Less like the training photos than {than} held-out photos{about}."
 
 
 def said(promise: Promise, tta: TTA | None, *, is_far: bool = False) -> str:

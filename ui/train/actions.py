@@ -4,16 +4,15 @@ import streamlit as st
 
 from core import jobs
 from core.files import entries
-from core.report.content import evaluated_checkpoints, gather
-from core.report.html.page import file_name, render
+from core.report.content import evaluated_checkpoints
 from core.training.run import edits, folders
 from core.training.run.folders import Run
 from core.training.run.log import RunLog
 from core.training.settings.config import MAX_EPOCHS
 from ui import address
 from ui.checkpoints import best_first, list_choices
-from ui.downloads import offer
 from ui.page import link_to, showing_errors
+from ui.report.form import offer_report
 from ui.train.new_run import NEW
 from ui.words import plain
 
@@ -53,12 +52,7 @@ def show_next_steps(run: Run) -> None:
     link_to("Segment", "Segment a photo", checkpoint=best.id)
     if not any(entries(run.eval_dir, "val-*")):
         return  # only milestones are evaluated by the trainer; Compare evaluates the others, and has the report then
-    offer("Report", lambda: _report(run), file_name(run.path.name, "en"), "text/html", icon=":material/description:",
-          meaning="One HTML file that needs no network. Compare has it in Portuguese too.")  # fmt: skip
-
-
-def _report(run: Run) -> bytes:
-    return render(gather(evaluated_checkpoints([run], "val")), "en").encode()
+    offer_report(run.path.name, lambda: evaluated_checkpoints([run], "val"))
 
 
 def ask_stop(run: Run) -> None:

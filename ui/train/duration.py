@@ -67,7 +67,7 @@ def _epoch_under_way(log: RunLog, epochs_done: int) -> tuple[str, float]:
     training_share = _training_share(log)
     if isinstance(log.last, Validating) and log.last.epoch > epochs_done:
         seen = log.last.image / max(1, log.last.images)
-        doing = f"Validating after epoch {log.last.epoch}: image {log.last.image} of {log.last.images}"
+        doing = f"Validating after epoch {log.last.epoch}: photo {log.last.image} of {log.last.images}"
         return doing, training_share + (1 - training_share) * seen
     per_epoch = max(1, log.legs[-1].steps_per_epoch)
     step = log.steps[-1].step - epochs_done * per_epoch if log.steps else 0

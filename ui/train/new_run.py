@@ -76,8 +76,9 @@ def ask_new_run() -> None:
 
 def _show_start(path: Path, config: TrainingConfig) -> None:
     """Show the initial weights, of which random ones are a warning on photos, and what became of the GPU."""
-    sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names)
-    if config.init == "random" and not is_demo(path):
+    is_drawn = is_demo(path)
+    sentence = start_in_words(config.architecture, config.init, cached.dataset(path).class_names, is_drawn=is_drawn)
+    if config.init == "random" and not is_drawn:
         st.warning(plain(sentence))
     else:
         st.caption(sentence)

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -11,14 +12,17 @@ from core.training import demo_run
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.health import health
+from core.training.run.learning import AT_THE_FLOOR
 from core.training.run.log import RunLog
 from core.training.run.milestones import CHOSEN, CHOSEN_ON_VAL
 from core.training.run.records import Record, RunEnded, seconds_between
 from core.wording import count, duration, megabytes
 from ui import cached, charts
 from ui.charts import Curve, loss_curves, miou_curves
+from ui.page import link_to
+from ui.sources import DEMO, FOLDER, is_demo
 from ui.train.duration import progress_of
-from ui.words import MISSING, STATES, percent, plain, points
+from ui.words import MISSING, STATES, advised, percent, plain, points
 
 FEW_CLASSES = 2
 """So many scores are numbers; more are bars."""
@@ -27,7 +31,7 @@ TICK_S = 2.0
 """Seconds between two updates of a live run."""
 
 MIOU_HELP = (
-    "Mean over the classes of intersection over union on the validation photos, whole images, void left out. "
+    "Mean over the classes of intersection over union on the validation photos, whole photos, void left out. "
     "The floor is what predicting background everywhere scores on the same photos."
 )
 ACCURACY_HELP = (
@@ -156,7 +160,10 @@ def show_advice(run: Run, log: RunLog, state: str) -> None:
     """Show advice on the health of a run, its warnings, and damaged lines of the log."""
     for advice in health(log, state=state, is_drawn=demo_run.is_drawn(run)):
         box, icon = ADVICE_BOXES[advice.severity]
-        box(plain(advice.sentence), icon=icon)
+        box(advised(advice.sentence), icon=icon)
+        if advice.kind == AT_THE_FLOOR:
+            where = {"source": DEMO} if is_demo(Path(run.data)) else {"source": FOLDER, "data": run.data}
+            link_to("Train", "Set up a new run on this data", run="new", **where)
     for message in dict.fromkeys(warned.message for warned in log.warnings):
         st.warning(plain(message), icon=":material/warning:")
     if log.bad_lines:

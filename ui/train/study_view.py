@@ -76,7 +76,7 @@ def offer_study(data: Dataset, preset_name: str, config: TrainingConfig) -> None
             st.error(plain(problem), icon=":material/error:")
         if not problem:
             _offer_estimate(name, data, options, planned)
-        label = f"Start the study: {count(trainings, 'training')}"
+        label = f"Start the study: {count(trainings, 'run')}"
         if st.button(label, icon=":material/science:", disabled=bool(problem)):
             with showing_errors(), st.spinner("Starting …"):
                 study = create_study(planned())
@@ -93,7 +93,7 @@ def _offer_estimate(name: str, data: Dataset, options: list[str], planned: Calla
         return
     if found := stored_estimates.find_stored(job, data.root):
         with st.container(border=True):
-            st.markdown(f"##### About {duration(found['seconds'])} for {count(found['trainings'], 'training')}")
+            st.markdown(f"##### About {duration(found['seconds'])} for {count(found['trainings'], 'run')}")
             for each in found["halve"]:
                 if not each["change"].startswith("--part"):  # of the command alone
                     change = each["change"].removeprefix("--set ").removeprefix("--")
@@ -131,7 +131,7 @@ def say_missing(name: str) -> None:
 
 def label_of(study: Study) -> str:
     """Return the label of a study in the list of runs."""
-    return f"{study.name} · study of {count(len(study.plan.cells()), 'training')}"
+    return f"{study.name} · study of {count(len(study.plan.cells()), 'run')}"
 
 
 def show_about(study: Study) -> None:
@@ -177,11 +177,11 @@ def _show_live(study: Study, *, is_live: bool) -> None:
             st.warning(f"{plain(changed)} Runs from before are *invalid* and are trained again.")
         _show_failures([each for each in states if each.state == FAILED])
         rows = [
-            {"Training": each.cell.label, "State": each.state,
+            {"Run": each.cell.label, "State": each.state,
              "mIoU": percent(each.evaluation.scores.miou) if each.evaluation else ""}
             for each in states
         ]  # fmt: skip
-        st.dataframe(rows, hide_index=True, key="trainings", alt="Every training of the study and its state")
+        st.dataframe(rows, hide_index=True, key="trainings", alt="Every run of the study and its state")
         _offer_run({address_of(each.run): each.cell.label for each in states if each.run})
 
 
@@ -204,10 +204,10 @@ def _offer_run(labels: dict[str, str]) -> None:
 def show_progress(study: Study, num_done: int | None = None) -> None:
     """Draw how far a study is, with the time that is left, or that it waits for another training."""
     total = len(study.plan.cells())
-    done = "" if num_done is None else f"{num_done} of {count(total, 'training')} done"
+    done = "" if num_done is None else f"{num_done} of {count(total, 'run')} done"
     working, waiting = working_jobs(study), work.waits_for(study)
     if not working:
-        st.caption(done or f"{count(total, 'training')} planned")
+        st.caption(done or f"{count(total, 'run')} planned")
     elif waiting:
         st.info(plain(waiting), icon=":material/hourglass_top:")
         st.caption(done)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from core.data.geometry import RESIZE, place_of
 from core.data.loading.transforms import normalize, photo_in_square
 from core.files import write_json
 from core.home import home
+from core.model.architectures import early_stage
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint
 from core.model.device import choose_device, choose_precision, dtype_of
 from core.model.device_verdict import machine_key
@@ -33,6 +34,20 @@ from core.model.predict.upsampling import Prediction, resolve
 
 SAME_MASK = 0.995
 """Share of the pixels that must keep their class for bf16 to be used."""
+
+LEAST_DEVIATION = 1e-3
+"""Added to deviations before their logarithm: a channel that is constant over a photo has none."""
+
+
+class Features(NamedTuple):
+    """A photo to a backbone, float32.
+
+    `last_C` is the mean of each channel of its last map, `early_C` the mean of each channel of an early stage, and then
+    the logarithm of its deviation, in which less light or more noise is the same step for any photo.
+    """
+
+    last_C: Tensor
+    early_C: Tensor
 
 
 class Predictor:
@@ -88,33 +103,40 @@ class Predictor:
 
     def described(self, photo: Image.Image) -> tuple[Tensor, Tensor]:
         """Return logits_Khw of a photo in its part of the square, and the mean of the backbone's features, (C,)."""
-        logits_KSS, features_C = self.described_square(self._in_square(photo), (photo.height, photo.width))
-        return self.part_of(logits_KSS, (photo.height, photo.width)), features_C
+        logits_KSS, features = self.described_square(self._in_square(photo), (photo.height, photo.width))
+        return self.part_of(logits_KSS, (photo.height, photo.width)), features.last_C
 
-    def described_square(self, photo_3SS: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def described_square(self, photo_3SS: Tensor, size: tuple[int, int]) -> tuple[Tensor, Features]:
         """Return logits_KSS of a photo of (height, width) in the square, padding included, and `features` of it."""
         with self.watching(size) as seen:
             logits_KSS = self.logits_of(photo_3SS[None])[0]
         return logits_KSS, seen[0]
 
     @contextmanager
-    def watching(self, size: tuple[int, int]) -> Iterator[list[Tensor]]:
+    def watching(self, size: tuple[int, int]) -> Iterator[list[Features]]:
         """Yield a list that gets the `features` of each photo of (height, width) that this thread predicts."""
-        seen, thread = list[Tensor](), get_ident()
+        seen, early, thread = list[Features](), list[Tensor](), get_ident()
+
+        def note_early(_module: nn.Module, _inputs: object, stage_1Chw: Tensor) -> None:
+            if get_ident() == thread:  # a dashboard's sessions share the model
+                part_Chw = self.part_of(stage_1Chw[0], size).float()
+                deviation_C, mean_C = torch.std_mean(part_Chw, dim=(1, 2), correction=0)
+                early.append(torch.cat([mean_C, (deviation_C + LEAST_DEVIATION).log()]))
 
         def note(_module: nn.Module, _inputs: object, output: dict[str, Tensor]) -> None:
-            if get_ident() == thread:  # a dashboard's sessions share the model
-                seen.append(self._mean_of(output["out"], size))
+            if get_ident() == thread:
+                last_C = self.part_of(output["out"][0], size).float().mean(dim=(1, 2))
+                seen.append(Features(last_C, early.pop()))
 
-        with self._model.get_submodule("backbone").register_forward_hook(note):
+        backbone = self._model.get_submodule("backbone")
+        with early_stage(backbone).register_forward_hook(note_early), backbone.register_forward_hook(note):
             yield seen
 
-    def features(self, photo: Image.Image) -> Tensor:
-        """Return the mean of the backbone's features over an RGB photo, (C,), float32, without its logits."""
-        return self._mean_of(self.features_of(self._in_square(photo)[None]), (photo.height, photo.width))
-
-    def _mean_of(self, features_1Chw: Tensor, size: tuple[int, int]) -> Tensor:
-        return self.part_of(features_1Chw[0], size).float().mean(dim=(1, 2))
+    def features(self, photo: Image.Image) -> Features:
+        """Return what an RGB photo is to the backbone, without its logits."""
+        with self.watching((photo.height, photo.width)) as seen:
+            self.features_of(self._in_square(photo)[None])
+        return seen[0]
 
     def _in_square(self, photo: Image.Image) -> Tensor:
         return photo_in_square(photo, self.image_size, self.geometry)

@@ -44,8 +44,10 @@ def is_here(architecture: str, init: str) -> bool:
     return (hub_folder() / IMAGENET_FILES[architecture]).is_file()
 
 
-def start_in_words(architecture: str, init: str, class_names: Sequence[str]) -> str:
-    """Return in a sentence the weights that a run with this setting will start from."""
+def start_in_words(architecture: str, init: str, class_names: Sequence[str], *, is_drawn: bool = False) -> str:
+    """Return in a sentence the weights that a run with this setting will start from; `is_drawn` as in `health`."""
+    if init == "random" and is_drawn:
+        return "Starts from random weights, which are enough for drawn scenes: these are more alike than photos."
     if init == "random":
         return f"Starts from random weights: {RANDOM_WARNING}."
     inits = inits_of(architecture, class_names) if init == "auto" else (init,)

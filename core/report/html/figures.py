@@ -14,7 +14,7 @@ from core.metrics.image_scores import ImageScore, score_images
 from core.model.output.render import difference, overlay
 from core.report.content import Content
 from core.report.language.words import Words
-from core.voc import VOID
+from core.voc import BACKGROUND, VOID
 
 Mask = NDArray[np.uint8]
 
@@ -89,8 +89,8 @@ def photos_of(content: Content, words: Words) -> list[PhotoFigure]:
 
 
 def colors_of(photos: Sequence[PhotoFigure], content: Content, words: Words) -> list[tuple[str, str]]:
-    """Return the colours in the masks of photos, and void's, with their meanings."""
-    present = sorted({VOID}.union(*(photo.ids for photo in photos)))
+    """Return the colours in the masks of photos with their meanings, but for the background."""
+    present = sorted(set().union(*(photo.ids for photo in photos)) - {BACKGROUND})
     names = content.classes.names
     return [(content.classes.css_color(k), words("void") if k == VOID else words.class_name(names[k])) for k in present]
 

@@ -46,6 +46,11 @@ class Cover(NamedTuple):
     course: str = ""
     date: str = ""
 
+    @property
+    def options(self) -> list[str]:
+        """The options of the command `report` that say so."""
+        return [word for name, text in self._asdict().items() if text for word in (f"--{name}", text)]
+
 
 NO_COVER = Cover()
 
@@ -114,5 +119,5 @@ def render(
         colors=colors_of(photos, content, words),
         ranking=[(each, words.listed([labels[k] for k in each.ties_with])) for each in verdicts.ranking],
         defined=("iou", *tables.SCORE_NAMES, "floor", "delta"),
-        commands=sections.commands(content, words),
+        commands=sections.commands(content, words, cover.options),
     )

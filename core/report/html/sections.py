@@ -150,15 +150,25 @@ def bars(content: Content, words: Words) -> list[tuple[str, list[float | None], 
     ]
 
 
-def commands(content: Content, words: Words) -> list[str]:
-    """Return the commands that reproduce the runs, their scores and this report; `RUN` is a run's folder."""
+def commands(content: Content, words: Words, options: Sequence[str] = ()) -> list[str]:
+    """Return the commands that reproduce the runs, their scores and this report; `RUN` is a run's folder.
+
+    `options` are those of the last command that say what stands at the report's head.
+    """
     several = len(content.runs) > 1
     names = [f"checkpoints/RUN_{k + 1}" if several else "checkpoints/RUN" for k in range(len(content.runs))]
     is_drawn = is_of_demo(content) and not all(_is_remade_by_demo(each.run) for each in content.runs)
     lines = [f"python -m core demo   # {words('demo comment')}"] if is_drawn else []
     for reported, folder in zip(content.runs, names, strict=True):
         lines += _commands_of(reported, content, folder)
-    return [*lines, f"python -m core report {' '.join(names)} --language {words.language}"]
+    folders_of = dict(zip((each.run.path for each in content.runs), names, strict=True))
+    files = [f"{folders_of[each.run.path]}/{each.file.name}" for each in content.checkpoints]
+    asked = ["--split", content.split] if content.split != "val" else []
+    asked += ["--trust"] if content.trust else []
+    return [
+        *lines,
+        command_line(["python", "-m", "core", "report", *files, "--language", words.language, *asked, *options]),
+    ]
 
 
 def _is_remade_by_demo(run: Run) -> bool:
@@ -169,7 +179,12 @@ def _is_remade_by_demo(run: Run) -> bool:
 def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequence[str]:
     train = folders.commands(reported.run, reported.log, folder)
     on = command_line(["--data", content.evaluation.data, "--split", content.split])
-    return [
-        *(["python -m core demo"] if _is_remade_by_demo(reported.run) else train),
-        *(f"python -m core evaluate {folder}/{checkpoint.file.name} {on}" for checkpoint in content.of_run(reported)),
-    ]
+    files = [f"{folder}/{checkpoint.file.name}" for checkpoint in content.of_run(reported)]
+    lines = [*(["python -m core demo"] if _is_remade_by_demo(reported.run) else train)]
+    lines += [f"python -m core evaluate {file} {on}" for file in files]
+    if content.trust and content.trust.robustness:
+        photos = len(content.trust.robustness[0].names)
+        lines += [f"python -m core evaluate {file} {on} --corruptions --photos {photos}" for file in files]
+    if content.trust and any(content.trust.held_out):
+        lines += [f"python -m core trust {file} {on}" for file in files]
+    return lines

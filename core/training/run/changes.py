@@ -78,5 +78,6 @@ def stretched_schedule(before: Mapping[str, Any], config: TrainingConfig) -> str
         return None
     return (
         f"The {config.schedule} schedule was planned for {count(epochs, 'epoch')} and is now stretched over "
-        f"{config.epochs}: the learning rate jumps."
+        f"{config.epochs}: the learning rate jumps, and scores may fall for some epochs before they rise. Nothing has "
+        f"to be done; a new run with schedule_epochs={config.total_schedule_epochs} has no such jump."
     )

@@ -34,6 +34,12 @@ FEW_PHOTOS = 2000
 """Fewer training photos than this are too few for random weights."""
 
 
+AT_THE_FLOOR = "at the floor"
+"""The kind of advice of `weakness`."""
+WHY, WHAT_TO_DO = "Why", "What to do"
+"""What the two sentences of `weakness` begin with; pages print them bold."""
+
+
 @dataclass(frozen=True)
 class Advice:
     """One or two sentences about a problem: the observation, its meaning, and what to do.
@@ -98,21 +104,25 @@ def weakness(log: RunLog, miou: float | None = None, *, is_drawn: bool = False) 
         return None
     steps = log.epochs[-1].step
     causes = [
-        (steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only", "extend the run"),
         (not is_drawn and random_weights(log), "it started from random weights, which need thousands of photos",
          "start a new run from pretrained weights (init=auto)"),
+        (steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only", "extend the run"),
         (not_learning(log.epochs), "its training loss has not fallen", "try a tenth and ten times its learning rate"),
-        (background_only_epochs(log), "it predicts background nearly everywhere", "check the masks on Dataset"),
     ]  # fmt: skip
     likely = [(cause, remedy) for is_so, cause, remedy in causes if is_so]
-    likely = likely or [("it has learned too little", "train longer or at another learning rate")]
+    if not likely:  # what any weak model does is no cause beside others
+        likely = (
+            [("it predicts background nearly everywhere", "check the masks on Dataset")]
+            if background_only_epochs(log)
+            else [("it has learned too little", "train longer or at another learning rate")]
+        )
     gap = f"{100 * (miou - floor):.1f} points above" if miou > floor else "on or below"
     sentence = (
         f"The mIoU of {100 * miou:.1f} % is {gap} the floor of {100 * floor:.1f} %, the score of predicting background "
-        f"everywhere. The likely cause: {'; '.join(cause for cause, _ in likely)}. What helps: "
-        f"{'; '.join(remedy for _, remedy in likely)}."
+        f"everywhere. {WHY}: {'; '.join(cause for cause, _ in likely)}. {WHAT_TO_DO}: "
+        f"{'; or else '.join(remedy for _, remedy in likely)}."
     )
-    return Advice("at the floor", "warning", sentence)
+    return Advice(AT_THE_FLOOR, "warning", sentence)
 
 
 def not_learning(epochs: Sequence[Epoch]) -> Advice | None:

@@ -50,7 +50,7 @@ def test_one_side_alone_has_its_photos_while_the_other_waits(visit: Visit, run: 
         (f"class:b:{CAT}", 1, "pixels of cat wrong under 3 epochs"),
         ("kind:a:0", 2, "false negative pixels under 1 epoch"),
         ("bin:b:13", 2, "pixels that 3 epochs was 86 to 93 % sure of"),
-        ("size:b:4", 2, "an object class that covers 30 to 100 % of the image"),
+        ("size:b:4", 2, "an object class that covers 30 to 100 % of the photo"),
         ("image:b:1", 1, "the mark that was clicked"),
     ],
 )
@@ -59,10 +59,10 @@ def test_a_clicked_mark_chooses_its_images_and_lights_their_pixels(
 ) -> None:
     app = visit("compare", only=only)
     assert not app.exception
-    assert f"Only images with **{words}**: {shown} image" in texts(app)
+    assert f"Only photos with **{words}**: {shown} photo" in texts(app)
     assert len(gallery(app)) == shown * (PER_IMAGE + 1)
     assert gallery(app)[0].captions[0].startswith("Lit: ")
-    next(button for button in app.button if button.label == "All images").click().run()
+    next(button for button in app.button if button.label == "All photos").click().run()
     assert len(gallery(app)) == 2 * PER_IMAGE
 
 
@@ -93,8 +93,8 @@ def test_a_mark_can_be_chosen_by_name_without_a_mouse(visit: Visit, run: Run) ->
     assert not app.exception
     only = app.query_params["only"]
     assert parse(only, len(CLASS_NAMES))
-    assert "Only images with" in texts(app)
-    next(button for button in app.button if button.label == "All images").click().run()
+    assert "Only photos with" in texts(app)
+    next(button for button in app.button if button.label == "All photos").click().run()
     assert app.query_params.get("only", "") == ""
     assert app.selectbox(key="mark").value is None
 

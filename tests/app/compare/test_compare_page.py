@@ -103,7 +103,7 @@ def test_two_images_decide_nothing(visit: Visit, run: Run) -> None:
     app = visit("compare")
     a, b = (scores_of(app).loc[label, "mIoU"] for label in ("1 epoch", "3 epochs"))
     assert app.subheader[0].value == (
-        "3 epochs and 1 epoch cannot be told apart on 2 images, which takes at least 10: "
+        "3 epochs and 1 epoch cannot be told apart on 2 photos, which takes at least 10: "
         f"difference in mIoU +{b - a:.1f} points"
     )
 
@@ -347,7 +347,7 @@ def test_an_evaluation_that_runs_shows_how_far_it_is(visit: Visit, run: Run, las
         note(1, 2)
         app = visit("compare", checkpoint=last)
     assert not app.exception
-    assert "Evaluating last (3 epochs): 1 of 2 images" in texts(app)
+    assert "Evaluating last (3 epochs): 1 of 2 photos" in texts(app)
     assert not app.button
     store_milestone(run, 3, guess_half, file="last.pt")
     app.run()
@@ -439,13 +439,13 @@ def test_settings_are_those_of_all_chosen(visit: Visit, make_run: MakeRun, demo_
     table = app.table[1].value
     assert table.loc["Epochs"].tolist() == ["3", "7"]
     assert table.loc["mIoU"].tolist()[1] == "not evaluated"
-    assert "Seconds per image" not in table.index
+    assert "Seconds per photo" not in table.index
 
 
 def test_the_table_of_runs_marks_the_best_and_has_speeds_where_models_differ(
     visit: Visit, make_run: MakeRun, demo_data: Path
 ) -> None:
-    """Of two checkpoints of one run, *Seconds per image* differed by what else the machine did at that moment."""
+    """Of two checkpoints of one run, *Seconds per photo* differed by what else the machine did at that moment."""
     for name, size, guess in (("small", 64, guess_background), ("large", 128, guess_half)):
         run = make_run(name, image_size=size)
         write_records(run, 2, ended="finished")
@@ -455,7 +455,7 @@ def test_the_table_of_runs_marks_the_best_and_has_speeds_where_models_differ(
     assert list(table.columns) == ["small, 2 epochs", "large, 2 epochs"]
     assert [score.endswith("**, the best") for score in table.loc["mIoU"]] == [False, True]
     assert table.loc["Image size (px)"].tolist() == ["64", "128"]
-    assert "Seconds per image" in table.index
+    assert "Seconds per photo" in table.index
 
 
 def test_the_test_split_is_opened_by_one_recorded_action(

@@ -1,7 +1,10 @@
 """The commands that score checkpoints: one JSON document with the promised keys, and each evaluated once."""
 
 import json
+import re
+import shlex
 import shutil
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +59,7 @@ def test_compare_tells_whether_b_is_better(core: Command, checkpoint: Path, tiny
     assert document["b"] | speed == single | speed
     assert (document["delta_miou"], document["interval"], document["verdict"]) == (0, [0, 0], "undecided")
     assert document["winners"] == document["losers"] == []
-    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 images")
+    assert document["sentence"].startswith(f"same.pt and {checkpoint.name} cannot be told apart on 2 photos")
     shown = core("compare", checkpoint, same, "--data", tiny_voc)
     assert shown.out.splitlines()[0] == document["sentence"] + "."
 
@@ -157,6 +160,16 @@ def test_report_evaluates_what_is_missing_and_writes_one_file(
         {"file": str(run.path / f"{run.path.name}-report-en{number}.html")} for number in ("", "-2")
     ]
     assert core("report", run.path, "--language", "fr").code == 2
+
+    asked = ("--language", "pt", "--title", "It's 50 > 10", "--author", "A. Student", "--date", "May")
+    first = Path(core("report", run.path / "epoch_001.pt", *asked, "--json").document()["file"])
+    (command,) = [line for line in unescape(first.read_text(encoding="utf-8")).split("\n") if "core report" in line]
+    again = shlex.split(command.replace("checkpoints/RUN", str(run.path)).removesuffix("</code></pre>"))[3:]
+    second = Path(core(*again, "--json").document()["file"])
+    said, said_again = (re.sub("(Gerado em)[^<]*", "", file.read_text(encoding="utf-8")) for file in (first, second))
+    assert said == said_again
+    assert '<p class="byline">A. Student · May</p>' in said
+    assert "is not a run folder" in core("report", checkpoint).sentence()
 
 
 def test_each_evaluation_on_test_is_recorded_before_it_is_shown(

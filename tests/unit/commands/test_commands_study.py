@@ -63,7 +63,7 @@ def test_a_finished_study_is_printed_and_nothing_is_trained(core: Command, tiny_
     assert set(document) == KEYS
     assert [recipe["settings"] for recipe in document["recipes"]] == [{"epochs": 1}, {"epochs": 2}]
     shown = core("study", "first").out
-    assert shown.startswith(f"4 of 4 trainings done: {study.path}\n")
+    assert shown.startswith(f"4 of 4 runs done: {study.path}\n")
     assert f"{100 * document['floor']:.1f} %" in shown
     assert shown.splitlines()[-1] == f"{document['verdicts'][0]['sentence']}."
     assert len(study.runs()) == 4
@@ -108,7 +108,7 @@ def test_an_estimate_counts_what_is_left_and_says_what_would_halve_it(
     finish(study, study.plan.cells()[0], seconds=100.0)
     assert core("study", "first", "--estimate", "--json").document()["seconds"] == 3 * 100 + 4 * 30, "as it really took"
     shown = core("study", "first", "--estimate").out
-    assert shown.startswith("7 min for 7 trainings\n  output_stride=8")
+    assert shown.startswith("7 min for 7 runs\n  output_stride=8")
     assert "Half of it: --part 1/2" in shown
     assert "--seeds 2" not in shown, "the plan of a study that is made does not change"
     assert "--seeds 2" not in core(*asked, "--estimate").out, "nor if it is named with its data"

@@ -142,16 +142,16 @@ def test_few_images_decide_nothing() -> None:
     found = compare(a_NKK, b_NKK, resamples=50)
     assert found.low == found.high == found.delta_miou != 0
     assert found.verdict == "undecided"
-    assert sentence(found, "A", "B").startswith("B and A cannot be told apart on 1 image, which takes at least 10: ")
+    assert sentence(found, "A", "B").startswith("B and A cannot be told apart on 1 photo, which takes at least 10: ")
 
 
 def test_different_images_are_refused() -> None:
     a_NKK, b_NKK = (side[:20] for side in population(0.05)[:2])
     with pytest.raises(ValueError, match="truth differ"):
         compare(a_NKK, b_NKK[::-1])
-    with pytest.raises(ValueError, match="not of the same images"):
+    with pytest.raises(ValueError, match="not of the same photos"):
         compare(a_NKK, b_NKK[:19])
-    with pytest.raises(ValueError, match="at least one image"):
+    with pytest.raises(ValueError, match="at least one photo"):
         compare(a_NKK[:0], b_NKK[:0])
 
 
@@ -194,14 +194,14 @@ FOUND = Comparison(
         (
             {"delta_miou": 0.004, "low": -0.011, "high": 0.0204, "verdict": "undecided"},
             (
-                "50 epochs and 10 epochs cannot be told apart on 40 images: "
+                "50 epochs and 10 epochs cannot be told apart on 40 photos: "
                 "difference in mIoU +0.4 points, 95 % interval -1.1 to +2.0"
             ),
         ),
         (
             {"delta_miou": -0.0001, "low": -0.0001, "high": 0.0001, "verdict": "undecided"},
             (
-                "50 epochs and 10 epochs cannot be told apart on 40 images: "
+                "50 epochs and 10 epochs cannot be told apart on 40 photos: "
                 "difference in mIoU 0.0 points, 95 % interval 0.0 to 0.0"
             ),
         ),

@@ -201,7 +201,7 @@ def test_the_openings_of_a_test_split_and_a_choice_on_val_are_reported(
     content = gather([ReportedCheckpoint(run, run.path / "best.pt", best)])
     said = render(content, language, now=NOW)
     assert never in said
-    assert ("was chosen on val" if language == "en" else "foi escolhido em val") in said
+    assert ("was chosen on val" if language == "en" else "foi escolhido em «val»") in said
     data = open_dataset(run.data)
     openings.record(data, fingerprint(data.split("test")), run.path / "best.pt", best.checkpoint_hash, "page")
     said = render(gather(content.checkpoints), language, now=NOW)

@@ -139,20 +139,20 @@ UNDECIDED = {"delta_miou": 0.004, "low": -0.011, "high": 0.0204, "verdict": "und
         (
             {},
             "50 epochs beat 10 epochs by 22.0 points of mean mIoU over 3 runs each, 95 % interval 17.9 to 26.0",
-            ("50 epochs contra 10 epochs: 22,0 pontos de mIoU médio a mais em 3 treinos de cada, "
+            ("50 epochs contra 10 epochs: 22,0 pontos de mIoU média a mais em 3 treinos de cada, "
             "intervalo de 95 % de 17,9 a 26,0"),
         ),
         (
             {"delta_miou": -0.2196, "low": -0.26, "high": -0.1794, "verdict": "worse", "a": score(*[0.3] * 5)},
             "10 epochs beat 50 epochs by 22.0 points of mean mIoU over 5 and 3 runs, 95 % interval 17.9 to 26.0",
-            ("10 epochs contra 50 epochs: 22,0 pontos de mIoU médio a mais em 5 e 3 treinos, "
+            ("10 epochs contra 50 epochs: 22,0 pontos de mIoU média a mais em 5 e 3 treinos, "
             "intervalo de 95 % de 17,9 a 26,0"),
         ),
         (
             UNDECIDED | {"reason": "undecided", "confidence": 1 - 0.05 / 3},
             ("these 3 seeds cannot tell 50 epochs and 10 epochs apart: difference in mean mIoU +0.4 points, "
             "98.33 % interval -1.1 to +2.0"),
-            ("estas 3 sementes não distinguem 50 epochs e 10 epochs: diferença de mIoU médio de +0,4 pontos, "
+            ("estas 3 sementes não distinguem 50 epochs e 10 epochs: diferença de mIoU média de +0,4 pontos, "
             "intervalo de 98,33 % de -1,1 a +2,0"),
         ),
         (
@@ -160,27 +160,27 @@ UNDECIDED = {"delta_miou": 0.004, "low": -0.011, "high": 0.0204, "verdict": "und
             ("2 runs each are too few for a verdict on 50 epochs and 10 epochs, which takes at least 3: "
             "difference in mean mIoU +0.4 points, 95 % interval -1.1 to +2.0"),
             ("2 treinos de cada não bastam para comparar 50 epochs e 10 epochs, são necessários ao menos 3: "
-            "diferença de mIoU médio de +0,4 pontos, intervalo de 95 % de -1,1 a +2,0"),
+            "diferença de mIoU média de +0,4 pontos, intervalo de 95 % de -1,1 a +2,0"),
         ),
         (
             UNDECIDED | {"reason": "few runs", "a": score(0.2), "low": None, "high": None},
             ("1 and 3 runs are too few for a verdict on 50 epochs and 10 epochs, which takes at least 3: "
             "difference in mean mIoU +0.4 points"),
             ("1 e 3 treinos não bastam para comparar 50 epochs e 10 epochs, são necessários ao menos 3: "
-            "diferença de mIoU médio de +0,4 pontos"),
+            "diferença de mIoU média de +0,4 pontos"),
         ),
         (
             UNDECIDED | {"reason": "one run", "a": score(0.2), "b": score(0.3), "low": None, "high": None},
             ("one run each compares two files, not the recipes 50 epochs and 10 epochs: "
             "difference in mIoU +0.4 points"),
-            ("um treino de cada compara dois arquivos, não as receitas 50 epochs e 10 epochs: "
+            ("um treino de cada compara dois modelos, não as receitas 50 epochs e 10 epochs: "
             "diferença de mIoU de +0,4 pontos"),
         ),
         (
             UNDECIDED | {"reason": "few images", "images": 7},
-            ("50 epochs and 10 epochs cannot be told apart on 7 images, which takes at least 10: "
+            ("50 epochs and 10 epochs cannot be told apart on 7 photos, which takes at least 10: "
             "difference in mIoU +0.4 points"),
-            ("50 epochs e 10 epochs não se distinguem em 7 imagens, são necessárias ao menos 10: "
+            ("50 epochs e 10 epochs não se distinguem em 7 fotos, são necessárias ao menos 10: "
             "diferença de mIoU de +0,4 pontos"),
         ),
     ],

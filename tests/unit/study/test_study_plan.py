@@ -80,7 +80,7 @@ def test_a_plan_is_read_back_as_it_was(tiny_voc: Path) -> None:
         ({"fractions": [1.5]}, "does not lie in"),
         ({"fractions": [float("nan")]}, "does not lie in"),
         ({"fractions": [0.5, 0.5]}, "given twice"),
-        ({"seeds": 100, "folds": 6, "vary": ["epochs=1,2"]}, "1,200 trainings"),
+        ({"seeds": 100, "folds": 6, "vary": ["epochs=1,2"]}, "1,200 runs"),
         ({"name": "../up"}, "cannot name a study"),
         ({"name": "a b"}, "cannot name a study"),
         ({"preset_name": "none"}, "There is no preset"),

@@ -112,7 +112,7 @@ def test_every_training_is_done_once_in_order_and_a_second_call_trains_nothing(
     stand_in.after_step = lambda _: shares.append(jobs.progress(study.path))
     _, notes = worked(study)
     assert stand_in.trained == ALL
-    assert notes[:2] == ["Training 1 of 4: 1 epoch, seed 0", "Training 2 of 4: 2 epochs, seed 0"]
+    assert notes[:2] == ["Run 1 of 4: 1 epoch, seed 0", "Run 2 of 4: 2 epochs, seed 0"]
     assert states_of(study) == ["done"] * 4
     assert all(run.path.parent == study.path / "runs" for run in study.runs())
     begun = [each.share for each in shares]
@@ -266,7 +266,7 @@ def test_parts_are_jobs_of_their_own_and_together_the_study(
     with jobs.hold(study.path):  # which would be another machine's
         first, notes = worked(study, number=1, parts=2)
         assert is_working(study)
-    assert notes == ["Training 1 of 2: 1 epoch, seed 0", "Training 2 of 2: 1 epoch, seed 1"]
+    assert notes == ["Run 1 of 2: 1 epoch, seed 0", "Run 2 of 2: 1 epoch, seed 1"]
     assert first.folder == study.path / "parts" / "1-of-2"
     assert states_of(study) == ["done", "missing", "done", "missing"]
     worked(study, number=2, parts=2)

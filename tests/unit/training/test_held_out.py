@@ -62,10 +62,12 @@ def test_the_figures_are_those_of_the_evaluation_and_are_stored_once(run: Run, t
 
     predictor, _ = open_predictor(file)
     photo = open_photo_file(data.split("val")[0].photo).photo
-    logits_Khw, features_C = predictor.described(photo)
-    np.testing.assert_array_equal(predictor.features(photo), features_C)
+    logits_Khw, last_C = predictor.described(photo)
+    features = predictor.features(photo)
+    np.testing.assert_array_equal(features.last_C, last_C)
+    distance_R = [of.distance(each_C[None].numpy())[0] for of, each_C in zip(found.references, features, strict=True)]
     # One photo is multiplied by another routine than six: equal but for the last bit of float64.
-    np.testing.assert_allclose(found.reference.distance(features_C[None].numpy()), found.distance_N[:1], rtol=1e-12)
+    np.testing.assert_allclose(distance_R, found.distance_NR[0], rtol=1e-12)
     assert len(logits_Khw) == 21
 
     stored = found_in(run, data)
@@ -95,6 +97,22 @@ def test_what_was_trained_on_is_not_held_out(run: Run, tiny_voc: Path) -> None:
     alone = save_lively_model(tiny_voc.parent / "alone.pt")
     with pytest.raises(DataError, match="name its data sets with --trained-on"):
         trust_checkpoint(alone, open_dataset(tiny_voc))
+
+
+def test_figures_of_version_1_mean_what_they_meant(run: Run, tiny_voc: Path) -> None:
+    """They knew the distance of the last map alone, under the name of `distance_N`, and no scale."""
+    found = trust_checkpoint(run.path / "epoch_010.pt", open_dataset(tiny_voc))
+    (place,) = run.eval_dir.glob("trust-*.npz")
+    trust.write(place, replace(found, about=replace(found.about, schema=1)))
+    with np.load(place) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("early_") and name != "scale_C"}
+    np.savez(place, **arrays | {"distance_N": arrays.pop("distance_NR")[:, 0]})
+    old, features = trust.read(place), (np.ones(len(found.references[0].mean_C), np.float32), np.ones(3, np.float32))
+    assert old.as_dict() == found.as_dict() | {"schema": 1}
+    assert (
+        old.unlikeness(features).by_distance
+        == found.unlikeness((features[0], found.references[1].mean_C)).by_distance[:1]
+    )
 
 
 def test_figures_that_cannot_be_read_are_counted_again(run: Run, tiny_voc: Path) -> None:

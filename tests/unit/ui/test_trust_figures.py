@@ -6,7 +6,7 @@ import pytest
 from core.metrics.calibration import BINS
 from core.metrics.risk import LEVELS, Promise
 from core.metrics.temperature import TEMPERATURES
-from core.metrics.unlikeness import Reference
+from core.metrics.unlikeness import Reference, Unlikeness
 from core.model.predict.tta import FLIP_AND_SCALES, NO_TTA, TTA
 from core.training.trust import About, Trust
 from ui.compare.risk import promise_table, risk_figure
@@ -20,8 +20,8 @@ def made_trust(num_photos: int = 99) -> Trust:
     return Trust(
         About("epoch_003.pt", "hash", "val", "content:0", ("background", "cat", "dog"), "fp32", 4),
         tuple(f"photo_{n}" for n in range(num_photos)), np.array([9, 1, 0]), counts_N2L,
-        np.zeros((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS)), np.arange(num_photos) / 10,
-        Reference.of(np.eye(4, dtype=np.float32)),
+        np.zeros((2, len(TEMPERATURES))), np.zeros((2, len(TEMPERATURES), 3, BINS)), np.zeros((num_photos, 2)),
+        (Reference.of(np.eye(4, dtype=np.float32)),) * 2,
     )  # fmt: skip
 
 
@@ -50,8 +50,18 @@ def test_a_promise_is_said_with_what_it_holds_for(promise: Promise, tta: TTA | N
 
 
 def test_unlikeness_is_said_in_photos() -> None:
-    assert unlikeness(0.993, 150) == "Less like the training photos than 99 of 100 held-out photos"
-    assert unlikeness(1.0, 150) == "Less like the training photos than each of the 150 held-out photos"
+    assert unlikeness(Unlikeness(0.993, (0.993,), True), 150) == (
+        "Less like the training photos than 99 of 100 held-out photos."
+    ), "version 1 of the figures did not tell what is unlike"
+    assert unlikeness(Unlikeness(0.9, (0.95, 0.2), False), 150).endswith("than 90 of 100 held-out photos.")
+    for by_distance, said_of in (
+        ((1, 0.9), "other things."),
+        ((0.2, 0.94), "noisier or otherwise technically unlike them."),
+        ((0.96, 0.98), "other things, and it is technically unlike them (light, noise, sharpness)."),
+    ):
+        words = unlikeness(Unlikeness(1.0, by_distance, True), 150)
+        assert words.startswith("Less like the training photos than each of the 150 held-out photos: ")
+        assert words.endswith(said_of)
 
 
 def test_compare_draws_the_curve_and_lists_the_promises() -> None:

@@ -181,3 +181,16 @@ def test_in_int8_logits_are_near_at_any_size_and_in_any_batch(architecture: str)
             exact, logits = (each(seen_NCHW)["out"] for each in (model, ready))
         spread = exact.std()
         assert float((logits - exact).square().mean().sqrt()) < 0.2 * spread, (float(spread), shape)
+
+
+@pytest.mark.skipif(not int8.can_compute(), reason="this PyTorch has no convolutions in int8")
+@pytest.mark.parametrize("neighbours", [(1.0, 1.0), (1.0, 0.0), (1.0, -1.0), (-1.0, -1.0), (0.3, 1.0)])
+def test_in_int8_the_largest_inputs_and_weights_do_not_overflow(neighbours: tuple[float, float]) -> None:
+    """AVX2 adds two neighbours in 16 bits; with weights of 127 side by side half of the sum was lost."""
+    convolution = nn.Conv2d(16, 16, 3, padding=1)
+    with torch.inference_mode():
+        convolution.weight.copy_(torch.tensor(neighbours * 8)[None, :, None, None])
+        images_NCHW = torch.ones(1, 16, 8, 8).to(memory_format=torch.channels_last)
+        exact = convolution(images_NCHW)
+        found = int8.Int8Conv2d(convolution, (0.0, 1.0, *[0.0] * 16), (1, 16, 8, 8))(images_NCHW)
+    assert float((found - exact).abs().max()) <= 0.01 * 8 * 9 * sum(map(abs, neighbours))

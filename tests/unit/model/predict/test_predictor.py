@@ -12,10 +12,11 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample
-from core.data.geometry import FIT, GEOMETRIES
+from core.data.geometry import FIT, GEOMETRIES, place_of
 from core.data.images import write_mask
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.transforms import normalize, photo_in_square
+from core.model.architectures import EFFICIENTNET, MOBILENET, build_model, early_stage
 from core.model.predict import predictor as predictor_module
 from core.model.predict.predictor import Predictor, mask_precision
 from core.model.predict.tiling import segment
@@ -140,3 +141,20 @@ def test_masks_are_made_in_bf16_only_where_it_keeps_them_and_fp32_was_not_asked_
     """A run in fp32 was once judged in bf16 after its last epoch alone: 5 + 5 epochs were not 10 any more."""
     monkeypatch.setattr(predictor_module, "choose_precision", lambda *_: "bf16")
     assert mask_precision(Opinion(offset), image_size=64, device=CPU, wanted=wanted) == expected
+
+
+@pytest.mark.parametrize("architecture", [MOBILENET, EFFICIENTNET, "deeplabv3_resnet50"])
+def test_features_are_those_of_the_whole_photo_and_of_a_stage_at_a_quarter_of_its_size(architecture: str) -> None:
+    """Against the model before anything was folded or packed, with padding beside the photo."""
+    model, photo, seen = build_model(architecture, 3, output_stride=16).eval(), draw_pair(1, (60, 45))[0], []
+    found = Predictor(model, image_size=64, geometry=FIT, device=CPU).features(photo)
+    early_stage(model.backbone).register_forward_hook(lambda _module, _inputs, stage: seen.append(stage[0]))
+    with torch.inference_mode():
+        last_Chw = model.backbone(normalize(photo_in_square(photo, 64, FIT))[None])["out"][0]
+    part_Chw = place_of((45, 60), 16, FIT).part(seen[0])
+    assert (seen[0].shape[1:], part_Chw.shape[1:]) == ((16, 16), (12, 16))
+    torch.testing.assert_close(
+        found.last_C, place_of((45, 60), last_Chw.shape[-1], FIT).part(last_Chw).mean((1, 2)), rtol=1e-3, atol=1e-4
+    )
+    early_C = torch.cat([part_Chw.mean((1, 2)), (part_Chw.std((1, 2), correction=0) + 1e-3).log()])
+    torch.testing.assert_close(found.early_C, early_C, rtol=1e-3, atol=1e-4)

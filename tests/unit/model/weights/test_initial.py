@@ -84,6 +84,7 @@ def test_auto_takes_coco_for_voc_s_classes_else_imagenet_else_says_that_it_is_ra
     put(WHOLE_MODELS[MOBILENET], filled(build_model(MOBILENET, 21, output_stride=16).state_dict(), 0.5))
     assert start_from(build_model(MOBILENET, 21, output_stride=16), MOBILENET, "auto", voc) == ("coco-voc", [])
     assert "COCO" in start_in_words(MOBILENET, "auto", voc)
+    assert "enough for drawn scenes" in start_in_words(MOBILENET, "random", voc, is_drawn=True), "as the demo shows"
     assert start_from(model, MOBILENET, "auto", own) == ("imagenet", []), "other classes than VOC's"
 
 

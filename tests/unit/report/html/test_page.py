@@ -127,7 +127,7 @@ def test_it_needs_nothing_from_elsewhere_and_runs_no_script(page: Element) -> No
 def test_its_scores_are_those_of_the_json_and_of_the_stored_evaluations(content: Content, page: Element) -> None:
     document = numbers_of(content)
     sides = [*document["checkpoints"], document["floor"]]
-    shown = table(page, "Scores on val (images: 12)")
+    shown = table(page, "Scores on val (photos: 12)")
     assert shown.rows()[0] == ["", "2 epochs", "4 epochs", "Floor"]
     values = shown.values()
     for name in SCORE_NAMES:
@@ -186,10 +186,10 @@ def test_the_data_section_counts_images_classes_void_and_floor(content: Content,
     assert about["Fingerprint of the scored split (SHA-256)"] == content.checkpoints[0].evaluation.fingerprint
     assert about["Floor, mean IoU"] == Words().percent(content.floor.miou)
     assert about["Void, share of all pixels"] == Words().percent(content.checkpoints[0].scores.void_share)
-    assert table(data, "Images by split").rows()[1:] == [["train", "4"], ["val", "12"]]
-    classes = table(data, "Classes in the scored images (12)").rows()[1:]
+    assert table(data, "Photos by split").rows()[1:] == [["train", "4"], ["val", "12"]]
+    classes = table(data, "Classes in the scored photos (12)").rows()[1:]
     assert [(row[0].strip(), row[1]) for row in classes] == [("background", "12"), ("cat", "6"), ("dog", "6")]
-    assert "Not in the scored images: aeroplane, bicycle" in data.text
+    assert "Not in the scored photos: aeroplane, bicycle" in data.text
 
 
 def test_the_model_section_says_what_was_trained(page: Element) -> None:
@@ -255,7 +255,7 @@ def test_the_commands_make_it_again(content: Content, page: Element) -> None:
         "python -m core train checkpoints/RUN --extend 4",
         f"python -m core evaluate checkpoints/RUN/epoch_002.pt --data {data} --split val",
         f"python -m core evaluate checkpoints/RUN/epoch_004.pt --data {data} --split val",
-        "python -m core report checkpoints/RUN --language en",
+        "python -m core report checkpoints/RUN/epoch_002.pt checkpoints/RUN/epoch_004.pt --language en",
     ]
     about = dict(row[:2] for row in table(page, "Versions and machine").rows())
     assert about["Versions, first"] == "torch 2.15.0"
@@ -308,7 +308,7 @@ def store_figures(run: Run, epoch: int) -> None:
         trust.About(checkpoint.name, digest, "val", found.fingerprint, CLASS_NAMES, "fp32", 9),
         names=tuple(map(str, range(40))), truth_K=np.array([1] * 20 + [0]), counts_N2L=np.stack([counts_2L] * 40),
         nll_2T=np.ones((2, len(TEMPERATURES))), bins_2T3B=np.tile(bins_3B, (2, len(TEMPERATURES), 1, 1)),
-        distance_N=np.zeros(40), reference=Reference.of(np.eye(3, dtype=np.float32)),
+        distance_NR=np.zeros((40, 2)), references=(Reference.of(np.eye(3, dtype=np.float32)),) * 2,
     )  # fmt: skip
     trust.write(trust.place(run.eval_dir, digest, "val", found.fingerprint), figures)
 

@@ -46,7 +46,7 @@ def test_the_figures_show_the_same_photos_under_every_checkpoint(content: Conten
     assert re.fullmatch(rf"Largest loss: {worse}, −\d+\.\d points of mIoU", captions[-1])
     assert len(set(captions)) == 6
     alts = [picture.attributes["alt"] for picture in photos[-1].all("img")]
-    assert alts[0] == f"Photograph {worse}"
+    assert alts[0] == f"Photo {worse}"
     assert alts[1].startswith(f"Mask predicted by 2 epochs for {worse}: background and ")
     assert alts[3] == f"Mask predicted by 4 epochs for {worse}: background"
     assert alts[4] == f"{alts[3]}, laid over the photo"
@@ -77,7 +77,7 @@ def test_without_the_data_it_says_so_and_tells_the_rest(run: Run, data: Path) ->
     assert "no figures" in page.with_id("figures").text
     assert not page.all("img")
     assert "no longer where they were" in page.with_id("data").text
-    assert table(page, "Scores on val (images: 12)").values()["Mean IoU"]
+    assert table(page, "Scores on val (photos: 12)").values()["Mean IoU"]
 
 
 # --- what else there may be to report -------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_several_runs_stand_side_by_side_with_a_ranking(make_run: MakeRun) -> No
     assert [row[1] for row in ranking] == ["1", "1", "1", "1", ""], "12 images do not tell four checkpoints apart"
     assert ranking[0][4].endswith("second, 4 epochs")
     assert table(page, "Settings").rows()[0] == ["Setting", "first", "second"]
-    assert "checkpoints/RUN_1 checkpoints/RUN_2" in page.all("pre")[0].text
+    assert "checkpoints/RUN_1/epoch_004.pt checkpoints/RUN_2/epoch_002.pt" in page.all("pre")[0].text
 
 
 def test_settings_that_differ_are_marked(make_run: MakeRun) -> None:

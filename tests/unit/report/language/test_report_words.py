@@ -28,6 +28,22 @@ def test_both_languages_have_the_same_keys_with_the_same_braces() -> None:
     assert all(text.strip() for texts in (english, portuguese) for text in texts.values())
 
 
+@pytest.mark.parametrize(
+    ("language", "foreign"),
+    [
+        ("en", r"\bimages?\b|photograph|\btrainings\b"),
+        (
+            "pt",
+            r"imagem|imagens|fotografi|void|backbone(?!\))|checkpoint(?!\))|(?<!«)\b(train|val|test)\b|Train|seeds|veredito",
+        ),
+    ],
+)
+def test_an_idea_has_one_word_and_portuguese_prose_is_portuguese(language: str, foreign: str) -> None:
+    """The Portuguese verdict ended with "(Train, Repeat with seeds)", its legend with "void"."""
+    texts = {key: re.sub(r"\{\w+\}", "", text) for key, text in Words(language).texts.items()}
+    assert {key: text for key, text in texts.items() if re.search(foreign, text)} == {}
+
+
 def test_every_setting_has_a_name_in_both_languages() -> None:
     assert list(Words("pt").settings) == list(SETTING_TYPES) == [field.name for field in fields(TrainingConfig)]
     assert Words("en").settings["batch_size"] == "Batch size"

@@ -166,7 +166,8 @@ def test_a_run_that_ended_near_the_floor_says_why_and_what_helps(
     init: str, loss: float, cat: float, miou: float, said: list[str]
 ) -> None:
     """A run of two epochs that scored the floor ended without a word: the checks waited for five."""
-    weak = [epoch(number, miou=miou, train_loss=loss, iou=[0.7, cat]) for number in (1, 2)]
+    steps = 10 if cat else 100
+    weak = [epoch(number, miou=miou, train_loss=loss, iou=[0.7, cat], step=steps * number) for number in (1, 2)]
     found = only([leg(init=init), *weak], "finished")
     assert (found.kind, found.severity) == ("at the floor", "warning")
     assert [text for text in said if text not in found.sentence] == []

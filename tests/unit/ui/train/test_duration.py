@@ -31,7 +31,7 @@ def test_later_epochs_are_timed_by_those_before() -> None:
 def test_validation_counts_as_part_of_the_epoch() -> None:
     records = (leg(), step(10, 1040.0), epoch(1), step(20, 1080.0), Validating(epoch=2, image=4, images=8))
     progress = progress_of(log_of(*records), 4)
-    assert progress.doing == "Validating after epoch 2: image 4 of 8"
+    assert progress.doing == "Validating after epoch 2: photo 4 of 8"
     assert progress.epoch_share == pytest.approx(0.9)
 
 
