@@ -22,7 +22,7 @@ from core.training.run.robustness import PHOTOS
 from core.wording import count
 
 LANGUAGES = ("en", "pt")
-WITH_DATA = ("explain", "gpu", "label_errors", "labelling")
+WITH_DATA = ("explain", "gpu", "label_errors", "labelling", "unlikeness")
 WITH_FULL = ("label_errors", "labelling", "study_intervals")
 """The benchmarks that take --data, and those that take --full."""
 BY_NAME = ("gpu",)

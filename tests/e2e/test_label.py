@@ -55,7 +55,10 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_from_a_folder_of_photos_to_a_model(dashboard: Dashboard, visit: Visit, photos: Path) -> None:
+def test_from_a_folder_of_photos_to_a_model(
+    start_dashboard: Callable[..., Dashboard], visit: Visit, photos: Path
+) -> None:
+    dashboard = start_dashboard()
     page, root = visit.page, dashboard.home / "datasets" / "farm"
     page.set_default_timeout(PAGE_MS)
     expect.set_options(timeout=PAGE_MS)
@@ -200,8 +203,9 @@ def segment(page: Page, photo: Path) -> None:
     expect(page.get_by_role("heading", name="Segment", exact=True)).to_be_visible()
     page.locator("input[type=file]").set_input_files(photo)
     expect(page.get_by_alt_text(f"{photo.name} with its classes laid over it")).to_be_visible()
-    names = set(page.locator("table td:first-child").all_text_contents())
-    assert names <= {"background", "cow", "bus"}
+    names = page.locator("table td:first-child")
+    expect(names).not_to_have_count(0)
+    assert set(names.all_text_contents()) <= {"background", "cow", "bus"}
 
 
 # --- other tabs, and many photos ------------------------------------------------------------------------------------
