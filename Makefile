@@ -37,7 +37,7 @@ test: .venv/.installed-dev ## every test that needs no browser
 	  --durations=20 $(ARGS)
 
 e2e: .venv/.installed-dev ## the tests that drive a browser (the system's chromium)
-	OMP_NUM_THREADS=1 $(python) -m pytest -m e2e -n $(JOBS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -m e2e -n $(JOBS) --dist worksteal $(ARGS)
 
 check: .venv/.installed-dev ## lint, formatting, types, dead code, known vulnerabilities; changes nothing
 	$(python) -m ruff check .

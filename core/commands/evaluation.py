@@ -22,7 +22,7 @@ from core.training.run.robustness import PHOTOS
 from core.wording import count
 
 LANGUAGES = ("en", "pt")
-WITH_DATA = ("explain", "gpu", "label_errors", "labelling")
+WITH_DATA = ("explain", "gpu", "label_errors", "labelling", "unlikeness")
 WITH_FULL = ("label_errors", "labelling", "study_intervals")
 """The benchmarks that take --data, and those that take --full."""
 BY_NAME = ("gpu",)
@@ -186,7 +186,7 @@ def _show_corrupted(document: Document) -> str:
 
 
 def show_compare(document: Document) -> str:
-    """Return the verdict, both scores beside the floor, and the images that gained and lost most."""
+    """Return the verdict, both scores beside the floor, and the photos that gained and lost most."""
     lines = [f"{document['sentence']}."]
     lines += [f"  {side.upper()}  {percent(document[side]['miou']):>8}{floor_of(document[side])}" for side in "ab"]
     for kind in ("winners", "losers"):

@@ -1,17 +1,21 @@
 """Selective prediction: what is right of the pixels that a model keeps, and what can be promised of them.
 
-A photo's *loss* at a threshold is the share of its kept pixels that are wrong, 0 where nothing is kept. It need not
-fall as the threshold rises, so its running maximum from the highest threshold down is controlled: that one falls, and
-is never below the loss. Conformal risk control (Angelopoulos et al. 2022, arXiv 2208.02814) takes the lowest threshold
-t at which, over n held-out photos,
+A photo's *loss* at a threshold is the share of its kept pixels that are wrong, 0 where nothing is kept. Conformal risk
+control (Angelopoulos et al. 2022, arXiv 2208.02814) takes the lowest threshold t from which on, over n held-out photos,
 
-    (n x mean loss(t) + 1) / (n + 1) <= 1 - promise.
+    (n x mean loss + 1) / (n + 1) <= 1 - promise.
 
-If a new photo is exchangeable with them, its expected loss at t is at most 1 - promise. The expectation is over the
+The 1 stands for a new photo that is all wrong, so few photos allow no high promise. Where one cannot be made, t is
+chosen by mean loss <= 1 - promise, which is the same rule for a promise lower by promise / (n + 1); that lower one is
+then made.
+
+A photo's loss may rise with the threshold, so a photo that was not held out may lose by the others' choice. How much is
+the *stability* (Angelopoulos 2026, arXiv 2602.20151): the mean loss of photos at thresholds chosen without them, less
+that at the lowest threshold from which on all of them together have a mean loss of 1 - promise. If a new photo is
+exchangeable with the held-out ones, its expected loss at t is at most 1 - promise + stability. The stability is
+estimated by leaving out each held-out photo in turn, and the promise is lower by it. The expectation is over the
 held-out photos and the new one together, where what keeps nothing counts as right: nothing is promised of a single
-photo, class or pixel. The 1 stands for a new photo that is all wrong, so few photos allow no high promise. Where one
-cannot be made, t is chosen by mean loss(t) <= 1 - promise, which is the same rule for a promise lower by
-promise / (n + 1); that lower one is then made.
+photo, class or pixel.
 """
 
 from dataclasses import dataclass
@@ -28,8 +32,9 @@ AIMS = (0.90, 0.95, 0.99)
 """The shares to be right that are offered."""
 MEANING = (
     "Pixels below a confidence threshold become void. The threshold is chosen on held-out photos, by conformal risk "
-    "control (Angelopoulos et al. 2022). The promise is a mean over photos like them, in one pass: not for one photo, "
-    "class or pixel. A photo that keeps nothing counts as right, and what masks leave void is not counted."
+    "control (Angelopoulos et al. 2022); the promise is lower by what held-out photos lose at thresholds chosen "
+    "without them. It is a mean over photos like them, in one pass: not for one photo, class or pixel. A photo that "
+    "keeps nothing counts as right, and what masks leave void is not counted."
 )
 
 
@@ -51,12 +56,6 @@ class RiskCurve:
     kept_NT: NDArray[np.float64]
     loss_NT: NDArray[np.float64]
 
-    def controlled(self) -> NDArray[np.float64]:
-        """Return, by threshold, the mean over photos of the loss's running maximum."""
-        highest_NT: NDArray[np.float64] = np.maximum.accumulate(self.loss_NT[:, ::-1], axis=1)[:, ::-1]
-        mean_T: NDArray[np.float64] = highest_NT.mean(axis=0)
-        return mean_T
-
     def right(self) -> NDArray[np.float64]:
         """Return, by threshold, the mean share right over the photos of which something is kept, NaN without one."""
         return 1 - ratio(self.loss_NT.sum(axis=0), (self.kept_NT > 0).sum(axis=0).astype(np.float64))
@@ -75,6 +74,7 @@ def risk_curve(counts_N2L: Counts) -> RiskCurve:
 class Promise:
     """A threshold for an aim, a share to be right, and the share that it promises, the aim or lower; fractions.
 
+    `stability` is what the promise is lower by, since losses may rise with the threshold.
     `threshold` is a byte: pixels from it on are kept, none at 256. Of the `num_photos` held out, `num_empty` keep
     nothing; `kept` is the mean share kept, `right` that which is right of photos that keep something, None without one.
     """
@@ -86,6 +86,7 @@ class Promise:
     num_empty: int
     kept: float
     right: float | None
+    stability: float = 0.0
 
     @property
     def confidence(self) -> float:
@@ -106,12 +107,40 @@ def promised(curve: RiskCurve, aim: float) -> Promise | None:
     n = len(curve.loss_NT)
     if not n:
         return None
-    controlled_T, right_T = curve.controlled(), curve.right()
-    is_right_T = np.nan_to_num(right_T) >= aim - 1e-12
-    for promise in (aim, aim - aim / (n + 1)):
-        is_enough_T = (n * controlled_T + 1) / (n + 1) <= 1 - promise + 1e-12  # 1 - 0.9 is not quite 0.1
-        if (is_enough_T & is_right_T).any():
-            t = int((is_enough_T & is_right_T).argmax())
-            num_empty = int((curve.kept_NT[:, t] == 0).sum())
-            return Promise(aim, promise, t, n, num_empty, float(curve.kept_NT[:, t].mean()), float(right_T[t]))
-    return Promise(aim, promise, KEEPS_NOTHING, n, n, 0.0, None)
+    is_some_NT = curve.kept_NT > 0
+    loss_T, some_T = curve.loss_NT.sum(axis=0), is_some_NT.sum(axis=0)
+    threshold, can_be = _chosen(loss_T, some_T, n, aim)
+    t, promise = int(threshold), float(can_be)
+    without_N, _ = _chosen(loss_T - curve.loss_NT, some_T - is_some_NT, n - 1, aim)
+    with_all = _lowest(_from_here_on(loss_T) <= n * (1 - promise) + 1e-9)
+    left_out_N = curve.loss_NT[np.arange(n), without_N] - curve.loss_NT[:, with_all]
+    stability = max(0.0, float(left_out_N.mean()))
+    kept_N = curve.kept_NT[:, t]
+    right = None if t == KEEPS_NOTHING else float(curve.right()[t])
+    return Promise(aim, promise - stability, t, n, int((kept_N == 0).sum()), float(kept_N.mean()), right, stability)
+
+
+def _chosen(
+    loss_xT: NDArray[np.float64], some_xT: NDArray[np.int64], n: int, aim: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return thresholds and promises from the summed losses of n photos and the number of those that keep something."""
+    is_right_xT = (some_xT > 0) & (loss_xT <= (1 - aim) * some_xT + 1e-9)  # 1 - 0.9 is not quite 0.1
+    lower = aim - aim / (n + 1)
+    at_aim_x, at_lower_x = (
+        _lowest(is_right_xT & (_from_here_on(loss_xT) + 1 <= (n + 1) * (1 - promise) + 1e-9))
+        for promise in (aim, lower)
+    )
+    is_met_x = at_aim_x < KEEPS_NOTHING
+    return np.where(is_met_x, at_aim_x, at_lower_x), np.where(is_met_x, aim, lower)
+
+
+def _from_here_on(loss_xT: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest loss at each threshold and those above it."""
+    highest_xT: NDArray[np.float64] = np.maximum.accumulate(loss_xT[..., ::-1], axis=-1)[..., ::-1]
+    return highest_xT
+
+
+def _lowest(is_met_xT: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the lowest threshold that is met, `KEEPS_NOTHING` if none is."""
+    lowest_x: NDArray[np.int64] = np.where(is_met_xT.any(axis=-1), is_met_xT.argmax(axis=-1), KEEPS_NOTHING)
+    return lowest_x

@@ -3,14 +3,17 @@
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from core.errors import CheckpointError
 from core.home import exports_dir
 from core.model.checkpoint import export as exports
 from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.model.predict import quantization
 from core.training.run.folders import Run
 from tests.app.conftest import Visit, texts, write_records
 from tests.small_models import is_equal, save_lively_model
@@ -47,6 +50,32 @@ def test_a_state_dict_is_written_beside_the_earlier_one(visit: Visit, run: Run) 
         assert f"`{file}`, {megabytes} MB. Reopened and compared: logits bit for bit the same." in texts(app)
         assert is_equal(torch.load(file, weights_only=True), dict(open_checkpoint(run.path / "epoch_003.pt").state))
     assert len(list(exports_dir().iterdir())) == 2
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_int8_is_asked_for_and_refused_where_masks_would_change(
+    visit: Visit, run: Run, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    def calibrated(opened: Any, train: Any, val: Any, on_progress: Any) -> Any:
+        on_progress(1, 8)
+        assert (len(train), len(val)) == (4, 2)
+        if keeps:
+            return opened, 0.9973
+        raise CheckpointError("In int8 98.9 % of the pixels of 2 photos keep their class; export it without --int8.")
+
+    monkeypatch.setattr(quantization, "calibrated", calibrated)
+    app = visit("segment")
+    assert not app.checkbox(key="export int8").value, "off unless it is asked for"
+    app.checkbox(key="export int8").set_value(True)
+    press_export(app, "safetensors")
+    assert not app.exception
+    if keeps:
+        assert "In int8, 99.73 % of the tried pixels keep their class." in texts(app)
+    else:
+        (error,) = app.error
+        assert error.value.endswith("keep their class. No file was written: leave int8 off.")
+    assert len(list(exports_dir().iterdir())) == keeps
+    assert app.radio(key="export format").set_value("onnx").run().checkbox(key="export int8").disabled
 
 
 def test_what_is_not_installed_is_told_in_one_sentence(visit: Visit, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

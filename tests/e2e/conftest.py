@@ -8,18 +8,22 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 
 from core.home import PROJECT_ROOT
-from tests.processes import trainers
+from tests.processes import trainers, until
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 START_TIMEOUT_S = 60
+LEAVE_MS = 10_000
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """On a page below the root, Streamlit's browser code asks for these below that page first, in vain."""
@@ -53,25 +57,59 @@ def start_dashboard(tmp_path: Path) -> Iterator[Callable[..., Dashboard]]:
 
     def start(port: int | None = None) -> Dashboard:
         """Start `streamlit run` on a port, a free one by default, and wait until it answers."""
-        port = port or free_port()
         log = tmp_path / f"server_{len(started)}.log"
-        url = f"http://127.0.0.1:{port}"
-        started.append(Dashboard(url, log, home, _serve(port, home, log)))
-        wait_for_server(f"{url}/_stcore/health", started[-1].process)
+        started.append(_started(["streamlit", "run", "streamlit_app.py"], home, log, port))
         return started[-1]
 
     yield start
     for dashboard in started:
-        dashboard.process.terminate()
-        dashboard.process.wait(timeout=30)
-    for trainer in trainers(home):
-        trainer.kill()
+        _end(dashboard.process)
+    kill_trainers(home)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """One server for many tests, with trainers of thin networks; its home is a link, which leads to a test's home."""
+    folder = tmp_path_factory.mktemp("server")
+    home = folder / "home"
+    home.symlink_to(folder)
+    server = _started(["tests.programs.thin_dashboard"], home, folder / "server.log")
+    yield server
+    _end(server.process)
 
 
 @pytest.fixture
-def dashboard(start_dashboard: Callable[..., Dashboard]) -> Dashboard:
-    """Start one server."""
-    return start_dashboard()
+def dashboard(shared: Dashboard, tmp_path: Path) -> Iterator[Dashboard]:
+    """A server with an empty home and an empty log, which has served other tests from other homes.
+
+    A test that trains whole networks, or ends the server, starts its own.
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    shared.home.with_name("next").symlink_to(home)
+    shared.home.with_name("next").replace(shared.home)
+    os.truncate(shared.log, 0)
+    yield replace(shared, home=home)
+    kill_trainers(home)
+
+
+def kill_trainers(home: Path) -> None:
+    """End whatever works in a home."""
+    for trainer in trainers(home):
+        trainer.kill()
+    until(lambda: not trainers(home), "the trainers of a test to end")
+
+
+def _started(program: list[str], home: Path, log: Path, port: int | None = None) -> Dashboard:
+    port = port or free_port()
+    dashboard = Dashboard(f"http://127.0.0.1:{port}", log, home, _serve(program, port, home, log))
+    wait_for_server(f"{dashboard.url}/_stcore/health", dashboard.process)
+    return dashboard
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    server.wait(timeout=30)
 
 
 def free_port() -> int:
@@ -80,11 +118,11 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _serve(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    with log.open("wb") as output:
+def _serve(program: list[str], port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", *program, "--server.port", str(port), "--server.headless", "true"]
+    with log.open("ab") as output:
         return subprocess.Popen(
-            [*command, "--server.headless", "true"], cwd=PROJECT_ROOT, env=os.environ | {"ATROUS_HOME": str(home)},
+            command, cwd=PROJECT_ROOT, env=os.environ | {"ATROUS_HOME": str(home)},
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -121,13 +159,19 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> BrowserContext:
+    """What the windows of all tests share: the scripts of the pages, which a browser keeps and compiles once."""
+    return browser.new_context(viewport={"width": 1300, "height": 1000})
+
+
 @pytest.fixture
-def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[], Visit]]:
+def open_tab(profile: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Callable[[], Visit]]:
     """Open fresh browser windows; what their console calls an error, and what they ask for elsewhere, is kept."""
     opened: list[Visit] = []
 
     def open_one() -> Visit:
-        opened.append(Visit(browser.new_page(viewport={"width": 1300, "height": 1000})))
+        opened.append(Visit(profile.new_page()))
         page = opened[-1].page
         page.on("pageerror", lambda error, visit=opened[-1]: visit.complaints.append(f"exception: {error}"))
         page.on("console", _note_errors(opened[-1]))
@@ -140,7 +184,18 @@ def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Calla
             picture = Path(tempfile.gettempdir()) / f"atrous-{request.node.name}-{number}.png"
             visit.page.screenshot(path=picture, full_page=True)
             print(f"the page as it was: {picture}")  # noqa: T201
-        visit.page.close()
+        _leave(visit.page)
+
+
+def _leave(page: Page) -> None:
+    """Close a window once its script has ended, which the next test would hear of, and forget what its pages kept."""
+    origin = page.evaluate("location.origin")
+    if origin != "null":
+        with suppress(TookTooLong):  # a page that follows a trainer may never rest
+            page.wait_for_selector(AT_REST, timeout=LEAVE_MS)
+        kept = {"origin": origin, "storageTypes": "cookies,local_storage,indexeddb"}
+        page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", kept)
+    page.close()
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Dashboard, Visit
-
-AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+from tests.e2e.conftest import AT_REST, Dashboard, Visit
 
 
 def set_number(page: Page, label: str, value: str) -> None:

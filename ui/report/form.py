@@ -28,10 +28,7 @@ Find = Callable[[], Sequence[ReportedCheckpoint]]
 def offer_report(name: str, find: Find) -> None:
     """Draw a button that opens the form of a report; `name` begins its file's, `find` is called when a file is made."""
     with st.popover("Report", icon=":material/description:", help="One file for examiners, in English or Portuguese"):
-        st.caption(
-            "One file that needs no network: scores beside the floor, figures, verdict, definitions, and the commands "
-            "that make it again. To keep it as PDF, open it and print."
-        )
+        st.caption("One file that needs no network. To keep it as PDF, open it and print.")
         language = st.segmented_control(
             "Language of report and LaTeX", list(LANGUAGES), format_func=LANGUAGES.__getitem__, default="en",
             required=True, key="report language",
@@ -64,11 +61,12 @@ def _say_missing(checkpoints: Sequence[ReportedCheckpoint]) -> None:
 
 def _ask_cover() -> Cover:
     """Ask for what stands at the head of the report; everything may be left empty."""
-    title = st.text_input("Title", placeholder="the names of the runs", key="report title")
-    first, second = st.columns(2)
-    author = first.text_input("Author", key="report author")
-    course = second.text_input("Course", key="report course")
-    date = first.text_input("Date", key="report date")
+    left, right = st.columns(2)
+    title = left.text_input("Title", placeholder="the names of the runs", key="report title")
+    author = right.text_input("Author", key="report author")
+    left, right = st.columns(2)  # a row of its own: on a phone the right ones come after all the left ones
+    course = left.text_input("Course", key="report course")
+    date = right.text_input("Date", key="report date")
     return Cover(*(text.strip() for text in (title, author, course, date)))
 
 

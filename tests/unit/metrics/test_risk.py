@@ -25,12 +25,6 @@ def test_golden_curve() -> None:
     np.testing.assert_allclose([curve.loss_NT[0, t] for t in (0, 101, 201)], [7 / 20, 2 / 10, 0])
 
 
-def test_the_loss_that_is_controlled_never_rises_with_the_threshold() -> None:
-    """What this photo is surest of is wrong, so its loss rises to 1 before it falls to 0."""
-    controlled_T = risk_curve(np.array([photo((10, 90, 90), (250, 10, 0))])).controlled()
-    assert [controlled_T[t] for t in (0, 11, 250, 251)] == [1, 1, 1, 0]
-
-
 GOOD, HALF = photo((100, 10, 0), (250, 90, 90)), photo((100, 50, 0), (250, 50, 50))
 
 
@@ -59,6 +53,20 @@ def test_golden_thresholds(photos: list[Counts], aim: float, threshold: int, pro
     assert (found.right is None) == (found.kept == 0) == (threshold == KEEPS_NOTHING)
 
 
+def test_a_promise_is_lower_where_photos_lose_by_thresholds_chosen_without_them() -> None:
+    """9 photos are right from 101 on alone, 21 below it alone: each gets the threshold that suits the others.
+
+    By hand: the losses are 0.97 and 0.009 up to 100, 0 and 0.3 above. All 30 have a mean loss of 0.2973 at 0; without
+    one of the 21, the others need 101, where its loss is 0.3. So 70 % right would have come out as 50 %.
+    """
+    few, many = photo((100, 970, 0), (200, 30, 30)), photo((100, 970, 970), (200, 30, 21))
+    found = promised(risk_curve(np.array([few] * 9 + [many] * 21)), 0.7)
+    assert found
+    assert (found.threshold, found.right) == (101, pytest.approx(1 - 21 * 0.3 / 30))
+    assert found.stability == pytest.approx(21 * (0.3 - 0.009) / 30)
+    assert found.promise == pytest.approx(0.7 - found.stability)
+
+
 def test_photos_that_keep_nothing_do_not_make_the_others_right() -> None:
     """90 of 99 photos kept nothing, half of what the others kept was wrong, and 95 % right was promised."""
     photos = [photo((100, 10, 10))] * 90 + [photo((100, 10, 10), (250, 10, 5))] * 9
@@ -78,7 +86,7 @@ def test_without_a_counted_pixel_there_is_no_promise() -> None:
     assert promised(risk_curve(np.array([photo()])), 0.9) is None
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("aim", [0.7, 0.9, 0.95])
 def test_a_promise_holds_for_a_new_photo(seed: int, aim: float) -> None:
     """The theorem, exactly: each photo in turn is new, and the others are held out; the mean of its loss is bounded.
@@ -88,17 +96,24 @@ def test_a_promise_holds_for_a_new_photo(seed: int, aim: float) -> None:
     random = np.random.default_rng(seed)
     skill_N = random.choice([0.0, 0.6, 0.97, 1.0], 30, p=[0.05, 0.15, 0.4, 0.4])
     pixels_NL = random.integers(0, 50, (30, LEVELS))
-    right_NL = random.binomial(pixels_NL, np.clip(skill_N[:, None] * (0.8 + np.arange(LEVELS) / LEVELS / 4), 0, 1))
+    slope_N1 = random.choice([-0.8, 0.25], (30, 1))  # of many, the surest pixels are the wrong ones
+    right_NL = random.binomial(
+        pixels_NL, np.clip(skill_N[:, None] * (0.8 + slope_N1 * np.arange(LEVELS) / LEVELS), 0, 1)
+    )
     counts_N2L = np.stack([pixels_NL, right_NL], axis=1)
     curve = risk_curve(counts_N2L)
-    losses, promise = [], aim
+    found = promised(curve, aim)
+    assert found
+    losses = []
     for new in range(30):
         others = np.arange(30) != new
-        found = promised(RiskCurve(curve.kept_NT[others], curve.loss_NT[others]), aim)
-        assert found
-        losses.append(curve.loss_NT[new, found.threshold])
-        promise = min(promise, found.promise)
-    assert np.mean(losses) <= 1 - promise + 1e-12
+        of_others = promised(RiskCurve(curve.kept_NT[others], curve.loss_NT[others]), aim)
+        assert of_others
+        losses.append(curve.loss_NT[new, of_others.threshold])
+    mean_T, before = curve.loss_NT.mean(axis=0), found.promise + found.stability
+    with_all = next(t for t in range(LEVELS + 1) if (mean_T[t:] <= 1 - before + 1e-12).all())
+    assert found.stability == pytest.approx(max(0, np.mean(losses) - mean_T[with_all]), abs=1e-12)
+    assert np.mean(losses) <= 1 - found.promise + 1e-12
 
 
 def test_confidence_is_counted_as_a_page_cuts_it() -> None:
