@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.report.content import require_same_data
 from core.training.run import folders
-from ui.checkpoints import Choice, list_choices, say_unknown
+from ui.checkpoints import Choice, list_choices, say_unknown, without_run
 from ui.compare.choosing import act, ask
 from ui.compare.gallery import show_first_photos, show_gallery
 from ui.compare.recipes import ask_study, show_study
@@ -80,6 +80,7 @@ with open_page("Compare"):
         if len(there) < 2:
             say_what_is_missing(there)
         else:
-            checkpoints, on_split = ask(there)
+            asked, on_split = ask(there)
+            checkpoints = without_run(asked)  # the names under which A and B are asked for say the run
             if evaluated := act(checkpoints, on_split):
                 show(evaluated, checkpoints)

@@ -186,7 +186,7 @@ def _show_corrupted(document: Document) -> str:
 
 
 def show_compare(document: Document) -> str:
-    """Return the verdict, both scores beside the floor, and the images that gained and lost most."""
+    """Return the verdict, both scores beside the floor, and the photos that gained and lost most."""
     lines = [f"{document['sentence']}."]
     lines += [f"  {side.upper()}  {percent(document[side]['miou']):>8}{floor_of(document[side])}" for side in "ab"]
     for kind in ("winners", "losers"):

@@ -189,7 +189,10 @@ def train(page: Page, num_done: int, *, proposed: int) -> None:
 def correct(page: Page, number: int) -> None:
     """Accept a proposal, draw on it, and call it done."""
     expect_open(page, number, "Proposed")
-    click(page.get_by_role("button", name="Accept"))
+    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+    rest(page)
+    page.locator(".stage").hover()  # the photo then has the keys, and kept this one from the button
+    page.keyboard.press("a")
     expect_open(page, number, "Started")
     class_id = 1 if (truth_of(number) == 1).any() else 2
     press_key(page, "b", str(class_id))

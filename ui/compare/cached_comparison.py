@@ -1,4 +1,4 @@
-"""Bounded caches of a comparison: intervals, scores of images, pictures. Keyed by the stamps of files."""
+"""Bounded caches of a comparison: intervals, scores of photos, pictures. Keyed by the stamps of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ COUNTS = "counts.npz"
 
 
 def counts(path: Path) -> tuple[list[str], Counts]:
-    """Return the names of an evaluation's images and their counts_NKK; do not write to it."""
+    """Return the names of an evaluation's photos and their counts_NKK; do not write to it."""
     return _stored_counts(stamp(path / COUNTS))
 
 
@@ -45,7 +45,7 @@ def _stored_counts(file: Stamp) -> tuple[list[str], Counts]:
 
 
 def compared(a: Path, b: Path) -> Comparison:
-    """Return the comparison of two stored evaluations of the same images."""
+    """Return the comparison of two stored evaluations of the same photos."""
     return _compared(stamp(a / COUNTS), stamp(b / COUNTS))
 
 
@@ -55,7 +55,7 @@ def _compared(a: Stamp, b: Stamp) -> Comparison:
 
 
 def ranked(paths: Sequence[Path]) -> tuple[Ranked, ...]:
-    """Return the ranking of stored evaluations of the same images."""
+    """Return the ranking of stored evaluations of the same photos."""
     return _ranked(tuple(stamp(path / COUNTS) for path in paths))
 
 
@@ -69,7 +69,7 @@ def _counts(file: Stamp) -> Counts:
 
 
 def images(a: Path, b: Path) -> list[ImageScore]:
-    """Return the scores of every image under A and B; do not change the list."""
+    """Return the scores of every photo under A and B; do not change the list."""
     return _images(stamp(a / COUNTS), stamp(b / COUNTS))
 
 
@@ -99,7 +99,7 @@ def _suspicion(file: Stamp) -> Suspicion | None:
 
 
 def floor_conventions(path: Path) -> dict[str, float | None]:
-    """Return the mean IoU of background everywhere by every convention, on the images of a stored evaluation."""
+    """Return the mean IoU of background everywhere by every convention, on the photos of a stored evaluation."""
     return _floor_conventions(stamp(path / COUNTS))
 
 

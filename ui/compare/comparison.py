@@ -1,4 +1,4 @@
-"""Tables, warnings and the order of images in a comparison of checkpoint B with A. Pure functions.
+"""Tables, warnings and the order of photos in a comparison of checkpoint B with A. Pure functions.
 
 Scores come in as fractions and go out as percent.
 """
@@ -159,7 +159,7 @@ ORDERS = ("Largest gain", "Largest loss", "Worst first", "Random", "Name")
 
 
 def in_order(images: Sequence[ImageScore], order: str, seed: int = 0) -> list[ImageScore]:
-    """Return the images in one of `ORDERS`; the worst are those with the lowest score under B."""
+    """Return the photos in one of `ORDERS`; the worst are those with the lowest score under B."""
     match order:
         case "Largest gain":
             return sorted(images, key=lambda image: -image.gain)

@@ -1,4 +1,4 @@
-"""The images of a comparison: photo, truth, both predictions and their difference; or two under a slider."""
+"""The photos of a comparison: photo, truth, both predictions and their difference; or two under a slider."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ ALONE_REASONS = {"gain": "Best", "median": "Median", "loss": "Worst"}
 
 
 class Gallery(NamedTuple):
-    """What all images share: the sides, the data, the filter, and the classes to draw."""
+    """What all photos share: the sides, the data, the filter, and the classes to draw."""
 
     a: Side
     b: Side
@@ -63,7 +63,7 @@ class Gallery(NamedTuple):
 
 
 def show_gallery(a: Side, b: Side) -> None:
-    """Draw the controls and one page of images."""
+    """Draw the controls and one page of photos."""
     data = cached.dataset(a.evaluation.data)
     only = parse(st.query_params.get(ONLY, ""), data.num_classes)
     gallery = Gallery(a, b, data, only, tuple(range(data.num_classes)))
@@ -91,7 +91,7 @@ def show_gallery(a: Side, b: Side) -> None:
 
 
 def _matching(gallery: Gallery) -> list[ImageScore]:
-    """Return the images that match the filter, those with most matching pixels first, and show the filter."""
+    """Return the photos that match the filter, those with most matching pixels first, and show the filter."""
     images = cached_comparison.images(gallery.a.evaluation.path, gallery.b.evaluation.path)
     if gallery.only is None:
         return images
@@ -201,7 +201,7 @@ def _lit(image: ImageScore, sample: Sample, gallery: Gallery) -> bytes:
 
 
 def _show_sliders(pairs: Sequence[tuple[ImageScore, Sample]], gallery: Gallery) -> None:
-    """Draw two layers of each image with a line between them."""
+    """Draw two layers of each photo with a line between them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layers = LAYERS if gallery.is_pair else LAYERS_ALONE
         left = st.selectbox("Left of the line", layers, index=len(layers) - 2, key="left layer", width=160)

@@ -1,4 +1,4 @@
-"""The filter that a click on a chart sets: which images the gallery shows, and which of their pixels are lit.
+"""The filter that a click on a chart sets: which photos the gallery shows, and which of their pixels are lit.
 
 The query string holds it as text, with the side whose prediction it filters: `cell:b:8>12` (class 8 predicted as 12 by
 B), `class:b:8` (wrong pixels of class 8), `kind:a:2` (an index in `errors.KINDS`), `bin:b:7` (a bin of confidence),
@@ -28,7 +28,7 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFilter:
-    """A condition on images; `numbers` as in the module's docstring, `side` whose prediction it filters."""
+    """A condition on photos; `numbers` as in the module's docstring, `side` whose prediction it filters."""
 
     which: Which
     numbers: tuple[int, ...]
@@ -39,7 +39,7 @@ class ImageFilter:
         return f"{self.which}:{self.side}:{'>'.join(map(str, self.numbers))}"
 
     def amounts(self, counts_NKK: Counts, details: Details | None) -> NDArray[np.float64]:
-        """Return how many pixels of each image match, from the counts of its side; 0 leaves the image out."""
+        """Return how many pixels of each photo match, from the counts of its side; 0 leaves the photo out."""
         first = self.numbers[0]
         found: NDArray[Any]
         match self.which:
@@ -59,7 +59,7 @@ class ImageFilter:
         return np.asarray(found, dtype=np.float64)
 
     def lit(self, truth_HW: Mask, predicted_HW: Mask, num_classes: int) -> NDArray[np.bool_]:
-        """Return the pixels that match, shape (H, W); the wrong pixels if it filters whole images."""
+        """Return the pixels that match, shape (H, W); the wrong pixels if it filters whole photos."""
         wrong_HW = (truth_HW != VOID) & (truth_HW != predicted_HW)
         match self.which:
             case "cell":
@@ -73,7 +73,7 @@ class ImageFilter:
         return np.asarray(lit_HW, dtype=np.bool_)
 
     def words(self, classes: Classes, side_label: str) -> str:
-        """Return the condition in words, as in `only images with ...`."""
+        """Return the condition in words, as in `only photos with ...`."""
         first, names = self.numbers[0], classes.names
         match self.which:
             case "cell":

@@ -1,4 +1,4 @@
-"""Where and why A and B differ; a click on a mark filters the images of the gallery."""
+"""Where and why A and B differ; a click on a mark filters the photos of the gallery."""
 
 from pathlib import Path
 

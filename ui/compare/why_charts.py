@@ -118,7 +118,7 @@ def _cells(
 
 
 def scatter_figure(images: Sequence[ImageScore], a_label: str, b_label: str) -> go.Figure:
-    """Draw the mIoU of each image under A and B; above the line B is better."""
+    """Draw the mIoU of each photo under A and B; above the line B is better."""
     scored = [image for image in images if image.a is not None and image.b is not None]
     figure = blank(height=420, x_title=f"A: {a_label}", y_title=f"B: {b_label}")
     figure.add_scatter(
@@ -178,7 +178,7 @@ def reliability_figure(curves: Sequence[Reliability], labels: Sequence[str]) -> 
 
 
 def size_figure(sizes: Sequence[Sequence[SizeScore]], labels: Sequence[str]) -> go.Figure:
-    """Draw the mean IoU of objects by their share of the image, A and B side by side."""
+    """Draw the mean IoU of objects by their share of the photo, A and B side by side."""
     figure = blank(height=340, x_title="Share of the photo that the class covers", y_title="Mean IoU")
     for index, (scores, label) in enumerate(zip(sizes, labels, strict=True)):
         figure.add_bar(

@@ -81,12 +81,17 @@ def show_sheet(source: Source, photos: Sequence[Photo], look: Look, tta: TTA) ->
         show_scale(look)
 
 
-def show_sheet_classes(smalls: Sequence[Small], look: Look, classes: Classes) -> None:
-    """Draw the colours in the pictures of a sheet, and ask which of the classes that the model kept to draw."""
+def show_sheet_classes(smalls: Sequence[Small], look: Look, classes: Classes) -> list[int]:
+    """Draw the colours in the pictures of a sheet, and ask which of the classes that the model kept to draw.
+
+    Return their ids.
+    """
     answers = [small.answers() for small in smalls]
     if look.kind != CONFIDENCE:
         show_legend(_ids([look.shown_mask(each) for each in answers]), look.colors(classes))
-    ask_classes(_ids([look.abstaining(each) for each in answers]), classes)
+    kept = _ids([look.abstaining(each) for each in answers])
+    ask_classes(kept, classes)
+    return kept
 
 
 def _ids(masks: Sequence[NDArray[np.uint8]]) -> list[int]:

@@ -1,6 +1,6 @@
 """The models to segment with: checkpoints of runs, the starter, models on offer, an uploaded file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core import jobs
+from core.classes import Classes
 from core.data.geometry import GEOMETRIES
 from core.errors import CheckpointError
 from core.home import home
 from core.model.checkpoint.stated import AVERAGED, MAX_IMAGE_SIZE, NOTHING, RAW, STRIDES, Given, classes_in
 from core.model.output.file_names import file_stem
-from core.model.photo import ClassArea
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
@@ -219,12 +219,13 @@ def _weak(choice: Choice) -> Advice | None:
     return weakness(log, choice.miou, is_drawn=demo_run.is_drawn(choice.run))
 
 
-def say_what_it_knows(model: ModelOption, areas: Sequence[ClassArea]) -> None:
-    """If the starter found no object in a photo, or a class that it hardly saw, say which classes it is for."""
+def say_what_it_knows(model: ModelOption, classes: Classes, class_ids: Iterable[int]) -> None:
+    """If the starter found no object in photos, or a class that it hardly saw, say which classes it is for."""
     if not model.is_starter:
         return
-    strange = [area.name for area in areas if area.id not in (BACKGROUND, VOID) and area.name not in starter.KNOWN]
-    if all(area.id in (BACKGROUND, VOID) for area in areas):
+    found = [classes.names[class_id] for class_id in sorted(set(class_ids)) if class_id not in (BACKGROUND, VOID)]
+    strange = [name for name in found if name not in starter.KNOWN]
+    if not found:
         st.info(
             f"Nothing was found. The starter is for {starter.KNOWN_TEXT}; other things are background to it, or get a "
             "wrong name. For other classes, train a model on your own photos on the Train page.",

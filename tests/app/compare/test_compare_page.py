@@ -99,8 +99,10 @@ def test_the_table_holds_the_stored_scores_and_the_floor(visit: Visit, run: Run)
         assert table.loc["Floor", column.label] == pytest.approx(table.loc["1 epoch", column.label])
 
 
-def test_two_images_decide_nothing(visit: Visit, run: Run) -> None:
-    app = visit("compare")
+def test_two_images_decide_nothing(visit: Visit, run: Run, make_run: MakeRun) -> None:
+    """Both are of one run, so the sentence does not name it, though there is another."""
+    make_run("other").path.joinpath("epoch_001.pt").write_bytes(b"not a checkpoint")
+    app = visit("compare", checkpoint=[f"{run.path.name}/epoch_00{epoch}.pt" for epoch in (1, 3)])
     a, b = (scores_of(app).loc[label, "mIoU"] for label in ("1 epoch", "3 epochs"))
     assert app.subheader[0].value == (
         "3 epochs and 1 epoch cannot be told apart on 2 photos, which takes at least 10: "

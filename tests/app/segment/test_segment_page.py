@@ -108,6 +108,9 @@ def test_the_starter_says_what_it_is(visit: Visit, run: Run) -> None:
     assert pictures(app) == ["cat.jpg with its classes laid over it"]
     assert "DeepLabV3 EfficientNet-Lite0" in texts(app)
     assert "`starter`: trained on photos of cats" in helps(app)
+    assert "saw VOC's other classes in too few photos" in texts(app), "of a name that it gives all the same"
+    app = upload(app, ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
+    assert "saw VOC's other classes in too few photos" in texts(app)
 
 
 def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:

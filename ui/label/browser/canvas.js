@@ -195,8 +195,9 @@ class Canvas {
   }
 
   key(event) {
-    // Streamlit's own keys (R starts the script again, C empties its cache) listen to the whole page.
-    event.stopPropagation();
+    // Streamlit's own keys (R starts the script again, C empties its cache) listen to the whole page; so does A, which
+    // accepts a proposal.
+    if (event.key.toLowerCase() !== "a") event.stopPropagation();
     const { key } = event, isTyping = event.target.matches?.("input, select"), isOnStage = event.target === this.stage;
     if (isTyping && !/^[a-z[\]]$/i.test(key)) return;
     if (this.control(event) || event.ctrlKey || event.metaKey || event.altKey) return;
