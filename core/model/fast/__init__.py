@@ -2,6 +2,7 @@
 
 inference.py     a copy of a model for prediction: folded, packed, fused
 packed.py        convolutions with packed weights, by private operations behind one switch
+columns.py       dilated convolutions by columns of their kernels, with AVX2
 int8.py          convolutions in whole numbers of 8 bits, calibrated on photos
 convolutions.py  dilated convolutions that skip padding
 depthwise.py     depthwise convolutions with faster gradients

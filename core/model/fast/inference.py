@@ -18,6 +18,7 @@ from torchvision.models.segmentation import DeepLabV3
 
 from core.model.device import dtype_of
 from core.model.efficientnet import InvertedResidual, SamePad
+from core.model.fast.columns import ColumnsConv2d, columns_are_faster
 from core.model.fast.convolutions import DilatedConv2d, taps_are_faster
 from core.model.fast.int8 import Int8Conv2d, Seen
 from core.model.fast.packed import ACTIVATIONS, PackedConv2d, Shape, can_pack
@@ -84,8 +85,12 @@ def _pack_weights(model: nn.Module, input_shapes: Sequence[Shape], int8: Mapping
             if isinstance(child, nn.Conv2d) and not (isinstance(child, DilatedConv2d) and taps_are_faster(dtype)):
                 whole = f"{path}.{name}" if path else name
                 shapes = [each[whole] for each in seen]
-                packed = Int8Conv2d(child, int8[whole], *shapes) if whole in int8 else PackedConv2d(child, *shapes)
-                setattr(module, name, packed)
+                if whole in int8:
+                    setattr(module, name, Int8Conv2d(child, int8[whole], *shapes))
+                elif shapes and columns_are_faster(child, shapes[0]):
+                    setattr(module, name, ColumnsConv2d(child, *shapes))
+                else:
+                    setattr(module, name, PackedConv2d(child, *shapes))
 
 
 def _input_shapes(model: nn.Module, input_shape: Shape) -> dict[str, Shape]:
@@ -159,7 +164,7 @@ def _fuse_activations(sequence: nn.Module) -> None:
     for name, child in list(sequence.named_children()):
         if isinstance(child, (nn.Identity, SamePad)):  # a folded BatchNorm, or zeros, which are zeros in 8 bits too
             continue
-        if isinstance(before, PackedConv2d) and type(child) in ACTIVATIONS:
+        if isinstance(before, (PackedConv2d, ColumnsConv2d)) and type(child) in ACTIVATIONS:
             before.activation = ACTIVATIONS[type(child)]
             setattr(sequence, name, nn.Identity())
             continue

@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from core.home import demo_dir
 from core.metrics.guard import floor_hits, suspicion
 from core.report.content import Content, ReportedRun
@@ -68,7 +70,7 @@ def chosen_labels(content: Content, words: Words) -> list[str]:
 def model(content: Content, words: Words) -> Rows:
     """Return the facts about the models."""
     values: dict[str, Callable[[ReportedRun, TrainingConfig], str]] = {
-        "architecture": lambda _, config: config.architecture,
+        "architecture": lambda _, config: _value(config.architecture, words),
         "parameters": lambda reported, _: (
             words.number(reported.log.legs[-1].num_params) if reported.log.legs else words("unknown")
         ),
@@ -93,7 +95,12 @@ def settings(content: Content, words: Words) -> Rows:
         {**reported.run.config.as_dict(), "epochs": folders.target_epochs(reported.run, reported.log)}
         for reported in content.runs
     ]
-    return [(words.settings[name], [words.value(config[name]) for config in configs]) for name in configs[0]]
+    return [(words.settings[name], [_value(config[name], words) for config in configs]) for name in configs[0]]
+
+
+def _value(value: Any, words: Words) -> str:
+    """Return the value of a setting; a word, which the command takes as it is, is set as code in every language."""
+    return Markup("<code>{}</code>").format(value) if isinstance(value, str) else words.value(value)
 
 
 def curves(content: Content) -> tuple[LineChart, LineChart] | None:

@@ -11,9 +11,10 @@ from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import int8, packed
+from core.model.fast import columns, int8, packed
+from core.model.fast.columns import ColumnsConv2d
 from core.model.fast.inference import folded, ready_to_predict
-from core.model.fast.packed import PackedConv2d, can_pack
+from core.model.fast.packed import ACTIVATIONS, PackedConv2d, can_pack
 from core.model.predict.predictor import open_predictor
 from core.model.weights.starter import sample_photos
 from tests.small_models import save_lively_model
@@ -194,3 +195,27 @@ def test_in_int8_the_largest_inputs_and_weights_do_not_overflow(neighbours: tupl
         exact = convolution(images_NCHW)
         found = int8.Int8Conv2d(convolution, (0.0, 1.0, *[0.0] * 16), (1, 16, 8, 8))(images_NCHW)
     assert float((found - exact).abs().max()) <= 0.01 * 8 * 9 * sum(map(abs, neighbours))
+
+
+@pytest.mark.parametrize(("rate", "width"), [(2, 9), (12, 20), (12, 12), (24, 9)])
+def test_by_columns_a_convolution_is_the_same(rate: int, width: int) -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(16, 8, 3, padding=rate, dilation=rate)
+    by_columns = ColumnsConv2d(convolution, (1, 16, 20, width))
+    by_columns.activation = ACTIVATIONS[nn.ReLU]
+    for shape in ((1, 16, 20, width), (2, 16, 7, 30)):
+        images_NCHW = torch.randn(shape).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            torch.testing.assert_close(by_columns(images_NCHW), convolution(images_NCHW).relu(), atol=1e-5, rtol=0)
+
+
+def test_where_columns_are_faster_a_model_computes_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "SMALLEST_MAP", 4)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    model, shape = model_with_statistics("deeplabv3_resnet50", 8), (1, 3, SIZE, SIZE)
+    ready = ready_to_predict(model, shape)
+    assert sum(isinstance(module, ColumnsConv2d) for module in ready.modules()) == (9 if can_pack() else 0)
+    images_NCHW = torch.randn(shape, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        exact_NKHW, found_NKHW = (each(images_NCHW)["out"] for each in (model, ready))
+    assert float((found_NKHW - exact_NKHW).abs().max() / exact_NKHW.abs().max()) < 1e-4
