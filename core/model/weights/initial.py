@@ -116,7 +116,13 @@ def _load_matching(module: torch.nn.Module, state: dict[str, Tensor], source: st
     missing = {key for key in own.keys() - fitting.keys() if not key.endswith(".num_batches_tracked")}
     fresh = sorted({_part(key) for key in missing})
     unused = sorted({_part(key) for key in state.keys() - own.keys()})
-    notes = [f"{part} is not in {source} (or has other classes) and starts from random weights" for part in fresh]
+    absent = {_part(key) for key in missing - state.keys()}  # of the others the shape differs: by the classes
+    notes = [
+        f"{part} is not in {source} and starts from random weights"
+        if part in absent
+        else f"{part} starts from random weights, as it must: {source} has other classes"
+        for part in fresh
+    ]
     return notes + [f"{part} of {source} has no place in this model and was left out" for part in unused]
 
 
