@@ -27,10 +27,8 @@ free_memory.py  free main memory
 """
 
 import os
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+
+from core.model.fast import dynamo
 
 __version__ = "0.1.0"
 
@@ -38,48 +36,4 @@ __version__ = "0.1.0"
 # share two cores they take the core from the thread they wait for: 3 to 5 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-
-class _Later(ModuleType):
-    """Stands for a module of TorchDynamo until something else is asked of it than what is written below.
-
-    torchvision and the optimizers import TorchDynamo for the three functions below, which matter to `torch.compile`
-    alone. That import took 1.4 of the 3.3 s of a trainer's imports and 140 of their 710 MB.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        _load_dynamo()
-        return getattr(import_module(self.__name__), name)
-
-
-class _LaterPackage(_Later):
-    @property
-    def __path__(self) -> Any:  # type: ignore[override]
-        """Asked for by an import of any other module of the package, which then finds the real one."""
-        return _load_dynamo().__path__
-
-
-def _load_dynamo() -> ModuleType:
-    for name in ("torch._dynamo", "torch._dynamo.utils"):
-        if isinstance(sys.modules.get(name), _Later):
-            del sys.modules[name]
-    return import_module("torch._dynamo")
-
-
-def _leave_dynamo_for_later() -> None:
-    package, utils = _LaterPackage("torch._dynamo"), _Later("torch._dynamo.utils")
-
-    def disable(function: Any = None, *_: Any, **__: Any) -> Any:
-        return function or (lambda each: each)
-
-    def is_compile_supported(device: str) -> Any:
-        return _load_dynamo().utils.is_compile_supported(device)
-
-    vars(package).update(disable=disable, graph_break=lambda *_: None, utils=utils)
-    vars(utils).update(is_compile_supported=is_compile_supported)
-    sys.modules |= {package.__name__: package, utils.__name__: utils}
-
-
-if "torch._dynamo" not in sys.modules:
-    _leave_dynamo_for_later()
+dynamo.leave_for_later()

@@ -6,4 +6,5 @@ columns.py       dilated convolutions by columns of their kernels, with AVX2
 int8.py          convolutions in whole numbers of 8 bits, calibrated on photos
 convolutions.py  dilated convolutions that skip padding
 depthwise.py     depthwise convolutions with faster gradients
+dynamo.py        PyTorch's compiler, imported by what compiles alone
 """

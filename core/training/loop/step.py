@@ -13,6 +13,7 @@ from core.data.seeding import mixed_seed
 from core.errors import RunError
 from core.model.architectures import CoarseLogits
 from core.model.device import autocast, dtype_of, forget_freed_memory
+from core.model.fast import dynamo
 from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.memory import is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
@@ -92,6 +93,7 @@ class TrainingStep:
         """
         self._trained = CoarseLogits(self.model, self._stages)
         if backend:
+            dynamo.load()
             self._trained.compile(backend=backend, dynamic=False)
 
     def take(self, images_N3SS: Tensor, masks_NSS: Tensor, *, steps_done: int, learning_rate: float) -> float:
