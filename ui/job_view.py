@@ -19,6 +19,8 @@ POLL_S = 1.0
 
 BYTES = "byte"
 
+EVERYTHING = "how its confidence relates to being right, and what its training photos look like"
+
 
 def show_job(progress: JobProgress, doing: str, waiting: str, unit: str) -> None:
     """Draw a bar with what is done and the remaining time.
@@ -53,8 +55,8 @@ def is_counting(run: Run, checkpoint: Path) -> bool:
     return jobs.is_held(trust.job_folder(run.eval_dir, checkpoint))
 
 
-def offer_figures(run: Run, checkpoint: Path) -> None:
-    """Offer to count what a promise needs, in a process of its own, and show its progress."""
+def offer_figures(run: Run, checkpoint: Path, lacking: str = EVERYTHING) -> None:
+    """Offer to count what is `lacking` for trust, in a process of its own, and show its progress."""
     folder = trust.job_folder(run.eval_dir, checkpoint)
     if is_counting(run, checkpoint):
         st.fragment(_show_progress, run_every=POLL_S)(folder)
@@ -62,7 +64,7 @@ def offer_figures(run: Run, checkpoint: Path) -> None:
     if error := jobs.error(folder):
         st.error(plain(error), icon=":material/error:")
     st.caption(
-        "Not measured yet: how its confidence relates to being right, and what its training photos look like. "
+        f"Not measured yet: {lacking}. "
         f"Run {code('python -m core ' + command_line(['trust', str(checkpoint), '--data', run.data]))}, "
         "or press *Count on val*."
     )

@@ -95,6 +95,7 @@ def trust_checkpoint(
 
     Those of a run's checkpoint, whose log says what it trained on, are stored in the run's `eval/`. `trained_on` names
     data sets instead, whose photos outside val and test the model trained on; such figures are not stored.
+    Stored ones of version 1, which know the distance of the last map alone, are counted again.
     """
     if split == TEST:
         raise DataError("Thresholds are chosen on val; the split test is for the last question. Leave --split out.")
@@ -103,7 +104,8 @@ def trust_checkpoint(
     run = open_run(eval_dir.parent) if (eval_dir.parent / "config.json").exists() and not trained_on else None
     if run:
         data_fingerprint = fingerprint(dataset.split(split))
-        if stored := trust.stored(eval_dir, evaluations.file_hash(file), split, data_fingerprint):
+        stored = trust.stored(eval_dir, evaluations.file_hash(file), split, data_fingerprint)
+        if stored and stored.about.schema == trust.SCHEMA:
             return stored
     elif not trained_on:
         raise DataError(f"What {checkpoint} trained on is not known here; name its data sets with --trained-on.")

@@ -11,12 +11,12 @@ from core.model.photo import ClassArea
 from core.model.predict.tta import NO_TTA, TTA
 from core.model.weights import starter
 from core.training.run.milestones import CHOSEN_ON_VAL, is_chosen
-from core.training.trust import Trust
+from core.training.trust import SCHEMA, Trust
 from core.voc import VOID
 from core.wording import count
 from ui import address, cached
 from ui.checkpoints import fingerprint_of, has_figures, trust_of
-from ui.job_view import is_counting, offer_figures
+from ui.job_view import EVERYTHING, is_counting, offer_figures
 from ui.segment import cached_segments
 from ui.segment.models import ModelOption
 from ui.words import percent, plain
@@ -31,6 +31,9 @@ REASONS: dict[tuple[bool, ...], str] = {
     (True, True): ": to the model it shows other things, and it is technically unlike them (light, noise, sharpness)",
 }
 """What is unlike about a photo, by `Unlikeness.far_by`; figures of version 1 cannot tell."""
+
+EARLY = "how technically unlike its training photos (light, noise, sharpness) a photo is"
+"""What figures of version 1 lack."""
 
 
 def figures_of(models: Sequence[ModelOption]) -> Trust | None:
@@ -80,7 +83,7 @@ def show_trust(
 ) -> None:
     """Say of a model alone how unlike its training photos a photo is, and what is promised of what is kept of it.
 
-    Without figures, offer to count them.
+    Without figures, or with those of version 1, offer to count them.
     """
     figures, choice = figures_of(models), models[0].choice
     if figures:
@@ -99,9 +102,9 @@ def show_trust(
                 st.caption(f"No promise for {plain(', '.join(missing))}: no held-out photo shows it.")
             if choice and is_chosen(choice.file, "val"):
                 st.caption(f"{CHOSEN_ON_VAL}")
-    elif choice and len(models) == 1:
+    if choice and len(models) == 1 and not (figures and figures.about.schema == SCHEMA):
         with st.expander("May I trust it?", expanded=is_counting(choice.run, choice.file)):
-            offer_figures(choice.run, choice.file)
+            offer_figures(choice.run, choice.file, EARLY if figures else EVERYTHING)
 
 
 def say_of_sheet(model: ModelOption, look: "Look", tta: TTA) -> None:
@@ -129,16 +132,19 @@ def said(promise: Promise, tta: TTA | None, *, is_far: bool = False) -> str:
     if tta not in (None, NO_TTA):
         return "No promise with test-time augmentation or tiles: it is for one pass."
     empty = f" {count(promise.num_empty, 'of them keeps', 'of them keep')} nothing." if promise.num_empty else ""
-    if promise.promise < promise.aim:
+    rises = f"{100 * promise.stability:.2f}"
+    costs = f" Losses may rise with the threshold, which costs {rises} points." if float(rises) else ""
+    if percent(promise.promise) != percent(promise.aim):
+        is_few = percent(promise.promise + promise.stability) != percent(promise.aim)
+        photos = f" from {promise.num_photos} photos" if is_few else ""
         return (
-            f"{aim} cannot be promised from {promise.num_photos} photos: of what this kept of {held_out}, "
-            f"{percent(promise.right)} was right, and {percent(promise.promise)} is promised for photos like them, on "
-            f"average.{empty}"
+            f"{aim} cannot be promised{photos}: of what this kept of {held_out}, {percent(promise.right)} was right, "
+            f"and {percent(promise.promise)} is promised for photos like them, on average.{empty}{costs}"
         )
     if promise.keeps_all:
         return (
             "The model alone keeps this promise, so nothing is abstained from: on average "
             f"{percent(promise.right)} of all pixels of {held_out} is right, and at least {aim} is promised for photos "
-            "like them."
+            f"like them.{costs}"
         )
-    return f"Promised for photos like {held_out}: on average, at least {aim} of what it keeps is right.{empty}"
+    return f"Promised for photos like {held_out}: on average, at least {aim} of what it keeps is right.{empty}{costs}"

@@ -49,7 +49,8 @@ class CheckpointMeta:
     """What a checkpoint states about itself; `scores` are fractions, `lineage` the legs and weights it comes from.
 
     It was written after `epoch` epochs and `step_in_epoch` steps of the next one; in mid-epoch it has no scores.
-    `int8` holds what `quantization` found of the convolutions that can compute in int8, by their names.
+    `int8` holds what `quantization` found of the convolutions that can compute in int8, by their names, for weights of
+    `int8_bits`; the first such files do not say that, and were for 7.
     """
 
     architecture: str
@@ -70,6 +71,7 @@ class CheckpointMeta:
     class_colors: tuple[str, ...] = ()
     step_in_epoch: int = 0
     int8: dict[str, list[float]] = field(default_factory=dict)
+    int8_bits: int = 7
 
     @property
     def classes(self) -> Classes:

@@ -45,7 +45,7 @@ class ColumnsConv2d(nn.Module):
         )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Return the convolution of the images, after the activation."""
+        """Return the convolution of the images, after the activation: ReLU or none."""
         rate, met = self._rate, images_NCHW.shape[3] - self._rate
         sums_NKHW: Tensor = self._middle(images_NCHW)
         if met > 0:

@@ -164,7 +164,8 @@ def _fuse_activations(sequence: nn.Module) -> None:
     for name, child in list(sequence.named_children()):
         if isinstance(child, (nn.Identity, SamePad)):  # a folded BatchNorm, or zeros, which are zeros in 8 bits too
             continue
-        if isinstance(before, (PackedConv2d, ColumnsConv2d)) and type(child) in ACTIVATIONS:
+        fusible = ACTIVATIONS if isinstance(before, PackedConv2d) else (nn.ReLU,)
+        if isinstance(before, (PackedConv2d, ColumnsConv2d)) and type(child) in fusible:
             before.activation = ACTIVATIONS[type(child)]
             setattr(sequence, name, nn.Identity())
             continue

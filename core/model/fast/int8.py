@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from core.errors import CheckpointError
 from core.model.fast.packed import PackedConv2d, Shape, can_pack
 
+BITS = 8
+"""How weights are rounded. A calibration corrects the errors of that rounding, and is of use for no other."""
 LARGEST_WEIGHT = 127
 LARGEST_INPUT = 255
 TOLERANCE = 0.05

@@ -154,7 +154,7 @@ def open_predictor(checkpoint: Path | OpenedCheckpoint, tta: TTA = NO_TTA) -> tu
     """Open a checkpoint for prediction, in the number format that keeps its masks; raises `CheckpointError`.
 
     A file that was calibrated for int8 (`quantization`) predicts so where it is faster, which is tried once on a
-    machine: a busy moment must not give the same file other masks.
+    machine: a busy moment must not give the same file other masks. A calibration for another rounding is ignored.
     """
     opened = checkpoint if isinstance(checkpoint, OpenedCheckpoint) else open_checkpoint(checkpoint)
     model, device, meta = opened.build(), choose_device(), opened.meta
@@ -165,7 +165,8 @@ def open_predictor(checkpoint: Path | OpenedCheckpoint, tta: TTA = NO_TTA) -> tu
         "image_size": meta.image_size, "geometry": meta.geometry, "device": device, "sizes": sizes,
     }  # fmt: skip
     predictor = Predictor(model, precision=precision, **about)
-    if meta.int8 and device.type == "cpu" and whole_numbers.can_compute():
+    is_calibrated = bool(meta.int8) and meta.int8_bits == whole_numbers.BITS
+    if is_calibrated and device.type == "cpu" and whole_numbers.can_compute():
         other = Predictor(model, precision="int8", int8=meta.int8, **about)
         about_int8 = (precision, meta.architecture, meta.image_size, sorted(meta.int8.items()))
         if _was_faster(hashlib.sha256(repr(about_int8).encode()).hexdigest()[:16], other, predictor):

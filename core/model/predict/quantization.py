@@ -71,7 +71,7 @@ def calibrated(
         same_N = (masks("int8", found) == exact_NSS).float().mean((1, 2))
         share = float(same_N.mean())
         if share - float(same_N.std()) / len(tried_3SS) ** 0.5 >= SAME_MASK:
-            return replace(opened, meta=replace(meta, int8=found)), share
+            return replace(opened, meta=replace(meta, int8=found, int8_bits=int8.BITS)), share
         best, total = max(best, share), total + len(tried_3SS)
     raise CheckpointError(
         f"In int8 {100 * best:.1f} % of the pixels of {len(tried_3SS)} photos keep their class, too few to be sure of "

@@ -49,7 +49,7 @@ class Cover(NamedTuple):
     @property
     def options(self) -> list[str]:
         """The options of the command `report` that say so."""
-        return [word for name, text in self._asdict().items() if text for word in (f"--{name}", text)]
+        return [f"--{name}={text}" for name, text in self._asdict().items() if text]  # a text may begin with a dash
 
 
 NO_COVER = Cover()

@@ -192,6 +192,8 @@ def _commands_of(reported: ReportedRun, content: Content, folder: str) -> Sequen
     if content.trust and content.trust.robustness:
         photos = len(content.trust.robustness[0].names)
         lines += [f"python -m core evaluate {file} {on} --corruptions --photos {photos}" for file in files]
-    if content.trust and any(content.trust.held_out):
-        lines += [f"python -m core trust {file} {on}" for file in files]
+    if content.trust:
+        held_out = zip(content.checkpoints, content.trust.held_out, strict=True)
+        counted = [each for each, found in held_out if found and each.run.path == reported.run.path]
+        lines += [f"python -m core trust {folder}/{each.file.name} {on}" for each in counted]
     return lines

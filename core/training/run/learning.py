@@ -30,6 +30,9 @@ FLAT_SHARE = 0.01
 GAP_SHARE = 0.02
 """Least relative rise of the validation loss, over epochs of which nearly every one raised it."""
 
+SCARCE_PHOTOS = 10
+"""Of fewer training photos a longer training learns no more than by heart; 17 gave 72 % (dev/LOG.md)."""
+
 FEW_PHOTOS = 2000
 """Fewer training photos than this are too few for random weights."""
 
@@ -103,10 +106,13 @@ def weakness(log: RunLog, miou: float | None = None, *, is_drawn: bool = False) 
     if miou is None or floor is None or miou >= floor + NEAR_FLOOR or not log.epochs:
         return None
     steps = log.epochs[-1].step
+    photos = log.legs[-1].num_train_images
+    is_scarce = not is_drawn and photos < SCARCE_PHOTOS
     causes = [
+        (is_scarce, f"it learned from {count(photos, 'photo')} only", "label more photos, and train on them"),
         (not is_drawn and random_weights(log), "it started from random weights, which need thousands of photos",
          "start a new run from pretrained weights (init=auto)"),
-        (steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only", "extend the run"),
+        (not is_scarce and steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only", "extend the run"),
         (not_learning(log.epochs), "its training loss has not fallen", "try a tenth and ten times its learning rate"),
     ]  # fmt: skip
     likely = [(cause, remedy) for is_so, cause, remedy in causes if is_so]

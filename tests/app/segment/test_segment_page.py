@@ -353,7 +353,9 @@ def test_a_photo_is_written_nowhere(visit: Visit, run: Run, home: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
 
-def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: Run) -> None:
+def test_the_model_abstains_until_a_promised_share_is_right(
+    visit: Visit, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without stored figures the page offers to count them; with them, the bare threshold gives way to a promise."""
     app = upload(visit("segment"), ("cat.jpg", photo_bytes()))
     assert "python -m core trust" in "".join(caption.value for caption in app.caption)
@@ -376,6 +378,12 @@ def test_the_model_abstains_until_a_promised_share_is_right(visit: Visit, run: R
     assert not app.exception
     assert "calibration error" in "".join(each.value for each in app.caption)
     assert kept in [each.value for each in app.caption], "the same pixels are kept, and the promise stands"
+    assert not app.expander
+    with monkeypatch.context() as newer:
+        newer.setattr("ui.segment.trust.SCHEMA", found.about.schema + 1)
+        app.run()
+        assert [each.label for each in app.expander] == ["May I trust it?"], "older figures can be counted again"
+        assert kept in [each.value for each in app.caption]
     app = upload(app, ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
     app.radio(key="passes").set_value("Mirrored, three sizes").run()
     assert not app.error, "the temperature was passed on to a sheet of augmented photos, and refused"

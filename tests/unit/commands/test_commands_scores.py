@@ -161,14 +161,14 @@ def test_report_evaluates_what_is_missing_and_writes_one_file(
     ]
     assert core("report", run.path, "--language", "fr").code == 2
 
-    asked = ("--language", "pt", "--title", "It's 50 > 10", "--author", "A. Student", "--date", "May")
+    asked = ("--language", "pt", "--title", "It's 50 > 10", "--author", "A. Student", "--date=-May-")
     first = Path(core("report", run.path / "epoch_001.pt", *asked, "--json").document()["file"])
     (command,) = [line for line in unescape(first.read_text(encoding="utf-8")).split("\n") if "core report" in line]
     again = shlex.split(command.replace("checkpoints/RUN", str(run.path)).removesuffix("</code></pre>"))[3:]
     second = Path(core(*again, "--json").document()["file"])
     said, said_again = (re.sub("(Gerado em)[^<]*", "", file.read_text(encoding="utf-8")) for file in (first, second))
     assert said == said_again
-    assert '<p class="byline">A. Student · May</p>' in said
+    assert '<p class="byline">A. Student · -May-</p>' in said
     assert "is not a run folder" in core("report", checkpoint).sentence()
 
 

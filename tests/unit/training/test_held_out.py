@@ -101,7 +101,8 @@ def test_what_was_trained_on_is_not_held_out(run: Run, tiny_voc: Path) -> None:
 
 def test_figures_of_version_1_mean_what_they_meant(run: Run, tiny_voc: Path) -> None:
     """They knew the distance of the last map alone, under the name of `distance_N`, and no scale."""
-    found = trust_checkpoint(run.path / "epoch_010.pt", open_dataset(tiny_voc))
+    file, data = run.path / "epoch_010.pt", open_dataset(tiny_voc)
+    found = trust_checkpoint(file, data)
     (place,) = run.eval_dir.glob("trust-*.npz")
     trust.write(place, replace(found, about=replace(found.about, schema=1)))
     with np.load(place) as stored:
@@ -113,6 +114,8 @@ def test_figures_of_version_1_mean_what_they_meant(run: Run, tiny_voc: Path) -> 
         old.unlikeness(features).by_distance
         == found.unlikeness((features[0], found.references[1].mean_C)).by_distance[:1]
     )
+    assert trust_checkpoint(file, data).as_dict() == found.as_dict(), "counted again, they know both"
+    assert len(trust.read(place).references) == 2
 
 
 def test_figures_that_cannot_be_read_are_counted_again(run: Run, tiny_voc: Path) -> None:

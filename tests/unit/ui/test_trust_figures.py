@@ -1,5 +1,7 @@
 """What Segment and Compare say of stored figures for trust."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,7 @@ def made_trust(num_photos: int = 99) -> Trust:
 
 PROMISED, LESS = Promise(0.95, 0.95, 200, 150, 0, 0.8, 0.96), Promise(0.99, 0.983, 255, 150, 2, 0.5, 0.991)
 NOTHING = Promise(0.99, 0.98, 256, 150, 150, 0.0, None)
+RISING = Promise(0.95, 0.94966, 200, 200, 0, 0.8, 0.96, 0.00034)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,16 @@ NOTHING = Promise(0.99, 0.98, 256, 150, 150, 0.0, None)
             False,
             "99 % cannot be promised from 150 photos: of what this kept of the 150 held-out photos, 99.1",
         ),
+        (
+            RISING,
+            None,
+            False,
+            (
+                "Promised for photos like the 200 held-out photos: on average, at least 95 % of what it keeps is "
+                "right. Losses may rise with the threshold, which costs 0.03 points."
+            ),
+        ),
+        (replace(RISING, promise=0.93, stability=0.02), None, False, "95 % cannot be promised: of what this kept of"),
         (NOTHING, None, False, "No threshold reached 99 % right on the 150 held-out photos, so nothing is kept."),
         (PROMISED, NO_TTA, True, "No promise for a photo so unlike"),
         (PROMISED, FLIP_AND_SCALES, False, "No promise with test-time augmentation or tiles"),

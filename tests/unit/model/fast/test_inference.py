@@ -11,10 +11,10 @@ from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
-from core.model.fast import columns, int8, packed
+from core.model.fast import columns, inference, int8, packed
 from core.model.fast.columns import ColumnsConv2d
 from core.model.fast.inference import folded, ready_to_predict
-from core.model.fast.packed import ACTIVATIONS, PackedConv2d, can_pack
+from core.model.fast.packed import PackedConv2d, can_pack
 from core.model.predict.predictor import open_predictor
 from core.model.weights.starter import sample_photos
 from tests.small_models import save_lively_model
@@ -197,16 +197,33 @@ def test_in_int8_the_largest_inputs_and_weights_do_not_overflow(neighbours: tupl
     assert float((found - exact).abs().max()) <= 0.01 * 8 * 9 * sum(map(abs, neighbours))
 
 
-@pytest.mark.parametrize(("rate", "width"), [(2, 9), (12, 20), (12, 12), (24, 9)])
-def test_by_columns_a_convolution_is_the_same(rate: int, width: int) -> None:
+@pytest.mark.parametrize("channels", [1, 5, 16])
+def test_in_int8_two_neighbours_leave_room_in_16_bits(channels: int) -> None:
+    """The property itself, which the test above cannot see on a processor with VNNI."""
+    random = torch.randn(8, channels, 3, 3, generator=torch.Generator().manual_seed(0))
+    for weight in (random, random.abs(), -torch.ones_like(random), random * 1e-6):
+        whole, scales_K = int8._rounded(weight)
+        assert (whole * scales_K[:, None, None, None] - weight).abs().max() <= 0.501 * scales_K.max()
+        for signed in (whole.int().clamp_min(0), (-whole.int()).clamp_min(0)):
+            pairs = torch.stack([signed[:, first : first + 2].sum(1) for first in range(0, channels, 2)])
+            assert int8.LARGEST_INPUT * int(pairs.max()) <= torch.iinfo(torch.int16).max, int(pairs.max())
+
+
+@pytest.mark.parametrize(
+    ("rate", "width", "activation"),
+    [(2, 9, nn.ReLU), (12, 20, nn.ReLU), (12, 12, nn.ReLU), (24, 9, nn.ReLU), (2, 9, nn.Hardswish)],
+)
+def test_by_columns_a_convolution_is_the_same(rate: int, width: int, activation: type[nn.Module]) -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(16, 8, 3, padding=rate, dilation=rate)
-    by_columns = ColumnsConv2d(convolution, (1, 16, 20, width))
-    by_columns.activation = ACTIVATIONS[nn.ReLU]
+    by_columns = nn.Sequential(ColumnsConv2d(convolution, (1, 16, 20, width)), activation())
+    inference._fuse_activations(by_columns)
+    assert isinstance(by_columns[1], nn.Identity) == (activation is nn.ReLU)
     for shape in ((1, 16, 20, width), (2, 16, 7, 30)):
         images_NCHW = torch.randn(shape).to(memory_format=torch.channels_last)
         with torch.inference_mode():
-            torch.testing.assert_close(by_columns(images_NCHW), convolution(images_NCHW).relu(), atol=1e-5, rtol=0)
+            exact_NKHW = activation()(convolution(images_NCHW))
+            torch.testing.assert_close(by_columns(images_NCHW), exact_NKHW, atol=1e-5, rtol=0)
 
 
 def test_where_columns_are_faster_a_model_computes_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A file calibrated for int8 predicts so where that is faster, and is not written where masks would change."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from core.errors import CheckpointError, DataError
 from core.home import home
-from core.model.checkpoint.checkpoint_file import open_checkpoint
+from core.model.checkpoint.checkpoint_file import meta_of, open_checkpoint
 from core.model.checkpoint.export import export
 from core.model.fast import int8
 from core.model.photo import open_photo_file
@@ -44,6 +45,13 @@ def test_what_was_calibrated_is_stored_and_used_where_it_is_faster(
         masks[ready.precision] = ready.predict(photo).mask_HW
     assert set(masks) > {"int8"}
     assert 0.3 < np.mean(masks["int8"] == next(masks[name] for name in masks if name != "int8")) < 1
+
+    monkeypatch.setattr(predictor, "is_faster", lambda *_: True)
+    assert predictor.open_predictor(again)[0].precision == "int8"
+    unsaid = {name: value for name, value in again.meta.as_dict().items() if name != "int8_bits"}
+    for meta in (meta_of(unsaid), replace(again.meta, int8_bits=9)):
+        other = predictor.open_predictor(replace(again, meta=meta))[0]
+        assert other.precision != "int8", "its corrections are of another rounding's errors"
 
     broken = dict(again.meta.int8, **{next(iter(again.meta.int8)): [0.0, 1.0, 0.5]})
     again.meta.int8.update(broken)

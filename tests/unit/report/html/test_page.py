@@ -331,9 +331,11 @@ def test_robustness_and_promises_are_shown_where_asked_for_or_the_commands_that_
     assert words("robustness missing") in lacking.text
     assert words("promises missing") in lacking.text
     assert [each.text.count("python -m core") for each in lacking.all("pre")] == [2, 2]
-    for epoch, level in ((2, 1), (4, 4)):
+    for made, (epoch, level) in enumerate(((2, 1), (4, 4)), 1):
         store_corrupted(run, epoch, level)
         store_figures(run, epoch)
+        of_all = commands(gather(checkpoints, with_trust=True), words)
+        assert sum("python -m core trust" in each for each in of_all) == made, "of what has figures alone"
     opened = open_checkpoint(save_lively_model(tmp_path / "lively.pt"))
     monkeypatch.setattr(why, "explainable_of", lambda _: explainable(opened, open_predictor(opened)[0]))
     with monkeypatch.context() as full:

@@ -180,6 +180,8 @@ def test_a_checkpoint_is_weak_by_its_own_score() -> None:
     assert weakness(log, 0.40) is None
     assert "4.9 points above the floor" in (weakness(log, 0.399) or Advice("", "", "")).sentence
     assert weakness(log_of([leg()])) is None
+    scarce = weakness(log_of([leg(num_train_images=2), epoch(1, miou=0.3)])) or Advice("", "", "")
+    assert scarce.sentence.endswith("learned from 2 photos only. What to do: label more photos, and train on them.")
 
 
 def test_a_loss_that_never_falls() -> None:
