@@ -637,7 +637,7 @@ def test_a_mask_without_a_mouse(open_canvas: Callable[..., Hand]) -> None:
     hand = open_canvas()
     keys = hand.page.keyboard
     hand.page.evaluate("() => { window.heard = []; addEventListener('keydown', ({ key }) => heard.push(key)); }")
-    hand.page.locator("[name=size]").focus()
+    hand.page.locator("input[name=size]").focus()
     keys.press("a")
     hand.stage.focus()
     for key in ("c", "Shift+a", "a"):
