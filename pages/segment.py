@@ -70,7 +70,8 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
     names = [model.label for model in chosen]
     show_results(chosen[0].source, photo, results, names, look)
     for model, result in zip(chosen, results, strict=True):
-        say_what_it_knows(model, result.classes, [area.id for area in shown_areas(result, look)])
+        found, kept = ([area.id for area in areas] for areas in (result.areas, shown_areas(result, look)))
+        say_what_it_knows(model, result.classes, found, kept)
     if not photo.truth:
         warn_of_demo(chosen)
     warn_of_weak(chosen)
@@ -101,7 +102,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
     with legend:
         kept = show_sheet_classes([small for _, small in there], look, meta.classes)
     if there:
-        say_what_it_knows(model, meta.classes, kept)
+        say_what_it_knows(model, meta.classes, [area.id for _, small in there for area in small.areas], kept)
         with places.end:
             offer_all(
                 [photo for photo, _ in there], look,

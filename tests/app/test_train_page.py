@@ -219,6 +219,11 @@ def test_a_run_that_is_over_leads_to_compare_segment_and_the_report(
     assert "Save the report" in [each.proto.label for each in app.get("download_button")]
     assert {"Title", "Author", "Course", "Date"} <= {each.label for each in app.text_input}, "as on Compare"
     assert "Extend" in {each.label for each in app.button}
+    val = next(demo_data.rglob("val.txt"))
+    val.write_text("\n".join(val.read_text().splitlines()[1:]) + "\n")
+    app.checkbox(key="report trust").check().run()
+    assert len(app.error) == 1, "val has changed since"
+    assert {"Extend", "Delete the run"} <= {each.label for each in app.button}, "the rest of the page stays"
 
 
 def test_a_run_with_one_checkpoint_or_none_leads_where_it_can(visit: Visit, make_run: MakeRun, demo_data: Path) -> None:

@@ -636,7 +636,13 @@ def test_a_mask_without_a_mouse(open_canvas: Callable[..., Hand]) -> None:
     """The keyboard's cursor: a dot, a line, a polygon; each centre is where the cursor says it is."""
     hand = open_canvas()
     keys = hand.page.keyboard
+    hand.page.evaluate("() => { window.heard = []; addEventListener('keydown', ({ key }) => heard.push(key)); }")
+    hand.page.locator("input[name=size]").focus()
+    keys.press("a")
     hand.stage.focus()
+    for key in ("c", "Shift+a", "a"):
+        keys.press(key)
+    assert hand.page.evaluate("() => heard") == ["a"], "of the canvas's keys the page takes one, from the photo alone"
     keys.press("ArrowRight")
     x, y = map(int, hand.page.locator(".spoken").inner_text().split(":")[0].split(", "))
     keys.press("Enter")

@@ -54,7 +54,7 @@ def show_result(entry: Entry) -> None:
     ends = milestones[:1] + milestones[1:][-1:]
     compared, score = verdict_of(ends), score_of(entry)
     weak = weakness(entry.log, is_drawn=demo_run.is_drawn(entry.run))
-    done = f"{entry.run.name} is done{', but hardly learned' if weak else f': {score}' if score else ''}"
+    done = f"{entry.run.name} is done{', but has hardly learned' if weak else f': {score}' if score else ''}"
     st.markdown(f"#### {plain(compared or done)}")
     if compared and score:
         st.caption(f"Best: {score}.")

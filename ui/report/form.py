@@ -12,6 +12,7 @@ from core.report.language.words import LANGUAGES
 from core.report.trust_content import trust_content
 from core.report.verdicts import decide
 from ui.downloads import offer
+from ui.page import showing_errors
 
 TABLES = {
     "scores.csv": ("Scores, CSV", "text/csv"),
@@ -38,7 +39,8 @@ def offer_report(name: str, find: Find) -> None:
             "With robustness and trust", key="report trust", help="One more section, from what is stored of them."
         )
         if with_trust:
-            _say_missing(find())
+            with showing_errors():  # the data may have changed since, or a store be damaged
+                _say_missing(find())
         offer(
             "Save the report",
             lambda: render(gather(find(), with_trust=with_trust), language, cover=cover).encode(),

@@ -219,13 +219,16 @@ def _weak(choice: Choice) -> Advice | None:
     return weakness(log, choice.miou, is_drawn=demo_run.is_drawn(choice.run))
 
 
-def say_what_it_knows(model: ModelOption, classes: Classes, class_ids: Iterable[int]) -> None:
-    """If the starter found no object in photos, or a class that it hardly saw, say which classes it is for."""
+def say_what_it_knows(model: ModelOption, classes: Classes, found: Iterable[int], kept: Iterable[int]) -> None:
+    """If the starter found no object in photos, or kept a class that it hardly saw, say which classes it is for.
+
+    `found` and `kept` are the ids of classes before and after abstaining.
+    """
     if not model.is_starter:
         return
-    found = [classes.names[class_id] for class_id in sorted(set(class_ids)) if class_id not in (BACKGROUND, VOID)]
-    strange = [name for name in found if name not in starter.KNOWN]
-    if not found:
+    names = [classes.names[class_id] for class_id in sorted(set(kept) - {BACKGROUND, VOID})]
+    strange = [name for name in names if name not in starter.KNOWN]
+    if set(found) <= {BACKGROUND}:
         st.info(
             f"Nothing was found. The starter is for {starter.KNOWN_TEXT}; other things are background to it, or get a "
             "wrong name. For other classes, train a model on your own photos on the Train page.",

@@ -111,6 +111,10 @@ def test_the_starter_says_what_it_is(visit: Visit, run: Run) -> None:
     assert "saw VOC's other classes in too few photos" in texts(app), "of a name that it gives all the same"
     app = upload(app, ("cat.jpg", photo_bytes()), ("dog.jpg", photo_bytes()))
     assert "saw VOC's other classes in too few photos" in texts(app)
+    for photos in (["cat.jpg"], ["cat.jpg", "dog.jpg"]):
+        app = upload(visit("segment", checkpoint="starter", threshold=95), *((name, photo_bytes()) for name in photos))
+        assert not app.exception
+        assert "Nothing was found" not in texts(app), "it found classes, and abstained"
 
 
 def test_a_starter_that_finds_nothing_says_what_it_knows(visit: Visit) -> None:

@@ -195,10 +195,11 @@ class Canvas {
   }
 
   key(event) {
+    const { key } = event, isTyping = event.target.matches?.("input, select"), isOnStage = event.target === this.stage;
     // Streamlit's own keys (R starts the script again, C empties its cache) listen to the whole page; so does A, which
     // accepts a proposal.
-    if (event.key.toLowerCase() !== "a") event.stopPropagation();
-    const { key } = event, isTyping = event.target.matches?.("input, select"), isOnStage = event.target === this.stage;
+    const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey || event.altKey;
+    if (key.toLowerCase() !== "a" || isTyping || hasModifier) event.stopPropagation();
     if (isTyping && !/^[a-z[\]]$/i.test(key)) return;
     if (this.control(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!this.stageKey(event, isOnStage) && !this.plainKey(event)) return;
