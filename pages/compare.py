@@ -39,7 +39,7 @@ def say_what_is_missing(choices: Sequence[Choice]) -> None:
 
 
 def show(sides: Sequence[Side], chosen: Sequence[Choice]) -> None:
-    """Show verdict, photos and scores; then training and cost, why, and all images."""
+    """Show verdict, photos and scores; then training and cost, why, and all photos."""
     require_same_data([(side.label, side.evaluation) for side in sides])
     warn_of_old(sides)
     a, b = sides[0], sides[-1]

@@ -108,7 +108,7 @@ def test_repeat_with_seeds(dashboard: Dashboard, visit: Visit, scenes: Path) -> 
     set_number(page, "Seeds", "2")
     rest(page)
     recipes = page.get_by_role("textbox", name="Compare recipes")
-    recipes.fill("epochs=15,16")  # long enough that Stop comes before the last one ends
+    recipes.fill("epochs=6,7")  # long enough that Stop comes before the last one ends
     recipes.press("Control+Enter")
     click(page.get_by_role("button", name="Start the study: 4 runs"))
     expect(page.get_by_text(re.compile("[0-3] of 4 runs done"))).to_be_visible()
@@ -117,7 +117,7 @@ def test_repeat_with_seeds(dashboard: Dashboard, visit: Visit, scenes: Path) -> 
     click(page.get_by_role("button", name="Go on"))
     expect(page.get_by_text("4 of 4 runs done")).to_be_visible(timeout=TRAINING_MS)
     go_to(page, "Results")
-    verdict = "2 runs each are too few for a verdict on 16 epochs and 15 epochs"
+    verdict = "2 runs each are too few for a verdict on 7 epochs and 6 epochs"
     expect(page.get_by_role("heading", name=verdict)).to_be_visible()
     expect_no_trouble(dashboard, visit)
 
