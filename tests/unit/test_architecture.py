@@ -167,8 +167,8 @@ optimizer = optimization.build_optimizer(TrainingConfig(), weight)
 weight(torch.ones(1, 1)).sum().backward()
 optimizer.step()
 optimizer.zero_grad()
-not_compiled = torch._disable_dynamo(lambda number: number * 2)
-public = torch.compiler.disable(lambda number: number * 2)
+not_compiled = torch._disable_dynamo(lambda number: number * (3 if torch.compiler.is_compiling() else 2))
+public = torch.compiler.disable(lambda number: number * (3 if torch.compiler.is_compiling() else 2))
 not_compiled(weight.bias), public(weight.bias)
 print(importlib.util.find_spec("torch._dynamo").origin[-19:], importlib.util.find_spec("torch._dynamo.utils").name)
 print([name for name in ("torch._dynamo.eval_frame", "sympy") if name in sys.modules])
@@ -181,10 +181,7 @@ if "another name" in sys.argv:
 doubled = torch.compile(lambda number: number * 2, backend="eager")
 print(doubled(torch.ones(1)).item(), torch._dynamo.config.cache_size_limit > 0, torch._dynamo.utils.__file__[-8:])
 for function in (not_compiled, public):
-    try:
-        torch.compile(lambda number: function(number), backend="eager", fullgraph=True)(torch.ones(1))
-    except torch._dynamo.exc.Unsupported:
-        print("not compiled")
+    print(torch.compile(lambda number: function(number) + 0, backend="eager")(torch.ones(1)).item())
 """
 
 
@@ -202,7 +199,7 @@ def test_what_compiles_is_imported_by_what_compiles_alone(asked_for: str, monkey
         str(Path("_dynamo") / "__init__.py") + " torch._dynamo.utils",
         "[]" if is_late else "['torch._dynamo.eval_frame', 'sympy']",
         "2.0 True utils.py",
-        *["not compiled"] * 2,
+        *["2.0"] * 2,
     ]
 
 
