@@ -247,6 +247,15 @@ def test_palettes_cut_to_the_colours_a_mask_uses_are_one_palette(tmp_path: Path)
     assert open_dataset(tmp_path).class_names == ("background", "class 1", "class 2", "class 3")
 
 
+def wait_for_a_tick(folder: Path) -> None:
+    """Wait until a change of the folder gets a later time than its last one: a few milliseconds."""
+    probe = folder.with_name(f"{folder.name}.probe")
+    while True:
+        probe.touch()
+        if probe.stat().st_ctime_ns > folder.stat().st_ctime_ns:
+            return
+
+
 def test_a_settled_folder_is_listed_once_and_a_changed_one_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,7 +276,9 @@ def test_a_settled_folder_is_listed_once_and_a_changed_one_again(
         assert len(listed) == 4, "a network mount may change no stamp"
     found[0].clear()  # each caller has its own
     assert found[1] == found[-1] == {"a": tmp_path / "a.jpg", "b": tmp_path / "b.jpg"}
+    wait_for_a_tick(tmp_path)  # the clock above says that the folder is settled, so changes have to differ in their time
     (tmp_path / "c.jpg").touch()
     assert list(files_by_stem(tmp_path, (".jpg",))) == ["a", "b", "c"]
+    wait_for_a_tick(tmp_path)
     (tmp_path / "a.jpg").unlink()
     assert list(files_by_stem(tmp_path, (".jpg",))) == ["b", "c"]
