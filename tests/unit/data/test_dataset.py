@@ -276,7 +276,7 @@ def test_a_settled_folder_is_listed_once_and_a_changed_one_again(
         assert len(listed) == 4, "a network mount may change no stamp"
     found[0].clear()  # each caller has its own
     assert found[1] == found[-1] == {"a": tmp_path / "a.jpg", "b": tmp_path / "b.jpg"}
-    wait_for_a_tick(tmp_path)  # the clock above says that the folder is settled, so changes have to differ in their time
+    wait_for_a_tick(tmp_path)  # by the clock above all is settled: changes have to differ in time
     (tmp_path / "c.jpg").touch()
     assert list(files_by_stem(tmp_path, (".jpg",))) == ["a", "b", "c"]
     wait_for_a_tick(tmp_path)
