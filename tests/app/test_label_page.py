@@ -340,9 +340,13 @@ def test_an_earlier_mask_is_restored(look: Callable[..., AppTest], pets: LabelSe
     draw(pets, "pet_0", 1)
     draw(pets, "pet_0", 2)
     app = look(photo="pet_0")
+    draw(pets, "pet_0", 0)
+    app.run()
+    (earlier,) = [box for box in app.selectbox if box.label == "Earlier masks"]
+    assert earlier.index == 0, "its picture was that of the mask before, while the browser named the newest"
     button(app, "Restore").click().run()
     assert not app.exception
-    assert (read_mask(pets.masks()["pet_0"], 3) == 1).all()
+    assert (read_mask(pets.masks()["pet_0"], 3) == 2).all()
 
 
 def test_an_earlier_mask_of_a_class_that_is_gone_is_shown_and_restored(

@@ -168,10 +168,10 @@ def at_the_floor(
         kept = max((level for level, lost in enumerate(is_lost) if not lost), default=-1)
         if kept < LEVELS:
             from_levels.setdefault(kept + 1, []).append(CORRUPTIONS[name].label)
-    who, that = ("neither A nor B is", ": their difference says nothing there") if len(keys) > 1 else ("it is not", "")
+    who, that = ("neither A nor B is", ": their difference says nothing there") if len(keys) > 1 else ("A is not", "")
     return [
-        f"{', '.join(labels)}, {f'from level {level} on' if level < LEVELS else f'at level {level}'}: {who} a point of "
-        f"mIoU above the floor{that}."
+        f"Under {', '.join(labels)} {f'from level {level} on' if level < LEVELS else f'at level {level}'}, "
+        f"{who} a point of mIoU above the floor{that}."
         for level, labels in sorted(from_levels.items())
     ]
 

@@ -73,7 +73,7 @@ def _offer_review(data: Dataset, *, is_again: bool) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.selectbox(
-            "Reviewed by", list(sources), key="labels by",
+            "Reviewed by", list(sources), key=f"labels by {next(iter(sources))}",
             format_func=lambda label: f"{label}, trained on other data" if by_other[label] else label,
         )  # fmt: skip
         if st.button("Review again" if is_again else "Review the labels", icon=":material/fact_check:"):

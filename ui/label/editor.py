@@ -1,6 +1,7 @@
 """The open photo: its mask on the canvas, how it is saved, who has it open, and what it was before."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -186,9 +187,11 @@ def show_history(label_set: LabelSet, name: str) -> None:
     if not entries:
         st.caption(f"Masks of {plain(name)} that are replaced are kept here.")
         return
+    labels = dict(_named(list(entries.values())))
+    # A list that grows at its head is a new one: else the browser showed the newest, and the page had the one before.
     chosen = st.selectbox(
-        "Earlier masks", list(entries), key=f"history of {name}",
-        format_func=lambda file: f"{entries[file].at.astimezone():%d %b, %H:%M:%S}: {KINDS[entries[file].kind]}",
+        "Earlier masks", list(entries), key=f"history of {name} to {next(iter(entries))}",
+        format_func=labels.__getitem__,
     )  # fmt: skip
     with showing_errors():
         st.image(_earlier(label_set, name, entries[chosen]), alt=f"{name} with this mask laid over it")
@@ -196,6 +199,15 @@ def show_history(label_set: LabelSet, name: str) -> None:
         if st.button("Restore", icon=":material/history:", help="The current mask is kept here too."):
             restore(label_set, name, entries[chosen])
             st.rerun()
+
+
+def _named(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield the file and the label of each mask; masks of one second have milliseconds, as labels have to differ."""
+    seconds = Counter(entry.at.replace(microsecond=0) for entry in entries)
+    for entry in entries:
+        at = entry.at.astimezone()
+        more = f".{at.microsecond // 1000:03}" if seconds[entry.at.replace(microsecond=0)] > 1 else ""
+        yield entry.file.name, f"{at:%d %b, %H:%M:%S}{more}: {KINDS[entry.kind]}"
 
 
 def _earlier(label_set: LabelSet, name: str, entry: Entry) -> bytes:

@@ -54,6 +54,11 @@ class LineChart:
         return nice_ticks(self.highest)
 
     @property
+    def percent_digits(self) -> int:
+        """The decimals of ticks in percent: 1 where they are half percents, as 2.5 and 7.5."""
+        return int(any(abs(100 * tick - round(100 * tick)) > 1e-6 for tick in self.y_ticks))
+
+    @property
     def x_range(self) -> tuple[float, float]:
         """The x of the plot's left and right side."""
         xs = [x for line in self.lines for x, _ in line.points] or [0.0, 1.0]

@@ -144,7 +144,7 @@ def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run
     assert list(table.index) == ["None", *(each.label for each in CORRUPTIONS.values())]
     assert table.loc["None", "B"] == table.loc["None", "A"] == "100.0 %"
     lost = ", ".join(each.label for each in CORRUPTIONS.values())
-    assert f"{lost}, from level 4 on: neither A nor B is a point of mIoU above the floor" in texts(app)
+    assert f"Under {lost} from level 4 on, neither A nor B is a point of mIoU above the floor" in texts(app)
     assert table.loc["Blur", "B - A [95 % interval]"].startswith("+")
     assert "**Rotation, 20 degrees**" in texts(app)
     (figure,) = (json.loads(chart.proto.spec) for chart in app.get("plotly_chart") if "levels" in chart.proto.id)

@@ -177,6 +177,13 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, ticks: list[float
     np.testing.assert_allclose(nice_ticks(highest), ticks)
 
 
+@pytest.mark.parametrize(("highest", "digits"), [(0.09, 1), (0.113, 0), (0.3, 0), (0.01, 1)])
+def test_ticks_of_half_a_percent_are_not_rounded(highest: float, digits: int) -> None:
+    """A report's axis read 0, 2, 5, 8 and 10 %."""
+    chart = LineChart([Line(0, ((0.0, highest),))])
+    assert chart.percent_digits == digits
+
+
 def test_a_line_has_a_gap_where_a_value_is_missing() -> None:
     line = Line(0, [(1, 0.1), (2, None), (3, 0.2), (4, 0.4)], marked=frozenset({4.0}))
     chart = LineChart([line], floor=0.1)
