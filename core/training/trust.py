@@ -30,7 +30,7 @@ from core.model.weights.starter import is_starter
 from core.training.run import evaluations
 
 SCHEMA = 2
-"""Version of the format and of its rules: raise it when either changes. Of others only those of `read` are read."""
+"""Version of the format and of its rules: raise it when either changes; `read` says which older ones open."""
 
 PREFIXES = ("", "early_")
 """What the names of the references' arrays begin with: that of the last map, and that of an early stage."""

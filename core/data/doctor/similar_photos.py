@@ -20,7 +20,7 @@ MAX_SUM = int(MAX_GREY_DIFFERENCE * PIXELS)
 BLOCKS = ((0, 21), (21, 21), (42, 22))
 """First bit and number of bits: one block more than bits that may differ."""
 AT_ONCE = 1024
-"""If more are near, as of one scene, the first so many are tried before: mostly one is similar."""
+"""With more candidates than this, as of one scene, the first so many photos are tried first: mostly one fits."""
 
 
 class _Looks:
@@ -40,7 +40,7 @@ class _Looks:
 
 
 def first_similar(photos: Sequence[PhotoFacts], others: Sequence[PhotoFacts]) -> list[int | None]:
-    """Return for each photo where the first of the others is that looks the same and has other bytes."""
+    """Return, for each photo, the index of the first other that looks the same and is no copy; None without one."""
     firsts: dict[bytes, int] = {}
     for at, other in enumerate(others):
         firsts.setdefault(other.digest, at)
@@ -51,7 +51,7 @@ def first_similar(photos: Sequence[PhotoFacts], others: Sequence[PhotoFacts]) ->
 
 
 class _Search:
-    """The others, sorted by each block, and between which bounds each photo's lie."""
+    """The others sorted by each block of the hash, and the range in which the candidates of each photo lie."""
 
     def __init__(self, photos: _Looks, others: _Looks) -> None:
         self._photos, self._others = photos, others
@@ -64,7 +64,7 @@ class _Search:
             self._sorted.append((order_M, low_N, high_N))
 
     def first(self, photo: int, copy: int) -> int | None:
-        """Return the first other that looks like a photo, but its copy; None if there is none."""
+        """Return the index of the first other that looks like a photo, its copy left out; None without one."""
         near = [order_M[low_N[photo] : high_N[photo]] for order_M, low_N, high_N in self._sorted]
         num_near = sum(each.size for each in near)
         if num_near > AT_ONCE:

@@ -13,7 +13,7 @@ from core.model.fast.packed import ACTIVATIONS, PackedConv2d, Shape
 RATES = (2, 12, 24, 36)
 """Dilations where columns were faster, by 1.1 to 1.3; at 4 they were not."""
 SMALLEST_MAP = 48
-"""Width in pixels; with 33 columns were slower, but for a rate of 6."""
+"""The least width of a map in pixels; at 33, columns were slower, except at rate 6."""
 
 
 def columns_are_faster(convolution: nn.Conv2d, input_shape: Shape) -> bool:

@@ -22,7 +22,7 @@ SWITCH = "ATROUS_PRIVATE_OPERATIONS"
 PACKAGE, UTILS = "torch._dynamo", "torch._dynamo.utils"
 
 _not_disabled: list[Any] = []
-"""Functions that TorchDynamo shall not compile, of which it does not know yet."""
+"""Functions that were excluded from compiling before TorchDynamo was loaded, which has to be told of them."""
 
 
 def leave_for_later() -> None:
@@ -37,7 +37,7 @@ def leave_for_later() -> None:
 
 
 def load() -> Any:
-    """Return the real TorchDynamo; for before anything is compiled."""
+    """Return the real TorchDynamo; to be called before anything is compiled."""
     for name in (PACKAGE, UTILS):
         if isinstance(sys.modules.get(name), _Later):
             sys.modules.pop(name, None)
@@ -93,7 +93,7 @@ def _spec_of(name: str) -> ModuleSpec | None:
 
 
 class _RealFirst(MetaPathFinder):
-    """Loads the real package before any of its other modules, which loads most of them too."""
+    """Loads the real package first when another of its modules is imported; that loads most of them."""
 
     def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
         """Return a module that is loaded by then, and would otherwise be loaded a second time."""

@@ -31,7 +31,7 @@ GAP_SHARE = 0.02
 """Least relative rise of the validation loss, over epochs of which nearly every one raised it."""
 
 SCARCE_PHOTOS = 10
-"""Of fewer training photos a longer training learns no more than by heart; 17 gave 72 % (dev/LOG.md)."""
+"""With fewer training photos a longer training only memorises them; 17 gave 72 % (dev/LOG.md)."""
 
 FEW_PHOTOS = 2000
 """Fewer training photos than this are too few for random weights."""
@@ -116,7 +116,7 @@ def weakness(log: RunLog, miou: float | None = None, *, is_drawn: bool = False) 
         (not_learning(log.epochs), "its training loss has not fallen", "try a tenth and ten times its learning rate"),
     ]  # fmt: skip
     likely = [(cause, remedy) for is_so, cause, remedy in causes if is_so]
-    if not likely:  # what any weak model does is no cause beside others
+    if not likely:  # true of any weak model, so said only where nothing else explains it
         likely = (
             [("it predicts background nearly everywhere", "check the masks on Dataset")]
             if background_only_epochs(log)
