@@ -64,10 +64,8 @@ class _Search:
         for block in BLOCKS:
             keys_N, keys_M = photos.keys(block), others.keys(block)
             order_M = np.argsort(keys_M, kind="stable")
-            first_N, own_N, end_N = (
-                np.searchsorted(keys_M, keys_N + by, side, order_M)
-                for by, side in ((-MAX_SUM, "left"), (0, "left"), (MAX_SUM, "right"))
-            )
+            bounds = (-MAX_SUM, 0, MAX_SUM + 1)
+            first_N, own_N, end_N = (np.searchsorted(keys_M, keys_N + bound, sorter=order_M) for bound in bounds)
             self._sorted.append((order_M, np.maximum(first_N, own_N - MOST), np.minimum(end_N, own_N + MOST)))
 
     def first(self, photo: int, copy: int) -> int | None:
