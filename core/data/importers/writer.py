@@ -182,8 +182,8 @@ def _open(drawing: Drawing) -> OpenedPhoto:
         orientation = stored.getexif().get(ExifTags.Base.Orientation)
         if stored.mode not in ("RGB", "L"):
             upright_rgb(stored)  # which raises for what has no colours
-        is_usual = isinstance(orientation, int) and 1 <= orientation <= 8
-        return OpenedPhoto(data, stored, orientation if is_usual else 1, is_stack)
+        usual = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+        return OpenedPhoto(data, stored, usual, is_stack)
     except UNREADABLE as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DataError(
