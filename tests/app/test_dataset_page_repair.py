@@ -77,7 +77,7 @@ def test_a_copy_that_would_mend_nothing_is_not_recommended(visit: Visit, tmp_pat
     root = make_pairs(tmp_path / "mine")
     analyse(root)
     app = visit("dataset", source="A folder", data=str(root), look="Findings")
-    assert any("few validation photos" in str(frame.value) for frame in app.dataframe)
+    assert any("few validation photos" in frame.value.to_string() for frame in app.dataframe)
     assert (app.button[-1].label, app.button[-1].proto.type) == ("Make a repaired copy", "secondary")
     assert "It would mend none of these findings" in texts(app)
 
