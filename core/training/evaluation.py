@@ -17,7 +17,7 @@ from core.data.images import mask_image, png_bytes
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
-from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.calibration import BINS, Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint, open_checkpoint
@@ -203,20 +203,22 @@ def evaluate(
     *,
     batch_size: int = 1,
     world: World = ALONE,
+    is_whole: bool = True,
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count its pixels; yields results in the order of the pairs.
 
     The loss is computed as in training, at the model's image size. Larger batches are faster for small images and round
-    slightly differently (`predictor`). Several processes share the batches, and each yields all results.
+    slightly differently (`predictor`). Several processes share the batches, and each yields all results. Unless
+    `is_whole`, nothing is counted but pixels: no outlines, kinds of errors or calibration.
     """
     for first in range(0, len(pairs), batch_size * world.size):
         start = first + world.rank * batch_size
         own = range(len(pairs))[start : start + batch_size]
-        yield from world.gathered(_evaluate_batch(predictor, pairs, own, classes) if own else [])
+        yield from world.gathered(_evaluate_batch(predictor, pairs, own, classes, is_whole=is_whole) if own else [])
 
 
 def _evaluate_batch(
-    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batch: range, classes: Classes
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batch: range, classes: Classes, *, is_whole: bool
 ) -> list[ImageResult]:
     read = [pairs.with_truth(index) for index in batch]
     logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in read]))
@@ -224,13 +226,15 @@ def _evaluate_batch(
     for index, pair, logits_KSS in zip(batch, read, logits_NKSS, strict=True):
         size = pair.truth_HW.shape
         predicted_HW = resolve(predictor.part_of(logits_KSS, size), size).mask_HW
-        results.append(_result(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes))
+        name = pairs.samples[index].name
+        results.append(_result(name, pair, logits_KSS, predicted_HW, classes, is_whole=is_whole))
     return results
 
 
 def _result(
-    name: str, pair: WholePair, logits_KSS: Tensor, predicted_HW: NDArray[np.uint8], classes: Classes
-) -> ImageResult:
+    name: str, pair: WholePair, logits_KSS: Tensor, predicted_HW: NDArray[np.uint8], classes: Classes, *,
+    is_whole: bool,
+) -> ImageResult:  # fmt: skip
     truth_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
     return image_result(
         name,
@@ -239,7 +243,8 @@ def _result(
         len(classes),
         loss=float(cross_entropy(logits_KSS[None], truth_SS[None])),
         mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
-        bins_3B=_calibration(logits_KSS, truth_SS),
+        bins_3B=_calibration(logits_KSS, truth_SS) if is_whole else np.zeros((3, BINS)),
+        is_whole=is_whole,
     )
 
 
