@@ -51,6 +51,24 @@ def refuse_misread(picture: Image.Image) -> None:
         raise Refused("is a TIFF of more than 8 bits in which white is 0; save it with 8 bits per channel")
 
 
+def refuse_stack(picture: Image.Image) -> None:
+    """Raise `Refused` for an opened mask that is one of several in its file, as those of the classes in a stack."""
+    if (number := num_alike(picture)) > 1:
+        raise Refused(f"holds {number} pictures, and only the first would be read; save each as a file of its own")
+
+
+def num_alike(picture: Image.Image) -> int:
+    """Return the number of pictures in an opened file: 1 where those behind the first are previews of another size."""
+    number = int(getattr(picture, "n_frames", 1))
+    if number == 1:
+        return 1
+    size = picture.size
+    picture.seek(1)
+    is_preview = picture.size != size
+    picture.seek(0)
+    return 1 if is_preview else number
+
+
 def refuse_unscaled(picture: Image.Image) -> None:
     """Raise `Refused` for a picture of measurements."""
     if picture.mode in UNSCALED_MODES:

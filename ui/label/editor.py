@@ -36,7 +36,7 @@ from core.model.output.render import overlay
 from ui import address, cached
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
 from ui.label.queue import LABELS, ONLY_BACKGROUND, beside, next_to_label
-from ui.label.tab import hold, tab
+from ui.label.tab import hold, is_open, tab
 from ui.page import showing_errors
 from ui.pictures import reduced
 from ui.words import plain
@@ -100,11 +100,11 @@ def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -
 
 
 def _ask_accept(label_set: LabelSet, name: str, *, is_empty: bool) -> bool:
-    """Draw the button that accepts a proposal, and its key; one without an object takes a second button, without."""
+    """Draw the button that accepts a proposal; one without an object takes a second button, with a key of its own."""
     asked = (str(label_set.root), name, stamp(proposal_file(label_set, name)))
     if is_empty and st.session_state.get(_ASKED) == asked:
         st.markdown("Is the whole photo background?", width="content")
-        return st.button("Yes, all of it", icon=":material/check:")
+        return st.button("Yes, all of it", icon=":material/check:", shortcut="y")
     is_pressed = st.button(
         "Accept", type="secondary" if is_empty else "primary", icon=":material/check:", shortcut="a",
         help="The model found no object here: the whole photo would be background. You are asked first."
@@ -158,8 +158,9 @@ def _take(root: Path, names: Sequence[str], event: CanvasEvent) -> str:
     version, had_mask = event.base_version, label_set.mask_file(event.name).exists()
     if event.mask_HW is not None:
         version = save_label(
-            label_set, event.name, event.mask_HW, base_version=version, seen=event.seen_version, tab=tab()
-        )
+            label_set, event.name, event.mask_HW, base_version=version, seen=event.seen_version, tab=tab(),
+            is_open=bool(tab()) and is_open(label_set, event.name),
+        )  # fmt: skip
     if event.action == "done":
         mark_done(label_set, event.name)
         open_photo(next_to_label(names, label_set.states(), event.name))

@@ -197,7 +197,9 @@ class TrainingLoop:
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
-            self._step.split_to_fit(own, memory.memory_share(self.device, self.world) // self._photo_bytes())
+            share = memory.memory_share(self.device, self.world)
+            if not memory.surely_fits(self.config, own, share):
+                self._step.split_to_fit(own, share // self._photo_bytes())
 
     def _train_mode(self) -> None:
         model = self._step.model.train()
