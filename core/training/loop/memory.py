@@ -28,6 +28,9 @@ if sys.platform != "win32":
 SAFE_SHARE = 0.6
 """Share of the free memory that an automatic batch size may fill: the rest is for other programs and validation."""
 
+KEPT_SHARE = SAFE_SHARE
+"""Share of the free memory up to which what a step frees is kept for the next one (`heap`)."""
+
 MAX_AUTOMATIC_BATCH_SIZE = 64
 RESIDENT_SHARE = 0.05
 """The share of a GPU's free memory that the photos may take."""

@@ -15,6 +15,7 @@ from core.model.architectures import CoarseLogits
 from core.model.device import autocast, dtype_of, forget_freed_memory
 from core.model.fast import dynamo
 from core.training.distributed import ALONE, World, without_sync
+from core.training.loop.heap import KeptHeap
 from core.training.loop.memory import is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
 from core.training.loss import pixel_weight, segmentation_loss
@@ -32,6 +33,7 @@ class TrainingStep:
     model     the model in training
     average   the moving average of its weights, or None
     parts     number of parts of a batch; doubled whenever memory runs out
+    heap      keeps the memory that a step frees for the next one, where it `is_kept`
     notes     sentences about its decisions; the caller logs and clears them
     """
 
@@ -48,6 +50,7 @@ class TrainingStep:
         self.model = model
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.parts = 1
+        self.heap = KeptHeap()
         self.notes: list[str] = []
         self._world = world
         self._stages = stages if config.store_features else None
@@ -104,7 +107,8 @@ class TrainingStep:
         for group, multiplier in zip(self.optimizer.param_groups, self._multipliers, strict=True):
             group["lr"] = learning_rate * multiplier
         where = f"at step {steps_done + 1} (learning rate {learning_rate:.2g})"
-        loss = self._gradients(images_N3SS, masks_NSS, steps_done, where)
+        with self.heap.during_step():
+            loss = self._gradients(images_N3SS, masks_NSS, steps_done, where)
         self._clip(where)
         self._update()
         if self.average:

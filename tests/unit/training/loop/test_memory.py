@@ -1,18 +1,24 @@
 """What a step takes, what there is, and which errors mean that it was too little."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
 from core.classes import VOC_CLASSES
 from core.free_memory import free_bytes
 from core.model.architectures import CoarseLogits, build_model, split_backbone
-from core.training.loop import memory
+from core.training.loop import heap, memory
+from core.training.loop.heap import KeptHeap
 from core.training.loss import segmentation_loss
 from core.training.settings.config import TrainingConfig
+
+if sys.platform != "win32":
+    import resource
 
 GB = 10**9
 SMALL: dict[str, Any] = {"architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32}
@@ -99,3 +105,29 @@ def test_a_real_refusal_of_memory_is_known_as_one_and_other_errors_are_not() -> 
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert not memory.is_out_of_memory(caught.value)
     assert not memory.is_out_of_memory(OSError("DefaultCPUAllocator"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is asked to keep memory")
+def test_what_a_step_frees_is_kept_for_the_next_and_given_back_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page faults tell which pages Linux had to clear; the tensors are larger than what glibc keeps by itself."""
+    kept = KeptHeap()
+
+    def faults_of_step() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        with kept.during_step():
+            for _ in range(4):
+                torch.ones(16_000_000)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    plain = min(faults_of_step() for _ in range(2))
+    with kept:
+        kept.is_kept = True
+        faults_of_step()
+        assert faults_of_step() < plain / 10
+        monkeypatch.setattr(heap, "KEPT_S", -1.0)
+        faults_of_step()
+        assert faults_of_step() > plain / 10, "the time was over, and all was given back after the step before"
+        monkeypatch.undo()
+        faults_of_step()
+        held = psutil.Process().memory_info().rss
+    assert psutil.Process().memory_info().rss < held - 32_000_000
