@@ -81,7 +81,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
         for letter, model, result in zip("AB", chosen, results, strict=False):
             if len(results) > 1:
                 st.markdown(f"**{letter}**: {plain(model.label)}")
-            show_areas(shown_areas(result, look), look.colors(result.classes))
+            show_areas(shown_areas(result, look), look.colors(result.classes), is_void_striped=look.is_void_striped)
         whole = ", in int8" if cached_segments.is_in_int8(chosen[0].source) else ""
         st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s{whole}.")
         show_trust(chosen, look, photo, shown_areas(results[0], look), tta)

@@ -1,5 +1,6 @@
 """A clean home for every test, and the data they share."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.__main__ import NEW_OBJECTS
 from core.home import PROJECT_ROOT
 from core.model.weights import starter
 from tests.small_data import write_voc
@@ -21,6 +23,8 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir():
     if free_bytes > ROOM_BYTES:  # the suite needs 1 GB
         os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None  # of the processes that tests start too
 
+gc.set_threshold(NEW_OBJECTS)
+
 VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
 
 
@@ -28,6 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take minutes: at the end one process would work on them while the others wait."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let Python never look for garbage among modules and tests, which stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def thin_networks() -> Iterator[None]:
     """Build networks of few layers in this process: what is done with them is the same, and takes a third."""
-    from tests.small_models import make_networks_thin  # torch
+    from tests.thin_networks import make_networks_thin  # torch
 
     with pytest.MonkeyPatch.context() as patch:
         make_networks_thin(patch)

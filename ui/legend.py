@@ -12,10 +12,14 @@ from ui.charts import NEUTRAL
 from ui.words import percent
 
 
-def show_legend(class_ids: Iterable[int], classes: Classes, void: str = "void") -> None:
+def show_legend(
+    class_ids: Iterable[int], classes: Classes, void: str = "void", *, is_void_striped: bool = False
+) -> None:
     """Draw a colour chip and a name for each class but the background; id 255 is called `void`."""
     ids = sorted(set(class_ids) - {BACKGROUND})
-    chips = [_chip(classes.css_color(k), void if k == VOID else classes.names[k]) for k in ids]
+    chips = [
+        _chip(_color(k, classes, is_striped=is_void_striped), void if k == VOID else classes.names[k]) for k in ids
+    ]
     _show_chips(chips)
 
 
@@ -29,7 +33,7 @@ def _show_chips(chips: Sequence[str]) -> None:
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25rem .9rem;font-size:.875rem">{"".join(chips)}</div>')
 
 
-def show_areas(areas: Sequence[ClassArea], classes: Classes) -> None:
+def show_areas(areas: Sequence[ClassArea], classes: Classes, *, is_void_striped: bool = False) -> None:
     """Draw a table of the classes in a mask: share of the photo, and the model's mean confidence."""
     titles = {
         "Class": "What the model calls these pixels",
@@ -41,19 +45,27 @@ def show_areas(areas: Sequence[ClassArea], classes: Classes) -> None:
         f"{title}</th>"
         for title, meaning in titles.items()
     )
-    rows = "".join(_area_row(area, classes) for area in areas)
+    rows = "".join(_area_row(area, _color(area.id, classes, is_striped=is_void_striped)) for area in areas)
     style = "border-collapse:collapse;width:100%;max-width:26rem;font-size:.875rem"
     st.html(f'<table style="{style}"><tr>{heading}</tr>{rows}</table>')
 
 
-def _area_row(area: ClassArea, classes: Classes) -> str:
+def _area_row(area: ClassArea, color: str) -> str:
     share = "< 0.1 %" if area.share < 0.0005 else percent(area.share)
     cells = {
-        "Class": _chip(classes.css_color(area.id), area.name),
+        "Class": _chip(color, area.name),
         "Area": html.escape(share),
         "Confidence": percent(area.mean_confidence),
     }
     return "<tr>" + "".join(f'<td style="{_cell(title)}">{cell}</td>' for title, cell in cells.items()) + "</tr>"
+
+
+def _color(class_id: int, classes: Classes, *, is_striped: bool) -> str:
+    """Return the CSS background of a chip, that of void striped as `render.hatch` stripes it in the pictures."""
+    color = classes.css_color(class_id)
+    if class_id != VOID or not is_striped:
+        return color
+    return f"repeating-linear-gradient(135deg,{color} 0 .28em,color-mix(in srgb,{color},black) .28em .42em)"
 
 
 def _cell(title: str) -> str:

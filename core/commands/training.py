@@ -247,6 +247,8 @@ def show_estimate(document: Document) -> str:
         f"{a['label']:<24}{duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
         for a in document["alternatives"]
     ]
+    if document["not_faster"]:
+        lines.append(f"not faster here: {', '.join(document['not_faster'])}")
     if document["left_out"]:
         lines.append(f"not timed: {', '.join(document['left_out'])}")
     if document["others_share"] > NOTABLE_SHARE:

@@ -51,6 +51,24 @@ def refuse_misread(picture: Image.Image) -> None:
         raise Refused("is a TIFF of more than 8 bits in which white is 0; save it with 8 bits per channel")
 
 
+def refuse_stack(picture: Image.Image) -> None:
+    """Raise `Refused` for an opened mask that is one of several of its size in the file, as the classes of a stack.
+
+    Further pictures of other sizes are previews.
+    """
+    num_pictures = getattr(picture, "n_frames", 1)
+    if num_pictures == 1:
+        return
+    size = picture.size
+    picture.seek(1)
+    is_stack = picture.size == size
+    picture.seek(0)
+    if is_stack:
+        raise Refused(
+            f"holds {num_pictures} pictures, and only the first would be read; save each as a file of its own"
+        )
+
+
 def refuse_unscaled(picture: Image.Image) -> None:
     """Raise `Refused` for a picture of measurements."""
     if picture.mode in UNSCALED_MODES:

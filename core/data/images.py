@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from core.data.bit_depth import Refused, refuse_misread, refuse_unscaled, refused_tiff
+from core.data.bit_depth import Refused, refuse_misread, refuse_stack, refuse_unscaled, refused_tiff
 from core.data.srgb import to_srgb
 from core.errors import DataError
 from core.files import regular, replacing
@@ -59,9 +59,11 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
         with Image.open(regular(path), formats=PHOTO_FORMATS if is_photo else None) as image:
             if is_photo:
                 refuse_misread(image)
+            else:
+                refuse_stack(image)
             yield image
     except Refused as refused:
-        raise DataError(f"The photo {path} {refused}.") from refused
+        raise DataError(f"The {what} {path} {refused}.") from refused
     except FileNotFoundError:
         raise DataError(f"The {what} {path} does not exist; restore it or take it off the split list.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -156,7 +156,7 @@ def _reason(look: Look, class_names: Sequence[str]) -> str:
 
 def _about_distance(distance: float, *, is_near_labelled: bool) -> str:
     if distance >= FAR:
-        return "; unlike what is labelled" if is_near_labelled else "; unlike the photos before it"
+        return "; unlike what is labelled" if is_near_labelled else "; unlike the photos ranked before it"
     if distance <= NEAR:
-        return "; much like a labelled photo" if is_near_labelled else "; much like a photo before it"
+        return "; much like a labelled photo" if is_near_labelled else "; much like a photo ranked before it"
     return ""

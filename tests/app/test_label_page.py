@@ -235,6 +235,7 @@ def test_a_proposal_of_only_background_is_said_and_asked_about(look: Callable[..
     button(app, "Accept").click().run()
     assert not app.exception
     assert pets.states()["pet_0"] == State.PROPOSED, "asked, not accepted"
+    assert button(app, "Yes, all of it").proto.shortcut == "y", "not A, pressed twice"
     button(app, "Yes, all of it").click().run()
     assert pets.states()["pet_0"] == State.STARTED
     assert not read_mask(pets.masks()["pet_0"], 3).any()

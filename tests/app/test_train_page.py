@@ -280,7 +280,10 @@ def test_a_run_that_ends_near_the_floor_says_why_and_what_helps(
     write_records(run, 0)
     append(run, epoch_record(1, 0.05), RunEnded(outcome="finished", reason="", epochs_done=1, best_epoch=1,
                                                best_miou=0.05))  # fmt: skip
-    (said,) = (warning.value for warning in visit("train", run=run.path.name).warning)
+    app = visit("train", run=run.path.name)
+    (said,) = (warning.value for warning in app.warning)
+    assert button(app, "Extend").proto.type == "primary", "as advised"
+    assert "Set up a new run on this data" not in texts(app)
     assert said.startswith("The mIoU of 5.0 % is 1.5 points above the floor of 3.5 %")
     assert said.endswith("**Why:** it was trained for 4 steps only. **What to do:** extend the run.")
 

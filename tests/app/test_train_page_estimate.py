@@ -24,6 +24,7 @@ def estimate_for(data: Path, **changes: Any) -> Estimate:
         last_validation_seconds=4.0, checkpoint_seconds=2.0, num_checkpoints=3, epochs=10, batch_size=16,
         steps_per_epoch=10, num_train_images=160, num_val_images=40, peak_memory_bytes=2_000_000_000, precision="bf16",
         is_extrapolated=False, device="a CPU (2 threads)", left_out=("fp32 arithmetic",), measuring_seconds=20.0,
+        not_faster=("Output stride 16",),
         alternatives=(Alternative(label="Frozen backbone", changes={"freeze": "backbone"}, seconds_per_epoch=3.0,
                                   total_seconds=40.0, ratio=0.33, gives_up="Nearly everything.",
                                   is_extrapolated=False),),
@@ -67,6 +68,7 @@ def test_an_estimate_and_what_would_take_less(visit: Visit, demo_data: Path) -> 
     assert "About 2 min for 10 epochs" in said
     assert "10 steps of 0.8 s" in said
     assert "Not timed, for lack of time or memory: fp32 arithmetic." in said
+    assert "Timed, and not faster here: Output stride 16." in said
     assert "**Frozen backbone** · 40 s, 0.33 times as long" in said
     assert "Gives up: Nearly everything." in said
     assert app.selectbox(key="demo.freeze").value == "none"

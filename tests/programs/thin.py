@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import setitem
 from pathlib import Path
+from types import SimpleNamespace
 
 from core import jobs
 from core.__main__ import main
@@ -15,11 +17,9 @@ from core.__main__ import main
 
 def build_thin() -> None:
     """Build thin networks from here on; imports torch."""
-    import pytest
+    from tests.thin_networks import make_networks_thin
 
-    from tests.small_models import make_networks_thin
-
-    make_networks_thin(pytest.MonkeyPatch())
+    make_networks_thin(SimpleNamespace(setattr=setattr, setitem=setitem))
 
 
 hold = jobs.hold

@@ -1,10 +1,13 @@
-"""Networks of few layers, in this process and in every trainer that a test starts."""
+"""Networks of few layers, in this process and in every trainer that a test starts; commands in this process."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from core import jobs
+from tests.unit.conftest import core
+
+__all__ = ["core"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.data.images import write_mask
 from core.home import PROJECT_ROOT
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from tests.faulty_data import FAULTS, Patient
+from tests.unit.commands.calls import Command
 
 pytestmark = pytest.mark.slow
 
@@ -45,20 +47,22 @@ def orchard(tmp_path: Path) -> Path:
     return root
 
 
-def core(*arguments: object) -> Any:
-    """Run a command as a person does and return its document."""
+@pytest.fixture
+def answer(core: Command) -> Callable[..., Any]:
+    """Run a command in this process and return its document."""
+    return lambda *arguments: core(*arguments, "--json").document()
+
+
+def train(data: Path) -> Any:
+    """Train one epoch, in a process of its own, and return how it went."""
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
     ended = subprocess.run(
-        [sys.executable, "-m", jobs.PROGRAM, *map(str, arguments), "--json"],
+        [sys.executable, "-m", jobs.PROGRAM, "train", "--new", data.name, "--data", str(data), "--preset", "report",
+         *settings, "--json"],
         capture_output=True, text=True, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
-
-
-def train(data: Path) -> Any:
-    """Train one epoch and return how it went."""
-    settings = [f"--set={name}={value}" for name, value in TINY.items()]
-    return core("train", "--new", data.name, "--data", data, "--preset", "report", *settings)
 
 
 def palette_of(file: Path) -> list[list[int]]:
@@ -67,10 +71,10 @@ def palette_of(file: Path) -> list[list[int]]:
         return np.reshape(mask.getpalette() or [], (-1, 3))[: len(NAMES)].tolist()
 
 
-def test_from_the_folder_to_a_segmented_photo(orchard: Path, tmp_path: Path) -> None:
+def test_from_the_folder_to_a_segmented_photo(orchard: Path, tmp_path: Path, answer: Callable[..., Any]) -> None:
     own_palette = [[0x10, 0x10, 0x10], [0xCC, 0x22, 0x22], [0x22, 0xAA, 0x22]]
-    assert core("doctor", orchard)["counts"] == {"class missing in val": 1, "few validation photos": 1}
-    assert [entry["name"] for entry in core("stats", orchard)["classes"]] == NAMES
+    assert answer("doctor", orchard)["counts"] == {"class missing in val": 1, "few validation photos": 1}
+    assert [entry["name"] for entry in answer("stats", orchard)["classes"]] == NAMES
 
     trained = train(orchard)
     assert trained["outcome"] == "finished"
@@ -80,13 +84,13 @@ def test_from_the_folder_to_a_segmented_photo(orchard: Path, tmp_path: Path) -> 
     assert list(opened.meta.classes.colors) == COLORS
     assert opened.state["classifier.4.weight"].shape[0] == len(NAMES)
 
-    scores = core("evaluate", checkpoint, "--data", orchard, "--split", "val", "--masks", tmp_path / "masks")
+    scores = answer("evaluate", checkpoint, "--data", orchard, "--split", "val", "--masks", tmp_path / "masks")
     assert [entry["name"] for entry in scores["classes"]] == NAMES
     assert len(scores["confusion"]) == len(NAMES)
     assert all(palette_of(mask) == own_palette for mask in (tmp_path / "masks").iterdir())
 
     photo = orchard / "images" / "tree_0.jpg"
-    segmented = core("segment", photo, "--checkpoint", checkpoint, "--out", tmp_path / "out")["photos"][0]
+    segmented = answer("segment", photo, "--checkpoint", checkpoint, "--out", tmp_path / "out")["photos"][0]
     assert {entry["name"] for entry in segmented["classes"]} <= set(NAMES)
     assert palette_of(Path(segmented["mask"])) == own_palette
 
@@ -99,16 +103,16 @@ def test_from_the_folder_to_a_segmented_photo(orchard: Path, tmp_path: Path) -> 
     assert any(name in html and COLORS[NAMES.index(name)] in html for name in found)
 
 
-def test_what_cannot_be_trained_on_can_be_once_it_is_repaired(tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on_can_be_once_it_is_repaired(tmp_path: Path, answer: Callable[..., Any]) -> None:
     patient = Patient(tmp_path / "VOC2012")
     for fault in FAULTS:
         fault.plant_in(patient)
-    assert len(core("doctor", patient.root)["counts"]) >= len({fault.kind for fault in FAULTS})
+    assert len(answer("doctor", patient.root)["counts"]) >= len({fault.kind for fault in FAULTS})
     with pytest.raises(AssertionError, match="missing"):
         train(patient.root)
-    repaired = core("doctor", patient.root, "--repair", tmp_path / "copy")["repaired"]
+    repaired = answer("doctor", patient.root, "--repair", tmp_path / "copy")["repaired"]
     assert repaired["images"] > 30
     # Meant, or for want of photos; the repair keeps lists that somebody chose.
     may_stay = {"empty mask", "class missing in val", "class only in val", "few validation photos", "similar photo"}
-    assert set(core("doctor", repaired["data"])["counts"]) <= may_stay
+    assert set(answer("doctor", repaired["data"])["counts"]) <= may_stay
     assert train(tmp_path / "copy")["outcome"] == "finished"

@@ -16,7 +16,7 @@ from core.errors import ConfigError
 from core.model.architectures import MOBILENET, build_model
 from core.model.device import CPU
 from tests.bench import gpu
-from tests.small_models import make_networks_thin
+from tests.thin_networks import make_networks_thin
 
 
 def test_without_the_tests_there_is_nothing_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

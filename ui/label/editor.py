@@ -100,11 +100,11 @@ def show_head(label_set: LabelSet, name: str, state: State, taken: str | None) -
 
 
 def _ask_accept(label_set: LabelSet, name: str, *, is_empty: bool) -> bool:
-    """Draw the button that accepts a proposal, and its key; one without an object takes a second button, without."""
+    """Draw the button that accepts a proposal; one without an object takes a second button, with a key of its own."""
     asked = (str(label_set.root), name, stamp(proposal_file(label_set, name)))
     if is_empty and st.session_state.get(_ASKED) == asked:
         st.markdown("Is the whole photo background?", width="content")
-        return st.button("Yes, all of it", icon=":material/check:")
+        return st.button("Yes, all of it", icon=":material/check:", shortcut="y")
     is_pressed = st.button(
         "Accept", type="secondary" if is_empty else "primary", icon=":material/check:", shortcut="a",
         help="The model found no object here: the whole photo would be background. You are asked first."

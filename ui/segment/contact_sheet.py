@@ -88,7 +88,8 @@ def show_sheet_classes(smalls: Sequence[Small], look: Look, classes: Classes) ->
     """
     answers = [small.answers() for small in smalls]
     if look.kind != CONFIDENCE:
-        show_legend(_ids([look.shown_mask(each) for each in answers]), look.colors(classes))
+        ids = _ids([look.shown_mask(each) for each in answers])
+        show_legend(ids, look.colors(classes), is_void_striped=look.is_void_striped)
     kept = _ids([look.abstaining(each) for each in answers])
     ask_classes(kept, classes)
     return kept

@@ -55,6 +55,11 @@ class Look(NamedTuple):
         """Return the classes in the chosen colours."""
         return recolored(classes, self.palette)
 
+    @property
+    def is_void_striped(self) -> bool:
+        """Whether pictures have stripes where the model abstains: all but those of the mask alone."""
+        return self.threshold > 0 and self.kind != MASK
+
     def abstaining(self, answers: Answers) -> NDArray[np.uint8]:
         """Return the mask, void where the model is less sure than the threshold."""
         return np.where(answers.own_HW >= 255 * self.threshold, answers.mask_HW, np.uint8(VOID))

@@ -5,8 +5,11 @@ import streamlit as st
 from core import jobs
 from core.files import entries
 from core.report.content import evaluated_checkpoints
+from core.training.demo_run import is_drawn
 from core.training.run import edits, folders
 from core.training.run.folders import Run
+from core.training.run.health import health
+from core.training.run.learning import EXTEND
 from core.training.run.log import RunLog
 from core.training.settings.config import MAX_EPOCHS
 from ui import address
@@ -76,7 +79,8 @@ def ask_extension(run: Run, log: RunLog) -> None:
         "Extend to (epochs)", done + 1, MAX_EPOCHS, min(usual, MAX_EPOCHS), width=160,
         help="Goes on from last.pt with its optimizer and schedule, as if it had never ended.",
     )  # fmt: skip
-    if st.button("Extend", icon=":material/resume:"):
+    is_advised = any(advice.action == EXTEND for advice in health(log, state="finished", is_drawn=is_drawn(run)))
+    if st.button("Extend", type="primary" if is_advised else "secondary", icon=":material/resume:"):
         start(run, extend_to=int(epochs))
 
 

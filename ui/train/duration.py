@@ -147,6 +147,8 @@ def _show(found: Estimate, use: Callable[[dict[str, Any]], None]) -> None:
         st.caption(" · ".join(facts))
         for each in found.alternatives:
             _show_alternative(each, use)
+        if found.not_faster:
+            st.caption(f"Timed, and not faster here: {', '.join(found.not_faster)}.")
         if found.left_out:
             st.caption(f"Not timed, for lack of time or memory: {', '.join(found.left_out)}.")
 

@@ -12,7 +12,7 @@ from core.training import demo_run
 from core.training.run import folders
 from core.training.run.folders import Run
 from core.training.run.health import health
-from core.training.run.learning import AT_THE_FLOOR
+from core.training.run.learning import LABEL, LOOK, NEW_RUN
 from core.training.run.log import RunLog
 from core.training.run.milestones import CHOSEN, CHOSEN_ON_VAL
 from core.training.run.records import Record, RunEnded, seconds_between
@@ -70,6 +70,14 @@ ADVICE_BOXES = {
     "warning": (st.warning, ":material/warning:"),
     "error": (st.error, ":material/error:"),
 }
+
+
+LINKS: dict[str, tuple[str, str, dict[str, str]]] = {
+    LABEL: ("Label", "Label more photos", {}),
+    NEW_RUN: ("Train", "Set up a new run on this data", {"run": "new"}),
+    LOOK: ("Dataset", "Look at the masks", {}),
+}
+"""By what advice asks for, where it is done: page, label and query. A run is extended above the advice."""
 
 
 def label(entry: Entry | None) -> str:
@@ -161,9 +169,10 @@ def show_advice(run: Run, log: RunLog, state: str) -> None:
     for advice in health(log, state=state, is_drawn=demo_run.is_drawn(run)):
         box, icon = ADVICE_BOXES[advice.severity]
         box(advised(advice.sentence), icon=icon)
-        if advice.kind == AT_THE_FLOOR:
+        if advice.action in LINKS:
+            page, label, query = LINKS[advice.action]
             where = {"source": DEMO} if is_demo(Path(run.data)) else {"source": FOLDER, "data": run.data}
-            link_to("Train", "Set up a new run on this data", run="new", **where)
+            link_to(page, label, **query, **where)
     for message in dict.fromkeys(warned.message for warned in log.warnings):
         st.warning(plain(message), icon=":material/warning:")
     if log.bad_lines:

@@ -86,7 +86,9 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Parts):
-    """The time of the chosen settings, and alternatives; `left_out` names those that time or memory did not allow.
+    """The time of the chosen settings, and faster alternatives.
+
+    `left_out` names those that time or memory did not allow, `not_faster` those that were timed and save nothing here.
 
     `others_share`, in [0, 1], is the share of the processors that other programs used while it was measured. The
     estimate is valid for `data` with `files_key`, `settings` and `machine`; `created_s` is seconds since 1970.
@@ -102,6 +104,7 @@ class Estimate(Parts):
     files_key: str
     settings: dict[str, Any]
     machine: str
+    not_faster: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document that `estimate --json` prints."""
@@ -114,7 +117,7 @@ def from_dict(document: dict[str, Any]) -> Estimate:
     if values.pop("schema") != SCHEMA:
         raise ValueError("another version")
     values["alternatives"] = tuple(Alternative(**each) for each in values["alternatives"])
-    values["left_out"] = tuple(values["left_out"])
+    values |= {name: tuple(values.get(name, ())) for name in ("left_out", "not_faster")}
     found = Estimate(**values)
     parts: list[Estimate | Alternative] = [found, *found.alternatives]
     for part in parts:

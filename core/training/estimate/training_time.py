@@ -28,6 +28,9 @@ TOTAL_S = 80.0
 LEAST_S = 2.0
 """An alternative is not started with less time than this."""
 
+FASTER = 0.95
+"""An alternative is offered if it takes less than this share of the time: closer ones change places from try to try."""
+
 BEST_SHARE = 0.5
 """Assumed share of the epochs that are the best so far."""
 
@@ -78,7 +81,7 @@ def estimate(
     costs = timing.measure(config, dataset, device, limits=limits or timing.CHOSEN, clock=clock)
     chosen = parts_of(costs, config, preparation_s)
     changes = changes_of(config, costs.precision, has_fast_bf16=choose_precision("auto", device) == "bf16")
-    alternatives, left_out = [], []
+    alternatives, not_faster, left_out = [], [], []
     for number, change in enumerate(changes):
         on_progress(1 + number, 1 + len(changes))
         allowed_s = (began_s + TOTAL_S - clock()) / (len(changes) - number)
@@ -91,13 +94,18 @@ def estimate(
         except RunError:  # neither time nor memory
             left_out.append(change.label)
         else:
-            alternatives.append(_alternative(change, parts_of(cost, changed, chosen.preparation_seconds), chosen))
+            each = _alternative(change, parts_of(cost, changed, chosen.preparation_seconds), chosen)
+            if each.ratio < FASTER:
+                alternatives.append(each)
+            else:
+                not_faster.append(change.label)
     on_progress(1 + len(changes), 1 + len(changes))
     return Estimate(
         **asdict(chosen),
         device=device_name(device),
         alternatives=tuple(alternatives),
         left_out=tuple(left_out),
+        not_faster=tuple(not_faster),
         measuring_seconds=clock() - began_s,
         others_share=others.share(),
         created_s=time.time(),

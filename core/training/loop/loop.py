@@ -197,9 +197,10 @@ class TrainingLoop:
         self._step.parts = min(self._step.parts, max(1, own // LEAST_BATCH_SIZE))
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
-            photos = memory.memory_share(self.device, self.world) // self._photo_bytes()
-            self._step.split_to_fit(own, photos)
-            self._step.heap.is_kept = own / self._step.parts <= memory.KEPT_SHARE * photos
+            share = memory.memory_share(self.device, self.world)
+            self._step.heap.is_kept = memory.surely_fits(self.config, own, memory.KEPT_SHARE * share)
+            if not self._step.heap.is_kept:
+                self._step.split_to_fit(own, share // self._photo_bytes())
 
     def _train_mode(self) -> None:
         model = self._step.model.train()

@@ -37,6 +37,9 @@ RESIDENT_SHARE = 0.05
 WEIGHT_COPIES = 4
 """Besides the weights: at most their gradients, two moments (Adam) and copies in bf16."""
 
+MOST_BYTES_PER_PIXEL = 8_000
+"""More than a step saves for each pixel of a photo, in any architecture, with 255 classes and the auxiliary head."""
+
 MATTER_TO_MEMORY = ("architecture", "output_stride", "image_size", "aux_weight", "freeze", "freeze_batchnorm")
 
 OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
@@ -58,6 +61,11 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "mps":  # it shares the machine's memory
         return min(free_bytes(), torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return free_bytes()
+
+
+def surely_fits(config: TrainingConfig, batch_size: int, available: float) -> bool:
+    """Return whether a batch fits, whatever the architecture; else it has to be counted, which takes 0.6 s."""
+    return batch_size * config.image_size**2 * MOST_BYTES_PER_PIXEL <= available
 
 
 def photo_bytes(config: TrainingConfig, num_classes: int, precision: str) -> int:

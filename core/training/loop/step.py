@@ -16,7 +16,7 @@ from core.model.device import autocast, dtype_of, forget_freed_memory
 from core.model.fast import dynamo
 from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.heap import KeptHeap
-from core.training.loop.memory import is_out_of_memory
+from core.training.loop.memory import KEPT_SHARE, is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
 from core.training.loss import pixel_weight, segmentation_loss
 from core.training.settings.config import TrainingConfig
@@ -131,9 +131,10 @@ class TrainingStep:
         )
 
     def split_to_fit(self, batch_size: int, photos: int) -> None:
-        """Split batches until no part holds more than `photos`."""
+        """Split batches until no part holds more than `photos`; keep the heap where parts hold clearly fewer."""
         while math.ceil(batch_size / self.parts) > photos:
             self.split(batch_size)
+        self.heap.is_kept = batch_size / self.parts <= KEPT_SHARE * photos
 
     def _gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, steps_done: int, where: str) -> float:
         """Compute the batch's gradients, in more parts each time memory runs out, and return its loss."""

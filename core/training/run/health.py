@@ -77,7 +77,7 @@ def health(
         overfitting(log),
         _spikes(log.steps),
         _slow_loader(log),
-        _schedule_over(log),
+        None if weak else _schedule_over(log),  # whose remedy may be another one
     ]
     return sorted((advice for advice in found if advice), key=lambda advice: SEVERITIES.index(advice.severity))
 

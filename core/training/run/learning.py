@@ -37,22 +37,25 @@ FEW_PHOTOS = 2000
 """Fewer training photos than this are too few for random weights."""
 
 
-AT_THE_FLOOR = "at the floor"
-"""The kind of advice of `weakness`."""
 WHY, WHAT_TO_DO = "Why", "What to do"
 """What the two sentences of `weakness` begin with; pages print them bold."""
+
+
+ACTIONS = LABEL, NEW_RUN, EXTEND, LOOK = "label", "new run", "extend", "look at the data"
 
 
 @dataclass(frozen=True)
 class Advice:
     """One or two sentences about a problem: the observation, its meaning, and what to do.
 
-    `kind` is its short name, `severity` one of `health.SEVERITIES`.
+    `kind` is its short name, `severity` one of `health.SEVERITIES`, `action` one of `ACTIONS` or "": what the first
+    remedy is, so that a page leads to that and to nothing else.
     """
 
     kind: str
     severity: str
     sentence: str
+    action: str = ""
 
 
 def random_weights(log: RunLog) -> Advice | None:
@@ -107,28 +110,31 @@ def weakness(log: RunLog, miou: float | None = None, *, is_drawn: bool = False) 
         return None
     steps = log.epochs[-1].step
     photos = log.legs[-1].num_train_images
-    is_scarce = not is_drawn and photos < SCARCE_PHOTOS
+    is_scarce, overfits = not is_drawn and photos < SCARCE_PHOTOS, overfitting(log)
     causes = [
-        (is_scarce, f"it learned from {count(photos, 'photo')} only", "label more photos, and train on them"),
+        (is_scarce, f"it learned from {count(photos, 'photo')} only", "label more photos, and train on them", LABEL),
         (not is_drawn and random_weights(log), "it started from random weights, which need thousands of photos",
-         "start a new run from pretrained weights (init=auto)"),
-        (not is_scarce and steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only", "extend the run"),
-        (not_learning(log.epochs), "its training loss has not fallen", "try a tenth and ten times its learning rate"),
+         "start a new run from pretrained weights (init=auto)", NEW_RUN),
+        (not_learning(log.epochs), "its training loss has not fallen",
+         "start a new run at a tenth or ten times its learning rate", NEW_RUN),
+        (overfits and not is_scarce, "it learned its training photos by heart", "train on more photos", LABEL),
+        (not is_scarce and not overfits and steps < FEW_STEPS, f"it was trained for {count(steps, 'step')} only",
+         "extend the run", EXTEND),
     ]  # fmt: skip
-    likely = [(cause, remedy) for is_so, cause, remedy in causes if is_so]
+    likely = [its for is_so, *its in causes if is_so]
     if not likely:  # true of any weak model, so said only where nothing else explains it
         likely = (
-            [("it predicts background nearly everywhere", "check the masks on Dataset")]
+            [["it predicts background nearly everywhere", "check the masks on Dataset", LOOK]]
             if background_only_epochs(log)
-            else [("it has learned too little", "train longer or at another learning rate")]
+            else [["it has learned too little", "extend the run, or start one at another learning rate", EXTEND]]
         )
     gap = f"{100 * (miou - floor):.1f} points above" if miou > floor else "on or below"
     sentence = (
         f"The mIoU of {100 * miou:.1f} % is {gap} the floor of {100 * floor:.1f} %, the score of predicting background "
-        f"everywhere. {WHY}: {'; '.join(cause for cause, _ in likely)}. {WHAT_TO_DO}: "
-        f"{'; or else '.join(remedy for _, remedy in likely)}."
+        f"everywhere. {WHY}: {'; '.join(cause for cause, _, _ in likely)}. {WHAT_TO_DO}: "
+        f"{'; or else '.join(remedy for _, remedy, _ in likely)}."
     )
-    return Advice(AT_THE_FLOOR, "warning", sentence)
+    return Advice("at the floor", "warning", sentence, likely[0][2])
 
 
 def not_learning(epochs: Sequence[Epoch]) -> Advice | None:

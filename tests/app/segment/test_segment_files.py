@@ -65,7 +65,8 @@ def test_below_the_threshold_the_mask_is_void_and_the_table_says_so(
     assert not app.exception
     ids = np.asarray(Image.open(io.BytesIO(download("cat_mask.png", offered))))
     assert (ids == VOID).mean() > 0.9
-    assert "void" in next(html.proto.body for html in app.get("html") if "Confidence" in html.proto.body)
+    table = next(html.proto.body for html in app.get("html") if "Confidence" in html.proto.body)
+    assert "repeating-linear-gradient" in table.partition("void")[0], "its swatch has the stripes of the picture"
 
 
 def test_a_class_can_be_hidden_and_colours_changed_without_touching_the_mask(

@@ -42,6 +42,17 @@ def test_a_one_bit_mask_holds_the_ids_0_and_1(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png", 2), np.eye(4))
 
 
+def test_a_stack_of_masks_is_told_and_a_mask_with_a_preview_is_read(tmp_path: Path, one_sentence: Check) -> None:
+    """One picture for each class: the first was read, and the other classes were background."""
+    masks = [Image.new("L", (4, 4), number) for number in (1, 0, 0)]
+    masks[0].save(file := tmp_path / "m.tif", save_all=True, append_images=masks[1:])
+    with pytest.raises(DataError) as caught:
+        read_mask(file, 2)
+    assert "holds 3 pictures" in one_sentence(caught.value, file)
+    masks[0].save(file, save_all=True, append_images=[masks[1].resize((2, 2))])
+    assert read_mask(file, 2).min() == 1
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "LA"])
 def test_a_colour_picture_is_no_mask(tmp_path: Path, mode: str, one_sentence: Check) -> None:
     file = tmp_path / "m.png"

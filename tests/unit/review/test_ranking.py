@@ -50,6 +50,9 @@ def test_what_is_like_a_labelled_photo_comes_last() -> None:
     assert {each.name for each in order[:3]} == {"other_1", "other_2", "other_3"}
     assert order[0].reason == "unsure over 30 % of the photo, mostly between cat and dog; unlike what is labelled."
     assert order[-1].reason.endswith("much like a labelled photo.")
+    assert ranked(looks, [], NAMES)[1].reason.endswith("; unlike the photos ranked before it."), (
+        "rows have other orders"
+    )
 
 
 def test_the_order_of_the_files_does_not_matter() -> None:

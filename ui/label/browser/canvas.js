@@ -196,10 +196,10 @@ class Canvas {
 
   key(event) {
     const { key } = event, isTyping = event.target.matches?.("input, select"), isOnStage = event.target === this.stage;
-    // Streamlit's own keys (R starts the script again, C empties its cache) listen to the whole page; so does A, which
-    // accepts a proposal.
+    // Streamlit's own keys (R starts the script again, C empties its cache) listen to the whole page; so do A, which
+    // accepts a proposal, and Y, which answers the question about an empty one.
     const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey || event.altKey;
-    if (key.toLowerCase() !== "a" || isTyping || hasModifier) event.stopPropagation();
+    if (!["a", "y"].includes(key.toLowerCase()) || isTyping || hasModifier) event.stopPropagation();
     if (isTyping && !/^[a-z[\]]$/i.test(key)) return;
     if (this.control(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!this.stageKey(event, isOnStage) && !this.plainKey(event)) return;

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from core.classes import Classes, read_classes
 from core.data.importers.masks.mask_file import CUT, any_color, is_smoothed, read_mask_file
@@ -37,6 +39,7 @@ SEPARATORS = "_."
 LOSSLESS_SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
 OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?<=[^\W\d])[-_.]\d+$")
 
+SEVERAL = "Masks of several values, each of which was taken for the class"
 OTHER_CASE = "Masks whose names differ from their photo's in upper and lower case"
 
 ClassMask = tuple[str, Path]
@@ -45,10 +48,13 @@ ClassMask = tuple[str, Path]
 
 def recognise_class_masks(source: Source) -> str | None:
     """Return what speaks for a mask for each class: masks called by photo and class, or in folders of classes."""
+    notes = Notes()
     try:
-        plan = plan_class_masks(source, Notes())
+        plan = plan_class_masks(source, notes)
         plan.drawings[0].paint((1, 1))
     except DataError:
+        return None
+    if any(sentence.startswith(SEVERAL) for sentence in notes.sentences()):
         return None
     names, folders = plan.classes.names[1:], {drawing.file.parent for drawing in plan.drawings}
     is_known = source.photos or all(folder == source.path or says_photos(folder.name) for folder in folders)
@@ -183,15 +189,14 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
     """
     picture = read_mask_file(file)
     is_lossy = file.suffix.lower() in JPEG_SUFFIXES
-    grey_HW = np.asarray(picture.convert("L") if is_lossy else picture)
-    is_counted = is_lossy or picture.mode in ("L", "P")
-    counted = np.unique(grey_HW, return_counts=True) if is_counted else (np.zeros(0), np.zeros(0))
-    levels, counts = counted[0], dict(zip(*(part.tolist() for part in counted), strict=True))
+    grey_HW, is_grey = _values(picture, is_lossy=is_lossy)
+    levels, numbers = np.unique(grey_HW, return_counts=True)
+    counts = dict(zip(levels.tolist(), numbers.tolist(), strict=True))
     if is_lossy and levels[-1] >= CUT and not is_smoothed(counts, is_lossy=True):
         raise DataError(
             f"{file} is a JPEG of many greys, not black and white, so it is not a mask of a class; take it out."
         )
-    if is_lossy or (picture.mode == "L" and is_smoothed(counts, is_lossy=False)):
+    if is_lossy or (is_grey and is_smoothed(counts, is_lossy=False)):
         notes.count(f"{'JPEG' if is_lossy else 'Smoothed'} masks cut at {CUT} of 255", file)
         return grey_HW >= CUT
     several = len(levels) - (levels[:1] == 0).sum() > 1
@@ -201,8 +206,21 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
             f"{file} holds several values ({listed}), and '{label}' is not the name of a class; import the masks as "
             "id-masks, or as color-table."
         )
-    notes.count("Masks of several values, each of which was taken for the class", file, several)
+    notes.count(SEVERAL, file, several)
     return any_color(picture)
+
+
+def _values(picture: Image.Image, *, is_lossy: bool) -> tuple[NDArray[Any], bool]:
+    """Return the greys of a mask on black, and True; of a mask in colours, or a deep one, its values, and False."""
+    if is_lossy or picture.mode in ("L", "1"):
+        return np.asarray(picture.convert("L")), True
+    if picture.mode.startswith(("I", "F")):
+        return np.asarray(picture), False
+    rgba = picture.convert("RGBA")
+    rgb_HW3 = np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba))[:, :, :3].astype(np.int64)
+    if (rgb_HW3 == rgb_HW3[:, :, :1]).all():
+        return rgb_HW3[:, :, 0], True
+    return rgb_HW3 @ (1, 256, 65536), False
 
 
 def _paint(masks: Sequence[ClassMask], ids: dict[str, int], notes: Notes, _size: Size) -> NDArray[np.uint8]:

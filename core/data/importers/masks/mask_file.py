@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.data.bit_depth import Refused, refuse_stack
 from core.data.importers.plan import Size
 from core.errors import DataError
 from core.files import regular
@@ -55,8 +56,11 @@ def read_picture(data: bytes, what: str) -> Image.Image:
         with Image.open(io.BytesIO(data)) as picture:
             picture.verify()  # the checksums of a PNG, which `load` ignores: a flipped bit may be another class
         with Image.open(io.BytesIO(data)) as picture:
+            refuse_stack(picture)
             picture.load()
             return picture
+    except Refused as refused:
+        raise DataError(f"{what} {refused}.") from refused
     except UNREADABLE as error:
         raise DataError(f"{what} cannot be read ({error}); export it again.") from error
 

@@ -16,6 +16,7 @@ from core.data.importers.masks.picture_path import Picture, picture_of
 from core.data.importers.notes import Notes
 from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Source
+from core.data.importers.source_splits import WORD
 from core.data.pair_names import JPEG_SUFFIXES, PHOTO_SUFFIXES, composed
 from core.errors import DataError
 
@@ -24,6 +25,9 @@ UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")
 
 
 COLOR_ENDING = re.compile(r"[-_]color$", re.IGNORECASE)
+DRAWN_BY_HAND = re.compile(r"manual\d?$|^_(?:1st|2nd)HO$")
+"""Retinas come with masks of their vessels that are called so, and with masks of the field of view."""
+SPLIT_BEHIND = re.compile(rf"[-_]{WORD}$", re.IGNORECASE)
 IDS_ENDING = re.compile(r"[-_]label(?:Train)?Ids$", re.IGNORECASE)
 
 
@@ -37,7 +41,9 @@ class Pair:
 
 
 def is_of_class(pair: Pair, source: Source) -> bool:
-    """Return whether a mask lies in a folder of its own, which may be called after a class."""
+    """Return whether a mask called as its photo lies in a folder of its own, which may be called after a class."""
+    if picture_of(pair.mask, pair.mask.parent).role:
+        return False
     folders = {
         picture_of(file, source.path).folders for file in (pair.photo, pair.mask) if file.is_relative_to(source.path)
     }
@@ -121,6 +127,10 @@ def _chosen_masks(masks: list[Picture], source: Source, notes: Notes, *, is_colo
             kinds = ", ".join(sorted({one.kind for one in masks})) or "none"
             raise DataError(f"{source.path} holds no masks called {source.masks}; there are: {kinds}.")
         return chosen
+    if drawn := [one for one in masks if DRAWN_BY_HAND.search(one.kind)]:
+        fields = [one.file for one in masks if one not in drawn]
+        notes.count_all("Masks left out, as of the field of view, because others are called drawn by hand", fields)
+        masks = drawn
     unwanted = IDS_ENDING if is_colored else COLOR_ENDING
     preferred = [one for one in masks if not unwanted.search(one.file.stem)]
     keys = {one.key for one in preferred}
@@ -141,6 +151,7 @@ def _paired(photos: Sequence[Picture], masks: Sequence[Picture], notes: Notes) -
         lambda one: one.key,
         lambda one: (one.place, composed(one.file.stem)),
         lambda one: (one.place, one.stem.casefold()),
+        lambda one: (one.place, SPLIT_BEHIND.sub("", one.stem)),
     )
     taken = {one.file for pair in within for one in pair}
     own = {one.place for one in photos if one.role or one.file in taken} & {one.place for one in masks}
@@ -154,7 +165,8 @@ def _paired(photos: Sequence[Picture], masks: Sequence[Picture], notes: Notes) -
     notes.count_all("Pairs of two folders, found by their names alone", [photo.file for photo, _ in across])
     pairs = []
     for photo, mask in [*within, *across]:
-        is_other_case = photo.stem != mask.stem and composed(photo.file.stem) != composed(mask.file.stem)
+        is_other_case = photo.stem != mask.stem and photo.stem.casefold() == mask.stem.casefold()
+        is_other_case = is_other_case and composed(photo.file.stem) != composed(mask.file.stem)
         notes.count("Pairs whose names differ in upper and lower case", photo.file, is_other_case)
         pairs.append(Pair(photo.file, mask.file, photo.split or mask.split))
     return sorted(pairs, key=lambda pair: pair.photo)

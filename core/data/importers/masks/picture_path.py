@@ -18,7 +18,7 @@ PHOTO_WORDS = _words(
 )
 MASK_WORDS = _words(
     "mask masks label labels labelids ann anns annot annots annotation annotations gt gts gtfine gtcoarse groundtruth "
-    "segmentationclass segmentation segmentations seg trimap trimaps"
+    "segmentationclass segmentation segmentations seg trimap trimaps manual manual1 manual2"
 )
 OTHER_WORDS = _words("segmentationobject segmentationclassnpy visualization viz overlay overlays instances panoptic")
 """Folders and names of what is neither: masks of single objects, copies of the masks, pictures for people."""
@@ -31,7 +31,7 @@ MASKS_OF_SUBSET = re.compile(r"(.*[^-_. ])annot")
 PHOTO_ENDING = re.compile(r"(?:_leftImg8bit|[-_. ](?:sat|img|image|rgb|photo))$", re.IGNORECASE)
 MASK_ENDING = re.compile(
     r"(?:_gt(?:Fine|Coarse))?(?:[-_. ](?:masks?|labels?|labelIds|labelTrainIds|instanceIds|instanceTrainIds|color|gt|"
-    r"seg|segmentation|annotation|lab|groundtruth|trimap|viz)|_L|_P)$"
+    r"seg|segmentation|annotation|lab|groundtruth|trimap|viz|manual\d?|1stHO|2ndHO)|_L|_P)$"
 )
 MASK_ENDING_ANY_CASE = re.compile(MASK_ENDING.pattern.replace("|_L|_P", ""), re.IGNORECASE)
 OTHER_ENDING = re.compile(r"[-_](?:instanceIds|instanceTrainIds|viz)$", re.IGNORECASE)

@@ -25,7 +25,8 @@ from core.model.architectures import EFFICIENTNET, build_model
 from core.model.checkpoint import export as exports
 from core.model.checkpoint.checkpoint_file import OpenedCheckpoint, open_checkpoint, save_checkpoint
 from core.model.checkpoint.export import FORMATS, HALF_TOLERANCE, TOLERANCE, export
-from tests.small_models import META, is_equal, make_networks_thin, same_logits
+from tests.small_models import META, is_equal, same_logits
+from tests.thin_networks import make_networks_thin
 
 NAMES = ("background", "apple", "leaf")
 APPLES = replace(

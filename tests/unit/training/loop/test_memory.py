@@ -11,7 +11,7 @@ import torch
 
 from core.classes import VOC_CLASSES
 from core.free_memory import free_bytes
-from core.model.architectures import CoarseLogits, build_model, split_backbone
+from core.model.architectures import ARCHITECTURES, MOBILENET, CoarseLogits, build_model, split_backbone
 from core.training.loop import heap, memory
 from core.training.loop.heap import KeptHeap
 from core.training.loss import segmentation_loss
@@ -47,6 +47,14 @@ def test_what_a_photo_takes_is_what_a_real_step_keeps(settings: dict[str, Any]) 
     config = TrainingConfig(**SMALL | settings)
     predicted = memory.photo_bytes(config, len(VOC_CLASSES), "fp32")
     assert predicted == pytest.approx((really_kept(config, 4) - really_kept(config, 2)) / 2, rel=0.001)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_architecture_takes_more_than_what_is_called_the_most(architecture: str) -> None:
+    """Else a batch for which the machine would be killed would count as one that surely fits."""
+    stride = 16 if architecture == MOBILENET else 8
+    config = TrainingConfig(architecture=architecture, output_stride=stride, image_size=32, aux_weight=0.4)
+    assert not memory.surely_fits(config, 2, 2 * memory.photo_bytes(config, 255, "fp32"))
 
 
 def test_half_precision_and_a_frozen_backbone_take_less() -> None:

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from core.training.run.health import SEVERITIES, health
 from core.training.run.learning import (
     BLIND_EPOCHS,
+    EXTEND,
     FEW_PHOTOS,
+    LABEL,
+    LOOK,
+    NEW_RUN,
     WINDOW_EPOCHS,
     Advice,
     background_only_epochs,
@@ -149,29 +153,35 @@ def test_scores_that_stay_at_the_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("init", "loss", "cat", "miou", "said"),
+    ("init", "loss", "cat", "miou", "action", "said"),
     [
-        (
-            "imagenet",
-            0.5,
-            0.1,
-            0.34,
-            ["on or below the floor of 35.0 %", "trained for 20 steps only", "extend the run"],
-        ),
-        ("random", 0.5, 0.1, 0.37, ["2.0 points above the floor", "random weights", "pretrained weights (init=auto)"]),
-        ("imagenet", 2.0, 0.0, 0.35, ["predicts background nearly everywhere", "check the masks on Dataset"]),
+        ("imagenet", 0.5, 0.1, 0.34, EXTEND,
+         ["on or below the floor of 35.0 %", "trained for 20 steps only", "extend the run"]),
+        ("random", 0.5, 0.1, 0.37, NEW_RUN,
+         ["2.0 points above the floor", "random weights", "pretrained weights (init=auto)"]),
+        ("imagenet", 2.0, 0.0, 0.35, LOOK, ["predicts background nearly everywhere", "check the masks on Dataset"]),
+        ("imagenet", 2.0, 0.1, 0.35, EXTEND, ["it has learned too little", "extend the run, or"]),
     ],
-)
+)  # fmt: skip
 def test_a_run_that_ended_near_the_floor_says_why_and_what_helps(
-    init: str, loss: float, cat: float, miou: float, said: list[str]
+    init: str, loss: float, cat: float, miou: float, action: str, said: list[str]
 ) -> None:
-    """A run of two epochs that scored the floor ended without a word: the checks waited for five."""
-    steps = 10 if cat else 100
+    """A run of two epochs that scored the floor ended without a word: the checks waited for five.
+
+    What a page leads to is the first remedy: beside *extend the run* stood a link to a new run.
+    """
+    steps = 100 if loss > 1 else 10
     weak = [epoch(number, miou=miou, train_loss=loss, iou=[0.7, cat], step=steps * number) for number in (1, 2)]
     found = only([leg(init=init), *weak], "finished")
-    assert (found.kind, found.severity) == ("at the floor", "warning")
+    assert (found.kind, found.severity, found.action) == ("at the floor", "warning", action)
     assert [text for text in said if text not in found.sentence] == []
     assert advice_on([leg(), *weak]) == [], "while it trains it may still rise"
+
+
+def test_a_weak_run_that_learns_by_heart_is_not_to_be_extended() -> None:
+    late = [epoch(number, val_loss=1 + 0.1 * number, miou=0.36, is_best=number == 1) for number in range(1, 9)]
+    weak = weakness(log_of([leg(), *late])) or Advice("", "", "")
+    assert (weak.action, "extend" in weak.sentence) == (LABEL, False)
 
 
 def test_a_checkpoint_is_weak_by_its_own_score() -> None:

@@ -171,8 +171,10 @@ def test_numbers_of_single_objects_are_no_classes_and_smoothed_masks_are_cut(
     smooth = large.resize((48, 32), Image.Resampling.BILINEAR)
     for number, photo in enumerate(["a", "b"]):
         draw_photo(tmp_path / "set" / f"{photo}.jpg", number, (48, 32))
-        for label in ("leaf_0", "leaf_1", "stem_0"):
-            smooth.save(tmp_path / "set" / f"{photo}_{label}.png")
+        white = Image.new("L", smooth.size, 255)
+        pictures = {"leaf_0": smooth, "leaf_1": smooth.convert("RGB"), "stem_0": Image.merge("LA", (white, smooth))}
+        for label, picture in pictures.items():
+            picture.save(tmp_path / "set" / f"{photo}_{label}.png")
     imported = import_data("auto", tmp_path / "set", tmp_path / "out")
     assert imported.classes.names == ("background", "leaf", "stem")
     assert all(np.array_equal(mask_HW == 2, np.asarray(smooth) >= 128) for mask_HW in sound(imported).values())
@@ -216,3 +218,12 @@ def test_a_folder_of_photos_is_not_a_class(
         draw_photo(tmp_path / "set" / "copies" / f"{photo}.jpg", number)
     assert "in no format that is recognised" in refused("auto", tmp_path / "set")
     assert "is a JPEG of many greys" in refused("class-masks", tmp_path / "set")
+
+
+def test_masks_of_several_colours_are_not_taken_for_those_of_a_class(
+    source: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    """SuperAnnotate's `a.jpg___save.png` became a class jpg___save, and nothing was said."""
+    for name in ("a", "b"):
+        draw_photo(source / f"{name}.jpg___save.png", 3)
+    assert "in no format that is recognised" in refused("auto", source)

@@ -232,12 +232,48 @@ def test_binary_masks_that_are_smoothed_or_jpeg_are_cut_in_the_middle(
     assert any("grey pixels cut at 128 of 255" in note for note in imported.notes)
 
 
-def test_of_0_and_255_alone_the_object_is_255(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("white", [255, 65_535])
+def test_of_black_and_white_alone_the_object_is_white(
+    source: Path, tmp_path: Path, sound: Callable[..., Any], white: int
+) -> None:
+    """White of 16 bits ended in a traceback."""
     for photo in "ab":
-        save(source / "masks" / f"{photo}.png", truth(255, 255).astype(np.uint8))
+        save(source / "masks" / f"{photo}.png", truth(white, white).astype(np.min_scalar_type(white)))
     imported = import_data("auto", source, tmp_path / "out")
     assert all(mask_HW.sum() == 14 for mask_HW in sound(imported).values())
-    assert any("255 is taken for the object" in note for note in imported.notes)
+    assert any(f"{white} is taken for the object" in note for note in imported.notes)
+
+
+STACK = [Image.fromarray((truth() == value).astype(np.uint8)) for value in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask", "mask_HW", "expected"),
+    [
+        ("{}", "masks/{}.png", truth(0, 0), "hold no class: every pixel is 0, the background, or void"),
+        ("{}", "masks/{}.tif", STACK, "masks/a.tif holds 2 pictures, and only the first would be read"),
+        ("{}", "masks/{}.gif", STACK, "masks/a.gif holds 2 pictures, and only the first would be read"),
+        ("{}", "annotations/trimaps/{}.png", truth() + 1, "is called as the masks of the Oxford pets"),
+        ("ADE_val_0000000{}", "masks/ADE_val_0000000{}.png", truth(), "give --names ade20k for its own"),
+    ],
+)
+def test_masks_that_would_be_misread_are_refused(
+    source: Path,
+    draw_photo: Callable[..., Path],
+    refused: Callable[..., str],
+    photo: str,
+    mask: str,
+    mask_HW: Any,
+    expected: str,
+) -> None:
+    """Of a stack the first picture alone was read, masks without an object ended in a traceback, and `wall` was 0."""
+    for number, name in enumerate("12" if photo != "{}" else "ab"):
+        draw_photo(source / "images" / f"{photo.format(name)}.jpg", number)
+        if mask_HW is STACK:
+            save(source / mask.format(name), STACK[0], save_all=True, append_images=STACK[1:])
+        else:
+            save(source / mask.format(name), mask_HW.astype(np.uint8))
+    assert expected in refused("id-masks", source)
 
 
 def test_ids_in_a_jpeg_are_refused(source: Path, refused: Callable[..., str]) -> None:

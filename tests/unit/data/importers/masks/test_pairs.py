@@ -72,3 +72,38 @@ def test_pairs_of_two_folders_are_noted(tmp_path: Path, draw_photo: Callable[...
         save(root / "masks" / f"{name}.png", MASK_HW)
     notes = import_data("id-masks", root, tmp_path / "out").notes
     assert any("Pairs of two folders, found by their names alone: 2" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask", "field"),
+    [
+        ("{0}/images/{1}_{0}.png", "{0}/1st_manual/{1}_manual1.gif", "{0}/mask/{1}_{0}_mask.gif"),
+        ("images/{1}_dr.jpg", "manual1/{1}_dr.tif", "mask/{1}_dr_mask.tif"),
+        ("{1}L.jpg", "{1}L_1stHO.png", "{1}L_mask.png"),
+    ],
+)
+def test_a_mask_of_the_field_of_view_is_not_that_of_the_vessels(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str], photo: str, mask: str, field: str
+) -> None:
+    """Of DRIVE the discs were read, which are called mask, and of CHASE two classes called 1stHO and 2ndHO."""
+    root = tmp_path / "set"
+    for number, (split, name) in enumerate([("training", "21"), ("training", "22"), ("test", "01")]):
+        draw_photo(root / photo.format(split, name), number)
+        save(root / mask.format(split, name), 255 * MASK_HW)
+        save(root / field.format(split, name), np.full_like(MASK_HW, 255))
+    imported = import_data("auto", root, tmp_path / "out")
+    assert imported.pixels == (3 * 82, 3 * 14)
+    assert any("as of the field of view, because others are called drawn by hand: 3" in n for n in imported.notes)
+    if "HO" in mask:
+        save(root / "21L_2ndHO.png", 255 * MASK_HW)
+        assert "choose with --masks _1stHO or _2ndHO" in refused("auto", root)
+
+
+def test_masks_with_an_ending_are_of_no_class_whatever_their_folder_is_called(
+    tmp_path: Path, draw_photo: Callable[..., Path]
+) -> None:
+    """ISIC's masks were not recognised, and no cause was named."""
+    for number, name in enumerate(["ISIC_1", "ISIC_2"]):
+        draw_photo(tmp_path / "set" / "ISIC-2017_Training_Data" / f"{name}.jpg", number)
+        save(tmp_path / "set" / "ISIC-2017_Training_Part1_GroundTruth" / f"{name}_segmentation.png", 255 * MASK_HW)
+    assert import_data("auto", tmp_path / "set", tmp_path / "out").pixels == (2 * 82, 2 * 14)
