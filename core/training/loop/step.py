@@ -1,6 +1,7 @@
 """One training step: forward, loss, gradients, update; in parts if a whole batch does not fit into memory."""
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -18,6 +19,7 @@ from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.heap import KeptHeap
 from core.training.loop.memory import KEPT_SHARE, is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
+from core.training.loop.replay import Replay
 from core.training.loss import pixel_weight, segmentation_loss
 from core.training.settings.config import TrainingConfig
 from core.training.settings.fitting import LEAST_BATCH_SIZE
@@ -62,6 +64,8 @@ class TrainingStep:
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(config, model)
         self._multipliers = learning_rate_multipliers(config)
+        can_replay = device.type == "cuda" and world.size == 1
+        self._replay = Replay(self._add_gradients, model) if can_replay else None
 
     def state(self) -> dict[str, Any]:
         """Return everything to resume from, except the validated model's weights: those of the average, if any."""
@@ -82,7 +86,9 @@ class TrainingStep:
             group["weight_decay"] = self._config.weight_decay
         self.parts = max(self.parts, state.get("parts", 1))
         if "class_weights" in state:
-            self._class_weights_K = state["class_weights"].to(self._device)
+            if self._class_weights_K is None:
+                self._class_weights_K = torch.empty_like(state["class_weights"], device=self._device)
+            self._class_weights_K.copy_(state["class_weights"])  # in place: a CUDA graph reads them where they are
 
     def connect(self) -> None:
         """Synchronize gradients with the other processes from now on; all processes call this together."""
@@ -95,6 +101,8 @@ class TrainingStep:
         Each shape is compiled for itself: trials and training differ in theirs, and code for any shape is slower.
         """
         self._trained = CoarseLogits(self.model, self._stages)
+        if self._replay:
+            self._replay.forget()
         if backend:
             dynamo.load()
             self._trained.compile(backend=backend, dynamic=False)
@@ -138,13 +146,19 @@ class TrainingStep:
 
     def _gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, steps_done: int, where: str) -> float:
         """Compute the batch's gradients, in more parts each time memory runs out, and return its loss."""
-        statistics = [buffer.clone() for buffer in self.model.buffers()]
         seed = mixed_seed(self._config.seed, 1, steps_done, *([self._world.rank] if self._world.rank else []))
+        self.optimizer.zero_grad()
+        images_N3SS, masks_NSS = images_N3SS.to(self._device), masks_NSS.to(self._device)
+        if self._replay and self._replay.has(images_N3SS):
+            torch.manual_seed(seed)
+            return self._finite(self._replay.take(images_N3SS, masks_NSS), where)
+        statistics = [buffer.clone() for buffer in self.model.buffers()]
         while True:
             # Seeds dropout: the same numbers whether or not the run was interrupted.
             torch.manual_seed(seed)
+            began_s = time.perf_counter()
             try:
-                return self._accumulate(images_N3SS, masks_NSS, where)
+                loss = self._finite(self._accumulate(images_N3SS, masks_NSS), where)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -153,6 +167,12 @@ class TrainingStep:
                         f"Memory ran out in process {self._world.rank} of {self._world.size}; {LESS_MEMORY} or "
                         "batch_size."
                     ) from error
+            else:
+                if self._replay and self.parts == 1:
+                    seconds = time.perf_counter() - began_s
+                    note = self._replay.consider(images_N3SS, masks_NSS, loss, seconds, seed)
+                    self.notes += [note] if note else []
+                return loss
             # Not in the except block: there the error's traceback still holds the attempt's tensors.
             self.optimizer.zero_grad()
             forget_freed_memory(self._device)
@@ -160,31 +180,31 @@ class TrainingStep:
             for buffer, before in zip(self.model.buffers(), statistics, strict=True):
                 buffer.copy_(before)
 
-    def _accumulate(self, images_N3SS: Tensor, masks_NSS: Tensor, where: str) -> float:
-        self.optimizer.zero_grad()
-        masks_NSS = masks_NSS.to(self._device)
+    def _accumulate(self, images_N3SS: Tensor, masks_NSS: Tensor) -> float:
         total = pixel_weight(masks_NSS, self._class_weights_K, self._world.summed)
         parts = zip(images_N3SS.tensor_split(self.parts), masks_NSS.tensor_split(self.parts), strict=True)
         loss_sum = 0.0
         for number, (images, masks) in enumerate(parts, start=1):
             with nullcontext() if number == self.parts else without_sync(self._trained):
-                loss_sum += self._add_gradients(images, masks, total)
-        loss_sum = float(self._world.summed(torch.tensor(loss_sum, dtype=torch.float64)))
-        if not math.isfinite(loss_sum):
-            raise RunError(f"The loss became {loss_sum} {where}; {SMALLER_STEPS}.")
-        return loss_sum
+                loss_sum += float(self._add_gradients(images, masks, total))
+        return float(self._world.summed(torch.tensor(loss_sum, dtype=torch.float64)))
 
-    def _add_gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, total: Tensor) -> float:
-        """Add a part's gradients, and return its share of the loss."""
+    def _finite(self, loss: float, where: str) -> float:
+        if not math.isfinite(loss):
+            raise RunError(f"The loss became {loss} {where}; {SMALLER_STEPS}.")
+        return loss
+
+    def _add_gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, total: Tensor | None = None) -> Tensor:
+        """Add a part's gradients, and return its share of the loss; `total` as in `segmentation_loss`."""
         # Stored features are bf16; without autocast (fp32) nothing else would convert them.
-        inputs = images_N3SS.to(self._device, dtype_of(self._precision) if self._config.store_features else None)
+        inputs = images_N3SS.to(dtype_of(self._precision)) if self._config.store_features else images_N3SS
         with autocast(self._device, self._precision):
             outputs = self._trained(inputs.contiguous(memory_format=torch.channels_last))
         # Outside autocast, which would upsample the logits in bf16.
         loss = segmentation_loss(outputs, masks_NSS, self._config.aux_weight, self._class_weights_K, total)
         # DDP averages gradients over the processes, but they must add up.
         torch.autograd.backward(loss * self._world.size)
-        return float(loss.detach())
+        return loss.detach()
 
     def _clip(self, where: str) -> None:
         """Scale the gradients of all weights together down to `clip_norm` (Pascanu et al. 2013, arXiv 1211.5063)."""

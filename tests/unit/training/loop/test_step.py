@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import RunError
 from core.model.architectures import MOBILENET, build_model
+from core.training.loop import replay
+from core.training.loop.replay import Compute, Replay
 from core.training.loop.step import TrainingStep
 from core.training.settings.config import TrainingConfig
 from core.voc import VOID
@@ -187,3 +189,53 @@ def test_a_gradient_that_is_not_finite_ends_in_one_sentence() -> None:
         step.take(*batch(), steps_done=5, learning_rate=1e-3)
     after = step.model.classifier.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before if "weight" in key)
+
+
+class StandIn:
+    """In place of a CUDA graph, where there is no GPU: computes anew what a graph replays, or fails as one may."""
+
+    fault = ""
+
+    def __init__(self, compute: Compute, model: nn.Module, images: Tensor, masks: Tensor) -> None:
+        self._compute, self._model, self.replays = compute, model, 0
+        model.zero_grad()
+        compute(images, masks)  # the steps that warm up move statistics
+        if self.fault == "capture":
+            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+
+    def take(self, images: Tensor, masks: Tensor) -> float:
+        self.replays += 1
+        self._model.zero_grad()
+        loss = float(self._compute(images, masks))
+        if self.fault == "gradients":
+            next(self._model.parameters()).grad.mul_(-1)  # type: ignore[union-attr]
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("fault", "note", "replays"),
+    [
+        ("", "Training steps are replayed as a CUDA graph, ", 3),
+        ("gradients", "Training steps are not replayed as a CUDA graph: a replayed one had other gradients.", 0),
+        ("capture", "not replayed as a CUDA graph: RuntimeError: operation not permitted when stream is capturing.", 0),
+    ],
+)
+def test_replayed_steps_are_the_steps(fault: str, note: str, replays: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of a shape is tried; whatever comes of it, weights and statistics are those of a training without."""
+    monkeypatch.setattr(replay, "GradientGraph", StandIn)
+    monkeypatch.setattr(replay, "_fits", lambda _device: True)
+    monkeypatch.setattr(replay, "_forget_capture", lambda _device: None)
+    monkeypatch.setattr(StandIn, "fault", fault)
+    usual, tried = step_on(), step_on()
+    tried._replay = Replay(tried._add_gradients, tried.model)
+    for number, size in enumerate([8] * 6 + [4]):
+        losses = [step.take(*batch(size), steps_done=number, learning_rate=1e-2) for step in (usual, tried)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+        if number == 5:
+            graph = tried._replay._graph
+            assert (graph.replays - 1 if isinstance(graph, StandIn) else 0) == replays
+    assert tried._replay._graph is None, "another shape, which is taken as usual"
+    assert len(tried.notes) == 1
+    assert note in tried.notes[0]
+    for name, tensor in usual.model.state_dict().items():
+        torch.testing.assert_close(tried.model.state_dict()[name], tensor, msg=name)
