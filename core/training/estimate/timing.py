@@ -246,7 +246,10 @@ class _Bench:
         return TrainingLoop(with_settings(config, HARMLESS), train, self.val_samples, classes, self._device)
 
     def time_validation(self, batch_size: int) -> float:
-        """Return the seconds to read, segment and score a validation photo."""
+        """Return the seconds to read, segment and score a validation photo.
+
+        Each batch is timed alone. A validation also overlaps its batches, and so takes less.
+        """
         photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
         size = min(batch_size, len(photos))
         predictor, _ = self._loop.validation_predictor(is_last=batch_size == 1)

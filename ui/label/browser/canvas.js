@@ -69,6 +69,7 @@ class Canvas {
     }
     this.takeContent();
     if (data.answer) this.desk.answered(data.answer);
+    if (this.desk.model?.id === "") this.takeContent(); // another tab has the photo: its mask, which may be here already
   }
 
   takeContent() {
