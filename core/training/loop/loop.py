@@ -145,15 +145,16 @@ class TrainingLoop:
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
         self.world.order(Order.TRAIN)
-        while not self.is_over:
-            started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
-            yield from self.train_epoch(should_stop)
-            if self.progress.step_in_epoch < self.steps_per_epoch:
-                return
-            train_seconds = time.perf_counter() - started_s
-            if not (yield from self._validate(should_stop)):
-                return
-            yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
+        with self._step.heap:
+            while not self.is_over:
+                started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
+                yield from self.train_epoch(should_stop)
+                if self.progress.step_in_epoch < self.steps_per_epoch:
+                    return
+                train_seconds = time.perf_counter() - started_s
+                if not (yield from self._validate(should_stop)):
+                    return
+                yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -198,7 +199,8 @@ class TrainingLoop:
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
             share = memory.memory_share(self.device, self.world)
-            if not memory.surely_fits(self.config, own, share):
+            self._step.heap.is_kept = memory.surely_fits(self.config, own, memory.KEPT_SHARE * share)
+            if not self._step.heap.is_kept:
                 self._step.split_to_fit(own, share // self._photo_bytes())
 
     def _train_mode(self) -> None:

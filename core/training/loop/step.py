@@ -17,7 +17,8 @@ from core.model.device import autocast, dtype_of, forget_freed_memory
 from core.model.fast import dynamo
 from core.model.fast.inference import ready_to_predict
 from core.training.distributed import ALONE, World, without_sync
-from core.training.loop.memory import is_out_of_memory
+from core.training.loop.heap import KeptHeap
+from core.training.loop.memory import KEPT_SHARE, is_out_of_memory
 from core.training.loop.optimization import WeightAverage, build_optimizer, learning_rate_multipliers
 from core.training.loop.replay import Replay
 from core.training.loss import pixel_weight, segmentation_loss
@@ -38,6 +39,7 @@ class TrainingStep:
     model     the model in training
     average   the moving average of its weights, or None
     parts     number of parts of a batch; doubled whenever memory runs out
+    heap      keeps the memory that a step frees for the next one, where it `is_kept`
     notes     sentences about its decisions; the caller logs and clears them
     """
 
@@ -54,6 +56,7 @@ class TrainingStep:
         self.model = model
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self.parts = 1
+        self.heap = KeptHeap()
         self.notes: list[str] = []
         self._world = world
         frozen, others = stages or (nn.Sequential(), None)
@@ -121,7 +124,8 @@ class TrainingStep:
         for group, multiplier in zip(self.optimizer.param_groups, self._multipliers, strict=True):
             group["lr"] = learning_rate * multiplier
         where = f"at step {steps_done + 1} (learning rate {learning_rate:.2g})"
-        loss = self._gradients(images_N3SS, masks_NSS, steps_done, where)
+        with self.heap.during_step():
+            loss = self._gradients(images_N3SS, masks_NSS, steps_done, where)
         self._clip(where)
         self._update()
         if self.average:
@@ -144,9 +148,10 @@ class TrainingStep:
         )
 
     def split_to_fit(self, batch_size: int, photos: int) -> None:
-        """Split batches until no part holds more than `photos`."""
+        """Split batches until no part holds more than `photos`; keep the heap where parts hold clearly fewer."""
         while math.ceil(batch_size / self.parts) > photos:
             self.split(batch_size)
+        self.heap.is_kept = batch_size / self.parts <= KEPT_SHARE * photos
 
     def _gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, steps_done: int, where: str) -> float:
         """Compute the batch's gradients, in more parts each time memory runs out, and return its loss."""
