@@ -15,6 +15,7 @@ from core.errors import RunError
 from core.model.architectures import CoarseLogits
 from core.model.device import autocast, dtype_of, forget_freed_memory
 from core.model.fast import dynamo
+from core.model.fast.inference import ready_to_predict
 from core.training.distributed import ALONE, World, without_sync
 from core.training.loop.heap import KeptHeap
 from core.training.loop.memory import KEPT_SHARE, is_out_of_memory
@@ -32,6 +33,9 @@ LESS_MEMORY = "free memory and resume, or start a new run with a smaller image_s
 class TrainingStep:
     """Takes the training steps of a model; once it `connect`s, each process takes them on its part of the batch.
 
+    `stages` are the model's frozen stages and the others (`split_backbone`). On a CPU the frozen ones run as for
+    prediction, BatchNorm folded and weights packed: the same but for rounding, in two thirds of the time.
+
     model     the model in training
     average   the moving average of its weights, or None
     parts     number of parts of a batch; doubled whenever memory runs out
@@ -46,7 +50,7 @@ class TrainingStep:
         device: torch.device,
         precision: str,
         class_weights_K: Tensor | None = None,
-        stages: nn.Sequential | None = None,
+        stages: tuple[nn.Sequential, nn.Sequential] | None = None,
         world: World = ALONE,
     ) -> None:
         self.model = model
@@ -55,7 +59,11 @@ class TrainingStep:
         self.heap = KeptHeap()
         self.notes: list[str] = []
         self._world = world
-        self._stages = stages if config.store_features else None
+        frozen, others = stages or (nn.Sequential(), None)
+        is_ahead = len(frozen) > 0 and device.type == "cpu" and not config.store_features and not config.aux_weight
+        self._frozen = frozen if is_ahead else None
+        self._ready: nn.Module | None = None  # the frozen stages once prepared
+        self._stages = others if is_ahead or config.store_features else None
         self._trained: nn.Module = CoarseLogits(model, self._stages)
         self._config = config
         self._device = device
@@ -79,6 +87,7 @@ class TrainingStep:
     def load_state(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Resume from `state` and the weights of the validated model; batches keep at least as many parts."""
         self.model.load_state_dict(state.get("weights", weights))
+        self._ready = None
         if self.average:
             self.average.model.load_state_dict(weights)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -198,6 +207,8 @@ class TrainingStep:
         """Add a part's gradients, and return its share of the loss; `total` as in `segmentation_loss`."""
         # Stored features are bf16; without autocast (fp32) nothing else would convert them.
         inputs = images_N3SS.to(dtype_of(self._precision)) if self._config.store_features else images_N3SS
+        if self._frozen is not None:
+            inputs = self._features_of(inputs, self._frozen)
         with autocast(self._device, self._precision):
             outputs = self._trained(inputs.contiguous(memory_format=torch.channels_last))
         # Outside autocast, which would upsample the logits in bf16.
@@ -205,6 +216,14 @@ class TrainingStep:
         # DDP averages gradients over the processes, but they must add up.
         torch.autograd.backward(loss * self._world.size)
         return loss.detach()
+
+    @torch.no_grad()
+    def _features_of(self, images_N3SS: Tensor, frozen: nn.Sequential) -> Tensor:
+        images_N3SS = images_N3SS.to(dtype_of(self._precision)).contiguous(memory_format=torch.channels_last)
+        if self._ready is None:
+            self._ready = ready_to_predict(frozen, tuple(images_N3SS.shape), precision=self._precision)
+        features_NChw: Tensor = self._ready(images_N3SS)
+        return features_NChw
 
     def _clip(self, where: str) -> None:
         """Scale the gradients of all weights together down to `clip_norm` (Pascanu et al. 2013, arXiv 1211.5063)."""
