@@ -71,7 +71,8 @@ class Canvas {
     if (data.answer) this.desk.answered(data.answer);
     if (this.desk.model?.id === "") {
       this.hands.cancelStroke();
-      this.takeContent(); // another tab has the photo: its mask, which may be here already
+      this.desk.giveUp(); // another tab has the photo
+      this.takeContent(); // its mask, which may be here already
     }
   }
 
