@@ -74,7 +74,8 @@ def test_every_part_of_the_gpu_s_benchmark_runs(
     assert document["cut"] == []
     assert compiled == ["eager", "eager"]
     assert set(document["ratios"]) == {
-        "training_fp32", "training_bf16", "training_bf16_replayed", "training_bf16_compiled", "evaluation", "prediction",
+        "training_fp32", "training_bf16", "training_bf16_replayed", "training_bf16_compiled", "evaluation",
+        "prediction",
     }  # fmt: skip
     assert all(value > 0 for name, value in document["figures"].items() if name.endswith("per_second"))
     assert {name.split("_")[0] for name in document["figures"]} == set(gpu.SHARES) == set(asked)
