@@ -1,6 +1,7 @@
 """One training step: forward, loss, gradients, update; in parts if a whole batch does not fit into memory."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -72,7 +73,7 @@ class TrainingStep:
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(config, model)
         self._multipliers = learning_rate_multipliers(config)
-        can_replay = device.type == "cuda" and world.size == 1
+        can_replay = device.type == "cuda" and world.size == 1 and os.environ.get(dynamo.SWITCH) != "0"
         self._replay = Replay(self._add_gradients, model) if can_replay else None
 
     def state(self) -> dict[str, Any]:

@@ -23,10 +23,10 @@ WEIGHTS_K = torch.tensor([0.2, 1.0, 3.0])
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
 
 
-def step_on(precision: str = "fp32", **settings: Any) -> TrainingStep:
+def step_on(precision: str = "fp32", device: torch.device = CPU, **settings: Any) -> TrainingStep:
     torch.manual_seed(0)
-    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True)
-    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), CPU, precision, WEIGHTS_K)
+    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True).to(device)
+    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), device, precision, WEIGHTS_K)
 
 
 def batch(size: int = 8) -> tuple[Tensor, Tensor]:
@@ -261,3 +261,20 @@ def test_replayed_steps_are_the_steps(fault: str, note: str, replays: int, monke
     assert note in tried.notes[0]
     for name, tensor in usual.model.state_dict().items():
         torch.testing.assert_close(tried.model.state_dict()[name], tensor, msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
+def test_a_gpu_replays_its_steps_and_survives_a_capture_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, replayed, failed = (step_on(device=torch.device("cuda")) for _ in range(3))
+    usual._replay = None
+    assert failed._replay
+    # Nothing may wait for the GPU while its kernels are captured.
+    monkeypatch.setattr(failed._replay, "_compute", lambda *inputs: failed._add_gradients(*inputs).cpu())
+    for number in range(8):
+        expected, *others = (
+            step.take(*batch(), steps_done=number, learning_rate=1e-3) for step in (usual, replayed, failed)
+        )
+        assert others == pytest.approx([expected] * 2, rel=1e-3)
+    assert [len(step.notes) for step in (usual, replayed, failed)] == [0, 1, 1]
+    assert "Training steps are replayed as a CUDA graph" in replayed.notes[0]
+    assert "Training steps are not replayed as a CUDA graph" in failed.notes[0]
