@@ -22,7 +22,7 @@ from core.data.loading.ahead import in_turn
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
-from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.calibration import BINS, Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint, open_checkpoint
@@ -211,12 +211,14 @@ def evaluate(
     *,
     batch_size: int = 1,
     world: World = ALONE,
+    is_whole: bool = True,
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count its pixels; yields results in the order of the pairs.
 
     The loss is computed as in training, at the model's image size. Larger batches are faster for small images and round
     slightly differently (`predictor`). Several processes share the batches, and each yields all results. While this
-    thread runs the model, others read the next photos and count the last ones.
+    thread runs the model, others read the next photos and count the last ones. Unless `is_whole`, they count pixels
+    alone: no outlines, kinds of errors or calibration.
     """
     indices = range(len(pairs))
     starts = range(world.rank * batch_size, len(pairs) + world.rank * batch_size, batch_size * world.size)
@@ -225,7 +227,7 @@ def evaluate(
     pool = ThreadPoolExecutor(NUM_THREADS)
     try:
         read = in_turn(pool, files.with_truth, itertools.chain.from_iterable(batches), batch_size)
-        segmented = _segment(predictor, pairs, batches, read)
+        segmented = _segment(predictor, pairs, batches, read, is_whole=is_whole)
         counted = in_turn(pool, functools.partial(_count, classes=classes), segmented, NUM_THREADS)
         for batch in batches:
             yield from world.gathered(list(itertools.islice(counted, len(batch))))
@@ -234,19 +236,23 @@ def evaluate(
 
 
 class _Segmented(NamedTuple):
-    """A photo's prediction in main memory: at its own size, and in the model's square with the probabilities."""
+    """A photo's prediction in main memory: at its own size, and in the model's square with the probabilities.
+
+    The latter two are None unless its calibration is wanted.
+    """
 
     name: str
     pair: WholePair
     predicted_HW: NDArray[np.uint8]
     loss: float
-    confidence_SS: NDArray[np.float32]
-    predicted_SS: NDArray[np.uint8]
+    confidence_SS: NDArray[np.float32] | None = None
+    predicted_SS: NDArray[np.uint8] | None = None
 
 
 def _segment(
-    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batches: Sequence[range], read: Iterator[WholePair]
-) -> Iterator[_Segmented]:
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batches: Sequence[range], read: Iterator[WholePair], *,
+    is_whole: bool,
+) -> Iterator[_Segmented]:  # fmt: skip
     for batch in batches:
         some = list(itertools.islice(read, len(batch)))
         if some:
@@ -255,22 +261,26 @@ def _segment(
                 inputs = [pairs.pair(index)[0] for index in batch]
             logits_NKSS = predictor.logits_of(torch.stack(inputs))
             for index, pair, logits_KSS in zip(batch, some, logits_NKSS, strict=True):
-                yield _segment_one(predictor, pairs.samples[index].name, pair, logits_KSS)
+                yield _segment_one(predictor, pairs.samples[index].name, pair, logits_KSS, is_whole=is_whole)
 
 
-def _segment_one(predictor: Predictor, name: str, pair: WholePair, logits_KSS: Tensor) -> _Segmented:
+def _segment_one(predictor: Predictor, name: str, pair: WholePair, logits_KSS: Tensor, *, is_whole: bool) -> _Segmented:
     size = pair.truth_HW.shape
     truth_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
     # On a GPU all of it is under way before `resolve` waits for the mask, so the copies after it wait no more.
     loss = cross_entropy(logits_KSS[None], truth_SS[None])
-    confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
+    ranked = logits_KSS.softmax(dim=0).max(dim=0) if is_whole else None
     predicted_HW = resolve(predictor.part_of(logits_KSS, size), size).mask_HW
+    if ranked is None:
+        return _Segmented(name, pair, predicted_HW, float(loss))
+    confidence_SS, predicted_SS = ranked
     return _Segmented(
         name, pair, predicted_HW, float(loss), confidence_SS.cpu().numpy(), predicted_SS.to(torch.uint8).cpu().numpy()
     )
 
 
 def _count(segmented: _Segmented, classes: Classes) -> ImageResult:
+    bins_3B = _calibration(segmented.pair, segmented.confidence_SS, segmented.predicted_SS)
     return image_result(
         segmented.name,
         segmented.pair.truth_HW,
@@ -278,13 +288,18 @@ def _count(segmented: _Segmented, classes: Classes) -> ImageResult:
         len(classes),
         loss=segmented.loss,
         mask_png=png_bytes(mask_image(segmented.predicted_HW, classes.palette)),
-        bins_3B=_calibration(segmented),
+        bins_3B=np.zeros((3, BINS)) if bins_3B is None else bins_3B,
+        is_whole=bins_3B is not None,
     )
 
 
-def _calibration(segmented: _Segmented) -> Bins:
-    truth_SS = segmented.pair.mask_SS.numpy()
+def _calibration(
+    pair: WholePair, confidence_SS: NDArray[np.float32] | None, predicted_SS: NDArray[np.uint8] | None
+) -> Bins | None:
+    if confidence_SS is None or predicted_SS is None:
+        return None
+    truth_SS = pair.mask_SS.numpy()
     # Diverged weights predict NaN: the loss reports it, and calibration leaves it out.
-    counted_SS = (truth_SS != VOID) & np.isfinite(segmented.confidence_SS)
-    is_right = segmented.predicted_SS[counted_SS] == truth_SS[counted_SS]
-    return calibration_bins(segmented.confidence_SS[counted_SS], is_right)
+    counted_SS = (truth_SS != VOID) & np.isfinite(confidence_SS)
+    is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
+    return calibration_bins(confidence_SS[counted_SS], is_right)

@@ -30,7 +30,7 @@ from ui.compare.comparison import (
     score_table,
     warning,
 )
-from ui.words import MISSING, advised, percent, plain
+from ui.words import MISSING, advised_on, percent, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
 
@@ -138,17 +138,17 @@ def show_warnings(sides: Sequence[Side]) -> None:
     """Warn of suspicious scores, each with its likely cause, and of weak ones as Train and Segment do."""
     warnings = [text for side in sides if (text := _warning_about(side))]
     if len(warnings) == 1:
-        st.warning(advised(warnings[0]), icon=":material/warning:")
+        st.warning(warnings[0], icon=":material/warning:")
     elif warnings:
-        st.warning("\n".join(f"- {advised(text)}" for text in warnings), icon=":material/warning:")
+        st.warning("\n".join(f"- {text}" for text in warnings), icon=":material/warning:")
 
 
 def _warning_about(side: Side) -> str | None:
     scores, odd = side.evaluation.scores, cached_comparison.suspicion(side.evaluation.path)
     weak = weakness_of(side.choice, scores.miou, scores.floor.miou)
     if weak and (odd is None or odd.kind in TOO_LITTLE_LEARNED):  # what the run's log knows is more exact
-        return f"{side.label}: {weak.sentence}"
-    return warning(side.label, odd) if odd else None
+        return advised_on(side.label, weak.sentence)
+    return plain(warning(side.label, odd)) if odd else None
 
 
 def ask_number() -> None:

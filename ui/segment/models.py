@@ -25,7 +25,7 @@ from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.words import advised, code, percent, plain
+from ui.words import advised_on, code, percent, plain
 
 MOST_NAMED = 6
 """So many classes of a model are named."""
@@ -206,7 +206,7 @@ def warn_of_weak(models: Sequence[ModelOption]) -> None:
     """Say of a checkpoint whose score is near the floor why, and what helps."""
     for model in models:
         if model.choice and (weak := weakness_of(model.choice)):
-            st.warning(advised(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
+            st.warning(advised_on(model.choice.label, weak.sentence), icon=":material/warning:")
 
 
 def say_what_it_knows(model: ModelOption, classes: Classes, found: Iterable[int], kept: Iterable[int]) -> None:

@@ -252,7 +252,8 @@ class _Bench:
         """
         photos = spread(self.val_samples, VALIDATION_BATCHES * batch_size)
         size = min(batch_size, len(photos))
-        predictor, _ = self._loop.validation_predictor(is_last=batch_size == 1)
+        is_last = batch_size == 1
+        predictor, _ = self._loop.validation_predictor(is_last=is_last)
         batches: list[SquarePairs | FeaturePairs] = []
         for first in range(0, len(photos) - size + 1, size):
             some = photos[first : first + size]
@@ -262,7 +263,7 @@ class _Bench:
         watch = Stopwatch(self._device, self._limits.enough_s * VALIDATION_SHARE, self._clock)
         watch.mark()
         for batch in itertools.cycle(batches):
-            for _ in evaluate(predictor, batch, self._dataset.classes, batch_size=size):
+            for _ in evaluate(predictor, batch, self._dataset.classes, batch_size=size, is_whole=is_last):
                 pass
             if watch.mark():
                 break

@@ -135,7 +135,7 @@ def test_several_checkpoints_are_ranked_with_ties(visit: Visit, run: Run) -> Non
 def test_a_score_on_the_floor_is_told(visit: Visit, run: Run) -> None:
     app = visit("compare")
     (warning,) = app.warning[0].value.splitlines()
-    assert warning.startswith("1 epoch: The mIoU of "), "one sentence has no bullet"
+    assert warning.startswith("1 epoch: the mIoU of "), "one sentence has no bullet"
     assert "is on or below the floor of" in warning
     assert "**Why:** it was trained for 4 steps only. **What to do:** extend the run." in warning, "as Train says"
 

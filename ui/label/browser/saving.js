@@ -167,8 +167,7 @@ class Desk {
     this.problem = problem;
     this.waiting = this.waiting.filter((each) => each !== letter);
     if (isOfModel && isTaken) {
-      this.wish = this.other = this.last = null;
-      Object.assign(model, { id: "", version: "", saved: model.changes });
+      this.giveUp();
     } else if (isOfModel) {
       this.wish = null;
       // The file that the letter knew may have been our own, from before the server was started again: try with the new.
@@ -179,6 +178,12 @@ class Desk {
       this.waiting.push(letter);
     }
     this.goOn(TRY_AGAIN_AFTER_MS);
+  }
+
+  // Whatever mask comes next takes the place of what was drawn.
+  giveUp() {
+    this.wish = this.other = this.last = null;
+    Object.assign(this.model, { id: "", version: "", saved: this.model.changes });
   }
 
   // What is next once a letter is answered: what the person wants, what waits, what was drawn meanwhile.

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -206,6 +207,12 @@ def test_score_and_loss_do_not_depend_on_the_order_of_the_photos(tmp_path: Path)
     scores = [replace(summarize(results, VOC_CLASSES.names), conventions={}) for results in (forward, backward)]
     assert scores[0] == scores[1]
     assert [result.loss for result in forward] == [result.loss for result in backward[::-1]]
+    between_epochs = evaluate(predictor, SquarePairs(samples, 21, 32), VOC_CLASSES, is_whole=False)
+    for brief, whole in zip(between_epochs, forward, strict=True):
+        same = ("name", "loss", "mask_png", "void_pixels")
+        assert [getattr(brief, key) for key in same] == [getattr(whole, key) for key in same]
+        np.testing.assert_array_equal(brief.counts_KK, whole.counts_KK)
+        assert not any(counts.any() for counts in (brief.boundary_3K, brief.contour_4K, brief.errors_4, brief.bins_3B))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import RunError
-from core.model.architectures import MOBILENET, build_model
+from core.model.architectures import MOBILENET, build_model, split_backbone
 from core.training.loop import replay
 from core.training.loop.replay import Compute, Replay
 from core.training.loop.step import TrainingStep
@@ -23,10 +23,10 @@ WEIGHTS_K = torch.tensor([0.2, 1.0, 3.0])
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
 
 
-def step_on(precision: str = "fp32", **settings: Any) -> TrainingStep:
+def step_on(precision: str = "fp32", device: torch.device = CPU, **settings: Any) -> TrainingStep:
     torch.manual_seed(0)
-    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True)
-    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), CPU, precision, WEIGHTS_K)
+    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True).to(device)
+    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), device, precision, WEIGHTS_K)
 
 
 def batch(size: int = 8) -> tuple[Tensor, Tensor]:
@@ -92,6 +92,28 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     }
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
     assert losses["bf16"] != losses["fp32"]
+
+
+def test_frozen_stages_ready_to_predict_give_the_same_loss_and_gradients() -> None:
+    """Also once other weights were loaded, as after the preflight and when a run is resumed."""
+    steps = []
+    for is_ahead in (False, True):
+        torch.manual_seed(0)
+        model = build_model(MOBILENET, 3, output_stride=16)
+        stages = split_backbone(model, MOBILENET, "early")
+        stages[0].requires_grad_(requires_grad=False)
+        config = TrainingConfig(**SMALL, freeze="early")
+        steps.append(TrainingStep(model, config, CPU, "fp32", WEIGHTS_K, stages if is_ahead else None))
+        freeze_batchnorm_and_dropout(steps[-1])
+    for _ in range(2):
+        plain, ahead = (gradients(step, 2) for step in steps)
+        assert plain.keys() == ahead.keys()
+        assert not any(key.startswith("backbone.0.") for key in ahead), "the first stage is frozen"
+        for key, value in plain.items():
+            torch.testing.assert_close(ahead[key], value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
+        other = {key: value * 1.5 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+        for step in steps:
+            step.load_state(other, step.state())
 
 
 def test_running_out_of_memory_halves_the_batch_until_it_fits_and_says_so_each_time() -> None:
@@ -239,3 +261,20 @@ def test_replayed_steps_are_the_steps(fault: str, note: str, replays: int, monke
     assert note in tried.notes[0]
     for name, tensor in usual.model.state_dict().items():
         torch.testing.assert_close(tried.model.state_dict()[name], tensor, msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
+def test_a_gpu_replays_its_steps_and_survives_a_capture_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, replayed, failed = (step_on(device=torch.device("cuda")) for _ in range(3))
+    usual._replay = None
+    assert failed._replay
+    # Nothing may wait for the GPU while its kernels are captured.
+    monkeypatch.setattr(failed._replay, "_compute", lambda *inputs: failed._add_gradients(*inputs).cpu())
+    for number in range(8):
+        expected, *others = (
+            step.take(*batch(), steps_done=number, learning_rate=1e-3) for step in (usual, replayed, failed)
+        )
+        assert others == pytest.approx([expected] * 2, rel=1e-3)
+    assert [len(step.notes) for step in (usual, replayed, failed)] == [0, 1, 1]
+    assert "Training steps are replayed as a CUDA graph" in replayed.notes[0]
+    assert "Training steps are not replayed as a CUDA graph" in failed.notes[0]
