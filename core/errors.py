@@ -44,3 +44,10 @@ class NoRoomError(CheckpointError):
 
 class RunError(CoreError):
     """A run folder that cannot be created, read, started, stopped or extended."""
+
+
+def in_words(error: Exception) -> str:
+    """Return an error's kind and the first line of what it says, without the advice of a training's error."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    line = line.partition(";")[0] if isinstance(error, RunError) else line
+    return f"{type(error).__name__}: {line.rstrip('.')}"

@@ -86,7 +86,7 @@ def show_large(photo: Photo, chosen: Sequence[ModelOption], places: Places) -> N
         st.caption(f"{results[0].size[0]} x {results[0].size[1]} px in {results[0].seconds:.1f} s{whole}.")
         show_trust(chosen, look, photo, shown_areas(results[0], look), tta)
     with places.end:
-        show_downloads(photo, results[0], look)
+        show_downloads(photo, results[0], look, chosen[0].source)
 
 
 def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> None:
@@ -105,7 +105,7 @@ def show_all(photos: Sequence[Photo], model: ModelOption, places: Places) -> Non
         say_what_it_knows(model, meta.classes, [area.id for _, small in there for area in small.areas], kept)
         with places.end:
             offer_all(
-                [photo for photo, _ in there], look,
+                there, look, model.source,
                 lambda photo: cached_segments.segmented(model.source, photo.data, photo.name, tta, look.temperature),
             )  # fmt: skip
 

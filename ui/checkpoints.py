@@ -12,10 +12,11 @@ from core.errors import DataError, RunError
 from core.files import entries
 from core.home import checkpoints_dir, home, studies_dir
 from core.study.folder import open_study
-from core.training import trust
+from core.training import demo_run, trust
 from core.training.run import evaluations
 from core.training.run.evaluations import Evaluation
 from core.training.run.folders import Run, list_runs, run_names
+from core.training.run.learning import Advice, weakness
 from core.training.run.log import RunLog
 from core.training.run.milestones import CHOSEN, epoch_of, is_chosen
 from core.training.trust import Trust
@@ -180,6 +181,18 @@ def default_pair(choices: Sequence[Choice]) -> list[Choice]:
     pair = [ends[0], ends[-1]] if len(ends) > 1 else list(ends)
     weights = {(each.run.path, each.id if each.scored_epoch is None else each.scored_epoch) for each in pair}
     return pair[: len(weights)]
+
+
+def weakness_of(choice: Choice, miou: float | None = None, floor: float | None = None) -> Advice | None:
+    """Return what every page says of a checkpoint whose score is near the floor; None for one without a score.
+
+    `miou` and `floor` are of an evaluation, by default of the run's own validation.
+    """
+    if (miou := choice.miou if miou is None else miou) is None:
+        return None
+    log = cached.run_log(choice.run.log_path)
+    log.epochs = [epoch for epoch in log.epochs if epoch.epoch <= (choice.epoch or 0)]
+    return weakness(log, miou, floor=floor, is_drawn=demo_run.is_drawn(choice.run))
 
 
 def splits_of(chosen: Sequence[Choice]) -> list[str]:

@@ -49,6 +49,11 @@ def advised(sentence: str) -> str:
     return re.sub(rf"\b({WHY}|{WHAT_TO_DO}):", r"**\1:**", plain(sentence))
 
 
+def advised_on(label: str, sentence: str) -> str:
+    """Return `advised` after a label and a colon, so without a capital: `3 epochs: the mIoU of ...`."""
+    return advised(f"{label}: {sentence[:1].lower()}{sentence[1:]}")
+
+
 def code(text: object) -> str:
     """Return a path or an id as Markdown code; a backtick becomes an apostrophe."""
     return f"`{' '.join(str(text).replace('`', chr(39)).split())}`"

@@ -52,21 +52,21 @@ def refuse_misread(picture: Image.Image) -> None:
 
 
 def refuse_stack(picture: Image.Image) -> None:
-    """Raise `Refused` for an opened mask that is one of several of its size in the file, as the classes of a stack.
+    """Raise `Refused` for an opened mask that is one of several in its file, as those of the classes in a stack."""
+    if (number := num_alike(picture)) > 1:
+        raise Refused(f"holds {number} pictures, and only the first would be read; save each as a file of its own")
 
-    Further pictures of other sizes are previews.
-    """
-    num_pictures = getattr(picture, "n_frames", 1)
-    if num_pictures == 1:
-        return
+
+def num_alike(picture: Image.Image) -> int:
+    """Return the number of pictures in an opened file: 1 where those behind the first are previews of another size."""
+    number = int(getattr(picture, "n_frames", 1))
+    if number == 1:
+        return 1
     size = picture.size
     picture.seek(1)
-    is_stack = picture.size == size
+    is_preview = picture.size != size
     picture.seek(0)
-    if is_stack:
-        raise Refused(
-            f"holds {num_pictures} pictures, and only the first would be read; save each as a file of its own"
-        )
+    return 1 if is_preview else number
 
 
 def refuse_unscaled(picture: Image.Image) -> None:

@@ -2,8 +2,10 @@
 
 Stratified as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of multi-label data* (ECML PKDD 2011): the
 class with the fewest photos left is served first, each of its photos goes to the part that lacks most of that class.
-Two additions: the sizes are those of a random split, and every class of two photos or more first gets one photo in each
-part where possible, classes of five or more before rarer ones, which could otherwise use up their photos.
+Three additions: the sizes are those of a random split; every class of two photos or more first gets one photo in each
+part where possible, classes of five or more before rarer ones, which could otherwise use up their photos; and a class
+that is in val alone, where no model can learn it, changes places with photos of train where that costs no other class
+its place there.
 """
 
 import shutil
@@ -132,7 +134,37 @@ class _Division:
                 self._put(int(photo), self._neediest(rarest))
         for photo in np.flatnonzero(self._part_N < 0):  # photos without any class
             self._put(int(photo), max((TRAIN, VAL), key=lambda part: self._room[part]))
+        for class_id in np.argsort(total_K, kind="stable"):
+            self._show_in_train(class_id, total_K)
         return self._part_N
+
+    def _show_in_train(self, class_id: int, total_K: NDArray[np.int64]) -> None:
+        """Exchange a photo of a class that is in val alone for one of train, if fewer classes are in val alone then.
+
+        Of such pairs it is the first that leaves most classes of two photos or more in val, and all of five or more.
+        """
+        in_train = np.flatnonzero(self._part_N == TRAIN)
+        in_val = np.flatnonzero((self._part_N == VAL) & (self._shows_NK[:, class_id] > 0))
+        train_K = self._shows_NK[in_train].sum(axis=0)
+        if train_K[class_id] or not in_val.size:
+            return
+
+        def lacks(train_MK: NDArray[np.int64]) -> NDArray[np.int64]:
+            is_gone_MK = train_MK == total_K
+            lacks_train_M = ((train_MK == 0) & (total_K > 0)).sum(axis=1)
+            lacks_val_2M = [(is_gone_MK & (total_K >= least)).sum(axis=1) for least in (MIN_PHOTOS, len(PARTS))]
+            return np.stack([lacks_train_M, *lacks_val_2M], axis=1)
+
+        now_3 = lacks(train_K[None])[0]
+        best_3, pair = now_3, None
+        for photo in in_val:
+            after_M3 = lacks(train_K + self._shows_NK[photo] - self._shows_NK[in_train])
+            after_M3 = np.where((after_M3[:, 1] > now_3[1])[:, None], len(total_K) + 1, after_M3)
+            least = int(np.lexsort(after_M3.T[::-1])[0])
+            if after_M3[least][0] < now_3[0] and tuple(after_M3[least]) < tuple(best_3):
+                best_3, pair = after_M3[least], (photo, in_train[least])
+        if pair:
+            self._part_N[[*pair]] = TRAIN, VAL
 
     def _show_in(self, part: int, class_id: int, is_served_K: NDArray[np.bool_]) -> None:
         """Give a part its first photo of a class: the one with most of the served classes that the part lacks.

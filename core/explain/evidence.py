@@ -15,7 +15,8 @@ from core.model.output.render import ONLY_A_COLOR, ONLY_B_COLOR, confidence_map
 
 PICTURE_PX = 800
 """The longer side of the photo in every picture."""
-ROW_PX, FONT_PX, MARK_PX = 36, 22, 9
+ROW_PX, FONT_PX, MARK_PX = 48, 32, 9
+"""Two pictures stand beside each other on a page, at about half their size: text of 32 px is 13 to 16 px there."""
 STRENGTH = 0.6
 BRIGHTEST_PERCENTILE = 99.5
 """Of a receptive field: single pixels far above the others would leave the rest black."""
@@ -154,10 +155,13 @@ def _captioned(shown: Image.Image, lines: Sequence[tuple[str, tuple[int, int, in
     picture = Image.new("RGB", (max(shown.width, PICTURE_PX // 2), shown.height + ROW_PX * len(lines)), (255, 255, 255))
     picture.paste(shown)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(FONT_PX)
+    widest = max((font.getlength(text) for text, _ in lines), default=0.0)
+    if (room := picture.width - 24 - FONT_PX) < widest:  # below a narrow photo
+        font = ImageFont.load_default(FONT_PX * room / widest)
     for number, (text, color) in enumerate(lines):
-        top = shown.height + number * ROW_PX
-        draw.rectangle((8, top + 7, 8 + FONT_PX, top + 7 + FONT_PX), fill=color)
-        draw.text((16 + FONT_PX, top + 5), text, fill=(0, 0, 0), font=font)
+        middle = shown.height + (number + 0.5) * ROW_PX
+        draw.rectangle((8, middle - FONT_PX / 2, 8 + FONT_PX, middle + FONT_PX / 2), fill=color)
+        draw.text((16 + FONT_PX, middle), text, fill=(0, 0, 0), font=font, anchor="lm")
     return picture
 
 
@@ -165,7 +169,7 @@ def _bars(rows: Sequence[tuple[str, float, float]], name: str, runner_up: str) -
     """Return a chart of two bars in each row, from a common zero: blue for the class, orange for the runner-up."""
     values = [0.0, *(value for _, *pair in rows for value in pair)]
     low, high = min(values), max(values)
-    left, right = PICTURE_PX // 4, PICTURE_PX - PICTURE_PX // 8
+    left, right = PICTURE_PX // 3, PICTURE_PX - PICTURE_PX // 6
     per_unit = (right - left) / ((high - low) or 1)
     empty = Image.new("RGB", (PICTURE_PX, 2 * ROW_PX * len(rows)), (255, 255, 255))
     picture = _captioned(empty, [(name, ONLY_B_COLOR), (runner_up, ONLY_A_COLOR)])
@@ -173,11 +177,11 @@ def _bars(rows: Sequence[tuple[str, float, float]], name: str, runner_up: str) -
     zero = left - low * per_unit
     for number, (label, *pair) in enumerate(rows):
         top = 2 * ROW_PX * number
-        draw.text((8, top + ROW_PX - FONT_PX // 2), label, fill=(0, 0, 0), font=font)
+        draw.text((8, top + ROW_PX), label, fill=(0, 0, 0), font=font, anchor="lm")
         for value, color in zip(pair, (ONLY_B_COLOR, ONLY_A_COLOR), strict=True):
             end = zero + value * per_unit
             draw.rectangle((min(zero, end), top + 6, max(zero, end), top + ROW_PX - 2), fill=color)
-            draw.text((max(zero, end) + 6, top + 4), f"{value:+.2f}", fill=(0, 0, 0), font=font)
+            draw.text((max(zero, end) + 6, top + ROW_PX / 2), f"{value:+.2f}", fill=(0, 0, 0), font=font, anchor="lm")
             top += ROW_PX - 4
     draw.line((zero, 0, zero, empty.height), fill=(0, 0, 0))
     return picture

@@ -9,7 +9,7 @@ import numpy as np
 from core.metrics.boundary import boundary_counts, contour_counts, fill_void
 from core.metrics.calibration import Bins
 from core.metrics.confusion import Counts, Ids, confusion_counts, iou, mean_over_classes, void_pixels
-from core.metrics.errors import error_counts
+from core.metrics.errors import KINDS, error_counts
 from core.metrics.scores import Scores, score
 
 NUM_NAMED = 10
@@ -67,7 +67,8 @@ class ImageResult:
     """One image's predicted mask (the bytes of a PNG file), loss and counts.
 
     `counts_KK`, `boundary_3K`, `contour_4K` and `errors_4` are counted at the mask's own size, int64; `bins_3B`
-    (`calibration_bins`) and the loss at the model's.
+    (`calibration_bins`) and the loss at the model's. `boundary_3K`, `contour_4K`, `errors_4` and `bins_3B` are empty
+    where no one asked for them: they take as long as all the rest.
     """
 
     name: str
@@ -82,19 +83,21 @@ class ImageResult:
 
 
 def image_result(
-    name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins
-) -> ImageResult:
-    """Return all counts of the masks of one image."""
-    filled = fill_void(truth_HW, predicted_HW, num_classes)
+    name: str, truth_HW: Ids, predicted_HW: Ids, num_classes: int, *, loss: float, mask_png: bytes, bins_3B: Bins,
+    is_whole: bool = True,
+) -> ImageResult:  # fmt: skip
+    """Return all counts of the masks of one image; unless `is_whole`, those of pixels alone."""
+    filled = fill_void(truth_HW, predicted_HW, num_classes) if is_whole else None
+    masks = (truth_HW, predicted_HW, num_classes)
     return ImageResult(
         name=name,
         loss=loss,
         mask_png=mask_png,
         void_pixels=void_pixels(truth_HW, num_classes),
-        counts_KK=confusion_counts(truth_HW, predicted_HW, num_classes),
-        boundary_3K=boundary_counts(truth_HW, predicted_HW, num_classes, filled=filled),
-        contour_4K=contour_counts(truth_HW, predicted_HW, num_classes, filled=filled),
-        errors_4=error_counts(truth_HW, predicted_HW, num_classes),
+        counts_KK=confusion_counts(*masks),
+        boundary_3K=boundary_counts(*masks, filled=filled) if is_whole else np.zeros((3, num_classes), np.int64),
+        contour_4K=contour_counts(*masks, filled=filled) if is_whole else np.zeros((4, num_classes), np.int64),
+        errors_4=error_counts(*masks) if is_whole else np.zeros(len(KINDS), np.int64),
         bins_3B=bins_3B,
     )
 

@@ -1,10 +1,14 @@
 """Evaluates a model on whole images at the masks' own size."""
 
+import functools
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +18,11 @@ from torch import Tensor
 from core.classes import Classes
 from core.data.dataset import TEST, Dataset, Sample, fingerprint
 from core.data.images import mask_image, png_bytes
+from core.data.loading.ahead import in_turn
 from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import CheckpointError, DataError
 from core.jobs import OnProgress
-from core.metrics.calibration import Bins, calibration_bins
+from core.metrics.calibration import BINS, Bins, calibration_bins
 from core.metrics.confusion import Counts
 from core.metrics.image_scores import ImageResult, image_result, summarize
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, OpenedCheckpoint, open_checkpoint
@@ -33,6 +38,9 @@ from core.wording import count
 
 OPEN_TRIES = 5
 """A trainer saves every few seconds at most, and a checkpoint is opened in less than one."""
+
+NUM_THREADS = min(4, os.cpu_count() or 1)
+"""Threads that read and count photos. Each needs memory for a whole photo."""
 
 
 @dataclass(frozen=True)
@@ -203,49 +211,95 @@ def evaluate(
     *,
     batch_size: int = 1,
     world: World = ALONE,
+    is_whole: bool = True,
 ) -> Iterator[ImageResult]:
     """Segment every photo at its own size and count its pixels; yields results in the order of the pairs.
 
     The loss is computed as in training, at the model's image size. Larger batches are faster for small images and round
-    slightly differently (`predictor`). Several processes share the batches, and each yields all results.
+    slightly differently (`predictor`). Several processes share the batches, and each yields all results. While this
+    thread runs the model, others read the next photos and count the last ones. Unless `is_whole`, they count pixels
+    alone: no outlines, kinds of errors or calibration.
     """
-    for first in range(0, len(pairs), batch_size * world.size):
-        start = first + world.rank * batch_size
-        own = range(len(pairs))[start : start + batch_size]
-        yield from world.gathered(_evaluate_batch(predictor, pairs, own, classes) if own else [])
+    indices = range(len(pairs))
+    starts = range(world.rank * batch_size, len(pairs) + world.rank * batch_size, batch_size * world.size)
+    batches = [indices[start : start + batch_size] for start in starts]
+    files = pairs.pairs if isinstance(pairs, FeaturePairs) else pairs
+    pool = ThreadPoolExecutor(NUM_THREADS)
+    try:
+        read = in_turn(pool, files.with_truth, itertools.chain.from_iterable(batches), batch_size)
+        segmented = _segment(predictor, pairs, batches, read, is_whole=is_whole)
+        counted = in_turn(pool, functools.partial(_count, classes=classes), segmented, NUM_THREADS)
+        for batch in batches:
+            yield from world.gathered(list(itertools.islice(counted, len(batch))))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _evaluate_batch(
-    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batch: range, classes: Classes
-) -> list[ImageResult]:
-    read = [pairs.with_truth(index) for index in batch]
-    logits_NKSS = predictor.logits_of(torch.stack([pair.photo_3SS for pair in read]))
-    results = []
-    for index, pair, logits_KSS in zip(batch, read, logits_NKSS, strict=True):
-        size = pair.truth_HW.shape
-        predicted_HW = resolve(predictor.part_of(logits_KSS, size), size).mask_HW
-        results.append(_result(pairs.samples[index].name, pair, logits_KSS, predicted_HW, classes))
-    return results
+class _Segmented(NamedTuple):
+    """A photo's prediction in main memory: at its own size, and in the model's square with the probabilities.
+
+    The latter two are None unless its calibration is wanted.
+    """
+
+    name: str
+    pair: WholePair
+    predicted_HW: NDArray[np.uint8]
+    loss: float
+    confidence_SS: NDArray[np.float32] | None = None
+    predicted_SS: NDArray[np.uint8] | None = None
 
 
-def _result(
-    name: str, pair: WholePair, logits_KSS: Tensor, predicted_HW: NDArray[np.uint8], classes: Classes
-) -> ImageResult:
+def _segment(
+    predictor: Predictor, pairs: SquarePairs | FeaturePairs, batches: Sequence[range], read: Iterator[WholePair], *,
+    is_whole: bool,
+) -> Iterator[_Segmented]:  # fmt: skip
+    for batch in batches:
+        some = list(itertools.islice(read, len(batch)))
+        if some:
+            inputs = [pair.photo_3SS for pair in some]
+            if isinstance(pairs, FeaturePairs):  # in this thread: those that are not stored come from a model
+                inputs = [pairs.pair(index)[0] for index in batch]
+            logits_NKSS = predictor.logits_of(torch.stack(inputs))
+            for index, pair, logits_KSS in zip(batch, some, logits_NKSS, strict=True):
+                yield _segment_one(predictor, pairs.samples[index].name, pair, logits_KSS, is_whole=is_whole)
+
+
+def _segment_one(predictor: Predictor, name: str, pair: WholePair, logits_KSS: Tensor, *, is_whole: bool) -> _Segmented:
+    size = pair.truth_HW.shape
     truth_SS = pair.mask_SS.to(logits_KSS.device, torch.int64)
-    return image_result(
-        name,
-        pair.truth_HW,
-        predicted_HW,
-        len(classes),
-        loss=float(cross_entropy(logits_KSS[None], truth_SS[None])),
-        mask_png=png_bytes(mask_image(predicted_HW, classes.palette)),
-        bins_3B=_calibration(logits_KSS, truth_SS),
+    # On a GPU all of it is under way before `resolve` waits for the mask, so the copies after it wait no more.
+    loss = cross_entropy(logits_KSS[None], truth_SS[None])
+    ranked = logits_KSS.softmax(dim=0).max(dim=0) if is_whole else None
+    predicted_HW = resolve(predictor.part_of(logits_KSS, size), size).mask_HW
+    if ranked is None:
+        return _Segmented(name, pair, predicted_HW, float(loss))
+    confidence_SS, predicted_SS = ranked
+    return _Segmented(
+        name, pair, predicted_HW, float(loss), confidence_SS.cpu().numpy(), predicted_SS.to(torch.uint8).cpu().numpy()
     )
 
 
-def _calibration(logits_KSS: Tensor, truth_SS: Tensor) -> Bins:
-    confidence_SS, predicted_SS = logits_KSS.softmax(dim=0).max(dim=0)
+def _count(segmented: _Segmented, classes: Classes) -> ImageResult:
+    bins_3B = _calibration(segmented.pair, segmented.confidence_SS, segmented.predicted_SS)
+    return image_result(
+        segmented.name,
+        segmented.pair.truth_HW,
+        segmented.predicted_HW,
+        len(classes),
+        loss=segmented.loss,
+        mask_png=png_bytes(mask_image(segmented.predicted_HW, classes.palette)),
+        bins_3B=np.zeros((3, BINS)) if bins_3B is None else bins_3B,
+        is_whole=bins_3B is not None,
+    )
+
+
+def _calibration(
+    pair: WholePair, confidence_SS: NDArray[np.float32] | None, predicted_SS: NDArray[np.uint8] | None
+) -> Bins | None:
+    if confidence_SS is None or predicted_SS is None:
+        return None
+    truth_SS = pair.mask_SS.numpy()
     # Diverged weights predict NaN: the loss reports it, and calibration leaves it out.
-    counted_SS = (truth_SS != VOID) & confidence_SS.isfinite()
+    counted_SS = (truth_SS != VOID) & np.isfinite(confidence_SS)
     is_right = predicted_SS[counted_SS] == truth_SS[counted_SS]
-    return calibration_bins(confidence_SS[counted_SS].cpu().numpy(), is_right.cpu().numpy())
+    return calibration_bins(confidence_SS[counted_SS], is_right)

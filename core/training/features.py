@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.data.loading import array_cache
-from core.data.loading.decoded_pairs import SquarePairs, WholePair
+from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import TrainingBatches, TrainingPairs
 from core.data.loading.transforms import TrainingTransform, normalize
 from core.files import new_folder
@@ -72,10 +72,6 @@ class FeaturePairs:
         bits_FhwC = self._compute(index) if self._features_NFhwC is None else self._features_NFhwC[index]
         features_hwC = torch.from_numpy(np.array(bits_FhwC[int(is_flipped)])).view(torch.bfloat16)
         return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
-
-    def with_truth(self, index: int) -> WholePair:
-        """Return features in place of the photo, the square's ids, and the ids at their own size."""
-        return self.pairs.with_truth(index)._replace(photo_3SS=self.pair(index)[0])
 
     def open_cached(self) -> bool:
         """Open the stored features, if any, and return whether features come from memory now."""

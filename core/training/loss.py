@@ -26,7 +26,9 @@ from core.model.device import sums_type
 from core.voc import VOID
 
 BLOCK_BYTES = 2 * 1024**2
-"""About a core's own cache and its share of the common one; a GPU processes whole images."""
+"""About a core's own cache and its share of the common one."""
+GPU_BLOCK_BYTES = 256 * 1024**2
+"""A GPU processes as many whole images at a time as have this many bytes of upsampled logits: it waits for orders."""
 
 MAX_WEIGHT = 10.0
 """Without a limit, a class of a few pixels would dominate whole steps."""
@@ -56,11 +58,14 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, coarse_NKhw: Tensor, masks_NSS: Tensor, class_weights_K: Tensor | None, total: Tensor
     ) -> Tensor:
-        pairs = zip(coarse_NKhw.detach(), masks_NSS, strict=True)
-        of_each = [_loss_and_gradient(coarse_Khw, mask_SS, class_weights_K) for coarse_Khw, mask_SS in pairs]
-        ctx.save_for_backward(torch.stack([gradient_Khw for _, gradient_Khw in of_each]) / total)
+        at_a_time = 1
+        if masks_NSS.device.type != "cpu":
+            at_a_time = max(1, GPU_BLOCK_BYTES // (4 * coarse_NKhw.shape[1] * masks_NSS[0].numel()))
+        parts = zip(torch.split(coarse_NKhw.detach(), at_a_time), torch.split(masks_NSS, at_a_time), strict=True)
+        of_parts = [_loss_and_gradient(coarse_MKhw, masks_MSS, class_weights_K) for coarse_MKhw, masks_MSS in parts]
+        ctx.save_for_backward(torch.cat([gradient_MKhw for _, gradient_MKhw in of_parts]) / total)
         ctx.dtype = coarse_NKhw.dtype
-        return torch.stack([loss for loss, _ in of_each]).sum().float() / total
+        return torch.stack([loss for loss, _ in of_parts]).sum().float() / total
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None, None]:
@@ -68,41 +73,46 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
         return (gradient_NKhw * outer[0]).to(ctx.dtype), None, None, None
 
 
-def _loss_and_gradient(coarse_Khw: Tensor, mask_SS: Tensor, class_weights_K: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the summed loss of one image, float64, and its gradient on the coarse grid, float32 (K, h, w)."""
-    num_classes, height, width = coarse_Khw.shape
-    rows_Sh = upsampling_matrix(height, mask_SS.shape[0], mask_SS.device)
-    columns_Sw = upsampling_matrix(width, mask_SS.shape[1], mask_SS.device)
-    wide_KhS = coarse_Khw.float() @ columns_Sw.T
-    gradient_KhS = torch.zeros_like(wide_KhS)
-    loss = torch.zeros((), dtype=sums_type(mask_SS.device), device=mask_SS.device)
-    step = len(mask_SS)
-    if mask_SS.device.type == "cpu":
-        step = max(1, BLOCK_BYTES // (4 * num_classes * mask_SS.shape[1]))
-    for first in range(0, len(mask_SS), step):
+def _loss_and_gradient(coarse_MKhw: Tensor, masks_MSS: Tensor, class_weights_K: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the summed loss of some images, float64, and its gradient on the coarse grid, float32 (M, K, h, w)."""
+    _, num_classes, height, width = coarse_MKhw.shape
+    rows_Sh = upsampling_matrix(height, masks_MSS.shape[1], masks_MSS.device)
+    columns_Sw = upsampling_matrix(width, masks_MSS.shape[2], masks_MSS.device)
+    wide_MKhS = coarse_MKhw.float() @ columns_Sw.T
+    gradient_MKhS = torch.zeros_like(wide_MKhS)
+    loss = torch.zeros((), dtype=sums_type(masks_MSS.device), device=masks_MSS.device)
+    step = len(rows_Sh)
+    if masks_MSS.device.type == "cpu":
+        step = max(1, BLOCK_BYTES // (4 * num_classes * masks_MSS.shape[2]))
+    for first in range(0, len(rows_Sh), step):
         some_rh = rows_Sh[first : first + step]
-        block_loss, block_KrS = _softmax_less_truth(some_rh @ wide_KhS, mask_SS[first : first + step], class_weights_K)
+        masks_MrS = masks_MSS[:, first : first + step]
+        block_loss, block_MKrS = _softmax_less_truth(some_rh @ wide_MKhS, masks_MrS, class_weights_K)
         loss += block_loss
-        gradient_KhS += some_rh.T @ block_KrS
-    return loss, gradient_KhS @ columns_Sw
+        gradient_MKhS += some_rh.T @ block_MKrS
+    return loss, gradient_MKhS @ columns_Sw
 
 
-def _softmax_less_truth(logits_KrS: Tensor, mask_rS: Tensor, class_weights_K: Tensor | None) -> tuple[Tensor, Tensor]:
+def _softmax_less_truth(
+    logits_MKrS: Tensor, masks_MrS: Tensor, class_weights_K: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Return the summed loss of some rows and its gradient, w (softmax - one-hot); overwrites the logits."""
-    is_counted_rS = mask_rS != VOID
-    ids_1rS = torch.where(is_counted_rS, mask_rS, 0)[None]
-    weight_rS = is_counted_rS.float() if class_weights_K is None else class_weights_K[ids_1rS[0]] * is_counted_rS
-    logits_KrS -= logits_KrS.amax(0, keepdim=True)
-    of_truth_rS = logits_KrS.gather(0, ids_1rS)[0]
-    logits_KrS.exp_()
-    sum_rS = logits_KrS.sum(0)
-    loss = ((sum_rS.log() - of_truth_rS) * weight_rS).sum(dtype=sums_type(mask_rS.device))
-    logits_KrS *= weight_rS / sum_rS
-    logits_KrS.scatter_add_(0, ids_1rS, -weight_rS[None])
-    return loss, logits_KrS
+    is_counted_MrS = masks_MrS != VOID
+    ids_M1rS = torch.where(is_counted_MrS, masks_MrS, 0)[:, None]
+    weight_M1rS = is_counted_MrS[:, None].float()
+    if class_weights_K is not None:
+        weight_M1rS *= class_weights_K[ids_M1rS]
+    logits_MKrS -= logits_MKrS.amax(1, keepdim=True)
+    of_truth_M1rS = logits_MKrS.gather(1, ids_M1rS)
+    logits_MKrS.exp_()
+    sum_M1rS = logits_MKrS.sum(1, keepdim=True)
+    loss = ((sum_M1rS.log() - of_truth_M1rS) * weight_M1rS).sum(dtype=sums_type(masks_MrS.device))
+    logits_MKrS *= weight_M1rS / sum_M1rS
+    logits_MKrS.scatter_add_(1, ids_M1rS, -weight_M1rS)
+    return loss, logits_MKrS
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache  # never freed: a CUDA graph reads it where it was
 def upsampling_matrix(coarse: int, fine: int, device: torch.device) -> Tensor:
     """Return the matrix, float32 (fine, coarse), that upsamples a row of numbers as `F.interpolate` does bilinearly."""
     units_1cc = torch.eye(coarse, device=device)[None]
@@ -151,7 +161,8 @@ def pixel_weight(
     is_counted = masks_NHW != VOID
     if class_weights_K is None:
         return over_all(is_counted.sum()).clamp(min=1)
-    return over_all(class_weights_K[masks_NHW[is_counted]].sum()).clamp(min=torch.finfo(torch.float32).tiny)
+    weight_NHW = class_weights_K[torch.where(is_counted, masks_NHW, 0)] * is_counted  # of one shape for any mask
+    return over_all(weight_NHW.sum()).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def balanced_weights(samples: Sequence[Sample], num_classes: int) -> Tensor:

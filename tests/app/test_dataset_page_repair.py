@@ -72,9 +72,20 @@ def test_clean_data_says_so(visit: Visit, home: Path) -> None:
     assert app.success[0].value == "14 photos and 14 masks read: nothing is wrong with them."
 
 
+def test_a_copy_that_would_mend_nothing_is_not_recommended(visit: Visit, tmp_path: Path) -> None:
+    """Its button was the one in colour, whatever the findings were."""
+    root = make_pairs(tmp_path / "mine")
+    analyse(root)
+    app = visit("dataset", source="A folder", data=str(root), look="Findings")
+    assert any("few validation photos" in frame.value.to_string() for frame in app.dataframe)
+    assert (app.button[-1].label, app.button[-1].proto.type) == ("Make a repaired copy", "secondary")
+    assert "It would mend none of these findings" in texts(app)
+
+
 def test_the_repair_button_makes_a_copy(visit: Visit, broken: Path, tmp_path: Path, launched: list[list[str]]) -> None:
     app = visit("dataset", source="A folder", data=str(broken), look="Findings")
     app.text_input(key=f"repair {broken}").set_value(str(tmp_path / "copy")).run()
+    assert app.button[-1].proto.type == "primary"
     app.button[-1].click().run()
     assert not app.exception
     assert launched[0][:4] == ["doctor", str(broken), "--repair", str(tmp_path / "copy")]

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.training.run.evaluations import BY_SIZE
 from core.training.run.folders import Run, create_run
-from tests.app.conftest import Visit, links, make_pairs, texts, write_records
+from tests.app.conftest import Visit, append, links, make_pairs, started, texts, write_records
 from tests.app.segment.photos import photo_bytes, upload
 from tests.app.stored import by_size, guess_background, guess_half, store_milestone
 from tests.small_models import save_lively_model
@@ -83,7 +83,7 @@ def test_the_data(visit: Visit, ids: list[str]) -> None:
     assert pictures(app) == [f"photo_{n}: {what}" for n in (4, 5, 6, 7) for what in ("Input", "Mask (truth)")]
 
 
-def test_the_training(visit: Visit, ids: list[str]) -> None:
+def test_the_training(visit: Visit, run: Run, ids: list[str]) -> None:
     app = visit("present", checkpoint=ids, step="training")
     said = spaced(texts(app))
     assert "A · 1 epoch: 20 s on Test CPU (2 threads)." in said
@@ -93,6 +93,9 @@ def test_the_training(visit: Visit, ids: list[str]) -> None:
     assert "Floor 3.5 %" in spaced(json.loads(miou.proto.spec)["data"][-1]["name"])
     notes = json.loads(miou.proto.spec)["layout"]["annotations"]
     assert [(note["text"], note["x"]) for note in notes] == [("<b>A</b>", 1), ("<b>B</b>", 3)]
+    assert "Dotted" not in said
+    append(run, started(run, epochs_done=3))
+    assert "Dotted vertical lines: the training was resumed or extended here" in texts(app.run())
 
 
 def test_the_verdict(visit: Visit, ids: list[str]) -> None:

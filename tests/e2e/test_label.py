@@ -240,6 +240,33 @@ def draw_line(page: Page, class_name: str, y: int) -> None:
     page.mouse.up()
 
 
+def test_a_tab_that_lost_its_photo_says_so_and_shows_the_mask_of_the_other(
+    dashboard: Dashboard, open_tab: Callable[[], Visit], farm: LabelSet
+) -> None:
+    """It saved a stroke into the mask of the tab that had taken the photo over, and spoke later."""
+    name = name_of(SCENES[0])
+    lost, other = open_tab(), open_tab()
+    open_at(lost.page, dashboard, farm, SCENES[0])
+    draw_line(lost.page, "cow", 60)
+    expect(lost.page.locator(".state")).to_have_text("Saved")
+    open_at(other.page, dashboard, farm, SCENES[0])
+    click(other.page.get_by_role("button", name="Take over"))
+    expect(other.page.get_by_role("button", name="Take over")).to_have_count(0)
+    draw_line(lost.page, "tree", 160)
+    expect(lost.page.locator(".state")).to_have_text("Read only")
+    expect(lost.page.locator(".notice span")).to_contain_text("taken over in another tab")
+    rest(lost.page)
+    lost.page.mouse.move(*at(lost.page, 150, 160))
+    expect(lost.page.locator(".place")).to_contain_text("150, 160: background")
+    saved_HW = read_mask(open_label_set(farm.root).masks()[name], len(farm.classes))
+    assert (int(saved_HW[60, 150]), int(saved_HW[160, 150])) == (1, 0)
+    assert history(farm, name)[0].kind == "unsaved"
+    draw_line(other.page, "bus", 200)
+    expect(other.page.locator(".state")).to_have_text("Saved")
+    expect_no_trouble(dashboard, lost)
+    expect_no_trouble(dashboard, other)
+
+
 def test_what_is_drawn_while_another_tab_removes_a_class_keeps_its_classes(
     dashboard: Dashboard, open_tab: Callable[[], Visit], farm: LabelSet
 ) -> None:

@@ -70,7 +70,7 @@ def test_imports_go_one_way_from_pages_to_ui_to_core() -> None:
 def test_what_is_of_one_page_is_used_by_that_page_alone() -> None:
     """But Home and Label show runs as Train does, Home verdicts as Compare; Present uses Compare and Segment.
 
-    The form of a report is on Compare and Train.
+    Segment hands photos to Label. The form of a report is on Compare and Train.
     """
     home = {"streamlit_app", "ui.home"}
     also = {
@@ -78,6 +78,7 @@ def test_what_is_of_one_page_is_used_by_that_page_alone() -> None:
         "train": home | {"ui.label"},
         "compare": home | {"pages.present", "ui.present"},
         "segment": home | {"ui.present"},
+        "label": {"ui.segment"},
         "report": {"pages.compare", "ui.compare", "ui.train"},
     }
     wrong = [

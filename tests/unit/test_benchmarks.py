@@ -55,7 +55,7 @@ def own_tf32() -> Iterator[None]:
 def test_every_part_of_the_gpu_s_benchmark_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """On the CPU, with a small model for torchvision's, and in this process: nobody who wrote it had a GPU."""
+    """On the CPU, with a small model for torchvision's, and in this process: tests have no GPU."""
     make_networks_thin(monkeypatch)
     monkeypatch.setattr(gpu, "report_model", lambda num_classes: build_model(MOBILENET, num_classes, output_stride=16))
     compiled: list[str] = []
@@ -74,7 +74,8 @@ def test_every_part_of_the_gpu_s_benchmark_runs(
     assert document["cut"] == []
     assert compiled == ["eager", "eager"]
     assert set(document["ratios"]) == {
-        "training_fp32", "training_bf16", "training_bf16_compiled", "evaluation", "prediction",
+        "training_fp32", "training_bf16", "training_bf16_replayed", "training_bf16_compiled", "evaluation",
+        "prediction",
     }  # fmt: skip
     assert all(value > 0 for name, value in document["figures"].items() if name.endswith("per_second"))
     assert {name.split("_")[0] for name in document["figures"]} == set(gpu.SHARES) == set(asked)

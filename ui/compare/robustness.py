@@ -104,19 +104,34 @@ def _ask(sides: Sequence[Side], stored: Sequence[Sequence[Robustness]], usual: i
         )  # fmt: skip
         for side, of_side in zip(sides, stored, strict=False):
             if is_damaged or not any(len(each.names) == photos and each.is_complete for each in of_side):
-                _offer_one(side, int(photos), of_side)
+                _offer_one(side, int(photos), of_side, [each for each in sides if _model(each) == _model(side)])
 
 
-def _offer_one(side: Side, photos: int, of_side: Sequence[Robustness]) -> None:
-    """Draw the button that starts or goes on with one checkpoint, with the time it takes."""
+def _model(side: Side) -> tuple[str, int, int]:
+    """Return what the speed of a checkpoint depends on: equal for checkpoints of one model."""
+    config = side.choice.run.config
+    return config.architecture, config.output_stride, config.image_size
+
+
+def takes(predictions: int, speeds: Sequence[float | None]) -> str:
+    """Return in words how long predictions take by these speeds of one model, which differ with what else ran then."""
+    known = [found for speed in speeds if (found := robustness.seconds(predictions, speed))]
+    words = list(dict.fromkeys(duration(START_S + seconds) for seconds in sorted(known)))
+    if not words:
+        return ""
+    return f", about {words[0]}" if len(words) == 1 else f", {words[0]} to {words[-1]}"
+
+
+def _offer_one(side: Side, photos: int, of_side: Sequence[Robustness], alike: Sequence[Side]) -> None:
+    """Draw the button that starts or goes on with one checkpoint, with the time it takes; `alike` are of its model."""
     begun = next((len(each.done) for each in of_side if len(each.names) == photos), 0)
-    takes_s = robustness.seconds((len(CELLS) - begun) * photos, side.evaluation.images_per_second)
-    takes = f", about {duration(START_S + takes_s)}" if takes_s else ""
+    speeds = [each.evaluation.images_per_second for each in alike]
     doing = "Go on with" if begun else "Evaluate"
     if cached.file_hash(side.choice.file) != side.evaluation.checkpoint_hash:
         st.caption(f"{plain(side.label)} has changed since its evaluation; evaluate it again first, above the table.")
     elif st.button(
-        f"{doing} {side.label} on corrupted photos{takes}", key=f"corrupt {side.choice.id}",
+        f"{doing} {side.label} on corrupted photos{takes((len(CELLS) - begun) * photos, speeds)}",
+        key=f"corrupt {side.choice.id}",
         icon=":material/blur_on:",
     ):  # fmt: skip
         choice = side.choice

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.metrics.conventions import PUBLISHED, share_of_schedule
-from core.metrics.guard import explain
+from core.metrics.guard import TOO_LITTLE_LEARNED, explain
 from core.metrics.verdict import sentence
 from core.report.content import ReportedCheckpoint
 from core.training.run.evaluations import BY_SIZE, Evaluation
@@ -19,7 +19,7 @@ from core.training.settings.config import TrainingConfig
 from core.wording import count
 from ui import cached
 from ui.charts import Curve, loss_curves, miou_curves
-from ui.checkpoints import Choice, evaluated_before
+from ui.checkpoints import Choice, evaluated_before, weakness_of
 from ui.compare import cached_comparison
 from ui.compare.comparison import (
     BEST,
@@ -30,7 +30,7 @@ from ui.compare.comparison import (
     score_table,
     warning,
 )
-from ui.words import MISSING, percent, plain
+from ui.words import MISSING, advised_on, percent, plain
 
 LABELS = {field.name: field.metadata["label"] for field in fields(TrainingConfig)}
 
@@ -135,13 +135,20 @@ def show_conventions(sides: Sequence[Side]) -> None:
 
 
 def show_warnings(sides: Sequence[Side]) -> None:
-    """Warn of suspicious scores, each with its likely cause."""
-    found = [(side.label, cached_comparison.suspicion(side.evaluation.path)) for side in sides]
-    warnings = [warning(label, odd) for label, odd in found if odd]
+    """Warn of suspicious scores, each with its likely cause, and of weak ones as Train and Segment do."""
+    warnings = [text for side in sides if (text := _warning_about(side))]
     if len(warnings) == 1:
-        st.warning(plain(warnings[0]), icon=":material/warning:")
+        st.warning(warnings[0], icon=":material/warning:")
     elif warnings:
-        st.warning("\n".join(f"- {plain(text)}" for text in warnings), icon=":material/warning:")
+        st.warning("\n".join(f"- {text}" for text in warnings), icon=":material/warning:")
+
+
+def _warning_about(side: Side) -> str | None:
+    scores, odd = side.evaluation.scores, cached_comparison.suspicion(side.evaluation.path)
+    weak = weakness_of(side.choice, scores.miou, scores.floor.miou)
+    if weak and (odd is None or odd.kind in TOO_LITTLE_LEARNED):  # what the run's log knows is more exact
+        return advised_on(side.label, weak.sentence)
+    return plain(warning(side.label, odd)) if odd else None
 
 
 def ask_number() -> None:

@@ -11,7 +11,7 @@ from core import jobs
 from core.data import analysis
 from core.data.dataset import Dataset
 from core.data.doctor.diagnosis import BEGUN, UNLABELLED, Finding, Report, report_csv
-from core.data.repair.repaired_copy import changes_of
+from core.data.repair.repaired_copy import changes_of, would_mend
 from core.errors import DataError
 from core.files import unused
 from core.home import datasets_dir
@@ -65,7 +65,7 @@ def lead_on(report: Report | None) -> None:
 def show_unopened(report: Report) -> None:
     """Draw what can be done with a folder that cannot be opened: first the offer to repair, then the findings."""
     st.markdown("The folder cannot be opened as it is. Mend what the red line names, or make a copy that opens:")
-    _offer_repair(report.root)
+    _offer_repair(report.root, is_needed=True)
     st.subheader("What the doctor found", anchor=False)
     _show_files(report)
 
@@ -78,7 +78,7 @@ def show_findings(report: Report, data: Dataset) -> None:
     else:
         _show_files(report)
     if report.findings or about == LABELS:
-        _offer_repair(report.root)
+        _offer_repair(report.root, is_needed=would_mend(report))
 
 
 def _show_files(report: Report) -> None:
@@ -146,9 +146,11 @@ def show_repairs(root: Path) -> None:
         st.dataframe([asdict(change) for change in changes], hide_index=True, alt="What the repair changed")
 
 
-def _offer_repair(root: Path) -> None:
-    """Ask for a new folder, and make a repaired copy in a process of its own."""
+def _offer_repair(root: Path, *, is_needed: bool) -> None:
+    """Ask for a new folder, and make a repaired copy in a process of its own; say where it would mend nothing."""
     st.subheader("A repaired copy", anchor=False)
+    if not is_needed:
+        st.caption(":material/info: It would mend none of these findings: they are for you to judge.")
     st.markdown(
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
         "files that cannot be mended or used are set aside. What was decided about labels is applied. The originals "
@@ -172,7 +174,7 @@ def _offer_repair(root: Path) -> None:
     if is_made:
         st.success(f"There is a copy in `{out}`.", icon=":material/check:")
         link_to("Dataset", "Look at the copy", source=FOLDER, data=str(out))
-    elif st.button("Make a repaired copy", type="primary", icon=":material/healing:"):
+    elif st.button("Make a repaired copy", type="primary" if is_needed else "secondary", icon=":material/healing:"):
         with st.spinner("Starting …"):
             jobs.start(job, ["doctor", str(root), "--repair", str(out)])
         asked[str(root)] = str(out)

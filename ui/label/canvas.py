@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.classes import Classes
-from core.data.labelling import KeptInHistoryError
+from core.data.labelling import KeptInHistoryError, TakenOverError
 from core.data.labelling.regions import Regions
 from core.errors import CoreError, DataError
 from core.voc import VOID
@@ -239,10 +239,15 @@ def _receive(session: _Session, sent: object, on_event: Callable[[CanvasEvent], 
         version = on_event(event)
     except CoreError as error:
         is_kept = isinstance(error, KeptInHistoryError)
-        session.answer = {"number": number, "version": "", "problem": str(error), "is_kept": is_kept}
+        is_taken = isinstance(error, TakenOverError)
+        session.answer = {
+            "number": number, "version": "", "problem": str(error), "is_kept": is_kept, "is_taken": is_taken,
+        }  # fmt: skip
         session.moves_on = is_kept  # the page shows what is on the disk now
+        if is_taken:
+            session.file = ""  # so that it is sent again, in place of what was drawn
         return
-    session.answer = {"number": number, "version": version, "problem": "", "is_kept": False}
+    session.answer = {"number": number, "version": version, "problem": "", "is_kept": False, "is_taken": False}
     if event.name == session.name:
         session.version = version
     session.moves_on = event.action != "save" or session.is_untouched

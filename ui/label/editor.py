@@ -36,7 +36,7 @@ from core.model.output.render import overlay
 from ui import address, cached
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
 from ui.label.queue import LABELS, ONLY_BACKGROUND, beside, next_to_label
-from ui.label.tab import hold, tab
+from ui.label.tab import hold, is_open, tab
 from ui.page import showing_errors
 from ui.pictures import reduced
 from ui.words import plain
@@ -158,8 +158,9 @@ def _take(root: Path, names: Sequence[str], event: CanvasEvent) -> str:
     version, had_mask = event.base_version, label_set.mask_file(event.name).exists()
     if event.mask_HW is not None:
         version = save_label(
-            label_set, event.name, event.mask_HW, base_version=version, seen=event.seen_version, tab=tab()
-        )
+            label_set, event.name, event.mask_HW, base_version=version, seen=event.seen_version, tab=tab(),
+            is_open=bool(tab()) and is_open(label_set, event.name),
+        )  # fmt: skip
     if event.action == "done":
         mark_done(label_set, event.name)
         open_photo(next_to_label(names, label_set.states(), event.name))

@@ -1,4 +1,7 @@
-"""What to label: a data set, a folder of photos, or uploads; photos become a new data set. Files for other tools."""
+"""What to label: a data set, a folder of photos, uploads, or photos from Segment; photos become a new data set.
+
+And files for other tools.
+"""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,12 +15,13 @@ from core.data import voc2012
 from core.data.dataset import LAYOUTS, PLACES, UnlabelledError
 from core.data.exporters.export import NEXT_STEPS, export_labels
 from core.data.importers.incoming import proposed_name
-from core.data.labelling import LabelSet, mask_findings, new_label_set, photos_in
+from core.data.labelling import LabelSet, mask_findings, new_label_set, open_label_set, photos_in
 from core.errors import CoreError, DataError
 from core.files import unused
 from core.home import datasets_dir, demo_dir
 from core.model.photo import SUFFIXES
 from core.palettes import new_colors
+from core.review import proposing
 from core.wording import count
 from ui import address, cached
 from ui.downloads import exports_folder
@@ -40,7 +44,7 @@ ENDINGS = {"cvat": ".zip", "label-studio": ".json"}
 MASKS, PROPOSALS = "Your masks", "Proposals"
 MOST_NAMED = 3
 """Findings that a line names."""
-_SKIPPED, _UPLOADS = "skipped photos", "label uploads"
+_SKIPPED, _UPLOADS, _HANDED = "skipped photos", "label uploads", "photos to correct"
 
 
 class Upload(NamedTuple):
@@ -49,6 +53,19 @@ class Upload(NamedTuple):
     id: str
     name: str
     data: bytes
+
+
+class Handed(NamedTuple):
+    """Photos from Segment as (name, content), the classes found in them, and the model that proposes their masks."""
+
+    photos: Sequence[tuple[str, bytes]]
+    class_names: Sequence[str]
+    checkpoint: str
+
+
+def hand_over(handed: Handed | None) -> None:
+    """Hand photos to Label, which makes a new data set of them once its name is asked for; None takes them back."""
+    st.session_state[_HANDED] = handed
 
 
 def chosen() -> Path | None:
@@ -116,19 +133,31 @@ def _ask_uploads() -> None:
     say_lost_uploads(len(files))
     if len(files) > MAX_UPLOADED:
         raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
-    if files:
-        uploads = [Upload(file.file_id, file.name, file.getvalue()) for file in files]
+    handed: Handed | None = st.session_state.get(_HANDED)
+    uploads = [Upload(f"{number} {hash(data)}", name, data) for name, data in handed.photos] if handed else []
+    if handed:
+        st.caption("From Segment. A new data set is made of them; then the model's masks follow as proposals.")
+        st.button(f"Remove {count(len(uploads), 'photo')} from Segment", key="remove handed", icon=":material/close:",
+                  on_click=hand_over, args=(None,))  # fmt: skip
+    uploads += [Upload(file.file_id, file.name, file.getvalue()) for file in files]
+    if uploads:
         show_some(uploads)
-        _ask_new("photos", [(upload.name, upload.data) for upload in uploads], key=f"uploads {number}")
+        photos = [(upload.name, upload.data) for upload in uploads]
+        _ask_new("photos", photos, key=f"uploads {number}{' from Segment' if handed else ''}", handed=handed)
 
 
-def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], *, key: str) -> None:
-    """Ask for a name and the classes, and make the data set; the page then opens it."""
-    proposed = proposed_name(proposed)
+def _ask_new(
+    proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], *, key: str, handed: Handed | None = None
+) -> None:
+    """Ask for a name and the classes, and make the data set; the page then opens it.
+
+    Of photos from Segment the classes found in them are proposed.
+    """
+    proposed, named = proposed_name(proposed), ", ".join(handed.class_names) if handed else ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
-        names = st.text_input("Classes, between commas", FIRST_CLASS, key=f"classes of {key}", placeholder="cat, dog",
-                              width=300, help=CLASSES_HELP).split(",")  # fmt: skip
+        names = st.text_input("Classes, between commas", named or FIRST_CLASS, key=f"classes of {key}",
+                              placeholder="cat, dog", width=300, help=CLASSES_HELP).split(",")  # fmt: skip
         problem = ""
         try:
             named_classes(names)
@@ -139,7 +168,7 @@ def _ask_new(proposed: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]]
         st.caption(f":material/info: {plain(problem)}")
     st.caption(f"The photos are copied to {code(datasets_dir() / (name or proposed))}; nothing is overwritten.")
     if is_wanted and not problem:
-        _make(name, photos, named_classes(names))
+        _make(name, photos, named_classes(names), handed.checkpoint if handed else None)
 
 
 def show_some(photos: Sequence[Path] | Sequence[Upload]) -> None:
@@ -171,8 +200,10 @@ def named_classes(names: Iterable[str]) -> Classes:
     return Classes(("background", *named), (BLACK, *new_colors([BLACK], len(named))))
 
 
-def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes) -> None:
-    """Copy the photos into a new data set with a progress bar, and open it."""
+def _make(
+    name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes, checkpoint: str | None
+) -> None:
+    """Copy the photos into a new data set with a progress bar, and open it; have a checkpoint propose their masks."""
     bar = st.progress(0.0, "Copying the photos …")
 
     def show(done: int, total: int) -> None:
@@ -183,6 +214,9 @@ def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], class
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1  # a new uploader holds nothing in memory
     address.show(photo=None, only=None, order=None, uploads=None)
     address.keep(source=FOLDER, data=str(made.root))
+    hand_over(None)
+    if checkpoint:
+        proposing.start(open_label_set(made.root), checkpoint)
     st.rerun()
 
 

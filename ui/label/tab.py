@@ -42,5 +42,10 @@ def hold(label_set: LabelSet, name: str, *, take_over: bool = False) -> str | No
     return claim(label_set, name, tab(), take_over=take_over)
 
 
+def is_open(label_set: LabelSet, name: str) -> bool:
+    """Return whether this tab has that photo on its canvas."""
+    return st.session_state.get(_OPEN) == (str(label_set.root), name)
+
+
 def _ignore() -> None:
     """Take the id as it comes; `know_tab` reads it."""

@@ -90,6 +90,8 @@ def _show_training(story: Story) -> None:
         for column, figure, key in zip(st.columns(2), (loss, miou), ("loss figure", "miou figure"), strict=True):
             column.plotly_chart(figure, key=key, alt=words(key), config={"displayModeBar": False})
             column.caption(words(key))
+        if charts[0].dividers:
+            st.caption(words("leg mark"))
     lines = [
         f"{name} · {training_sentence(checkpoint, content, words)}"
         for name, checkpoint in zip("AB", content.checkpoints, strict=True)

@@ -1,7 +1,7 @@
-"""Files to download: masks, overlays, cut-outs and tables of photos; and a model exported for other programs."""
+"""Files to download: masks, overlays, cut-outs, tables; the way to correct masks; a model for other programs."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -14,17 +14,22 @@ from core.model.output.coco import CocoFile
 from core.model.output.file_names import file_stem, file_stems
 from core.model.output.results import Member, areas_csv, cutouts, write_zip
 from core.model.photo import ClassArea, class_areas, open_photo
+from core.voc import BACKGROUND, VOID
 from core.wording import count, megabytes
 from ui import cached
 from ui.downloads import exports_folder, offer
+from ui.label.label_data import UPLOAD, Handed, hand_over
 from ui.page import showing_errors
-from ui.segment.cached_segments import GivenFile, Segmented, Source
+from ui.segment.cached_segments import GivenFile, Segmented, Small, Source
 from ui.segment.photo_look import Look
 from ui.segment.photo_view import Photo
 from ui.words import code
 
 if TYPE_CHECKING:
     from core.model.checkpoint.checkpoint_file import OpenedCheckpoint
+
+LEAST_SHARE = 0.005
+"""A class with a smaller share of each photo is a speck: it is not proposed as a class to label."""
 
 POLYGONS_FILE, CSV_FILE = "objects.json", "classes.csv"
 
@@ -78,8 +83,8 @@ def shown_areas(result: Segmented, look: Look) -> tuple[ClassArea, ...]:
     return class_areas(look.abstaining(answers), confidence_HW, result.classes.names)
 
 
-def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
-    """Offer the files of one photo; each is made when its button is pressed."""
+def show_downloads(photo: Photo, result: Segmented, look: Look, source: Source) -> None:
+    """Offer the files of one photo, each made when its button is pressed, and to correct its mask."""
     files = PhotoFiles(file_stem(photo.name), photo, result, look)
     offers: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
         ("Index mask", "mask.png", lambda: files.mask()[1],
@@ -95,12 +100,36 @@ def show_downloads(photo: Photo, result: Segmented, look: Look) -> None:
     )  # fmt: skip
     for label, ending, make, meaning in offers:
         _offer(label, f"{files.stem}_{ending}", make, meaning)
+    if not photo.truth:  # else it is of a data set, and has a mask there
+        _offer_to_correct([photo], result.areas, source)
 
 
-def offer_all(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> None:
-    """Offer the files of several photos in one zip; `segment` is called when the button is pressed."""
+def offer_all(
+    segmented: Sequence[tuple[Photo, Small]], look: Look, source: Source, segment: Callable[[Photo], Segmented]
+) -> None:
+    """Offer the files of several photos in one zip, and to correct their masks.
+
+    `segment` is called when the button is pressed.
+    """
+    photos = [photo for photo, _ in segmented]
     _offer(f"All {count(len(photos), 'photo')}", "segmented.zip", lambda: zipped(all_members(photos, look, segment)),
            "Mask, overlay and cut-outs of every photo, their objects and shares, in one zip.")  # fmt: skip
+    _offer_to_correct(photos, [area for _, small in segmented for area in small.areas], source)
+
+
+def _offer_to_correct(photos: Sequence[Photo], areas: Iterable[ClassArea], source: Source) -> None:
+    """Offer to take photos to Label, where the model's masks are proposals to be corrected."""
+    checkpoint, given = source if isinstance(source, GivenFile) else (source, NOTHING)
+    if given != NOTHING or not st.button(
+        f"Correct {'this mask' if len(photos) == 1 else f'these {len(photos)} masks'}", icon=":material/draw:",
+        key="correct", help="Copies the photos into a new data set on Label, where the model's masks, of one pass and "
+        "without abstaining, are proposals: accept one, and draw on it.",
+    ):  # fmt: skip
+        return
+    objects = [area for area in areas if area.id not in (BACKGROUND, VOID) and area.share >= LEAST_SHARE]
+    names = list(dict.fromkeys(area.name for area in objects))
+    hand_over(Handed([(photo.name, photo.data) for photo in photos], names, str(checkpoint)))
+    st.switch_page("pages/label.py", query_params={"source": UPLOAD})
 
 
 def all_members(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> Iterator[Member]:

@@ -17,16 +17,15 @@ from core.model.output.file_names import file_stem
 from core.model.weights import starter
 from core.model.weights.pretrained import MODELS, PretrainedModel
 from core.training import demo_run
-from core.training.run.learning import Advice, weakness
 from core.uploads import bring
 from core.voc import BACKGROUND, CLASS_NAMES, VOID
 from core.wording import count, megabytes
 from ui import address, cached
-from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored_label
+from ui.checkpoints import Choice, best_first, list_choices, say_unknown, scored_label, weakness_of
 from ui.job_view import BYTES, POLL_S, show_job
 from ui.page import showing_errors
 from ui.segment import cached_segments
-from ui.words import advised, code, percent, plain
+from ui.words import advised_on, code, percent, plain
 
 MOST_NAMED = 6
 """So many classes of a model are named."""
@@ -92,7 +91,7 @@ def _is_for_photos(choice: Choice, *, is_drawn: bool) -> bool:
 
     The starter cannot stand in for classes that it does not know.
     """
-    return choice.miou is not None and not is_drawn and (choice.classes.names != CLASS_NAMES or not _weak(choice))
+    return choice.miou is not None and not is_drawn and (choice.classes.names != CLASS_NAMES or not weakness_of(choice))
 
 
 def _trained(choice: Choice) -> ModelOption:
@@ -206,17 +205,8 @@ def warn_of_demo(models: Sequence[ModelOption]) -> None:
 def warn_of_weak(models: Sequence[ModelOption]) -> None:
     """Say of a checkpoint whose score is near the floor why, and what helps."""
     for model in models:
-        if model.choice and (weak := _weak(model.choice)):
-            st.warning(advised(f"{model.choice.label}: {weak.sentence}"), icon=":material/warning:")
-
-
-def _weak(choice: Choice) -> Advice | None:
-    """Return what is said of a checkpoint whose score is near the floor; None for one without a score."""
-    if choice.miou is None:
-        return None
-    log = cached.run_log(choice.run.log_path)
-    log.epochs = [epoch for epoch in log.epochs if epoch.epoch <= (choice.epoch or 0)]
-    return weakness(log, choice.miou, is_drawn=demo_run.is_drawn(choice.run))
+        if model.choice and (weak := weakness_of(model.choice)):
+            st.warning(advised_on(model.choice.label, weak.sentence), icon=":material/warning:")
 
 
 def say_what_it_knows(model: ModelOption, classes: Classes, found: Iterable[int], kept: Iterable[int]) -> None:

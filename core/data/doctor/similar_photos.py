@@ -3,6 +3,9 @@
 Two photos are similar if their hashes differ in at most 2 bits and their thumbnails by at most 8 grey levels in the
 mean. Of three blocks of the hash one is equal then (two bits lie in two blocks at most), and the sums of grey lie
 near: so photos are sorted by each block and the sum within it, and only the few between two bounds are compared.
+
+Pictures of one hash that differ, as of stripes, can all lie between two bounds. A photo is compared with those nearest
+in brightness alone then, and one that is similar all the same may be overlooked.
 """
 
 from collections.abc import Sequence
@@ -19,8 +22,10 @@ PIXELS = 9 * 8
 MAX_SUM = int(MAX_GREY_DIFFERENCE * PIXELS)
 BLOCKS = ((0, 21), (21, 21), (42, 22))
 """First bit and number of bits: one block more than bits that may differ."""
-AT_ONCE = 1024
-"""With more candidates than this, as of one scene, the first so many photos are tried first: mostly one fits."""
+MOST = 500
+"""In each block, so many darker and so many brighter photos are compared: then time grows with the number of photos."""
+AT_ONCE = 128
+"""So many are compared before looking further: in a scene one of the first fits."""
 
 
 class _Looks:
@@ -58,26 +63,20 @@ class _Search:
         self._sorted: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
         for block in BLOCKS:
             keys_N, keys_M = photos.keys(block), others.keys(block)
-            order_M = np.argsort(keys_M)
-            low_N = np.searchsorted(keys_M, keys_N - MAX_SUM, "left", order_M)
-            high_N = np.searchsorted(keys_M, keys_N + MAX_SUM, "right", order_M)
-            self._sorted.append((order_M, low_N, high_N))
+            order_M = np.argsort(keys_M, kind="stable")
+            bounds = (-MAX_SUM, 0, MAX_SUM + 1)
+            first_N, own_N, end_N = (np.searchsorted(keys_M, keys_N + bound, sorter=order_M) for bound in bounds)
+            self._sorted.append((order_M, np.maximum(first_N, own_N - MOST), np.minimum(end_N, own_N + MOST)))
 
     def first(self, photo: int, copy: int) -> int | None:
-        """Return the index of the first other that looks like a photo, its copy left out; None without one."""
-        near = [order_M[low_N[photo] : high_N[photo]] for order_M, low_N, high_N in self._sorted]
-        num_near = sum(each.size for each in near)
-        if num_near > AT_ONCE:
-            first = self._first_alike(photo, np.arange(min(AT_ONCE, len(self._others.sum_N))), copy)
-            if first is not None:
-                return first
-        return self._first_alike(photo, np.concatenate(near), copy) if num_near else None
-
-    def _first_alike(self, photo: int, others_M: NDArray[np.int64], copy: int) -> int | None:
+        """Return the index of the first candidate that looks like a photo, its copy left out; None without one."""
+        others_M = np.concatenate([order_M[first_N[photo] : end_N[photo]] for order_M, first_N, end_N in self._sorted])
         ours, theirs = self._photos, self._others
-        near = np.bitwise_count(theirs.hash_N[others_M] ^ ours.hash_N[photo]) <= MAX_HASH_DISTANCE
-        near &= np.abs(theirs.sum_N[others_M] - ours.sum_N[photo]) <= MAX_SUM
-        others_M = others_M[near & (others_M != copy)]
-        apart_M = np.abs(theirs.grey_NP[others_M] - ours.grey_NP[photo]).sum(axis=1, dtype=np.int32)
-        alike_M = others_M[apart_M <= MAX_SUM]
-        return int(alike_M.min()) if alike_M.size else None
+        near_M = np.bitwise_count(theirs.hash_N[others_M] ^ ours.hash_N[photo]) <= MAX_HASH_DISTANCE
+        others_M = np.unique(others_M[near_M & (others_M != copy)])
+        for begin in range(0, others_M.size, AT_ONCE):
+            some_M = others_M[begin : begin + AT_ONCE]
+            apart_M = np.abs(theirs.grey_NP[some_M] - ours.grey_NP[photo]).sum(axis=1, dtype=np.int32)
+            if (alike_M := some_M[apart_M <= MAX_SUM]).size:
+                return int(alike_M[0])
+        return None

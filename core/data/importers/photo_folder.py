@@ -176,17 +176,25 @@ def files_in(root: Path, suffixes: Collection[str]) -> list[Path]:
 
     What is hidden is left out, and so is the folder in which Label keeps replaced masks and proposals.
 
-    Links that lead nowhere and folders called as files are among them, so that their readers can report them.
+    Links that lead nowhere and folders called as files are among them, so that their readers can report them. A folder
+    is looked through once, whatever links lead to it.
     """
     found, folders = [], [root] if root.is_dir() else []
-    while folders:  # `rglob` ends in a traceback in folders that are very deep, and passes over those it may not read
-        for entry in os.scandir(folders.pop()):
+    linked: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    while folders or linked:  # `rglob` ends in a traceback in folders that are very deep, and passes over some
+        folder = folders.pop() if folders else linked.pop()
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in os.scandir(folder):
             if not entry.name.startswith(".") and entry.name != MACOSX:
                 if os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122  ten times as fast
                     found.append(Path(entry.path))
                 is_kept_by_label = entry.name == LABELLING and (Path(entry.path) / "lock").exists()
-                if entry.is_dir(follow_symlinks=False) and not is_kept_by_label:
-                    folders.append(Path(entry.path))
+                if entry.is_dir() and not is_kept_by_label:
+                    (linked if entry.is_symlink() else folders).append(Path(entry.path))
     return sorted(found)
 
 

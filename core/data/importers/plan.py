@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.classes import NAMED_COLOR, Classes, css_color
 from core.data.importers.notes import Notes, printable
+from core.data.pair_names import composed
 from core.errors import DataError
 from core.files import regular
 from core.voc import BACKGROUND, PALETTE, VOID
@@ -21,6 +22,9 @@ from core.wording import count
 
 BACKGROUND_NAMES = frozenset({"background", "_background_"})
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "__ignore__"})
+
+OF_OBJECT = re.compile(r"(?!class|label)(.*[^\W\d_])[-_. ]?\d+", re.IGNORECASE)
+"""A label with the number of an object behind it, as old versions of labelme ask for: person-1."""
 
 ANOTHER = re.compile(r",(?=[^,=]+=)")
 
@@ -93,9 +97,11 @@ class Canvas:
     """A mask that grows region by region; later regions cover earlier ones.
 
     Where an object is that cannot be drawn, nobody knows what is background: in the end that is void (`finished`).
+    Objects without a pixel in their photo are noted.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, notes: Notes, file: Path) -> None:
+        self._notes, self._file = notes, file
         self.mask_HW = np.full(size[::-1], BACKGROUND, dtype=np.uint8)
         self._is_unknown_HW: NDArray[np.bool_] | None = None
 
@@ -114,6 +120,7 @@ class Canvas:
     def paint(self, region_HW: NDArray[np.bool_], class_id: int) -> int:
         """Give a region to a class and return how many pixels of it belonged to another one before."""
         before = self.mask_HW[region_HW]
+        self._notes.count("Objects without a pixel in their photo", self._file, before.size == 0)
         self.mask_HW[region_HW] = class_id
         return int(np.count_nonzero((before != BACKGROUND) & (before != class_id)))
 
@@ -134,8 +141,8 @@ def box_region(left: float, top: float, right: float, bottom: float, size: Size)
 
 
 def tidy(label: str) -> str:
-    """Return a label as one line without double spaces."""
-    return printable(" ".join(label.split()))
+    """Return a label as one line without double spaces, an umlaut as one sign."""
+    return printable(" ".join(composed(label).split()))
 
 
 def is_background(label: str) -> bool:
@@ -177,7 +184,24 @@ def number_labels(
             f"{where} names {count(len(names) - 1, 'class', 'classes')} beside the background; there must be 1 to "
             f"{VOID - 1}."
         )
+    _note_alike(names, notes)
     return Classes(tuple(names), tuple(chosen)), ids
+
+
+def _note_alike(names: Sequence[str], notes: Notes) -> None:
+    """Note classes that may be one: those of one name but for upper and lower case, or for a number behind it."""
+    numbered = {name: OF_OBJECT.sub(r"\1", name) for name in names if OF_OBJECT.fullmatch(name)}
+    for differ, base_of in (
+        ("in upper and lower case", {name: name.casefold() for name in names}),
+        ("in the number behind them", numbered if 2 * len(numbered) >= len(names) else {}),
+    ):
+        first_of: dict[str, str] = {}
+        pairs = [(first, name) for name, base in base_of.items() if (first := first_of.setdefault(base, name)) != name]
+        for first, second in pairs[:1]:
+            notes.say(
+                f"The classes {first} and {second} differ only {differ}: if they are one, say so with --classes "
+                f'"{first}={base_of[first]},{second}={base_of[first]}".'
+            )
 
 
 def parse_classes(texts: Iterable[str]) -> Called:

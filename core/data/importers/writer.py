@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from core.classes import Classes, write_classes
+from core.data.bit_depth import num_alike
 from core.data.dataset import LAYOUTS, LISTS, Sample
 from core.data.images import JPEG_QUALITY, SIDEWAYS, jpeg_bytes, pixels_of, png_bytes, upright_rgb, write_mask
 from core.data.importers.masks.mask_file import UNREADABLE
@@ -49,11 +50,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class OpenedPhoto:
-    """A photo as it is in its file, and the EXIF orientation by which reading turns or mirrors it, 1 to 8."""
+    """A photo as it is in its file, the EXIF orientation by which reading turns or mirrors it, 1 to 8.
+
+    `is_stack` says whether the file holds further pictures of the same size.
+    """
 
     data: bytes
     stored: Image.Image
     orientation: int
+    is_stack: bool
 
     @property
     def is_turned(self) -> bool:
@@ -148,6 +153,7 @@ def _write_pair(
     if counts_256[VOID] == mask_HW.size:
         notes.count("Photos left out because their masks are void all over", drawing.file)
         return []
+    notes.count("Photos of several pictures, of which the first is shown with the mask", drawing.file, photo.is_stack)
     suffix = _suffix(drawing, photo)
     photo_file, mask_file = folder / PHOTOS / f"{name}{suffix}", folder / MASKS / f"{name}.png"
     photo_file.write_bytes(_photo_bytes(photo, (width, height), suffix, drawing, notes))
@@ -171,11 +177,13 @@ def _open(drawing: Drawing) -> OpenedPhoto:
     try:
         data = drawing.read()
         with Image.open(io.BytesIO(data)) as stored:
+            is_stack = stored.format != "MPO" and num_alike(stored) > 1  # a phone's JPEG has previews
             stored.load()
         orientation = stored.getexif().get(ExifTags.Base.Orientation)
         if stored.mode not in ("RGB", "L"):
             upright_rgb(stored)  # which raises for what has no colours
-        return OpenedPhoto(data, stored, orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1)
+        usual = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+        return OpenedPhoto(data, stored, usual, is_stack)
     except UNREADABLE as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DataError(
@@ -210,6 +218,9 @@ def _photo_bytes(photo: OpenedPhoto, mask_size: Size, suffix: str, drawing: Draw
         return photo.data
     is_upright = mask_size == photo.size
     notes.count("Photos saved upright instead of turned by EXIF", drawing.file, is_upright)
+    fits_both = mask_size == photo.size == photo.stored.size
+    both = "Photos turned by EXIF whose masks fit both ways: check that they are drawn on the upright photo"
+    notes.count(both, drawing.file, fits_both)
     reason = "Photos saved without EXIF because their masks are drawn on the unturned photo"
     notes.count(reason, drawing.file, not is_upright)
     plain = Image.fromarray(np.asarray(photo.lying_as(mask_size)))  # without EXIF

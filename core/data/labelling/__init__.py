@@ -20,6 +20,7 @@ from core.data.labelling.label_file import (
     KeptInHistoryError,
     Label,
     LabelConflictError,
+    TakenOverError,
     accept_proposal,
     history,
     mark_done,
@@ -34,8 +35,8 @@ from core.data.labelling.label_set import LabelSet, State, open_label_set
 from core.data.labelling.new_set import NewLabelSet, new_label_set, photos_in
 
 __all__ = [
-    "Entry", "KeptInHistoryError", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State", "Usage",
-    "accept_proposal", "add_class", "claim", "history", "holder", "mark_done", "mask_findings", "new_label_set",
-    "open_label_set", "photos_in", "read_entry", "read_label", "recolor_class", "release", "remove_class",
-    "remove_label", "rename_class", "restore", "save_label", "usage_of", "version_of",
+    "Entry", "KeptInHistoryError", "Label", "LabelConflictError", "LabelSet", "NewLabelSet", "State",
+    "TakenOverError", "Usage", "accept_proposal", "add_class", "claim", "history", "holder", "mark_done",
+    "mask_findings", "new_label_set", "open_label_set", "photos_in", "read_entry", "read_label", "recolor_class",
+    "release", "remove_class", "remove_label", "rename_class", "restore", "save_label", "usage_of", "version_of",
 ]  # fmt: skip

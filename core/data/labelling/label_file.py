@@ -17,6 +17,7 @@ from core.data.dataset import UNFINISHED
 from core.data.doctor.mask_checks import strays
 from core.data.images import mask_image, photo_size, pixels_of, png_bytes, read_mask, refuse_size
 from core.data.labelling import kept_masks, split_lists
+from core.data.labelling.claims import holder
 from core.data.labelling.kept_masks import Entry
 from core.data.labelling.label_set import LabelSet
 from core.data.labelling.proposals import delete_proposal, read_proposal
@@ -34,6 +35,10 @@ class KeptInHistoryError(DataError):
 
 class LabelConflictError(KeptInHistoryError):
     """Another tab or program has changed a mask since it was opened; what was drawn is in the history."""
+
+
+class TakenOverError(KeptInHistoryError):
+    """Another tab has taken a photo over that this one has open; what was drawn here since is in the history."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,9 @@ def _version(file: Stamp, generation: int) -> str:
 
 
 def save_label(
-    label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, base_version: str, seen: str = "", tab: str = ""
-) -> str:
+    label_set: LabelSet, name: str, mask_HW: NDArray[np.uint8], *, base_version: str, seen: str = "", tab: str = "",
+    is_open: bool = False,
+) -> str:  # fmt: skip
     """Write the mask of a photo and return its version; an equal one is not written again.
 
     Args:
@@ -95,17 +101,20 @@ def save_label(
         base_version: the version that was drawn upon, from `read_label` or an earlier save.
         seen: the version of another one's mask that the drawer has seen and replaces; its ids do not matter.
         tab: who draws; whoever drew the mask on the disk may replace it, whatever `base_version` says.
+        is_open: whether that tab has the photo on its canvas; if another one has taken it over, raise `TakenOverError`.
 
     The version that is returned has the ids of `base_version` too: who drew goes on with those.
     A first mask is in no split list (`mark_done`). If the mask on the disk is neither `base_version` nor `seen` nor of
-    this tab, raise `LabelConflictError`; if the photo is gone or of another size, raise `KeptInHistoryError`. In both
-    cases what was drawn is in the history. On a full disk raise `DataError`; the mask on the disk is unchanged.
+    this tab, raise `LabelConflictError`; if the photo is gone or of another size, raise `KeptInHistoryError`. In all
+    three cases what was drawn is in the history. On a full disk raise `DataError`; the mask on the disk is unchanged.
     """
     with _changing(label_set, name) as place:
-        return _save(place, mask_HW, base_version, seen, tab)
+        return _save(place, mask_HW, base_version, seen, tab, is_open=is_open)
 
 
-def _save(place: "_Place", mask_HW: NDArray[np.uint8], base_version: str, seen: str, tab: str) -> str:
+def _save(
+    place: "_Place", mask_HW: NDArray[np.uint8], base_version: str, seen: str, tab: str, *, is_open: bool = False
+) -> str:
     label_set, name = place.label_set, place.name
     generation = kept_masks.generation_in(base_version)
     mask_HW = kept_masks.translated(label_set.root, mask_HW, generation)
@@ -119,6 +128,12 @@ def _save(place: "_Place", mask_HW: NDArray[np.uint8], base_version: str, seen: 
     drawn = place.encoded(mask_HW)
     if drawn == place.data or (place.writer is None and place.holds(mask_HW)):
         return kept_masks.version_of(place.data, generation)
+    if is_open and holder(label_set, name) not in (None, tab):
+        place.keep_unsaved(mask_HW, tab, base_version)
+        raise TakenOverError(
+            f"'{name}' was taken over in another tab, so nothing is saved from this one; what you drew since is in its "
+            "history."
+        )
     is_seen = any(kept_masks.is_same_file(version, place.data) for version in {base_version, seen or base_version})
     if not is_seen and (not tab or place.writer != tab):
         place.keep_unsaved(mask_HW, tab, base_version)

@@ -24,6 +24,7 @@ from core.data.dataset import Sample
 from core.data.geometry import RESIZE
 from core.data.images import read_mask, read_pair
 from core.data.loading import array_cache
+from core.data.loading.ahead import in_turn
 from core.data.loading.transforms import mask_in_square, photo_in_square
 from core.data.statistics.split_stats import MAX_THREADS
 from core.files import new_folder, stamp
@@ -146,7 +147,7 @@ class SquarePairs:
 
     def _read_from(self, first: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         with ThreadPoolExecutor(MAX_THREADS) as pool:
-            for photo_3SS, mask_SS, counts_K in pool.map(self._read, range(first, len(self))):
+            for photo_3SS, mask_SS, counts_K in in_turn(pool, self._read, range(first, len(self)), MAX_THREADS):
                 yield torch.cat([photo_3SS, mask_SS[None]]).numpy(), counts_K
 
     def _read(self, index: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:

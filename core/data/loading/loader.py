@@ -1,10 +1,11 @@
 """Training pairs in batches: the same for a seed and epoch on every machine and for any number of loader processes.
 
-The exception is random scaling on a GPU, which rounds differently from a CPU.
+The exception is random scaling on a GPU: the same augmentation is drawn, and masks are the same, but photos may differ
+by 1 of 255 from those of a CPU.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from core.data.loading.batch_augmentation import augmented_batch
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.transforms import TrainingTransform, normalize
+from core.data.loading.transforms import Augmentation, TrainingTransform, normalize
 from core.data.seeding import mixed_seed
 from core.errors import DataError
 
@@ -26,7 +28,8 @@ CPU = torch.device("cpu")
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
     """Augmented pairs by (epoch, index); a pair depends on the seed, epoch and index only.
 
-    With `resident_on`, cached pairs are copied to that device once and augmented there, if its memory suffices.
+    With `resident_on`, cached pairs are copied to that device once, if its memory suffices, and `resident_batch`
+    augments them there.
     """
 
     def __init__(
@@ -66,22 +69,39 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         _, index = key
-        photo_3SS, mask_SS = self._square_pair(index)
+        photo_3SS, mask_SS = self.pairs[index]
         if self.transform.is_identity:
             return photo_3SS, mask_SS
         with self.seeded(key):
             return self.transform(photo_3SS, mask_SS)
 
-    def _square_pair(self, index: int) -> tuple[Tensor, Tensor]:
+    def resident_batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Return photos, uint8 (N, 3, S, S), and ids, uint8 (N, S, S), from the device's memory, augmented there.
+
+        All that is drawn, here on the CPU, goes over in one copy that is not waited for.
+        """
         if self._resident_N4SS is None:
-            return self.pairs[index]
-        return self._resident_N4SS[index, :3], self._resident_N4SS[index, 3]
+            raise ValueError("the pairs do not reside on a device")
+        drawn_N5 = torch.tensor([(index, *self._drawn((epoch, index))) for epoch, index in keys])
+        if self._resident_N4SS.is_cuda:
+            drawn_N5 = drawn_N5.pin_memory()
+        drawn_N5 = drawn_N5.to(self._resident_N4SS.device, non_blocking=True)
+        pixels_N4SS = self._resident_N4SS[drawn_N5[:, 0]]
+        photos_N3SS, masks_NSS = pixels_N4SS[:, :3], pixels_N4SS[:, 3]
+        if self.transform.is_identity:
+            return photos_N3SS, masks_NSS
+        return augmented_batch(photos_N3SS, masks_NSS, drawn_N5[:, 1:])
+
+    def _drawn(self, key: tuple[int, int]) -> Augmentation:
+        with self.seeded(key):
+            return self.transform.draw()
 
     @contextmanager
     def seeded(self, key: tuple[int, int]) -> Iterator[None]:
         """Seed torch's global generator for one pair in a `with` block, and restore it after."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(self._seed, *key))
+            # Not `torch.manual_seed`, which seeds the GPU's generators too: they draw nothing here.
+            torch.default_generator.manual_seed(mixed_seed(self._seed, *key))
             yield
 
 
@@ -129,7 +149,7 @@ class TrainingBatches:
         size, (number, count) = self._batch_size, self._part
         batches = [keys[step * size : (step + 1) * size][number::count] for step in range(first, len(self))]
         try:
-            for pairs in self._loader(batches):
+            for pairs in self._read(batches):
                 # Bytes are a quarter of the normalized floats; the copy overlaps with the device's computation.
                 photos_N3SS, masks_NSS = (each.to(self._device, non_blocking=self._is_pinned) for each in pairs)
                 yield self._pairs.as_input(photos_N3SS), masks_NSS.to(torch.int64)
@@ -138,9 +158,9 @@ class TrainingBatches:
             last_line = str(error).strip().splitlines()[-1]
             raise DataError(last_line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from error
 
-    def _loader(self, batches: list[list[tuple[int, int]]]) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _read(self, batches: list[list[tuple[int, int]]]) -> Iterable[tuple[Tensor, Tensor]]:
         if self._pairs.is_resident:
-            return DataLoader(self._pairs, batch_sampler=batches)
+            return map(self._pairs.resident_batch, batches)
         return DataLoader(self._pairs, batch_sampler=batches, num_workers=self._num_workers, pin_memory=self._is_pinned)
 
 

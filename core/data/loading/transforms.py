@@ -3,7 +3,8 @@
 A photo is resized to a square of `image_size` (`core.data.geometry`) and normalized with ImageNet's mean and deviation.
 """
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,9 +36,28 @@ def mask_in_square(mask_HW: NDArray[np.uint8], image_size: int, geometry: str = 
 
 def normalize(photos_3SS: Tensor) -> Tensor:
     """Return photos, uint8, (..., 3, S, S), as float32 with ImageNet's mean and deviation."""
-    scaled = TF.to_dtype(photos_3SS, torch.float32, scale=True)
-    normalized: Tensor = TF.normalize(scaled, list(IMAGE_MEAN), list(IMAGE_STD))
-    return normalized.as_subclass(Tensor)
+    scaled: Tensor = TF.to_dtype(photos_3SS, torch.float32, scale=True).as_subclass(Tensor)
+    mean_311, std_311 = _mean_and_std(scaled.device)
+    return (scaled - mean_311).div_(std_311)
+
+
+@cache
+def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return ImageNet's, (3, 1, 1), on a device: copied once, since a GPU is waited for at each copy."""
+    mean_3, std_3 = torch.tensor([IMAGE_MEAN, IMAGE_STD], device=device)
+    return mean_3[:, None, None], std_3[:, None, None]
+
+
+class Augmentation(NamedTuple):
+    """What is drawn for a pair: both are resized to `size_px`, cut from `top_px` and `left_px` on, then mirrored.
+
+    Top and left are negative where the resized photo is the smaller one: padding comes first.
+    """
+
+    size_px: int
+    top_px: int
+    left_px: int
+    is_flipped: bool
 
 
 FLIPPED_SHARE = 0.5
@@ -49,7 +69,6 @@ class TrainingTransform:
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
         self.image_size = image_size
         self._scales = (scale_min, scale_max)
-        self._crop = v2.RandomCrop((image_size, image_size), pad_if_needed=True, fill=PADDING)
         self.has_flips = flip
 
     def draws_flip(self) -> bool:
@@ -61,18 +80,37 @@ class TrainingTransform:
         """Whether no pair is changed."""
         return self._scales == (1.0, 1.0) and not self.has_flips
 
+    def draw(self) -> Augmentation:
+        """Draw a pair's augmentation: the scale, top and left as `v2.RandomCrop` draws them, then the flip."""
+        size_px, top_px, left_px = self.image_size, 0, 0
+        if self._scales != (1.0, 1.0):
+            size_px = round(self.image_size * float(torch.empty(1).uniform_(*self._scales)))
+            top_px, left_px = self._draw_offset(size_px), self._draw_offset(size_px)
+        return Augmentation(size_px, top_px, left_px, self.draws_flip())
+
+    def _draw_offset(self, size_px: int) -> int:
+        excess_px = size_px - self.image_size
+        return int(torch.randint(0, abs(excess_px) + 1, ())) + min(0, excess_px) if excess_px else 0
+
     def __call__(self, photo_3SS: Tensor, mask_SS: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a photo and its ids, uint8, in the same shapes.
+        """Draw, and return a photo and its ids, uint8, in the same shapes. `augmented_batch` does it to many at once.
 
         Random scales resize the square with its padding, which stays void, since ids are never interpolated.
         """
-        image, mask = tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)
-        if self._scales != (1.0, 1.0):
-            size = (round(self.image_size * float(torch.empty(1).uniform_(*self._scales))),) * 2
-            image, mask = self._crop(_resize(image, size), _resize(mask, size))
-        if self.draws_flip():
+        drawn = self.draw()
+        image, mask = (self._cut(each, drawn) for each in (tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)))
+        if drawn.is_flipped:
             image, mask = TF.horizontal_flip(image), TF.horizontal_flip(mask)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+
+    def _cut(self, image: Tensor, drawn: Augmentation) -> Tensor:
+        """Return the square of a resized photo or mask, padded where it is smaller."""
+        if drawn.size_px == self.image_size:
+            return image
+        margin_px = max(0, self.image_size - drawn.size_px)
+        padded = TF.pad(_resize(image, (drawn.size_px,) * 2), [margin_px], fill=PADDING[type(image)])
+        cut: Tensor = TF.crop(padded, drawn.top_px + margin_px, drawn.left_px + margin_px, *(self.image_size,) * 2)
+        return cut
 
 
 def _in_square(image: Tensor, image_size: int, geometry: str) -> Tensor:

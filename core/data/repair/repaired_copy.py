@@ -40,6 +40,11 @@ from core.wording import count, csv_text, numbered
 MAYBE_SMOOTHED = frozenset(("lossy mask", "stray ids", "grey mask"))
 """Findings about masks that may be black and white with grey edges."""
 
+MENDED = frozenset(
+    ("duplicate photo", "grey mask", "non-ascii name", "odd extension", "rotated photo", *HIDDEN.values())
+)
+"""The kinds of warnings that a copy is without; of errors it has none."""
+
 MAX_NAME_LENGTH = 240
 """File systems allow names of 255 bytes; the rest is for a number and an extension."""
 
@@ -89,6 +94,14 @@ def repair(
         (folder / REPAIR_REPORT).write_text(csv_text(("file", "action", "detail"), rows), encoding="utf-8")
     num_listed = len({name for names in splits.names.values() for name in names})
     return RepairReport(out.resolve(), num_listed, tuple(changes), report(contents, pairs))
+
+
+def would_mend(found: Report) -> bool:
+    """Return whether a repaired copy would be without some of these findings, or follow a decision about labels."""
+    root = str(found.root)
+    return any(each.severity == "error" or each.kind in MENDED for each in found.findings) or any(
+        each.data == root and each.action in ("take", "void") for each in read_decisions()[0]
+    )
 
 
 def changes_of(root: Path) -> list[Change]:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from core.model.device import ACCELERATORS
 
-STRIP_PIXELS = {"cpu": 1 << 17} | dict.fromkeys(ACCELERATORS, 1 << 24)
-"""Number of pixels that are ranked at a time."""
+STRIP_PIXELS = {"cpu": 1 << 17} | dict.fromkeys(ACCELERATORS, 1 << 22)
+"""Number of pixels that are ranked at a time: on a GPU a photo, with the scores of all its classes at once."""
 
 ScoresOf = Callable[[int, int], Iterable[Tensor]]
 """(first row, end) -> scores_hW, float32, of each class in order, for these rows of the photo."""
@@ -148,7 +148,7 @@ def upsampled_rows(
     lower_h = (upper_h + 1).clamp_(max=num_rows - 1)
     share_h1 = (place_h - upper_h).to(torch.float32)[:, None].to(logits_KSS.device)
     upper_h, lower_h = upper_h.to(logits_KSS.device), lower_h.to(logits_KSS.device)
-    for logits_SS in logits_KSS:
-        upper_hS, lower_hS = (logits_SS[row_h - cut_off].float() for row_h in (upper_h, lower_h))
-        rows_hS = torch.lerp(upper_hS, lower_hS, share_h1)
-        yield F.interpolate(rows_hS[None], width, mode="linear", align_corners=False)[0]
+    for some_MSS in torch.split(logits_KSS, 1 if logits_KSS.device.type == "cpu" else len(logits_KSS)):
+        upper_MhS, lower_MhS = (some_MSS[:, row_h - cut_off].float() for row_h in (upper_h, lower_h))
+        rows_MhS = torch.lerp(upper_MhS, lower_MhS, share_h1)
+        yield from F.interpolate(rows_MhS, width, mode="linear", align_corners=False)

@@ -9,7 +9,9 @@ compiled.py      compiled steps: their trial, and whether they are worth compili
 loop.py          the training loop: a generator of records that writes no file
 progress.py      epochs, steps, best epoch, patience
 step.py          one step, in parts where memory is short
+replay.py        a step on an NVIDIA GPU, captured once and replayed
 optimization.py  optimizer, learning rate schedule, averaged weights
 memory.py        memory of a step, free memory, the batch size that fits
+heap.py          memory that glibc keeps from step to step
 saving.py        calls `checkpoint_file`: written beside, verified, then moved in place
 """

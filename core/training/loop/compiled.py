@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import torch
 
+from core.errors import in_words
 from core.model import device_verdict
 from core.model.device import device_name
 from core.model.device_verdict import Verdict
 from core.training.loop.loop import TrainingLoop
 from core.training.loop.preflight import seconds_of_step
-from core.training.loop.trial import TOLERANCES, Judged, StarterSteps, in_words, judge
+from core.training.loop.trial import TOLERANCES, Judged, StarterSteps, judge
 from core.training.run.records import Preparing
 
 LONG_S = 30 * 60.0

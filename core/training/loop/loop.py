@@ -49,7 +49,8 @@ class TrainingLoop:
 
     `model` is validated and saved: the model in training, or with `ema_decay` the average of its weights. `init` names
     its initial weights, empty if resumed, where `load_state` loads them. `results` holds the last validation by image,
-    `number_format` its precision. With other processes, `connect` first; records and `results` cover all processes.
+    of pixels alone unless it may be the run's last, `number_format` its precision. With other processes, `connect`
+    first; records and `results` cover all processes.
     """
 
     def __init__(
@@ -90,8 +91,8 @@ class TrainingLoop:
         if not is_resumed:
             self.init, self.notes = start_from(model, config.architecture, config.init, classes.names)
         model = world.with_shared_batchnorm(model, device).to(device, memory_format=torch.channels_last)
-        frozen, stages = split_backbone(model, config.architecture, config.freeze)
-        frozen.requires_grad_(requires_grad=False)
+        stages = split_backbone(model, config.architecture, config.freeze)
+        stages[0].requires_grad_(requires_grad=False)
         is_balanced = config.class_weighting == "balanced" and not is_resumed
         weights_K = balanced_weights(self.train_samples, len(classes)) if is_balanced else None
         self._step = TrainingStep(model, config, device, self.precision, weights_K, stages, world)
@@ -144,15 +145,16 @@ class TrainingLoop:
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
         self.world.order(Order.TRAIN)
-        while not self.is_over:
-            started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
-            yield from self.train_epoch(should_stop)
-            if self.progress.step_in_epoch < self.steps_per_epoch:
-                return
-            train_seconds = time.perf_counter() - started_s
-            if not (yield from self._validate(should_stop)):
-                return
-            yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
+        with self._step.heap:
+            while not self.is_over:
+                started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
+                yield from self.train_epoch(should_stop)
+                if self.progress.step_in_epoch < self.steps_per_epoch:
+                    return
+                train_seconds = time.perf_counter() - started_s
+                if not (yield from self._validate(should_stop)):
+                    return
+                yield self._finish_epoch(started_s, train_seconds, self.steps_per_epoch - first_step)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -197,7 +199,8 @@ class TrainingLoop:
         if self.device.type == "cpu":
             # Linux grants more memory than it has, and kills the process that uses it.
             share = memory.memory_share(self.device, self.world)
-            if not memory.surely_fits(self.config, own, share):
+            self._step.heap.is_kept = memory.surely_fits(self.config, own, memory.KEPT_SHARE * share)
+            if not self._step.heap.is_kept:
                 self._step.split_to_fit(own, share // self._photo_bytes())
 
     def _train_mode(self) -> None:
@@ -248,7 +251,8 @@ class TrainingLoop:
         pairs.open_cached()
         self.results, self.number_format = [], predictor.precision
         recorded_s = time.perf_counter()
-        for result in evaluate(predictor, pairs, self.classes, batch_size=batch_size, world=self.world):
+        how: dict[str, Any] = {"batch_size": batch_size, "world": self.world, "is_whole": may_be_last}
+        for result in evaluate(predictor, pairs, self.classes, **how):
             self.results.append(result)
             if self.world.any_of(should_stop()):
                 return False

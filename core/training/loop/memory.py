@@ -28,6 +28,9 @@ if sys.platform != "win32":
 SAFE_SHARE = 0.6
 """Share of the free memory that an automatic batch size may fill: the rest is for other programs and validation."""
 
+KEPT_SHARE = SAFE_SHARE
+"""Share of the free memory up to which what a step frees is kept for the next one (`heap`)."""
+
 MAX_AUTOMATIC_BATCH_SIZE = 64
 RESIDENT_SHARE = 0.05
 """The share of a GPU's free memory that the photos may take."""
@@ -60,7 +63,7 @@ def available_bytes(device: torch.device) -> int:
     return free_bytes()
 
 
-def surely_fits(config: TrainingConfig, batch_size: int, available: int) -> bool:
+def surely_fits(config: TrainingConfig, batch_size: int, available: float) -> bool:
     """Return whether a batch fits, whatever the architecture; else it has to be counted, which takes 0.6 s."""
     return batch_size * config.image_size**2 * MOST_BYTES_PER_PIXEL <= available
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.data.loading.transforms import normalize, photo_in_square
-from core.errors import CoreError, RunError
+from core.errors import CoreError, RunError, in_words
 from core.home import PROJECT_ROOT
 from core.model import device_verdict
 from core.model.architectures import EFFICIENTNET
@@ -129,13 +129,6 @@ def _timed(tried: Stepper, other: Stepper, clock: Clock) -> tuple[float, float]:
             stepper.speed_step()
             taken.append(clock() - began_s)
     return min(seconds), min(other_seconds)
-
-
-def in_words(error: Exception) -> str:
-    """Return an error's kind and the first line of what it says, without the advice of a training's error."""
-    line = (str(error).strip().splitlines() or ["no message"])[0]
-    line = line.partition(";")[0] if isinstance(error, RunError) else line
-    return f"{type(error).__name__}: {line.rstrip('.')}"
 
 
 def _difference(

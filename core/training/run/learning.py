@@ -99,12 +99,15 @@ def _floor(log: RunLog) -> float | None:
     return log.legs[-1].floor.get("miou") if log.legs else None
 
 
-def weakness(log: RunLog, miou: float | None = None, *, is_drawn: bool = False) -> Advice | None:
+def weakness(
+    log: RunLog, miou: float | None = None, *, floor: float | None = None, is_drawn: bool = False
+) -> Advice | None:
     """Return the likely cause of a score near the floor and what to do about it; None for a better score.
 
-    `miou` is that of a checkpoint of the run, by default of its best epoch; `is_drawn` as in `health`.
+    `miou` is that of a checkpoint of the run, by default of its best epoch, `floor` that of the photos it was scored
+    on, by default the run's validation photos; `is_drawn` as in `health`.
     """
-    best, floor = log.best_epoch, _floor(log)
+    best, floor = log.best_epoch, _floor(log) if floor is None else floor
     miou = best.miou if miou is None and best else miou
     if miou is None or floor is None or miou >= floor + NEAR_FLOOR or not log.epochs:
         return None

@@ -13,6 +13,7 @@ from core.voc import CLASS_NAMES
 from tests.app.conftest import CAT, Visit, texts
 from tests.app.stored import store_corrupted
 from ui.compare.image_filter import parse
+from ui.compare.robustness import takes
 
 PER_IMAGE = 5
 """Pictures for each image: photo, truth, A, B, difference."""
@@ -122,6 +123,20 @@ def test_images_come_in_the_order_asked_for(visit: Visit, run: Run) -> None:
         app.selectbox(key="order").set_value(order).run()
         assert [image.captions[0] for image in gallery(app)[::PER_IMAGE]] == ["photo_4", "photo_5"]
         assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("speeds", "said"),
+    [
+        ((None, None), ""),
+        ((10.0, 10.0), ", about 20 s"),
+        ((2.0, 10.0), ", 20 s to 1 min 20 s"),
+        ((None, 10.0), ", about 20 s"),
+    ],
+)
+def test_checkpoints_of_one_model_take_the_same_time(speeds: tuple[float | None, ...], said: str) -> None:
+    """Each went by its own evaluation: of two of one model, the one evaluated on a busy machine took twice as long."""
+    assert takes(150, speeds) == said
 
 
 def test_corrupted_photos_are_offered_then_shown_by_level(visit: Visit, run: Run) -> None:

@@ -9,9 +9,11 @@ import pytest
 import streamlit as st
 from PIL import Image
 
+from core.data.labelling import open_label_set
+from core.home import datasets_dir
 from core.training.run.folders import Run
 from core.voc import CLASS_NAMES, PALETTE, VOID
-from tests.app.conftest import Visit
+from tests.app.conftest import Visit, button, texts
 from tests.app.segment.photos import SIZE, photo_bytes, pictures, upload
 
 
@@ -122,3 +124,23 @@ def test_the_zip_holds_the_mask_that_is_on_the_screen(
         in_zip = all_of_it.read("a_mask.png")
     upload(visit("segment", **app.query_params), ("a.jpg", photo_bytes()))
     assert download("a_mask.png", offered) == in_zip
+
+
+def test_masks_that_are_nearly_right_are_corrected_on_label(visit: Visit, run: Run, launched: list[list[str]]) -> None:
+    """There was no way from a photo that one had just segmented to Label."""
+    app = upload(visit("segment"), ("my cat.jpg", photo_bytes()), ("b.png", photo_bytes("PNG")))
+    button(app, "Correct these 2 masks").click().run()
+    assert not app.exception
+    assert "From Segment." in texts(app.switch_page("pages/label.py").run()), "an AppTest stays on its page otherwise"
+    key = next(box.key for box in app.text_input if box.key.startswith("classes of"))
+    names = app.text_input(key=key).value.split(", ")
+    assert names
+    assert set(names) <= set(CLASS_NAMES[1:]), "those found"
+    button(app, "Start labelling").click().run()
+    assert not app.exception
+    made = open_label_set(datasets_dir() / "photos")
+    assert sorted(made.photos) == ["b", "my_cat"]
+    assert made.photos["my_cat"].read_bytes() == photo_bytes()
+    assert made.classes.names[1:] == tuple(names)
+    assert launched[0][:4] == ["propose", str(made.root), "--checkpoint", str(run.path / "epoch_003.pt")]
+    assert app.session_state["photos to correct"] is None, "in memory until they are copied"

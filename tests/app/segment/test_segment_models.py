@@ -71,7 +71,7 @@ def test_a_weak_checkpoint_says_why_and_its_own_score_alone_counts(visit: Visit,
         assert not app.exception
         said[file] = [warning.value for warning in app.warning]
     assert (said["epoch_003.pt"], said["last.pt"]) == ([], [])
-    assert "5 epochs: The mIoU of 3.6 % is 0.1 points above the floor" in said["epoch_005.pt"][0]
+    assert "5 epochs: the mIoU of 3.6 % is 0.1 points above the floor" in said["epoch_005.pt"][0]
 
 
 def test_with_two_models_every_control_reaches_both(visit: Visit, run: Run, weights: Path) -> None:

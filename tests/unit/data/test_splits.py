@@ -60,6 +60,15 @@ def test_a_class_of_two_photos_is_in_both_parts(num_photos: int) -> None:
         assert (shares.train[1] > 0, shares.val[1]) == (True, 1)
 
 
+def test_a_class_of_a_single_photo_is_learned() -> None:
+    """Its photo shows most of what val lacked, so it was in val alone, where its score is 0 whatever is trained."""
+    shown = [{0}, {0, 1, 2, 4, 5}, {0, 2, 3}, {0, 1}, {0, 5}, {0, 1, 2}, {0, 2}, {0, 1}, {0}, {0, 1}]
+    class_ids = {f"photo_{number}": frozenset(ids) for number, ids in enumerate(shown)}
+    shares = split_shares(stratified_splits(samples_of(class_ids), class_ids, seed=2), class_ids, 6)
+    assert min(shares.train) > 0
+    assert [shares.val[0], *shares.val[3:5]] == [2, 0, 0], "the usual size; classes of one photo are not in val"
+
+
 def test_rare_classes_in_the_same_photos_do_not_use_up_a_common_one() -> None:
     """As it was published, the algorithm gives each photo of a class of one photo to train, and class 0 with it."""
     class_ids = {f"photo_{number}": frozenset({0, 1 + number}) for number in range(5)}

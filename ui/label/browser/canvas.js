@@ -69,6 +69,11 @@ class Canvas {
     }
     this.takeContent();
     if (data.answer) this.desk.answered(data.answer);
+    if (this.desk.model?.id === "") {
+      this.hands.cancelStroke();
+      this.desk.giveUp(); // another tab has the photo
+      this.takeContent(); // its mask, which may be here already
+    }
   }
 
   takeContent() {

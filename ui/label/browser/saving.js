@@ -140,12 +140,12 @@ class Desk {
   }
 
   // The server's answer to the last letter, which is told again with every run of the script.
-  answered({ number, version, problem, is_kept }) {
+  answered({ number, version, problem, is_kept, is_taken }) {
     const letter = this.sent;
     if (!letter || letter.number !== number) return;
     clearTimeout(this.answerTimer);
     this.sent = null;
-    if (problem) this.refused(letter, problem, is_kept);
+    if (problem) this.refused(letter, problem, is_kept, is_taken);
     else this.accepted(letter, version);
     this.onChange();
   }
@@ -159,13 +159,16 @@ class Desk {
     this.goOn(0);
   }
 
-  // `isKept`: the server put our mask into the history of its photo, and will never save it in its place.
-  refused(letter, problem, isKept) {
+  // `isKept`: the server put our mask into the history of its photo, and will never save it in its place. `isTaken`: because
+  // another tab has the photo now; then the mask on the disk takes the place of ours here too.
+  refused(letter, problem, isKept, isTaken) {
     const { model } = this, isOfModel = letter.model === model;
     this.last = letter;
     this.problem = problem;
     this.waiting = this.waiting.filter((each) => each !== letter);
-    if (isOfModel) {
+    if (isOfModel && isTaken) {
+      this.giveUp();
+    } else if (isOfModel) {
       this.wish = null;
       // The file that the letter knew may have been our own, from before the server was started again: try with the new.
       const isOutdated = letter.base_version !== model.version || letter.seen_version !== model.seen;
@@ -175,6 +178,12 @@ class Desk {
       this.waiting.push(letter);
     }
     this.goOn(TRY_AGAIN_AFTER_MS);
+  }
+
+  // Whatever mask comes next takes the place of what was drawn.
+  giveUp() {
+    this.wish = this.other = this.last = null;
+    Object.assign(this.model, { id: "", version: "", saved: this.model.changes });
   }
 
   // What is next once a letter is answered: what the person wants, what waits, what was drawn meanwhile.

@@ -37,7 +37,8 @@ from core.voc import BACKGROUND
 
 SEPARATORS = "_."
 LOSSLESS_SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
-OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?<=[^\W\d])[-_.]\d+$")
+OBJECT_NUMBER = re.compile(r"(?<!class)(?<!label)(?:(?<=[^\W\d])[-_.]\d+|_[0-9a-f]{8})$")
+"""A number, or that of a box in Open Images."""
 
 SEVERAL = "Masks of several values, each of which was taken for the class"
 OTHER_CASE = "Masks whose names differ from their photo's in upper and lower case"
@@ -224,7 +225,7 @@ def _values(picture: Image.Image, *, is_lossy: bool) -> tuple[NDArray[Any], bool
 
 
 def _paint(masks: Sequence[ClassMask], ids: dict[str, int], notes: Notes, _size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(read_mask_file(masks[0][1]).size)
+    canvas = Canvas(read_mask_file(masks[0][1]).size, Notes(), masks[0][1])  # a mask without an object is nothing odd
     for label, file in sorted(masks, key=lambda one: ids[one[0]]):
         region_HW = _region(file, label, notes)
         if canvas.mask_HW.shape != region_HW.shape:

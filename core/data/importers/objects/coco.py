@@ -37,8 +37,15 @@ from core.data.importers.objects.coco_file import (
     read_coco,
     segments_of,
 )
-from core.data.importers.objects.json_file import is_coordinate, member, peeked, read_json
-from core.data.importers.objects.outlines import MIN_NUMBERS, counts_of, region_of, run_lengths_of
+from core.data.importers.objects.json_file import is_coordinate, member, peeked, points_of, read_json
+from core.data.importers.objects.outlines import (
+    BEYOND,
+    MIN_NUMBERS,
+    counts_of,
+    reaches_beyond,
+    region_of,
+    run_lengths_of,
+)
 from core.data.importers.photo_folder import PhotoFolder, files_in, is_hidden
 from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, box_region, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_of
@@ -80,19 +87,25 @@ def plan_coco(source: Source, notes: Notes) -> Plan:
     classes, ids = number_labels(chain.from_iterable(part.labels.values() for part in parts), where, notes)
     painting = Painting(ids, _labels_of_brush_masks(list(chain.from_iterable(part.labelled() for part in parts))))
     photos = PhotoFolder(source.photos or (source.path if source.path.is_dir() else source.path.parent), notes)
-    drawings = (
-        _drawing(part, image, photo, photos.root, painting, notes)
-        for part in parts
-        for image, photo in part.photos_in(photos).items()
-    )
+    drawings = []
+    for part in parts:
+        images_of: dict[Path, list[Key]] = {}
+        for image, photo in part.photos_in(photos).items():
+            images_of.setdefault(photo, []).append(image)
+        drawings += [_drawing(part, images, photo, photos.root, painting, notes) for photo, images in images_of.items()]
     return Plan(classes, photos.drawings_of(drawings))
 
 
-def _drawing(part: CocoFile, image: Key, photo: Path, root: Path, painting: Painting, notes: Notes) -> Drawing:
-    annotations = part.annotations.get(image, [])
+def _drawing(part: CocoFile, images: list[Key], photo: Path, root: Path, painting: Painting, notes: Notes) -> Drawing:
+    """Return the drawing of a photo; where a file lists it several times, that of all the annotations."""
+    annotations = [one for image in images for one in part.annotations.get(image, [])]
+    sizes = {part.images[image][1] for image in images}
+    if len(sizes) > 1:
+        raise DataError(f"{part.file} lists {photo.name} in several sizes; export it again.")
+    notes.count("Photos listed several times, with all their annotations", photo, len(images) > 1)
     notes.count("Photos without annotations, which are background all over", photo, not annotations)
     paint = partial(_paint, part, annotations, painting, notes)
-    return drawing_of(photo, paint, part.images[image][1], part.split or split_of(photo, root))
+    return drawing_of(photo, paint, sizes.pop(), part.split or split_of(photo, root))
 
 
 def _is_brush(annotation: Annotation) -> bool:
@@ -119,7 +132,7 @@ def _labels_of_brush_masks(labelled: Sequence[tuple[str, Annotation]]) -> frozen
 def _paint(
     part: CocoFile, annotations: list[Annotation], painting: Painting, notes: Notes, size: Size
 ) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, part.file)
     drawn = []
     for annotation in annotations:
         counts, is_whole = _run_lengths(annotation, size, part.file, notes)
@@ -156,9 +169,18 @@ def _run_lengths(annotation: Annotation, size: Size, file: Path, notes: Notes) -
     if not isinstance(segmentation, list) or not segmentation:
         notes.count("Annotations without a segmentation, which are void in their boxes", file)
         return None, False
-    polygons = [segmentation] if all(map(is_coordinate, segmentation)) else segmentation
+    is_one = all(map(is_coordinate, segmentation)) or (len(segmentation) > len("xy") and points_of(segmentation))
+    polygons = [_flat(polygon) for polygon in ([segmentation] if is_one else segmentation)]
     usable = [polygon for polygon in polygons if _is_usable(polygon, file, notes)]
+    for polygon in usable:
+        notes.count(BEYOND, file, reaches_beyond(polygon, size))
     return run_lengths_of(usable, size) if usable else None, len(usable) == len(polygons)
+
+
+def _flat(polygon: Any) -> Any:
+    """Return [[x, y], [x, y], ...] as [x, y, x, y, ...]; anything else is returned as it is."""
+    points = points_of(polygon)
+    return [number for point in points for number in point] if points else polygon
 
 
 def _is_usable(polygon: Any, file: Path, notes: Notes) -> bool:

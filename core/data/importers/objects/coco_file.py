@@ -135,10 +135,11 @@ def _drop_project(document: dict[str, Any], labels: dict[Key, str], file: Path, 
     """Take out the category that Roboflow puts first: it bears the project's name, stands over all, and is unused."""
     parents = {tidy(str(one.get("supercategory"))) for one in document["categories"]}
     annotations = member(document, "annotations", list, "the document", file)
-    used = {str(one.get("category_id")) for annotation in annotations for one in _with_category(annotation, file)}
+    listed = (one.get("category_id") for annotation in annotations for one in _with_category(annotation, file))
+    used = {key_of(category, "'category_id' of an annotation", file) for category in listed}
     for category in document["categories"]:
         name, key = tidy(category["name"]), key_of(category["id"], "'id' of a category", file)
-        if category.get("supercategory") == "none" and parents == {"none", name} and str(key) not in used:
+        if category.get("supercategory") == "none" and parents == {"none", name} and key not in used:
             del labels[key]
             notes.say(f"The category '{name}' left out: it stands over all others, and nothing is of it.")
 

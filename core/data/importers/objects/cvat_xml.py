@@ -38,6 +38,9 @@ def recognise_cvat_xml(source: Source) -> str | None:
 
 def refuse_cvat_xml(source: Source) -> None:
     """Raise `DataError` for a document of CVAT that is not read, as one of a video, and for XML that is cut off."""
+    files = files_in(source.path, (".xml",)) if source.path.is_dir() else []
+    if len(files) > 1 and all(_root(file).tag == ROOT for file in files[:2]):
+        raise DataError(f"{source.path} holds {len(files)} XML files of CVAT; import each by its name, or export one.")
     if file := _xml_file(source):
         root = _root(file)
         if root.tag == ROOT:
@@ -122,7 +125,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _paint(image: Element, ids: dict[str, int], file: Path, notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, file)
     shapes = sorted((shape for shape in image if shape.tag != "tag"), key=lambda one: _number(one.get("z_order")) or 0)
     unordered = [shape for shape in shapes if _number(shape.get("z_order")) is None]
     is_mixed = len(unordered) < len(shapes)

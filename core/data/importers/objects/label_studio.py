@@ -96,7 +96,7 @@ def _by_photo(annotations: Sequence[Annotation], photos: dict[int, Path], notes:
 
 
 def _paint(strokes: Sequence[Stroke], ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, strokes[0].file)
     for stroke in sorted(strokes, key=lambda one: ids[one.label] if one.label is not None else -1):
         if stroke.label is None:
             canvas.leave_void(stroke.read(size))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from core.data.importers.masks.mask_file import any_color, read_picture
 from core.data.importers.notes import Notes
 from core.data.importers.objects.json_file import member, of_kind, peeked, points_of, read_json, size_in
-from core.data.importers.objects.outlines import Point, patch, polygon, rectangle
+from core.data.importers.objects.outlines import BEYOND, Point, patch, polygon, reaches_beyond, rectangle
 from core.data.importers.photo_folder import PhotoFolder, files_in, missing_photos
 from core.data.importers.plan import Canvas, Drawing, Plan, Size, Source, drawing_of, number_labels, tidy
 from core.data.importers.source_splits import split_of
@@ -96,10 +96,12 @@ def plan_labelme(source: Source, notes: Notes) -> Plan:
 def _photo_of(sheet: Sheet, photos: PhotoFolder, notes: Notes, *, is_beside: bool) -> Path | None:
     """Return the photo at the path that a file names, else the one that is called as the file, which is noted."""
     photo = _photo_beside(sheet, photos) if is_beside else photos.find(sheet.photo_name)
-    if photo or sheet.carried:
-        return photo
     folder = sheet.file.parent if is_beside else photos.root
     alike = [file for file in photos.files if file.parent == folder and file.stem == sheet.file.stem]
+    is_of_other = bool(photo and alike and photo not in alike)
+    notes.count("JSON files that name another photo than the one they are called as", sheet.file, is_of_other)
+    if photo or sheet.carried:
+        return photo
     if len(alike) == 1:
         notes.count(
             "Photos called as their JSON file taken instead of the ones it names, which are not there", alike[0]
@@ -185,7 +187,7 @@ def _decoded(text: str, what: str) -> bytes:
 
 
 def _paint(file: Path, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, file)
     shapes = _shapes(file, read_json(file))
     notes.count("Photos without annotations, which are background all over", file, not shapes)
     for shape in shapes:
@@ -213,6 +215,7 @@ def _region(file: Path, shape: dict[str, Any], size: Size, notes: Notes) -> NDAr
     if len(points) < MIN_CORNERS if kind == "polygon" else len(points) not in NUM_POINTS[kind]:
         notes.count(f"Shapes not drawn because a {kind} cannot have that number of points, {then}", file)
         return None
+    notes.count(BEYOND, file, reaches_beyond([number for point in points for number in point], size))
     return _covered(file, shape, kind, points, size)
 
 

@@ -18,6 +18,12 @@ CORNERS_OF_ELLIPSE = 90
 MIN_NUMBERS = 6
 """Of a polygon: x and y of three corners."""
 
+MAX_BEYOND = 0.1
+BEYOND = (
+    "Outlines that reach beyond their photo by more than a tenth of its side: check that the photos have the size that "
+    "was annotated"
+)
+
 Point = tuple[float, float]
 """px from the left and from the top."""
 
@@ -34,6 +40,12 @@ def run_lengths_of(polygons: Sequence[Sequence[float]], size: Size) -> list[int]
     # pycocotools takes a list of 4 numbers for a box, which is why shorter polygons must not reach it.
     region = merge(frPyObjects([corners_N2.ravel().tolist() for corners_N2 in corners], size[1], size[0]))
     return uncompressed(region["counts"].decode()) or []
+
+
+def reaches_beyond(corners: Sequence[float], size: Size) -> bool:
+    """Return whether a polygon (x, y, x, y, ...) reaches beyond the frame by more than a tenth of its side."""
+    shares_N2 = np.array(corners, dtype=np.float64).reshape(-1, 2) / size
+    return bool(shares_N2.min(initial=0) < -MAX_BEYOND or shares_N2.max(initial=0) > 1 + MAX_BEYOND)
 
 
 def polygons_region(polygons: Sequence[Sequence[float]], size: Size) -> NDArray[np.bool_]:
@@ -61,7 +73,9 @@ def counts_of(segmentation: dict[str, Any], size: Size, file: Path) -> list[int]
         )
     if isinstance(counts, str):
         counts = uncompressed(counts)
-    whole = [count for count in counts if type(count) is int and count >= 0] if isinstance(counts, list) else []
+    counts = counts if isinstance(counts, list) else []
+    counts = [int(count) if isinstance(count, float) and count.is_integer() else count for count in counts]
+    whole = [count for count in counts if type(count) is int and count >= 0]
     if counts != whole or sum(whole) != width * height:
         raise DataError(f"{file} holds run lengths that do not fill {width} x {height} pixels; export it again.")
     return whole

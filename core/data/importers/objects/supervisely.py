@@ -84,7 +84,7 @@ def _kind(file: Path, one: dict[str, Any]) -> str:
 
 
 def _paint(file: Path, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, file)
     objects = _objects(file)
     notes.count("Photos without annotations, which are background all over", file, not objects)
     for one in objects:

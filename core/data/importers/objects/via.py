@@ -203,7 +203,7 @@ def _label(region: Region, attribute: str | None) -> str | None:
 
 
 def _paint(entry: Entry, attribute: str | None, ids: dict[str, int], notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, entry.file)
     notes.count("Photos without annotations, which are background all over", entry.name, not entry.regions)
     for region in entry.regions:
         kind, label = str(region.shape.get("name")), _label(region, attribute)

@@ -31,6 +31,8 @@ from core.wording import count
 TABLES = ("classes.txt", "obj.names")
 YAML_SUFFIXES = (".yaml", ".yml")
 NUM_OF_BOX = 4
+MAX_SHARE = 1.5
+"""A corner further out is not a share of the photo's side, but px."""
 QUOTED = re.compile(r"""(?<![^\s\[{,:])(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")""")
 COMMENT = re.compile(r"(?:^|\s)#.*")
 
@@ -52,6 +54,12 @@ def plan_yolo(source: Source, notes: Notes) -> Plan:
     """Plan a folder of photos and label files."""
     pairs = _pairs(source, notes)
     lines = {photo: read_lines(label) if label else [] for photo, label in pairs.items()}
+    if pose := [
+        file for file in _yaml_files(source) if any(line.startswith("kpt_shape:") for line in read_lines(file))
+    ]:
+        raise DataError(
+            f"{pose[0]} states kpt_shape, so its labels are boxes with keypoints, not outlines; export polygons."
+        )
     if not any(lines.values()):
         raise DataError(f"{source.path} holds no label file called as a photo; name the folder that YOLO trains on.")
     names = _names(source, notes)
@@ -134,20 +142,30 @@ def _names(source: Source, notes: Notes) -> list[str]:
     """Return the names of the classes: of data.yaml in either of its forms, or a list."""
     if source.table and source.table.suffix.lower() not in YAML_SUFFIXES:
         return [tidy(line) for line in read_lines(source.table)]
-    files = [source.table] if source.table else files_in(source.path, YAML_SUFFIXES)
-    for file in files:
+    found: dict[Path, list[str]] = {}
+    for file in _yaml_files(source):
         if names := _yaml_names(file):
-            return names
-        notes.say(f"{file.name} names no classes in a form that is read.")
-    lists = [source.path / name for name in TABLES if (source.path / name).is_file()]
-    return [tidy(line) for line in read_lines(lists[0])] if lists else []
+            found[file] = names
+        else:
+            notes.say(f"{file.name} names no classes in a form that is read.")
+    lists = [] if source.table else [file for file in files_in(source.path, (".txt", ".names")) if file.name in TABLES]
+    found |= {file: names for file in lists if (names := [tidy(line) for line in read_lines(file)])}
+    first = next(iter(found), None)
+    if other := next((file for file, names in found.items() if first and names != found[first]), None):
+        raise DataError(f"{first} and {other} name the classes differently; choose one with --table.")
+    return found[first] if first else []
+
+
+def _yaml_files(source: Source) -> list[Path]:
+    files = [source.table] if source.table else files_in(source.path, YAML_SUFFIXES)
+    return [file for file in files if file.suffix.lower() in YAML_SUFFIXES]
 
 
 def _splits(source: Source, photos: Sequence[Path]) -> dict[Path, str]:
     """Return the split of each photo that data.yaml gives one; the first of train, val and test counts."""
     splits: dict[Path, str] = {}
-    for file in [source.table] if source.table else files_in(source.path, YAML_SUFFIXES):
-        for split in SPLITS if file.suffix.lower() in YAML_SUFFIXES else ():
+    for file in _yaml_files(source):
+        for split in SPLITS:
             for entry in _yaml_entries(read_lines(file), split):
                 splits = {**dict.fromkeys(_photos_in(entry, file, source, photos), split), **splits}
     return splits
@@ -247,14 +265,14 @@ def _numbers(line: str) -> list[float] | None:
 
 
 def _paint(lines: list[str], ids: list[int], file: Path, notes: Notes, size: Size) -> NDArray[np.uint8]:
-    canvas = Canvas(size)
+    canvas = Canvas(size, notes, file)
     for numbers in map(_numbers, lines):
         corners = [share * size[at % 2] for at, share in enumerate(numbers[1:])] if numbers else []
         if numbers and len(corners) == NUM_OF_BOX:
             x, y, width, height = corners
             notes.count("Boxes, which are not outlines, left void", file)
             canvas.leave_void(box_region(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size))
-        elif not numbers or len(corners) < MIN_NUMBERS or len(corners) % 2:
+        elif not numbers or len(corners) < MIN_NUMBERS or len(corners) % 2 or max(map(abs, numbers[1:])) > MAX_SHARE:
             notes.count("Lines that are not a polygon, so what nobody drew in their photos is void", file)
             canvas.leave_void(None)
         else:

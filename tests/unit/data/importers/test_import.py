@@ -112,6 +112,7 @@ def test_a_square_photo_is_taken_as_people_see_it(
     imported = import_data("class-masks", source, tmp_path / "out")
     saved = read_photo(imported.root / "JPEGImages" / "square.png")
     assert np.array_equal(np.asarray(saved), np.asarray(read_photo(photo)))
+    assert any("masks fit both ways: check that they are drawn on the upright photo: 1" in n for n in imported.notes)
 
 
 def test_a_damaged_photo_leaves_nothing_behind(source: Path, refused: Callable[..., str]) -> None:

@@ -1,6 +1,7 @@
 """Photos that annotations name, and that are not there."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.data.importers import import_data
+from core.data.importers.photo_folder import files_in
 
 CORNERS = [(1, 1), (5, 1), (5, 4), (1, 4)]
 FLAT = [number for corner in CORNERS for number in corner]
@@ -95,3 +97,17 @@ def test_a_photo_of_another_split_is_not_an_entry_s(
     assert "does not hold, first 2.png" in text
     draw_photo(root / "2.png", 5, (12, 8))
     assert import_data("coco", root, tmp_path / "out").splits == {"train": 2, "val": 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_folders_behind_links_are_looked_through_once(tmp_path: Path) -> None:
+    """`images/val`, a link to another disk, was left out without a word."""
+    for file in ("set/images/train/1.png", "set/images/two/2.png", "elsewhere/3.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    root = tmp_path / "set" / "images"
+    for name, target in {"val": tmp_path / "elsewhere", "again": root / "train", "loop": root}.items():
+        (root / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(root)
+    found = [file.relative_to(root).as_posix() for file in files_in(root, [".png"])]
+    assert found == ["train/1.png", "two/2.png", "val/3.png"]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.importers import Imported, Source, contents_of, import_data, parse_classes, preview_data, values_to_name
+from core.data.importers.notes import Notes
+from core.data.importers.plan import number_labels
 from core.errors import DataError
 
 Sound = Callable[[Imported], dict[str, NDArray[np.uint8]]]
@@ -154,3 +156,26 @@ def test_what_is_called_how_is_read_from_text(texts: list[str], pairs: object) -
 def test_text_that_names_nothing_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="does not say what is called how"):
         parse_classes([text])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (
+            ["leaf", "stem", "Leaf"],
+            'upper and lower case: if they are one, say so with --classes "leaf=leaf,Leaf=leaf"',
+        ),
+        (
+            ["leaf-1", "stem-1", "leaf-2"],
+            'the number behind them: if they are one, say so with --classes "leaf-1=leaf,',
+        ),
+        (["stage", "grass", "leaf", "leaf 2", "leaf 3"], ""),
+        (["class 1", "class 2"], ""),
+    ],
+)
+def test_classes_that_may_be_one_are_noted(labels: list[str], expected: str) -> None:
+    """Old versions of labelme ask for person-1, person-2: each became a class, and nothing was said."""
+    notes = Notes()
+    number_labels(labels, Path("x.json"), notes)
+    assert " ".join(notes.sentences()).count("differ only") == bool(expected)
+    assert expected in " ".join(notes.sentences())

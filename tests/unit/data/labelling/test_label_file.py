@@ -16,7 +16,9 @@ from core.data.labelling import (
     KeptInHistoryError,
     LabelConflictError,
     LabelSet,
+    TakenOverError,
     accept_proposal,
+    claim,
     history,
     mark_done,
     open_label_set,
@@ -74,6 +76,19 @@ def test_who_has_not_seen_the_mask_on_the_disk_does_not_replace_it(leaves: Label
     restore(leaves, "a", unsaved)
     np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(2))
     assert [entry.kind for entry in history(leaves, "a")] == ["replaced", "unsaved"], "the first is kept in turn"
+
+
+def test_a_tab_that_lost_a_photo_to_another_saves_nothing_into_its_place(leaves: LabelSet) -> None:
+    """It saved one more stroke before it said that the photo was taken over."""
+    version = save_label(leaves, "a", drawn(1), base_version="", tab="one")
+    claim(leaves, "a", "two", take_over=True)
+    with pytest.raises(TakenOverError, match="taken over in another tab"):
+        save_label(leaves, "a", drawn(2), base_version=version, tab="one", is_open=True)
+    np.testing.assert_array_equal(on_disk(leaves, "a"), drawn(1))
+    (unsaved,) = history(leaves, "a")
+    np.testing.assert_array_equal(read_entry(leaves, "a", unsaved), drawn(2))
+    save_label(leaves, "a", drawn(3), base_version=version, tab="two", is_open=True)
+    assert save_label(leaves, "a", drawn(3), base_version=version, tab="one", is_open=True), "what is there already"
 
 
 def test_a_tab_replaces_its_own_mask_before_it_hears_of_the_last_save(leaves: LabelSet) -> None:

@@ -14,6 +14,7 @@ from core.data.loading.loader import TrainingBatches, TrainingPairs, Waiting
 from core.data.loading.transforms import TrainingTransform
 from core.data.seeding import fraction_of, mixed_seed
 from core.errors import DataError
+from core.voc import IMAGE_STD
 from tests.small_data import write_voc
 
 Check = Callable[[object, Path], str]
@@ -56,7 +57,9 @@ def test_the_same_batches_come_from_any_number_of_processes(samples: tuple[Sampl
 def test_pairs_that_reside_on_a_device_make_the_same_batches(
     samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is done on a GPU, done on the CPU: drawn from the same numbers, and read no more once it is there."""
+    """What is done on a GPU, done on the CPU: drawn from the same numbers, in the same order, and read no more once
+    it is there. Scaled photos may differ by a grey level, masks not.
+    """
     resized = SquarePairs(samples, 21, 32)
     list(resized.cache())
     transform = TrainingTransform(32, flip=True, scale_min=0.5, scale_max=2.0)
@@ -65,7 +68,16 @@ def test_pairs_that_reside_on_a_device_make_the_same_batches(
     resident = TrainingBatches(pairs, 2, num_workers=2, seed=0)
     first = list(resident.epoch(1))
     assert pairs.is_resident
-    assert is_same(first, list(batches(samples).epoch(1)))
+    for (images, masks), (others, other_masks) in zip(first, batches(samples).epoch(1), strict=True):
+        assert torch.equal(masks, other_masks)
+        torch.testing.assert_close(images, others, rtol=0, atol=1.001 / 255 / min(IMAGE_STD))
+    plain = TrainingPairs(resized, TrainingTransform(32), 0, resident_on=torch.device("cpu"))
+    unscaled = [
+        TrainingBatches(each, 2, num_workers=0, seed=0)
+        for each in (plain, TrainingPairs(resized, TrainingTransform(32), 0))
+    ]
+    assert is_same(*(list(each.epoch(1)) for each in unscaled))
+    assert plain.is_resident
     monkeypatch.delattr(SquarePairs, "__getitem__")
     assert is_same(first, list(resident.epoch(1)))
 

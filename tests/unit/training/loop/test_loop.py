@@ -2,20 +2,22 @@
 
 import copy
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from core.classes import VOC_CLASSES
 from core.data.dataset import Sample, open_dataset
-from core.data.loading.decoded_pairs import SquarePairs
+from core.data.loading.decoded_pairs import SquarePairs, WholePair
 from core.errors import DataError, RunError
 from core.metrics.image_scores import summarize
 from core.model.architectures import count_parameters, split_backbone
 from core.model.predict.predictor import Predictor
-from core.training.evaluation import evaluate
+from core.training.evaluation import NUM_THREADS, evaluate
 from core.training.loop import memory
 from core.training.loop.loop import TrainingLoop
 from core.training.run.records import Step, Warned
@@ -205,3 +207,41 @@ def test_score_and_loss_do_not_depend_on_the_order_of_the_photos(tmp_path: Path)
     scores = [replace(summarize(results, VOC_CLASSES.names), conventions={}) for results in (forward, backward)]
     assert scores[0] == scores[1]
     assert [result.loss for result in forward] == [result.loss for result in backward[::-1]]
+    between_epochs = evaluate(predictor, SquarePairs(samples, 21, 32), VOC_CLASSES, is_whole=False)
+    for brief, whole in zip(between_epochs, forward, strict=True):
+        same = ("name", "loss", "mask_png", "void_pixels")
+        assert [getattr(brief, key) for key in same] == [getattr(whole, key) for key in same]
+        np.testing.assert_array_equal(brief.counts_KK, whole.counts_KK)
+        assert not any(counts.any() for counts in (brief.boundary_3K, brief.contour_4K, brief.errors_4, brief.bins_3B))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_photos_are_evaluated_ahead_but_come_and_fail_in_turn(
+    tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few are ahead, so that memory is bounded; one who stops early leaves no thread behind."""
+    samples = open_dataset(write_voc(tmp_path / "voc", num_train=2, num_val=20)).split("val")
+    predictor = Predictor(loop_on(tmp_path / "voc").model, image_size=32, device=CPU)
+    pairs = SquarePairs(samples, 21, 32)
+    read: list[int] = []
+    with_truth, threads = pairs.with_truth, threading.active_count()
+
+    def note_and_read(index: int) -> WholePair:
+        read.append(index)
+        return with_truth(index)
+
+    monkeypatch.setattr(pairs, "with_truth", note_and_read)
+
+    stopped = evaluate(predictor, pairs, VOC_CLASSES, batch_size=batch_size)
+    assert next(stopped).name == samples[0].name
+    assert threading.active_count() > threads
+    stopped.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == threads
+    assert batch_size < len(read) <= 3 * batch_size + NUM_THREADS
+
+    samples[16].mask.write_bytes(b"torn")
+    found: list[str] = []
+    with pytest.raises(DataError, match=samples[16].mask.name):
+        found.extend(result.name for result in evaluate(predictor, pairs, VOC_CLASSES, batch_size=batch_size))
+    assert found == [sample.name for sample in samples[: 16 // batch_size * batch_size]]
+    assert threading.active_count() == threads

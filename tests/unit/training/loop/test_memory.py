@@ -1,5 +1,6 @@
 """What a step takes, what there is, and which errors mean that it was too little."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,13 @@ import torch
 from core.classes import VOC_CLASSES
 from core.free_memory import free_bytes
 from core.model.architectures import ARCHITECTURES, MOBILENET, CoarseLogits, build_model, split_backbone
-from core.training.loop import memory
+from core.training.loop import heap, memory
+from core.training.loop.heap import KeptHeap
 from core.training.loss import segmentation_loss
 from core.training.settings.config import TrainingConfig
+
+if sys.platform != "win32":
+    import resource
 
 GB = 10**9
 SMALL: dict[str, Any] = {"architecture": "deeplabv3_mobilenet_v3_large", "output_stride": 16, "image_size": 32}
@@ -107,3 +112,41 @@ def test_a_real_refusal_of_memory_is_known_as_one_and_other_errors_are_not() -> 
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert not memory.is_out_of_memory(caught.value)
     assert not memory.is_out_of_memory(OSError("DefaultCPUAllocator"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is asked to keep memory")
+def test_what_a_step_frees_is_kept_for_the_next() -> None:
+    """Page faults tell how many pages Linux had to clear."""
+    kept = KeptHeap()
+
+    def faults_of_step() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        with kept.during_step():
+            for _ in range(4):
+                torch.ones(16_000_000)  # more than glibc keeps by itself
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    plain = min(faults_of_step() for _ in range(2))
+    with kept:
+        kept.is_kept = True
+        faults_of_step()
+        assert faults_of_step() < plain / 10
+
+
+def test_what_is_kept_is_given_back_now_and_then_and_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+    libc = SimpleNamespace(mallopt=lambda *given: asked.append(given), malloc_trim=lambda pad: asked.append((pad,)))
+    monkeypatch.setattr(heap, "_libc", lambda: libc)
+    with KeptHeap() as kept:
+        with kept.during_step():
+            pass
+        assert asked == [], "where memory is scarce"
+        kept.is_kept = True
+        with kept.during_step():
+            assert asked == [(heap.M_MMAP_MAX, 0), (heap.M_TRIM_THRESHOLD, heap.NEVER)]
+        assert (0,) not in asked
+        monkeypatch.setattr(heap, "KEPT_S", -1.0)
+        with kept.during_step():
+            pass
+        assert asked.count((0,)) == 1
+    assert asked.count((0,)) == 2

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import RunError
-from core.model.architectures import MOBILENET, build_model
+from core.model.architectures import MOBILENET, build_model, split_backbone
+from core.training.loop import replay
+from core.training.loop.replay import Compute, Replay
 from core.training.loop.step import TrainingStep
 from core.training.settings.config import TrainingConfig
 from core.voc import VOID
@@ -21,10 +23,10 @@ WEIGHTS_K = torch.tensor([0.2, 1.0, 3.0])
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
 
 
-def step_on(precision: str = "fp32", **settings: Any) -> TrainingStep:
+def step_on(precision: str = "fp32", device: torch.device = CPU, **settings: Any) -> TrainingStep:
     torch.manual_seed(0)
-    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True)
-    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), CPU, precision, WEIGHTS_K)
+    model = build_model(MOBILENET, 3, output_stride=16, has_aux_head=True).to(device)
+    return TrainingStep(model, TrainingConfig(aux_weight=0.5, **SMALL | settings), device, precision, WEIGHTS_K)
 
 
 def batch(size: int = 8) -> tuple[Tensor, Tensor]:
@@ -90,6 +92,28 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     }
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
     assert losses["bf16"] != losses["fp32"]
+
+
+def test_frozen_stages_ready_to_predict_give_the_same_loss_and_gradients() -> None:
+    """Also once other weights were loaded, as after the preflight and when a run is resumed."""
+    steps = []
+    for is_ahead in (False, True):
+        torch.manual_seed(0)
+        model = build_model(MOBILENET, 3, output_stride=16)
+        stages = split_backbone(model, MOBILENET, "early")
+        stages[0].requires_grad_(requires_grad=False)
+        config = TrainingConfig(**SMALL, freeze="early")
+        steps.append(TrainingStep(model, config, CPU, "fp32", WEIGHTS_K, stages if is_ahead else None))
+        freeze_batchnorm_and_dropout(steps[-1])
+    for _ in range(2):
+        plain, ahead = (gradients(step, 2) for step in steps)
+        assert plain.keys() == ahead.keys()
+        assert not any(key.startswith("backbone.0.") for key in ahead), "the first stage is frozen"
+        for key, value in plain.items():
+            torch.testing.assert_close(ahead[key], value, rtol=1e-3, atol=1e-3 * float(value.abs().max()))
+        other = {key: value * 1.5 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+        for step in steps:
+            step.load_state(other, step.state())
 
 
 def test_running_out_of_memory_halves_the_batch_until_it_fits_and_says_so_each_time() -> None:
@@ -187,3 +211,70 @@ def test_a_gradient_that_is_not_finite_ends_in_one_sentence() -> None:
         step.take(*batch(), steps_done=5, learning_rate=1e-3)
     after = step.model.classifier.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before if "weight" in key)
+
+
+class StandIn:
+    """In place of a CUDA graph, where there is no GPU: computes anew what a graph replays, or fails as one may."""
+
+    fault = ""
+
+    def __init__(self, compute: Compute, model: nn.Module, images: Tensor, masks: Tensor) -> None:
+        self._compute, self._model, self.replays = compute, model, 0
+        model.zero_grad()
+        compute(images, masks)  # the steps that warm up move statistics
+        if self.fault == "capture":
+            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+
+    def take(self, images: Tensor, masks: Tensor) -> float:
+        self.replays += 1
+        self._model.zero_grad()
+        loss = float(self._compute(images, masks))
+        if self.fault == "gradients":
+            next(self._model.parameters()).grad.mul_(-1)  # type: ignore[union-attr]
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("fault", "note", "replays"),
+    [
+        ("", "Training steps are replayed as a CUDA graph, ", 3),
+        ("gradients", "Training steps are not replayed as a CUDA graph: a replayed one had other gradients.", 0),
+        ("capture", "not replayed as a CUDA graph: RuntimeError: operation not permitted when stream is capturing.", 0),
+    ],
+)
+def test_replayed_steps_are_the_steps(fault: str, note: str, replays: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of a shape is tried; whatever comes of it, weights and statistics are those of a training without."""
+    monkeypatch.setattr(replay, "GradientGraph", StandIn)
+    monkeypatch.setattr(replay, "_fits", lambda _device: True)
+    monkeypatch.setattr(replay, "_forget_capture", lambda _device: None)
+    monkeypatch.setattr(StandIn, "fault", fault)
+    usual, tried = step_on(), step_on()
+    tried._replay = Replay(tried._add_gradients, tried.model)
+    for number, size in enumerate([8] * 6 + [4]):
+        losses = [step.take(*batch(size), steps_done=number, learning_rate=1e-2) for step in (usual, tried)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+        if number == 5:
+            graph = tried._replay._graph
+            assert (graph.replays - 1 if isinstance(graph, StandIn) else 0) == replays
+    assert tried._replay._graph is None, "another shape, which is taken as usual"
+    assert len(tried.notes) == 1
+    assert note in tried.notes[0]
+    for name, tensor in usual.model.state_dict().items():
+        torch.testing.assert_close(tried.model.state_dict()[name], tensor, msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
+def test_a_gpu_replays_its_steps_and_survives_a_capture_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, replayed, failed = (step_on(device=torch.device("cuda")) for _ in range(3))
+    usual._replay = None
+    assert failed._replay
+    # Nothing may wait for the GPU while its kernels are captured.
+    monkeypatch.setattr(failed._replay, "_compute", lambda *inputs: failed._add_gradients(*inputs).cpu())
+    for number in range(8):
+        expected, *others = (
+            step.take(*batch(), steps_done=number, learning_rate=1e-3) for step in (usual, replayed, failed)
+        )
+        assert others == pytest.approx([expected] * 2, rel=1e-3)
+    assert [len(step.notes) for step in (usual, replayed, failed)] == [0, 1, 1]
+    assert "Training steps are replayed as a CUDA graph" in replayed.notes[0]
+    assert "Training steps are not replayed as a CUDA graph" in failed.notes[0]

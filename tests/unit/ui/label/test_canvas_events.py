@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 from streamlit.testing.v1 import AppTest
 
 from core.classes import classes_of
-from core.data.labelling import LabelConflictError
+from core.data.labelling import LabelConflictError, TakenOverError
 from core.data.labelling.regions import Regions
-from core.errors import DataError
+from core.errors import CoreError, DataError
 from core.voc import VOID
 from ui.label.canvas import (
     LONGEST_RUN,
@@ -103,7 +103,7 @@ def test_an_event_is_acted_upon_once_and_its_answer_kept() -> None:
     for _ in range(2):
         _receive(session, event(action="next"), act)
     assert seen == ["next"]
-    assert session.answer == {"number": "a 1", "version": "v1", "problem": "", "is_kept": False}
+    assert session.answer == {"number": "a 1", "version": "v1", "problem": "", "is_kept": False, "is_taken": False}
     assert session.version == "v1"
     assert session.moves_on
 
@@ -131,15 +131,19 @@ def test_a_save_that_fails_is_said_and_changes_nothing() -> None:
         assert not session.moves_on
 
 
-def test_after_a_conflict_the_page_runs_again_to_show_the_other_mask() -> None:
-    session = _Session(name="one", version="v0")
+@pytest.mark.parametrize(("error", "file"), [(LabelConflictError, "file"), (TakenOverError, "")])
+def test_after_a_conflict_the_page_runs_again_to_show_the_other_mask(error: type[CoreError], file: str) -> None:
+    """Where another tab has the photo, the mask on the disk is sent again: it takes the place of what was drawn."""
+    session = _Session(name="one", file="file", version="v0")
 
     def refuse(event: CanvasEvent) -> str:
-        raise LabelConflictError("The mask of 'one' was changed elsewhere.")
+        raise error("The mask of 'one' was changed elsewhere.")
 
     _receive(session, event(), refuse)
     assert session.answer["is_kept"]
+    assert session.answer["is_taken"] == (not file)
     assert session.moves_on
+    assert session.file == file
 
 
 def test_ids_are_left_to_who_knows_the_classes_they_were_drawn_with() -> None:

@@ -112,6 +112,7 @@ def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
                 bbox=[1, 1, 5, 4],
             ),
             annotation([[-1e6, 7, 1e6, 7, 1e6, 1e6, -1e6, 1e6]]),
+            annotation([square(12, 2, 1)]),
             annotation([], image=2),
             annotation([square(1, 1, 2)], image=99),
         ],
@@ -126,6 +127,8 @@ def test_what_lies_outside_is_cut_off_and_what_cannot_be_drawn_is_noted(
     assert "not pairs of numbers, which are void in their boxes: 4" in said
     assert "without a segmentation, which are void in their boxes: 1" in said
     assert "does not list left out: 1" in said
+    assert "reach beyond their photo by more than a tenth of its side: check that" in said
+    assert "Objects without a pixel in their photo: 1" in said
     assert file.exists()
 
 
@@ -189,7 +192,7 @@ def test_missing_photos_are_counted_and_the_first_is_named(
         ({"annotations": [annotation({"size": [12, 8], "counts": [96]})]}, "size [12, 8]"),
         ({"annotations": [annotation({"size": [8, 12], "counts": [95]})]}, "do not fill"),
         ({"annotations": [annotation({"size": [8, 12], "counts": [97, -1]})]}, "do not fill"),
-        ({"annotations": [annotation({"size": [8, 12], "counts": [96.0]})]}, "do not fill"),
+        ({"annotations": [annotation({"size": [8, 12], "counts": [96.5]})]}, "do not fill"),
         ({"annotations": [annotation({"size": [8, 12], "counts": ""})]}, "do not fill"),
         ({"annotations": [annotation({"size": [8, 12], "counts": "23k"})]}, "do not fill"),
         ({"annotations": [annotation({"size": [8, 12], "counts": "é"})]}, "do not fill"),
@@ -283,14 +286,38 @@ def test_a_folder_of_coco_is_imported_at_once(
     assert "3 JSON files instead of one, or of one for each split" in refused("coco", root)
 
 
-def test_a_photo_that_is_listed_twice_is_imported_once(photos: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:
+def test_a_photo_that_is_listed_twice_is_imported_once_with_all_its_annotations(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    """The objects of the second entry became background."""
     images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "./a.jpg"}, {"id": 3, "file_name": "b.jpg"}]
-    one = annotation([square(1, 1, 2)])
-    imported = import_data(
-        "coco", instances(tmp_path / "i.json", [one], images=images), tmp_path / "out", photos=photos
-    )
-    assert set(sound(imported)) == {"a", "b"}
-    assert any("Second entries of a photo left out: 1" in note for note in imported.notes)
+    two = [annotation([square(1, 1, 2)]), annotation([square(5, 1, 2)], image=2, category=18)]
+    imported = import_data("coco", instances(tmp_path / "i.json", two, images=images), tmp_path / "out", photos=photos)
+    masks = sound(imported)
+    assert set(masks) == {"a", "b"}
+    assert np.bincount(masks["a"].ravel()).tolist() == [88, 4, 4]
+    assert any("Photos listed several times, with all their annotations: 1" in note for note in imported.notes)
+    images[1] |= {"width": SIZE[0], "height": SIZE[1]}
+    file = instances(tmp_path / "i.json", [], images=images)
+    assert "lists a.jpg in several sizes" in refused("coco", file, photos=photos)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[[1, 1], [3, 1], [3, 3], [1, 3]]],
+        [[1, 1], [3, 1], [3, 3], [1, 3]],
+        [1, 1, 3, 1, 3, 3, 1, 3],
+        {"size": [8.0, 12.0], "counts": [9.0, 2.0, 6.0, 2.0, 77.0]},
+    ],
+)
+def test_points_in_pairs_and_whole_numbers_with_a_point_are_what_they_are_elsewhere(
+    photos: Path, tmp_path: Path, sound: Callable[..., Any], segmentation: Any
+) -> None:
+    """They were void in their boxes, or refused."""
+    file = instances(tmp_path / "i.json", [annotation(segmentation)])
+    masks = sound(import_data("coco", file, tmp_path / "out", photos=photos))
+    assert np.argwhere(masks["a"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
 
 
 @pytest.mark.parametrize("is_link", [True, False])

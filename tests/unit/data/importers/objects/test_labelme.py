@@ -198,12 +198,14 @@ def test_a_photo_with_two_files_is_imported_once(source: Path, tmp_path: Path, s
     carried = base64.b64encode((source / "first photo.jpg").read_bytes()).decode()
     for name in ("x", "y"):
         sheet(source / f"{name}.json", [shape("leaf", [[0, 0], [0, 0]], "rectangle")], "far.jpg", imageData=carried)
+    sheet(source / "first photo.json", [shape("mistake", [[0, 0], [9, 7]], "rectangle")], "second.png")
     imported = import_data("labelme", source, tmp_path / "out")
     masks = sound(imported)
     assert set(masks) == {"second", "far"}
+    assert any("another photo than the one they are called as: 1" in note for note in imported.notes)
     assert np.argwhere(masks["second"]).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
     assert imported.classes.names == ("background", "leaf"), "labels of a file that does not count are no classes"
-    assert any("another one is of the same photo: 2, first in" in note for note in imported.notes)
+    assert any("another one is of the same photo: 3, first in" in note for note in imported.notes)
 
 
 def test_a_rectangle_may_have_four_corners(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None:

@@ -169,6 +169,19 @@ def test_yolo_s_photo_whose_label_is_called_otherwise_is_no_background(
     assert any("Photos without a label file left out" in note and "b.jpg" in note for note in imported.notes)
 
 
+def test_yolo_s_corners_in_px_are_void_and_names_beside_the_labels_are_read(
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+) -> None:
+    """Corners in px were moved outside the photo: their objects were background, and nothing was said."""
+    yolo(root, draw_photo, "", "0 7 1 9 1 9 3 7 3\n")
+    (root / "data.yaml").unlink()
+    (root / "train" / "labels" / "classes.txt").write_text("stem\nleaf\n")
+    imported = import_data("auto", root, tmp_path / "out")
+    assert imported.classes.names == ("background", "stem", "leaf")
+    assert all(set(np.unique(mask_HW).tolist()) == {2, 255} for mask_HW in sound(imported).values())
+    assert any("Lines that are not a polygon" in note for note in imported.notes)
+
+
 def test_yolo_s_names_with_a_gap_are_not_moved_up(
     root: Path, tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
 ) -> None:
@@ -197,6 +210,12 @@ def test_yolo_s_boxes_alone_and_classes_without_a_name_are_errors(
 ) -> None:
     yolo(root, draw_photo, "names: [stem]")
     assert "1 classes are named" in refused("yolo-seg", root)
+    (root / "train" / "labels" / "classes.txt").write_text("leaf\nstem\n")
+    assert "name the classes differently; choose one with --table" in refused("auto", root)
+    (root / "keypoints.yaml").write_text("kpt_shape: [4, 2]\n")
+    assert "states kpt_shape, so its labels are boxes with keypoints" in refused("auto", root)
+    (root / "keypoints.yaml").unlink()
+    (root / "train" / "labels" / "classes.txt").unlink()
     for file in root.rglob("labels/*.txt"):
         file.write_text("0 0.5 0.5 0.2 0.2\n")
     assert "Nothing was drawn" in refused("auto", root)
