@@ -29,6 +29,7 @@ CLASSES_FILE = "classes.txt"
 BEFORE = "classes-before.txt"
 MAX_PALETTE_CLASSES = 64
 COLOR = re.compile(r"#[0-9a-f]{6}")
+NUMBERED_NAME = re.compile(r"(\d+)[\s:;,.]+([^\d\s].*)")
 NAMED_COLOR = re.compile(r"(.*\S)\s+(#[0-9a-fA-F]{6})")
 
 VOC_PHOTOS = "JPEGImages"
@@ -116,6 +117,15 @@ def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
     return Classes(names, tuple(css_color(color) for color in colors_N3[: len(names)]))
 
 
+def are_greys_out_of_order(palette_N3: NDArray[np.uint8], values: Sequence[int]) -> bool:
+    """Return whether these places of a palette hold greys alone that do not rise: then they are no levels, nor ids.
+
+    Programs that make pictures smaller store grey masks so.
+    """
+    greys_N3 = palette_N3[[value for value in values if value < len(palette_N3)]].astype(np.int64)
+    return bool((greys_N3 == greys_N3[:, :1]).all() and np.any(np.diff(greys_N3[:, 0]) < 0))
+
+
 def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:
     """Return whether a palette begins with the colours of VOC's classes."""
     count = min(len(palette_N3), len(CLASS_NAMES))
@@ -123,9 +133,22 @@ def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:
 
 
 def read_classes(file: Path) -> Classes:
-    """Read a `classes.txt`; one that is not text, or names a class twice, raises `DataError`."""
+    """Read a `classes.txt`; one that is not text, or names a class twice, raises `DataError`.
+
+    Lines may all begin with their ids, as `0: background`; other numbers in front raise `DataError`.
+    """
     names, colors = [], []
-    for class_id, line in enumerate(read_lines(file)):
+    lines = read_lines(file)
+    numbered = [found for line in lines if (found := NUMBERED_NAME.fullmatch(line))]
+    if lines and len(numbered) == len(lines):
+        numbers = [int(found[1]) for found in numbered]
+        if numbers != [*range(len(lines))]:
+            raise DataError(
+                f"{file} numbers its classes {', '.join(map(str, numbers[:4]))} and so on, not 0, 1, 2; write one name "
+                "a line, that of id 0 first, or import the folder as id-masks."
+            )
+        lines = [found[2] for found in numbered]
+    for class_id, line in enumerate(lines):
         has_color = NAMED_COLOR.fullmatch(line)
         names.append(has_color[1] if has_color else line)
         colors.append(has_color[2].lower() if has_color else css_color(PALETTE[min(class_id, VOID)]))
@@ -166,7 +189,7 @@ def classes_of_folder(root: Path, photo_dir: Path, masks: dict[str, Path]) -> tu
     if palette_N3 is None or has_voc_palette(palette_N3) or not classes_of_palette(palette_N3):
         return assumed
     # Writers cut a palette after the last colour that a mask uses: the longest one has all classes.
-    palettes = (palette for palette in map(_palette_of, masks.values()) if palette is not None)
+    palettes = (palette for palette in map(palette_in, masks.values()) if palette is not None)
     longest_N3 = max((palette for palette in palettes if _begins_alike(palette_N3, palette)), key=len)
     return (own, False) if (own := classes_of_palette(longest_N3)) else assumed
 
@@ -189,12 +212,12 @@ def _begins_alike(a_N3: NDArray[np.uint8], b_N3: NDArray[np.uint8]) -> bool:
 
 def _usual_palette(masks: list[Path]) -> NDArray[np.uint8] | None:
     """Return the most frequent palette, (N, 3), None if most masks have none."""
-    palettes = Counter(None if palette is None else palette.tobytes() for palette in map(_palette_of, masks))
+    palettes = Counter(None if palette is None else palette.tobytes() for palette in map(palette_in, masks))
     usual = palettes.most_common(1)[0][0] if palettes else None
     return None if usual is None else np.frombuffer(usual, dtype=np.uint8).reshape(-1, 3)
 
 
-def _palette_of(mask: Path) -> NDArray[np.uint8] | None:
+def palette_in(mask: Path) -> NDArray[np.uint8] | None:
     """Return the palette of a mask, (N, 3), None if it has none or cannot be read (reported elsewhere)."""
     try:
         with Image.open(regular(mask)) as image:

@@ -28,7 +28,7 @@ from core.home import home
 from core.jobs import OnProgress
 from core.voc import VOID
 
-SCHEMA = 8
+SCHEMA = 9
 """Incremented when the format or the counting changes."""
 
 

@@ -57,6 +57,20 @@ def test_a_name_may_have_spaces_and_needs_no_colour(tmp_path: Path) -> None:
     assert read.colors == ("#000000", "#cc2222", "#008000")  # VOC's for the first and third id
 
 
+def test_ids_in_front_of_names_are_no_part_of_them(tmp_path: Path) -> None:
+    """`1: leaf` was the name of a class, and of numbers with a gap all names behind it were moved."""
+    file = tmp_path / "classes.txt"
+    file.write_text("0: background\n1: leaf #112233\n2: 2 stems\n")
+    assert read_classes(file).names == ("0: background", "1: leaf", "2: 2 stems")
+    file.write_text("0: background\n1: leaf #112233\n2: stem\n")
+    assert read_classes(file).names == ("background", "leaf", "stem")
+    file.write_text("background\n1 euro\n2 euro\n")
+    assert read_classes(file).names == ("background", "1 euro", "2 euro")
+    file.write_text("0 background\n2 leaf\n3 stem\n")
+    with pytest.raises(DataError, match="numbers its classes 0, 2, 3 and so on, not 0, 1, 2"):
+        read_classes(file)
+
+
 @pytest.mark.parametrize("text", ["", "background\n", "background\nleaf\nleaf\n", "background\nleaf\nleaf #ffffff\n"])
 def test_too_few_or_repeated_names_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "classes.txt"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.classes import Classes
+from core.classes import Classes, are_greys_out_of_order
 from core.data.doctor.problems import Problem
 from core.data.images import MASK_MODES
 from core.voc import BACKGROUND, PALETTE, VOID
@@ -62,6 +62,9 @@ def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem 
         void_color = _palette(mask)[VOID : VOID + 1]  # VOC's makes 255 void
         has_void_color = len(void_color) > 0 and bool((void_color == PALETTE[VOID]).all())
         problem = _problem_of_ids(values, void_share, has_void_color=has_void_color)
+    if not problem and are_greys_out_of_order(_palette(mask), sorted(values)):
+        detail = "Its palette holds greys out of order, so the greys may be the ids; import the folder as id-masks."
+        problem = Problem("other palette", detail, "warning")
     return facts, problem, None if strays(values, len(classes)) else mask_HW
 
 

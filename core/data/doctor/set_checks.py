@@ -32,6 +32,7 @@ def check_set(contents: Contents, names_by_split: Mapping[str, Sequence[str]], p
     yield from _missing_in_val(contents, pairs)
     yield from _files_of_one_name(contents, [pair.entry for pair in pairs])
     yield from _unnamed_classes(contents, pairs)
+    yield from _palettes_that_differ(contents, pairs)
     yield from _grey_among_colored(pairs)
     yield from _grey_among_grey(contents, pairs)
 
@@ -166,6 +167,37 @@ def _unnamed_classes(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found
     elif not contents.has_named_classes and (shown := [p.entry for p in pairs if p.class_ids - {BACKGROUND}]):
         detail = f"Nothing says what the classes are called, so they are numbers without names; {remedy}."
         yield shown[0], Problem("unnamed classes", detail, "warning")
+
+
+def _palettes_that_differ(contents: Contents, pairs: Sequence[ExaminedPair]) -> Found:
+    """Yield masks whose palette shows an id in another colour than one before, or in that of another class.
+
+    Programs that choose a palette for each picture number its colours anew: the classes are colours then, not ids.
+    Where nothing names the classes, `_unnamed_classes` tells masks with another palette than most.
+    """
+    has_names = (contents.root / CLASSES_FILE).exists()
+    id_of = (
+        {int(color[1:], 16): class_id for class_id, color in enumerate(contents.classes.colors)} if has_names else {}
+    )
+    first_of = {class_id: (color, CLASSES_FILE) for color, class_id in id_of.items()} if _are_usual(pairs) else {}
+    for pair in pairs:
+        own = pair.mask.values - {VOID} if pair.mask and pair.mask.colors == "other" else ()
+        colors = {value: color for value in own if pair.mask and (color := pair.mask.color_of(value)) is not None}
+        for value, color in sorted(colors.items()):
+            first, where = first_of.setdefault(value, (color, pair.entry.name))
+            what = ""
+            if first != color:
+                what = f"as #{color:06x}, and {where} as #{first:06x}"
+            elif id_of.get(color, value) != value and {*colors.values()} <= id_of.keys():
+                what = f"in the colour of class {id_of[color]}"
+            if what:
+                remedy = "import the folder as color-table if colours are the classes, with a table of them"
+                yield pair.entry, Problem("other palette", f"Its palette shows id {value} {what}; {remedy}.", "warning")
+                break
+
+
+def _are_usual(pairs: Sequence[ExaminedPair]) -> bool:
+    return any(pair.mask and pair.mask.colors == "usual" for pair in pairs)
 
 
 def _grey_among_colored(pairs: Sequence[ExaminedPair]) -> Found:

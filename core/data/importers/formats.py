@@ -15,7 +15,7 @@ from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
 from core.data.importers.objects.coco import plan_coco, plan_coco_panoptic, recognise_coco, recognise_coco_panoptic
 from core.data.importers.objects.cvat_xml import plan_cvat_xml, recognise_cvat_xml, refuse_cvat_xml
-from core.data.importers.objects.json_file import read_json
+from core.data.importers.objects.json_file import read_json, refuse_unread
 from core.data.importers.objects.label_studio import plan_label_studio, recognise_label_studio
 from core.data.importers.objects.labelme import plan_labelme, recognise_labelme
 from core.data.importers.objects.supervisely import plan_supervisely, recognise_supervisely
@@ -246,6 +246,7 @@ def _refuse_known_files(source: Source) -> None:
     is_json = source.path.suffix.lower() == ".json"
     for file in files_in(source.path, (".json",)) if source.path.is_dir() else [source.path] if is_json else []:
         refuse_version_3(read_json(file), file)
+        refuse_unread(read_json(file), file)
     if source.path.is_dir() or source.path.suffix.lower() == ".xml":
         refuse_cvat_xml(source)
 

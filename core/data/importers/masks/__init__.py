@@ -8,4 +8,5 @@ picture_path.py  what a path says: photo or mask, split, and what the two share
 value_names.py   what values are called: tables, known data sets
 known_names.py   the classes of known data sets
 mask_file.py     reading masks: pictures in any mode, packed strokes
+mask_values.py   the number of each pixel of a mask
 """

@@ -5,8 +5,7 @@ unnamed. Binary masks hold 0 and one other value; those in JPEG, or smoothed, ar
 a table nor their order explains, as levels of grey far apart, need a table.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,8 @@ from PIL import Image
 from core.classes import Classes
 from core.data.importers.masks.color_table import recognise_color_table
 from core.data.importers.masks.known_names import KNOWN
-from core.data.importers.masks.mask_file import CUT, MAX_VALUES, Counts, is_smoothed, is_white_first, read_mask_file
+from core.data.importers.masks.mask_file import CUT, MAX_VALUES, Counts, is_smoothed
+from core.data.importers.masks.mask_values import counted, read_values
 from core.data.importers.masks.pairs import Pair, find_pairs, is_of_class
 from core.data.importers.masks.value_names import ValueNames, names_for
 from core.data.importers.notes import Notes
@@ -26,12 +26,10 @@ from core.data.importers.photo_folder import PICTURE_SUFFIXES, files_in
 from core.data.importers.plan import Plan, Size, Source, Value, drawing_of, is_background, number_labels
 from core.data.pair_names import JPEG_SUFFIXES
 from core.errors import DataError
-from core.files import regular
 from core.voc import BACKGROUND, VOID
 
 WHITE_OF_16_BITS = 65_535
 UNSIGNED_VOID = (-1, WHITE_OF_16_BITS, VOID)
-MAX_COUNTED = 65_535
 MAX_GAP = 8
 """Unnamed values further apart are levels of grey rather than ids."""
 
@@ -65,11 +63,12 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     pairs = find_pairs(_with_usual_masks(source, names), notes)
     if names is None:
         _refuse_known(pairs[0].mask)
-    counts = _counted((pair.mask for pair in pairs), notes)
+    counts = counted((pair.mask for pair in pairs), notes, checks_colors=not (names and names.said))
     classes, values = _meaning(counts, names, pairs, source, notes)
     if names and not values.is_cut and (name := names.guess_of_0(sorted(counts))):
         _refuse_0_at_border(name, pairs, source)
         notes.say(f"The value 0 is taken for '{name}'; if it is the background, say so with --classes 0=background.")
+    _note_inverted(classes, values, pairs, notes)
     if names is None:
         notes.say(
             "Nothing names the classes, so they are numbers, and 0 is taken for the background; name them in "
@@ -80,12 +79,23 @@ def plan_id_masks(source: Source, notes: Notes) -> Plan:
     return Plan(classes, drawings, has_named_classes=names is not None, values=shown)
 
 
+def _note_inverted(classes: Classes, values: Values, pairs: Sequence[Pair], notes: Notes) -> None:
+    """Note where the one class lies at the borders of most masks, as a background does."""
+    shares = [_share_at_border(_paint(pair.mask, values, Notes(), (0, 0)) == 1) for pair in pairs[:MAX_LOOKED_AT]]
+    if len(classes) == len("01") and np.median(shares) > 1 / 2:
+        notes.say(
+            f"'{classes.names[1]}' lies at the borders of most masks: if it is the background, save the masks the "
+            "other way round."
+        )
+
+
+def _share_at_border(is_so_HW: NDArray[np.bool_]) -> float:
+    return float(np.mean(np.concatenate([is_so_HW[0], is_so_HW[-1], is_so_HW[:, 0], is_so_HW[:, -1]])))
+
+
 def _refuse_0_at_border(name: str, pairs: Sequence[Pair], source: Source) -> None:
     """Raise `DataError` where 0 lies at the border of most masks, as a background does, and may be a class."""
-    borders = []
-    for pair in pairs[:MAX_LOOKED_AT]:
-        read_HW = read_values(pair.mask)
-        borders.append(np.mean(np.concatenate([read_HW[0], read_HW[-1], read_HW[:, 0], read_HW[:, -1]]) == 0))
+    borders = [_share_at_border(read_values(pair.mask) == 0) for pair in pairs[:MAX_LOOKED_AT]]
     if np.median(borders) > 1 / 2:
         raise DataError(
             f"The masks of {source.path} hold 0 at their borders, which the names call '{name}' if they start at 0; "
@@ -96,7 +106,7 @@ def _refuse_0_at_border(name: str, pairs: Sequence[Pair], source: Source) -> Non
 def unknown_values(source: Source) -> tuple[Value, ...]:
     """Return the values of the masks where a person has to say what they are; none where they are too many."""
     names = names_for(source)
-    counts = _counted((pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), Notes())
+    counts = counted((pair.mask for pair in find_pairs(_with_usual_masks(source, names), Notes())), Notes())
     values = values_of(counts, {0: BACKGROUND} | dict.fromkeys(UNSIGNED_VOID, VOID))
     guess = names.guess_of_0(sorted(counts)) if names else None
     return (replace(values[0], guess=guess), *values[1:]) if values and guess else values
@@ -123,73 +133,6 @@ def _refuse_known(mask: Path) -> None:
             f"{mask} is called as the masks of {KNOWN[name].title}, and nothing names its classes; give --names {name} "
             "for its own, or a --table of yours."
         )
-
-
-def read_values(mask: Path, notes: Notes | None = None) -> NDArray[np.int64]:
-    """Return the number of each pixel of a mask, shape (H, W); a mask in colours raises `DataError`."""
-    if mask.suffix.lower() == ".npy":
-        return _of_array(mask)
-    picture = read_mask_file(mask)
-    if picture.mode == "P" and mask.suffix.lower() == ".gif":  # whose palette is only how it is stored
-        picture = picture.convert("RGB")
-    if picture.mode == "P" and is_white_first(picture):
-        if notes:
-            notes.count("Masks whose palette begins with white, which is taken for 1 and black for 0", mask)
-        return np.asarray(np.asarray(picture.convert("L")) > 0, dtype=np.int64)
-    if picture.mode in ("L", "P", "1") or picture.mode.startswith("I"):
-        return np.asarray(picture).astype(np.int64)
-    if picture.mode == "F":
-        return _whole(np.asarray(picture), mask)
-    if mask.suffix.lower() in JPEG_SUFFIXES and picture.mode == "RGB":
-        return np.asarray(picture.convert("L")).astype(np.int64)
-    bands_HWC = np.asarray(picture.convert("RGBA") if picture.has_transparency_data else picture.convert("RGB"))
-    if np.any(bands_HWC[:, :, 0] != bands_HWC[:, :, 1]) or np.any(bands_HWC[:, :, 0] != bands_HWC[:, :, 2]):
-        raise DataError(
-            f"{mask} is a picture in colours, not one number per pixel; import it as color-table, with a table of them."
-        )
-    if np.any(bands_HWC[:, :, 3:] < VOID):
-        raise DataError(f"{mask} is transparent in places, so its values are not certain; save it without alpha.")
-    return bands_HWC[:, :, 0].astype(np.int64)
-
-
-def _of_array(mask: Path) -> NDArray[np.int64]:
-    try:
-        with regular(mask).open("rb") as file:  # NumPy reserves what is stated before it reads
-            is_first = np.lib.format.read_magic(file) == (1, 0)
-            read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read_header(file)
-            if math.prod(shape) * dtype.itemsize > mask.stat().st_size - file.tell():
-                raise ValueError(f"it states the shape {shape}, which is more than it holds")
-        values = np.squeeze(np.load(regular(mask), allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"The mask {mask} cannot be read ({error}); export it again.") from error
-    if values.ndim != len("HW") or not values.size or values.dtype.kind not in "biuf":
-        raise DataError(
-            f"{mask} holds an array {values.shape} of {values.dtype}, not one number per pixel; export it again."
-        )
-    return _whole(values, mask)
-
-
-def _whole(values: NDArray[np.generic], mask: Path) -> NDArray[np.int64]:
-    whole = values.astype(np.int64) if values.dtype.kind != "f" or np.isfinite(values).all() else None
-    if whole is None or np.any(whole != values):
-        raise DataError(f"{mask} holds numbers with a point, which are not ids of classes; export whole numbers.")
-    return whole
-
-
-def _counted(masks: Iterable[Path], notes: Notes) -> Counts:
-    counts: Counts = {}
-    for mask in masks:
-        read_HW = read_values(mask, notes)
-        if read_HW.min() >= 0 and read_HW.max() <= MAX_COUNTED:  # a tenth of the time that sorting takes
-            numbers_N = np.bincount(read_HW.ravel())
-            values_N = np.flatnonzero(numbers_N)
-            numbers_N = numbers_N[values_N]
-        else:
-            values_N, numbers_N = np.unique(read_HW, return_counts=True)
-        for value, number in zip(values_N.tolist(), numbers_N.tolist(), strict=True):
-            counts[value] = counts.get(value, 0) + number
-    return counts
 
 
 def _meaning(

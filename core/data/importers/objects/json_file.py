@@ -15,6 +15,22 @@ Kind = TypeVar("Kind")
 KIND_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 MAX_COORDINATE = 1e7
 MAX_PEEKED = 4
+UNREAD_TOOLS = {
+    "V7 Darwin": {"item", "annotations"},
+    "V7 Darwin (version 1)": {"dataset", "image", "annotations"},
+    "Hasty": {"project_name", "label_classes", "images"},
+    "SuperAnnotate": {"metadata", "instances"},
+    "ISAT": {"info", "objects"},
+    "Labelbox": {"data_row", "projects"},
+    "Scalabel (BDD100K)": {"name", "labels"},
+    "Segments.ai": {"dataset", "task_type"},
+    "Datumaro": {"info", "categories", "items"},
+    "VoTT": {"asset", "regions"},
+    "GeoJSON": {"type", "features"},
+    "COCO's results, which name no classes and photos": {"image_id", "category_id"},
+    "Cityscapes' or Mapillary's polygons": {"objects", "imgWidth"},
+}
+"""JSON that is known and not read, by the members of its document, or of the first one in a list."""
 
 
 def read_json(file: Path, notes: Notes | None = None) -> Any:
@@ -50,6 +66,14 @@ def peeked(path: Path) -> list[tuple[Path, Any]]:
         with suppress(DataError):
             found.append((file, read_json(file)))
     return found
+
+
+def refuse_unread(document: Any, file: Path) -> None:
+    """Raise `DataError` for a document of a tool whose JSON is not read."""
+    first = document[0] if isinstance(document, list) and document else document
+    members = first.keys() if isinstance(first, dict) else set()
+    if tool := next((tool for tool, known in UNREAD_TOOLS.items() if members >= known), None):
+        raise DataError(f"{file} is JSON of {tool}, which is not read; export COCO JSON with outlines, or masks.")
 
 
 def of_kind(value: Any, kind: type[Kind], what: str, file: Path) -> Kind:

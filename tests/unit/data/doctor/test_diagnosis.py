@@ -313,3 +313,32 @@ def test_a_link_that_leads_nowhere_and_a_folder_in_the_place_of_a_photo_are_told
     assert {kind for kind, _ in details.values()} == {"unreadable photo"}
     assert "it is a broken link" in details["JPEGImages/t1.jpg"][1]
     assert "Is a directory" in details["JPEGImages/t2.jpg"][1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (
+            [(0, 0, 0), (9, 0, 0), (0, 9, 0)],
+            [(0, 0, 0), (0, 9, 0), (9, 0, 0)],
+            "shows id 1 as #000900, and t0 as #090000",
+        ),
+        ([(0, 0, 0), (9, 0, 0), (0, 9, 0)], [(0, 0, 0), (9, 0, 0), (0, 9, 0)], ""),
+        ([(0, 0, 0), (0, 128, 0), (128, 0, 0)], None, "shows id 1 in the colour of class 2"),
+        ([(2, 2, 2), (0, 0, 0), (1, 1, 1)], None, "holds greys out of order"),
+    ],
+)
+def test_a_palette_that_contradicts_the_ids_is_told(
+    tmp_path: Path, first: list[tuple[int, ...]], second: list[tuple[int, ...]] | None, expected: str
+) -> None:
+    """Programs that choose a palette for each mask, or sort it, number the classes anew: nothing was said."""
+    (tmp_path / "classes.txt").write_text("background\nleaf\nstem\n")
+    for number, palette in enumerate([first, second or first]):
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        photo_of(number).save(tmp_path / "images" / f"t{number}.png")
+        mask = Image.fromarray(np.arange(SIZE[0] * SIZE[1], dtype=np.uint8).reshape(SIZE[::-1]) % 3)
+        mask.putpalette([channel for color in palette for channel in color])
+        mask.save(tmp_path / "masks" / f"t{number}.png")
+    details = [found.detail for found in examine(tmp_path).findings if found.kind == "other palette"]
+    assert (expected in details[0]) if expected else not details

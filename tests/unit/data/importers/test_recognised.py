@@ -81,6 +81,13 @@ def test_a_format_that_is_known_and_not_read_says_what_to_do(
         ("annotations.xml", "<annotations><image", "is not a whole XML file"),
         ("via.json", '{"project": {}, "config": {}, "file": {}, "view": {}, "metadata": {}}', "is a project of VIA 3"),
         ("labels.json", '{"images": [{"id": 1, "file_na', "is not a whole JSON file"),
+        ("a.json", '{"version": "2.0", "item": {}, "annotations": []}', "JSON of V7 Darwin, which is not read; export"),
+        ("a.jpg.json", '{"metadata": {}, "instances": []}', "JSON of SuperAnnotate, which is not read"),
+        (
+            "a.json",
+            '[{"image_id": 1, "category_id": 1, "score": 0.5}]',
+            "COCO's results, which name no classes and photos",
+        ),
     ],
 )
 def test_a_file_of_a_known_format_that_is_refused_says_why(

@@ -76,7 +76,7 @@ def test_a_person_reads_a_table(core: Callable[..., int], tiny_voc: Path, capsys
     lines = capsys.readouterr().out.splitlines()
     assert "for 3 epochs of" in lines[0]
     assert "4 training and 2 validation photos" in lines[0]
-    assert any(line.startswith("32 px instead of 64") for line in lines)
+    assert any("32 px instead of 64" in line for line in lines), "a row, or under load named as not faster"
 
 
 def test_what_goes_wrong_in_the_job_is_told_where_the_page_looks(

@@ -183,6 +183,41 @@ def test_a_palette_that_begins_with_white_is_read_by_its_colours(
     assert any("palette begins with white" in note and ": 1, first in" in note for note in imported.notes)
 
 
+def in_palette(mask_HW: NDArray[Any], *colors: tuple[int, int, int]) -> Image.Image:
+    picture = Image.fromarray(mask_HW.astype(np.uint8))
+    picture.putpalette([channel for color in colors for channel in color])
+    return picture
+
+
+def test_a_palette_of_greys_out_of_order_is_read_by_them(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    """A program that makes PNGs smaller sorts the palette by what is frequent."""
+    save(source / "masks" / "a.png", in_palette((truth() + 1) % 3, (2, 2, 2), (0, 0, 0), (1, 1, 1)))
+    save(source / "masks" / "b.png", truth().astype(np.uint8))
+    imported = import_data("auto", source, tmp_path / "out")
+    assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
+    assert any("holds greys out of order, which are taken for the values: 1" in note for note in imported.notes)
+
+
+def test_palettes_that_number_colours_anew_are_refused_unless_a_person_says_what_numbers_are(
+    source: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    """A palette chosen for each picture gave leaf and stem the same number."""
+    save(source / "masks" / "a.png", in_palette(truth(), (0, 0, 0), (200, 40, 40), (40, 200, 40)))
+    save(source / "masks" / "b.png", in_palette(truth(2, 1), (0, 0, 0), (40, 200, 40), (200, 40, 40)))
+    assert "show 1 as #c82828 and #28c828, so classes may be colours, not numbers" in refused("id-masks", source)
+    imported = import_data("id-masks", source, tmp_path / "out", classes=(("1", "one"), ("2", "two")))
+    assert counted(imported) == {"background": 164, "one": 14, "two": 14}
+
+
+def test_an_object_at_all_borders_may_be_the_background(source: Path, tmp_path: Path) -> None:
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", (truth() == 0).astype(np.uint8) * 255)
+    notes = import_data("auto", source, tmp_path / "out").notes
+    assert any("'class 1' lies at the borders of most masks: if it is the background" in note for note in notes)
+
+
 def test_tables_that_differ_and_values_without_a_name_are_errors(source: Path, refused: Callable[..., str]) -> None:
     for photo in "ab":
         save(source / "masks" / f"{photo}.png", truth(stem=5).astype(np.uint8))
