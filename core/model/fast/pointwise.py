@@ -58,7 +58,7 @@ def products_are_faster(images_NCHW: Tensor) -> bool:
     """
     return (
         torch.backends.cpu.get_cpu_capability() == "AVX2"
-        and torch._C.has_mkl
+        and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         and images_NCHW.device.type == "cpu"
         and computed_in(images_NCHW) == images_NCHW.dtype == torch.float32
         and 1 < images_NCHW.shape[-1] <= LARGEST_MAP
