@@ -22,6 +22,8 @@ from core.errors import ConfigError
 from core.model.efficientnet import NUM_AUX_FEATURES, NUM_FEATURES, efficientnet_lite0
 from core.model.fast.convolutions import DilatedConv2d
 from core.model.fast.depthwise import DepthwiseConv2d, is_depthwise
+from core.model.fast.pointwise import PointwiseConv2d, is_pointwise
+from core.model.fast.pooling_branch import TrainedASPP
 
 RESNETS = {"deeplabv3_resnet50": resnet50, "deeplabv3_resnet101": resnet101}
 MOBILENET = "deeplabv3_mobilenet_v3_large"
@@ -135,11 +137,14 @@ class AlignedDeepLabV3(DeepLabV3):  # type: ignore[misc]
 
 
 def _trained_fast(model: DeepLabV3) -> DeepLabV3:
-    """Replace the convolutions whose gradients are slow on a CPU: the dilated ones of ASPP, and depthwise ones."""
-    for parent in list(model.backbone.modules()):
+    """Replace the layers that are slow in training on a CPU by those that compute the same but for rounding."""
+    for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if is_depthwise(child):
                 setattr(parent, name, DepthwiseConv2d.of(child))
+            elif is_pointwise(child):
+                setattr(parent, name, PointwiseConv2d.of(child))
+    model.classifier[0] = TrainedASPP.of(model.classifier[0])
     for branch in model.classifier[0].convs:
         if isinstance(branch, ASPPConv):
             branch[0] = DilatedConv2d.of(branch[0])

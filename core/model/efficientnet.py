@@ -14,7 +14,9 @@ import re
 from collections import OrderedDict
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -60,9 +62,47 @@ class SamePad(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the padded images."""
+        return F.pad(images_NCHW, self._zeros(images_NCHW))
+
+    def after_relu6(self, images_NCHW: Tensor) -> Tensor:
+        """Return the padded images after ReLU6: for training in one pass, and without a copy that is not padded."""
+        padded: Tensor = _PaddedReLU6.apply(images_NCHW, self._zeros(images_NCHW))
+        return padded
+
+    def _zeros(self, images_NCHW: Tensor) -> tuple[int, int, int, int]:
+        """Return how many columns of zeros are left and right, and rows above and below."""
         height, width = images_NCHW.shape[-2:]
-        top, left = self.after - 1 + height % 2, self.after - 1 + width % 2
-        return F.pad(images_NCHW, (left, self.after, top, self.after))
+        return self.after - 1 + width % 2, self.after, self.after - 1 + height % 2, self.after
+
+
+class _PaddedReLU6(torch.autograd.Function):
+    """ReLU6 that writes its results into the middle of padded images."""
+
+    @staticmethod
+    def forward(ctx: Any, images_NCHW: Tensor, zeros: tuple[int, int, int, int]) -> Tensor:
+        left, right, top, bottom = zeros
+        num_images, channels, height, width = images_NCHW.shape
+        padded_NCHW = torch.empty(
+            (num_images, channels, top + height + bottom, left + width + right),
+            dtype=images_NCHW.dtype, device=images_NCHW.device, memory_format=torch.channels_last,
+        )  # fmt: skip
+        ctx.middle = (..., slice(top, top + height), slice(left, left + width))
+        for rows in (slice(top), slice(top + height, None)):
+            padded_NCHW[..., rows, :] = 0
+        for columns in (slice(left), slice(left + width, None)):
+            padded_NCHW[..., columns] = 0
+        torch.clamp(images_NCHW, 0, 6, out=padded_NCHW[ctx.middle])
+        ctx.save_for_backward(padded_NCHW)
+        return padded_NCHW
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
+        (padded_NCHW,) = ctx.saved_tensors
+        (gradient_NCHW,) = outer
+        of_images: Tensor = torch.ops.aten.hardtanh_backward(
+            gradient_NCHW[ctx.middle], padded_NCHW[ctx.middle], min_val=0.0, max_val=6.0
+        )
+        return of_images, None
 
 
 class InvertedResidual(nn.Module):
@@ -76,11 +116,26 @@ class InvertedResidual(nn.Module):
         project = _conv_norm("project", width, num_out, 1, has_activation=False)
         self.layers = nn.Sequential(OrderedDict(expand | depthwise | project))
         self.has_shortcut = stride == 1 and num_in == num_out
+        self._is_padded = stride > 1 and expansion > 1
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return the block's output, (N, C, H / stride, W / stride)."""
-        projected_NCHW: Tensor = self.layers(images_NCHW)
+        projected_NCHW = self._layers_of(images_NCHW)
         return images_NCHW + projected_NCHW if self.has_shortcut else projected_NCHW
+
+    def _layers_of(self, images_NCHW: Tensor) -> Tensor:
+        """Return the projection; in training, activation and padding are one."""
+        is_trained = self.training and torch.is_grad_enabled() and images_NCHW.device.type in ("cpu", "meta")
+        if not (self._is_padded and is_trained):
+            whole: Tensor = self.layers(images_NCHW)
+            return whole
+        features_NCHW = images_NCHW
+        for layer in self.layers:
+            if isinstance(layer, SamePad):
+                features_NCHW = layer.after_relu6(features_NCHW)
+            elif layer is not self.layers.expand_act:
+                features_NCHW = layer(features_NCHW)
+        return features_NCHW
 
 
 def efficientnet_lite0(output_stride: int) -> nn.Sequential:

@@ -187,7 +187,7 @@ def offer_export(source: Source, stem: str, data: str | None) -> None:
 
     `data` is the data set that it was trained on, where that is known; then also for int8.
     """
-    with st.popover("Export the model", icon=":material/ios_share:", help="A file for other programs"):
+    with st.popover("Export the model", icon=":material/ios_share:"):  # with `help` its tip lay over the button within
         chosen = st.radio("Format", list(FORMATS), key="export format", help=HELP,
                           format_func=lambda name: FORMATS[name][0])  # fmt: skip
         in_int8 = data is not None and st.checkbox(

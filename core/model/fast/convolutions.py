@@ -21,6 +21,8 @@ from core.model.device import choose_precision, computed_in
 
 WORTHWHILE = {torch.float32: 0.5, torch.bfloat16: 0.7}
 """Share of a kernel's products with pixels, not padding, below which taps are faster than oneDNN's code."""
+WORTHWHILE_WITH_AVX2 = 0.6
+"""The same in fp32 with AVX2 alone."""
 
 CLEARLY_FASTER = 2.0
 """Factor from which taps are used: where they win, it is by 3 and more, elsewhere by 1.1 at most."""
@@ -49,10 +51,15 @@ class DilatedConv2d(nn.Conv2d):
         dtype, rate = computed_in(images_NCHW), self.dilation[0]
         if not taps_are_faster(dtype):
             is_trained = self.training and self.weight.requires_grad and torch.is_grad_enabled()
-            if not is_trained or _met_share(images_NCHW, rate) > WORTHWHILE.get(dtype, 0.0):
+            if not is_trained or _met_share(images_NCHW, rate) > _worthwhile(dtype):
                 return super().forward(images_NCHW)
         convolved: Tensor = _Dilated.apply(images_NCHW.to(dtype), self.weight.to(dtype), rate)
         return convolved if self.bias is None else convolved + self.bias[:, None, None]
+
+
+def _worthwhile(dtype: torch.dtype) -> float:
+    is_avx2 = dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return WORTHWHILE_WITH_AVX2 if is_avx2 else WORTHWHILE.get(dtype, 0.0)
 
 
 def _met_share(images_NCHW: Tensor, rate: int) -> float:

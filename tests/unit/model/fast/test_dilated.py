@@ -1,4 +1,4 @@
-"""The dilated convolution that skips padding, against torch's own."""
+"""The dilated convolution that skips padding, and ASPP around it, against torch's own."""
 
 import copy
 
@@ -6,12 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
 from core.model.fast import convolutions
 from core.model.fast.convolutions import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
 from core.model.fast.inference import ready_to_predict
 from core.model.fast.packed import can_pack
+from core.model.fast.pooling_branch import TrainedASPP
 
 
 def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Conv2d]:
@@ -156,3 +158,22 @@ def test_the_gradient_lies_in_the_weights_shape() -> None:
     gradient = weights_gradient(torch.ones(1, 2, 5, 4), torch.ones(1, 3, 5, 4), 1)
     assert gradient.shape == (3, 2, 3, 3)
     assert gradient[0, 0].tolist() == [[12, 16, 12], [15, 20, 15], [12, 16, 12]]
+
+
+def test_aspp_adds_its_pooling_branch_as_torchvision_s_does() -> None:
+    """Same weights, results and gradients, without a map of that branch; in prediction it is torchvision's own."""
+    torch.manual_seed(0)
+    plain = ASPP(5, (1, 2, 3), 4)
+    plain.project[-1].p = 0.0
+    own = TrainedASPP.of(copy.deepcopy(plain))
+    assert own.state_dict().keys() == plain.state_dict().keys()
+    features, found = torch.randn(3, 5, 6, 7), []
+    for aspp in (plain, own):
+        seen = features.clone().requires_grad_()
+        given = aspp(seen)
+        given.square().sum().backward()
+        found.append([given, seen.grad, *(parameter.grad for parameter in aspp.parameters())])
+    for expected, number in zip(*found, strict=True):
+        torch.testing.assert_close(number, expected, rtol=1e-3, atol=1e-4)
+    own.load_state_dict(plain.state_dict())
+    assert torch.equal(plain.eval()(features), own.eval()(features))
