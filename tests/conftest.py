@@ -23,7 +23,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir():
     if free_bytes > ROOM_BYTES:  # the suite needs 1 GB
         os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None  # of the processes that tests start too
 
-gc.set_threshold(NEW_OBJECTS)
+gc.disable()  # until the tests are collected
 
 VOC_ANIMALS = PROJECT_ROOT.parent / "shared" / "voc-animals"
 
@@ -35,8 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let Python never look for garbage among modules and tests, which stay to the end."""
+    """Let Python look for garbage from here on, never among modules and tests, which stay to the end."""
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,10 @@
 import functools
 from typing import TYPE_CHECKING
 
+from torch import nn
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 from torchvision.models.segmentation import DeepLabV3, deeplabv3
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from core.model import architectures, efficientnet
 from core.model.architectures import LAST_EARLY_STAGES, MOBILENET
@@ -28,6 +30,25 @@ THIN_STAGES = (
 """EfficientNet-Lite0's kernels and strides."""
 
 
+THIN_HEAD = 32
+"""Channels of the head instead of 256: it has most of the weights, and a checkpoint is written and read many times."""
+
+
+class ThinHead(DeepLabHead):
+    """DeepLab's head with fewer channels, but on ResNet."""
+
+    def __init__(self, in_channels: int, num_classes: int, atrous_rates: tuple[int, ...] = (12, 24, 36)) -> None:
+        width = THIN_HEAD if in_channels < 2048 else 256
+        nn.Sequential.__init__(
+            self,
+            ASPP(in_channels, atrous_rates, width),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, num_classes, 1),
+        )
+
+
 def make_networks_thin(patch: "pytest.MonkeyPatch") -> None:
     """Let this process build MobileNet with 5 blocks instead of 15, EfficientNet-Lite0 with 8 instead of 16.
 
@@ -40,6 +61,8 @@ def make_networks_thin(patch: "pytest.MonkeyPatch") -> None:
         return deeplabv3._deeplabv3_mobilenetv3(MobileNetV3(blocks, last_channel=64), num_classes, aux_loss)
 
     patch.setattr(architectures, "deeplabv3_mobilenet_v3_large", build)
+    patch.setattr(deeplabv3, "DeepLabHead", ThinHead)
+    patch.setattr(architectures, "DeepLabHead", ThinHead)
     patch.setitem(LAST_EARLY_STAGES, MOBILENET, "4")
     patch.setattr(efficientnet, "STAGES", THIN_STAGES)
     patch.setattr(architectures, "NUM_AUX_FEATURES", THIN_STAGES[4][-1])

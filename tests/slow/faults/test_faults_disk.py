@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_ends_a_run_in_words(make_run: Callable[..., Run], 
 
 
 def test_a_disk_too_small_is_told_before_an_epoch_is_spent(make_run: Callable[..., Run], small_disk: Path) -> None:
-    (small_disk / "filler").write_bytes(b"\1" * 200_000_000)
+    (small_disk / "filler").write_bytes(b"\1" * 230_000_000)
     run = make_run(folder=small_disk / "checkpoints")
     folders.start(run)
     until_state(run, "failed")

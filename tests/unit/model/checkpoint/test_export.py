@@ -41,9 +41,8 @@ EXPORTED = replace(APPLES, data="VOC2012")
 """What an exported file says of itself: the folder's name, and not where it lies."""
 
 
-@pytest.fixture(scope="module")
-def model() -> DeepLabV3:
-    """A MobileNet of three classes whose logits differ clearly, as those of a trained one do."""
+def lively_model() -> DeepLabV3:
+    """Return a MobileNet of three classes whose logits differ clearly, as those of a trained one do."""
     torch.manual_seed(0)
     made = build_model(META.architecture, 3, output_stride=16, has_aux_head=True).train()
     with torch.no_grad():
@@ -54,16 +53,31 @@ def model() -> DeepLabV3:
 
 
 @pytest.fixture(scope="module")
-def exported(model: DeepLabV3, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Export the model once in each format, with rights of its own; a program takes several seconds."""
+def model() -> DeepLabV3:
+    return lively_model()
+
+
+@pytest.fixture(scope="module")
+def few_layers() -> DeepLabV3:
+    """One with every kind of block; programs of it take half the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_networks_thin(patch)
+        return lively_model()
+
+
+@pytest.fixture(scope="module")
+def exported(few_layers: DeepLabV3, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Export `few_layers` once in each format, with rights of its own; a program takes several seconds."""
     folder = tmp_path_factory.mktemp("exported")
-    save_checkpoint(folder / "best.pt", model, APPLES)
+    save_checkpoint(folder / "best.pt", few_layers, APPLES)
 
     @cache
     def write(export_format: str) -> Path:
         before = os.umask(0o027)
         try:
-            written = export(open_checkpoint(folder / "best.pt"), export_format, folder / f"best.{export_format}")
+            with pytest.MonkeyPatch.context() as patch:
+                make_networks_thin(patch)
+                written = export(open_checkpoint(folder / "best.pt"), export_format, folder / f"best.{export_format}")
         finally:
             os.umask(before)
         assert written.difference <= written.tolerance <= TOLERANCE
@@ -149,7 +163,9 @@ def test_safetensors_are_plain_ones(opened: OpenedCheckpoint, model: DeepLabV3, 
         assert json.loads(file.metadata()["atrous"])["class_names"] == list(NAMES)
 
 
-def test_onnx_gives_the_same_logits_at_any_batch_and_size(model: DeepLabV3, exported: Callable[[str], Path]) -> None:
+def test_onnx_gives_the_same_logits_at_any_batch_and_size(
+    few_layers: DeepLabV3, exported: Callable[[str], Path]
+) -> None:
     """Exported with the size of its example, it answered a photo of another size with an error of ONNX Runtime."""
     file = exported("onnx")
     assert [path.name for path in file.parent.iterdir() if "onnx" in path.name] == ["best.onnx"], "weights inside"
@@ -158,21 +174,21 @@ def test_onnx_gives_the_same_logits_at_any_batch_and_size(model: DeepLabV3, expo
     assert json.loads(session.get_modelmeta().custom_metadata_map["atrous"])["class_names"] == list(NAMES)
     for shape in ((1, 3, 48, 48), (3, 3, 33, 80), (1, 3, 200, 17)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-        expected_NKHW = logits_of(model, images_N3HW).numpy()
+        expected_NKHW = logits_of(few_layers, images_N3HW).numpy()
         (found_NKHW,) = session.run(None, {"images": images_N3HW.numpy()})
         assert found_NKHW.shape == expected_NKHW.shape
         assert np.abs(found_NKHW - expected_NKHW).max() <= TOLERANCE * np.abs(expected_NKHW).max()
 
 
 def test_torch_export_gives_the_same_logits_at_any_batch_and_size(
-    model: DeepLabV3, exported: Callable[[str], Path]
+    few_layers: DeepLabV3, exported: Callable[[str], Path]
 ) -> None:
     stated = {"atrous.json": ""}
     program = torch.export.load(exported("torch-export"), extra_files=stated).module()
     assert json.loads(stated["atrous.json"])["class_names"] == list(NAMES)
     for shape in ((1, 3, 48, 48), (3, 3, 33, 80)):
         images_N3HW = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-        expected_NKHW = logits_of(model, images_N3HW)
+        expected_NKHW = logits_of(few_layers, images_N3HW)
         assert (program(images_N3HW) - expected_NKHW).abs().max() <= TOLERANCE * expected_NKHW.abs().max()
     with pytest.raises(CheckpointError, match=r"is a program of torch\.export"):
         open_checkpoint(exported("torch-export"))

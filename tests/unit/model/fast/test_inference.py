@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models.segmentation import DeepLabV3
 
-from core.model.architectures import ARCHITECTURES, MOBILENET, build_model
+from core.model.architectures import ARCHITECTURES, EFFICIENTNET, MOBILENET, build_model
 from core.model.fast import columns, inference, int8, packed
 from core.model.fast.columns import ColumnsConv2d
 from core.model.fast.inference import folded, ready_to_predict
@@ -59,6 +59,19 @@ def test_logits_are_the_same_at_any_size_and_in_any_batch(
             expected, logits = (each(images.to(memory_format=torch.channels_last))["out"] for each in (model, ready))
         assert logits.shape == expected.shape
         assert float((logits - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "output_stride"), [("deeplabv3_resnet50", 8), (MOBILENET, 16), (EFFICIENTNET, 8)]
+)
+def test_weights_are_packed_for_the_shapes_of_a_real_pass(architecture: str, output_stride: int) -> None:
+    model, seen = folded(build_model(architecture, 5, output_stride=output_stride)), {}
+    found = inference._input_shapes(model, (1, 3, 70, 81))
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, inputs, __, name=name: seen.update({name: tuple(inputs[0].shape)}))
+    model(torch.zeros(1, 3, 70, 81))
+    assert found == seen
 
 
 def test_without_private_operations_masks_and_confidences_are_the_same(

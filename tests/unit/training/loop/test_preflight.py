@@ -121,7 +121,7 @@ def test_what_does_not_work_ends_the_run_before_it_begins(
         raise CheckpointError("It gives other logits.")
 
     if what == "disk":
-        free = psutil.disk_usage("/")._replace(free=150_000_000)
+        free = psutil.disk_usage("/")._replace(free=100_000_000)
         monkeypatch.setattr("shutil.disk_usage", lambda _: free)
     elif what == "memory":
         monkeypatch.setattr(preflights, "available_bytes", lambda _: 150_000_000)
@@ -132,7 +132,7 @@ def test_what_does_not_work_ends_the_run_before_it_begins(
     run = make_run()
     with pytest.raises(CoreError) as caught:
         leg(run)
-    expected = {"disk": "150 MB free", "memory": "150 MB of memory", "checkpoint": "other logits", "nan": "NaN"}
+    expected = {"disk": "100 MB free", "memory": "150 MB of memory", "checkpoint": "other logits", "nan": "NaN"}
     assert expected[what] in str(caught.value)
     assert "\n" not in str(caught.value)
     log = read_log(run.log_path)

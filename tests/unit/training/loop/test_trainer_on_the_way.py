@@ -178,10 +178,11 @@ def test_weights_that_are_no_numbers_never_take_the_place_of_good_ones(
 
 
 def test_a_learning_rate_far_too_high_fails_in_words(make_run: Callable[..., Run]) -> None:
-    run = make_run(optimizer="sgd", learning_rate=10.0, epochs=50, checkpoint_seconds=0)
+    run = make_run(optimizer="sgd", learning_rate=10.0, weight_decay=0.25, epochs=50, checkpoint_seconds=0)
     with pytest.raises(CoreError, match="smaller learning_rate"):
         leg(run)
     assert run_state(run, read_log(run.log_path)) == "failed"
+    assert run.checkpoints()
     for file in run.checkpoints():
         assert all(value.isfinite().all() for value in open_checkpoint(file).build().state_dict().values())
 
