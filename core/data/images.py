@@ -111,9 +111,11 @@ def read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
     """
     mask = load_picture(path, "mask")
     if mask.mode not in MASK_MODES:
+        is_deep = mask.mode.startswith(("I", "F")) or mask.mode == "LA"
+        importer = "id-masks" if is_deep else "color-table, with a table of its colours"
         raise DataError(
             f"{path} is a {mask.mode} picture, not a mask of class ids; save it with one id per pixel (mode P or L), "
-            "or import the folder as color-table, with a table of its colours."
+            f"or import the folder as {importer}."
         )
     mask_HW = np.array(mask, dtype=np.uint8)
     strays = sorted({*np.flatnonzero(pixels_of(mask_HW)).tolist()} - set(range(num_classes)) - {VOID})

@@ -15,8 +15,8 @@ from core.model.output.render import ONLY_A_COLOR, ONLY_B_COLOR, confidence_map
 
 PICTURE_PX = 800
 """The longer side of the photo in every picture."""
-ROW_PX, FONT_PX, MARK_PX = 48, 32, 9
-"""Two pictures stand beside each other on a page, at about half their size: text of 32 px is 13 to 16 px there."""
+ROW_PX, FONT_PX, MARK_PX = 60, 40, 9
+"""Two pictures stand beside each other on a page, at a third of their size or more: text of 40 px is 13 px there."""
 STRENGTH = 0.6
 BRIGHTEST_PERCENTILE = 99.5
 """Of a receptive field: single pixels far above the others would leave the rest black."""
@@ -169,7 +169,7 @@ def _bars(rows: Sequence[tuple[str, float, float]], name: str, runner_up: str) -
     """Return a chart of two bars in each row, from a common zero: blue for the class, orange for the runner-up."""
     values = [0.0, *(value for _, *pair in rows for value in pair)]
     low, high = min(values), max(values)
-    left, right = PICTURE_PX // 3, PICTURE_PX - PICTURE_PX // 6
+    left, right = PICTURE_PX // 3, PICTURE_PX - PICTURE_PX // 5
     per_unit = (right - left) / ((high - low) or 1)
     empty = Image.new("RGB", (PICTURE_PX, 2 * ROW_PX * len(rows)), (255, 255, 255))
     picture = _captioned(empty, [(name, ONLY_B_COLOR), (runner_up, ONLY_A_COLOR)])

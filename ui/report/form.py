@@ -34,7 +34,8 @@ def offer_report(name: str, find: Find) -> None:
             "Language of report and LaTeX", list(LANGUAGES), format_func=LANGUAGES.__getitem__, default="en",
             required=True, key="report language",
         )  # fmt: skip
-        cover = _ask_cover()
+        with st.container(key="cover"):  # two by two on a phone too: below four rows the button was cut
+            cover = _ask_cover()
         with_trust = st.checkbox(
             "With robustness and trust", key="report trust", help="One more section, from what is stored of them."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.data.importers.archive import is_archive, unpacked
 from core.data.importers.masks.class_masks import plan_class_masks, recognise_class_masks
-from core.data.importers.masks.color_table import plan_color_table, recognise_color_table
+from core.data.importers.masks.color_table import plan_color_table, recognise_color_table, refuse_table
 from core.data.importers.masks.id_masks import plan_id_masks, recognise_id_masks, unknown_values
 from core.data.importers.masks.value_names import values_called
 from core.data.importers.notes import Notes, printable
@@ -249,6 +249,8 @@ def _refuse_known_files(source: Source) -> None:
         refuse_unread(read_json(file), file)
     if source.path.is_dir() or source.path.suffix.lower() == ".xml":
         refuse_cvat_xml(source)
+    if source.path.is_dir():
+        refuse_table(source)
 
 
 def _refuse_missing(name: str, source: Source) -> None:

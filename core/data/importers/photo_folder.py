@@ -1,6 +1,7 @@
 """The photos beside annotations. Paths in an annotation file are only ever looked up among what a folder holds."""
 
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from core.data.dataset import LABELLING
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
-from core.data.pair_names import PHOTO_SUFFIXES, composed, plain_path
+from core.data.pair_names import CONVERTED_SUFFIXES, PHOTO_SUFFIXES, composed, plain_path
 from core.errors import DataError
 
 PHOTO_FOLDERS = ("images", "photos", "JPEGImages", "imgs", "leftImg8bit")
 MASK_FOLDERS = ("masks", "labels", "SegmentationClass", "annotations", "gtFine")
 MACOSX = "__MACOSX"
 PICTURE_SUFFIXES = (*PHOTO_SUFFIXES, ".gif", ".npy")
+ANY_SUFFIXES = (*PHOTO_SUFFIXES, *CONVERTED_SUFFIXES)
 
 
 class PhotoFolder:
@@ -33,8 +35,10 @@ class PhotoFolder:
         self.files = [file for file in files_in(root, PHOTO_SUFFIXES) if file not in left_out]
         self._by_path = {composed(file.relative_to(root).as_posix()): file for file in self.files}
         self._by_name: dict[str, list[Path]] = {}
+        self._by_stem: dict[str, list[Path]] = {}
         self._paths_of: dict[Path, dict[str, None]] = {}
         for file in self.files:
+            self._by_stem.setdefault(composed(file.stem), []).append(file)
             name = composed(file.name)
             for spelling in {name, name.casefold()}:
                 self._by_name.setdefault(spelling, []).append(file)
@@ -51,7 +55,8 @@ class PhotoFolder:
     def find(self, path: str, split: str | None = None) -> Path | None:
         """Return the photo at a path, else the one of its name in any subfolder but those of other splits, else None.
 
-        Upper and lower case count as long as one file has the very name; after that not, which is noted.
+        Upper and lower case count as long as one file has the very name; after that not, which is noted; and where no
+        file has it, the ending of the only one called so may be another: photos are often saved anew as JPEG.
         Several photos of that name of which none lies in the right subfolder, nor one in that of the split alone, raise
         `DataError`.
         """
@@ -63,6 +68,11 @@ class PhotoFolder:
         name = path.rpartition("/")[2]
         exact = [file for file in self._by_name.get(name, []) if composed(file.name) == name]
         candidates = exact or self._by_name.get(name.casefold(), [])
+        stem, ending = posixpath.splitext(name)
+        alike = self._by_stem.get(stem if ending.lower() in ANY_SUFFIXES else name, [])
+        if not candidates and len(alike) == 1:
+            self._notes.count("Photos found under their name with another ending", name)
+            return alike[0] if split in (None, split_of(alike[0], self.root)) else None
         self._notes.count(
             "Photos found under a name that differs in upper and lower case", name, not exact and bool(candidates)
         )
@@ -219,6 +229,11 @@ def no_masks(part: Part, names: str) -> DataError:
 
 def missing_photos(missing: list[str], total: int, where: Path, folder: Path) -> DataError:
     """Return the error that names the first missing photo and says how many there are."""
+    names = {posixpath.basename(plain_path(name.partition(" of ")[0])) for name in missing}
+    if unread := next((file for file in files_in(folder, CONVERTED_SUFFIXES) if composed(file.name) in names), None):
+        return DataError(
+            f"The photos in {folder} are as {unread.name}, which is not read; save them as JPEG or PNG there."
+        )
     count = f"{len(missing)} of {total} photos" if len(missing) > 1 else "a photo"
     first = " ".join(missing[0].split())
     return DataError(

@@ -59,7 +59,8 @@ def test_a_colour_picture_is_no_mask(tmp_path: Path, mode: str, one_sentence: Ch
     Image.new(mode, (4, 4)).save(file)
     with pytest.raises(DataError) as caught:
         read_mask(file, 21)
-    assert "id" in one_sentence(caught.value, file)
+    importer = "color-table" if mode.startswith("RGB") else "id-masks"
+    assert f"or import the folder as {importer}" in one_sentence(caught.value, file)
 
 
 def test_an_id_without_a_class_is_told(tmp_path: Path, one_sentence: Check) -> None:

@@ -28,8 +28,10 @@ TABLES = ("label_colors.txt", "class_dict.csv", "labelmap.txt", "classes.txt")
 OPAQUE = 255
 
 CAMVID_LINE = re.compile(r"(?P<r>\d+)\s+(?P<g>\d+)\s+(?P<b>\d+)\s+(?P<name>\S.*)")
-CSV_LINE = re.compile(r'"?(?P<name>[^",;]+?)"?\s*[,;]\s*(?P<r>\d+)\s*[,;]\s*(?P<g>\d+)\s*[,;]\s*(?P<b>\d+)\s*')
-CVAT_LINE = re.compile(r"(?P<name>[^:]+):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*")
+CSV_LINE = re.compile(
+    r'(?:"(?P<quoted>[^"]+)"|(?P<name>[^",;]+?))\s*[,;]\s*(?P<r>\d+)\s*[,;]\s*(?P<g>\d+)\s*[,;]\s*(?P<b>\d+)\s*'
+)
+CVAT_LINE = re.compile(r"(?P<name>.+?):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*")
 CSV_HEADER = re.compile(r'"?(name|class|label)"?\s*[,;].*', re.IGNORECASE)
 
 Color = tuple[int, int, int]
@@ -58,6 +60,13 @@ def recognise_color_table(source: Source) -> str | None:
         rgb_HW3 = np.asarray(picture.convert("RGB"))
         is_colored = bool(np.any(rgb_HW3 != rgb_HW3[:, :, :1]))
     return f"{first.name} is in colours, and {table.name} names them" if is_colored else None
+
+
+def refuse_table(source: Source) -> None:
+    """Raise `DataError` for a table in the source that cannot be read; a classes.txt needs no colours."""
+    table = next((source.path / name for name in TABLES if (source.path / name).is_file()), None)
+    if table and table.name != CLASSES_FILE:
+        _read_table(table, Notes())
 
 
 def plan_color_table(source: Source, notes: Notes) -> Plan:
@@ -104,7 +113,7 @@ def entry_of(line: str, file: Path) -> tuple[str, Color]:
         if parts := pattern.fullmatch(line):
             red, green, blue = (int(parts[channel]) for channel in "rgb")
             if max(red, green, blue) <= 255:
-                return tidy(parts["name"]), (red, green, blue)
+                return tidy(parts["name"] or parts["quoted"]), (red, green, blue)
     if parts := NAMED_COLOR.fullmatch(line):
         red, green, blue = bytes.fromhex(parts[2][1:])
         return tidy(parts[1]), (red, green, blue)

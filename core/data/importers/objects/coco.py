@@ -230,7 +230,7 @@ def _pngs(part: CocoFile, root: Path, notes: Notes) -> PhotoFolder:
 
 def _png(part: CocoFile, annotation: Annotation, pngs: PhotoFolder) -> Path:
     name = member(annotation, "file_name", str, "an annotation", part.file)
-    if png := pngs.find(name, part.split):
+    if (png := pngs.find(name, part.split)) and png.suffix.lower() == ".png":
         return png
     raise DataError(
         f"{part.file} names {tidy(name)}, which {pngs.root} does not hold; unpack its PNGs into a folder called "

@@ -145,6 +145,8 @@ def _stroke(region: dict[str, Any], file: Path, notes: Notes) -> Stroke | None:
     is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
     label = tidy("-".join(names or [])) if is_named else ""
     notes.count(WITHOUT_LABEL, file, not label)
+    several = is_named and len(names or []) > 1
+    notes.count("Regions of several labels, of a class that is called after all of them", file, several)
     if "rle" in value:
         return Stroke(label or None, file, partial(_unpack, value["rle"], file), size)
     notes.count("Boxes, which are not outlines, left void", file, is_box)

@@ -111,3 +111,21 @@ def test_folders_behind_links_are_looked_through_once(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "back").symlink_to(root)
     found = [file.relative_to(root).as_posix() for file in files_in(root, [".png"])]
     assert found == ["train/1.png", "two/2.png", "val/3.png"]
+
+
+def test_the_ending_of_a_photo_may_be_another_and_one_that_is_not_read_is_named(
+    tmp_path: Path, draw_photo: Callable[..., Path], refused: Callable[..., str]
+) -> None:
+    """Photos that were saved as JPEG for us are called otherwise in the file, and `a.HEIC` was said to be missing."""
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "a.HEIC").touch()
+    coco(root, ["a.HEIC", "b"])
+    draw_photo(root / "b.jpg", 1, (12, 8))
+    assert "are as a.HEIC, which is not read; save them as JPEG" in refused("coco", root)
+    draw_photo(root / "a.jpg", 2, (12, 8))
+    imported = import_data("coco", root, tmp_path / "out")
+    assert imported.images == 2
+    assert any("Photos found under their name with another ending: 2" in note for note in imported.notes)
+    draw_photo(root / "a.png", 3, (12, 8))
+    assert "are as a.HEIC" in refused("coco", root), "nobody knows which of the two it is"

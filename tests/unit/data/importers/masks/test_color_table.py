@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.data.importers import import_data
+from core.data.importers.masks.color_table import entry_of
 from core.voc import VOID
 
 SIZE = (12, 8)
@@ -64,6 +65,7 @@ def test_camvid(source: Path, tmp_path: Path, sound: Callable[..., Any]) -> None
         ("mine.csv", '"Sky"; 128; 128; 128\n"Road"; 128; 64; 128\nbackground;0;0;0'),
         ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\nSky:128,128,128::\nRoad:128,64,128::\n"),
         ("classes.txt", "background #000000\nSky #808080\nRoad #804080\n"),
+        ("quoted.csv", 'name,r,g,b\nbackground,0,0,0\n"Sky",128,128,128\n"Road",128,64,128\n'),
     ],
 )
 def test_other_tables_and_a_background_of_its_own(
@@ -152,6 +154,7 @@ def test_a_wrong_table_is_one_sentence(source: Path, refused: Callable[..., str]
     text = refused("color-table", source)
     assert expected in text
     assert str(source / "label_colors.txt") in text
+    assert expected in refused("auto", source), "it was said to be in no format that is recognised"
 
 
 def test_other_wrong_files_are_one_sentence(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -269,3 +272,8 @@ def test_camvid_with_one_subset_that_is_no_split(
     imported = import_data("auto", tmp_path / "set", tmp_path / "out")
     assert (imported.format, imported.images) == ("color-table", 2)
     assert all((mask_HW == 1).all() for mask_HW in sound(imported).values())
+
+
+def test_names_in_a_table_may_hold_its_separators(tmp_path: Path) -> None:
+    for line, name in {'"leaf, dry",1,2,3': "leaf, dry", "plant: leaf:1,2,3::": "plant: leaf"}.items():
+        assert entry_of(line, tmp_path) == (name, (1, 2, 3))
