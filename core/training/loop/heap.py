@@ -26,7 +26,7 @@ LARGEST_THRESHOLD = 32 * 1024**2
 
 
 class KeptHeap:
-    """The heap of a process that trains: `during_step` for each step; as a context, one that was kept is given back at the end."""
+    """The heap of a process that trains: `during_step` for each step; as a context, gives back what was kept."""
 
     def __init__(self) -> None:
         self.is_kept = False
