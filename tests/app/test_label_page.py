@@ -39,6 +39,7 @@ from tests.unit.study.trained import begin, study_of
 from ui import cached
 from ui.label.canvas import CanvasEvent
 from ui.label.editor import _take
+from ui.label.label_data import _HANDED, UPLOAD, Handed
 from ui.label.queue import SLICE
 from ui.label.tab import TAB
 
@@ -122,6 +123,13 @@ def test_a_folder_of_photos_becomes_a_new_data_set(visit: Visit, photos: Path, h
     button(app, "my-pets").click().run()
     assert not app.exception
     assert "Type a folder of photos" in texts(app), "the way back to the question"
+
+
+def test_a_class_from_segment_whose_name_holds_a_comma_stays_one(visit: Visit, photos: Path) -> None:
+    app = visit("label", source=UPLOAD)
+    app.session_state[_HANDED] = Handed([("a.jpg", (photos / "pet_0.jpg").read_bytes())], ["light, red", "car"], "x.pt")
+    assert not app.run().exception
+    assert [box.value for box in app.text_input if box.key.startswith("classes of")] == ["light red, car"]
 
 
 def test_uploads_become_a_new_data_set_and_a_file_that_is_no_photo_is_named(visit: Visit, photos: Path) -> None:

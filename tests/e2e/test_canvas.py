@@ -498,6 +498,27 @@ def test_a_conflict_brings_the_other_mask_and_the_choice(open_canvas: Callable[.
     hand.check()
 
 
+def test_what_is_drawn_while_it_turns_out_that_a_photo_is_taken_over_is_kept(open_canvas: Callable[..., Hand]) -> None:
+    """It was taken for saved with the stroke before it, which was on its way."""
+    hand = open_canvas()
+    folder, line = hand.server.folder, f"save {WIDE} mask"
+    for name in ("taken", "slow"):
+        (folder / name).touch()
+    hand.stroke([(100, 100), (200, 100)], 1, 12)
+    for _ in range(100):
+        if hand.server.lines().count(line) == 1:
+            break
+        hand.page.wait_for_timeout(100)
+    hand.stroke([(100, 200), (200, 200)], 1, 12)
+    (folder / "slow").unlink()
+    hand.page.mouse.move(*hand.screen(150, 100))
+    expect(hand.page.locator(".place")).to_contain_text(", 100: background")  # the mask on the disk is shown
+    expect(hand.page.locator(".state")).to_have_text("Read only")
+    expect(hand.page.get_by_role("alert")).to_contain_text("was taken over in another tab")
+    assert hand.server.lines().count(line) == 2
+    assert (read_mask(folder / "kept.png", len(CLASSES)) == hand.wanted).all()
+
+
 def test_strokes_that_were_refused_are_there_again_with_their_photo(open_canvas: Callable[..., Hand]) -> None:
     """And a photo that cannot be saved holds up no other one."""
     hand = open_canvas()

@@ -2,18 +2,20 @@
 
 The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved;
 `?at=` opens another photo than the first. A file `full` in it stands for a full disk, `full NAME` for one that has no
-room for this photo. `log.txt` gets a line for every event and every content that is read.
+room for this photo, `taken` for another tab that has taken all photos over: what is drawn comes into `kept.png`. While
+there is a file `slow` nothing is answered. `log.txt` gets a line for every event and every content that is read.
 """
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from core.classes import read_classes
 from core.data.images import jpeg_bytes, read_mask, read_photo, write_mask
-from core.data.labelling import LabelConflictError
+from core.data.labelling import LabelConflictError, TakenOverError
 from core.data.labelling.regions import regions_of
 from core.errors import CoreError
 from ui.label.canvas import CanvasContent, CanvasEvent, CanvasPhoto, show_canvas
@@ -49,7 +51,12 @@ def content(name: str) -> CanvasContent:
 
 def save(event: CanvasEvent) -> str:
     log(f"{event.action} {event.name} {'mask' if event.mask_HW is not None else 'nothing'}")
+    while (FOLDER / "slow").exists():
+        time.sleep(0.02)
     if event.mask_HW is not None:
+        if (FOLDER / "taken").exists():
+            write_mask(FOLDER / "kept.png", event.mask_HW, CLASSES.palette)
+            raise TakenOverError(f"{event.name} was taken over in another tab.")
         if (FOLDER / "full").exists() or (FOLDER / f"full {event.name}").exists():
             raise CoreError("The disk is full; make room, it is tried again.")
         if version_of(event.name) not in (event.base_version, event.seen_version or event.base_version):
@@ -71,6 +78,7 @@ st.button("Other", on_click=lambda: st.session_state.update(at=1 - st.session_st
 photo = CanvasPhoto(
     name=name, file=str(PHOTOS[name]), width=size[0], height=size[1], version=version_of(name), classes=CLASSES,
     content=lambda: content(name), regions=lambda: regions_of(read_photo(PHOTOS[name])),
+    is_read_only=(FOLDER / "taken").exists(),
 )  # fmt: skip
 if is_there:
     show_canvas(photo, key="canvas", on_event=save)

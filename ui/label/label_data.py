@@ -153,7 +153,9 @@ def _ask_new(
 
     Of photos from Segment the classes found in them are proposed.
     """
-    proposed, named = proposed_name(proposed), ", ".join(handed.class_names) if handed else ""
+    proposed = proposed_name(proposed)
+    # A comma within a name would make two of it; the model's class becomes the one without, as signs do not count.
+    named = ", ".join(" ".join(name.replace(",", " ").split()) for name in handed.class_names) if handed else ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
         names = st.text_input("Classes, between commas", named or FIRST_CLASS, key=f"classes of {key}",

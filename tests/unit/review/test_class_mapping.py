@@ -33,6 +33,7 @@ def mapped(model: tuple[str, ...], own: tuple[str, ...], **asked: Any) -> dict[s
          {"cat": "cat", "dog": "pet", "horse": "pet"}),
         (PETS, ("background", "cat", "cats"), {}, {"cat": "cat"}),
         (("background", "class 1"), ("background", "class 1", "x"), {"has_same_numbers": True}, {"class 1": "class 1"}),
+        (("background", "light, red", "car"), ("background", "light red"), {}, {"light, red": "light red"}),
         (("background", "ring", "glass"), ("background", "Glass", "rings"), {}, {"ring": "rings", "glass": "Glass"}),
     ],
 )  # fmt: skip

@@ -67,6 +67,7 @@ class Canvas {
       this.view.isHatched = data.is_proposal;
       this.view.redraw();
     }
+    if (data.is_read_only) this.hands.endStroke(); // nothing is added to what is sent for the history
     this.takeContent();
     if (data.answer) this.desk.answered(data.answer);
     if (this.desk.model?.id === "") {

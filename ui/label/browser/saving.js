@@ -166,7 +166,9 @@ class Desk {
     this.last = letter;
     this.problem = problem;
     this.waiting = this.waiting.filter((each) => each !== letter);
-    if (isOfModel && isTaken) {
+    if (isOfModel && isTaken && model.changes > letter.changes) {
+      return this.post(this.letter("save")); // refused too, it puts what was drawn meanwhile into the history
+    } else if (isOfModel && isTaken) {
       this.giveUp();
     } else if (isOfModel) {
       this.wish = null;
@@ -183,7 +185,8 @@ class Desk {
   // Whatever mask comes next takes the place of what was drawn.
   giveUp() {
     this.wish = this.other = this.last = null;
-    Object.assign(this.model, { id: "", version: "", saved: this.model.changes });
+    // No file has this version: that of a photo without a mask is empty.
+    Object.assign(this.model, { id: "", version: "given up", saved: this.model.changes });
   }
 
   // What is next once a letter is answered: what the person wants, what waits, what was drawn meanwhile.
