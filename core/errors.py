@@ -46,7 +46,7 @@ class RunError(CoreError):
     """A run folder that cannot be created, read, started, stopped or extended."""
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """Return an error's kind and the first line of what it says, without the advice of a training's error."""
     line = (str(error).strip().splitlines() or ["no message"])[0]
     line = line.partition(";")[0] if isinstance(error, RunError) else line

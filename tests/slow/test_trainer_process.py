@@ -124,7 +124,8 @@ def test_a_killed_run_is_crashed_and_its_checkpoints_live_on(make_run: Callable[
     target = log.epochs[-1].epoch + 1
     assert 1 <= epochs_done < target
 
-    finish_here(run, target)
+    folders.start(run, extend_to=target)
+    until_state(run, "finished")
     assert epochs_told(run) == list(range(1, target + 1))
     steps = [record.step for record in read_log(run.log_path).steps]
     assert steps == sorted(set(steps))

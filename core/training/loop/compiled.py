@@ -26,7 +26,8 @@ COMPILING = "Trying compiled training steps"
 def compile_if_worth(loop: TrainingLoop, step_seconds: float) -> Iterator[Preparing]:
     """Compile the steps of a long training on an NVIDIA GPU if a trial, made once, says that this saves time.
 
-    `step_seconds` are those of the preflight's step, the first one on the GPU, which takes longer than the others.
+    `step_seconds` are those of the preflight's step, the first one on the GPU, which takes longer than the others. The
+    trial compares steps of the starter, whose usual ones may be replayed as a CUDA graph or not, as came of them there.
     """
     steps_left = loop.config.epochs * loop.steps_per_epoch - loop.progress.steps_done
     if loop.device.type != "cuda" or loop.world.size > 1 or steps_left * step_seconds < LONG_S:

@@ -26,17 +26,18 @@ LARGEST_THRESHOLD = 32 * 1024**2
 
 
 class KeptHeap:
-    """The heap of a process that trains: `during_step` for each step; as a context, it is given back at the end."""
+    """The heap of a process that trains: `during_step` for each step; as a context, gives back what was kept."""
 
     def __init__(self) -> None:
         self.is_kept = False
+        self._was_kept = False
         self._given_back_s = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if libc := _libc():
+        if self._was_kept and (libc := _libc()):
             _set(libc, {M_TRIM_THRESHOLD: 2 * LARGEST_THRESHOLD})
             libc.malloc_trim(0)
 
@@ -47,6 +48,7 @@ class KeptHeap:
         if libc is None:
             yield
             return
+        self._was_kept = True
         _set(libc, {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER})
         try:
             yield

@@ -103,7 +103,10 @@ def preflight_step(loop: TrainingLoop) -> None:
 
 
 def seconds_of_step(loop: TrainingLoop) -> float:
-    """Take a few steps, restore the loop, and return the seconds of the fastest with the loading of its batch."""
+    """Take a few steps, restore the loop, and return the seconds of the fastest with the loading of its batch.
+
+    What the steps warn of is added to the loop's notes.
+    """
     times_s: list[float] = []
 
     def is_enough() -> bool:
@@ -113,9 +116,9 @@ def seconds_of_step(loop: TrainingLoop) -> float:
 
     with _restoring(loop):
         loop.progress = RunProgress()
-        for _ in loop.train_epoch(is_enough):
-            pass
+        records = list(loop.train_epoch(is_enough))
         is_enough()  # the epoch may be shorter
+    loop.notes += [record.message.removesuffix(".") for record in records if isinstance(record, Warned)]
     return min(after - before for before, after in itertools.pairwise(times_s[: NUM_STEPS + 1]))
 
 

@@ -137,10 +137,10 @@ def test_what_is_kept_is_given_back_now_and_then_and_in_the_end(monkeypatch: pyt
     asked: list[tuple[int, ...]] = []
     libc = SimpleNamespace(mallopt=lambda *given: asked.append(given), malloc_trim=lambda pad: asked.append((pad,)))
     monkeypatch.setattr(heap, "_libc", lambda: libc)
+    with KeptHeap() as kept, kept.during_step():
+        pass
+    assert asked == [], "where memory is scarce"
     with KeptHeap() as kept:
-        with kept.during_step():
-            pass
-        assert asked == [], "where memory is scarce"
         kept.is_kept = True
         with kept.during_step():
             assert asked == [(heap.M_MMAP_MAX, 0), (heap.M_TRIM_THRESHOLD, heap.NEVER)]

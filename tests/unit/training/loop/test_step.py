@@ -223,7 +223,10 @@ class StandIn:
         model.zero_grad()
         compute(images, masks)  # the steps that warm up move statistics
         if self.fault == "capture":
-            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+            try:
+                raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     def take(self, images: Tensor, masks: Tensor) -> float:
         self.replays += 1
@@ -237,7 +240,7 @@ class StandIn:
 @pytest.mark.parametrize(
     ("fault", "note", "replays"),
     [
-        ("", "Training steps are replayed as a CUDA graph, ", 3),
+        ("", "Training steps are replayed as a CUDA graph", 3),
         ("gradients", "Training steps are not replayed as a CUDA graph: a replayed one had other gradients.", 0),
         ("capture", "not replayed as a CUDA graph: RuntimeError: operation not permitted when stream is capturing.", 0),
     ],

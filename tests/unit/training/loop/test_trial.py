@@ -272,7 +272,9 @@ def test_the_seconds_of_a_step_leave_the_loop_as_it_was(tiny_voc: Path) -> None:
     data, config = open_dataset(tiny_voc), TrainingConfig(**SETTINGS)
     loop = TrainingLoop(config, data.split("train"), data.split("val"), data.classes, CPU)
     before = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
+    loop._step.notes, notes = ["A batch does not fit in memory."], loop.notes[:]
     assert seconds_of_step(loop) > 0
+    assert loop.notes == [*notes, "A batch does not fit in memory"]
     assert loop.progress.steps_done == 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in loop.model.state_dict().items())
 
