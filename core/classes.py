@@ -118,12 +118,14 @@ def classes_of_palette(palette_N3: NDArray[np.uint8]) -> Classes | None:
 
 
 def are_greys_out_of_order(palette_N3: NDArray[np.uint8], values: Sequence[int]) -> bool:
-    """Return whether these places of a palette hold greys alone that do not rise: then they are no levels, nor ids.
+    """Return whether these places of a palette hold different greys that do not rise: then they are no levels, nor ids.
 
-    Programs that make pictures smaller store grey masks so.
+    Programs that make pictures smaller store grey masks so. Void, and palettes filled up with one grey, say nothing.
     """
-    greys_N3 = palette_N3[[value for value in values if value < len(palette_N3)]].astype(np.int64)
-    return bool((greys_N3 == greys_N3[:, :1]).all() and np.any(np.diff(greys_N3[:, 0]) < 0))
+    greys_N3 = palette_N3[[value for value in values if value < min(VOID, len(palette_N3))]].astype(np.int64)
+    if np.any(greys_N3 != greys_N3[:, :1]) or len(np.unique(greys_N3[:, 0])) < len(greys_N3):
+        return False
+    return bool(np.any(np.diff(greys_N3[:, 0]) < 0))
 
 
 def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:

@@ -5,6 +5,7 @@ as is every photo that Pillow would decode wrongly. `stretched` scales photos th
 that come out nearly black.
 """
 
+import struct
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -32,6 +33,8 @@ BITS, PHOTOMETRIC, BANDS, PLANES, KIND = 258, 262, 277, 284, 339
 DNG_VERSION, SUBFILE_TYPE = 50706, 254
 """TIFF tags; a camera's raw file has a DNG version, or a subfile type that marks a thumbnail."""
 SEVERAL_PLANES, WHITE_IS_ZERO, FLOATING_POINT = 2, 0, 3
+DAMAGED = (struct.error, TypeError, IndexError, EOFError, KeyError, OSError, SyntaxError, ValueError)
+"""What Pillow raises for a damaged picture behind the first."""
 TIFF_SIGNS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -58,13 +61,19 @@ def refuse_stack(picture: Image.Image) -> None:
 
 
 def num_alike(picture: Image.Image) -> int:
-    """Return the number of pictures in an opened file: 1 where those behind the first are previews of another size."""
-    number = int(getattr(picture, "n_frames", 1))
-    if number == 1:
-        return 1
+    """Return the number of pictures in an opened file.
+
+    It is 1 where those behind the first are previews of another size, or damaged: the first can be read all the same.
+    """
     size = picture.size
-    picture.seek(1)
-    is_preview = picture.size != size
+    try:
+        number = int(getattr(picture, "n_frames", 1))
+        if number == 1:
+            return 1
+        picture.seek(1)
+        is_preview = picture.size != size
+    except DAMAGED:
+        is_preview = True
     picture.seek(0)
     return 1 if is_preview else number
 

@@ -4,8 +4,8 @@ Stratified as in Sechidis, Tsoumakas and Vlahavas, *On the stratification of mul
 class with the fewest photos left is served first, each of its photos goes to the part that lacks most of that class.
 Three additions: the sizes are those of a random split; every class of two photos or more first gets one photo in each
 part where possible, classes of five or more before rarer ones, which could otherwise use up their photos; and a class
-that is in val alone, where no model can learn it, changes places with photos of train where that costs no other class
-its place there.
+that is in val alone, where no model can learn it, changes places with photos of train. That costs no class of five
+photos or more its place in val; one of two to four may lose it, as it can be learned all the same.
 """
 
 import shutil
@@ -141,7 +141,8 @@ class _Division:
     def _show_in_train(self, class_id: int, total_K: NDArray[np.int64]) -> None:
         """Exchange a photo of a class that is in val alone for one of train, if fewer classes are in val alone then.
 
-        Of such pairs it is the first that leaves most classes of two photos or more in val, and all of five or more.
+        Of such pairs it is the first that leaves most classes of two photos or more in val, and all of five or more:
+        one of two to four photos that leaves val is not scored, where the class in val alone could only score 0.
         """
         in_train = np.flatnonzero(self._part_N == TRAIN)
         in_val = np.flatnonzero((self._part_N == VAL) & (self._shows_NK[:, class_id] > 0))

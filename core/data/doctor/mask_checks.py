@@ -54,15 +54,15 @@ def check_mask(mask: Image.Image, classes: Classes) -> tuple[MaskFacts, Problem 
     counts_256 = np.bincount(mask_HW.ravel(), minlength=256)
     values = frozenset(np.flatnonzero(counts_256).tolist())
     colors = _colors(mask, values, classes)
-    palette = _palette(mask).tobytes() if colors == "other" else b""
+    palette = palette_of_mask(mask).tobytes() if colors == "other" else b""
     facts = MaskFacts(mask.size, mask.mode, mask.format or "", values, colors, palette)
     problem = problem or _problem_of_strays(facts, classes)
     if not problem:
         void_share = float(counts_256[VOID] / counts_256.sum())
-        void_color = _palette(mask)[VOID : VOID + 1]  # VOC's makes 255 void
+        void_color = palette_of_mask(mask)[VOID : VOID + 1]  # VOC's makes 255 void
         has_void_color = len(void_color) > 0 and bool((void_color == PALETTE[VOID]).all())
         problem = _problem_of_ids(values, void_share, has_void_color=has_void_color)
-    if not problem and are_greys_out_of_order(_palette(mask), sorted(values)):
+    if not problem and are_greys_out_of_order(palette_of_mask(mask), sorted(values)):
         detail = "Its palette holds greys out of order, so the greys may be the ids; import the folder as id-masks."
         problem = Problem("other palette", detail, "warning")
     return facts, problem, None if strays(values, len(classes)) else mask_HW
@@ -134,14 +134,14 @@ def _problem_of_ids(ids: frozenset[int], void_share: float, *, has_void_color: b
     return None
 
 
-def _palette(mask: Image.Image) -> NDArray[np.uint8]:
+def palette_of_mask(mask: Image.Image) -> NDArray[np.uint8]:
     """Return the colours that the file stores, (N, 3); (0, 3) if it is not a palette picture."""
     stored = mask.getpalette("RGB") if mask.mode == "P" else None
     return np.array(stored or [], dtype=np.uint8).reshape(-1, 3)
 
 
 def _colors(mask: Image.Image, values: frozenset[int], classes: Classes) -> Colors:
-    palette_N3 = _palette(mask)
+    palette_N3 = palette_of_mask(mask)
     if (palette_N3 == palette_N3[:, :1]).all():
         return "grey"
     used = [value for value in values if value < min(VOID, len(palette_N3))]

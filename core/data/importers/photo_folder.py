@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from core.data.dataset import LABELLING
+from core.data.importers.masks.picture_path import picture_of
 from core.data.importers.notes import Notes
 from core.data.importers.plan import Drawing, Source
 from core.data.importers.source_splits import MASKS_OF_SPLIT, split_called, split_of
@@ -67,15 +68,8 @@ class PhotoFolder:
         path = plain_path(path)
         name = path.rpartition("/")[2]
         exact = [file for file in self._by_name.get(name, []) if composed(file.name) == name]
-        candidates = exact or self._by_name.get(name.casefold(), [])
-        stem, ending = posixpath.splitext(name)
-        alike = self._by_stem.get(stem if ending.lower() in ANY_SUFFIXES else name, [])
-        if not candidates and len(alike) == 1:
-            self._notes.count("Photos found under their name with another ending", name)
-            return alike[0] if split in (None, split_of(alike[0], self.root)) else None
-        self._notes.count(
-            "Photos found under a name that differs in upper and lower case", name, not exact and bool(candidates)
-        )
+        same_but_case = exact or self._by_name.get(name.casefold(), [])
+        candidates = same_but_case or self._with_another_ending(name)
         if len(candidates) > 1:
             whole = [file for file in candidates if f"/{composed(file.as_posix())}".endswith(f"/{path}")]
             candidates = whole or candidates
@@ -89,7 +83,17 @@ class PhotoFolder:
                 f"'{name}' may be {candidates[0]} or {candidates[1]}; give each photo a name of "
                 "its own, or name their folder with --photos."
             )
+        if candidates and not exact:
+            how = "a name that differs in upper and lower case" if same_but_case else "their name with another ending"
+            self._notes.count(f"Photos found under {how}", name)
         return candidates[0] if candidates else None
+
+    def _with_another_ending(self, name: str) -> list[Path]:
+        """Return the only photo called so apart from its ending; what lies in a folder of masks is none."""
+        stem, ending = posixpath.splitext(name)
+        alike = self._by_stem.get(stem if ending.lower() in ANY_SUFFIXES else name, [])
+        photos = [file for file in alike if picture_of(file.with_stem("photo"), self.root).role == "photo"]
+        return photos if len(photos) == 1 else []
 
     def drawings_of(self, drawings: Iterable[Drawing]) -> list[Drawing]:
         """Return the first drawing of each photo; second ones, and photos without a drawing, are noted.

@@ -7,7 +7,8 @@
 
 The doctor finds no error in the copy. Warnings that the user may accept stay: masks of background only, a class that is
 only in val, photos that look alike in train and val. Where train or val is empty, both are split again, stratified.
-Masks without a palette get one, which changes no id. Other files (annotations, photos without masks) are not copied.
+Masks without a palette get one, which changes no id; one that contradicts the ids stays, and so does its warning.
+Other files (annotations, photos without masks) are not copied.
 """
 
 import csv

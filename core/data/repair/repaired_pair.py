@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.dataset import LAYOUTS, Contents
+from core.data.doctor.mask_checks import palette_of_mask
 from core.data.doctor.pair_checks import ExaminedPair
 from core.data.doctor.problems import Problem
 from core.data.images import MASK_MODES, load_picture, write_mask
@@ -149,18 +150,27 @@ def _ids(mask: Image.Image, encoding: Encoding, name: str) -> tuple[NDArray[np.u
 
 
 def _write_mask(plan: RepairPlan, pair: ExaminedPair, mask_HW: NDArray[np.uint8], words: list[str]) -> Iterator[Change]:
-    """Write ids with the classes' palette; a file that has both is copied byte for byte."""
+    """Write ids with the classes' palette; a file that has both is copied byte for byte.
+
+    A palette that contradicts the ids stays: only a person knows which of the two is right.
+    """
     source, target = pair.entry.mask_file, plan.folder / MASKS / f"{plan.names[pair.entry.name]}.png"
     if not source or not pair.mask:
         return
-    has_palette = pair.mask.colors == "usual" and plan.encoding.classes == plan.contents.classes
+    kinds = {problem.kind for problem in plan.problems[pair.entry.name]}
+    is_doubtful = "other palette" in kinds and plan.encoding.forms[pair.entry.name] == "ids"
+    has_palette = is_doubtful or (pair.mask.colors == "usual" and plan.encoding.classes == plan.contents.classes)
     if has_palette and not words and pair.mask.format == "PNG":
         copied(source, target)
     else:
-        write_mask(target, mask_HW, plan.encoding.classes.palette)
-    if any(problem.kind == "grey mask" for problem in plan.problems[pair.entry.name]) and not words:
+        palette_2563 = plan.encoding.classes.palette
+        if is_doubtful:
+            own_N3 = palette_of_mask(load_picture(source, "mask"))
+            palette_2563 = np.concatenate([own_N3, palette_2563[len(own_N3) :]])
+        write_mask(target, mask_HW, palette_2563)
+    if "grey mask" in kinds and not words:
         words = ["palette added, the ids kept"]
-    if pair.entry.name in plan.encoding.keeps_ids and not words:
+    if pair.entry.name in plan.encoding.keeps_ids and not is_doubtful and not words:
         words = ["the ids kept, the palette of the classes in place of its own"]
     if words:
         yield Change(plan.relative(source), "mask mended", ", ".join(words))

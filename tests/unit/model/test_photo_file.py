@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from core.data.bit_depth import num_alike
 from core.data.images import PHOTO_FORMATS
 from core.errors import PhotoError
 from core.model.photo import abstain, class_areas, open_photo
@@ -75,6 +76,18 @@ def test_an_animation_gives_its_first_picture() -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert open_photo(data, "moving.gif").getpixel((4, 4))[0] > 200  # type: ignore[index,operator]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow says so of the picture that is cut off
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_a_damaged_second_picture_does_not_keep_the_first_from_being_read(form: str) -> None:
+    """Whoever counted the pictures of a mask's or a photo's file got a TypeError or an IndexError."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 40), dtype=np.uint8))
+    data = encoded(noise, form, save_all=True, append_images=[noise.transpose(Image.Transpose.FLIP_TOP_BOTTOM)])
+    cut = data[: len(data) // 2 + 30]
+    with Image.open(io.BytesIO(data)) as whole, Image.open(io.BytesIO(cut)) as first:
+        assert (num_alike(whole), num_alike(first)) == (2, 1)
+    assert open_photo(cut, "cut").tobytes() == open_photo(data, "whole").tobytes()
 
 
 def test_a_single_pixel_is_a_photo() -> None:

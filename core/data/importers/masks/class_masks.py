@@ -212,12 +212,20 @@ def _region(file: Path, label: str, notes: Notes) -> NDArray[np.bool_]:
 
 
 def _values(picture: Image.Image, *, is_lossy: bool) -> tuple[NDArray[Any], bool]:
-    """Return the greys of a mask on black, and True; of a mask in colours, or a deep one, its values, and False."""
+    """Return the greys of a mask on black, and True; of a mask in colours, or a deep one, its values, and False.
+
+    Where all that is visible has one colour, its alpha is the grey.
+    """
     if is_lossy or picture.mode in ("L", "1"):
         return np.asarray(picture.convert("L")), True
     if picture.mode.startswith(("I", "F")):
         return np.asarray(picture), False
     rgba = picture.convert("RGBA")
+    if picture.has_transparency_data:
+        rgba_HW4 = np.asarray(rgba)
+        visible_N3 = rgba_HW4[rgba_HW4[:, :, 3] > 0][:, :3]
+        if visible_N3[:1].any() and (visible_N3 == visible_N3[:1]).all():
+            return rgba_HW4[:, :, 3], True
     rgb_HW3 = np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba))[:, :, :3].astype(np.int64)
     if (rgb_HW3 == rgb_HW3[:, :, :1]).all():
         return rgb_HW3[:, :, 0], True

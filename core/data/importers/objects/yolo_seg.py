@@ -2,7 +2,7 @@
 
 `data.yaml` names the classes, and under `train`, `val` and `test` folders of photos or lists of them. Photos lie in
 `images` and labels in `labels`, beside or below folders called after splits. Corners are shares of the photo's sides,
-drawn as COCO draws polygons. A line of four numbers is a box, which is not an outline: it stays void. A photo without a
+drawn as COCO draws polygons. A line of four shares is a box, which is not an outline: it stays void. A photo without a
 label file is background all over, and left out where a label file without a photo may be its own.
 """
 
@@ -268,11 +268,12 @@ def _paint(lines: list[str], ids: list[int], file: Path, notes: Notes, size: Siz
     canvas = Canvas(size, notes, file)
     for numbers in map(_numbers, lines):
         corners = [share * size[at % 2] for at, share in enumerate(numbers[1:])] if numbers else []
-        if numbers and len(corners) == NUM_OF_BOX:
+        is_in_px = numbers is not None and max(map(abs, numbers[1:])) > MAX_SHARE
+        if numbers and len(corners) == NUM_OF_BOX and not is_in_px:
             x, y, width, height = corners
             notes.count("Boxes, which are not outlines, left void", file)
             canvas.leave_void(box_region(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size))
-        elif not numbers or len(corners) < MIN_NUMBERS or len(corners) % 2 or max(map(abs, numbers[1:])) > MAX_SHARE:
+        elif not numbers or len(corners) < MIN_NUMBERS or len(corners) % 2 or is_in_px:
             notes.count("Lines that are not a polygon, so what nobody drew in their photos is void", file)
             canvas.leave_void(None)
         else:

@@ -326,6 +326,7 @@ def test_a_link_that_leads_nowhere_and_a_folder_in_the_place_of_a_photo_are_told
         ([(0, 0, 0), (9, 0, 0), (0, 9, 0)], [(0, 0, 0), (9, 0, 0), (0, 9, 0)], ""),
         ([(0, 0, 0), (0, 128, 0), (128, 0, 0)], None, "shows id 1 in the colour of class 2"),
         ([(2, 2, 2), (0, 0, 0), (1, 1, 1)], None, "holds greys out of order"),
+        ([(0, 0, 0), (255, 255, 255), (0, 0, 0)], None, ""),
     ],
 )
 def test_a_palette_that_contradicts_the_ids_is_told(

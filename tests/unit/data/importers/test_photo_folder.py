@@ -129,3 +129,38 @@ def test_the_ending_of_a_photo_may_be_another_and_one_that_is_not_read_is_named(
     assert any("Photos found under their name with another ending: 2" in note for note in imported.notes)
     draw_photo(root / "a.png", 3, (12, 8))
     assert "are as a.HEIC" in refused("coco", root), "nobody knows which of the two it is"
+
+
+@pytest.mark.parametrize(
+    ("place", "file", "is_found"),
+    [
+        ("", "instances.json", True),
+        ("", "instances_train.json", True),
+        ("train", "instances_train.json", True),
+        ("val", "instances_train.json", False),
+        ("masks", "instances.json", False),
+    ],
+)
+def test_another_ending_is_that_of_a_photo_of_the_split_alone(
+    tmp_path: Path,
+    draw_photo: Callable[..., Path],
+    refused: Callable[..., str],
+    place: str,
+    file: str,
+    *,
+    is_found: bool,
+) -> None:
+    """A mask became the photo; one in no folder of a split was refused, and the note told all the same."""
+    root = tmp_path / "set"
+    draw_photo(root / "a.jpg", 1, (12, 8))
+    draw_photo(root / place / "c.png", 2, (12, 8))
+    coco(root, ["a.jpg", "c.jpg"], file)
+    if file != "instances.json":
+        draw_photo(root / "b.jpg", 3, (12, 8))
+        coco(root, ["b.jpg"], "instances_val.json")
+    if is_found:
+        imported = import_data("coco", root, tmp_path / "out")
+        assert any("another ending: 1" in note for note in imported.notes)
+    else:
+        assert "does not hold, first c.jpg" in (text := refused("coco", root))
+        assert "another ending" not in text

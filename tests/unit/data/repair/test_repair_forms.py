@@ -13,9 +13,9 @@ from core.data.images import mask_image, write_mask
 from core.data.repair.color_counts import ColorCount
 from core.data.repair.repaired_copy import repair
 from core.voc import VOID
-from tests.faulty_data import BIRD, OWN_PALETTE, SIZE, Patient, cat_mask, grey, levels, luminance, photo_of
+from tests.faulty_data import BIRD, OWN_PALETTE, SIZE, Patient, cat_mask, examine, grey, levels, luminance, photo_of
 from tests.small_data import CAT, DOG
-from tests.unit.data.repair.repaired import check_copy, mask_in, mend_all
+from tests.unit.data.repair.repaired import MAY_STAY, check_copy, mask_in, mend_all
 
 
 def test_a_set_of_0_255_masks_becomes_background_and_object(patient: Patient, tmp_path: Path) -> None:
@@ -142,6 +142,26 @@ def test_one_mask_in_another_palette_keeps_its_ids_and_that_is_said(patient: Pat
     check_copy(tmp_path / "out", report)
     assert (mask_in(tmp_path / "out", "t1") == levels(0, 1, 1)).all()
     assert ["the ids kept" in change.detail for change in report.changes] == [True]
+
+
+def test_palettes_that_contradict_the_ids_stay_and_so_does_the_warning(patient: Patient, tmp_path: Path) -> None:
+    """The copy had the colours of the classes in every palette, and nothing told of the contradiction any more."""
+    (patient.root / "classes.txt").write_text("background #000000\nleaf #c80000\nstem #0000c8\n")
+    usual = np.array([(0, 0, 0), (200, 0, 0), (0, 0, 200), *[(0, 0, 0)] * 253], dtype=np.uint8)
+    exchanged = usual[[0, 2, 1, *range(3, 256)]]
+    mask_HW = levels(0, 1, 2)
+    names = [*patient.train, *patient.val]
+    for number, name in enumerate(names):
+        write_mask(patient.mask(name), mask_HW, exchanged if number % 2 else usual)
+    write_mask(patient.mask("t1"), mask_HW[::2, ::2], exchanged)
+    report = repair(patient.root, tmp_path / "out")
+    check_copy(tmp_path / "out", report, (*MAY_STAY, "other palette"))
+    assert [examine(root).counts["other palette"] for root in (patient.root, report.root)] == [len(names) // 2] * 2
+    assert [change.file for change in report.changes if "palette" in change.detail] == []
+    assert (mask_in(tmp_path / "out", "t3") == mask_HW).all()
+    for name, palette in (("t1", exchanged), ("t3", exchanged), ("t2", usual)):
+        with Image.open(tmp_path / "out" / "SegmentationClass" / f"{name}.png") as mask:
+            assert (np.array(mask.getpalette("RGB")[:9]) == palette[:3].ravel()).all()
 
 
 def test_photos_of_background_alone_stay(patient: Patient, tmp_path: Path) -> None:

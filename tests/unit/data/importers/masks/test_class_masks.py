@@ -172,14 +172,16 @@ def test_numbers_of_single_objects_are_no_classes_and_smoothed_masks_are_cut(
     for number, photo in enumerate(["a", "b"]):
         draw_photo(tmp_path / "set" / f"{photo}.jpg", number, (48, 32))
         white = Image.new("L", smooth.size, 255)
+        black = Image.new("L", smooth.size)
         pictures = {"leaf_0": smooth, "leaf_1": smooth.convert("RGB"), "stem_0": Image.merge("LA", (white, smooth))}
+        pictures["stem_1"] = Image.merge("RGBA", (white, black, black, smooth))
         for label, picture in pictures.items():
             picture.save(tmp_path / "set" / f"{photo}_{label}.png")
     imported = import_data("auto", tmp_path / "set", tmp_path / "out")
     assert imported.classes.names == ("background", "leaf", "stem")
     assert all(np.array_equal(mask_HW == 2, np.asarray(smooth) >= 128) for mask_HW in sound(imported).values())
     assert any("numbers behind the classes" in note for note in imported.notes)
-    assert any("Smoothed masks cut at 128 of 255: 6" in note for note in imported.notes)
+    assert any("Smoothed masks cut at 128 of 255: 8" in note for note in imported.notes)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".jpg", ".png"])

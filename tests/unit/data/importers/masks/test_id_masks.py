@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from core.data.dataset import open_dataset
 from core.data.importers import Imported, import_data
 from core.errors import DataError
+from core.voc import VOID
 
 SIZE = (12, 8)
 
@@ -198,6 +199,16 @@ def test_a_palette_of_greys_out_of_order_is_read_by_them(
     imported = import_data("auto", source, tmp_path / "out")
     assert all(np.array_equal(mask_HW, truth()) for mask_HW in sound(imported).values())
     assert any("holds greys out of order, which are taken for the values: 1" in note for note in imported.notes)
+
+
+def test_void_stays_void_where_a_palette_is_filled_up_with_black(
+    source: Path, tmp_path: Path, sound: Callable[..., Any]
+) -> None:
+    """Black, white and 254 times black counted as greys out of order, and void became background."""
+    for photo in "ab":
+        save(source / "masks" / f"{photo}.png", in_palette(truth(1, VOID), (0,) * 3, (255,) * 3, *[(0,) * 3] * 254))
+    imported = import_data("id-masks", source, tmp_path / "out", classes=(("0", "background"), ("1", "leaf")))
+    assert all(np.array_equal(mask_HW, truth(1, VOID)) for mask_HW in sound(imported).values())
 
 
 def test_palettes_that_number_colours_anew_are_refused_unless_a_person_says_what_numbers_are(

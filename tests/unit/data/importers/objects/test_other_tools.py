@@ -169,11 +169,12 @@ def test_yolo_s_photo_whose_label_is_called_otherwise_is_no_background(
     assert any("Photos without a label file left out" in note and "b.jpg" in note for note in imported.notes)
 
 
+@pytest.mark.parametrize("in_px", ["0 7 1 9 1 9 3 7 3\n", "0 60 40 30 20\n"], ids=["corners", "box"])
 def test_yolo_s_corners_in_px_are_void_and_names_beside_the_labels_are_read(
-    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any]
+    root: Path, tmp_path: Path, draw_photo: Callable[..., Path], sound: Callable[..., Any], in_px: str
 ) -> None:
     """Corners in px were moved outside the photo: their objects were background, and nothing was said."""
-    yolo(root, draw_photo, "", "0 7 1 9 1 9 3 7 3\n")
+    yolo(root, draw_photo, "", in_px)
     (root / "data.yaml").unlink()
     (root / "train" / "labels" / "classes.txt").write_text("stem\nleaf\n")
     imported = import_data("auto", root, tmp_path / "out")
