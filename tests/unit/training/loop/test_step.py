@@ -88,7 +88,7 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     Every training in bf16 ended at its first step, unseen on machines that train in fp32.
     """
     losses = {
-        precision: step_on(precision).take(*batch(2), steps_done=0, learning_rate=1e-3) for precision in PRECISIONS
+        precision: step_on(precision).take(*batch(), steps_done=0, learning_rate=1e-3) for precision in PRECISIONS
     }
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
     assert losses["bf16"] != losses["fp32"]

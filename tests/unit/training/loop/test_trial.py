@@ -279,6 +279,7 @@ def test_the_seconds_of_a_step_leave_the_loop_as_it_was(tiny_voc: Path) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in loop.model.state_dict().items())
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo itself asks for it
 def test_a_compiled_step_takes_the_same_step() -> None:
     """By the compiler's door alone: all of it takes half a minute on a CPU, and `make bench-gpu` goes through it."""
     seen = []
