@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from core import jobs
 from core.training.loop.step import TrainingStep
 from tests.programs.thin import run
@@ -36,7 +38,7 @@ def trouble_in_step(number: int) -> None:
     """Let trouble come in a step of the training itself; the first step of all is the preflight's."""
     add, calls = TrainingStep._add_gradients, []
 
-    def troubled(step: TrainingStep, *arguments: Any) -> float:
+    def troubled(step: TrainingStep, *arguments: Any) -> Tensor:
         calls.append(step)
         if len(calls) == 1 + number:
             make_trouble(os.environ["TROUBLE"])
