@@ -400,6 +400,12 @@ def act_elsewhere(hand: Hand, name: str) -> None:
     hand.page.get_by_role("button", name=name).evaluate("button => button.click()")
 
 
+def save_on_demand(hand: Hand) -> None:
+    """Let nothing be saved because time has passed, however slow the machine is."""
+    desks = "window[Symbol.for('atrous canvas')].desks"
+    hand.page.evaluate(f"() => {desks}.forEach(desk => {{ desk.schedule = () => {{}}; }})")
+
+
 def test_a_rerun_in_mid_stroke_changes_nothing(open_canvas: Callable[..., Hand]) -> None:
     hand = open_canvas()
     places = [(100.0, 100.0), (200.0, 110.0), (300.0, 200.0), (310.0, 220.0)]
@@ -466,13 +472,17 @@ def test_a_server_that_was_killed_gets_the_strokes_when_it_is_back(open_canvas: 
 
 @pytest.mark.parametrize("choice", ["Keep mine", "Take the other"])
 def test_two_masks_of_one_photo_are_the_person_s_choice(open_canvas: Callable[..., Hand], choice: str) -> None:
+    """Whatever is chosen, and also if nothing is, what was drawn is kept."""
     hand = open_canvas()
+    save_on_demand(hand)
     hand.stroke([(100, 100), (200, 100)], 1, 12)
     hand.save()
     hand.stroke([(100, 200), (200, 200)], 1, 12)
     other_HW = np.full((333, 501), 3, np.uint8)
     write_mask(hand.server.folder / "masks" / f"{WIDE}.png", other_HW, CLASSES.palette)
     act_elsewhere(hand, "Run again")
+    expect(hand.page.get_by_role("button", name="Take the other")).to_be_enabled()
+    assert (read_mask(hand.server.folder / "kept.png", len(CLASSES)) == hand.wanted).all()
     hand.page.get_by_role("button", name=choice).click()
     expect(hand.page.locator(".state")).to_have_text("Saved")
     if choice == "Take the other":
@@ -517,6 +527,29 @@ def test_what_is_drawn_while_it_turns_out_that_a_photo_is_taken_over_is_kept(ope
     expect(hand.page.get_by_role("alert")).to_contain_text("was taken over in another tab")
     assert hand.server.lines().count(line) == 2
     assert (read_mask(folder / "kept.png", len(CLASSES)) == hand.wanted).all()
+
+
+def test_strokes_of_a_tab_that_lost_its_photo_are_kept_where_the_other_mask_is_there_first(
+    open_canvas: Callable[..., Hand],
+) -> None:
+    """It asked which mask to keep, and what was drawn was in neither the mask nor the history."""
+    hand = open_canvas()
+    hand.stroke([(100, 100), (200, 100)], 1, 12)
+    hand.save()
+    save_on_demand(hand)
+    other_HW = np.full((333, 501), 3, np.uint8)
+    write_mask(hand.server.folder / "masks" / f"{WIDE}.png", other_HW, CLASSES.palette)
+    hand.stroke([(100, 200), (200, 200)], 1, 12)
+    hand.stroke([(100, 250), (200, 250)], 1, 12)
+    (hand.server.folder / "taken").touch()
+    act_elsewhere(hand, "Run again")
+    expect(hand.page.locator(".state")).to_have_text("Read only")
+    expect(hand.page.get_by_role("alert")).to_contain_text("was taken over in another tab")
+    assert (read_mask(hand.server.folder / "kept.png", len(CLASSES)) == hand.wanted).all()
+    expect(hand.page.get_by_role("button", name="Keep mine")).to_be_hidden()
+    hand.page.mouse.move(*hand.screen(150, 200))
+    expect(hand.page.locator(".place")).to_contain_text(", 200: bird")  # the mask on the disk is shown
+    assert (hand.server.mask() == other_HW).all()
 
 
 def test_strokes_that_were_refused_are_there_again_with_their_photo(open_canvas: Callable[..., Hand]) -> None:

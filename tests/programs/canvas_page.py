@@ -2,8 +2,8 @@
 
 The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved;
 `?at=` opens another photo than the first. A file `full` in it stands for a full disk, `full NAME` for one that has no
-room for this photo, `taken` for another tab that has taken all photos over: what is drawn comes into `kept.png`. While
-there is a file `slow` nothing is answered. `log.txt` gets a line for every event and every content that is read.
+room for this photo, `taken` for another tab that has taken all photos over. What is drawn and not saved, for that or
+another mask, comes into `kept.png`. While there is a file `slow` nothing is answered. `log.txt` gets a line for every event and every content that is read.
 """
 
 import hashlib
@@ -60,6 +60,7 @@ def save(event: CanvasEvent) -> str:
         if (FOLDER / "full").exists() or (FOLDER / f"full {event.name}").exists():
             raise CoreError("The disk is full; make room, it is tried again.")
         if version_of(event.name) not in (event.base_version, event.seen_version or event.base_version):
+            write_mask(FOLDER / "kept.png", event.mask_HW, CLASSES.palette)
             raise LabelConflictError(f"The mask of {event.name} was changed elsewhere.")
         mask_file(event.name).parent.mkdir(exist_ok=True)
         write_mask(mask_file(event.name), event.mask_HW, CLASSES.palette)

@@ -67,8 +67,11 @@ class Canvas {
       this.view.isHatched = data.is_proposal;
       this.view.redraw();
     }
+    const isLostNow = data.is_read_only && !this.desk.isLost;
+    this.desk.isLost = data.is_read_only;
     if (data.is_read_only) this.hands.endStroke(); // nothing is added to what is sent for the history
     this.takeContent();
+    if (isLostNow) this.desk.saveNow();
     if (data.answer) this.desk.answered(data.answer);
     if (this.desk.model?.id === "") {
       this.hands.cancelStroke();
@@ -334,11 +337,12 @@ class Canvas {
     const state = !model ? "" : data?.is_read_only ? "Read only" : isReadOnly ? "A proposal: accept it to draw on it" : sent?.isLate ? "The server does not answer. What you draw is kept here and sent again."
       : sent?.mask ? "Saving ..." : desk.isUnsaved ? "Not saved yet" : model.changes ? "Saved" : "";
     this.write(".state", state);
-    const problem = desk.other ? "Somebody else saved another mask of this photo. The one you do not keep stays in its history."
+    const problem = desk.choice ? "Somebody else saved another mask of this photo. The one you do not keep stays in its history."
       : desk.problem || data?.problem || "";
     this.write(".notice span", problem);
     this.find(".notice").hidden = !problem;
-    for (const button of this.all(".notice button")) button.hidden = !desk.other;
+    for (const button of this.all(".notice button")) button.hidden = !desk.choice;
+    this.find("[data-do=other]").disabled = !model?.isSafe; // until ours is in the history
     // While two masks are to choose from nothing is drawn: the other one may have other classes.
     this.hands.isReadOnly = isReadOnly || Boolean(desk.other);
     const history = model?.history;

@@ -26,11 +26,11 @@ addEventListener("visibilitychange", () => document.hidden && kept.desks.forEach
 
 // A photo with its mask: `version` is the file that was drawn upon, `generation` and `classes` are those whose ids the mask
 // has; `seen` is the file that the person chose to replace by it; `changes` counts what was drawn, `saved` what of it the
-// server has.
+// server has, `kept` what of it a refused letter brought into the history.
 class Model {
   constructor({ id, name, file, width, height, version, generation }, runs, photo) {
     Object.assign(this, { id, name, file, width, height, version, generation, classes: null, seen: "", photo: null });
-    Object.assign(this, { changes: 0, saved: 0 });
+    Object.assign(this, { changes: 0, saved: 0, kept: 0 });
     this.setMask(runs);
     // Without the colours' own profile and orientation: both are already applied.
     this.isLoaded = createImageBitmap(new Blob([photo])).then((bitmap) => (this.photo = bitmap));
@@ -43,6 +43,11 @@ class Model {
 
   get isUnsaved() {
     return this.changes !== this.saved;
+  }
+
+  // Whether nothing is lost if the mask on the disk takes the place of this one.
+  get isSafe() {
+    return !this.isUnsaved || this.kept === this.changes;
   }
 }
 
@@ -58,6 +63,7 @@ class Desk {
     this.last = null; // the last letter that was refused
     this.problem = "";
     this.other = null; // a mask of this photo that somebody else saved, while there are strokes of ours
+    this.isLost = false; // another tab has the photo
     this.name = Math.random().toString(36).slice(2);
     this.count = 0;
     this.timer = 0;
@@ -68,6 +74,11 @@ class Desk {
 
   get isUnsaved() {
     return Boolean(this.model?.isUnsaved || this.waiting.length || this.sent?.mask);
+  }
+
+  // The other mask, where it is the person who decides: in a tab that has lost the photo it takes the place of ours.
+  get choice() {
+    return this.isLost ? null : this.other;
   }
 
   drawn() {
@@ -88,15 +99,16 @@ class Desk {
     }, delay);
   }
 
-  // The open photo first: what waits may be refused for good, as when its photo is gone.
+  // The open photo first: what waits may be refused for good, as when its photo is gone. While there is a choice, once:
+  // the letter is refused, which puts what was drawn into the history, whatever is chosen and also if nothing is.
   saveNow() {
-    if (this.model?.isUnsaved && !this.other) this.post(this.letter("save"));
+    if (this.model?.isUnsaved && !(this.choice && this.model.isSafe)) this.post(this.letter("save"));
     else if (this.waiting.length) this.post(this.waiting[0]);
   }
 
   // Save and then do something else: "done", "next" or "previous".
   act(action) {
-    if (this.other) return;
+    if (this.choice) return;
     this.wish = action;
     if (!this.sent) this.postWish();
   }
@@ -110,7 +122,8 @@ class Desk {
   letter(action) {
     const { model } = this, { name, width, height, version, seen, changes, isUnsaved } = model;
     const runs = isUnsaved ? encodeRuns(model.mask) : null, mask = runs && toBase64(runs);
-    return { action, model, name, width, height, base_version: version, seen_version: seen, changes, runs, mask };
+    const { other } = this;
+    return { action, model, other, name, width, height, base_version: version, seen_version: seen, changes, runs, mask };
   }
 
   post(letter) {
@@ -155,6 +168,7 @@ class Desk {
     this.waiting = this.waiting.filter((each) => each !== letter);
     for (const each of this.waiting) if (each.model === letter.model) each.base_version = version;
     Object.assign(letter.model, { version, seen: "" });
+    if (letter.other === this.other) this.other = null; // ours has taken its place
     if (letter.mask) letter.model.saved = Math.max(letter.model.saved, letter.changes);
     this.goOn(0);
   }
@@ -166,7 +180,9 @@ class Desk {
     this.last = letter;
     this.problem = problem;
     this.waiting = this.waiting.filter((each) => each !== letter);
-    if (isOfModel && isTaken && model.changes > letter.changes) {
+    if (isKept && letter.mask) model.kept = letter.changes;
+    if (isOfModel && isKept && !model.isSafe) {
+      this.wish = null;
       return this.post(this.letter("save")); // refused too, it puts what was drawn meanwhile into the history
     } else if (isOfModel && isTaken) {
       this.giveUp();
@@ -220,6 +236,7 @@ class Desk {
       this.saveNow(); // a photo that somebody draws on needs no proposal
     } else if (model.isUnsaved) {
       this.other = { version: header.version, runs, generation: header.generation };
+      this.saveNow();
     } else {
       this.take({ version: header.version, runs, generation: header.generation });
       return true;
