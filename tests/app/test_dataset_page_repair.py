@@ -121,7 +121,7 @@ def unlisted(tmp_path: Path) -> Path:
 def test_random_and_stratified_are_compared_and_the_lists_written(
     visit: Visit, unlisted: Path, launched: list[list[str]]
 ) -> None:
-    assert "its pairs are split anew" in texts(visit("dataset", source="A folder", data=str(unlisted), look="Findings"))
+    assert "the pairs are split anew" in texts(visit("dataset", source="A folder", data=str(unlisted), look="Findings"))
     app = visit("dataset", source="A folder", data=str(unlisted), look="Splits")
     assert not app.exception
     assert not app.get("plotly_chart"), "shares of a single class are no chart"

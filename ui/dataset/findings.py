@@ -155,7 +155,7 @@ def _offer_repair(root: Path, *, is_needed: bool) -> None:
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
         "files that cannot be mended or used are set aside. What was decided about labels is applied. The originals "
         "are not changed; `repair.csv` in the copy lists every change."
-        + ("" if read_contents(root).lists else " As the folder has no lists of train and val, its pairs are split anew.")
+        + ("" if read_contents(root).lists else " Without lists of train and val, the pairs are split anew.")
     )
     asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})
     proposed = asked.get(str(root)) or str(unused(datasets_dir() / f"{title_of(root)}-repaired"))
