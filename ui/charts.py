@@ -271,10 +271,11 @@ def _finish_curves(figure: go.Figure, curves: Sequence[Curve]) -> None:
 def blank(*, height: int, x_title: str | None = None, y_title: str | None = None) -> go.Figure:
     """Return an empty transparent figure whose zoom survives a redraw."""
     figure = go.Figure()
+    # Placed above the plot, a legend slid onto it once the page became wider and the legend lower.
     figure.update_layout(
         height=height, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="x unified", uirevision="kept", dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "yref": "container"},
         modebar={"bgcolor": CLEAR, "color": NEUTRAL, "remove": UNUSED_BUTTONS},
         xaxis={"title": x_title, "rangemode": "tozero", "automargin": True},
         yaxis={"title": y_title, "automargin": True},

@@ -272,7 +272,9 @@ def _no_photo(name: str, mask: Path, photo_dir: Path, photos: dict[str, Path], m
     if unread := unread_photos(photo_dir).get(name):
         remedy = f", only {unread.name}, which is not read; save the photos as JPEG or PNG"
     elif other := near(photos, masks)(name):
-        remedy = f", only {other.name}; give each pair one name, as `doctor --repair` does"
+        remedy = (
+            f", only {other.name}; give each pair one name, as Make a repaired copy on Dataset does, or doctor --repair"
+        )
     return DataError(f"The mask {mask} has no photo of that name{remedy}.")
 
 

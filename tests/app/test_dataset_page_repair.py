@@ -77,6 +77,7 @@ def test_a_copy_that_would_mend_nothing_is_not_recommended(visit: Visit, tmp_pat
     root = make_pairs(tmp_path / "mine")
     analyse(root)
     app = visit("dataset", source="A folder", data=str(root), look="Findings")
+    assert "split anew" not in texts(app), "it has lists"
     assert any("few validation photos" in frame.value.to_string() for frame in app.dataframe)
     assert (app.button[-1].label, app.button[-1].proto.type) == ("Make a repaired copy", "secondary")
     assert "It would mend none of these findings" in texts(app)
@@ -120,6 +121,7 @@ def unlisted(tmp_path: Path) -> Path:
 def test_random_and_stratified_are_compared_and_the_lists_written(
     visit: Visit, unlisted: Path, launched: list[list[str]]
 ) -> None:
+    assert "the pairs are split anew" in texts(visit("dataset", source="A folder", data=str(unlisted), look="Findings"))
     app = visit("dataset", source="A folder", data=str(unlisted), look="Splits")
     assert not app.exception
     assert not app.get("plotly_chart"), "shares of a single class are no chart"

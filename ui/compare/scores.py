@@ -75,9 +75,14 @@ METHOD = (
 
 
 def show_verdict(a: Side, b: Side) -> None:
-    """Say in a sentence whether B is better than A."""
+    """Say in a sentence whether B is better than A, and whether neither is better than no model."""
     found = cached_comparison.compared(a.evaluation.path, b.evaluation.path)
     st.subheader(plain(sentence(found, a.label, b.label)), anchor=False, help=METHOD)
+    floor = a.evaluation.scores.floor.miou
+    if floor is not None and all((side.evaluation.scores.miou or 0.0) <= floor for side in (a, b)):
+        st.markdown(
+            f":material/warning: Neither is above the floor: predicting background everywhere has {percent(floor)}."
+        )
 
 
 def warn_of_old(sides: Sequence[Side]) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import jobs
 from core.data import analysis
-from core.data.dataset import Dataset
+from core.data.dataset import Dataset, read_contents
 from core.data.doctor.diagnosis import BEGUN, UNLABELLED, Finding, Report, report_csv
 from core.data.repair.repaired_copy import changes_of, would_mend
 from core.errors import DataError
@@ -155,6 +155,7 @@ def _offer_repair(root: Path, *, is_needed: bool) -> None:
         "Masks become class ids, photos stand upright, copies of training photos leave the validation split, and "
         "files that cannot be mended or used are set aside. What was decided about labels is applied. The originals "
         "are not changed; `repair.csv` in the copy lists every change."
+        + ("" if read_contents(root).lists else " Without lists of train and val, the pairs are split anew.")
     )
     asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})
     proposed = asked.get(str(root)) or str(unused(datasets_dir() / f"{title_of(root)}-repaired"))

@@ -130,7 +130,6 @@ def _ask_uploads() -> None:
         "Photos to label", type=SUFFIXES, accept_multiple_files=True, key=f"label uploads {number}",
         max_upload_size=MAX_PHOTO_MB, help=f"Up to {MAX_UPLOADED}; type the folder of more. They stay on this machine.",
     )  # fmt: skip
-    say_lost_uploads(len(files))
     if len(files) > MAX_UPLOADED:
         raise DataError(f"Up to {MAX_UPLOADED} photos can be uploaded, these are {len(files)}; type their folder.")
     handed: Handed | None = st.session_state.get(_HANDED)
@@ -140,6 +139,7 @@ def _ask_uploads() -> None:
         st.button(f"Remove {count(len(uploads), 'photo')} from Segment", key="remove handed", icon=":material/close:",
                   on_click=hand_over, args=(None,))  # fmt: skip
     uploads += [Upload(file.file_id, file.name, file.getvalue()) for file in files]
+    say_lost_uploads(len(uploads))
     if uploads:
         show_some(uploads)
         photos = [(upload.name, upload.data) for upload in uploads]
@@ -154,8 +154,9 @@ def _ask_new(
     Of photos from Segment the classes found in them are proposed.
     """
     proposed = proposed_name(proposed)
-    # A comma within a name would make two of it; the model's class becomes the one without, as signs do not count.
-    named = ", ".join(" ".join(name.replace(",", " ").split()) for name in handed.class_names) if handed else ""
+    # A comma within a name would make two of it.
+    own_names = {name: " ".join(name.replace(",", " ").split()) for name in handed.class_names} if handed else {}
+    named = ", ".join(own_names.values())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the new data set", proposed, key=f"name of {key}", width=300).strip()
         names = st.text_input("Classes, between commas", named or FIRST_CLASS, key=f"classes of {key}",
@@ -170,7 +171,11 @@ def _ask_new(
         st.caption(f":material/info: {plain(problem)}")
     st.caption(f"The photos are copied to {code(datasets_dir() / (name or proposed))}; nothing is overwritten.")
     if is_wanted and not problem:
-        _make(name, photos, named_classes(names), handed.checkpoint if handed else None)
+        made = _make(name, photos, named_classes(names))
+        if handed:  # what Segment drew is proposed, also a class that the starter is otherwise not asked for
+            there = {model: own for model, own in own_names.items() if own in made.classes.names and "=" not in own}
+            proposing.start(made, handed.checkpoint, chosen=there)
+        st.rerun()
 
 
 def show_some(photos: Sequence[Path] | Sequence[Upload]) -> None:
@@ -202,10 +207,8 @@ def named_classes(names: Iterable[str]) -> Classes:
     return Classes(("background", *named), (BLACK, *new_colors([BLACK], len(named))))
 
 
-def _make(
-    name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes, checkpoint: str | None
-) -> None:
-    """Copy the photos into a new data set with a progress bar, and open it; have a checkpoint propose their masks."""
+def _make(name: str, photos: Sequence[Path] | Sequence[tuple[str, bytes]], classes: Classes) -> LabelSet:
+    """Copy the photos into a new data set with a progress bar; the page then opens it."""
     bar = st.progress(0.0, "Copying the photos …")
 
     def show(done: int, total: int) -> None:
@@ -217,9 +220,7 @@ def _make(
     address.show(photo=None, only=None, order=None, uploads=None)
     address.keep(source=FOLDER, data=str(made.root))
     hand_over(None)
-    if checkpoint:
-        proposing.start(open_label_set(made.root), checkpoint)
-    st.rerun()
+    return open_label_set(made.root)
 
 
 def say_skipped(label_set: LabelSet) -> None:

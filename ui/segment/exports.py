@@ -16,7 +16,7 @@ from core.model.output.results import Member, areas_csv, cutouts, write_zip
 from core.model.photo import ClassArea, class_areas, open_photo
 from core.voc import BACKGROUND, VOID
 from core.wording import count, megabytes
-from ui import cached
+from ui import address, cached
 from ui.downloads import exports_folder, offer
 from ui.label.label_data import UPLOAD, Handed, hand_over
 from ui.page import showing_errors
@@ -129,7 +129,8 @@ def _offer_to_correct(photos: Sequence[Photo], areas: Iterable[ClassArea], sourc
     objects = [area for area in areas if area.id not in (BACKGROUND, VOID) and area.share >= LEAST_SHARE]
     names = list(dict.fromkeys(area.name for area in objects))
     hand_over(Handed([(photo.name, photo.data) for photo in photos], names, str(checkpoint)))
-    st.switch_page("pages/label.py", query_params={"source": UPLOAD})
+    # The browser's Back leads to this query: with the number of photos Segment says that they are gone.
+    st.switch_page("pages/label.py", query_params=address.as_left("Segment") | {"source": UPLOAD})
 
 
 def all_members(photos: Sequence[Photo], look: Look, segment: Callable[[Photo], Segmented]) -> Iterator[Member]:

@@ -69,7 +69,8 @@ def _colors(classes: Classes) -> dict[int, tuple[int, ...]]:
 def _line(name: str, color: tuple[int, ...]) -> str:
     line = f"{name}:{','.join(map(str, color))}::"
     try:
-        is_read_back = not name.startswith("#") and entry_of(line, Path("labelmap.txt")) == (name, color)
+        # CVAT ends a name at its first colon, where `entry_of` may take it for a part of the name.
+        is_read_back = name[:1] != "#" and ":" not in name and entry_of(line, Path("labelmap.txt")) == (name, color)
     except DataError:
         is_read_back = False
     if not is_read_back:

@@ -356,6 +356,14 @@ def test_an_evaluation_that_runs_shows_how_far_it_is(visit: Visit, run: Run, las
     assert "last (3 epochs) and 3 epochs cannot be told apart" in app.subheader[0].value
 
 
+def test_a_better_one_of_two_below_the_floor_is_no_success(visit: Visit, run: Run) -> None:
+    """That neither is above the floor was said only below the table."""
+    chosen = [f"{run.path.name}/epoch_00{epoch}.pt" for epoch in (1, 3)]
+    assert "Neither is above the floor" not in texts(visit("compare", checkpoint=chosen))
+    store_milestone(run, 3, guess_background)
+    assert "Neither is above the floor" in texts(visit("compare", checkpoint=chosen))
+
+
 def test_an_evaluation_that_failed_says_why(visit: Visit, run: Run, last: list[str]) -> None:
     folder = run.eval_dir / "job-val-last"
     folder.mkdir()

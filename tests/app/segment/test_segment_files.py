@@ -15,6 +15,7 @@ from core.training.run.folders import Run
 from core.voc import CLASS_NAMES, PALETTE, VOID
 from tests.app.conftest import Visit, button, texts
 from tests.app.segment.photos import SIZE, photo_bytes, pictures, upload
+from ui.label.label_data import UPLOAD
 
 
 def download(name: str, offered: list[tuple[object, ...]]) -> bytes:
@@ -131,6 +132,9 @@ def test_masks_that_are_nearly_right_are_corrected_on_label(visit: Visit, run: R
     app = upload(visit("segment"), ("my cat.jpg", photo_bytes()), ("b.png", photo_bytes("PNG")))
     button(app, "Correct these 2 masks").click().run()
     assert not app.exception
+    assert app.query_params | {"source": UPLOAD, "uploads": "2"} == app.query_params, (
+        "Back leads to this query, with which Segment says what it lost"
+    )
     assert "From Segment." in texts(app.switch_page("pages/label.py").run()), "an AppTest stays on its page otherwise"
     key = next(box.key for box in app.text_input if box.key.startswith("classes of"))
     names = app.text_input(key=key).value.split(", ")
@@ -143,4 +147,7 @@ def test_masks_that_are_nearly_right_are_corrected_on_label(visit: Visit, run: R
     assert made.photos["my_cat"].read_bytes() == photo_bytes()
     assert made.classes.names[1:] == tuple(names)
     assert launched[0][:4] == ["propose", str(made.root), "--checkpoint", str(run.path / "epoch_003.pt")]
+    assert {f"--map={name}={name}" for name in names} <= set(launched[0]), (
+        "what Segment drew, whatever the model is good at"
+    )
     assert app.session_state["photos to correct"] is None, "in memory until they are copied"

@@ -28,6 +28,7 @@ def test_miou_has_the_floor_beside_it() -> None:
     figure = charts.miou_figure(log_of(leg(), epoch(1), epoch(2)))
     assert [shape.y0 for shape in figure.layout.shapes] == [0.35]
     assert "Floor 35.0 %" in [trace.name for trace in figure.data]
+    assert figure.layout.legend.yref == "container", "beside the plot it slid onto the line when the page became wider"
 
 
 def test_an_empty_log_draws_empty_figures() -> None:
