@@ -3,7 +3,8 @@
 The folder, or the one in it that `?set=` names, has `photos/`, `classes.txt`, and `masks/` once something is saved;
 `?at=` opens another photo than the first. A file `full` in it stands for a full disk, `full NAME` for one that has no
 room for this photo, `taken` for another tab that has taken all photos over. What is drawn and not saved, for that or
-another mask, comes into `kept.png`. While there is a file `slow` nothing is answered. `log.txt` gets a line for every event and every content that is read.
+another mask, comes into `kept.png`. While there is a file `slow` nothing is answered. `log.txt` gets a line for every
+event and every content that is read.
 """
 
 import hashlib
