@@ -129,8 +129,8 @@ def test_what_a_step_frees_is_kept_for_the_next() -> None:
     plain = min(faults_of_step() for _ in range(2))
     with kept:
         kept.is_kept = True
-        faults_of_step()
-        assert faults_of_step() < plain / 10
+        # The heap grows until it has room beside what lies in it already.
+        assert min(faults_of_step() for _ in range(4)) < plain / 10
 
 
 def test_what_is_kept_is_given_back_now_and_then_and_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
