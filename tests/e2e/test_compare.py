@@ -47,7 +47,7 @@ def test_click_a_cell_see_its_images_move_the_slider(dashboard: Dashboard, visit
     expect.set_options(timeout=PAGE_MS)
     page.goto(f"{dashboard.url}/compare?why=Confusion")
     expect(page.get_by_role("heading", name="2 epochs beat 1 epoch by")).to_be_visible()
-    expect(page.get_by_text("1 epoch: mIoU")).to_contain_text("it predicts background everywhere")
+    expect(page.get_by_text("1 epoch: the mIoU of")).to_contain_text("is on or below the floor")
 
     sofa = page.get_by_test_id("stPlotlyChart").nth(3)  # after the two curves and A's matrix, B's
     cells = sofa.locator(".points path")
