@@ -20,7 +20,7 @@ def in_turn(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterabl
         try:
             for item in islice(coming, num_ahead + 1 - len(waiting)):
                 waiting.append(pool.submit(function, item))
-        except Exception:
+        except Exception:  # raised again, once the results before it are out
             while waiting:
                 yield waiting.popleft().result()
             raise
