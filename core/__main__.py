@@ -24,7 +24,7 @@ EMPTY = re.compile(r"(--[\w-]+=)?")
 """Refused as a mistake: an empty path would be the current folder, an empty name no name."""
 
 NEW_OBJECTS = 10_000
-"""So many more before Python looks for garbage again: after every 700, imports took a fifth longer."""
+"""New objects after which Python looks for garbage: by its own 700, imports took a fifth longer."""
 
 FAMILIES = (training, study, data, evaluation, trust, checkpoints, segmenting, explaining, review)
 

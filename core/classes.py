@@ -137,7 +137,7 @@ def has_voc_palette(palette_N3: NDArray[np.uint8]) -> bool:
 def read_classes(file: Path) -> Classes:
     """Read a `classes.txt`; one that is not text, or names a class twice, raises `DataError`.
 
-    Lines may all begin with their ids, as `0: background`; other numbers in front raise `DataError`.
+    If every line begins with a number, as `0: background`, the numbers must be the ids, else it raises `DataError`.
     """
     names, colors = [], []
     lines = read_lines(file)

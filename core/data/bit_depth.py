@@ -34,7 +34,7 @@ DNG_VERSION, SUBFILE_TYPE = 50706, 254
 """TIFF tags; a camera's raw file has a DNG version, or a subfile type that marks a thumbnail."""
 SEVERAL_PLANES, WHITE_IS_ZERO, FLOATING_POINT = 2, 0, 3
 DAMAGED = (struct.error, TypeError, IndexError, EOFError, KeyError, OSError, SyntaxError, ValueError)
-"""What Pillow raises for a damaged picture behind the first."""
+"""What Pillow raises where a picture after the first in a file is damaged."""
 TIFF_SIGNS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -38,7 +38,7 @@ SAME_STEP = 0.75
 """Least share of the swapped classes with the same offset: those at the ends of the list have another one."""
 
 TOO_LITTLE_LEARNED = ("untrained", "background everywhere")
-"""The kinds of which the log of a run knows the cause more exactly (`core.training.run.learning.weakness`)."""
+"""Kinds whose cause the log of a run tells more exactly (`core.training.run.learning.weakness`)."""
 
 Place = Literal["on", "below"]
 

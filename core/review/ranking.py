@@ -36,7 +36,7 @@ FAR, NEAR = 0.7, 0.15
 MAX_COMPARED = 500
 """So many photos are compared with those before them; the time of it grows with the square of their number."""
 KNOWN_AT_ONCE = 256
-"""So many labelled photos are compared with the others at once."""
+"""Number of labelled photos that the others are compared with at a time."""
 UNSURE_SHARE = 0.02
 """With fewer unsure pixels the reason says that the model is sure."""
 

@@ -23,9 +23,9 @@ MAX_SUM = int(MAX_GREY_DIFFERENCE * PIXELS)
 BLOCKS = ((0, 21), (21, 21), (42, 22))
 """First bit and number of bits: one block more than bits that may differ."""
 MOST = 500
-"""In each block, so many darker and so many brighter photos are compared: then time grows with the number of photos."""
+"""Number of darker, and of brighter, photos that are compared in each block: so time grows with the photos alone."""
 AT_ONCE = 128
-"""So many are compared before looking further: in a scene one of the first fits."""
+"""Number of photos that are compared at a time: in a scene, one of the first is similar already."""
 
 
 class _Looks:

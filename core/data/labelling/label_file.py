@@ -38,7 +38,7 @@ class LabelConflictError(KeptInHistoryError):
 
 
 class TakenOverError(KeptInHistoryError):
-    """Another tab has taken a photo over that this one has open; what was drawn here since is in the history."""
+    """Another tab has taken over the photo that this one has open; what was drawn here since is in the history."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ MAYBE_SMOOTHED = frozenset(("lossy mask", "stray ids", "grey mask"))
 MENDED = frozenset(
     ("duplicate photo", "grey mask", "non-ascii name", "odd extension", "rotated photo", *HIDDEN.values())
 )
-"""The kinds of warnings that a copy is without; of errors it has none."""
+"""Kinds of warnings that a copy no longer gives; it gives no errors at all."""
 
 MAX_NAME_LENGTH = 240
 """File systems allow names of 255 bytes; the rest is for a number and an extension."""
@@ -98,7 +98,7 @@ def repair(
 
 
 def would_mend(found: Report) -> bool:
-    """Return whether a repaired copy would be without some of these findings, or follow a decision about labels."""
+    """Return whether a repaired copy would mend one of these findings, or carry out a decision about labels."""
     root = str(found.root)
     return any(each.severity == "error" or each.kind in MENDED for each in found.findings) or any(
         each.data == root and each.action in ("take", "void") for each in read_decisions()[0]

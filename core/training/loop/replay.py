@@ -1,4 +1,4 @@
-"""Gradients of a training step as a CUDA graph: its thousand kernels are started by one call.
+"""Gradients of a training step as a CUDA graph: one call starts its thousand kernels.
 
 A fast GPU waits for Python: of a step of ResNet-50 with 16 photos of 256 px, 43 ms on an H200, kernels took 21
 (dev/LOG.md). A graph replays the kernels of one step, with random numbers of the seed given last, on whatever its
@@ -26,7 +26,7 @@ Compute = Callable[[Tensor, Tensor], Tensor]
 
 
 class GradientGraph:
-    """The gradients of batches of one shape, captured; buffers are as before, gradients are those of no batch."""
+    """The gradients of batches of one shape. Capturing them moves buffers and gradients: the caller restores those."""
 
     def __init__(self, compute: Compute, model: nn.Module, images_N3SS: Tensor, masks_NSS: Tensor) -> None:
         self._images_N3SS, self._masks_NSS = images_N3SS.clone(), masks_NSS.clone()
@@ -125,7 +125,7 @@ class Replay:
         if not self._is_same(loss, gradients, replayed_loss):
             return "Training steps are not replayed as a CUDA graph: a replayed one had other gradients."
         self._graph = graph
-        # Kept also where this one measurement was slow, which other programs may be the reason for.
+        # Kept even if this one measurement was slow: other programs may be the reason.
         return f"Training steps are replayed as a CUDA graph{f', {faster} times as fast' if faster > 1 else ''}."
 
     def _is_same(self, loss: float, gradients: list[Tensor | None], replayed_loss: float) -> bool:
