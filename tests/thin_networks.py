@@ -9,7 +9,7 @@ from torchvision.models.segmentation import DeepLabV3, deeplabv3
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from core.model import architectures, efficientnet
-from core.model.architectures import LAST_EARLY_STAGES, MOBILENET
+from core.model.architectures import LAST_FROZEN_STAGES, MOBILENET
 from core.model.checkpoint import fitting
 from core.training.loop import memory
 
@@ -63,7 +63,7 @@ def make_networks_thin(patch: "pytest.MonkeyPatch") -> None:
     patch.setattr(architectures, "deeplabv3_mobilenet_v3_large", build)
     patch.setattr(deeplabv3, "DeepLabHead", ThinHead)
     patch.setattr(architectures, "DeepLabHead", ThinHead)
-    patch.setitem(LAST_EARLY_STAGES, MOBILENET, "4")
+    patch.setitem(LAST_FROZEN_STAGES["early"], MOBILENET, "4")
     patch.setattr(efficientnet, "STAGES", THIN_STAGES)
     patch.setattr(architectures, "NUM_AUX_FEATURES", THIN_STAGES[4][-1])
     patch.setattr(architectures, "NUM_FEATURES", THIN_STAGES[-1][-1])

@@ -33,8 +33,12 @@ SMP_PREFIX = "smp_"
 SMP = {f"{SMP_PREFIX}{name}": resnet for name, resnet in RESNETS.items()}
 """DeepLabV3 as segmentation_models_pytorch builds it: opened from files, not trained here."""
 
-LAST_EARLY_STAGES = dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"}
-"""The last stage that `freeze=early` freezes."""
+LAST_FROZEN_STAGES = {
+    "early": dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage3"},
+    "middle": dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "12", EFFICIENTNET: "stage5"},
+    "most": dict.fromkeys(RESNETS, "layer3") | {MOBILENET: "15", EFFICIENTNET: "stage6"},
+}
+"""By the value of `freeze`, the last stage that it freezes: ResNets are not divided after their third stage."""
 
 EARLY_STAGES = dict.fromkeys(RESNETS, "layer1") | {MOBILENET: "3", EFFICIENTNET: "stage2"}
 """The last stage at a quarter of the photo's size: its features show light, noise and sharpness rather than things."""
@@ -178,7 +182,8 @@ def split_backbone(model: DeepLabV3, architecture: str, freeze: str) -> tuple[nn
     """Return the backbone's stages that `freeze` freezes, and the others, each in order; one may be empty."""
     stages = list(model.backbone.items())
     names = [name for name, _ in stages]
-    num_frozen = {"none": 0, "early": names.index(LAST_EARLY_STAGES[architecture]) + 1, "backbone": len(stages)}[freeze]
+    ends = {"none": 0, "backbone": len(stages)}
+    num_frozen = ends[freeze] if freeze in ends else names.index(LAST_FROZEN_STAGES[freeze][architecture]) + 1
     frozen, trained = (OrderedDict(part) for part in (stages[:num_frozen], stages[num_frozen:]))
     return nn.Sequential(frozen), nn.Sequential(trained)
 

@@ -1,9 +1,10 @@
 """Features of a frozen backbone, computed once for every photo and stored: an epoch then trains the head alone.
 
-    cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): N photos in F forms, plain and, if
-                                       training flips them, mirrored; KEY hashes the backbone's weights and the pixels
+    cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): N photos in F forms; KEY hashes the
+                                       backbone's weights, the pixels and the forms
 
-bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a photo, and twice that with flips.
+A photo's forms are itself and, if training flips photos, its mirror image; with random scales, its augmentations of the
+first `NUM_AUGMENTED` epochs. bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a form.
 """
 
 import hashlib
@@ -20,8 +21,8 @@ from torch import Tensor, nn
 
 from core.data.loading import array_cache
 from core.data.loading.decoded_pairs import SquarePairs
-from core.data.loading.loader import TrainingBatches, TrainingPairs
-from core.data.loading.transforms import TrainingTransform, normalize
+from core.data.loading.loader import TrainingBatches, TrainingPairs, seeded
+from core.data.loading.transforms import Augmentation, TrainingTransform, normalize
 from core.files import new_folder
 from core.home import home
 from core.model.device import dtype_of
@@ -52,26 +53,62 @@ class Backbone:
         return bits
 
 
-class FeaturePairs:
-    """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed each time until stored."""
+NUM_AUGMENTED = 8
+"""Forms of a photo where training scales photos at random: those of so many epochs."""
 
-    def __init__(self, pairs: SquarePairs, backbone: Callable[[], Backbone], *, has_flips: bool) -> None:
+
+class FeaturePairs:
+    """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed each time until stored.
+
+    With the `transform` of a training, each photo has several forms, drawn from `seed`.
+    """
+
+    def __init__(
+        self,
+        pairs: SquarePairs,
+        backbone: Callable[[], Backbone],
+        transform: TrainingTransform | None = None,
+        seed: int = 0,
+    ) -> None:
         self.pairs = pairs
         self.samples = pairs.samples
+        self.transform = transform or TrainingTransform(pairs.image_size)
         self._make_backbone = backbone
-        self._num_forms = 2 if has_flips else 1
+        self._seed = seed
         self._features_NFhwC: NDArray[np.uint16] | None = None
 
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.pairs)
 
-    def pair(self, index: int, *, is_flipped: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the features of a photo, bf16 (C, h, w), and its ids, uint8 (S, S)."""
+    @property
+    def num_forms(self) -> int:
+        """The number of forms of each photo."""
+        return NUM_AUGMENTED if self.transform.has_scales else 2 if self.transform.has_flips else 1
+
+    def form_of(self, epoch: int) -> int:
+        """Return the number of the form that an epoch trains on, drawn by torch's global generator.
+
+        With random scales the first epochs train on one form after the other, so on all that they would train on
+        without storing.
+        """
+        if not self.transform.has_scales:
+            return int(self.transform.draws_flip())
+        return epoch - 1 if epoch <= NUM_AUGMENTED else int(torch.randint(0, NUM_AUGMENTED, ()))
+
+    def _augmentation(self, index: int, form: int) -> Augmentation:
+        if not self.transform.has_scales:
+            return Augmentation(self.pairs.image_size, 0, 0, is_flipped=form == 1)
+        with seeded(self._seed, form + 1, index):
+            return self.transform.draw()
+
+    def pair(self, index: int, form: int = 0) -> tuple[Tensor, Tensor]:
+        """Return the features of a photo in one of its forms, bf16 (C, h, w), and its ids, uint8 (S, S)."""
         _, mask_SS = self.pairs[index]
-        bits_FhwC = self._compute(index) if self._features_NFhwC is None else self._features_NFhwC[index]
-        features_hwC = torch.from_numpy(np.array(bits_FhwC[int(is_flipped)])).view(torch.bfloat16)
-        return features_hwC.permute(2, 0, 1), mask_SS.flip(-1) if is_flipped else mask_SS
+        stored_NFhwC = self._features_NFhwC
+        bits_hwC = self._compute(index, form) if stored_NFhwC is None else np.array(stored_NFhwC[index, form])
+        features_hwC = torch.from_numpy(bits_hwC).view(torch.bfloat16)
+        return features_hwC.permute(2, 0, 1), self.transform.mask_as(self._augmentation(index, form), mask_SS)
 
     def open_cached(self) -> bool:
         """Open the stored features, if any, and return whether features come from memory now."""
@@ -83,27 +120,28 @@ class FeaturePairs:
         return self._features_NFhwC is not None
 
     def hold(self, count: int) -> None:
-        """Compute `count` features into memory and use them for all photos: enough to time a step."""
-        some = [self._compute(index) for index in range(min(count, len(self)))]
-        self._features_NFhwC = np.stack([some[index % len(some)] for index in range(len(self))])
+        """Compute `count` features into memory and use them for all photos and forms: enough to time a step."""
+        some_NhwC = np.stack([self._compute(index, form=0) for index in range(min(count, len(self)))])
+        rows_NFhwC = some_NhwC[np.arange(len(self)) % len(some_NhwC), None]
+        self._features_NFhwC = np.broadcast_to(rows_NFhwC, (len(self), self.num_forms, *some_NhwC.shape[1:]))
 
     def cache(self) -> Iterator[None]:
         """Compute and store the features of every photo, and yield after each; without disk space, do nothing."""
         if self.open_cached():
             return
-        shape = (len(self), *self._compute(0).shape)
         place = self._place()
         if array_cache.make_room(place.parent, self.nbytes):
             # The disk may still fill up, and another process may have stored the same features meanwhile.
             with suppress(OSError), new_folder(place) as folder:
-                rows = map(self._compute, range(len(self)))
+                shape = (len(self), self.num_forms, *self._compute(0, 0).shape)
+                rows = map(self._all_forms, range(len(self)))
                 yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, rows)
             self.open_cached()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all stored features."""
-        return len(self) * self._compute(0).nbytes
+        return len(self) * self.num_forms * self._compute(0, 0).nbytes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -115,21 +153,27 @@ class FeaturePairs:
     def _backbone(self) -> Backbone:
         return self._make_backbone()
 
-    def _compute(self, index: int) -> NDArray[np.uint16]:
+    def _all_forms(self, index: int) -> NDArray[np.uint16]:
+        return np.stack([self._compute(index, form) for form in range(self.num_forms)])
+
+    def _compute(self, index: int, form: int) -> NDArray[np.uint16]:
         photo_3SS, _ = self.pairs[index]
-        forms = [photo_3SS, photo_3SS.flip(-1)][: self._num_forms]
-        return self._backbone.features(torch.stack(forms))
+        picture_3SS = self.transform.photo_as(self._augmentation(index, form), photo_3SS)
+        bits_hwC: NDArray[np.uint16] = self._backbone.features(picture_3SS[None])[0]
+        return bits_hwC
 
     def _place(self) -> Path:
-        asked = f"{self.pairs.place().name} {self._num_forms} {self._backbone.key}"
+        asked = f"{self.pairs.place().name} {self.num_forms} {self._backbone.key}"
+        if self.transform.has_scales:
+            asked += f" {self._seed} {self.transform.scales}"
         return home() / "cache" / "features" / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
 class TrainingFeatures(TrainingPairs):
-    """Features and ids by (epoch, index), mirrored where `TrainingPairs` would mirror the photo."""
+    """Features and ids by (epoch, index): one of the photo's forms, mirrored where `TrainingPairs` would mirror it."""
 
-    def __init__(self, features: FeaturePairs, transform: TrainingTransform, seed: int) -> None:
-        super().__init__(features.pairs, transform, seed)
+    def __init__(self, features: FeaturePairs, seed: int) -> None:
+        super().__init__(features.pairs, features.transform, seed)
         self._features = features
 
     def open_cached(self) -> bool:
@@ -137,13 +181,22 @@ class TrainingFeatures(TrainingPairs):
         return self._features.open_cached()
 
     def as_input(self, photos_N3SS: Tensor) -> Tensor:
-        """Return a batch of features as it is."""
-        return photos_N3SS
+        """Return a batch of features, bf16 (N, C, h, w) in `channels_last`."""
+        return photos_N3SS.permute(0, 3, 1, 2)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        _, index = key
-        with self.seeded(key):
-            return self._features.pair(index, is_flipped=self.transform.draws_flip())
+        epoch, index = key
+        with seeded(self._seed, *key):
+            form = self._features.form_of(epoch)
+        features_Chw, mask_SS = self._features.pair(index, form)
+        return features_Chw.permute(1, 2, 0), mask_SS  # as stored, so that a batch is in `channels_last`
+
+
+def transform_of(config: TrainingConfig) -> TrainingTransform:
+    """Return the augmentation of a training."""
+    return TrainingTransform(
+        config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
+    )
 
 
 def training_batches(
@@ -155,14 +208,11 @@ def training_batches(
     resident_on: torch.device | None,
 ) -> TrainingBatches:
     """Return this process's part of the batches on `device`; photos stay on `resident_on` (`memory.residence`)."""
-    transform = TrainingTransform(
-        config.image_size, flip=config.flip, scale_min=config.scale_min, scale_max=config.scale_max
-    )
     part = (world.rank, world.size)
     if isinstance(source, FeaturePairs):  # memory-mapped: loader processes would have no work
-        features = TrainingFeatures(source, transform, config.seed)
+        features = TrainingFeatures(source, config.seed)
         return TrainingBatches(features, batch_size, 0, config.seed, part, device)
-    pairs = TrainingPairs(source, transform, config.seed, resident_on)
+    pairs = TrainingPairs(source, transform_of(config), config.seed, resident_on)
     return TrainingBatches(pairs, batch_size, config.num_workers, config.seed, part, device)
 
 

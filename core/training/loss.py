@@ -85,12 +85,20 @@ def _loss_and_gradient(coarse_MKhw: Tensor, masks_MSS: Tensor, class_weights_K: 
     if masks_MSS.device.type == "cpu":
         step = max(1, BLOCK_BYTES // (4 * num_classes * masks_MSS.shape[2]))
     for first in range(0, len(rows_Sh), step):
-        some_rh = rows_Sh[first : first + step]
-        masks_MrS = masks_MSS[:, first : first + step]
-        block_loss, block_MKrS = _softmax_less_truth(some_rh @ wide_MKhS, masks_MrS, class_weights_K)
+        near = _rows_near(first, first + step, len(rows_Sh), height)
+        some_rn, masks_MrS = rows_Sh[first : first + step, near], masks_MSS[:, first : first + step]
+        block_loss, block_MKrS = _softmax_less_truth(some_rn @ wide_MKhS[:, :, near], masks_MrS, class_weights_K)
         loss += block_loss
-        gradient_MKhS += some_rh.T @ block_MKrS
+        gradient_MKhS[:, :, near] += some_rn.T @ block_MKrS
     return loss, gradient_MKhS @ columns_Sw
+
+
+def _rows_near(first: int, end: int, fine: int, coarse: int) -> slice:
+    """Return the coarse rows that some upsampled rows lie between: the others' weights are 0."""
+    # Row i lies at (i + 1/2) coarse / fine - 1/2; 1 less, since that may be rounded below a whole number.
+    above = ((2 * first + 1) * coarse - fine - 1) // (2 * fine)
+    below = ((2 * min(end, fine) - 1) * coarse - fine) // (2 * fine)
+    return slice(max(0, above), below + 2)
 
 
 def _softmax_less_truth(

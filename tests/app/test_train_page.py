@@ -105,7 +105,7 @@ def test_what_was_chosen_last_stays_where_the_others_can_follow(visit: Visit, de
     assert app.selectbox(key="report.init").value == "auto"
     app.toggle(key="report.store_features").set_value(True).run()
     assert app.selectbox(key="report.freeze").value == "backbone"
-    app.number_input(key="report.scale_max").set_value(1.5).run()
+    app.number_input(key="report.aux_weight").set_value(0.4).run()
     assert not app.toggle(key="report.store_features").value
     assert not app.error
     assert not app.exception

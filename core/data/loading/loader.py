@@ -25,6 +25,15 @@ T = TypeVar("T")
 CPU = torch.device("cpu")
 
 
+@contextmanager
+def seeded(*numbers: int) -> Iterator[None]:
+    """Seed torch's global generator by numbers in a `with` block, and restore it after."""
+    with torch.random.fork_rng(devices=[]):
+        # Not `torch.manual_seed`, which seeds the GPU's generators too: they draw nothing here.
+        torch.default_generator.manual_seed(mixed_seed(*numbers))
+        yield
+
+
 class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
     """Augmented pairs by (epoch, index); a pair depends on the seed, epoch and index only.
 
@@ -72,7 +81,7 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
         photo_3SS, mask_SS = self.pairs[index]
         if self.transform.is_identity:
             return photo_3SS, mask_SS
-        with self.seeded(key):
+        with seeded(self._seed, *key):
             return self.transform(photo_3SS, mask_SS)
 
     def resident_batch(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
@@ -93,16 +102,8 @@ class TrainingPairs(TorchDataset[tuple[Tensor, Tensor]]):
         return augmented_batch(photos_N3SS, masks_NSS, drawn_N5[:, 1:])
 
     def _drawn(self, key: tuple[int, int]) -> Augmentation:
-        with self.seeded(key):
+        with seeded(self._seed, *key):
             return self.transform.draw()
-
-    @contextmanager
-    def seeded(self, key: tuple[int, int]) -> Iterator[None]:
-        """Seed torch's global generator for one pair in a `with` block, and restore it after."""
-        with torch.random.fork_rng(devices=[]):
-            # Not `torch.manual_seed`, which seeds the GPU's generators too: they draw nothing here.
-            torch.default_generator.manual_seed(mixed_seed(self._seed, *key))
-            yield
 
 
 class TrainingBatches:

@@ -68,7 +68,7 @@ class TrainingTransform:
 
     def __init__(self, image_size: int, *, flip: bool = False, scale_min: float = 1.0, scale_max: float = 1.0) -> None:
         self.image_size = image_size
-        self._scales = (scale_min, scale_max)
+        self.scales = (scale_min, scale_max)
         self.has_flips = flip
 
     def draws_flip(self) -> bool:
@@ -76,15 +76,20 @@ class TrainingTransform:
         return self.has_flips and bool(torch.rand(1) < FLIPPED_SHARE)
 
     @property
+    def has_scales(self) -> bool:
+        """Whether pairs are scaled and cut at random."""
+        return self.scales != (1.0, 1.0)
+
+    @property
     def is_identity(self) -> bool:
         """Whether no pair is changed."""
-        return self._scales == (1.0, 1.0) and not self.has_flips
+        return not self.has_scales and not self.has_flips
 
     def draw(self) -> Augmentation:
         """Draw a pair's augmentation: the scale, top and left as `v2.RandomCrop` draws them, then the flip."""
         size_px, top_px, left_px = self.image_size, 0, 0
-        if self._scales != (1.0, 1.0):
-            size_px = round(self.image_size * float(torch.empty(1).uniform_(*self._scales)))
+        if self.has_scales:
+            size_px = round(self.image_size * float(torch.empty(1).uniform_(*self.scales)))
             top_px, left_px = self._draw_offset(size_px), self._draw_offset(size_px)
         return Augmentation(size_px, top_px, left_px, self.draws_flip())
 
@@ -98,10 +103,20 @@ class TrainingTransform:
         Random scales resize the square with its padding, which stays void, since ids are never interpolated.
         """
         drawn = self.draw()
-        image, mask = (self._cut(each, drawn) for each in (tv_tensors.Image(photo_3SS), tv_tensors.Mask(mask_SS)))
-        if drawn.is_flipped:
-            image, mask = TF.horizontal_flip(image), TF.horizontal_flip(mask)
-        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+        return self.photo_as(drawn, photo_3SS), self.mask_as(drawn, mask_SS)
+
+    def photo_as(self, drawn: Augmentation, photo_3SS: Tensor) -> Tensor:
+        """Return a photo, uint8, augmented as drawn."""
+        return self._augmented(tv_tensors.Image(photo_3SS), drawn)
+
+    def mask_as(self, drawn: Augmentation, mask_SS: Tensor) -> Tensor:
+        """Return ids, uint8, augmented as drawn."""
+        return self._augmented(tv_tensors.Mask(mask_SS), drawn)
+
+    def _augmented(self, image: Tensor, drawn: Augmentation) -> Tensor:
+        cut = self._cut(image, drawn)
+        flipped: Tensor = TF.horizontal_flip(cut) if drawn.is_flipped else cut
+        return flipped.as_subclass(Tensor)
 
     def _cut(self, image: Tensor, drawn: Augmentation) -> Tensor:
         """Return the square of a resized photo or mask, padded where it is smaller."""

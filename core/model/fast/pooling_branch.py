@@ -6,12 +6,42 @@ computed once for a photo and added, which is the same but for rounding. In bf16
 Not on a GPU, where it was not measured.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from core.model.fast.pointwise import pointwise
+
+
+class SpatialMean(nn.AdaptiveAvgPool2d):
+    """The mean of each channel, (N, C, 1, 1), whose gradient is a map in `channels_last`.
+
+    PyTorch's is contiguous, and so is every sum of gradients after it: each is then read and written across the grain.
+    """
+
+    def forward(self, features_NCHW: Tensor) -> Tensor:
+        """Return the means of the features."""
+        if not (features_NCHW.requires_grad and torch.is_grad_enabled()):
+            means: Tensor = super().forward(features_NCHW)
+            return means
+        means = _SpatialMean.apply(features_NCHW)
+        return means
+
+
+class _SpatialMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features_NCHW: Tensor) -> Tensor:
+        ctx.shape = features_NCHW.shape
+        return F.adaptive_avg_pool2d(features_NCHW, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Tensor:
+        height, width = ctx.shape[2:]
+        spread_NCHW = (outer[0] / (height * width)).expand(ctx.shape)
+        return spread_NCHW.contiguous(memory_format=torch.channels_last)
 
 
 class TrainedASPP(ASPP):  # type: ignore[misc]
@@ -23,6 +53,7 @@ class TrainedASPP(ASPP):  # type: ignore[misc]
         own = cls.__new__(cls)
         nn.Module.__init__(own)
         own.convs, own.project = aspp.convs, aspp.project
+        own.convs[-1][0] = SpatialMean(1)
         return own
 
     def forward(self, features_NCHW: Tensor) -> Tensor:

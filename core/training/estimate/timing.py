@@ -270,7 +270,7 @@ class _Bench:
         return watch.median_s / size
 
     def _features_of(self, pairs: SquarePairs) -> FeaturePairs:
-        features = FeaturePairs(pairs, lambda: self._loop.backbone, has_flips=False)
+        features = FeaturePairs(pairs, lambda: self._loop.backbone)
         features.hold(1)
         return features
 
@@ -281,8 +281,7 @@ class _Bench:
         store = self._features_of(self._loop.train_pairs)  # which prepares the backbone
         began_s = self._clock()
         store.hold(FEATURES)
-        num_forms = 2 if self._config.flip else 1
-        num_pictures = num_forms * len(self.train_samples) + len(self.val_samples)
+        num_pictures = self._loop.features.num_forms * len(self.train_samples) + len(self.val_samples)
         return num_pictures * (self._clock() - began_s) / min(FEATURES, len(store))
 
     def time_checkpoint(self) -> float:

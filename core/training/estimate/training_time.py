@@ -21,6 +21,7 @@ from core.training.estimate.stored_estimates import Alternative, Estimate, Parts
 from core.training.estimate.timing import Clock, Costs, Limits
 from core.training.loop.trial import training_device
 from core.training.settings.config import TrainingConfig, with_settings
+from core.training.settings.fitting import EFFICIENTNET
 
 TOTAL_S = 80.0
 """Time for the whole estimate. Alternatives that do not fit are left out; the last one may take a little longer."""
@@ -197,8 +198,8 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
             "seen."
         )
         changes.append(Change(f"{half} px instead of {2 * half}", {"image_size": half}, gives_up))
-    if not config.store_features:
-        changes.append(_head_alone(config))
+    if not (config.store_features and config.freeze == "backbone"):
+        changes.append(_stored_features(config))
     if config.architecture not in SMALL_BACKBONES:
         gives_up = (
             "Accuracy: a small backbone made for phones, which learns fewer details. torchvision's own weights reach "
@@ -217,7 +218,7 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
     return changes
 
 
-def _head_alone(config: TrainingConfig) -> Change:
+def _stored_features(config: TrainingConfig) -> Change:
     if config.init == "random":
         gives_up = (
             "Nearly everything: the backbone would stay as random as it starts. It makes sense only from a trained "
@@ -228,11 +229,13 @@ def _head_alone(config: TrainingConfig) -> Change:
             "What the backbone could learn from these photos. Little where they look like those it was trained on, "
             "much where they do not, as with scans or drawings."
         )
-    if config.has_random_scale or config.aux_weight:
-        gives_up += " Random scales and the auxiliary head go too."
-    wanted = {"freeze": "backbone", "store_features": True, "scale_min": 1.0, "scale_max": 1.0, "aux_weight": 0.0}
+    if config.aux_weight:
+        gives_up += " The auxiliary head goes too."
+    has_last_stage = config.architecture == EFFICIENTNET and config.freeze in ("none", "early", "middle")
+    wanted = {"freeze": "most" if has_last_stage else "backbone", "store_features": True, "aux_weight": 0.0}
     changes = {name: value for name, value in wanted.items() if getattr(config, name) != value}
-    return Change("Head on stored features", changes, gives_up)
+    trained = "Last stage and head" if has_last_stage else "Head"
+    return Change(f"{trained} on stored features", changes, gives_up)
 
 
 def _alternative(change: Change, parts: Parts, chosen: Parts) -> Alternative:

@@ -29,7 +29,7 @@ from core.model.predict.predictor import Predictor, mask_precision
 from core.model.weights.initial import start_from
 from core.training.distributed import ALONE, Order, World
 from core.training.evaluation import evaluate
-from core.training.features import Backbone, FeaturePairs, HeadPredictor, training_batches
+from core.training.features import Backbone, FeaturePairs, HeadPredictor, training_batches, transform_of
 from core.training.loop import memory
 from core.training.loop.optimization import learning_rate_factor
 from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
@@ -77,8 +77,8 @@ class TrainingLoop:
         )
         self.features = self.features_val = None
         if config.store_features:
-            self.features = FeaturePairs(self.train_pairs, lambda: self.backbone, has_flips=config.flip)
-            self.features_val = FeaturePairs(self.val_pairs, lambda: self.backbone, has_flips=False)
+            self.features = FeaturePairs(self.train_pairs, lambda: self.backbone, transform_of(config), config.seed)
+            self.features_val = FeaturePairs(self.val_pairs, lambda: self.backbone)
         self.results: list[ImageResult] = []
         self.number_format = self.precision
         torch.manual_seed(mixed_seed(config.seed))
@@ -163,16 +163,16 @@ class TrainingLoop:
         return Backbone(frozen, self.config.image_size, self.precision)
 
     def compute_features(self) -> Iterator[tuple[int, int]]:
-        """Compute and store the features, yielding (photos done, all photos); raises `RunError` if the disk is full."""
+        """Compute and store the features, yielding (photos done, all photos); without room for them, note that."""
         stores = [store for store in (self.features, self.features_val) if store]
         total = sum(map(len, stores))
         for done, _ in enumerate(chain.from_iterable(store.cache() for store in stores), start=1):
             yield done, total
         if not all(store.open_cached() for store in stores):
             size = sum(store.nbytes for store in stores) / 1e9
-            raise RunError(
+            self._step.notes.append(
                 f"The features of {count(total, 'photo')} take {size:.1f} GB, for which {home() / 'cache'} has no "
-                "room; make room, or start a new run with a smaller image_size or store_features=false."
+                "room: each epoch computes them anew, which takes longer. Make room, or take a smaller image_size."
             )
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:

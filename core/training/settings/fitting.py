@@ -29,6 +29,11 @@ class Misfit(NamedTuple):
         return f"{self.why}; {self.remedy}."
 
 
+def can_store_features(freeze: str, aux_weight: float) -> bool:
+    """Return whether some stages stay as they are, and the loss reads none of them."""
+    return freeze != "none" and aux_weight == 0
+
+
 def misfits(config: Any) -> Iterator[Misfit]:
     """Yield what does not fit in the settings that `config` has as attributes; changes made meanwhile count."""
     if 0 < config.batch_size < LEAST_BATCH_SIZE:
@@ -43,12 +48,11 @@ def misfits(config: Any) -> Iterator[Misfit]:
     if config.architecture != EFFICIENTNET and config.init == "starter":
         why = f"init is starter, a {EFFICIENTNET}, but architecture is {config.architecture}"
         yield Misfit(why, "change one of them", {"init": "auto"}, {"architecture": EFFICIENTNET})
-    needed: dict[str, Any] = {"aux_weight": 0.0, "scale_min": 1.0, "scale_max": 1.0}
-    needed |= {"freeze": "backbone"} if config.freeze == "none" else {}
-    changes = {name: value for name, value in needed.items() if getattr(config, name) != value}
-    if config.store_features and changes:
-        why = "store_features=true needs freeze=early or freeze=backbone, aux_weight=0, scale_min=1 and scale_max=1"
-        yield Misfit(why, "features that change with every epoch cannot be stored", changes, {"store_features": False})
+    if config.store_features and not can_store_features(config.freeze, config.aux_weight):
+        changes = {"aux_weight": 0.0} | ({"freeze": "backbone"} if config.freeze == "none" else {})
+        changes = {name: value for name, value in changes.items() if getattr(config, name) != value}
+        why = "store_features=true needs freeze=early, middle, most or backbone, and aux_weight=0"
+        yield Misfit(why, "change them, or set store_features=false", changes, {"store_features": False})
 
 
 def fitted(values: Mapping[str, Any], chosen: str = "") -> tuple[dict[str, Any], list[Misfit]]:

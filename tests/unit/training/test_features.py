@@ -1,5 +1,7 @@
 """Features that are stored: those of the backbone, of every photo and its mirror image, and a training on them."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import torch
 from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.data.loading import array_cache
+from core.data.loading.loader import TrainingPairs
 from core.data.loading.transforms import normalize
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError
 from core.model.architectures import split_backbone
-from core.training.features import FeaturePairs, HeadPredictor
+from core.training.features import NUM_AUGMENTED, FeaturePairs, HeadPredictor, TrainingFeatures, transform_of
 from core.training.loop.loop import TrainingLoop
-from core.training.run.records import Epoch, Record
+from core.training.run.records import Epoch, Record, Warned
 from core.training.settings.config import TrainingConfig, with_settings
 from tests.small_data import write_voc
 
@@ -49,38 +52,62 @@ def features_of(loop: TrainingLoop) -> FeaturePairs:
     return loop.features
 
 
-@pytest.mark.parametrize("is_flipped", [False, True])
-def test_features_are_those_of_the_backbone_in_bf16(data: Path, is_flipped: bool) -> None:
-    loop = loop_on(data)
+SCALED = {"scale_min": 0.5, "scale_max": 1.5}
+
+
+@pytest.mark.parametrize("settings", [{"flip": False}, {}, SCALED, SCALED | {"flip": False}])
+def test_features_are_those_of_the_backbone_in_bf16(data: Path, settings: dict[str, Any]) -> None:
+    """Of the photo and its mirror image; with random scales, of what the first epochs would train on without them."""
+    loop = loop_on(data, **settings)
     store = features_of(loop)
     list(loop.compute_features())
-    features_Chw, mask_SS = store.pair(3, is_flipped=is_flipped)
     photo_3SS, ids_SS = loop.train_pairs[3]
+    forms = [(photo_3SS, ids_SS), (photo_3SS.flip(-1), ids_SS.flip(-1))][: 1 + loop.config.flip]
+    if loop.config.has_random_scale:
+        augmented = TrainingPairs(loop.train_pairs, transform_of(loop.config), loop.config.seed)
+        forms = [augmented[epoch, 3] for epoch in range(1, NUM_AUGMENTED + 1)]
+    assert store.num_forms == len(forms)
     backbone = loop.model.backbone.eval()
-    with torch.inference_mode():
-        picture = photo_3SS.flip(-1) if is_flipped else photo_3SS
-        expected = backbone(normalize(picture)[None])["out"][0]
-    assert features_Chw.dtype == torch.bfloat16
-    torch.testing.assert_close(features_Chw.float(), expected, rtol=2**-7, atol=1e-5)
-    assert torch.equal(mask_SS, ids_SS.flip(-1) if is_flipped else ids_SS)
+    for number, (picture_3SS, expected_SS) in enumerate(forms):
+        features_Chw, mask_SS = store.pair(3, number)
+        with torch.inference_mode():
+            expected_Chw = backbone(normalize(picture_3SS)[None])["out"][0]
+        assert features_Chw.dtype == torch.bfloat16
+        torch.testing.assert_close(features_Chw.float(), expected_Chw, rtol=2**-7, atol=1e-5)
+        assert torch.equal(mask_SS, expected_SS)
+
+
+def test_with_random_scales_the_first_epochs_have_their_own_form_and_later_ones_any(data: Path) -> None:
+    store = features_of(loop_on(data, **SCALED))
+    list(store.cache())
+    pairs = TrainingFeatures(store, seed=0)
+
+    def features_in(epochs: Iterable[int]) -> list[list[float]]:
+        return [pairs[epoch, 2][0].permute(2, 0, 1).flatten().tolist() for epoch in epochs]
+
+    forms = [store.pair(2, form)[0].flatten().tolist() for form in range(NUM_AUGMENTED)]
+    assert features_in(range(1, NUM_AUGMENTED + 1)) == forms
+    later = features_in(range(NUM_AUGMENTED + 1, 80))
+    assert all(form in later for form in forms)
+    assert all(features in forms for features in later)
 
 
 def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: Path) -> None:
     loop = loop_on(data)
     store = features_of(loop)
-    on_the_way = [store.pair(index, is_flipped=True)[0] for index in range(len(store))]
+    on_the_way = [store.pair(index, 1)[0] for index in range(len(store))]
     assert [done for done, _ in loop.compute_features()] == list(range(1, 12))
     assert list(loop.compute_features()) == [], "they are there"
-    assert all(torch.equal(store.pair(index, is_flipped=True)[0], on_the_way[index]) for index in range(len(store)))
+    assert all(torch.equal(store.pair(index, 1)[0], on_the_way[index]) for index in range(len(store)))
     other = loop_on(data, epochs=9)
     assert features_of(other).open_cached()
     assert torch.equal(features_of(other).pair(5)[0], store.pair(5)[0])
 
 
 @pytest.mark.parametrize(
-    "settings", [{"seed": 1}, {"image_size": 32}, {"geometry": "fit"}, {"flip": False}, {"freeze": "early"}]
+    "settings", [{"seed": 1}, {"image_size": 32}, {"geometry": "fit"}, {"flip": False}, {"freeze": "early"}, SCALED]
 )
-def test_other_weights_sizes_geometries_flips_or_stages_are_other_features(
+def test_other_weights_sizes_geometries_flips_scales_or_stages_are_other_features(
     data: Path, settings: dict[str, Any]
 ) -> None:
     loop = loop_on(data)
@@ -105,12 +132,21 @@ def test_it_is_the_training_without_storing_but_for_rounding(data: Path, setting
         assert torch.equal(value, others[key]), key
 
 
-def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path) -> None:
-    kept_loop, computed = loop_on(data), loop_on(data)
-    list(kept_loop.compute_features())
+@pytest.mark.parametrize("settings", [{}, SCALED | {"epochs": 2}])
+def test_without_room_a_run_says_what_it_would_take_and_trains_the_same_bit_for_bit(
+    data: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    computed, stored = loop_on(data, **settings), loop_on(data, **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(array_cache, "make_room", lambda *_: False)
+        assert list(computed.compute_features()) == []
+        records = trained(computed)
+    (note,) = [record.message for record in records if isinstance(record, Warned)]
+    assert re.search(r"The features of 11 photos take 0\.0 GB, .* no room: each epoch computes them anew", note)
+    list(stored.compute_features())
     results = [
-        [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(trained(loop))]
-        for loop in (kept_loop, computed)
+        [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(each)]
+        for each in (records, trained(stored))
     ]
     assert results[0] == results[1]
 
@@ -130,13 +166,8 @@ def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze
         assert float((one - other).abs().max()) < 0.03 * float(other.abs().max())
 
 
-def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
-    with pytest.raises(RunError, match=r"The features of 11 photos take 0\.0 GB, .* smaller image_size"):
-        list(loop_on(data).compute_features())
-
-
-@pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}, {"scale_min": 0.5}, {"scale_max": 2.0}])
-def test_what_changes_with_every_epoch_cannot_be_stored(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="store_features=true needs freeze=early or freeze=backbone"):
-        with_settings(CONFIG, settings)
+@pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}])
+def test_what_changes_with_every_epoch_is_not_stored_and_asking_for_it_is_an_error(settings: dict[str, Any]) -> None:
+    assert not with_settings(CONFIG, settings).store_features
+    with pytest.raises(ConfigError, match="store_features=true needs freeze=early, middle, most or backbone, and aux"):
+        with_settings(CONFIG, settings | {"store_features": True})

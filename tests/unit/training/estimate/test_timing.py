@@ -14,6 +14,7 @@ from core.training.estimate.training_time import changes_of
 from core.training.loop.progress import RunProgress
 from core.training.run.records import Record
 from core.training.settings.config import TrainingConfig, with_settings
+from core.training.settings.fitting import EFFICIENTNET
 from core.training.settings.presets import PRESETS, preset
 from tests.unit.training.estimate.estimated import CPU, SMALL
 
@@ -118,13 +119,25 @@ def test_what_is_chosen_already_is_no_alternative() -> None:
     assert changes_of(config, "fp32", has_fast_bf16=False) == []
 
 
-def test_the_head_on_stored_features_gives_up_what_cannot_be_stored() -> None:
+@pytest.mark.parametrize(
+    ("settings", "label", "changes"),
+    [
+        ({"freeze": "backbone"}, "Head", {}),
+        ({}, "Head", {"freeze": "backbone"}),
+        ({"architecture": EFFICIENTNET, "freeze": "middle"}, "Last stage and head", {"freeze": "most"}),
+        ({"architecture": EFFICIENTNET, "freeze": "most"}, "Head", {"freeze": "backbone"}),
+    ],
+)
+def test_stored_features_leave_out_what_cannot_be_stored_and_train_what_is_left(
+    settings: dict[str, Any], label: str, changes: dict[str, Any]
+) -> None:
     """Its settings must be valid ones, whatever is augmented."""
-    config = replace(SMALL, scale_min=0.5, aux_weight=0.5, freeze="backbone")
+    config = replace(SMALL, scale_min=0.5, aux_weight=0.5, **settings)
     change = next(each for each in changes_of(config, "fp32", has_fast_bf16=False) if "features" in each.label)
-    assert change.changes == {"store_features": True, "scale_min": 1.0, "aux_weight": 0.0}
+    assert change.label == f"{label} on stored features"
+    assert change.changes == changes | {"store_features": True, "aux_weight": 0.0}
     assert with_settings(config, change.changes).store_features
-    assert "Random scales and the auxiliary head go too" in change.gives_up
+    assert "The auxiliary head goes too" in change.gives_up
 
 
 def test_a_frozen_random_backbone_is_not_praised() -> None:
