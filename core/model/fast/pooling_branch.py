@@ -24,10 +24,8 @@ class SpatialMean(nn.AdaptiveAvgPool2d):
 
     def forward(self, features_NCHW: Tensor) -> Tensor:
         """Return the means of the features."""
-        if not (features_NCHW.requires_grad and torch.is_grad_enabled()):
-            means: Tensor = super().forward(features_NCHW)
-            return means
-        means = _SpatialMean.apply(features_NCHW)
+        is_trained = features_NCHW.requires_grad and torch.is_grad_enabled()
+        means: Tensor = _SpatialMean.apply(features_NCHW) if is_trained else super().forward(features_NCHW)
         return means
 
 
@@ -40,7 +38,7 @@ class _SpatialMean(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> Tensor:
         height, width = ctx.shape[2:]
-        spread_NCHW = (outer[0] / (height * width)).expand(ctx.shape)
+        spread_NCHW: Tensor = (outer[0] / (height * width)).expand(ctx.shape)
         return spread_NCHW.contiguous(memory_format=torch.channels_last)
 
 

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 KEPT_S = 120.0
 """Seconds between two times that all is given back: the step after takes a second or two longer."""
@@ -26,7 +28,10 @@ LARGEST_THRESHOLD = 32 * 1024**2
 
 
 class KeptHeap:
-    """The heap of a process that trains: `during_step` for each step; as a context, gives back what was kept."""
+    """The heap of a process that trains: `during_step` for each step; as a context, gives back what was kept.
+
+    What is computed photo by photo or batch by batch beside the steps is iterated over by `keeping`.
+    """
 
     def __init__(self) -> None:
         self.is_kept = False
@@ -57,6 +62,16 @@ class KeptHeap:
             if time.monotonic() - self._given_back_s > KEPT_S:
                 libc.malloc_trim(0)
                 self._given_back_s = time.monotonic()
+
+    def keeping(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield what an iterator yields, each item computed as a step."""
+        while True:
+            with self.during_step():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
 
 
 def _set(libc: Any, settings: dict[int, int]) -> None:

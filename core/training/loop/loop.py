@@ -166,8 +166,10 @@ class TrainingLoop:
         """Compute and store the features, yielding (photos done, all photos); without room for them, note that."""
         stores = [store for store in (self.features, self.features_val) if store]
         total = sum(map(len, stores))
-        for done, _ in enumerate(chain.from_iterable(store.cache() for store in stores), start=1):
-            yield done, total
+        stored = self._step.heap.keeping(chain.from_iterable(store.cache() for store in stores))
+        with self._step.heap:
+            for done, _ in enumerate(stored, start=1):
+                yield done, total
         if not all(store.open_cached() for store in stores):
             size = sum(store.nbytes for store in stores) / 1e9
             self._step.notes.append(
@@ -252,7 +254,7 @@ class TrainingLoop:
         self.results, self.number_format = [], predictor.precision
         recorded_s = time.perf_counter()
         how: dict[str, Any] = {"batch_size": batch_size, "world": self.world, "is_whole": may_be_last}
-        for result in evaluate(predictor, pairs, self.classes, **how):
+        for result in self._step.heap.keeping(evaluate(predictor, pairs, self.classes, **how)):
             self.results.append(result)
             if self.world.any_of(should_stop()):
                 return False

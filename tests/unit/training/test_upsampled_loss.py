@@ -42,7 +42,7 @@ def ours(logits: Tensor, masks: Tensor, weights: Tensor | None) -> tuple[Tensor,
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS_K])
 @pytest.mark.parametrize(
-    ("coarse", "fine"), [((4, 4), (64, 64)), ((5, 7), (33, 50)), ((8, 9), (8, 9)), ((1, 1), (9, 9))]
+    ("coarse", "fine"), [((4, 4), (64, 64)), ((5, 7), (33, 50)), ((8, 9), (8, 9)), ((1, 1), (9, 9)), ((13, 3), (97, 7))]
 )
 @pytest.mark.parametrize("block_bytes", [1, 4 * 5 * 50 * 7, 2**30])
 def test_loss_and_gradient_are_those_of_enlarging_first(

@@ -13,7 +13,7 @@ from core.model.fast import convolutions
 from core.model.fast.convolutions import DilatedConv2d, convolve_by_taps, probe_time, taps_are_faster, weights_gradient
 from core.model.fast.inference import ready_to_predict
 from core.model.fast.packed import can_pack
-from core.model.fast.pooling_branch import TrainedASPP
+from core.model.fast.pooling_branch import SpatialMean, TrainedASPP
 
 
 def tensors(size: tuple[int, int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Conv2d]:
@@ -177,3 +177,16 @@ def test_aspp_adds_its_pooling_branch_as_torchvision_s_does() -> None:
         torch.testing.assert_close(number, expected, rtol=1e-3, atol=1e-4)
     own.load_state_dict(plain.state_dict())
     assert torch.equal(plain.eval()(features), own.eval()(features))
+
+
+def test_the_gradient_of_a_spatial_mean_is_torch_s_and_lies_as_the_other_gradients_do() -> None:
+    images_NCHW = torch.randn(2, 5, 4, 6).contiguous(memory_format=torch.channels_last)
+    gradients = []
+    for mean in (SpatialMean(1), nn.AdaptiveAvgPool2d(1)):
+        images = images_NCHW.clone(memory_format=torch.preserve_format).requires_grad_()
+        means_NC11 = mean(images)
+        assert torch.equal(means_NC11, F.adaptive_avg_pool2d(images_NCHW, 1))
+        (gradient,) = torch.autograd.grad((means_NC11**2).sum(), images)
+        gradients.append(gradient)
+    assert torch.equal(*gradients)
+    assert gradients[0].is_contiguous(memory_format=torch.channels_last)

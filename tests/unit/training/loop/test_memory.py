@@ -149,4 +149,6 @@ def test_what_is_kept_is_given_back_now_and_then_and_in_the_end(monkeypatch: pyt
         with kept.during_step():
             pass
         assert asked.count((0,)) == 1
-    assert asked.count((0,)) == 2
+        assert list(kept.keeping(iter("ab"))) == ["a", "b"]
+        assert asked.count((0,)) == 4, "once for each item, and at the end of them"
+    assert asked.count((0,)) == 5
