@@ -53,7 +53,8 @@ def train(kind: str, folder: str) -> None:
         model = report_model(dataset.num_classes)
         train_epoch = report_loop(dataset.split("train"), model, SIZE_PX, BATCH_SIZE, device)
     else:
-        loop = our_loop(dataset, precision=kind, output_stride=8, batch_size=BATCH_SIZE)
+        settings = {"precision": kind, "output_stride": 8, "batch_size": BATCH_SIZE}
+        loop = our_loop(dataset.split("train"), dataset, settings)
         prepare(loop)
         train_epoch = epochs_of(loop, 1)
     for _ in range(2):
