@@ -36,7 +36,8 @@ __version__ = "0.1.0"
 # share two cores they take the core from the thread they wait for: 3 to 5 times slower. Threads that sleep at once take
 # a quarter longer on two free cores, as operations of a tenth of a millisecond follow each other; those that spin for a
 # few microseconds do not (GNU's OpenMP, which torch has on Linux; dev/LOG.md).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 dynamo.leave_for_later()

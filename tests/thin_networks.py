@@ -63,7 +63,8 @@ def make_networks_thin(patch: "pytest.MonkeyPatch") -> None:
     patch.setattr(architectures, "deeplabv3_mobilenet_v3_large", build)
     patch.setattr(deeplabv3, "DeepLabHead", ThinHead)
     patch.setattr(architectures, "DeepLabHead", ThinHead)
-    patch.setitem(LAST_FROZEN_STAGES["early"], MOBILENET, "4")
+    for freeze, stage in (("early", "4"), ("middle", "4"), ("most", "5")):
+        patch.setitem(LAST_FROZEN_STAGES[freeze], MOBILENET, stage)
     patch.setattr(efficientnet, "STAGES", THIN_STAGES)
     patch.setattr(architectures, "NUM_AUX_FEATURES", THIN_STAGES[4][-1])
     patch.setattr(architectures, "NUM_FEATURES", THIN_STAGES[-1][-1])

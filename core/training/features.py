@@ -1,14 +1,14 @@
-"""Features of a frozen backbone, computed once for every photo and stored: an epoch then trains the head alone.
+"""Features of a backbone's frozen stages, computed once for every photo and stored: epochs train what follows them.
 
     cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): N photos in F forms; KEY hashes the
-                                       backbone's weights, the pixels and the forms
+                                       stages' weights, the pixels and the forms
 
-A photo's forms are itself and, if training flips photos, its mirror image; with random scales, its augmentations of the
-first `NUM_AUGMENTED` epochs. bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a form.
+A photo's forms are itself or, with random scales, the first `NUM_SCALED` ones that are drawn for it; each also mirrored
+if training flips photos. bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a form.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -53,28 +53,32 @@ class Backbone:
         return bits
 
 
-NUM_AUGMENTED = 8
-"""Forms of a photo where training scales photos at random: those of so many epochs."""
+SCHEMA = 1
+"""Incremented when the same augmentation is drawn otherwise: ids are augmented when they are asked for."""
+
+NUM_SCALED = 4
+"""Random scales of a photo that are stored; on VOC's animals twice as many score no better (dev/LOG.md)."""
+
+PIXELS_AT_ONCE = 8 * 256**2
+"""As many photos go through the stages at once as have so many: one at a time takes twice as long on two cores."""
 
 
 class FeaturePairs:
     """Features and ids by index, in place of the photos and ids of `SquarePairs`; computed each time until stored.
 
-    With the `transform` of a training, each photo has several forms, drawn from `seed`.
+    For a `training`, each photo has several forms, drawn from its seed; of random scales no more than it has epochs.
     """
 
     def __init__(
-        self,
-        pairs: SquarePairs,
-        backbone: Callable[[], Backbone],
-        transform: TrainingTransform | None = None,
-        seed: int = 0,
+        self, pairs: SquarePairs, backbone: Callable[[], Backbone], training: TrainingConfig | None = None
     ) -> None:
         self.pairs = pairs
         self.samples = pairs.samples
-        self.transform = transform or TrainingTransform(pairs.image_size)
+        self.transform = transform_of(training) if training else TrainingTransform(pairs.image_size)
         self._make_backbone = backbone
-        self._seed = seed
+        self._seed, num_epochs = (training.seed, training.epochs) if training else (0, 1)
+        self._num_scaled = min(NUM_SCALED, num_epochs) if self.transform.has_scales else 1
+        self._num_sides = 2 if self.transform.has_flips else 1
         self._features_NFhwC: NDArray[np.uint16] | None = None
 
     def __len__(self) -> int:
@@ -84,30 +88,29 @@ class FeaturePairs:
     @property
     def num_forms(self) -> int:
         """The number of forms of each photo."""
-        return NUM_AUGMENTED if self.transform.has_scales else 2 if self.transform.has_flips else 1
+        return self._num_scaled * self._num_sides
 
-    def form_of(self, epoch: int) -> int:
+    def form_in(self, epoch: int) -> int:
         """Return the number of the form that an epoch trains on, drawn by torch's global generator.
 
-        With random scales the first epochs train on one form after the other, so on all that they would train on
-        without storing.
+        Of random scales, each of the first epochs has its own, later ones draw one of them.
         """
-        if not self.transform.has_scales:
-            return int(self.transform.draws_flip())
-        return epoch - 1 if epoch <= NUM_AUGMENTED else int(torch.randint(0, NUM_AUGMENTED, ()))
+        number = 0
+        if self.transform.has_scales:
+            number = epoch - 1 if epoch <= NUM_SCALED else int(torch.randint(0, NUM_SCALED, ()))
+        return number * self._num_sides + int(self.transform.draws_flip())
 
     def _augmentation(self, index: int, form: int) -> Augmentation:
-        if not self.transform.has_scales:
-            return Augmentation(self.pairs.image_size, 0, 0, is_flipped=form == 1)
-        with seeded(self._seed, form + 1, index):
-            return self.transform.draw()
+        number, side = divmod(form, self._num_sides)
+        with seeded(self._seed, number + 1, index):
+            return self.transform.draw()._replace(is_flipped=side == 1)
 
     def pair(self, index: int, form: int = 0) -> tuple[Tensor, Tensor]:
         """Return the features of a photo in one of its forms, bf16 (C, h, w), and its ids, uint8 (S, S)."""
-        _, mask_SS = self.pairs[index]
+        photo_3SS, mask_SS = self.pairs[index]
         stored_NFhwC = self._features_NFhwC
-        bits_hwC = self._compute(index, [form])[0] if stored_NFhwC is None else np.array(stored_NFhwC[index, form])
-        features_hwC = torch.from_numpy(bits_hwC).view(torch.bfloat16)
+        bits_hwC = self._compute(photo_3SS, index, [form])[0] if stored_NFhwC is None else stored_NFhwC[index, form]
+        features_hwC = torch.from_numpy(np.array(bits_hwC)).view(torch.bfloat16)
         return features_hwC.permute(2, 0, 1), self.transform.mask_as(self._augmentation(index, form), mask_SS)
 
     def open_cached(self) -> bool:
@@ -121,7 +124,7 @@ class FeaturePairs:
 
     def hold(self, count: int) -> None:
         """Compute `count` features into memory and use them for all photos and forms: enough to time a step."""
-        some_NhwC = np.concatenate([self._compute(index, [0]) for index in range(min(count, len(self)))])
+        some_NhwC = np.stack([self.all_forms(index)[0] for index in range(min(count, len(self)))])
         rows_NFhwC = some_NhwC[np.arange(len(self)) % len(some_NhwC), None]
         self._features_NFhwC = np.broadcast_to(rows_NFhwC, (len(self), self.num_forms, *some_NhwC.shape[1:]))
 
@@ -133,15 +136,15 @@ class FeaturePairs:
         if array_cache.make_room(place.parent, self.nbytes):
             # The disk may still fill up, and another process may have stored the same features meanwhile.
             with suppress(OSError), new_folder(place) as folder:
-                shape = (len(self), *self._all_forms(0).shape)
-                rows = map(self._all_forms, range(len(self)))
+                shape = (len(self), *self.all_forms(0).shape)
+                rows = map(self.all_forms, range(len(self)))
                 yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, rows)
             self.open_cached()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all stored features."""
-        return len(self) * self.num_forms * self._compute(0, [0]).nbytes
+        return len(self) * self.all_forms(0).nbytes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -153,24 +156,26 @@ class FeaturePairs:
     def _backbone(self) -> Backbone:
         return self._make_backbone()
 
-    def _all_forms(self, index: int) -> NDArray[np.uint16]:
-        """Return the features of all forms of a photo; one at a time takes nearly twice as long on two cores."""
-        return self._compute(index, range(self.num_forms))
-
-    def _compute(self, index: int, forms: Iterable[int]) -> NDArray[np.uint16]:
+    def all_forms(self, index: int) -> NDArray[np.uint16]:
+        """Compute the features of all forms of a photo, the bits of bf16: uint16, shape (F, h, w, C)."""
         photo_3SS, _ = self.pairs[index]
+        step = max(1, PIXELS_AT_ONCE // self.pairs.image_size**2)
+        forms = range(self.num_forms)
+        return np.concatenate([self._compute(photo_3SS, index, forms[at : at + step]) for at in forms[::step]])
+
+    def _compute(self, photo_3SS: Tensor, index: int, forms: Sequence[int]) -> NDArray[np.uint16]:
         pictures = [self.transform.photo_as(self._augmentation(index, form), photo_3SS) for form in forms]
         return self._backbone.features(torch.stack(pictures))
 
     def _place(self) -> Path:
         asked = f"{self.pairs.place().name} {self.num_forms} {self._backbone.key}"
         if self.transform.has_scales:
-            asked += f" {self._seed} {self.transform.scales}"
+            asked += f" {SCHEMA} {self._num_sides} {self._seed} {self.transform.scales}"
         return home() / "cache" / "features" / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
 class TrainingFeatures(TrainingPairs):
-    """Features and ids by (epoch, index): one of the photo's forms, mirrored where `TrainingPairs` would mirror it."""
+    """Features and ids by (epoch, index), in one of the photo's forms."""
 
     def __init__(self, features: FeaturePairs, seed: int) -> None:
         super().__init__(features.pairs, features.transform, seed)
@@ -187,7 +192,7 @@ class TrainingFeatures(TrainingPairs):
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = key
         with seeded(self._seed, *key):
-            form = self._features.form_of(epoch)
+            form = self._features.form_in(epoch)
         features_Chw, mask_SS = self._features.pair(index, form)
         return features_Chw.permute(1, 2, 0), mask_SS  # as stored, so that a batch is in `channels_last`
 
@@ -209,7 +214,7 @@ def training_batches(
 ) -> TrainingBatches:
     """Return this process's part of the batches on `device`; photos stay on `resident_on` (`memory.residence`)."""
     part = (world.rank, world.size)
-    if isinstance(source, FeaturePairs):  # memory-mapped: loader processes would have no work
+    if isinstance(source, FeaturePairs):  # memory-mapped: loader processes would have little work
         features = TrainingFeatures(source, config.seed)
         return TrainingBatches(features, batch_size, 0, config.seed, part, device)
     pairs = TrainingPairs(source, transform_of(config), config.seed, resident_on)

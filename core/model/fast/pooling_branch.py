@@ -3,7 +3,7 @@
 That branch gives each channel one number for a whole photo. torchvision spreads it over the map, and the projection
 multiplies the same numbers at each pixel: a fifth of its products. Here the projection's part for that branch is
 computed once for a photo and added, which is the same but for rounding. In bf16 the sum would be rounded once more.
-Not on a GPU, where it was not measured.
+A GPU, where it was not measured, computes torchvision's own.
 """
 
 from typing import Any

@@ -278,11 +278,14 @@ class _Bench:
         """Return the seconds to compute the features of all photos, 0 where none are stored."""
         if not self._loop.features:
             return 0.0
-        store = self._features_of(self._loop.train_pairs)  # which prepares the backbone
+        store = self._loop.features
+        num_timed = min(FEATURES, len(store))
+        store.all_forms(0)  # prepares the backbone
         began_s = self._clock()
-        store.hold(FEATURES)
-        num_pictures = self._loop.features.num_forms * len(self.train_samples) + len(self.val_samples)
-        return num_pictures * (self._clock() - began_s) / min(FEATURES, len(store))
+        for index in range(num_timed):
+            store.all_forms(index)
+        num_pictures = len(self.train_samples) + len(self.val_samples) / store.num_forms
+        return num_pictures * (self._clock() - began_s) / num_timed
 
     def time_checkpoint(self) -> float:
         """Return the seconds to write last.pt and open it again, in a temporary folder."""

@@ -21,7 +21,7 @@ from core.training.estimate.stored_estimates import Alternative, Estimate, Parts
 from core.training.estimate.timing import Clock, Costs, Limits
 from core.training.loop.trial import training_device
 from core.training.settings.config import TrainingConfig, with_settings
-from core.training.settings.fitting import EFFICIENTNET
+from core.training.settings.fitting import EFFICIENTNET, MOBILENET
 
 TOTAL_S = 80.0
 """Time for the whole estimate. Alternatives that do not fit are left out; the last one may take a little longer."""
@@ -38,9 +38,12 @@ BEST_SHARE = 0.5
 PREFLIGHT_PHOTOS = 2
 """Validation photos in the preflight, beside a step and a checkpoint."""
 
-MOBILENET = "deeplabv3_mobilenet_v3_large"
-SMALL_BACKBONES = (MOBILENET, "deeplabv3_efficientnet_lite0")
+SMALL_BACKBONES = (MOBILENET, EFFICIENTNET)
 SMALLEST_IMAGE_PX = 32
+
+NEXT_FROZEN = {"none": "middle", "early": "middle", "middle": "most"}
+TRAINED = {"middle": "Last two stages and head", "most": "Last stage and head", "backbone": "Head"}
+"""What is trained, by the value of `freeze`."""
 
 
 class OtherWork:
@@ -219,6 +222,7 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
 
 
 def _stored_features(config: TrainingConfig) -> Change:
+    freeze = NEXT_FROZEN.get(config.freeze, "backbone") if config.architecture == EFFICIENTNET else "backbone"
     if config.init == "random":
         gives_up = (
             "Nearly everything: the backbone would stay as random as it starts. It makes sense only from a trained "
@@ -226,16 +230,16 @@ def _stored_features(config: TrainingConfig) -> Change:
         )
     else:
         gives_up = (
-            "What the backbone could learn from these photos. Little where they look like those it was trained on, "
-            "much where they do not, as with scans or drawings."
+            "What the frozen stages could learn from these photos. Little where they look like those they were "
+            "trained on, much where they do not, as with scans or drawings."
         )
+    if config.has_random_scale:
+        gives_up += " Of each photo there are four random scales, not a new one in each epoch."
     if config.aux_weight:
         gives_up += " The auxiliary head goes too."
-    has_last_stage = config.architecture == EFFICIENTNET and config.freeze in ("none", "early", "middle")
-    wanted = {"freeze": "most" if has_last_stage else "backbone", "store_features": True, "aux_weight": 0.0}
+    wanted = {"freeze": freeze, "store_features": True, "aux_weight": 0.0}
     changes = {name: value for name, value in wanted.items() if getattr(config, name) != value}
-    trained = "Last stage and head" if has_last_stage else "Head"
-    return Change(f"{trained} on stored features", changes, gives_up)
+    return Change(f"{TRAINED[freeze]} on stored features", changes, gives_up)
 
 
 def _alternative(change: Change, parts: Parts, chosen: Parts) -> Alternative:

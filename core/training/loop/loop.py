@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.classes import Classes
 from core.data.dataset import Sample
+from core.data.loading import array_cache
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.loading.loader import Waiting
 from core.data.seeding import fraction_of, mixed_seed
@@ -29,7 +30,7 @@ from core.model.predict.predictor import Predictor, mask_precision
 from core.model.weights.initial import start_from
 from core.training.distributed import ALONE, Order, World
 from core.training.evaluation import evaluate
-from core.training.features import Backbone, FeaturePairs, HeadPredictor, training_batches, transform_of
+from core.training.features import Backbone, FeaturePairs, HeadPredictor, training_batches
 from core.training.loop import memory
 from core.training.loop.optimization import learning_rate_factor
 from core.training.loop.progress import RECORD_EVERY_S, RunProgress, StepClock
@@ -77,7 +78,7 @@ class TrainingLoop:
         )
         self.features = self.features_val = None
         if config.store_features:
-            self.features = FeaturePairs(self.train_pairs, lambda: self.backbone, transform_of(config), config.seed)
+            self.features = FeaturePairs(self.train_pairs, lambda: self.backbone, config)
             self.features_val = FeaturePairs(self.val_pairs, lambda: self.backbone)
         self.results: list[ImageResult] = []
         self.number_format = self.precision
@@ -145,6 +146,8 @@ class TrainingLoop:
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
         self.world.order(Order.TRAIN)
+        if not all(store.open_cached() for store in self._stores):
+            self._give_up_storing()
         with self._step.heap:
             while not self.is_over:
                 started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
@@ -163,19 +166,31 @@ class TrainingLoop:
         return Backbone(frozen, self.config.image_size, self.precision)
 
     def compute_features(self) -> Iterator[tuple[int, int]]:
-        """Compute and store the features, yielding (photos done, all photos); without room for them, note that."""
-        stores = [store for store in (self.features, self.features_val) if store]
-        total = sum(map(len, stores))
-        stored = self._step.heap.keeping(chain.from_iterable(store.cache() for store in stores))
+        """Compute and store the features, yielding (photos done, all photos); without room for all, store none."""
+        missing = [store for store in self._stores if not store.open_cached()]
+        if missing and not array_cache.make_room(home() / "cache" / "features", sum(store.nbytes for store in missing)):
+            return
+        total = sum(map(len, missing))
+        stored = self._step.heap.keeping(chain.from_iterable(store.cache() for store in missing))
         with self._step.heap:
             for done, _ in enumerate(stored, start=1):
                 yield done, total
-        if not all(store.open_cached() for store in stores):
-            size = sum(store.nbytes for store in stores) / 1e9
-            self._step.notes.append(
-                f"The features of {count(total, 'photo')} take {size:.1f} GB, for which {home() / 'cache'} has no "
-                "room: each epoch computes them anew, which takes longer. Make room, or take a smaller image_size."
-            )
+
+    @property
+    def _stores(self) -> list[FeaturePairs]:
+        return [store for store in (self.features, self.features_val) if store]
+
+    def _give_up_storing(self) -> None:
+        """Train on photos instead of features that are not stored, and note it."""
+        photos, size = count(sum(map(len, self._stores)), "photo"), sum(store.nbytes for store in self._stores)
+        self._step.notes.append(
+            f"The features of {photos} take {size / 1e9:.1f} GB and were not stored: {home() / 'cache'} holds at most "
+            f"{array_cache.MAX_BYTES / 1e9:.0f} GB of them and leaves {array_cache.MARGIN_BYTES / 1e9:.0f} GB of the "
+            "disk free. Each epoch computes them anew, which takes longer; a smaller image_size takes less room."
+        )
+        self.features = self.features_val = None
+        self._step.takes_features = False
+        self._set_batch_size(self.batch_size)
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
         """Return a batch size that fits into memory, and note it; a resumed loop loads its own later."""

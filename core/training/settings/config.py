@@ -15,7 +15,7 @@ from typing import Any
 
 from core.data.geometry import GEOMETRIES, RESIZE
 from core.errors import ConfigError
-from core.training.settings.fitting import EFFICIENTNET, MOBILENET, RESNET, can_store_features, misfits
+from core.training.settings.fitting import EFFICIENTNET, MOBILENET, RESNET, misfits
 
 ARCHITECTURES = (RESNET, "deeplabv3_resnet101", MOBILENET, EFFICIENTNET)
 
@@ -147,8 +147,8 @@ class TrainingConfig:
         "none",
         "Freeze",
         "Do not train these weights and BatchNorm statistics: the backbone's early stages, which find edges and "
-        "textures, all stages but the last two (middle) or the last (most), or the whole backbone. Of a ResNet, "
-        "early, middle and most all leave its last stage.",
+        "textures, all stages but the last two (middle) or the last (most), or the whole backbone. ResNets have "
+        "no such parts: early, middle and most all leave the last stage.",
         choices=("none", "early", "middle", "most", "backbone"),
     )
     freeze_batchnorm: bool = MODEL(
@@ -161,8 +161,8 @@ class TrainingConfig:
         default=False,
         label="Store the backbone's features",
         help_text="Compute the frozen stages' output for every photo once, on disk, and train the other stages on it, "
-        "up to many times as fast. Of flips both are stored, of random scales those of eight epochs; an auxiliary head "
-        "does not work with it.",
+        "which is faster the fewer they are. Flips are stored too, and four random scales of each photo, which all "
+        "epochs then share; an auxiliary head does not work with it.",
     )
     precision: str = MACHINE(
         "auto",
@@ -236,14 +236,8 @@ SETTING_TYPES: dict[str, type] = typing.get_type_hints(TrainingConfig)
 
 
 def with_settings(config: TrainingConfig, changes: Mapping[str, Any]) -> TrainingConfig:
-    """Return a copy with some settings changed; an unknown name or a bad value raises `ConfigError`.
-
-    Features that can no longer be stored are not: storing them is a matter of speed, and presets do it.
-    """
-    values = {**config.as_dict(), **changes}
-    if "store_features" not in changes and not can_store_features(values["freeze"], values["aux_weight"]):
-        values["store_features"] = False
-    return from_dict(values)
+    """Return a copy with some settings changed; an unknown name or a bad value raises `ConfigError`."""
+    return from_dict({**config.as_dict(), **changes})
 
 
 def from_dict(settings: Mapping[str, Any]) -> TrainingConfig:

@@ -29,11 +29,6 @@ class Misfit(NamedTuple):
         return f"{self.why}; {self.remedy}."
 
 
-def can_store_features(freeze: str, aux_weight: float) -> bool:
-    """Return whether some stages stay as they are, and the loss reads none of them."""
-    return freeze != "none" and aux_weight == 0
-
-
 def misfits(config: Any) -> Iterator[Misfit]:
     """Yield what does not fit in the settings that `config` has as attributes; changes made meanwhile count."""
     if 0 < config.batch_size < LEAST_BATCH_SIZE:
@@ -48,9 +43,9 @@ def misfits(config: Any) -> Iterator[Misfit]:
     if config.architecture != EFFICIENTNET and config.init == "starter":
         why = f"init is starter, a {EFFICIENTNET}, but architecture is {config.architecture}"
         yield Misfit(why, "change one of them", {"init": "auto"}, {"architecture": EFFICIENTNET})
-    if config.store_features and not can_store_features(config.freeze, config.aux_weight):
-        changes = {"aux_weight": 0.0} | ({"freeze": "backbone"} if config.freeze == "none" else {})
-        changes = {name: value for name, value in changes.items() if getattr(config, name) != value}
+    needed = {"aux_weight": 0.0} | ({"freeze": "backbone"} if config.freeze == "none" else {})
+    changes = {name: value for name, value in needed.items() if getattr(config, name) != value}
+    if config.store_features and changes:
         why = "store_features=true needs freeze=early, middle, most or backbone, and aux_weight=0"
         yield Misfit(why, "change them, or set store_features=false", changes, {"store_features": False})
 

@@ -11,11 +11,11 @@ import torch
 from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.data.loading import array_cache
-from core.data.loading.loader import TrainingPairs
+from core.data.loading.loader import seeded
 from core.data.loading.transforms import normalize
 from core.errors import ConfigError
 from core.model.architectures import split_backbone
-from core.training.features import NUM_AUGMENTED, FeaturePairs, HeadPredictor, TrainingFeatures, transform_of
+from core.training.features import NUM_SCALED, FeaturePairs, HeadPredictor, TrainingFeatures, transform_of
 from core.training.loop.loop import TrainingLoop
 from core.training.run.records import Epoch, Record, Warned
 from core.training.settings.config import TrainingConfig, with_settings
@@ -57,15 +57,18 @@ SCALED = {"scale_min": 0.5, "scale_max": 1.5}
 
 @pytest.mark.parametrize("settings", [{"flip": False}, {}, SCALED, SCALED | {"flip": False}])
 def test_features_are_those_of_the_backbone_in_bf16(data: Path, settings: dict[str, Any]) -> None:
-    """Of the photo and its mirror image; with random scales, of what the first epochs would train on without them."""
+    """Of the photo and its mirror image; with random scales, those of the first epochs, each also mirrored."""
     loop = loop_on(data, **settings)
     store = features_of(loop)
     list(loop.compute_features())
-    photo_3SS, ids_SS = loop.train_pairs[3]
-    forms = [(photo_3SS, ids_SS), (photo_3SS.flip(-1), ids_SS.flip(-1))][: 1 + loop.config.flip]
-    if loop.config.has_random_scale:
-        augmented = TrainingPairs(loop.train_pairs, transform_of(loop.config), loop.config.seed)
-        forms = [augmented[epoch, 3] for epoch in range(1, NUM_AUGMENTED + 1)]
+    transform, forms = transform_of(loop.config), []
+    for epoch in range(1, loop.config.epochs + 1 if transform.has_scales else 2):
+        with seeded(loop.config.seed, epoch, 3):
+            drawn = transform.draw()
+        for is_flipped in (False, True)[: 1 + transform.has_flips]:
+            form = drawn._replace(is_flipped=is_flipped)
+            photo_3SS, ids_SS = loop.train_pairs[3]
+            forms.append((transform.photo_as(form, photo_3SS), transform.mask_as(form, ids_SS)))
     assert store.num_forms == len(forms)
     backbone = loop.model.backbone.eval()
     for number, (picture_3SS, expected_SS) in enumerate(forms):
@@ -77,17 +80,20 @@ def test_features_are_those_of_the_backbone_in_bf16(data: Path, settings: dict[s
         assert torch.equal(mask_SS, expected_SS)
 
 
-def test_with_random_scales_the_first_epochs_have_their_own_form_and_later_ones_any(data: Path) -> None:
-    store = features_of(loop_on(data, **SCALED))
+def test_with_random_scales_the_first_epochs_have_their_own_forms_and_later_ones_any(data: Path) -> None:
+    store = features_of(loop_on(data, **SCALED | {"epochs": 9}))
     list(store.cache())
     pairs = TrainingFeatures(store, seed=0)
 
     def features_in(epochs: Iterable[int]) -> list[list[float]]:
         return [pairs[epoch, 2][0].permute(2, 0, 1).flatten().tolist() for epoch in epochs]
 
-    forms = [store.pair(2, form)[0].flatten().tolist() for form in range(NUM_AUGMENTED)]
-    assert features_in(range(1, NUM_AUGMENTED + 1)) == forms
-    later = features_in(range(NUM_AUGMENTED + 1, 80))
+    forms = [store.pair(2, form)[0].flatten().tolist() for form in range(store.num_forms)]
+    assert len(forms) == 2 * NUM_SCALED
+    sides = [forms[2 * number : 2 * number + 2] for number in range(NUM_SCALED)]
+    first = features_in(range(1, NUM_SCALED + 1))
+    assert all(features in both for features, both in zip(first, sides, strict=True))
+    later = features_in(range(NUM_SCALED + 1, 80))
     assert all(form in later for form in forms)
     assert all(features in forms for features in later)
 
@@ -105,14 +111,31 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
 
 
 @pytest.mark.parametrize(
-    "settings", [{"seed": 1}, {"image_size": 32}, {"geometry": "fit"}, {"flip": False}, {"freeze": "early"}, SCALED]
+    ("first", "second"),
+    [
+        ({}, {"seed": 1}),
+        ({}, {"image_size": 32}),
+        ({}, {"geometry": "fit"}),
+        ({}, {"flip": False}),
+        ({}, {"freeze": "early"}),
+        ({}, SCALED),
+        (SCALED, SCALED | {"scale_max": 1.4}),
+        (SCALED | {"epochs": 2}, SCALED | {"epochs": 4, "flip": False}),  # four forms both
+    ],
 )
 def test_other_weights_sizes_geometries_flips_scales_or_stages_are_other_features(
-    data: Path, settings: dict[str, Any]
+    data: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    loop = loop_on(data)
+    list(loop_on(data, **first).compute_features())
+    assert features_of(loop_on(data, **first)).open_cached()
+    assert not features_of(loop_on(data, **second)).open_cached()
+
+
+def test_another_seed_draws_other_scales_for_the_same_weights(data: Path) -> None:
+    loop = loop_on(data, **SCALED)
     list(loop.compute_features())
-    assert not features_of(loop_on(data, **settings)).open_cached()
+    other = with_settings(loop.config, {"seed": 1})
+    assert not FeaturePairs(loop.train_pairs, lambda: loop.backbone, other).open_cached()
 
 
 @pytest.mark.parametrize("settings", [{}, {"freeze": "early", "freeze_batchnorm": True, "backbone_lr_mult": 0.2}])
@@ -132,21 +155,19 @@ def test_it_is_the_training_without_storing_but_for_rounding(data: Path, setting
         assert torch.equal(value, others[key]), key
 
 
-@pytest.mark.parametrize("settings", [{}, SCALED | {"epochs": 2}])
-def test_without_room_a_run_says_what_it_would_take_and_trains_the_same_bit_for_bit(
+@pytest.mark.parametrize("settings", [{}, SCALED])
+def test_without_room_a_run_says_so_and_trains_as_without_storing(
     data: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    computed, stored = loop_on(data, **settings), loop_on(data, **settings)
-    with monkeypatch.context() as patch:
-        patch.setattr(array_cache, "make_room", lambda *_: False)
-        assert list(computed.compute_features()) == []
-        records = trained(computed)
+    monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
+    loop, computed = loop_on(data, **settings), loop_on(data, store_features=False, **settings)
+    assert list(loop.compute_features()) == []
+    records = trained(loop)
     (note,) = [record.message for record in records if isinstance(record, Warned)]
-    assert re.search(r"The features of 11 photos take 0\.0 GB, .* no room: each epoch computes them anew", note)
-    list(stored.compute_features())
+    assert re.search(r"The features of 11 photos take 0\.0 GB and were not stored: .* at most 16 GB", note)
     results = [
         [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(each)]
-        for each in (records, trained(stored))
+        for each in (records, trained(computed))
     ]
     assert results[0] == results[1]
 
@@ -167,7 +188,6 @@ def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze
 
 
 @pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}])
-def test_what_changes_with_every_epoch_is_not_stored_and_asking_for_it_is_an_error(settings: dict[str, Any]) -> None:
-    assert not with_settings(CONFIG, settings).store_features
+def test_what_changes_with_every_step_cannot_be_stored(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="store_features=true needs freeze=early, middle, most or backbone, and aux"):
-        with_settings(CONFIG, settings | {"store_features": True})
+        with_settings(CONFIG, settings)

@@ -124,6 +124,7 @@ def test_what_is_chosen_already_is_no_alternative() -> None:
     [
         ({"freeze": "backbone"}, "Head", {}),
         ({}, "Head", {"freeze": "backbone"}),
+        ({"architecture": EFFICIENTNET, "freeze": "early"}, "Last two stages and head", {"freeze": "middle"}),
         ({"architecture": EFFICIENTNET, "freeze": "middle"}, "Last stage and head", {"freeze": "most"}),
         ({"architecture": EFFICIENTNET, "freeze": "most"}, "Head", {"freeze": "backbone"}),
     ],
@@ -137,6 +138,7 @@ def test_stored_features_leave_out_what_cannot_be_stored_and_train_what_is_left(
     assert change.label == f"{label} on stored features"
     assert change.changes == changes | {"store_features": True, "aux_weight": 0.0}
     assert with_settings(config, change.changes).store_features
+    assert "four random scales" in change.gives_up
     assert "The auxiliary head goes too" in change.gives_up
 
 
