@@ -1,15 +1,18 @@
 """Segmenting one photo of VOC's size: `python -m core bench inference`.
 
-DeepLabV3-ResNet50 at output stride 8, 520 px, a photo of 500 x 375 px, from the photo to its mask. Against eager fp32
-torchvision doing the same, and against ONNX Runtime (`requirements-onnx.txt`) and OpenVINO (`pip install openvino`)
-where they are installed, which resize the photo and upsample the logits as torchvision does. In turn, medians.
+DeepLabV3-ResNet50 at output stride 8, 520 px, and the starter at 320 px (`light`), a photo of 500 x 375 px, from the
+photo to its mask. Against eager fp32 torchvision doing the same, and against ONNX Runtime (`requirements-onnx.txt`) and
+OpenVINO (`pip install openvino`) where they are installed, which resize the photo and upsample the logits as
+torchvision does. In turn, medians.
 """
 
+import copy
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,51 +28,87 @@ from core.model.architectures import build_model
 from core.model.checkpoint.checkpoint_file import open_checkpoint
 from core.model.device import choose_device, choose_precision
 from core.model.predict.predictor import Predictor
+from core.model.weights.starter import starter_file
 from tests.bench._rounds import Act, median_seconds, print_figures
 
 SIZE_PX = 520
 PHOTO_SIZE = (500, 375)
 NUM_CLASSES = 21
 ROUNDS = 5
+LIGHT_ROUNDS = 21
 
 CHECKPOINT = os.environ.get("BENCH_CHECKPOINT", "")
-"""A trained DeepLabV3-ResNet50 of VOC's classes: how many pixels bf16 keeps depends on how sure a model is."""
+"""A trained DeepLabV3-ResNet50 of VOC's classes: how many pixels bf16 keeps depends on how sure a model is. One that
+was exported with `--int8` is timed in int8 too."""
 
 Segment = Callable[[Image.Image], np.ndarray]
 
 
+class Case(NamedTuple):
+    """A model, the side of its square in pixels, and its calibration for int8, empty if it has none."""
+
+    model: nn.Module
+    size_px: int
+    int8: Mapping[str, Sequence[float]]
+    rounds: int
+
+
 def main() -> None:
     """Time single photos, then print them."""
-    device = choose_device()
-    model = steady_model()
+    figures: dict[str, float] = {}
+    ratios: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         photo = drawn_photo(Path(folder))
-        eager = eager_torchvision(model, device)
-        ours: dict[str, Segment] = {}
-        for precision in ("fp32", *(["bf16"] if choose_precision("auto", device) == "bf16" else [])):
-            predictor = Predictor(model, image_size=SIZE_PX, device=device, precision=precision)
-            ours[precision] = lambda photo, predictor=predictor: predictor.predict(photo).mask_HW  # type: ignore[misc]
-        others = peers(model, Path(folder))
-        everybody = {"torchvision_fp32": eager} | ours | others
-        acts: dict[str, Act] = {name: lambda segment=segment: segment(photo) for name, segment in everybody.items()}  # type: ignore[misc]
-        seconds = median_seconds(acts, ROUNDS)
-        truth_HW = eager(photo)
-        same = {name: float((segment(photo) == truth_HW).mean()) for name, segment in (ours | others).items()}
-    figures = {f"{name}_s": value for name, value in seconds.items()}
-    figures |= {f"{name}_same_pixels": share for name, share in same.items()}
-    yardstick = seconds["torchvision_fp32"]
-    ratios = {name: yardstick / seconds[name] for name in ours}
-    ratios |= {f"{name}_over_{peer}": seconds[peer] / seconds[name] for name in ours for peer in others}
+        for prefix, case in (("", steady_case()), ("light_", starter_case())):
+            of_case, ratios_of_case = measured(case, photo, Path(folder))
+            figures |= {f"{prefix}{name}": value for name, value in of_case.items()}
+            ratios |= {f"{prefix}{name}": value for name, value in ratios_of_case.items()}
     print_figures("inference", figures, ratios)
 
 
+def measured(case: Case, photo: Image.Image, folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the seconds and shares of equal pixels of a case, and how many times faster ours are than the others."""
+    device = choose_device()
+    eager = eager_torchvision(case.model, device, case.size_px)
+    precisions = ["fp32"]
+    precisions += ["bf16"] if choose_precision("auto", device) == "bf16" else []
+    precisions += ["int8"] if case.int8 else []
+    ours: dict[str, Segment] = {}
+    for precision in precisions:
+        int8 = case.int8 if precision == "int8" else None
+        predictor = Predictor(case.model, image_size=case.size_px, device=device, precision=precision, int8=int8)
+        ours[precision] = lambda photo, predictor=predictor: predictor.predict(photo).mask_HW  # type: ignore[misc]
+    others = peers(case.model, case.size_px, folder)
+    everybody = {"torchvision_fp32": eager} | ours | others
+    acts: dict[str, Act] = {name: lambda segment=segment: segment(photo) for name, segment in everybody.items()}  # type: ignore[misc]
+    seconds = median_seconds(acts, case.rounds)
+    truth_HW = eager(photo)
+    figures = {f"{name}_s": value for name, value in seconds.items()}
+    figures |= {
+        f"{name}_same_pixels": float((segment(photo) == truth_HW).mean()) for name, segment in (ours | others).items()
+    }
+    ratios = {name: seconds["torchvision_fp32"] / seconds[name] for name in ours}
+    ratios |= {f"{name}_over_{peer}": seconds[peer] / seconds[name] for name in ours for peer in others}
+    return figures, ratios
+
+
+def steady_case() -> Case:
+    """Return `steady_model` at 520 px, with its calibration."""
+    int8 = open_checkpoint(Path(CHECKPOINT)).meta.int8 if CHECKPOINT else {}
+    return Case(steady_model(), SIZE_PX, int8, ROUNDS)
+
+
+def starter_case() -> Case:
+    """Return the starter at its own size."""
+    opened = open_checkpoint(starter_file())
+    return Case(opened.build().eval(), opened.meta.image_size, {}, LIGHT_ROUNDS)
+
+
 def steady_model() -> nn.Module:
-    """Return the model of `BENCH_CHECKPOINT`, else one with random weights whose classes differ."""
-    torch.manual_seed(0)
+    """Return the model of `BENCH_CHECKPOINT`, else a DeepLabV3-ResNet50 with random weights whose classes differ."""
     if CHECKPOINT:
-        trained = build_model("deeplabv3_resnet50", NUM_CLASSES).eval()
-        trained.load_state_dict(open_checkpoint(Path(CHECKPOINT)).state)
-        return trained
+        return open_checkpoint(Path(CHECKPOINT)).build().eval()
+    torch.manual_seed(0)
     model = build_model("deeplabv3_resnet50", NUM_CLASSES).train()
     with torch.no_grad():
         for _ in range(3):  # statistics that belong to the weights
@@ -84,24 +123,23 @@ def drawn_photo(folder: Path) -> Image.Image:
     return read_photo(sample.photo).resize(PHOTO_SIZE)
 
 
-def eager_torchvision(model: nn.Module, device: torch.device) -> Segment:
+def eager_torchvision(model: nn.Module, device: torch.device, size_px: int) -> Segment:
     """Return what segments a photo as torchvision's documentation does: eager, fp32, contiguous."""
-    plain = build_model("deeplabv3_resnet50", NUM_CLASSES).to(device).eval()
-    plain.load_state_dict(model.state_dict())
+    plain = copy.deepcopy(model).to(device, memory_format=torch.contiguous_format).eval()
 
     def logits_of(images_N3SS: Tensor) -> Tensor:
         with torch.no_grad():
             logits_NKSS: Tensor = plain(images_N3SS.to(device))["out"]
         return logits_NKSS
 
-    return segmenting(logits_of)
+    return segmenting(logits_of, size_px)
 
 
-def segmenting(logits_of: Callable[[Tensor], Tensor]) -> Segment:
+def segmenting(logits_of: Callable[[Tensor], Tensor], size_px: int) -> Segment:
     """Return what resizes a photo, asks for logits, upsamples them and takes the best class of each pixel."""
 
     def segment(photo: Image.Image) -> np.ndarray:
-        logits_NKSS = logits_of(normalize(photo_in_square(photo, SIZE_PX))[None])
+        logits_NKSS = logits_of(normalize(photo_in_square(photo, size_px))[None])
         size = (photo.height, photo.width)
         return F.interpolate(logits_NKSS, size, mode="bilinear", align_corners=False)[0].argmax(0).cpu().numpy()
 
@@ -121,10 +159,10 @@ class _Logits(nn.Module):
         return logits
 
 
-def peers(model: nn.Module, folder: Path) -> dict[str, Segment]:
+def peers(model: nn.Module, size_px: int, folder: Path) -> dict[str, Segment]:
     """Return OpenVINO and ONNX Runtime on the same model, where they are installed."""
     found: dict[str, Segment] = {}
-    wrapped, image_13SS = _Logits(model).eval(), torch.zeros(1, 3, SIZE_PX, SIZE_PX)
+    wrapped, image_13SS = _Logits(model).eval(), torch.zeros(1, 3, size_px, size_px)
     if importlib.util.find_spec("openvino"):
         import openvino
 
@@ -133,7 +171,8 @@ def peers(model: nn.Module, folder: Path) -> dict[str, Segment]:
         for kind in ("f32", *(["bf16"] if choose_precision("auto", torch.device("cpu")) == "bf16" else [])):
             compiled = core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": kind})
             found[f"openvino_{kind}"] = segmenting(
-                lambda images, compiled=compiled: torch.from_numpy(compiled([images.numpy()])[0])  # type: ignore[misc]
+                lambda images, compiled=compiled: torch.from_numpy(compiled([images.numpy()])[0]),  # type: ignore[misc]
+                size_px,
             )
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnxscript"):
         import onnxruntime
@@ -143,7 +182,7 @@ def peers(model: nn.Module, folder: Path) -> dict[str, Segment]:
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         found["onnxruntime_fp32"] = segmenting(
-            lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
+            lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0]), size_px
         )
     return found
 
