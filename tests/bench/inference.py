@@ -3,7 +3,7 @@
 DeepLabV3-ResNet50 at output stride 8, 520 px, and the starter at 320 px (`light`), a photo of 500 x 375 px, from the
 photo to its mask. Against eager fp32 torchvision doing the same, and against ONNX Runtime (`requirements-onnx.txt`) and
 OpenVINO (`pip install openvino`) where they are installed, which resize the photo and upsample the logits as
-torchvision does. In turn, medians.
+torchvision does, on as many threads as torch. In turn, medians.
 """
 
 import copy
@@ -167,9 +167,9 @@ def peers(model: nn.Module, size_px: int, folder: Path) -> dict[str, Segment]:
         import openvino
 
         converted = openvino.convert_model(wrapped, example_input=image_13SS)
-        core = openvino.Core()
+        core, as_many = openvino.Core(), {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
         for kind in ("f32", *(["bf16"] if choose_precision("auto", torch.device("cpu")) == "bf16" else [])):
-            compiled = core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": kind})
+            compiled = core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": kind, **as_many})
             found[f"openvino_{kind}"] = segmenting(
                 lambda images, compiled=compiled: torch.from_numpy(compiled([images.numpy()])[0]),  # type: ignore[misc]
                 size_px,
@@ -179,7 +179,9 @@ def peers(model: nn.Module, size_px: int, folder: Path) -> dict[str, Segment]:
 
         file = folder / "model.onnx"
         torch.onnx.export(wrapped, (image_13SS,), file, dynamo=True, verbose=False)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         found["onnxruntime_fp32"] = segmenting(
             lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0]), size_px
