@@ -7,7 +7,7 @@ evaluation.py   evaluates a model on whole images
 corrupted.py    evaluates a model on corrupted photos
 held_out.py     computes the figures for trust: a pass over held-out photos, and one over training photos
 trust.py        those figures as they are stored; no torch
-features.py     stored features of a frozen backbone, and training the head on them
+features.py     features of the frozen stages, stored, and the training of what follows them
 loss.py         cross-entropy without void, also of logits coarser than the mask; class weights
 loop/           the training itself
 estimate/       how long a training will take

@@ -8,6 +8,7 @@ if training flips photos. bf16 has three digits: ResNet-50 at stride 16 and 256 
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -39,7 +40,7 @@ class Backbone:
         self._device = next(frozen.parameters()).device
         self._dtype = dtype_of(precision)
         self._stages: nn.Module = ready_to_predict(frozen, (1, 3, image_size, image_size), precision=precision)
-        digest = hashlib.sha256(precision.encode())
+        digest = hashlib.sha256(f"{precision} {frozen}".encode())  # strides and rates are in its words alone
         for tensor in frozen.state_dict().values():
             digest.update(tensor.cpu().numpy().tobytes())
         self.key = digest.hexdigest()
@@ -54,13 +55,13 @@ class Backbone:
 
 
 SCHEMA = 1
-"""Incremented when the same augmentation is drawn otherwise: ids are augmented when they are asked for."""
+"""Part of the key: incremented when the same seed draws other scales."""
 
 NUM_SCALED = 4
 """Random scales of a photo that are stored; on VOC's animals twice as many score no better (dev/LOG.md)."""
 
 PIXELS_AT_ONCE = 8 * 256**2
-"""As many photos go through the stages at once as have so many: one at a time takes twice as long on two cores."""
+"""Pixels of the photos that go through the stages at once: one at a time takes twice as long on two cores."""
 
 
 class FeaturePairs:
@@ -93,12 +94,13 @@ class FeaturePairs:
     def form_in(self, epoch: int) -> int:
         """Return the number of the form that an epoch trains on, drawn by torch's global generator.
 
-        Of random scales, each of the first epochs has its own, later ones draw one of them.
+        Of random scales, each of the first epochs has its own, as it is drawn without storing; later ones draw one.
         """
+        drawn = self.transform.draw()
         number = 0
         if self.transform.has_scales:
             number = epoch - 1 if epoch <= NUM_SCALED else int(torch.randint(0, NUM_SCALED, ()))
-        return number * self._num_sides + int(self.transform.draws_flip())
+        return number * self._num_sides + int(drawn.is_flipped)
 
     def _augmentation(self, index: int, form: int) -> Augmentation:
         number, side = divmod(form, self._num_sides)
@@ -124,7 +126,7 @@ class FeaturePairs:
 
     def hold(self, count: int) -> None:
         """Compute `count` features into memory and use them for all photos and forms: enough to time a step."""
-        some_NhwC = np.stack([self.all_forms(index)[0] for index in range(min(count, len(self)))])
+        some_NhwC = np.concatenate([self._compute(self.pairs[at][0], at, [0]) for at in range(min(count, len(self)))])
         rows_NFhwC = some_NhwC[np.arange(len(self)) % len(some_NhwC), None]
         self._features_NFhwC = np.broadcast_to(rows_NFhwC, (len(self), self.num_forms, *some_NhwC.shape[1:]))
 
@@ -136,7 +138,7 @@ class FeaturePairs:
         if array_cache.make_room(place.parent, self.nbytes):
             # The disk may still fill up, and another process may have stored the same features meanwhile.
             with suppress(OSError), new_folder(place) as folder:
-                shape = (len(self), *self.all_forms(0).shape)
+                shape = (len(self), self.num_forms, *self._form_shape)
                 rows = map(self.all_forms, range(len(self)))
                 yield from array_cache.write_rows(folder / "features.npy", shape, np.uint16, rows)
             self.open_cached()
@@ -144,13 +146,27 @@ class FeaturePairs:
     @property
     def nbytes(self) -> int:
         """Bytes of all stored features."""
-        return len(self) * self.all_forms(0).nbytes
+        return len(self) * self.nbytes_of_photo
+
+    @property
+    def nbytes_of_photo(self) -> int:
+        """Bytes of all forms of a photo."""
+        return self.num_forms * math.prod(self._form_shape) * np.dtype(np.uint16).itemsize
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of a photo's features, (C, h, w)."""
-        channels, height, width = self.pair(0)[0].shape
+        height, width, channels = self._form_shape
         return channels, height, width
+
+    @cached_property
+    def _form_shape(self) -> tuple[int, ...]:
+        return self._compute(self.pairs[0][0], 0, [0]).shape[1:]
+
+    @staticmethod
+    def folder() -> Path:
+        """Return the folder of all stored features."""
+        return home() / "cache" / "features"
 
     @cached_property
     def _backbone(self) -> Backbone:
@@ -171,7 +187,7 @@ class FeaturePairs:
         asked = f"{self.pairs.place().name} {self.num_forms} {self._backbone.key}"
         if self.transform.has_scales:
             asked += f" {SCHEMA} {self._num_sides} {self._seed} {self.transform.scales}"
-        return home() / "cache" / "features" / hashlib.sha256(asked.encode()).hexdigest()[:24]
+        return self.folder() / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
 class TrainingFeatures(TrainingPairs):

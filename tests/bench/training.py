@@ -1,7 +1,7 @@
 """Training speed against the report's loop: `python -m core bench training`.
 
 Whole epochs with loading, of photos at the report's size, 256 px, in batches of 16. Ours are timed from the second
-epoch on: what is decoded, or computed by frozen stages, once for all epochs stands on its own. All in turn, medians.
+epoch on, without what is decoded, or computed by frozen stages, once for all epochs. All in turn, medians.
 The ratios are images per second over those of the report's loop, in one process; those of the light architecture are
 over eager PyTorch's of the same model in fp32 and `channels_last`. Each of its loops has a process of its own, since
 what glibc keeps for one (`core/training/loop/heap.py`) would serve the others too.

@@ -34,6 +34,13 @@ def make_room(folder: Path, nbytes: int) -> bool:
         return False
 
 
+def could_hold(folder: Path, nbytes: float) -> bool:
+    """Return whether `make_room` would find room, by the limit and what is on the disk; deletes nothing."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    freeable = sum(map(_bytes_of, folder.iterdir())) if folder.exists() else 0
+    return nbytes <= MAX_BYTES and shutil.disk_usage(existing).free + freeable > nbytes + MARGIN_BYTES
+
+
 def _bytes_of(folder: Path) -> int:
     """Return the size of a folder's files, 0 if another process deletes it meanwhile."""
     with suppress(FileNotFoundError):

@@ -24,7 +24,7 @@ class SpatialMean(nn.AdaptiveAvgPool2d):
 
     def forward(self, features_NCHW: Tensor) -> Tensor:
         """Return the means of the features."""
-        is_trained = self.training and features_NCHW.requires_grad and torch.is_grad_enabled()
+        is_trained = self.training and torch.is_grad_enabled() and features_NCHW.device.type == "cpu"
         means: Tensor = _SpatialMean.apply(features_NCHW) if is_trained else super().forward(features_NCHW)
         return means
 

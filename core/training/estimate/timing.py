@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 
 from core.data.dataset import Dataset, Sample
+from core.data.loading import array_cache
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.seeding import fraction_of
 from core.errors import RunError
@@ -278,14 +279,17 @@ class _Bench:
         """Return the seconds to compute the features of all photos, 0 where none are stored."""
         if not self._loop.features:
             return 0.0
-        store = self._loop.features
-        num_timed = min(FEATURES, len(store))
-        store.all_forms(0)  # prepares the backbone
+        store, num_train, num_val = self._loop.features, len(self.train_samples), len(self.val_samples)
+        nbytes = store.nbytes_of_photo * (num_train + num_val / store.num_forms)
+        if not array_cache.could_hold(store.folder(), nbytes):
+            raise RunError(
+                f"The features of {num_train + num_val:,} photos take {nbytes / 1e9:.1f} GB: there is no room."
+            )
+        num_timed = min(max(1, FEATURES // store.num_forms), len(store))
         began_s = self._clock()
         for index in range(num_timed):
             store.all_forms(index)
-        num_pictures = len(self.train_samples) + len(self.val_samples) / store.num_forms
-        return num_pictures * (self._clock() - began_s) / num_timed
+        return (num_train + num_val / store.num_forms) * (self._clock() - began_s) / num_timed
 
     def time_checkpoint(self) -> float:
         """Return the seconds to write last.pt and open it again, in a temporary folder."""

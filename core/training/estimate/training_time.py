@@ -222,7 +222,10 @@ def changes_of(config: TrainingConfig, precision: str, *, has_fast_bf16: bool) -
 
 
 def _stored_features(config: TrainingConfig) -> Change:
-    freeze = NEXT_FROZEN.get(config.freeze, "backbone") if config.architecture == EFFICIENTNET else "backbone"
+    freeze = "backbone"
+    if config.architecture == EFFICIENTNET:
+        is_next = config.store_features or config.freeze not in TRAINED
+        freeze = NEXT_FROZEN.get(config.freeze, "backbone") if is_next else config.freeze
     if config.init == "random":
         gives_up = (
             "Nearly everything: the backbone would stay as random as it starts. It makes sense only from a trained "
@@ -233,8 +236,8 @@ def _stored_features(config: TrainingConfig) -> Change:
             "What the frozen stages could learn from these photos. Little where they look like those they were "
             "trained on, much where they do not, as with scans or drawings."
         )
-    if config.has_random_scale:
-        gives_up += " Of each photo there are four random scales, not a new one in each epoch."
+    if config.has_random_scale and not config.store_features:
+        gives_up += " Of each photo there are four random scales, not one for each epoch."
     if config.aux_weight:
         gives_up += " The auxiliary head goes too."
     wanted = {"freeze": freeze, "store_features": True, "aux_weight": 0.0}

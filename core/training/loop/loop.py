@@ -146,8 +146,6 @@ class TrainingLoop:
         A loss that is not finite raises `RunError`; a photo or mask that cannot be read raises `DataError`.
         """
         self.world.order(Order.TRAIN)
-        if not all(store.open_cached() for store in self._stores):
-            self._give_up_storing()
         with self._step.heap:
             while not self.is_over:
                 started_s, first_step = time.perf_counter(), self.progress.step_in_epoch
@@ -166,31 +164,19 @@ class TrainingLoop:
         return Backbone(frozen, self.config.image_size, self.precision)
 
     def compute_features(self) -> Iterator[tuple[int, int]]:
-        """Compute and store the features, yielding (photos done, all photos); without room for all, store none."""
-        missing = [store for store in self._stores if not store.open_cached()]
-        if missing and not array_cache.make_room(home() / "cache" / "features", sum(store.nbytes for store in missing)):
-            return
-        total = sum(map(len, missing))
-        stored = self._step.heap.keeping(chain.from_iterable(store.cache() for store in missing))
-        with self._step.heap:
-            for done, _ in enumerate(stored, start=1):
-                yield done, total
-
-    @property
-    def _stores(self) -> list[FeaturePairs]:
-        return [store for store in (self.features, self.features_val) if store]
-
-    def _give_up_storing(self) -> None:
-        """Train on photos instead of features that are not stored, and note it."""
-        photos, size = count(sum(map(len, self._stores)), "photo"), sum(store.nbytes for store in self._stores)
-        self._step.notes.append(
-            f"The features of {photos} take {size / 1e9:.1f} GB and were not stored: {home() / 'cache'} holds at most "
-            f"{array_cache.MAX_BYTES / 1e9:.0f} GB of them and leaves {array_cache.MARGIN_BYTES / 1e9:.0f} GB of the "
-            "disk free. Each epoch computes them anew, which takes longer; a smaller image_size takes less room."
-        )
-        self.features = self.features_val = None
-        self._step.takes_features = False
-        self._set_batch_size(self.batch_size)
+        """Compute and store the features, yielding (photos done, all photos); raises `RunError` if the disk is full."""
+        stores = [store for store in (self.features, self.features_val) if store and not store.open_cached()]
+        total, nbytes = sum(map(len, stores)), sum(store.nbytes for store in stores)
+        if stores and array_cache.make_room(FeaturePairs.folder(), nbytes):
+            stored = self._step.heap.keeping(chain.from_iterable(store.cache() for store in stores))
+            with self._step.heap:
+                for done, _ in enumerate(stored, start=1):
+                    yield done, total
+        if not all(store.open_cached() for store in stores):
+            raise RunError(
+                f"The features of {count(total, 'photo')} take {nbytes / 1e9:.1f} GB, for which {home() / 'cache'} has no "
+                "room; make room, or start a new run with a smaller image_size or store_features=false."
+            )
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
         """Return a batch size that fits into memory, and note it; a resumed loop loads its own later."""

@@ -41,7 +41,6 @@ class TrainingStep:
     average   the moving average of its weights, or None
     parts     number of parts of a batch; doubled whenever memory runs out
     heap      keeps the memory that a step frees for the next one, where it `is_kept`
-    takes_features  whether batches are stored features instead of images
     notes     sentences about its decisions; the caller logs and clears them
     """
 
@@ -62,11 +61,10 @@ class TrainingStep:
         self.notes: list[str] = []
         self._world = world
         frozen, others = stages or (nn.Sequential(), None)
-        is_ahead = len(frozen) > 0 and not config.aux_weight and (device.type == "cpu" or config.store_features)
+        is_ahead = len(frozen) > 0 and device.type == "cpu" and not config.store_features and not config.aux_weight
         self._frozen = frozen if is_ahead else None
         self._ready: nn.Module | None = None  # the frozen stages once prepared
-        self._stages = others if is_ahead else None
-        self.takes_features = config.store_features
+        self._stages = others if is_ahead or config.store_features else None
         self._trained: nn.Module = CoarseLogits(model, self._stages)
         self._config = config
         self._device = device
@@ -208,10 +206,9 @@ class TrainingStep:
 
     def _add_gradients(self, images_N3SS: Tensor, masks_NSS: Tensor, total: Tensor | None = None) -> Tensor:
         """Add a part's gradients, and return its share of the loss; `total` as in `segmentation_loss`."""
-        inputs = images_N3SS
-        if self.takes_features:  # they are bf16; without autocast (fp32) nothing else would convert them
-            inputs = images_N3SS.to(dtype_of(self._precision))
-        elif self._frozen is not None:
+        # Stored features are bf16; without autocast (fp32) nothing else would convert them.
+        inputs = images_N3SS.to(dtype_of(self._precision)) if self._config.store_features else images_N3SS
+        if self._frozen is not None:
             inputs = self._features_of(inputs, self._frozen)
         with autocast(self._device, self._precision):
             outputs = self._trained(inputs.contiguous(memory_format=torch.channels_last))

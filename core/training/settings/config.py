@@ -147,8 +147,8 @@ class TrainingConfig:
         "none",
         "Freeze",
         "Do not train these weights and BatchNorm statistics: the backbone's early stages, which find edges and "
-        "textures, all stages but the last two (middle) or the last (most), or the whole backbone. ResNets have "
-        "no such parts: early, middle and most all leave the last stage.",
+        "textures, all stages but the last two (middle) or the last (most), or the whole backbone. Of a ResNet, "
+        "early, middle and most are the same: all but its last stage.",
         choices=("none", "early", "middle", "most", "backbone"),
     )
     freeze_batchnorm: bool = MODEL(

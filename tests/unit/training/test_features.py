@@ -1,6 +1,5 @@
 """Features that are stored: those of the backbone, of every photo and its mirror image, and a training on them."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import torch
 from core.classes import VOC_CLASSES
 from core.data.dataset import open_dataset
 from core.data.loading import array_cache
-from core.data.loading.loader import seeded
+from core.data.loading.loader import TrainingPairs, seeded
 from core.data.loading.transforms import normalize
-from core.errors import ConfigError
-from core.model.architectures import split_backbone
+from core.errors import ConfigError, RunError
+from core.model.architectures import EFFICIENTNET, MOBILENET, split_backbone
 from core.training.features import NUM_SCALED, FeaturePairs, HeadPredictor, TrainingFeatures, transform_of
 from core.training.loop.loop import TrainingLoop
-from core.training.run.records import Epoch, Record, Warned
+from core.training.run.records import Epoch, Record
 from core.training.settings.config import TrainingConfig, with_settings
 from tests.small_data import write_voc
 
@@ -91,6 +90,8 @@ def test_with_random_scales_the_first_epochs_have_their_own_forms_and_later_ones
     forms = [store.pair(2, form)[0].flatten().tolist() for form in range(store.num_forms)]
     assert len(forms) == 2 * NUM_SCALED
     sides = [forms[2 * number : 2 * number + 2] for number in range(NUM_SCALED)]
+    drawn = [TrainingPairs(store.pairs, store.transform, 0)[epoch, 2][1] for epoch in range(1, NUM_SCALED + 1)]
+    assert all(torch.equal(pairs[epoch, 2][1], drawn[epoch - 1]) for epoch in range(1, NUM_SCALED + 1))
     first = features_in(range(1, NUM_SCALED + 1))
     assert all(features in both for features, both in zip(first, sides, strict=True))
     later = features_in(range(NUM_SCALED + 1, 80))
@@ -118,6 +119,7 @@ def test_kept_features_are_those_computed_on_the_way_and_are_found_again(data: P
         ({}, {"geometry": "fit"}),
         ({}, {"flip": False}),
         ({}, {"freeze": "early"}),
+        ({"architecture": EFFICIENTNET}, {"architecture": EFFICIENTNET, "output_stride": 8}),
         ({}, SCALED),
         (SCALED, SCALED | {"scale_max": 1.4}),
         (SCALED | {"epochs": 2}, SCALED | {"epochs": 4, "flip": False}),  # four forms both
@@ -138,7 +140,16 @@ def test_another_seed_draws_other_scales_for_the_same_weights(data: Path) -> Non
     assert not FeaturePairs(loop.train_pairs, lambda: loop.backbone, other).open_cached()
 
 
-@pytest.mark.parametrize("settings", [{}, {"freeze": "early", "freeze_batchnorm": True, "backbone_lr_mult": 0.2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        SCALED,
+        {"freeze": "early", "freeze_batchnorm": True, "backbone_lr_mult": 0.2},
+        SCALED | {"architecture": EFFICIENTNET, "freeze": "middle"},
+        SCALED | {"architecture": EFFICIENTNET, "freeze": "most"},
+    ],
+)
 def test_it_is_the_training_without_storing_but_for_rounding(data: Path, settings: dict[str, Any]) -> None:
     """Also the same photos are mirrored, and the last validation, whose masks are kept, is the whole model's."""
     stored, computed = loop_on(data, **settings), loop_on(data, store_features=False, **settings)
@@ -156,25 +167,37 @@ def test_it_is_the_training_without_storing_but_for_rounding(data: Path, setting
 
 
 @pytest.mark.parametrize("settings", [{}, SCALED])
-def test_without_room_a_run_says_so_and_trains_as_without_storing(
-    data: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
-) -> None:
-    monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
-    loop, computed = loop_on(data, **settings), loop_on(data, store_features=False, **settings)
-    assert list(loop.compute_features()) == []
-    records = trained(loop)
-    (note,) = [record.message for record in records if isinstance(record, Warned)]
-    assert re.search(r"The features of 11 photos take 0\.0 GB and were not stored: .* at most 16 GB", note)
+def test_kept_or_not_the_training_is_the_same_bit_for_bit(data: Path, settings: dict[str, Any]) -> None:
+    kept_loop, computed = loop_on(data, **settings), loop_on(data, **settings)
+    list(kept_loop.compute_features())
     results = [
-        [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(each)]
-        for each in (records, trained(computed))
+        [(epoch.train_loss, epoch.val_loss, epoch.iou) for epoch in epochs_of(trained(loop))]
+        for loop in (kept_loop, computed)
     ]
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize(("freeze", "geometry"), [("backbone", "resize"), ("early", "resize"), ("early", "fit")])
-def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze: str, geometry: str) -> None:
-    loop = loop_on(data, freeze=freeze, geometry=geometry)
+def test_extended_from_two_epochs_to_six_it_is_a_run_of_six_bit_for_bit(data: Path) -> None:
+    """The first leg stores two scales of each photo, the second four, which the last two epochs draw from."""
+    whole, first, second = (loop_on(data, **SCALED, schedule_epochs=6, epochs=epochs) for epochs in (6, 2, 6))
+    list(whole.compute_features())
+    list(first.compute_features())
+    assert (features_of(first).num_forms, features_of(whole).num_forms) == (4, 8)
+    losses = [epoch.train_loss for epoch in epochs_of(trained(first))]
+    second.load_state(first.model.state_dict(), first.state())
+    list(second.compute_features())
+    losses += [epoch.train_loss for epoch in epochs_of(trained(second))]
+    assert losses == [epoch.train_loss for epoch in epochs_of(trained(whole))]
+
+
+@pytest.mark.parametrize(("architecture", "freeze", "geometry"), [
+    (MOBILENET, "backbone", "resize"), (MOBILENET, "early", "resize"), (MOBILENET, "early", "fit"),
+    (MOBILENET, "most", "resize"), (EFFICIENTNET, "middle", "resize"), (EFFICIENTNET, "most", "resize"),
+])  # fmt: skip
+def test_what_follows_the_features_answers_as_the_whole_model(
+    data: Path, architecture: str, freeze: str, geometry: str
+) -> None:
+    loop = loop_on(data, architecture=architecture, freeze=freeze, geometry=geometry)
     assert loop.features_val is not None
     head, pairs = loop.validation_predictor(is_last=False)
     whole, photos = loop.validation_predictor(is_last=True)
@@ -185,6 +208,20 @@ def test_what_follows_the_features_answers_as_the_whole_model(data: Path, freeze
         other = whole.logits_of(photos.with_truth(index).photo_3SS[None])
         assert one.shape == other.shape == (1, len(VOC_CLASSES), 64, 64)
         assert float((one - other).abs().max()) < 0.03 * float(other.abs().max())
+
+
+def test_without_room_a_run_says_what_it_would_take(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_cache, "make_room", lambda *_: False)
+    with pytest.raises(RunError, match=r"The features of 11 photos take 0\.0 GB, .* smaller image_size"):
+        list(loop_on(data).compute_features())
+
+
+@pytest.mark.parametrize(("freeze", "first"), [("early", "stage4"), ("middle", "stage6"), ("most", "stage7")])
+def test_what_is_frozen_of_efficientnet(data: Path, freeze: str, first: str) -> None:
+    loop = loop_on(data, architecture=EFFICIENTNET, freeze=freeze)
+    _, trained_stages = split_backbone(loop.model, EFFICIENTNET, freeze)
+    assert next(iter(dict(trained_stages.named_children()))) == first
+    assert all(weight.requires_grad for weight in trained_stages.parameters())
 
 
 @pytest.mark.parametrize("settings", [{"freeze": "none"}, {"aux_weight": 0.5}])

@@ -167,6 +167,7 @@ def test_aspp_adds_its_pooling_branch_as_torchvision_s_does() -> None:
     plain.project[-1].p = 0.0
     own = TrainedASPP.of(copy.deepcopy(plain))
     assert own.state_dict().keys() == plain.state_dict().keys()
+    assert isinstance(own.convs[-1][0], SpatialMean)
     features, found = torch.randn(3, 5, 6, 7), []
     for aspp in (plain, own):
         seen = features.clone().requires_grad_()
