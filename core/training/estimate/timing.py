@@ -20,6 +20,7 @@ from core.data.loading import array_cache
 from core.data.loading.decoded_pairs import SquarePairs
 from core.data.seeding import fraction_of
 from core.errors import RunError
+from core.home import home
 from core.model.checkpoint.checkpoint_file import CheckpointMeta, save_checkpoint, verify_checkpoint
 from core.model.device import synchronize
 from core.training.evaluation import evaluate
@@ -282,9 +283,7 @@ class _Bench:
         store, num_train, num_val = self._loop.features, len(self.train_samples), len(self.val_samples)
         nbytes = store.nbytes_of_photo * (num_train + num_val / store.num_forms)
         if not array_cache.could_hold(store.folder(), nbytes):
-            raise RunError(
-                f"The features of {num_train + num_val:,} photos take {nbytes / 1e9:.1f} GB: there is no room."
-            )
+            raise RunError(f"The features take {nbytes / 1e9:.1f} GB, for which {home() / 'cache'} has no room.")
         num_timed = min(max(1, FEATURES // store.num_forms), len(store))
         began_s = self._clock()
         for index in range(num_timed):

@@ -174,8 +174,8 @@ class TrainingLoop:
                     yield done, total
         if not all(store.open_cached() for store in stores):
             raise RunError(
-                f"The features of {count(total, 'photo')} take {nbytes / 1e9:.1f} GB, for which {home() / 'cache'} has no "
-                "room; make room, or start a new run with a smaller image_size or store_features=false."
+                f"The features of {count(total, 'photo')} take {nbytes / 1e9:.1f} GB, for which {home() / 'cache'} has "
+                "no room; make room, or start a new run with a smaller image_size or store_features=false."
             )
 
     def _fitting_batch_size(self, *, is_resumed: bool) -> int:
