@@ -241,10 +241,11 @@ def show_estimate(document: Document) -> str:
         f"{duration(document['total_seconds'])} for {epochs}: {photos}",
         f"{step}{extrapolated}, {document['precision']} on {document['device']}",
     ]
+    width = max((len(a["label"]) for a in document["alternatives"]), default=0)
     if document["alternatives"]:
-        lines.append(f"{'instead':<24}{'in all':>14}{'ratio':>8}  what it gives up")
+        lines.append(f"{'instead':<{width}}{'in all':>14}{'ratio':>8}  what it gives up")
     lines += [
-        f"{a['label']:<24}{duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
+        f"{a['label']:<{width}}{duration(a['total_seconds']):>14}{a['ratio']:>8.2f}  {a['gives_up']}"
         for a in document["alternatives"]
     ]
     if document["not_faster"]:

@@ -78,7 +78,7 @@ PRESET_LABELS = {
 
 PRESET_HELP = {
     "own-photos": "A few hundred photos of one's own, without a GPU or a network: the head and the later stages of an "
-    "EfficientNet-Lite0 trained on ImageNet; 256 px, stride 16, about ten minutes; gives up fine outlines.",
+    "EfficientNet-Lite0 trained on ImageNet; 256 px, stride 16, about five minutes; gives up fine outlines.",
     "report": "The student's recipe: Adam at 0.001, 256 px, stride 8, fp32, no augmentation, 10 epochs.",
     "best": "torchvision's recipe from pretrained weights: 480 px, stride 8, 30 epochs; gives up speed, wants a GPU, "
     "and downloads the weights once.",
