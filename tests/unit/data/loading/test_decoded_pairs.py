@@ -176,6 +176,9 @@ def test_what_was_not_used_for_longest_gives_way(home: Path, monkeypatch: pytest
         os.utime(folder / name, (1000 - age, 1000 - age))
     assert array_cache.make_room(folder, 100)
     assert sorted(each.name for each in folder.iterdir()) == ["middle", "new", "old"]
+    assert array_cache.could_hold(folder, 500)
+    assert not array_cache.could_hold(folder / "none yet", 2000)
+    assert sorted(each.name for each in folder.iterdir()) == ["middle", "new", "old"], "asking deletes nothing"
     assert array_cache.make_room(folder, 500)
     assert [each.name for each in folder.iterdir()] == ["new"]
     assert not array_cache.make_room(folder, 2000)
