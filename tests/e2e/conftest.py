@@ -30,7 +30,8 @@ PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
 MEDIA = "/media/"
-"""A page that is left while its pictures load asks for some that Streamlit has dropped by then."""
+"""A page that is left while its pictures load asks for some that Streamlit has dropped by then, and its
+browser code complains of each."""
 
 
 @dataclass
@@ -207,8 +208,9 @@ def visit(open_tab: Callable[[], Visit]) -> Visit:
 def _note_errors(visit: Visit) -> Callable[..., None]:
     def note(message: object) -> None:
         url = message.location["url"]  # type: ignore[attr-defined]
-        if message.type == "error" and not url.endswith(PROBES) and MEDIA not in url:  # type: ignore[attr-defined]
-            visit.complaints.append(f"console: {message.text} {message.location}")  # type: ignore[attr-defined]
+        complaint = f"console: {message.text} {message.location}"  # type: ignore[attr-defined]
+        if message.type == "error" and not url.endswith(PROBES) and MEDIA not in complaint:  # type: ignore[attr-defined]
+            visit.complaints.append(complaint)
 
     return note
 
