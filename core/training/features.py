@@ -3,8 +3,9 @@
     cache/features/KEY/features.npy    bf16 as uint16, shape (N, F, h, w, C): N photos in F forms; KEY hashes the
                                        stages' weights, the pixels and the forms
 
-A photo's forms are itself or, with random scales, the first `NUM_SCALED` ones that are drawn for it; each also mirrored
-if training flips photos. bf16 has three digits: ResNet-50 at stride 16 and 256 px takes 1 MB for a form.
+A photo has one form, the photo itself, or with random scales `NUM_SCALED`, each scaled and cut as one of the first
+epochs would; and as many mirror images if training flips photos. bf16 has three digits: ResNet-50 at stride 16 and
+256 px takes 1 MB for a form.
 """
 
 import hashlib
@@ -94,7 +95,8 @@ class FeaturePairs:
     def form_in(self, epoch: int) -> int:
         """Return the number of the form that an epoch trains on, drawn by torch's global generator.
 
-        Of random scales, each of the first epochs has its own, as it is drawn without storing; later ones draw one.
+        With random scales, each of the first epochs has the form that it would train on without storing; later epochs
+        draw one of those.
         """
         drawn = self.transform.draw()
         number = 0
